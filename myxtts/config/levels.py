@@ -1,0 +1,96 @@
+"""The optimization levels as data: overrides, each with its reason.
+
+No code asks for a level's name. A value that depends on the model size stands in `by_size`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Override:
+    """One setting that a level changes, and why."""
+
+    key: str
+    value: object
+    reason: str
+    by_size: Mapping[str, object] = field(default_factory=dict)
+
+    def value_for(self, size: str) -> object:
+        """The value at model size `size`."""
+        return self.by_size.get(size, self.value)
+
+
+_BASIC = (
+    Override("optimizer.learning_rate", 1e-5, "8e-5 is where runs diverged; eight times lower"),
+    Override("schedule.warmup_updates", 3_000, "1,500 updates were too short for Adam's second moment to settle"),
+    Override("schedule.decay", "constant", "the rate is low already"),
+    Override("schedule.diagonal_prior_updates", 1_000, "at this learning rate the aligner needs longer to leave the diagonal"),
+    Override("optimizer.clip_norm", 0.3, "0.8 let single clips move the weights too far"),
+    Override("training.batch_size", 16, "half the memory of 32 at the same effective batch"),
+    Override("training.grad_accum", 4, "16 x 4 keeps the effective batch at 64"),
+    Override("training.precision", "fp32", "half precision overflowed"),
+    Override("loss.mel_weight", 1.0, "2.5 let one term dominate the gradient"),
+    Override("loss.kl_weight", 0.5, "1.8 collapsed the style posterior"),
+    Override("loss.voice_similarity_weight", 1.5, "half of 3.0"),
+    Override("loss.speaker_classification_weight", 0.75, "half of 1.5"),
+    Override("loss.voice_reconstruction_weight", 1.0, "half of 2.0"),
+    Override("loss.prosody_matching_weight", 0.5, "half of 1.0"),
+    Override("loss.spectral_consistency_weight", 0.75, "half of 1.5"),
+    Override("loss.duration_weight", 0.1, "0.8 pulled the text encoder towards durations before it knew sounds"),
+    Override("loss.pitch_weight", 0.05, "0.12 before"),
+    Override("loss.energy_weight", 0.05, "0.12 before"),
+    Override("loss.huber_delta", 0.0, "plain L1: its gradient is bounded whatever the error"),
+    Override("loss.label_smoothing", 0.0, "off: one thing less that changes the loss"),
+    Override("loss.adaptive_weights", False, "learned weights chased the noisiest term"),
+    Override("optimizer.name", "adamw", "the best understood"),
+    Override("optimizer.beta_1", 0.9, "standard"),
+    Override("optimizer.beta_2", 0.999, "standard"),
+    Override("optimizer.epsilon", 1e-8, "standard"),
+    Override("optimizer.weight_decay", 1e-7, "5e-7 before; next to none at this learning rate"),
+    Override("model.decoder", "regression", "the decoder proved most stable"),
+    Override("training.checkpoint_every_updates", 1_000, "2,000 lost more work at each crash"),
+    Override("training.validation_every_updates", 500, "1,000 saw trouble late"),
+    Override("training.log_every_updates", 25, "50 before"),
+    Override("training.early_stopping_validations", 20, "40 before"),
+    Override("training.early_stopping_min_delta", 0.001, "0.00005 counted noise as progress"),
+)
+
+_FAST = (
+    Override("optimizer.learning_rate", 1e-3, "stable at tiny with a clip of 1.0", by_size={"small": 7e-4, "normal": 4e-4, "big": 2e-4}),
+    Override("schedule.warmup_updates", 200, "enough for Adam's second moment at beta_2 = 0.99", by_size={"normal": 500, "big": 1_000}),
+    Override("schedule.decay", "inverse_sqrt", "needs no length of the run"),
+    Override("schedule.diagonal_prior_updates", 400, "the aligner finds its way after 400 updates"),
+    Override("optimizer.clip_norm", 1.0, "the norm stays under it on healthy data"),
+    Override("optimizer.beta_2", 0.99, "follows the shrinking gradient of a short run"),
+    Override("optimizer.weight_decay", 0.01, "against overfitting of small corpora"),
+    Override("training.batch_size", 16, "more updates a minute than larger batches on two cores"),
+    Override("training.grad_accum", 1, "no need to accumulate at 16 clips"),
+    Override("training.ema_decay", 0.998, "averages the last few epochs of a small corpus"),
+)
+
+LEVELS: Mapping[str, tuple[Override, ...]] = {
+    "basic": _BASIC,
+    "enhanced": _FAST,
+    "experimental": (
+        *_FAST,
+        Override("training.precision", "bf16", "twice the matrix speed where the processor has it; not proved over long runs"),
+        Override("optimizer.name", "muon", "promising on matrices; not proved here"),
+        Override("model.decoder", "flow", "sharper mels than regression"),
+    ),
+    "plateau_breaker": (
+        *_FAST,
+        Override("schedule.decay", "cosine_restarts", "warm restarts leave a plateau"),
+        Override("schedule.decay_updates", 2_000, "a restart every few epochs of a small corpus, then less often"),
+        Override("schedule.warmup_updates", 300, "re-warm before the first full step"),
+    ),
+}
+
+LEVEL_SUMMARIES: Mapping[str, str] = {
+    "basic": "the stable settings: slow, and as safe as settings can make it",
+    "enhanced": "what reached a given quality soonest without a skipped update; the default of train_main.py",
+    "experimental": "promising and not yet proved: bf16, Muon, flow matching",
+    "plateau_breaker": "for a run that no longer falls: warm restarts of the learning rate",
+}

@@ -1,0 +1,56 @@
+"""The named model sizes as data: what each sets, in settings of the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+SIZES: Mapping[str, Mapping[str, object]] = {
+    "tiny": {
+        "model.width": 256,
+        "model.heads": 4,
+        "model.text_blocks": 3,
+        "model.decoder_blocks": 6,
+        "model.predictor_width": 192,
+        "model.speaker_width": 192,
+        "model.voice_width": 128,
+        "model.style_width": 16,
+        "data.max_clip_seconds": 12.0,
+        "data.max_text_tokens": 600,
+    },
+    "small": {
+        "model.width": 384,
+        "model.heads": 6,
+        "model.text_blocks": 4,
+        "model.decoder_blocks": 9,
+        "model.predictor_width": 256,
+        "model.speaker_width": 320,
+        "model.voice_width": 192,
+        "model.style_width": 24,
+        "data.max_clip_seconds": 14.0,
+        "data.max_text_tokens": 700,
+    },
+    "normal": {
+        "model.width": 576,
+        "model.heads": 8,
+        "model.text_blocks": 6,
+        "model.decoder_blocks": 12,
+        "model.predictor_width": 384,
+        "model.speaker_width": 512,
+        "model.voice_width": 256,
+        "model.style_width": 32,
+        "data.max_clip_seconds": 16.0,
+        "data.max_text_tokens": 800,
+    },
+    "big": {
+        "model.width": 768,
+        "model.heads": 12,
+        "model.text_blocks": 8,
+        "model.decoder_blocks": 18,
+        "model.predictor_width": 512,
+        "model.speaker_width": 768,
+        "model.voice_width": 256,
+        "model.style_width": 32,
+        "data.max_clip_seconds": 20.0,
+        "data.max_text_tokens": 1000,
+    },
+}
