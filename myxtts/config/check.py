@@ -1,0 +1,106 @@
+"""Settings that exclude one another. (The range of each setting alone stands in the schema.)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from myxtts.config.schema import Config
+from myxtts.units import samples_of_seconds
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """Settings that cannot hold together: what is wrong, the keys, and what to do."""
+
+    message: str
+    keys: tuple[str, ...]
+    advice: str
+
+
+def contradictions(config: Config, chosen: frozenset[str] = frozenset()) -> Iterator[Contradiction]:
+    """Every contradiction in `config`. `chosen` are keys to which the user gave a value that his level would not."""
+    yield from _audio(config)
+    yield from _data(config)
+    yield from _model(config)
+    yield from _length(config, chosen)
+
+
+def _audio(config: Config) -> Iterator[Contradiction]:
+    audio = config.audio
+    half = audio.sample_rate_hz / 2
+    if audio.mel_high_hz > half:
+        yield Contradiction(
+            f"the mel bands end over half the sample rate, {half:g} Hz",
+            ("audio.mel_high_hz", "audio.sample_rate_hz"),
+            "lower audio.mel_high_hz",
+        )
+    if audio.mel_low_hz >= audio.mel_high_hz:
+        yield Contradiction(
+            "the mel bands end where they begin or under it", ("audio.mel_low_hz", "audio.mel_high_hz"), "swap the two"
+        )
+    if audio.hop_samples > audio.fft_samples:
+        yield Contradiction(
+            "frames lie further apart than they are long: samples between them would never be seen",
+            ("audio.hop_samples", "audio.fft_samples"),
+            "a hop of a quarter of the window is usual",
+        )
+    if audio.mel_channels > audio.fft_samples // 2:
+        yield Contradiction(
+            "there are more mel bands than frequencies in a frame",
+            ("audio.mel_channels", "audio.fft_samples"),
+            "lower audio.mel_channels",
+        )
+    if audio.pitch_low_hz >= audio.pitch_high_hz:
+        yield Contradiction(
+            "the pitch range is empty", ("audio.pitch_low_hz", "audio.pitch_high_hz"), "raise audio.pitch_high_hz"
+        )
+    if audio.pitch_high_hz > half:
+        yield Contradiction(
+            f"the pitch range ends over half the sample rate, {half:g} Hz",
+            ("audio.pitch_high_hz", "audio.sample_rate_hz"),
+            "lower audio.pitch_high_hz",
+        )
+
+
+def _data(config: Config) -> Iterator[Contradiction]:
+    data, audio = config.data, config.audio
+    if data.min_clip_seconds >= data.max_clip_seconds:
+        yield Contradiction(
+            "every clip would be rejected",
+            ("data.min_clip_seconds", "data.max_clip_seconds"),
+            "raise data.max_clip_seconds",
+        )
+    half_window = audio.fft_samples // 2
+    if samples_of_seconds(data.min_clip_seconds, audio.sample_rate_hz) <= half_window:
+        yield Contradiction(
+            f"the shortest clip must be longer than half a window, {half_window / audio.sample_rate_hz:.3f} s",
+            ("data.min_clip_seconds", "audio.fft_samples", "audio.sample_rate_hz"),
+            "raise data.min_clip_seconds",
+        )
+
+
+def _model(config: Config) -> Iterator[Contradiction]:
+    step = 2 * config.model.heads
+    if config.model.width % step:
+        lower = config.model.width // step * step
+        nearest = f"{lower} or {lower + step}" if lower else f"{step}"
+        yield Contradiction(
+            f"the width must be a multiple of twice the heads, {step} (rotary positions pair the channels of a head)",
+            ("model.width", "model.heads"),
+            f"take a width of {nearest}",
+        )
+
+
+def _length(config: Config, chosen: frozenset[str]) -> Iterator[Contradiction]:
+    """A warmup over the end of the run is an error if the user chose the warmup.
+
+    Where the level brings the warmup, a short run is meant to end inside it: the first 2,050 updates of basic, say.
+    """
+    last, warmup = config.training.max_updates, config.schedule.warmup_updates
+    if last and warmup > last and "schedule.warmup_updates" in chosen:
+        yield Contradiction(
+            f"the warmup ends after the run: the learning rate would reach {last / warmup:.0%} of its value",
+            ("schedule.warmup_updates", "training.max_updates"),
+            f"take a warmup of at most {last} updates, or more updates",
+        )

@@ -1,0 +1,192 @@
+"""The schema as a flat table of leaves, `section.key` -> type, default and range; and how text becomes a value."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from myxtts.config.schema import SECTIONS, Config, Leaf
+
+Value = bool | int | float | str
+
+_TRUE = {"true", "yes", "on", "1"}
+_FALSE = {"false", "no", "off", "0"}
+_MOST_CHARACTERS = 4_096
+
+
+@dataclass(frozen=True)
+class LeafField:
+    """One setting: its full key, its type's name, its default and what it accepts."""
+
+    key: str
+    kind: str
+    default: Value
+    accepts: Leaf
+
+
+def _leaf_fields() -> dict[str, LeafField]:
+    defaults = Config()
+    found: dict[str, LeafField] = {}
+    for field in dataclasses.fields(Config):
+        value = getattr(defaults, field.name)
+        if "leaf" in field.metadata:
+            found[field.name] = LeafField(field.name, str(field.type), value, field.metadata["leaf"])
+            continue
+        for inner in dataclasses.fields(value):
+            key = f"{field.name}.{inner.name}"
+            found[key] = LeafField(key, str(inner.type), getattr(value, inner.name), inner.metadata["leaf"])
+    return found
+
+
+LEAVES: Mapping[str, LeafField] = _leaf_fields()
+
+
+def build(values: Mapping[str, Value]) -> Config:
+    """A Config of one value for every leaf."""
+    parts: dict[str, dict[str, Value]] = {section: {} for section in SECTIONS}
+    top: dict[str, object] = {}
+    for key, value in values.items():
+        section, _, name = key.rpartition(".")
+        if section:
+            parts[section][name] = value
+        else:
+            top[name] = value
+    defaults = Config()
+    for section, inner in parts.items():
+        top[section] = dataclasses.replace(getattr(defaults, section), **inner)
+    return dataclasses.replace(defaults, **top)  # type: ignore[arg-type]
+
+
+def shown(value: object, longest: int = 60) -> str:
+    """`value` as it is shown in a message: quoted if text, control characters escaped, shortened."""
+    text = repr(value)
+    return text if len(text) <= longest else text[: longest - 4] + "..." + text[-1]
+
+
+def nearest(name: str, options: Iterable[str]) -> str | None:
+    """The option most like `name`, or None if none is like it."""
+    by_folded = {option.lower().replace("-", "_"): option for option in options}
+    found = difflib.get_close_matches(name.lower().replace("-", "_")[:200], list(by_folded), n=1, cutoff=0.55)
+    return by_folded[found[0]] if found else None
+
+
+def unknown_key(key: str) -> str | None:
+    """None if `key` is a setting; else what is wrong with it, the nearest one and a list of all there are."""
+    if key in LEAVES:
+        return None
+    section, _, name = key.partition(".")
+    if section in SECTIONS:
+        if not name:
+            return f"{shown(key)} is a section, not a setting; it has: {', '.join(_names_in(section))}"
+        twin = nearest(name, _names_in(section)) if not _homes(name) else None
+        best = f"{section}.{twin}" if twin else next(iter(_homes(name)), None) or nearest(key, LEAVES)
+        listed = f"{section} has: {', '.join(_names_in(section))}"
+    else:
+        homes = _homes(name or section)
+        best = homes[0] if homes else nearest(key, [*LEAVES, *SECTIONS])
+        listed = f"the top level has: {', '.join([key for key in LEAVES if '.' not in key] + list(SECTIONS))}"
+    hint = f"the nearest is {best}; " if best else ""
+    return f"unknown key {shown(key)}; {hint}{listed}"
+
+
+def _names_in(section: str) -> list[str]:
+    return [key.partition(".")[2] for key in LEAVES if key.startswith(section + ".")]
+
+
+def _homes(name: str) -> list[str]:
+    """Keys whose last part is exactly `name`."""
+    return [key for key in LEAVES if key.rpartition(".")[2] == name]
+
+
+def expected(field: LeafField) -> str:
+    """What a setting accepts, in words with its unit: 'a whole number of clips from 1 to 4096'."""
+    accepts = field.accepts
+    if field.kind == "bool":
+        return "true or false"
+    if field.kind == "str":
+        return f"one of {', '.join(accepts.choices)}" if accepts.choices else "text"
+    words = "a whole number" if field.kind == "int" else "a number"
+    if accepts.unit:
+        words += f" ({accepts.unit})"
+    return f"{words} {range_words(accepts)}".strip()
+
+
+def range_words(accepts: Leaf) -> str:
+    """The range of a number in words; empty if there is none."""
+    low, above, high = accepts.low, accepts.above, accepts.high
+    if low is not None:
+        return f"from {low:.12g} to {high:.12g}" if high is not None else f"of at least {low:.12g}"
+    if above is not None:
+        return f"over {above:.12g}" + (f" and at most {high:.12g}" if high is not None else "")
+    return f"of at most {high:.12g}" if high is not None else ""
+
+
+def coerce(field: LeafField, raw: object) -> Value:
+    """`raw` (text of a file or command line, or a Python value) as a value of the field's type and range.
+
+    Raises ValueError with one line that says what was expected. Text is read by the field's type, not by YAML's
+    rules, so that 1e-05 is a number and `no` is the language Norwegian.
+    """
+    if isinstance(raw, str) and len(raw) > _MOST_CHARACTERS:
+        raise ValueError(f"{len(raw)} characters are too many; expected {expected(field)}")
+    if field.kind == "bool":
+        return _bool(field, raw)
+    if field.kind == "str":
+        return _text(field, raw)
+    return _number(field, raw)
+
+
+def _bool(field: LeafField, raw: object) -> bool:
+    word = str(raw).strip().lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise ValueError(f"expected {expected(field)}")
+
+
+def _text(field: LeafField, raw: object) -> str:
+    if not isinstance(raw, str) or not raw.strip():
+        raise ValueError(f"expected {expected(field)}, not nothing")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in raw):
+        raise ValueError("it holds a control character or a broken one; expected plain text")
+    choices = field.accepts.choices
+    if choices and raw not in choices:
+        best = nearest(raw, choices)
+        raise ValueError((f"the nearest is {best}; " if best else "") + f"expected {expected(field)}")
+    return raw
+
+
+def _number(field: LeafField, raw: object) -> int | float:
+    accepts = field.accepts
+    wanted = f"expected {expected(field)}"
+    if isinstance(raw, bool):
+        raise ValueError(wanted)
+    try:
+        value = _int_or_float(raw) if field.kind == "int" else float(raw)  # type: ignore[arg-type]
+    except (ValueError, TypeError, OverflowError):
+        raise ValueError(wanted) from None
+    if not math.isfinite(value):
+        raise ValueError(f"it is not finite; {wanted}")
+    low, above, high = accepts.low, accepts.above, accepts.high
+    too_low = (low is not None and value < low) or (above is not None and value <= above)
+    if too_low or (high is not None and value > high):
+        raise ValueError(wanted)
+    return value
+
+
+def _int_or_float(raw: object) -> int:
+    """A whole number, also where it is written 1e3 or 16.0."""
+    if isinstance(raw, str):
+        try:
+            return int(raw)
+        except ValueError:
+            pass
+    number = float(raw)  # type: ignore[arg-type]
+    if not number.is_integer():
+        raise ValueError("not whole")
+    return int(number)
