@@ -1,0 +1,144 @@
+"""From a command line to layers of settings and what else was asked for; a wrong option names the nearest one."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from myxtts.cli.options import SETTING_OPTIONS
+from myxtts.config.document import plain
+from myxtts.config.layers import Given, Layer, Rank
+from myxtts.config.leaves import LEAVES, nearest, shown
+from myxtts.config.resolve import Resolved
+from myxtts.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asks for. `layer` holds the settings in the order in which they were given."""
+
+    layer: Layer
+    config_file: str | None
+    explain: tuple[str, ...]
+    dry_run: bool
+    fresh: bool
+    init_from: str | None
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """An argument parser whose errors are ConfigErrors of one line, without a wall of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises ConfigError instead of printing the usage and leaving."""
+        raise ConfigError(f"{message.removeprefix('argument ')}; --help lists the options of {self.prog}")
+
+    def parse_known(self, argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+        """The namespace, and one line for every option that does not exist. Raises ConfigError."""
+        namespace, rest = self.parse_known_args(list(argv))
+        flags = [flag for action in self._actions for flag in action.option_strings]
+        return namespace, unknown_options(rest, flags)
+
+
+def unknown_options(rest: Sequence[str], flags: Sequence[str]) -> list[str]:
+    """One line for each option in `rest`, what a parser did not know; a word behind one is taken as its value."""
+    lines: list[str] = []
+    behind_option = False
+    for word in rest:
+        if word.startswith("-") and len(word) > 1:
+            name = word.partition("=")[0]
+            best = nearest(name, flags)
+            hint = f"did you mean {best}? " if best else ""
+            lines.append(f"unknown option {shown(name)}; {hint}--help lists all")
+            behind_option = True
+        elif not behind_option:
+            lines.append(f"unexpected argument {shown(word)}; every value follows an option, --help lists all")
+        else:
+            behind_option = False
+    return lines
+
+
+class _Collect(argparse.Action):
+    """Appends a setting to one list, so that the order of all options is kept: a later one beats an earlier one."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        namespace.settings.append(Given(self.metavar_key, values, f"command line {option_string}"))
+
+    @property
+    def metavar_key(self) -> str:
+        return str(self.const)
+
+
+class _CollectSet(argparse.Action):
+    """`--set section.key=value`."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        key, equals, value = str(values).partition("=")
+        if not equals:
+            namespace.problems.append(f"--set takes section.key=value, got {shown(values)}")
+            return
+        namespace.settings.append(Given(key.strip(), value, "command line --set"))
+
+
+def training_parser(program: str, defaults: Resolved | None) -> OneLineParser:
+    """The parser of a training command. `defaults` is what holds without options; None where no help is asked for."""
+    parser = OneLineParser(
+        prog=program,
+        allow_abbrev=False,
+        add_help=False,
+        usage=f"python3 {program} [options]",
+        description="Trains a voice. Running the same command again resumes.",
+        epilog="Every setting: docs/configuration.md. Order: default < size < level < settings file < command line.",
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=36, width=110),
+    )
+    parser.set_defaults(settings=[], problems=[])
+    for title, options in SETTING_OPTIONS.items():
+        group = parser.add_argument_group(title)
+        for option in options:
+            group.add_argument(
+                option.flag,
+                action=_Collect,
+                const=option.key,
+                default=argparse.SUPPRESS,
+                metavar=option.metavar,
+                help=f"{option.help}{_default(option.key, defaults)}".replace("%", "%%"),
+            )
+        if title == "run":
+            _add_run_options(group)
+    settings = parser.add_argument_group("settings")
+    settings.add_argument("--config", metavar="FILE", help="YAML settings file")
+    settings.add_argument(
+        "--set",
+        action=_CollectSet,
+        metavar="KEY=VALUE",
+        default=argparse.SUPPRESS,
+        help="any other setting, as in data.max_clip_seconds=8",
+    )
+    settings.add_argument("--explain", metavar="KEY", action="append", default=[], help="print where a value is from")
+    settings.add_argument("-h", "--help", action="store_true", help="print this")
+    return parser
+
+
+def _add_run_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--fresh", action="store_true", help="start over: the run that is there is moved aside")
+    group.add_argument("--init-from", metavar="RUN", help="start a new run from the weights of another")
+    group.add_argument("--dry-run", action="store_true", help="audit the data, print the plan, train nothing")
+
+
+def _default(key: str, defaults: Resolved | None) -> str:
+    if defaults is None:
+        return ""
+    source = defaults.source(key)
+    origin = f", {source.layer}" if source.layer.startswith("level") else ""
+    choices = LEAVES[key].accepts.choices
+    listed = f"; one of {', '.join(choices)}" if choices else ""
+    return f" ({plain(source.value)}{origin}{listed})"
+
+
+def request_of(namespace: argparse.Namespace, problems: Sequence[str]) -> Request:
+    """The parsed command line as a Request; `problems` join those of the layer."""
+    layer = Layer(Rank.COMMAND_LINE, "command line", tuple(namespace.settings), (*problems, *namespace.problems))
+    return Request(
+        layer, namespace.config, tuple(namespace.explain), namespace.dry_run, namespace.fresh, namespace.init_from
+    )

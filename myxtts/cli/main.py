@@ -1,0 +1,44 @@
+"""`python -m myxtts COMMAND`: finds the command's module and imports it only then."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from myxtts import __version__
+from myxtts.cli.screen import guarded
+from myxtts.config.leaves import nearest, shown
+from myxtts.errors import EXIT_DONE, ConfigError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "train": ("myxtts.cli.train", "train a voice (train_main.py is the same)"),
+    "synthesize": ("myxtts.cli.synthesize", "speak a text in the voice of a recording or of a training speaker"),
+    "report": ("myxtts.cli.report", "write the HTML report of a run"),
+    "docs": ("myxtts.cli.docs", "write docs/configuration.md from the settings' schema"),
+}
+"""Command -> module with `main(argv) -> exit code`, and what it does."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command that `argv` (the arguments without the program) names; returns the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    return guarded(lambda: _dispatch(words))
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help"):
+        print("usage: python -m myxtts COMMAND [options]   (--help after a command lists its options)\n")
+        for name, (_, meaning) in COMMANDS.items():
+            print(f"  {name:<12} {meaning}")
+        return EXIT_DONE
+    if words[0] == "--version":
+        print(f"myxtts {__version__}")
+        return EXIT_DONE
+    if words[0] not in COMMANDS:
+        best = nearest(words[0], COMMANDS)
+        hint = f"the nearest is {best}; " if best else ""
+        raise ConfigError(f"unknown command {shown(words[0])}; {hint}there are: {', '.join(COMMANDS)}")
+    module = importlib.import_module(COMMANDS[words[0]][0])
+    code: int = module.main(words[1:])
+    return code

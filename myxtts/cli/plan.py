@@ -1,0 +1,147 @@
+"""What a run will do, estimated before it starts: updates, time, memory. Formulas, not measurements; they are rough."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from myxtts.config.schema import Config, ModelConfig
+from myxtts.units import frames_of_seconds, seconds_of_frames
+
+MATRIX_FLOPS_PER_THREAD = 1.0e11
+"""Matrix work of one processor thread in training, fp32: 7,000 frames/s at size tiny on two cores, rounded."""
+_BF16_GAIN = 1.6
+_PROCESS_BYTES = 900e6
+_FLOATS_KEPT_PER_WEIGHT = 5
+"""The weight, its gradient, two moments, the average."""
+_TABLE_ROWS = 200
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do. Times and memory are estimates; `updates` and `seconds` end where max_minutes ends them."""
+
+    clips: int
+    validation_clips: int
+    minutes: float
+    speakers: int
+    weights: int
+    updates_per_epoch: int
+    updates: int
+    epochs: float
+    seconds: float
+    frames_per_second: float
+    memory_bytes: float
+    ends_by_time: bool
+
+
+def part_weights(model: ModelConfig, channels: int) -> dict[str, int]:
+    """Weights of the network's parts by what they run over: tokens, frames, reference; norms and biases left out."""
+    width, predictor, speaker = model.width, model.predictor_width, model.speaker_width
+    condition = model.voice_width + model.style_width
+    prenet, aligner = 2 * 5 * width**2, 3 * width**2 + width * channels
+    blocks = model.text_blocks * 12 * width**2
+    predictors = 3 * (2 * 3 * predictor**2 + (width + condition) * predictor)
+    decoder = model.decoder_blocks * 8 * width**2 + (width + channels + 3) * width + width * channels
+    if model.decoder == "flow":
+        decoder += 2 * width**2 + channels * width
+    reference = 5 * channels * speaker + 3 * 4 * speaker**2 + 2 * speaker**2
+    fixed = 2 * _TABLE_ROWS * width + model.decoder_blocks * 2 * width * condition + 2 * speaker * condition
+    return {
+        "tokens": prenet + aligner + blocks + predictors,
+        "frames": decoder,
+        "reference": reference,
+        "once": fixed,
+    }
+
+
+def frame_rate(config: Config, tokens_per_frame: float) -> float:
+    """Mel frames a second that training reaches by formula; a calibration may put a measured figure in its place."""
+    parts = part_weights(config.model, config.audio.mel_channels)
+    # Forward and backward are six operations a weight; the reference encoder runs at half the frames, twice.
+    work = 6.0 * (parts["frames"] + parts["tokens"] * tokens_per_frame + parts["reference"])
+    threads = config.training.threads or os.cpu_count() or 1
+    gain = _BF16_GAIN if config.training.precision == "bf16" else 1.0
+    return threads * MATRIX_FLOPS_PER_THREAD * gain / work
+
+
+def memory_bytes(config: Config, longest_frames: int, tokens_per_frame: float) -> float:
+    """Peak memory of the training process: what weights take, and activations of the largest micro-batch."""
+    model, parts = config.model, part_weights(config.model, config.audio.mel_channels)
+    per_frame = model.decoder_blocks * 14 * model.width + 24 * config.audio.mel_channels + 6 * model.width
+    per_token = model.text_blocks * 18 * model.width + 18 * model.predictor_width
+    tokens = longest_frames * tokens_per_frame
+    attention = model.text_blocks * model.heads * 3 * tokens**2
+    floats = config.training.batch_size * (
+        longest_frames * per_frame + tokens * per_token + attention + 2 * longest_frames * tokens
+    )
+    scale = 4 if config.training.precision == "fp32" else 3
+    return _PROCESS_BYTES + 4 * _FLOATS_KEPT_PER_WEIGHT * sum(parts.values()) + scale * floats
+
+
+def make_plan(
+    config: Config,
+    text_lengths: npt.NDArray[np.int32],
+    mel_lengths: npt.NDArray[np.int32],
+    validation_clips: int,
+    speakers: int,
+    frames_per_second: float | None = None,
+) -> Plan:
+    """The plan of a run over clips of `text_lengths` tokens and `mel_lengths` frames (int32[N] each).
+
+    `frames_per_second` is a measured rate, if there is one; else the formula's.
+    """
+    training, audio = config.training, config.audio
+    clips, frames = len(mel_lengths), float(mel_lengths.sum())
+    tokens_per_frame = float(text_lengths.sum()) / max(frames, 1.0)
+    rate = frames_per_second or frame_rate(config, tokens_per_frame)
+    per_epoch = max(1, math.ceil(math.ceil(clips / training.batch_size) / training.grad_accum))
+    updates = training.max_updates or training.epochs * per_epoch
+    seconds = updates / per_epoch * frames / rate
+    limit = training.max_minutes * 60
+    ends_by_time = bool(limit) and seconds > limit
+    if ends_by_time:
+        updates, seconds = max(1, int(updates * limit / seconds)), limit
+    cap = frames_of_seconds(config.data.max_clip_seconds, audio.sample_rate_hz, audio.hop_samples)
+    longest = int(mel_lengths.max()) if clips else cap
+    return Plan(
+        clips=clips,
+        validation_clips=validation_clips,
+        minutes=seconds_of_frames(frames, audio.sample_rate_hz, audio.hop_samples) / 60,
+        speakers=speakers,
+        weights=sum(part_weights(config.model, audio.mel_channels).values()),
+        updates_per_epoch=per_epoch,
+        updates=updates,
+        epochs=updates / per_epoch,
+        seconds=seconds,
+        frames_per_second=rate,
+        memory_bytes=memory_bytes(config, longest, tokens_per_frame),
+        ends_by_time=ends_by_time,
+    )
+
+
+def duration_words(seconds: float) -> str:
+    """A duration for people: '40 s', '9 min', '3.5 h', '2.1 days'."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5_400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3_600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.1f} days"
+
+
+def plan_lines(plan: Plan, config: Config) -> list[list[str]]:
+    """The plan as rows of a table."""
+    end = ", where training.max_minutes ends it" if plan.ends_by_time else ""
+    return [
+        ["training clips", f"{plan.clips} ({plan.minutes:.1f} minutes, speakers: {plan.speakers})"],
+        ["validation clips", f"{plan.validation_clips}"],
+        ["network", f"size {config.model_size}, about {plan.weights / 1e6:.1f} million weights"],
+        ["updates an epoch", f"{plan.updates_per_epoch} (of {config.effective_batch} clips)"],
+        ["updates in all", f"about {plan.updates} ({plan.epochs:.1f} epochs{end})"],
+        ["time", f"about {duration_words(plan.seconds)} at about {plan.frames_per_second:,.0f} frames/s"],
+        ["memory", f"about {plan.memory_bytes / 1e9:.1f} GB"],
+    ]

@@ -1,0 +1,151 @@
+"""The training command: options -> settings -> audited data -> training. TensorFlow is imported last of all."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from myxtts.cli.arguments import Request, request_of, training_parser
+from myxtts.cli.screen import Screen, guarded, settings_table
+from myxtts.config.explain import explain
+from myxtts.config.layers import Layer, built_in_corpus_layer, program_layer
+from myxtts.config.leaves import LEAVES
+from myxtts.config.load import load_file
+from myxtts.config.resolve import Resolved, resolve
+from myxtts.errors import EXIT_DONE
+
+if TYPE_CHECKING:
+    from myxtts.data.prepare import Prepared
+
+_LENGTH_KEYS = ("training.epochs", "training.max_updates")
+
+
+def main(
+    argv: Sequence[str] | None = None,
+    *,
+    program: str = "train_main.py",
+    pinned_level: str | None = None,
+    default_checkpoint_dir: str | None = None,
+) -> int:
+    """Trains as `argv` (the arguments without the program) says; returns the exit code.
+
+    `pinned_level` is the only optimization level that this program takes; `default_checkpoint_dir` is where it keeps
+    its run if nothing else is said.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    entry: dict[str, object] = {}
+    if pinned_level:
+        entry["optimization_level"] = pinned_level
+    if default_checkpoint_dir:
+        entry["training.checkpoint_dir"] = default_checkpoint_dir
+    return guarded(lambda: _train(words, program_layer(program, entry), pinned_level))
+
+
+def _train(words: list[str], entry: Layer, pinned_level: str | None) -> int:
+    screen = Screen()
+    if "--help" in words or "-h" in words:
+        screen.say(training_parser(entry.name, resolve([entry])).format_help().rstrip())
+        return EXIT_DONE
+    request = request_of(*training_parser(entry.name, None).parse_known(words))
+    resolved, built_in = resolve_request(request, entry, pinned_level)
+    if request.explain:
+        for key in request.explain:
+            screen.say(*explain(resolved, key))
+        return EXIT_DONE
+    screen.say(*settings_table(resolved))
+    if built_in:
+        screen.say(
+            f"No data at {resolved.config.data.train_path}: the built-in corpus (eSpeak NG voices, no human speech) "
+            "takes its place; --train-data DIR names yours."
+        )
+    # Prepared before TensorFlow is imported: the worker processes then fork a small program.
+    from myxtts.data.prepare import prepare
+
+    prepared = prepare(resolved.config, screen.progress, named=resolved.named)
+    screen.close()
+    if request.dry_run:
+        _print_plan(screen, resolved, prepared)
+        return EXIT_DONE
+    command = resume_command(words, entry.name)
+    updates = _run(request, resolved, prepared, screen, command)
+    if built_in:
+        screen.say(*first_run_lines(resolved, updates, command))
+    return EXIT_DONE
+
+
+def resolve_request(request: Request, entry: Layer, pinned_level: str | None) -> tuple[Resolved, bool]:
+    """The configuration, and whether the built-in corpus takes the place of the data. Raises ConfigError."""
+    layers = [entry, request.layer]
+    if request.config_file is not None:
+        layers.append(load_file(request.config_file))
+    train_path = str(LEAVES["data.train_path"].default)
+    built_in = not Path(train_path).expanduser().exists() and not any(layer.sets("data.train_path") for layer in layers)
+    if built_in and not any(layer.sets(*_LENGTH_KEYS) for layer in layers):
+        layers.append(built_in_corpus_layer())
+    pinned = {}
+    if pinned_level:
+        advice = f"{entry.name} trains at this level alone, `python3 train_main.py` takes any"
+        pinned["optimization_level"] = (pinned_level, advice)
+    return resolve(layers, pinned), built_in
+
+
+def resume_command(words: Sequence[str], program: str) -> str:
+    """The command line that goes on with the run that `words` started: the same without --fresh and --init-from."""
+    kept: list[str] = []
+    skip = False
+    for word in words:
+        if skip or word == "--fresh":
+            skip = False
+        elif word == "--init-from":
+            skip = True
+        elif not word.startswith("--init-from="):
+            kept.append(word)
+    return shlex.join(["python3", *program.split(), *kept])
+
+
+def _print_plan(screen: Screen, resolved: Resolved, prepared: Prepared) -> None:
+    from myxtts.cli.plan import make_plan, plan_lines
+
+    text_lengths, mel_lengths = prepared.train.lengths
+    plan = make_plan(
+        resolved.config, text_lengths, mel_lengths, len(prepared.validation), len(prepared.corpus.speakers)
+    )
+    screen.say("The plan (estimates; nothing was trained, nothing was written to the run directory):")
+    screen.table(plan_lines(plan, resolved.config))
+
+
+def first_run_lines(resolved: Resolved, updates: int, command: str) -> list[str]:
+    """Where a run on the built-in corpus stands after `updates` updates, in honest words, and how to go on."""
+    warmup, rate = resolved.config.schedule.warmup_updates, resolved.config.optimizer.learning_rate
+    lines = [f"This was the built-in corpus: voices of eSpeak NG, {updates} updates."]
+    if updates < warmup:
+        lines.append(
+            f"The learning rate has reached {updates / warmup:.0%} of {rate:g} (the warmup lasts {warmup} updates): "
+            "nothing intelligible is to be expected yet. What it shows is that the whole path works."
+        )
+    if resolved.source("training.max_minutes").layer == "built-in corpus":
+        epochs = resolved.config.training.epochs
+        minutes = resolved.config.training.max_minutes
+        lines.append(f"It ended after {minutes:g} minutes by design. To go on: {command} --epochs {epochs}")
+    if updates < warmup:
+        lines.append("For a first audible voice: make demo")
+    return lines
+
+
+def _run(request: Request, resolved: Resolved, prepared: Prepared, screen: Screen, command: str) -> int:
+    """The one place that calls the training; returns the number of updates that the run has now."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from myxtts.training.run import train
+
+    init_from = Path(request.init_from) if request.init_from else None
+    try:
+        updates: int = train(
+            resolved, prepared, fresh=request.fresh, init_from=init_from, command=command, screen=screen
+        )
+    finally:
+        screen.close()
+    return updates
