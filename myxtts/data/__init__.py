@@ -1,0 +1,1 @@
+"""From recordings on the disk to batches: metadata, audit, feature cache, corpus statistics, batch plan, loader."""

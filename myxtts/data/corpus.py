@@ -1,0 +1,209 @@
+"""What a trained model must remember of its training data: statistics, speakers, languages, symbols."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from myxtts.batch import PROSODY_FIGURES
+from myxtts.data.store import FeatureStore
+from myxtts.errors import DataError
+
+FloatArray = npt.NDArray[np.float32]
+
+MEL_STD_FLOOR = 0.1
+PITCH_STD_FLOOR = 0.05
+ENERGY_STD_FLOOR = 0.1
+DEFAULT_PITCH = (5.0, 0.3)
+"""ln F0 mean and deviation of a corpus in which the pitch tracker heard no voice."""
+PROSODY_STD_FLOOR = (0.02, 0.01, 0.005)
+"""Below these spreads over the speakers a prosody figure says nothing."""
+PROSODY_LIMIT = 5.0
+_ARRAYS = ("mel_mean_C", "mel_std_C", "speaker_spectrum_SC", "speaker_prosody_S3", "prosody_mean_3", "prosody_std_3")
+
+
+@dataclass(frozen=True)
+class SpeakerFigures:
+    """Long-term figures of speakers: float32 [S, C] mean normalized mel, float32 [S, 3] raw prosody."""
+
+    names: list[str]
+    spectrum_SC: FloatArray
+    raw_prosody_S3: FloatArray
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Statistics of the training set alone; kept with the model, and JSON-able to the bit (`to_json`, `from_json`)."""
+
+    mel_mean_C: FloatArray
+    mel_std_C: FloatArray
+    pitch_mean: float
+    pitch_std: float
+    energy_mean: float
+    energy_std: float
+    speakers: list[str]
+    speaker_spectrum_SC: FloatArray
+    speaker_prosody_S3: FloatArray
+    prosody_mean_3: FloatArray
+    prosody_std_3: FloatArray
+    languages: list[str]
+    symbols: Any
+    mel_fingerprint: str
+
+    def normalize_mel(self, mel_MC: FloatArray) -> FloatArray:
+        """Log-mel [..., C] to zero mean and unit deviation of every channel over the corpus."""
+        return np.asarray((mel_MC - self.mel_mean_C) / self.mel_std_C, dtype=np.float32)
+
+    def denormalize_mel(self, mel_MC: FloatArray) -> FloatArray:
+        """Inverse of `normalize_mel`."""
+        return np.asarray(mel_MC * self.mel_std_C + self.mel_mean_C, dtype=np.float32)
+
+    def normalize_pitch(self, pitch_hz: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Normalized ln F0 (0 where unvoiced) and voicing (1 or 0) of a pitch track in Hz (0 unvoiced)."""
+        voiced = pitch_hz > 0
+        log_pitch = np.log(np.where(voiced, pitch_hz, 1.0))
+        normalized = np.where(voiced, (log_pitch - self.pitch_mean) / self.pitch_std, 0.0)
+        return normalized.astype(np.float32), voiced.astype(np.float32)
+
+    def normalize_energy(self, energy: FloatArray) -> FloatArray:
+        """Log frame energy to zero mean and unit deviation over the corpus."""
+        return np.asarray((energy - self.energy_mean) / self.energy_std, dtype=np.float32)
+
+    def normalize_prosody(self, raw_S3: FloatArray) -> FloatArray:
+        """Prosody figures of speakers against those of the training speakers, -5 to 5; 0 where they do not differ."""
+        spread = self.prosody_std_3 > 0
+        figures = np.where(spread, (raw_S3 - self.prosody_mean_3) / np.where(spread, self.prosody_std_3, 1.0), 0.0)
+        return np.clip(figures, -PROSODY_LIMIT, PROSODY_LIMIT).astype(np.float32)
+
+    def speaker_index(self, name: str) -> int:
+        """Index of a training speaker, -1 for another one."""
+        return self.speakers.index(name) if name in self.speakers else -1
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values; every float32 comes back to the bit."""
+        values: dict[str, Any] = {}
+        for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            values[item.name] = value.tolist() if isinstance(value, np.ndarray) else value
+        return values
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Corpus:
+        """Inverse of `to_json`. Errors: DataError for values that are no corpus."""
+        names = [item.name for item in dataclasses.fields(cls)]
+        missing = [name for name in names if name not in values]
+        if missing:
+            raise DataError(f"corpus: {', '.join(missing)} missing; found {', '.join(sorted(map(str, values)))}")
+        made: dict[str, Any] = {name: values[name] for name in names}
+        try:
+            for name in _ARRAYS:
+                made[name] = np.array(values[name], dtype=np.float32)
+            channels, speakers = len(made["mel_mean_C"]), len(made["speakers"])
+            made["speaker_spectrum_SC"] = made["speaker_spectrum_SC"].reshape(speakers, channels)
+            made["speaker_prosody_S3"] = made["speaker_prosody_S3"].reshape(speakers, len(PROSODY_FIGURES))
+        except (TypeError, ValueError) as error:
+            raise DataError(f"corpus: an array has the wrong shape or no numbers ({error})") from error
+        for name in _ARRAYS:
+            if not np.isfinite(made[name]).all():
+                raise DataError(f"corpus: {name} holds a value that is not finite")
+        if (made["mel_std_C"] <= 0).any() or made["pitch_std"] <= 0 or made["energy_std"] <= 0:
+            raise DataError("corpus: a deviation of mel, pitch or energy is not over 0")
+        return cls(**made)
+
+
+def measure_corpus(store: FeatureStore, symbols: Any, mel_fingerprint: str) -> Corpus:
+    """Statistics of a training set.
+
+    Args:
+        store: the training clips, at least one.
+        symbols: the symbol table as plain values.
+        mel_fingerprint: of the mel convention that made the features.
+    """
+    mel_mean_C, mel_std_C, pitch, energy = _moments(store)
+    bare = Corpus(
+        mel_mean_C=mel_mean_C,
+        mel_std_C=mel_std_C,
+        pitch_mean=pitch[0],
+        pitch_std=pitch[1],
+        energy_mean=energy[0],
+        energy_std=energy[1],
+        speakers=[],
+        speaker_spectrum_SC=np.zeros((0, len(mel_mean_C)), np.float32),
+        speaker_prosody_S3=np.zeros((0, 3), np.float32),
+        prosody_mean_3=np.zeros(3, np.float32),
+        prosody_std_3=np.zeros(3, np.float32),
+        languages=sorted({utterance.language for utterance in store.utterances}),
+        symbols=symbols,
+        mel_fingerprint=mel_fingerprint,
+    )
+    figures = measure_speakers(store, bare)
+    raw = figures.raw_prosody_S3.astype(np.float64)
+    spread = raw.std(axis=0)
+    spread = np.where(spread >= PROSODY_STD_FLOOR, spread, 0.0)
+    measured = dataclasses.replace(
+        bare,
+        speakers=figures.names,
+        speaker_spectrum_SC=figures.spectrum_SC,
+        prosody_mean_3=raw.mean(axis=0).astype(np.float32),
+        prosody_std_3=spread.astype(np.float32),
+    )
+    return dataclasses.replace(measured, speaker_prosody_S3=measured.normalize_prosody(figures.raw_prosody_S3))
+
+
+def _moments(store: FeatureStore) -> tuple[FloatArray, FloatArray, tuple[float, float], tuple[float, float]]:
+    """Mean and deviation of mel channels, ln F0 of voiced frames, and energy, over all frames in double precision."""
+    channels = store.facts(0).mel_channels
+    sums, squares = np.zeros(channels), np.zeros(channels)
+    pitch, energy = np.zeros(3), np.zeros(2)
+    frames = 0
+    for row in range(len(store)):
+        mel_MC, pitch_M, energy_M = (np.asarray(array, np.float64) for array in store.features(row))
+        frames += len(mel_MC)
+        sums += mel_MC.sum(axis=0)
+        squares += (mel_MC * mel_MC).sum(axis=0)
+        log_pitch = np.log(pitch_M[pitch_M > 0])
+        pitch += (len(log_pitch), log_pitch.sum(), (log_pitch * log_pitch).sum())
+        energy += (energy_M.sum(), (energy_M * energy_M).sum())
+    mean = sums / frames
+    std = np.sqrt(np.maximum(squares / frames - mean * mean, MEL_STD_FLOOR**2))
+    energy_mean = energy[0] / frames
+    energy_std = max(float(np.sqrt(max(energy[1] / frames - energy_mean**2, 0.0))), ENERGY_STD_FLOOR)
+    pitch_figures = DEFAULT_PITCH
+    if pitch[0]:
+        pitch_mean = float(pitch[1] / pitch[0])
+        pitch_std = float(np.sqrt(max(pitch[2] / pitch[0] - pitch_mean**2, 0.0)))
+        pitch_figures = (pitch_mean, max(pitch_std, PITCH_STD_FLOOR))
+    return mean.astype(np.float32), std.astype(np.float32), pitch_figures, (float(energy_mean), energy_std)
+
+
+def measure_speakers(store: FeatureStore, corpus: Corpus) -> SpeakerFigures:
+    """Long-term figures of the speakers of a store, by name.
+
+    The raw prosody is: mean of ln F0, its deviation, tokens per frame. A speaker without a voiced frame has the
+    corpus's mean and deviation.
+    """
+    rows: dict[str, list[int]] = {}
+    for row, speaker in enumerate(store.speakers):
+        rows.setdefault(speaker, []).append(row)
+    names = sorted(rows)
+    spectrum = np.zeros((len(names), len(corpus.mel_mean_C)), np.float32)
+    prosody = np.zeros((len(names), len(PROSODY_FIGURES)), np.float32)
+    text_lengths, mel_lengths = store.lengths
+    for index, name in enumerate(names):
+        mel_sum = np.zeros(len(corpus.mel_mean_C))
+        log_pitch: list[npt.NDArray[np.float64]] = []
+        for row in rows[name]:
+            mel_MC, pitch_M, _ = store.features(row)
+            mel_sum += np.asarray(mel_MC, np.float64).sum(axis=0)
+            log_pitch.append(np.log(np.asarray(pitch_M[pitch_M > 0], np.float64)))
+        frames = int(mel_lengths[rows[name]].sum())
+        voiced = np.concatenate(log_pitch)
+        pitch = (voiced.mean(), voiced.std()) if len(voiced) else (corpus.pitch_mean, corpus.pitch_std)
+        spectrum[index] = corpus.normalize_mel((mel_sum / frames).astype(np.float32))
+        prosody[index] = (*pitch, text_lengths[rows[name]].sum() / frames)
+    return SpeakerFigures(names, spectrum, prosody)

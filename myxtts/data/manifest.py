@@ -1,0 +1,106 @@
+"""Reads a data root: which metadata counts, which recording each row means, whose voice it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from myxtts.data import vctk
+from myxtts.data.audio_files import AudioFiles, NotFound
+from myxtts.data.records import DUPLICATE, Manifest, Rejection, Utterance, shown, text_problem
+from myxtts.data.table import SEPARATOR_NAMES, Row, Table, read_table
+from myxtts.errors import DataError
+
+__all__ = ["EXPECTED", "METADATA_NAMES", "Manifest", "Rejection", "Split", "Utterance", "default_speaker", "read_root"]
+
+Split = Literal["train", "val"]
+
+METADATA_NAMES: dict[Split, tuple[str, ...]] = {
+    "train": ("metadata_train.csv", "metadata_train.txt", "metadata.csv", "metadata.txt"),
+    "val": ("metadata_eval.csv", "metadata_eval.txt", "metadata_val.csv", "metadata.csv", "metadata.txt"),
+}
+EXPECTED = "metadata_train.csv, metadata_eval.csv, metadata.csv or metadata.txt, or wav48*/ and txt/ (VCTK)"
+
+
+def default_speaker(root: Path) -> str:
+    """The one speaker of a root whose rows and folders name none: the root's own name."""
+    return root.resolve().name or "speaker"
+
+
+def read_root(root: Path, split: Split, default_language: str, speaker: str | None = None) -> Manifest:
+    """Utterances of a data root before any recording is opened.
+
+    Args:
+        root: folder with metadata and recordings.
+        split: which metadata comes first where there are several.
+        default_language: language of rows that name none.
+        speaker: name of rows without a speaker, by default that of the root.
+    Errors: DataError if the root is no folder, has no metadata, or its metadata is no table.
+    """
+    if not root.exists():
+        raise DataError(f"{root}: there is no such folder; expected {EXPECTED}")
+    if not root.is_dir():
+        raise DataError(f"{root}: is a file; name the folder that holds {EXPECTED}")
+    present = [name for name in METADATA_NAMES[split] if (root / name).is_file()]
+    audio = vctk.audio_folder(root)
+    if not present and audio is not None:
+        return vctk.read(root, audio, default_language)
+    if not present:
+        found = ", ".join(sorted(path.name for path in root.iterdir())[:8]) or "an empty folder"
+        raise DataError(f"{root}: no metadata for {split}; expected {EXPECTED}; found {shown(found, 200)}")
+    metadata = root / present[0]
+    table = read_table(metadata)
+    note = f"{metadata}: {len(table.rows)} rows, {_understood(table)}"
+    if present[1:]:
+        note += f"; {', '.join(present[1:])} not read, since {present[0]} comes first for {split}"
+    return _utterances(root, metadata, table, default_language, speaker or default_speaker(root), note)
+
+
+def _understood(table: Table) -> str:
+    """How the columns were understood, for the note."""
+    columns = ", ".join(column or "(not read)" for column in table.columns)
+    return f"{SEPARATOR_NAMES[table.separator]}, {'header' if table.has_header else 'no header'}, columns {columns}"
+
+
+def _utterances(root: Path, metadata: Path, table: Table, language: str, speaker: str, note: str) -> Manifest:
+    """Rows joined to their recordings; a second row of the same id or recording is rejected."""
+    files = AudioFiles(root)
+    utterances: list[Utterance] = []
+    rejections = list(table.rejections)
+    first_seen: dict[str, int] = {}
+    for row in table.rows:
+        made = _utterance(row, files, metadata, language, speaker)
+        if isinstance(made, Rejection):
+            rejections.append(made)
+            continue
+        seen = first_seen.setdefault(made.id, row.line)
+        if seen != row.line:
+            rejections.append(Rejection(made.source, made.id, DUPLICATE, f"{shown(row.id)} is in line {seen} already"))
+        else:
+            utterances.append(made)
+    return Manifest(utterances, sorted(rejections, key=_line_of), metadata, [note])
+
+
+def _line_of(rejection: Rejection) -> int:
+    """Line of a rejection, to list them in the order of the file."""
+    return int(rejection.source.rpartition(":")[2])
+
+
+def _utterance(row: Row, files: AudioFiles, metadata: Path, language: str, speaker: str) -> Utterance | Rejection:
+    """The utterance of one row, or why there is none. The normalized text counts where there is one."""
+    source = f"{metadata}:{row.line}"
+    found = files.find(row.id)
+    if isinstance(found, NotFound):
+        return Rejection(source, shown(row.id), found.reason, found.value)
+    text = row.normalized or row.text
+    problem = text_problem(text)
+    if problem:
+        return Rejection(source, found.id, *problem)
+    return Utterance(
+        id=found.id,
+        audio_path=found.path,
+        text=" ".join(text.split()),
+        speaker=row.speaker or found.folder or speaker,
+        language=row.language.replace("_", "-").lower() or language,
+        source=source,
+    )
