@@ -1,0 +1,1 @@
+"""Recordings: reading them, their mels, their pitch, and back from a mel to a waveform."""

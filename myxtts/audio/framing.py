@@ -1,0 +1,46 @@
+"""Cutting a clip into the frames that mel, energy, pitch and Griffin-Lim share, so that all of them line up."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from myxtts.config.schema import AudioConfig
+from myxtts.units import frames_of_samples
+
+Array = npt.NDArray[np.float32]
+
+
+def left_padding(audio: AudioConfig) -> int:
+    """Samples before the clip in the first frame: (fft - hop) / 2, so that frame m is centred on (m + 1/2) hops."""
+    return max(0, (audio.fft_samples - audio.hop_samples) // 2)
+
+
+def padded_samples(frames: int, audio: AudioConfig) -> int:
+    """Samples that `frames` overlapping frames span together."""
+    return (frames - 1) * audio.hop_samples + audio.fft_samples
+
+
+def pad(samples_N: Array, audio: AudioConfig) -> Array:
+    """The clip, reflected at both ends so that it holds exactly ceil(N / hop) frames.
+
+    A clip that is shorter than the window cannot be reflected: zeros fill it up to one window first.
+    """
+    frames = frames_of_samples(len(samples_N), audio.hop_samples)
+    total, left = padded_samples(frames, audio), left_padding(audio)
+    if len(samples_N) < audio.fft_samples:
+        samples_N = np.pad(samples_N, (0, audio.fft_samples - len(samples_N)))
+    right = max(0, total - left - len(samples_N))
+    padded: Array = np.pad(samples_N, (left, right), mode="reflect")[:total]
+    return padded
+
+
+def frames_view(padded: Array, length: int, hop: int) -> Array:
+    """Overlapping frames [M, length] of an array, `hop` apart, without a copy; read only."""
+    return np.lib.stride_tricks.sliding_window_view(padded, length)[::hop]
+
+
+def hann(length: int) -> Array:
+    """The periodic Hann window, as short-time Fourier transforms use it."""
+    window: Array = (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(length) / length)).astype(np.float32)
+    return window

@@ -1,0 +1,197 @@
+"""Reading recordings of any rate, channels and coding as mono float samples, and writing 16-bit WAV files.
+
+Everything wrong with a file becomes a DataError of one line. Sizes are taken from the header for a first look only:
+samples are decoded block by block, so that a header that lies allocates nothing.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+
+from myxtts.audio.framing import frames_view
+from myxtts.config.schema import AudioConfig
+from myxtts.errors import DataError, NonFiniteError, StorageError
+from myxtts.units import samples_of_seconds, seconds_of_samples
+
+Array = npt.NDArray[np.float32]
+
+LOWEST_RATE_HZ = 4_000
+HIGHEST_RATE_HZ = 768_000
+LOUDEST_SAMPLE = 16.0
+"""Full scale is 1. A float file far over it holds integers, or noise, and not what its header says."""
+_SILENT_RMS = 1e-4  # -80 dB under full scale
+_TRIM_KEPT_SECONDS = 0.05
+_BLOCK_SAMPLES = 65_536
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What the header of a recording says; `samples` are per channel."""
+
+    sample_rate_hz: int
+    channels: int
+    samples: int
+    seconds: float
+
+
+def probe(path: Path) -> AudioInfo:
+    """The header of a recording, nothing decoded. Raises DataError."""
+    with _opened(Path(path)) as file:
+        return _info(file)
+
+
+def read(path: Path, audio: AudioConfig, max_seconds: float | None = None) -> Array:
+    """A recording as mono float32[N] at `audio.sample_rate_hz`, full scale -1..1, channels averaged.
+
+    Raises DataError where the file is missing, not a regular file, not decodable, empty, not finite, of an unusable
+    rate, or longer than `max_seconds` (seen in the header before anything is decoded).
+    """
+    path = Path(path)
+    with _opened(path) as file:
+        info = _info(file)
+        if max_seconds is not None and info.seconds > max_seconds:
+            raise DataError(f"{_name(path)}: {info.seconds:.1f} s long, at most {max_seconds:g} s are allowed; cut it")
+        if not LOWEST_RATE_HZ <= info.sample_rate_hz <= HIGHEST_RATE_HZ:
+            raise DataError(
+                f"{_name(path)}: sample rate {info.sample_rate_hz} Hz, usable are {LOWEST_RATE_HZ} to "
+                f"{HIGHEST_RATE_HZ} Hz; convert it"
+            )
+        samples_N = _decoded_mono(file, path, max_seconds)
+    _check(samples_N, path)
+    if info.sample_rate_hz != audio.sample_rate_hz:
+        samples_N = soxr.resample(samples_N, info.sample_rate_hz, audio.sample_rate_hz, quality="HQ")
+        if len(samples_N) == 0:
+            raise DataError(f"{_name(path)}: too short to hold one sample at {audio.sample_rate_hz} Hz; leave it out")
+    return np.ascontiguousarray(samples_N, np.float32)
+
+
+def trim(samples_N: Array, audio: AudioConfig) -> Array:
+    """The clip without its leading and trailing parts that are `trim_db` under its loudest frame; 50 ms are kept."""
+    if audio.trim_db <= 0.0 or len(samples_N) == 0:
+        return samples_N
+    hop = audio.hop_samples
+    padded = np.pad(samples_N, (0, -len(samples_N) % hop))
+    rms = np.sqrt(np.square(frames_view(padded, hop, hop), dtype=np.float64).mean(axis=1))
+    loud = np.flatnonzero(rms > rms.max() * 10.0 ** (-audio.trim_db / 20.0))
+    if len(loud) == 0:
+        return samples_N
+    kept = samples_of_seconds(_TRIM_KEPT_SECONDS, audio.sample_rate_hz)
+    return samples_N[max(0, int(loud[0]) * hop - kept) : (int(loud[-1]) + 1) * hop + kept]
+
+
+def is_silent(samples_N: Array) -> bool:
+    """True where nothing can be heard: no samples, or under -80 dB RMS once a constant offset is taken off."""
+    return len(samples_N) == 0 or float(np.std(samples_N, dtype=np.float64)) < _SILENT_RMS
+
+
+def write_wav(path: Path, samples_N: Array, sample_rate_hz: int) -> None:
+    """Writes mono float[N] as 16-bit WAV, clipped to -1..1; the file is there complete or not at all.
+
+    Raises NonFiniteError for samples that are not finite, StorageError where the disk refuses.
+    """
+    path = Path(path)
+    samples_N = np.asarray(samples_N)
+    if not np.isfinite(samples_N).all():
+        bad = int(np.flatnonzero(~np.isfinite(samples_N))[0])
+        raise NonFiniteError(f"{_name(path)}: sample {bad} is {samples_N[bad]}; nothing was written")
+    whole = np.rint(np.clip(samples_N, -1.0, 1.0) * 32_767.0).astype(np.int16)
+    encoded = io.BytesIO()
+    soundfile.write(encoded, whole, sample_rate_hz, format="WAV", subtype="PCM_16")
+    temporary: Path | None = None
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = Path(name)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(encoded.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        raise StorageError(f"{_name(path)}: cannot be written ({error.strerror}); check the folder and disk") from error
+
+
+def _opened(path: Path) -> soundfile.SoundFile:
+    """The file, open for decoding. FIFOs and devices are refused before they can block."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"{_name(path)}: cannot be opened ({reason}); check the path in the metadata") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise DataError(f"{_name(path)}: not a regular file; give the path of a recording")
+    if status.st_size == 0:
+        raise DataError(f"{_name(path)}: the file is empty (0 bytes); record or copy it again")
+    if path.suffix.lower() == ".raw":
+        raise DataError(f"{_name(path)}: headerless samples have no known rate; convert it to wav or flac")
+    try:
+        return soundfile.SoundFile(path)
+    except soundfile.LibsndfileError as error:
+        raise DataError(
+            f"{_name(path)}: not a recording that can be read ({_reason(error)}); convert it to wav, flac, ogg or mp3"
+        ) from error
+
+
+def _info(file: soundfile.SoundFile) -> AudioInfo:
+    samples = max(0, int(file.frames))
+    return AudioInfo(file.samplerate, file.channels, samples, seconds_of_samples(samples, max(1, file.samplerate)))
+
+
+def _decoded_mono(file: soundfile.SoundFile, path: Path, max_seconds: float | None) -> Array:
+    """All samples, averaged over channels block by block; stops where the file is longer than its header said."""
+    limit = None if max_seconds is None else samples_of_seconds(max_seconds, file.samplerate) + 1
+    blocks: list[Array] = []
+    done = 0
+    try:
+        while True:
+            block = file.read(_BLOCK_SAMPLES, dtype="float32", always_2d=True)
+            if len(block) == 0:
+                break
+            blocks.append(block[:, 0] if file.channels == 1 else block.mean(axis=1, dtype=np.float32))
+            done += len(block)
+            if limit is not None and done > limit:
+                raise DataError(f"{_name(path)}: longer than its header says and than {max_seconds:g} s; cut it")
+    except soundfile.LibsndfileError as error:
+        raise DataError(
+            f"{_name(path)}: damaged after {seconds_of_samples(done, file.samplerate):.2f} s ({_reason(error)}); "
+            "record or copy it again"
+        ) from error
+    return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+
+
+def _check(samples_N: Array, path: Path) -> None:
+    """Raises DataError where samples are missing, not finite or far over full scale."""
+    if len(samples_N) == 0:
+        raise DataError(f"{_name(path)}: no samples in it; record or copy it again")
+    finite = np.isfinite(samples_N)
+    if not finite.all():
+        bad = int(np.flatnonzero(~finite)[0])
+        raise DataError(
+            f"{_name(path)}: {len(finite) - int(finite.sum())} samples are not finite, the first is number {bad} "
+            f"({samples_N[bad]}); export it again as 16-bit"
+        )
+    peak = float(np.abs(samples_N).max())
+    if peak > LOUDEST_SAMPLE:
+        raise DataError(f"{_name(path)}: samples reach {peak:.3g}, full scale is 1; export it again as 16-bit")
+
+
+def _name(path: Path) -> str:
+    """The path as it goes into a message: escaped, and the end of it where it is long."""
+    shown = repr(str(path))
+    return shown if len(shown) <= 200 else f"'...{shown[-190:]}"
+
+
+def _reason(error: soundfile.LibsndfileError) -> str:
+    return " ".join(str(error.error_string).split()).rstrip(".")
