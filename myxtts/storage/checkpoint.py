@@ -1,0 +1,275 @@
+"""One checkpoint on the disk: a folder with tensors, JSON and texts, and a manifest that proves each byte of it.
+
+    step-00001000/
+        weights.safetensors, ema.safetensors, ...   one file for each stem
+        state.json                                  what else a resume needs, small
+        config.yaml, ...                            texts under the names the writer gave
+        manifest.json                               written last: size and SHA-256 of every file, and of itself
+
+A folder that has no manifest, lacks a file, has one too many or differs in one bit does not load.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from myxtts.errors import CheckpointError
+from myxtts.storage import tensors
+from myxtts.storage.files import canonical_json, strict_json
+
+FORMAT = "myxtts-checkpoint"
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+STATE = "state.json"
+TENSORS_SUFFIX = ".safetensors"
+_STEP = re.compile(r"step-(\d{8,12})")
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+_MANIFEST_LIMIT = 1 << 20
+_TEXT_LIMIT = 64 << 20
+
+
+class FutureFormatError(CheckpointError):
+    """The checkpoint is whole but of a later format than this program reads."""
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A checkpoint that must not be loaded, and why."""
+
+    path: Path
+    reason: str
+
+
+class DamagedError(CheckpointError):
+    """The checkpoint in `damage.path` must not be loaded."""
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        self.damage = Damage(folder, reason)
+        super().__init__(f"checkpoint {str(folder)!r} cannot be used: {reason}")
+
+
+@dataclass(frozen=True)
+class FileRecord:
+    """What the manifest says of one file."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything that a checkpoint's folder may hold."""
+
+    update: int
+    best: bool
+    files: Mapping[str, FileRecord]
+
+    def to_bytes(self) -> bytes:
+        """The file's content: canonical JSON with the hash of the rest of it, so that no bit of it can change."""
+        files = {name: {"sha256": record.sha256, "size": record.size} for name, record in self.files.items()}
+        body: dict[str, object] = {
+            "best": self.best, "files": files, "format": FORMAT, "update": self.update, "version": FORMAT_VERSION,
+        }  # fmt: skip
+        return _sealed(body)
+
+
+def _sealed(body: Mapping[str, object]) -> bytes:
+    return canonical_json({**body, "digest": hashlib.sha256(canonical_json(body)).hexdigest()}) + b"\n"
+
+
+class TensorFiles(Mapping[str, Mapping[str, tensors.Array]]):
+    """Stem (weights, ema, ...) -> named arrays; a file is read, and proved once more, when it is first asked for."""
+
+    def __init__(self, folder: Path, records: Mapping[str, FileRecord]) -> None:
+        self._folder = folder
+        self._records = dict(records)
+        self._read: dict[str, Mapping[str, tensors.Array]] = {}
+
+    def __getitem__(self, stem: str) -> Mapping[str, tensors.Array]:
+        if stem not in self._read:
+            name = stem + TENSORS_SUFFIX
+            self._read[stem] = _read_tensors(self._folder / name, self._records[stem])
+        return self._read[stem]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._records)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A proved checkpoint."""
+
+    path: Path
+    update: int
+    best: bool
+    """Whether it was the best one when it was saved."""
+    arrays: Mapping[str, Mapping[str, tensors.Array]]
+    """Stem -> name -> array, read-only, finite."""
+    state: Mapping[str, Any]
+    texts: Mapping[str, str]
+    """File name -> text."""
+    passed_over: tuple[Damage, ...] = field(default=())
+    """Newer or better ones that are damaged, and for which this one stands in."""
+
+
+def step_name(update: int) -> str:
+    """Name of the folder of the checkpoint after `update` updates."""
+    return f"step-{update:08d}"
+
+
+def update_of_name(name: str) -> int | None:
+    """The update of a folder's name, or None if it is no checkpoint's name."""
+    match = _STEP.fullmatch(name)
+    return int(match[1]) if match and step_name(int(match[1])) == name else None
+
+
+def check_file_name(name: str) -> None:
+    """Raises ValueError if no file of a checkpoint may be called `name`: a defect of the caller."""
+    if not _FILE_NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name for a file of a checkpoint")
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The proved manifest of the checkpoint in `folder`; its files are not yet proved. Raises DamagedError."""
+    try:
+        content = _read_file(folder / MANIFEST, limit=_MANIFEST_LIMIT).tobytes()
+        value = strict_json(content)
+    except OSError as error:
+        reason = "an unfinished or foreign folder" if isinstance(error, FileNotFoundError) else error.strerror
+        raise DamagedError(folder, f"{MANIFEST} cannot be read: {reason}") from error
+    except ValueError as error:
+        raise DamagedError(folder, f"{MANIFEST} is damaged: {error}") from error
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        raise DamagedError(folder, f"{MANIFEST} is not the manifest of a {FORMAT}")
+    body = {key: item for key, item in value.items() if key != "digest"}
+    if content != _sealed(body):
+        raise DamagedError(folder, f"{MANIFEST} is damaged: it differs from its own hash")
+    version = body.get("version")
+    if type(version) is int and version > FORMAT_VERSION:
+        raise FutureFormatError(
+            f"checkpoint {str(folder)!r} has format {version}, and this MyXTTS reads up to {FORMAT_VERSION}: "
+            "upgrade MyXTTS, or start anew with --fresh"
+        )
+    manifest = _manifest_of(folder, body)
+    named = update_of_name(folder.name)
+    if named is not None and named != manifest.update:
+        raise DamagedError(folder, f"{MANIFEST} is of update {manifest.update}, the folder's name says {named}")
+    return manifest
+
+
+def _manifest_of(folder: Path, body: Mapping[str, Any]) -> Manifest:
+    update, best, files = body.get("update"), body.get("best"), body.get("files")
+    if type(update) is not int or update < 0 or type(best) is not bool or not isinstance(files, dict):
+        raise DamagedError(folder, f"{MANIFEST} lacks update, best or files")
+    records = {}
+    for name, entry in files.items():
+        size = entry.get("size") if isinstance(entry, dict) else None
+        sha256 = entry.get("sha256") if isinstance(entry, dict) else None
+        if not _FILE_NAME.fullmatch(name) or type(size) is not int or size < 0 or not isinstance(sha256, str):
+            raise DamagedError(folder, f"{MANIFEST} has a senseless entry for {name[:80]!r}")
+        records[name] = FileRecord(size, sha256)
+    return Manifest(update, best, records)
+
+
+def check_sizes(folder: Path) -> Manifest:
+    """Proves the manifest, and that exactly its files are there with their sizes; cheap. Raises DamagedError."""
+    manifest = read_manifest(folder)
+    try:
+        found = {entry.name: entry.stat(follow_symlinks=False) for entry in os.scandir(folder)}
+    except OSError as error:
+        raise DamagedError(folder, f"it cannot be listed: {error.strerror}") from error
+    found.pop(MANIFEST)
+    for name, record in manifest.files.items():
+        if name not in found:
+            raise DamagedError(folder, f"{name} is missing")
+        if not stat.S_ISREG(found[name].st_mode):
+            raise DamagedError(folder, f"{name} is not a regular file")
+        if found[name].st_size != record.size:
+            raise DamagedError(folder, f"{name} has {found[name].st_size} bytes, the manifest says {record.size}")
+    extra = sorted(set(found) - set(manifest.files))
+    if extra:
+        raise DamagedError(folder, f"{extra[0][:80]!r} does not belong there: the manifest does not list it")
+    return manifest
+
+
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """The checkpoint in `folder`, every byte of it proved and every float finite. Raises DamagedError."""
+    manifest = check_sizes(folder)
+    stems = {}
+    texts = {}
+    state: object = None
+    for name, record in manifest.files.items():
+        if name.endswith(TENSORS_SUFFIX):
+            _read_tensors(folder / name, record)  # proved now, read again when needed: a large model fits once
+            stems[name.removesuffix(TENSORS_SUFFIX)] = record
+            continue
+        content = _read_proved(folder / name, record, limit=_TEXT_LIMIT).tobytes()
+        try:
+            if name == STATE:
+                state = strict_json(content)
+            else:
+                texts[name] = content.decode("utf-8", "surrogatepass")
+        except ValueError as error:
+            raise DamagedError(folder, f"{name} is unreadable: {error}") from error
+    if not isinstance(state, dict):
+        raise DamagedError(folder, f"{STATE} is missing or no JSON object")
+    return Checkpoint(folder, manifest.update, manifest.best, TensorFiles(folder, stems), state, texts)
+
+
+def _read_tensors(path: Path, record: FileRecord) -> dict[str, tensors.Array]:
+    content = _read_proved(path, record)
+    try:
+        arrays = tensors.parse_tensors(content)
+    except ValueError as error:
+        raise DamagedError(path.parent, f"{path.name} is unreadable: {error}") from error
+    for name, array in arrays.items():
+        if bad := tensors.count_nonfinite(array):
+            reason = f"{path.name} holds {bad} of {array.size} values that are not finite in {name!r}"
+            raise DamagedError(path.parent, reason)
+    return arrays
+
+
+def _read_proved(path: Path, record: FileRecord, limit: int | None = None) -> npt.NDArray[np.uint8]:
+    """The bytes of a file, which have been hashed: what is proved is what is used, whatever happens to the file."""
+    try:
+        content = _read_file(path, limit=limit)
+    except OSError as error:
+        raise DamagedError(path.parent, f"{path.name} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise DamagedError(path.parent, f"{path.name} is damaged: {error}") from error
+    if content.size != record.size or hashlib.sha256(content.data).hexdigest() != record.sha256:
+        raise DamagedError(path.parent, f"{path.name} is damaged: its SHA-256 is not the one in the manifest")
+    return content
+
+
+def _read_file(path: Path, limit: int | None) -> npt.NDArray[np.uint8]:
+    """Bytes of a regular file, no link followed, nothing larger than `limit` allocated. Raises OSError, ValueError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError("not a regular file")
+        if limit is not None and status.st_size > limit:
+            raise ValueError(f"{status.st_size} bytes are more than the {limit} it may have")
+        content = np.empty(status.st_size, np.uint8)
+        view = content.data
+        filled = 0
+        while filled < len(view):
+            count = file.readinto(view[filled:])
+            if not count:
+                raise ValueError("it became shorter while it was read")
+            filled += count
+    return content

@@ -1,0 +1,194 @@
+"""Fail points: named places where a test, or a doubting user, lets the disk or the arithmetic fail on purpose.
+
+`MYXTTS_FAULT=point:when[:action]`, several separated by commas. `when` counts the times the point is reached, from 1:
+`3` the third time, `3+` from the third on, `3-5` the third to the fifth. Actions:
+
+    kill            the process kills itself with SIGKILL (the default; not for numeric points by default)
+    enospc, erofs, eacces, eio
+                    an OSError: disk full, read-only file system, no permission, input/output error
+    sleep=SECONDS   the place hangs that long
+    nan, inf, scale=FACTOR
+                    numeric points alone: what the value is multiplied with (nan is their default)
+
+Example: `MYXTTS_FAULT=store.before_rename:2,step.loss.mel:100+:nan`. Unset, a fail point costs one comparison.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from myxtts.errors import ConfigError
+
+VARIABLE = "MYXTTS_FAULT"
+
+LOSS_TERMS = (
+    "mel", "alignment", "kl", "duration", "pitch", "energy", "voice_similarity", "speaker_classification",
+    "voice_reconstruction", "prosody_matching", "spectral_consistency",
+)  # fmt: skip
+
+NUMERIC_POINTS: dict[str, str] = {
+    **{f"step.loss.{term}": f"the loss term {term} of an update" for term in LOSS_TERMS},
+    "step.loss": "the total loss of an update",
+    "step.gradient": "all gradients of an update",
+    "step.layer_gradient": "the gradient of one layer",
+    "step.micro_batch": "the loss of a micro-batch, counted one by one",
+    "step.replica": "the loss on the last replica alone",
+    "step.weights": "a weight, after the update",
+}
+"""Where a value can be made bad; the training step asks with `armed`."""
+
+PLAIN_POINTS: dict[str, str] = {
+    "store.before_space_check": "a save begins",
+    "store.before_files": "the temporary folder exists, empty",
+    "store.in_file": "in the middle of writing a file of tensors",
+    "store.before_fsync": "a file is written, not yet on the disk",
+    "store.before_manifest": "all files are written, without the manifest",
+    "store.after_manifest": "the manifest is written",
+    "store.before_rename": "the folder is complete and on the disk under its temporary name",
+    "store.between_renames": "the older checkpoint of the same update is set aside, the new one not yet in place",
+    "store.after_rename": "the checkpoint has its name, the parent folder is not yet on the disk",
+    "store.before_pointer": "the checkpoint is safe, the pointers still name the older one",
+    "store.between_pointers": "one pointer is written",
+    "store.before_prune": "everything is written, nothing pruned",
+    "store.in_prune": "a pruned folder has a temporary name and is not yet deleted",
+    "store.after_save": "the save is done",
+    "file.in_atomic_write": "a small file is written under its temporary name",
+    "journal.write": "lines go to metrics.jsonl or events.jsonl",
+    "data.next_batch": "the loop asks for a batch",
+    "loop.update": "an update is complete",
+}
+"""Where the process can be killed or hung, or the disk can fail."""
+
+_ERRORS = {"enospc": errno.ENOSPC, "erofs": errno.EROFS, "eacces": errno.EACCES, "eio": errno.EIO}
+_FORMAT = re.compile(r"(?P<point>[a-z_.]+):(?P<first>\d{1,9})(?P<more>\+|-(?P<last>\d{1,9}))?(:(?P<action>.+))?")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault: at which arrivals at its point it strikes, and what it does."""
+
+    point: str
+    first: int
+    last: int | None
+    action: str
+    value: float
+    """Seconds of a sleep; of a numeric fault, what the value is to be multiplied with (nan, inf or a factor)."""
+
+    def strikes(self, arrival: int) -> bool:
+        """Whether the fault happens at the `arrival`-th time (from 1) that its point is reached."""
+        return arrival >= self.first and (self.last is None or arrival <= self.last)
+
+    @property
+    def numeric(self) -> bool:
+        """Whether it makes a value bad, rather than the process or the disk."""
+        return self.action in ("nan", "inf", "scale")
+
+
+def parse(text: str) -> list[Fault]:
+    """Faults named in `text`, which has the form of MYXTTS_FAULT. Raises ConfigError with every problem."""
+    faults, problems = [], []
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        try:
+            faults.append(_parse_one(part))
+        except ValueError as error:
+            problems.append(f"{VARIABLE}: {part[:80]!r}: {error}")
+    if problems:
+        raise ConfigError(problems)
+    return faults
+
+
+def _parse_one(part: str) -> Fault:
+    match = _FORMAT.fullmatch(part)
+    if match is None:
+        raise ValueError("expected point:n[:action], as in store.before_rename:1:kill")
+    point, first = match["point"], int(match["first"])
+    numeric_point = point in NUMERIC_POINTS
+    if not numeric_point and point not in PLAIN_POINTS:
+        raise ValueError(f"no such fail point; there are {', '.join((*PLAIN_POINTS, *NUMERIC_POINTS))}")
+    last = (int(match["last"]) if match["last"] else None) if match["more"] else first
+    if first < 1 or (last is not None and last < first):
+        raise ValueError("the count begins at 1, and a range must not end before it begins")
+    action, value = _parse_action(match["action"] or ("nan" if numeric_point else "kill"))
+    fault = Fault(point, first, last, action, value)
+    if fault.numeric and not numeric_point:
+        raise ValueError(f"the action {action} is for numeric points: {', '.join(NUMERIC_POINTS)}")
+    return fault
+
+
+def _parse_action(text: str) -> tuple[str, float]:
+    name, _, number = text.partition("=")
+    if name in ("sleep", "scale"):
+        try:
+            value = float(number)
+        except ValueError:
+            raise ValueError(f"{name} needs a number, as in {name}=2.5") from None
+        if name == "sleep" and not 0.0 <= value <= 1e6:
+            raise ValueError("sleep takes 0 to 1e6 seconds")
+        return name, value
+    if number or name not in ("kill", "nan", "inf", *_ERRORS):
+        raise ValueError(f"no such action; there are kill, {', '.join(_ERRORS)}, sleep=SECONDS, nan, inf, scale=FACTOR")
+    return name, float(name) if name in ("nan", "inf") else 0.0
+
+
+_faults: dict[str, list[Fault]] | None = None  # None: the environment has not been read yet
+_arrivals: dict[str, int] = {}
+
+
+def arm(text: str) -> None:
+    """Arms the faults named in `text` in place of all others, and counts from zero. Raises ConfigError."""
+    global _faults
+    faults: dict[str, list[Fault]] = {}
+    for fault in parse(text):
+        faults.setdefault(fault.point, []).append(fault)
+    _arrivals.clear()
+    _faults = faults
+
+
+def arm_from_environment(environment: Mapping[str, str] = os.environ) -> None:
+    """Arms what MYXTTS_FAULT names; without a call the first point that is reached does it. Raises ConfigError."""
+    arm(environment.get(VARIABLE, ""))
+
+
+def disarm() -> None:
+    """No fault strikes any more."""
+    arm("")
+
+
+def armed(name: str) -> Fault | None:
+    """Counts an arrival at the point `name`; kills, sleeps or raises if asked; returns the numeric fault, if any."""
+    if _faults is None:
+        arm_from_environment()
+    if not _faults:
+        return None
+    if name not in PLAIN_POINTS and name not in NUMERIC_POINTS:
+        raise KeyError(f"fail point {name!r} is not in the tables of {__name__}")
+    _arrivals[name] = arrival = _arrivals.get(name, 0) + 1
+    for fault in _faults.get(name, ()):
+        if fault.strikes(arrival):
+            if fault.numeric:
+                return fault
+            _strike(fault)
+    return None
+
+
+def point(name: str) -> None:
+    """A place that may fail: counts an arrival at `name`, and kills, sleeps or raises OSError if asked to."""
+    if _faults is None or _faults:
+        armed(name)
+
+
+def _strike(fault: Fault) -> None:
+    if fault.action == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(60)  # the signal is on its way; nothing after this line may run
+    elif fault.action == "sleep":
+        time.sleep(fault.value)
+    else:
+        number = _ERRORS[fault.action]
+        raise OSError(number, f"{os.strerror(number)} (fail point {fault.point})")

@@ -1,0 +1,108 @@
+"""Small files that are either the old or the new one, never half of both, and JSON without NaN."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import re
+import secrets
+from pathlib import Path
+
+from myxtts.errors import StorageError
+from myxtts.storage import faults
+
+_TEMPORARY = re.compile(r"tmp\.\d+-[0-9a-f]{8}(\..*)?")
+
+_ADVICE = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space or raise the quota",
+    errno.EROFS: "the file system is read-only: mount it writable or choose another directory",
+    errno.EACCES: "give this user the right to write there or choose another directory",
+    errno.EPERM: "give this user the right to write there or choose another directory",
+}
+
+
+def temporary_name(suffix: str = "") -> str:
+    """A name `tmp.<id><suffix>` that no other process chooses; what is left under it the next writer removes."""
+    return f"tmp.{os.getpid()}-{secrets.token_hex(4)}{suffix}"
+
+
+def is_temporary(name: str) -> bool:
+    """Whether `name` is one that `temporary_name` gave: strict, since what has such a name gets deleted."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+def storage_error(doing: str, path: Path, error: OSError) -> StorageError:
+    """The one-line error for an OSError: what was being done, the path, the reason, what to do."""
+    advice = _ADVICE.get(error.errno or 0, "check the disk")
+    name = errno.errorcode.get(error.errno or 0, "OSError")
+    return StorageError(f"{doing} failed at {str(path)!r}: {error.strerror or error} [{name}]; {advice}")
+
+
+def fsync_directory(directory: Path) -> None:
+    """Makes the names in `directory` durable. Raises OSError."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_bytes_atomic(path: Path, content: bytes) -> None:
+    """Replaces the file at `path` by `content`: after a crash it is the old or the new one. Raises StorageError."""
+    temporary = path.parent / temporary_name(f".{path.name}")
+    try:
+        try:
+            with temporary.open("xb") as file:
+                file.write(content)
+                faults.point("file.in_atomic_write")
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):  # the first error is the one to tell; a leftover harms nothing
+                temporary.unlink(missing_ok=True)
+            raise
+        fsync_directory(path.parent)
+    except OSError as error:
+        raise storage_error("writing", path, error) from error
+
+
+def write_text_atomic(path: Path, text: str) -> None:
+    """Replaces the file at `path` by `text` in UTF-8: after a crash it is the old or the new one. StorageError."""
+    write_bytes_atomic(path, text.encode("utf-8"))
+
+
+def strict_json(content: bytes) -> object:
+    """The value in the JSON `content`. Raises ValueError, also for NaN, infinity, doubled keys and absurd nesting."""
+    try:
+        return json.loads(
+            content, parse_constant=_refuse_constant, parse_float=_finite_float, object_pairs_hook=_without_doubles
+        )
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def canonical_json(value: object) -> bytes:
+    """The one spelling of `value`: sorted keys, ASCII, one line. Raises ValueError for NaN and infinity."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+
+
+def _refuse_constant(text: str) -> float:
+    raise ValueError(f"{text} is no JSON number")
+
+
+def _finite_float(text: str) -> float:
+    value = float(text)
+    if value - value != 0.0:
+        raise ValueError(f"{text[:40]} is too large for a number")
+    return value
+
+
+def _without_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return result

@@ -1,0 +1,192 @@
+"""metrics.jsonl and events.jsonl: one JSON object a line, appended, readable at any moment by anything.
+
+A line is on the disk whole or not at all as far as the program can help it: what a kill or a full disk tears is cut
+off by the next writer and skipped by every reader. JSON has no NaN: such a figure is null, and the line's "nonfinite"
+lists its names, so that a figure that went bad can be told from one that was not measured.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from myxtts.storage import faults
+from myxtts.storage.files import fsync_directory, storage_error, strict_json, temporary_name
+
+Record = dict[str, Any]
+
+
+class Journal:
+    """Appends records to a file of lines; use it in a `with` statement, or call `close`.
+
+    path: the file; made if it is not there, in a directory that is.
+    flush_lines, flush_seconds: lines that a kill can cost, and after how many seconds the next `write` passes on
+        what waits. Call `flush(durable=True)` before a checkpoint is saved: then every update before it has its line.
+    restored_update: of metrics on a resume, the update of the checkpoint; lines of later updates are dropped, since
+        the run makes those updates again. None keeps all (events: what happened has happened).
+    Raises StorageError if the disk refuses. No line is lost by that: it waits for the next `write` or `flush`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        flush_lines: int = 20,
+        flush_seconds: float = 5.0,
+        restored_update: int | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self.flush_lines = flush_lines
+        self.flush_seconds = flush_seconds
+        self._waiting: list[bytes] = []
+        self._last_flush = time.monotonic()
+        try:
+            self.dropped_lines = _repair(self.path, restored_update)
+            self._file = self.path.open("ab", buffering=0)
+            self._size = self._file.seek(0, os.SEEK_END)
+        except OSError as error:
+            raise storage_error("opening the journal", self.path, error) from error
+
+    def write(self, record: Mapping[str, object]) -> None:
+        """Appends a record; figures that are not finite become null and are named under "nonfinite"."""
+        nonfinite: list[str] = []
+        plain = {key: _plain(value, key, nonfinite) for key, value in record.items()}
+        if nonfinite:
+            plain["nonfinite"] = nonfinite
+        self._waiting.append(json.dumps(plain, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n")
+        late = time.monotonic() - self._last_flush >= self.flush_seconds
+        if late or len(self._waiting) >= self.flush_lines:
+            self.flush()
+
+    def flush(self, durable: bool = False) -> None:
+        """Hands all lines to the operating system; `durable` waits until they are on the disk. StorageError."""
+        self._last_flush = time.monotonic()
+        try:
+            if self._waiting:
+                self._append(b"".join(self._waiting))
+                self._waiting.clear()
+            if durable:
+                os.fsync(self._file.fileno())
+        except OSError as error:
+            raise storage_error(f"writing {len(self._waiting)} lines", self.path, error) from error
+
+    def close(self) -> None:
+        """Flushes and closes. Raises StorageError."""
+        try:
+            self.flush()
+        finally:
+            self._file.close()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _append(self, content: bytes) -> None:
+        try:
+            faults.point("journal.write")
+            view = memoryview(content)
+            while view:
+                view = view[self._file.write(view) or 0 :]
+        except OSError:
+            with contextlib.suppress(OSError):  # a torn line that stays is cut off by the next writer
+                self._file.truncate(self._size)
+            raise
+        self._size += len(content)
+
+
+class JournalReader:
+    """Records of a journal, in order; each iteration reads the file anew. `torn` counts lines that were skipped."""
+
+    def __init__(self, path: Path, required: tuple[str, ...]) -> None:
+        self.path = Path(path)
+        self.torn = 0
+        self._required = required
+
+    def __iter__(self) -> Iterator[Record]:
+        self.torn = 0
+        try:
+            file = self.path.open("rb")
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise storage_error("reading the journal", self.path, error) from error
+        with file:
+            for line in file:
+                record = _parse(line)
+                if record is None or any(key not in record for key in self._required):
+                    self.torn += 1
+                else:
+                    yield record
+
+
+def read_metrics(path: Path) -> JournalReader:
+    """Records of metrics.jsonl, each with at least "kind" and "update"; none if there is no file. StorageError."""
+    return JournalReader(path, ("kind", "update"))
+
+
+def read_events(path: Path) -> JournalReader:
+    """Records of events.jsonl, each with at least "event"; none if there is no file. StorageError."""
+    return JournalReader(path, ("event",))
+
+
+def _parse(line: bytes) -> Record | None:
+    try:
+        value = strict_json(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _plain(value: object, name: str, nonfinite: list[str]) -> object:
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = value.tolist()
+    if isinstance(value, float) and not math.isfinite(value):
+        nonfinite.append(name)
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, f"{name}.{key}", nonfinite) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, f"{name}[{index}]", nonfinite) for index, item in enumerate(value)]
+    return value
+
+
+def _repair(path: Path, restored_update: int | None) -> int:
+    """Drops torn lines, and those after `restored_update`, in one replacement of the file; returns how many."""
+    temporary = path.parent / temporary_name(f".{path.name}")
+    dropped = 0
+    whole = True
+    try:
+        with path.open("rb") as old, temporary.open("xb") as new:
+            for line in old:
+                record = _parse(line)
+                if record is None or _is_later(record, restored_update):
+                    dropped += 1
+                    continue
+                whole = whole and line.endswith(b"\n")
+                new.write(line.rstrip(b"\n") + b"\n")
+            if dropped or not whole:
+                new.flush()
+                os.fsync(new.fileno())
+        if dropped or not whole:
+            temporary.replace(path)
+            fsync_directory(path.parent)
+    except FileNotFoundError:
+        return 0
+    finally:
+        temporary.unlink(missing_ok=True)
+    return dropped
+
+
+def _is_later(record: Record, restored_update: int | None) -> bool:
+    update = record.get("update")
+    return restored_update is not None and isinstance(update, int) and update > restored_update

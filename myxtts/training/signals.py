@@ -1,0 +1,103 @@
+"""Stopping politely: the first SIGTERM or Ctrl-C asks the loop to save and end, the second one ends at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable
+from types import FrameType
+
+_Handler = Callable[[int, FrameType | None], object] | int | signal.Handlers | None
+
+
+class StopSignals:
+    """While it is entered, in the main thread: `requested` names the signal that asked for an end, or is None.
+
+    The second signal leaves with code 128 + its number, even while the main thread is inside a long computation of
+    TensorFlow: a thread of its own hears of every signal through a pipe. Worker processes made by fork meanwhile get
+    SIGTERM as before, and ignore Ctrl-C: it reaches the whole process group, and the loop still needs its workers
+    while it saves.
+    """
+
+    def __init__(self, signals: Iterable[signal.Signals] = (signal.SIGTERM, signal.SIGINT)) -> None:
+        self._signals = tuple(signals)
+        self._old_handlers: dict[signal.Signals, _Handler] = {}
+        self._requested: str | None = None
+        self._pipe: tuple[int, int] = (-1, -1)
+        self._old_wakeup = -1
+        self._thread: threading.Thread | None = None
+
+    @property
+    def requested(self) -> str | None:
+        """Name of the first signal that came, such as "SIGTERM"."""
+        return self._requested
+
+    def __enter__(self) -> StopSignals:
+        self._requested = None
+        self._pipe = os.pipe()
+        os.set_blocking(self._pipe[1], False)
+        try:
+            self._old_wakeup = signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
+        except ValueError:
+            self._close_pipe()
+            raise  # not the main thread: a defect of the caller
+        for number in self._signals:
+            self._old_handlers[number] = signal.signal(number, self._note)
+        self._thread = threading.Thread(target=self._watch, name="stop signals", daemon=True)
+        self._thread.start()
+        _entered.append(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _entered.remove(self)
+        self._restore_handlers()
+        signal.set_wakeup_fd(self._old_wakeup)
+        os.close(self._pipe[1])  # the watcher reads the end of the pipe and returns
+        if self._thread is not None:
+            self._thread.join()
+        os.close(self._pipe[0])
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self._requested is None:
+            self._requested = signal.Signals(number).name
+
+    def _watch(self) -> None:
+        count = 0
+        while received := os.read(self._pipe[0], 64):
+            for number in received:
+                if number in self._signals:
+                    count += 1
+                    if count == 2:
+                        os._exit(128 + number)
+
+    def _restore_handlers(self) -> None:
+        for number, handler in self._old_handlers.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        self._old_handlers.clear()
+
+    def _close_pipe(self) -> None:
+        for descriptor in self._pipe:
+            os.close(descriptor)
+
+    def _leave_in_child(self) -> None:
+        """In a forked worker: the pipe belongs to the parent, and one Ctrl-C must not count once for each worker."""
+        signal.set_wakeup_fd(-1)
+        self._restore_handlers()
+        if signal.SIGINT in self._signals:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self._close_pipe()
+
+
+_entered: list[StopSignals] = []
+
+
+def _after_fork_in_child() -> None:
+    for stop in _entered:
+        with contextlib.suppress(ValueError):  # forked by a thread that may not set handlers
+            stop._leave_in_child()
+    _entered.clear()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
