@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import myxtts
+from myxtts.errors import StorageError
+from myxtts.storage import faults
+from myxtts.storage.run_directory import RunDirectory, write_text_atomic
+
+ROOT = Path(myxtts.__file__).parents[1]
+HOLDER = """
+import sys, time
+from pathlib import Path
+from myxtts.storage.run_directory import RunDirectory
+with RunDirectory(Path(sys.argv[1])).lock():
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_the_layout() -> None:
+    run = RunDirectory(Path("run"))
+    assert run.metrics_path == Path("run/metrics.jsonl")
+    assert run.samples_of_update(500) == Path("run/samples/update-0000500")
+
+
+def test_a_second_writer_is_refused_and_a_dead_one_taken_over(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    command = [sys.executable, "-c", HOLDER, str(run.path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+        with (
+            pytest.raises(
+                StorageError, match=rf"in use by process {holder.pid} on .*kill {holder.pid}.*choose another"
+            ),
+            run.lock(),
+        ):
+            pytest.fail("two writers")
+        holder.send_signal(signal.SIGKILL)
+    with run.lock() as lock:
+        assert lock.held and lock.taken_over is not None and lock.taken_over.pid == holder.pid
+        assert json.loads(run.lock_path.read_text())["pid"] == os.getpid()
+    assert not lock.held and run.lock_path.read_text() == ""
+    with run.lock() as lock:
+        assert lock.taken_over is None
+
+
+def test_the_same_process_is_a_second_writer_too(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    with run.lock(), pytest.raises(StorageError, match=f"process {os.getpid()}"), run.lock():
+        pytest.fail("two writers")
+
+
+def test_a_worker_that_outlives_the_writer_does_not_hold_the_lock(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        with run.lock():
+            worker = os.fork()
+            if worker == 0:
+                time.sleep(20)
+                os._exit(0)
+            os.write(writer, str(worker).encode())
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    worker = int(os.read(reader, 20))
+    os.close(reader)
+    os.close(writer)
+    try:
+        with run.lock() as lock:
+            assert lock.taken_over is not None and lock.taken_over.pid == child
+    finally:
+        os.kill(worker, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\0garbage", b'{"pid":"x"}', b'{"pid":1,"host":"a","time":1e300}', b"[[["]
+)
+def test_a_lock_file_of_any_content_can_be_taken(tmp_path: Path, content: bytes) -> None:
+    run = RunDirectory(tmp_path)
+    run.lock_path.write_bytes(content)
+    with run.lock() as lock:
+        assert lock.taken_over is None
+
+
+def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StorageError, match=r"locking the run directory failed at '.*file/run'.*ENOTDIR"):
+        with RunDirectory(tmp_path / "file" / "run").lock():
+            pytest.fail("locked a file")
+
+
+@pytest.mark.parametrize(
+    "action, advice", [("enospc", "free some space"), ("erofs", "mount it writable"), ("eacces", "right")]
+)
+def test_a_small_file_is_the_old_or_the_new_one(tmp_path: Path, action: str, advice: str) -> None:
+    path = tmp_path / "config.yaml"
+    write_text_atomic(path, "old: ۱\n")
+    faults.arm(f"file.in_atomic_write:1:{action}")
+    with pytest.raises(StorageError, match=advice):
+        write_text_atomic(path, "new\n")
+    assert path.read_text("utf-8") == "old: ۱\n" and list(tmp_path.iterdir()) == [path]
+    write_text_atomic(path, "new\n")
+    assert path.read_text("utf-8") == "new\n"
+
+
+def test_halves_of_small_files_are_removed_with_the_lock(tmp_path: Path) -> None:
+    (tmp_path / "tmp.77-00ff00ff.config.yaml").write_text("ha")
+    (tmp_path / "tmp.txt").write_text("mine")
+    with RunDirectory(tmp_path).lock():
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["lock", "tmp.txt"]

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from myxtts.training.signals import StopSignals
+
+# signals.py is loaded by its path, so that the child need not import what the package imports
+LOOP = f"""
+import importlib.util, os, sys, time
+spec = importlib.util.spec_from_file_location("signals", {sys.modules[StopSignals.__module__].__file__!r})
+signals = importlib.util.module_from_spec(spec)
+sys.modules["signals"] = signals
+spec.loader.exec_module(signals)
+"""
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def run(body: str) -> subprocess.Popen[str]:
+    child = subprocess.Popen([sys.executable, "-c", LOOP + body], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None and child.stdout.readline() == "ready\n"
+    return child
+
+
+def finish(child: subprocess.Popen[str]) -> tuple[int, str]:
+    output, _ = child.communicate(timeout=20)
+    return child.returncode, output
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_first_signal_asks(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with StopSignals() as stop:
+        assert stop.requested is None
+        os.kill(os.getpid(), number)
+        assert stop.requested == number.name
+    assert signal.getsignal(number) is before and stop.requested == number.name
+
+
+def test_it_can_be_entered_again_and_leaves_nothing_open() -> None:
+    stop = StopSignals()
+    before = open_files(), threading.active_count()
+    for _ in range(3):
+        with stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert stop.requested == "SIGTERM"
+    assert (open_files(), threading.active_count()) == before
+
+
+def test_the_loop_ends_its_own_way() -> None:
+    child = run("""
+with signals.StopSignals() as stop:
+    print("ready", flush=True)
+    while stop.requested is None:
+        time.sleep(0.01)
+print("saved after", stop.requested)
+sys.exit(75)
+""")
+    child.send_signal(signal.SIGINT)
+    assert finish(child) == (75, "saved after SIGINT\n")
+
+
+@pytest.mark.parametrize("first, second", [("SIGTERM", "SIGTERM"), ("SIGTERM", "SIGINT"), ("SIGINT", "SIGINT")])
+def test_the_second_leaves_at_once(first: str, second: str) -> None:
+    child = run("""
+with signals.StopSignals() as stop:
+    print("ready", flush=True)
+    time.sleep(30)
+""")
+    child.send_signal(signal.Signals[first])
+    time.sleep(0.2)
+    assert child.poll() is None
+    started = time.monotonic()
+    child.send_signal(signal.Signals[second])
+    assert finish(child) == (128 + signal.Signals[second], "")
+    assert time.monotonic() - started < 5
+
+
+def test_the_second_leaves_even_inside_a_long_computation() -> None:
+    child = run(
+        """
+import ctypes
+with signals.StopSignals() as stop:
+    print("ready", flush=True)
+    end = time.monotonic() + 30
+    libc = ctypes.CDLL(None)  # sleeps outside the interpreter, as a compilation of TensorFlow does
+    while time.monotonic() < end:
+        libc.usleep(ctypes.c_uint(900_000)); libc.usleep(ctypes.c_uint(900_000))
+""".replace(
+            "libc.usleep(ctypes.c_uint(900_000)); libc.usleep(ctypes.c_uint(900_000))",
+            "left = libc.sleep(20)\n        while left: left = libc.sleep(left)",
+        )
+    )
+    child.send_signal(signal.SIGTERM)
+    time.sleep(0.2)
+    child.send_signal(signal.SIGTERM)
+    assert finish(child)[0] == 128 + signal.SIGTERM
+
+
+def test_one_ctrl_c_for_the_whole_group_counts_once_and_spares_the_workers() -> None:
+    child = run("""
+os.setpgid(0, 0)
+with signals.StopSignals() as stop:
+    workers = []
+    for _ in range(3):
+        worker = os.fork()
+        if worker == 0:
+            time.sleep(30)
+            os._exit(0)
+        workers.append(worker)
+    time.sleep(0.2)
+    print("ready", flush=True)
+    while stop.requested is None:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    alive = [os.waitpid(worker, os.WNOHANG)[0] == 0 for worker in workers]
+    for worker in workers:
+        os.kill(worker, 15)
+    print(alive, [os.waitpid(worker, 0)[1] for worker in workers])
+""")
+    os.killpg(child.pid, signal.SIGINT)
+    assert finish(child) == (0, "[True, True, True] [15, 15, 15]\n")
+
+
+def test_another_thread_is_refused_and_nothing_stays_open() -> None:
+    caught: list[BaseException] = []
+    before = open_files()
+
+    def enter() -> None:
+        try:
+            with StopSignals():
+                pass
+        except ValueError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert "main thread" in str(caught[0]) and open_files() == before
