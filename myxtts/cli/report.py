@@ -1,0 +1,36 @@
+"""`python -m myxtts report RUN`: writes the HTML page of a run and names it."""
+
+from __future__ import annotations
+
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+
+from myxtts.cli.arguments import OneLineParser
+from myxtts.cli.screen import guarded
+from myxtts.errors import EXIT_DONE, ConfigError
+
+
+def main(argv: Sequence[str]) -> int:
+    """Writes RUN/report.html, prints its path, and shows it in the browser with --open; returns the exit code."""
+    return guarded(lambda: _run(argv))
+
+
+def _run(argv: Sequence[str]) -> int:
+    parser = OneLineParser(
+        prog="python -m myxtts report",
+        allow_abbrev=False,
+        description="Writes RUN/report.html: health, curves, settings, events, and how the voice sounds.",
+    )
+    parser.add_argument("run", metavar="RUN", help="the run directory, as given with --checkpoint-dir")
+    parser.add_argument("--open", action="store_true", help="show the page in the browser")
+    namespace, unknown = parser.parse_known(argv)
+    if unknown:
+        raise ConfigError(unknown)
+    from myxtts.report import write_report  # Imported here: --help and a wrong option answer without numpy.
+
+    page = write_report(Path(namespace.run))
+    print(page)
+    if namespace.open and not webbrowser.open(page.resolve().as_uri()):
+        print("no browser found; open the file yourself")
+    return EXIT_DONE

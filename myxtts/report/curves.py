@@ -1,0 +1,140 @@
+"""Which charts a run gets, and the table of its loss terms."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from myxtts.health import LOSS_HIGH, LOSS_LOW, NORM_HIGH, WAIT_HIGH, WINDOW_UPDATES
+from myxtts.report.charts import Chart, Line, Rule, chart, train_lines
+from myxtts.report.run_files import Run
+from myxtts.report.scales import Floats
+
+MAX_MARKS = 200
+
+
+@dataclass(frozen=True)
+class TermRow:
+    """A loss term now: medians of the last updates, the newest validation, and its share of the total in percent."""
+
+    name: str
+    train: float
+    validation: float
+    weighted: float
+    share: float
+
+
+def main_charts(run: Run) -> list[Chart]:
+    """Total loss, gradient norm, learning rate, speed and wait share, as far as the run measured them."""
+    end = _end(run)
+    marks = [update for update, skipped in zip(run.train.updates, run.train.skipped, strict=True) if skipped]
+    marks = marks[-MAX_MARKS:]
+    charts = []
+    if lines := _lines(run, "loss", "total"):
+        shown = _within(lines, LOSS_LOW, LOSS_HIGH)
+        about = f"Shaded: the healthy range, {LOSS_LOW:g} to {LOSS_HIGH:g}." if shown else ""
+        charts.append(
+            chart(
+                "Total loss",
+                lines,
+                end,
+                log=None,
+                band=(LOSS_LOW, LOSS_HIGH) if shown else None,
+                marks=marks,
+                about=about,
+            )
+        )
+    if lines := _lines(run, "grad_norm"):
+        clip = run.number("optimizer.clip_norm", math.nan)
+        rules = [Rule("healthy under 1", NORM_HIGH)]
+        if math.isfinite(clip):
+            same = abs(clip - NORM_HIGH) < 1e-9
+            rules = [Rule("clip and healthy limit 1", clip)] if same else [*rules, Rule(f"clip {clip:g}", clip)]
+        charts.append(chart("Gradient norm", lines, end, unit="before clipping", log=True, rules=rules, marks=marks))
+    if lines := _lines(run, "learning_rate"):
+        charts.append(chart("Learning rate", [line for line in lines if line.style == "train"], end))
+    if lines := _lines(run, "frames_per_second"):
+        charts.append(chart("Speed", lines, end, unit="mel frames a second"))
+    if lines := _lines(run, "wait_share"):
+        rules = [Rule(f"healthy under {WAIT_HIGH:.0%}", WAIT_HIGH)]
+        charts.append(chart("Waiting for data", lines, end, unit="share of the time", rules=rules, percent=True))
+    return charts
+
+
+def term_charts(run: Run) -> list[Chart]:
+    """One chart for every loss term and for every other validation metric, unweighted."""
+    end = _end(run)
+    return [
+        chart(_words(name), lines, end, log=None)
+        for name in term_names(run)
+        if (lines := _lines(run, f"terms.{name}", name))
+    ]
+
+
+def term_names(run: Run) -> list[str]:
+    """Names of the terms in the order training wrote them, then metrics that only validation has."""
+    terms = run.newest.get("terms")
+    names = list(terms) if isinstance(terms, dict) else []
+    names += sorted(key[6:] for key in run.train.values if key.startswith("terms.") and key[6:] not in names)
+    for _, metrics in run.validations:
+        names += [name for name in metrics if name not in names and name != "total"]
+    return names
+
+
+def term_table(run: Run) -> list[TermRow]:
+    """The terms as they stand now, the largest contribution first."""
+    newest = run.validations[-1][1] if run.validations else {}
+    weighted = {name: recent(run, f"weighted.{name}") for name in term_names(run)}
+    total = sum(abs(value) for value in weighted.values() if math.isfinite(value)) or math.nan
+    rows = [
+        TermRow(
+            _words(name),
+            recent(run, f"terms.{name}"),
+            newest.get(name, math.nan),
+            weighted[name],
+            100 * abs(weighted[name]) / total if math.isfinite(weighted[name]) and math.isfinite(total) else math.nan,
+        )
+        for name in weighted
+    ]
+    return sorted(rows, key=lambda row: -row.share if math.isfinite(row.share) else 1.0)
+
+
+def recent(run: Run, name: str) -> float:
+    """Median of the last updates' finite values, NaN where there is none."""
+    values = np.asarray(run.train.values.get(name, [])[-WINDOW_UPDATES:], np.float64)
+    finite = values[np.isfinite(values)]
+    return float(np.median(finite)) if finite.size else math.nan
+
+
+def _end(run: Run) -> float:
+    last_validation = run.validations[-1][0] if run.validations else 0
+    return float(max(run.train.updates[-1] if run.train.updates else 0, last_validation, 1))
+
+
+def _lines(run: Run, key: str, metric: str = "") -> list[Line]:
+    """The curves of a training value and of the validation metric of that name, those with a finite value."""
+    lines: list[Line] = []
+    y = np.asarray(run.train.values.get(key, []), np.float64)
+    y = np.where(np.asarray(run.train.skipped, bool), np.nan, y) if y.size else y
+    if np.isfinite(y).any():
+        lines += train_lines("training", np.asarray(run.train.updates, np.float64), y)
+    points = [(update, metrics[metric]) for update, metrics in run.validations if metric in metrics]
+    if points:
+        pairs = np.asarray(points, np.float64)
+        if np.isfinite(pairs[:, 1]).any():
+            lines.append(Line("validation", pairs[:, 0], pairs[:, 1], "validation"))
+    return lines
+
+
+def _within(lines: list[Line], low: float, high: float) -> bool:
+    """Whether some of the curve lies in low..high, so that shading the range says something."""
+    values: Floats = np.concatenate([line.y for line in lines])
+    return bool(((values >= low) & (values <= high)).any())
+
+
+def _words(name: str) -> str:
+    if name == "kl":
+        return "KL divergence"
+    return name.replace("_", " ").strip().capitalize() or name

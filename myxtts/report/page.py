@@ -1,0 +1,238 @@
+"""One self-contained HTML page about a run: health, curves, settings, events, and how the voice sounds."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from myxtts import __version__
+from myxtts.health import Health, Verdict
+from myxtts.report.curves import main_charts, recent, term_charts, term_table
+from myxtts.report.run_files import Run, finite, read_run
+from myxtts.report.samples import gallery
+from myxtts.storage.files import write_bytes_atomic
+from myxtts.storage.run_directory import RunDirectory
+
+MAX_EVENT_ROWS = 200
+NOTHING, TIMES = "\u2013", "\u00d7"
+SIGN_WORDS = {"healthy": "Healthy", "watch": "Watch it", "ill": "Ill"}
+
+
+@dataclass(frozen=True)
+class SettingRow:
+    """A setting that differs from its default: its value, where it came from and why, and what it replaced."""
+
+    key: str
+    value: str
+    layer: str
+    reason: str
+    shadowed: str
+
+
+@dataclass(frozen=True)
+class EventRow:
+    """An entry of events.jsonl for the table."""
+
+    when: str
+    update: str
+    kind: str
+    message: str
+
+
+def write_report(run: Path) -> Path:
+    """Write `run`/report.html anew and return its path.
+
+    Raises: DataError if `run` is no run directory; StorageError if a file cannot be read or the page not written.
+    """
+    target = RunDirectory(run).report_path
+    page = render(read_run(run))
+    write_bytes_atomic(target, page.encode("utf-8", "replace"))
+    return target
+
+
+def render(run: Run) -> str:
+    """The page as HTML."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("myxtts", "report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = number
+    verdict = judge(run).verdict()
+    shown = gallery(run)
+    return environment.get_template("page.html.j2").render(
+        title=run.path.resolve().name or "run",
+        path=str(run.path),
+        version=__version__,
+        written=_moment(datetime.now(UTC).timestamp()),
+        facts=_facts(run),
+        figures=_figures(run, verdict),
+        verdict=verdict,
+        sign_words=SIGN_WORDS,
+        charts=main_charts(run),
+        term_charts=term_charts(run),
+        terms=term_table(run),
+        settings=_settings(run.provenance),
+        has_provenance=isinstance(run.provenance, dict),
+        events=_event_rows(run),
+        events_total=len(run.events),
+        gallery=shown,
+        notes=run.notes,
+    )
+
+
+def judge(run: Run) -> Health:
+    """The health of the run, by feeding its whole history to the tracker that training uses."""
+    health = Health()
+    curve = run.train
+    clip = run.number("optimizer.clip_norm", math.nan)
+    metric = str(run.setting("training.best_metric", "total"))
+    validations = [(update, metrics[metric]) for update, metrics in run.validations if metric in metrics]
+    next_validation = 0
+    empty = [math.nan] * len(curve.updates)
+    columns = (curve.values.get(name, empty) for name in ("loss", "grad_norm", "wait_share"))
+    for update, skipped, loss, norm, wait in zip(curve.updates, curve.skipped, *columns, strict=True):
+        while next_validation < len(validations) and validations[next_validation][0] < update:
+            health.observe_validation(*validations[next_validation])
+            next_validation += 1
+        health.observe(
+            update,
+            loss=None if math.isnan(loss) else loss,
+            grad_norm=None if math.isnan(norm) else norm,
+            clip_norm=clip,
+            skipped=skipped,
+            wait_share=wait,
+        )
+    for update, value in validations[next_validation:]:
+        health.observe_validation(update, value)
+    return health
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """A figure for a table, or a dash where there is none."""
+    measured = finite(value)
+    if not math.isfinite(measured):
+        return NOTHING
+    return f"{measured:,.0f}" if abs(measured) >= 1_000 else f"{measured:.{digits}g}"
+
+
+def _facts(run: Run) -> list[tuple[str, str]]:
+    """What the run is, for the head of the page."""
+    batch, accumulated = run.number("training.batch_size", 0), run.number("training.grad_accum", 0)
+    speakers, languages = run.corpus.get("speakers"), run.corpus.get("languages")
+    facts = {
+        "Model size": run.setting("model_size"),
+        "Level": run.setting("optimization_level"),
+        "Training data": run.setting("data.train_path"),
+        "Validation data": run.setting("data.val_path"),
+        "Speakers": len(speakers) if isinstance(speakers, list) else None,
+        "Languages": ", ".join(str(name) for name in languages) if isinstance(languages, list) else None,
+        "Batch": f"{batch:g} {TIMES} {accumulated:g} clips" if batch and accumulated else None,
+        "Precision": run.setting("training.precision"),
+        "Seed": run.setting("training.seed"),
+        "Started": _moment(run.first_time),
+        "Newest entry": _moment(run.last_time),
+    }
+    return [(name, str(value)) for name, value in facts.items() if isinstance(value, str | int | float) and value != ""]
+
+
+def _figures(run: Run, verdict: Verdict) -> list[tuple[str, str, str]]:
+    """The figures at the top: name, value, a word on it."""
+    metric = str(run.setting("training.best_metric", "total"))
+    measured = [
+        (values[metric], update) for update, values in run.validations if math.isfinite(values.get(metric, math.nan))
+    ]
+    best = min(measured) if measured else None
+    epoch = run.newest.get("epoch")
+    skipped = sum(run.train.skipped)
+    updates = run.train.updates[-1] if run.train.updates else 0
+    planned = run.setting("training.max_updates", 0)
+    of = f"of {planned:,}" if isinstance(planned, int) and planned > 0 else ""
+    wait = recent(run, "wait_share")
+    return [
+        ("Updates", f"{updates:,}", of or (f"epoch {epoch:,}" if isinstance(epoch, int) else "")),
+        ("Loss", number(recent(run, "loss")), "last 100 updates"),
+        (
+            "Best validation",
+            number(best[0]) if best else NOTHING,
+            f"{metric}, update {best[1]:,}" if best else "none yet",
+        ),
+        ("Gradient norm", number(recent(run, "grad_norm"), 2), "last 100 updates"),
+        ("Skipped updates", f"{skipped:,}", f"of {len(run.train.updates):,}"),
+        ("Frames a second", number(recent(run, "frames_per_second")), "last 100 updates"),
+        ("Waiting for data", f"{wait:.0%}" if math.isfinite(wait) else NOTHING, "share of the time"),
+        ("Time", _time_spent(run), "pauses included"),
+    ]
+
+
+def _settings(provenance: Any) -> list[SettingRow]:
+    """Settings whose value differs from the default, in the order of the file."""
+    rows = []
+    for key, chain in provenance.items() if isinstance(provenance, dict) else ():
+        sources = [source for source in chain if isinstance(source, dict)] if isinstance(chain, list) else []
+        if not sources or sources[0].get("value") == sources[-1].get("value"):
+            continue
+        used = sources[0]
+        shadowed = "; ".join(f"{_shown(source.get('value'))} ({source.get('layer', '?')})" for source in sources[1:])
+        rows.append(
+            SettingRow(
+                str(key),
+                _shown(used.get("value")),
+                str(used.get("layer", "?")),
+                str(used.get("reason") or ""),
+                shadowed,
+            )
+        )
+    return rows
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _event_rows(run: Run) -> list[EventRow]:
+    """The newest events, newest first; what an event says besides its message is added to it."""
+    rows = []
+    for event in reversed(run.events[-MAX_EVENT_ROWS:]):
+        update = event.get("update")
+        rows.append(
+            EventRow(
+                _moment(finite(event.get("time"))),
+                f"{update:,}" if isinstance(update, int) else "",
+                str(event.get("event", "")),
+                _event_message(event),
+            )
+        )
+    return rows
+
+
+def _event_message(event: Mapping[str, Any]) -> str:
+    message = str(event.get("message", ""))
+    if message:
+        return message[:1_000]
+    rest = {key: value for key, value in event.items() if key not in ("time", "update", "event")}
+    return ", ".join(f"{key}: {_shown(value)}" for key, value in rest.items())[:1_000]
+
+
+def _moment(unix: float | None) -> str:
+    """Date and time of day in UTC; nothing where the value is no time."""
+    if unix is None or not 0 < unix < 4e10:
+        return ""
+    return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _time_spent(run: Run) -> str:
+    if run.first_time is None or run.last_time is None or run.last_time < run.first_time:
+        return NOTHING
+    minutes, seconds = divmod(round(run.last_time - run.first_time), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s"

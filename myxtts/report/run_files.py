@@ -1,0 +1,219 @@
+"""Reading a run directory: what training wrote, also while it still writes, and what a kill tore."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from myxtts.errors import DataError
+from myxtts.storage.files import storage_error
+
+MAX_EVENTS = 20_000
+MARKER_FILES = ("config.yaml", "metrics.jsonl", "events.jsonl")
+
+_HUGE = 2**100
+_MAX_UPDATE = 2**40
+
+Series = dict[str, list[float]]
+
+
+@dataclass
+class TrainCurve:
+    """One entry an update, in order: the update number and every measured value, NaN where there is none."""
+
+    updates: list[int] = field(default_factory=list)
+    skipped: list[bool] = field(default_factory=list)
+    values: Series = field(default_factory=dict)
+
+    def append(self, update: int, skipped: bool, measured: Mapping[str, float]) -> None:
+        """Add one update; a value never seen before is NaN for all updates until now."""
+        for name in measured.keys() - self.values.keys():
+            self.values[name] = [math.nan] * len(self.updates)
+        for name, values in self.values.items():
+            values.append(measured.get(name, math.nan))
+        self.updates.append(update)
+        self.skipped.append(skipped)
+
+    def drop_from(self, update: int) -> None:
+        """Forget updates at and after `update`: training went back to a checkpoint before them."""
+        kept = len(self.updates)
+        while kept and self.updates[kept - 1] >= update:
+            kept -= 1
+        for values in (self.updates, self.skipped, *self.values.values()):
+            del values[kept:]
+
+
+@dataclass
+class Run:
+    """What the files of a run directory say. `notes` are sentences about what is missing or damaged."""
+
+    path: Path
+    config: dict[str, Any] = field(default_factory=dict)
+    provenance: Any = None
+    corpus: dict[str, Any] = field(default_factory=dict)
+    train: TrainCurve = field(default_factory=TrainCurve)
+    validations: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+    newest: dict[str, Any] = field(default_factory=dict)
+    first_time: float | None = None
+    last_time: float | None = None
+    events: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def setting(self, key: str, default: Any = None) -> Any:
+        """The setting `section.key` or `key` of config.yaml, or `default` where the file does not say."""
+        value: Any = self.config
+        for part in key.split("."):
+            if not isinstance(value, dict) or part not in value:
+                return default
+            value = value[part]
+        return value
+
+    def number(self, key: str, default: float) -> float:
+        """The setting as a finite number over 0, or `default`."""
+        try:
+            value = float(self.setting(key, default))
+        except (TypeError, ValueError):
+            return default
+        return value if math.isfinite(value) and value > 0 else default
+
+
+def read_run(path: Path) -> Run:
+    """Read a run directory. Raises DataError if it is none; what is missing or torn is noted, not raised."""
+    if not path.is_dir():
+        what = "is a file" if path.exists() else "does not exist"
+        raise DataError(f"run directory {str(path)!r} {what}; name the folder given as --checkpoint-dir")
+    if not any((path / name).is_file() for name in MARKER_FILES):
+        raise DataError(
+            f"{str(path)!r} is not a run directory: it has none of {', '.join(MARKER_FILES)}; "
+            "name the folder given as --checkpoint-dir"
+        )
+    run = Run(path)
+    run.config = _read_config(run)
+    run.provenance = _read_json(run, "provenance.json")
+    corpus = _read_json(run, "corpus.json")
+    run.corpus = corpus if isinstance(corpus, dict) else {}
+    _read_metrics(run)
+    for event in _lines(run, "events.jsonl"):
+        run.events.append(event)
+        if len(run.events) > MAX_EVENTS:
+            del run.events[: MAX_EVENTS // 2]
+    return run
+
+
+def finite(value: Any) -> float:
+    """The value as a float, NaN where it is not a number."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return math.nan
+    return float(value) if abs(value) < _HUGE or not math.isfinite(value) else math.nan
+
+
+def _read_text(run: Run, name: str) -> str | None:
+    path = run.path / name
+    if not path.is_file():
+        run.notes.append(f"There is no {name}.")
+        return None
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise storage_error("reading", path, error) from error
+
+
+def _read_config(run: Run) -> dict[str, Any]:
+    text = _read_text(run, "config.yaml")
+    if text is None:
+        return {}
+    try:
+        config = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        config = None
+    if not isinstance(config, dict):
+        run.notes.append("config.yaml is not readable as settings.")
+        return {}
+    return config
+
+
+def _read_json(run: Run, name: str) -> Any:
+    text = _read_text(run, name)
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        run.notes.append(f"{name} is not readable as JSON.")
+        return None
+
+
+def _lines(run: Run, name: str) -> Iterator[dict[str, Any]]:
+    """The JSON objects of a file of lines; lines that are none are counted and noted."""
+    path = run.path / name
+    if not path.is_file():
+        run.notes.append(f"There is no {name}.")
+        return
+    torn, first_torn = 0, 0
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for number, line in enumerate(file, 1):
+                if not line.strip():
+                    continue
+                try:
+                    record = json.loads(line)
+                except (ValueError, RecursionError):
+                    record = None
+                if isinstance(record, dict):
+                    yield record
+                else:
+                    torn, first_torn = torn + 1, first_torn or number
+    except OSError as error:
+        raise storage_error("reading", path, error) from error
+    if torn == 1:
+        run.notes.append(f"Line {first_torn:,} of {name} could not be read and is left out.")
+    elif torn:
+        run.notes.append(f"{torn:,} lines of {name} could not be read and are left out (first: line {first_torn:,}).")
+
+
+def _read_metrics(run: Run) -> None:
+    unusable = 0
+    for record in _lines(run, "metrics.jsonl"):
+        update = record.get("update")
+        if not isinstance(update, int) or isinstance(update, bool) or not 0 <= update < _MAX_UPDATE:
+            unusable += 1
+            continue
+        moment = finite(record.get("time"))
+        if math.isfinite(moment):
+            run.first_time = moment if run.first_time is None else run.first_time
+            run.last_time = moment
+        if record.get("kind") == "train":
+            _take_update(run, update, record)
+        elif record.get("kind") == "validation":
+            metrics = {name: finite(value) for name, value in _mapping(record.get("metrics")).items()}
+            run.validations = [(at, values) for at, values in run.validations if at < update]
+            run.validations.append((update, metrics))
+    if unusable:
+        run.notes.append(f"{unusable:,} entries of metrics.jsonl have no update number and are left out.")
+
+
+def _take_update(run: Run, update: int, record: Mapping[str, Any]) -> None:
+    """Add one update; where the number goes back, a resumed run has repeated what follows, and the repeat counts."""
+    curve = run.train
+    skipped = record.get("skipped") is True
+    if curve.updates and update <= curve.updates[-1]:
+        repeats_skipped = update == curve.updates[-1] and curve.skipped[-1]
+        if not repeats_skipped:
+            curve.drop_from(update)
+            run.validations = [(at, values) for at, values in run.validations if at < update]
+    names = ("loss", "grad_norm", "learning_rate", "frames", "frames_per_second", "wait_share", "epoch")
+    measured = {name: finite(record.get(name)) for name in names}
+    for group in ("terms", "weighted"):
+        measured |= {f"{group}.{term}": finite(value) for term, value in _mapping(record.get(group)).items()}
+    curve.append(update, skipped, measured)
+    run.newest = dict(record)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
