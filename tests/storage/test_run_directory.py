@@ -67,12 +67,13 @@ def test_a_worker_that_outlives_the_writer_does_not_hold_the_lock(tmp_path: Path
         with run.lock():
             worker = os.fork()
             if worker == 0:
+                os.write(writer, str(os.getpid()).encode())
                 time.sleep(20)
                 os._exit(0)
-            os.write(writer, str(worker).encode())
-            os.kill(os.getpid(), signal.SIGKILL)
-    os.waitpid(child, 0)
+            time.sleep(20)
     worker = int(os.read(reader, 20))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
     os.close(reader)
     os.close(writer)
     try:
@@ -94,9 +95,9 @@ def test_a_lock_file_of_any_content_can_be_taken(tmp_path: Path, content: bytes)
 
 def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(StorageError, match=r"locking the run directory failed at '.*file/run'.*ENOTDIR"):
-        with RunDirectory(tmp_path / "file" / "run").lock():
-            pytest.fail("locked a file")
+    reason = r"locking the run directory failed at '.*file/run'.*ENOTDIR"
+    with pytest.raises(StorageError, match=reason), RunDirectory(tmp_path / "file" / "run").lock():
+        pytest.fail("locked a file")
 
 
 @pytest.mark.parametrize(

@@ -330,3 +330,23 @@ def test_find_says_what_is_missing(tmp_path: Path, name: str, reason: str) -> No
     with pytest.raises(CheckpointError, match=reason) as error:
         find(tmp_path / name)
     assert repr(str(tmp_path / name)) in str(error.value)
+
+
+def test_a_kill_in_the_middle_of_deleting_leaves_nothing_half_there(tmp_path: Path) -> None:
+    store = store_in(tmp_path, keep=1)
+    for update in (1, 2):
+        save(store, update)
+
+    def killed_deletion(path: Path) -> None:
+        next(path.iterdir()).unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def saves() -> None:
+        shutil.rmtree = killed_deletion  # type: ignore[assignment]
+        save(store, 3)
+
+    assert in_child(saves) == -signal.SIGKILL
+    assert updates_in(store) == [2, 3]
+    with RunDirectory(tmp_path).lock() as lock:
+        assert len(store.remove_stale(lock)) == 1
+    assert find(tmp_path).passed_over == ()
