@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from myxtts.config.schema import Config, ModelConfig
+from myxtts.data.plan import batches_per_epoch
 from myxtts.units import frames_of_seconds, seconds_of_frames
 
 MATRIX_FLOPS_PER_THREAD = 1.0e11
@@ -99,7 +100,7 @@ def make_plan(
     clips, frames = len(mel_lengths), float(mel_lengths.sum())
     tokens_per_frame = float(text_lengths.sum()) / max(frames, 1.0)
     rate = frames_per_second or frame_rate(config, tokens_per_frame)
-    per_epoch = max(1, math.ceil(math.ceil(clips / training.batch_size) / training.grad_accum))
+    per_epoch = max(1, math.ceil(batches_per_epoch(clips, training.batch_size) / training.grad_accum))
     updates = training.max_updates or training.epochs * per_epoch
     seconds = updates / per_epoch * frames / rate
     limit = training.max_minutes * 60

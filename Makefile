@@ -1,0 +1,45 @@
+# Every target sets up .venv by itself. `make train ARGS="--train-data DIR --model-size small"` passes options on.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+ARGS ?=
+JOBS ?= 2
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+
+.PHONY: help train demo test lint bench docs clean
+
+help:
+	@echo "make train   train at the stable level, on your data or the built-in corpus (ARGS=... passes options)"
+	@echo "make demo    about ten minutes on two cores to a first audible voice"
+	@echo "make test    run the tests"
+	@echo "make lint    ruff and mypy"
+	@echo "make bench   the measurements of bench/"
+	@echo "make docs    write docs/configuration.md"
+
+$(STAMP): requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "error: Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; set PYTHON=...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
+	touch $(STAMP)
+
+train: $(STAMP)
+	$(BIN)/python train_stable.py $(ARGS)
+
+demo: $(STAMP)
+	$(BIN)/python -m myxtts demo $(ARGS)
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -q -n $(JOBS) $(ARGS)
+
+lint: $(STAMP)
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+
+bench: $(STAMP)
+	@for bench in bench/*.py; do test -e "$$bench" || continue; echo "== $$bench"; $(BIN)/python "$$bench" $(ARGS) || exit 1; done
+
+docs: $(STAMP)
+	$(BIN)/python -m myxtts docs
+
+clean:
+	rm -rf .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info

@@ -1,0 +1,70 @@
+"""The estimate of a run."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from myxtts.cli.plan import duration_words, frame_rate, make_plan, memory_bytes, part_weights, plan_lines
+from myxtts.config.layers import Given, Layer, Rank
+from myxtts.config.resolve import resolve
+from myxtts.config.schema import MODEL_SIZES, Config
+
+
+def config(**settings: object) -> Config:
+    rows = tuple(Given(key.replace("__", "."), value, "test") for key, value in settings.items())
+    return resolve([Layer(Rank.COMMAND_LINE, "test", rows)]).config
+
+
+def lengths(clips: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.full(clips, 100, np.int32), np.full(clips, 400, np.int32)
+
+
+def test_updates_and_minutes() -> None:
+    plan = make_plan(
+        config(training__batch_size=16, training__grad_accum=4, training__epochs=3), *lengths(130), 7, 2, 4_000.0
+    )
+    assert (plan.clips, plan.validation_clips, plan.speakers) == (130, 7, 2)
+    assert (plan.updates_per_epoch, plan.updates) == (3, 9)  # 9 micro-batches in windows of 4
+    assert plan.seconds == pytest.approx(3 * 130 * 400 / 4_000)
+    assert plan.minutes == pytest.approx(130 * 400 * 256 / 22_050 / 60)
+
+
+def test_max_updates_beats_epochs_and_minutes_end_both() -> None:
+    assert make_plan(config(training__max_updates=5), *lengths(130), 0, 1).updates == 5
+    limited = make_plan(config(training__max_minutes=1.0), *lengths(130), 0, 1, 1_000.0)
+    assert limited.ends_by_time and limited.seconds == 60 and limited.updates < 50
+    assert "training.max_minutes ends it" in plan_lines(limited, config(training__max_minutes=1.0))[4][1]
+
+
+def test_fewer_clips_than_a_batch_are_one_update() -> None:
+    assert make_plan(config(training__epochs=2), *lengths(3), 0, 1).updates == 2
+
+
+def test_sizes_grow_in_weights_memory_and_time() -> None:
+    configs = [config(model_size=size) for size in MODEL_SIZES]
+    weights = [sum(part_weights(c.model, 80).values()) for c in configs]
+    assert weights == sorted(weights)
+    for count, about in zip(weights, (6e6, 20e6, 60e6, 150e6), strict=True):
+        assert about / 2 < count < about * 2
+    memory = [memory_bytes(c, 800, 0.3) for c in configs]
+    assert memory == sorted(memory) and 1e9 < memory[0] < 4e9
+    rates = [frame_rate(c, 0.3) for c in configs]
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_threads_count() -> None:
+    two, four = (frame_rate(config(training__threads=n), 0.3) for n in (2, 4))
+    assert four == pytest.approx(2 * two)
+    assert 4_000 < two < 14_000  # 7,000 measured at size tiny on two cores
+
+
+def test_flow_has_more_weights() -> None:
+    plain = config().model
+    flow = dataclasses.replace(plain, decoder="flow")
+    assert sum(part_weights(flow, 80).values()) > sum(part_weights(plain, 80).values())
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(40, "40 s"), (540, "9 min"), (12_600, "3.5 h"), (181_440, "2.1 days")])
+def test_durations_in_words(seconds: float, words: str) -> None:
+    assert duration_words(seconds) == words
