@@ -13,6 +13,7 @@ from myxtts.errors import EXIT_DONE, ConfigError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("myxtts.cli.train", "train a voice (train_main.py is the same)"),
+    "demo": ("myxtts.cli.demo", "train on the built-in corpus for about ten minutes and speak (make demo)"),
     "synthesize": ("myxtts.cli.synthesize", "speak a text in the voice of a recording or of a training speaker"),
     "report": ("myxtts.cli.report", "write the HTML report of a run"),
     "docs": ("myxtts.cli.docs", "write docs/configuration.md from the settings' schema"),

@@ -6,11 +6,8 @@ import math
 import os
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from myxtts.config.schema import Config, ModelConfig
-from myxtts.data.plan import batches_per_epoch
+from myxtts.data.plan import IntArray, batches_per_epoch
 from myxtts.units import frames_of_seconds, seconds_of_frames
 
 MATRIX_FLOPS_PER_THREAD = 1.0e11
@@ -86,13 +83,13 @@ def memory_bytes(config: Config, longest_frames: int, tokens_per_frame: float) -
 
 def make_plan(
     config: Config,
-    text_lengths: npt.NDArray[np.int32],
-    mel_lengths: npt.NDArray[np.int32],
+    text_lengths: IntArray,
+    mel_lengths: IntArray,
     validation_clips: int,
     speakers: int,
     frames_per_second: float | None = None,
 ) -> Plan:
-    """The plan of a run over clips of `text_lengths` tokens and `mel_lengths` frames (int32[N] each).
+    """The plan of a run over clips of `text_lengths` tokens and `mel_lengths` frames (int64[N] each).
 
     `frames_per_second` is a measured rate, if there is one; else the formula's.
     """

@@ -57,16 +57,12 @@ def _train(words: list[str], entry: Layer, pinned_level: str | None) -> int:
             screen.say(*explain(resolved, key))
         return EXIT_DONE
     screen.say(*settings_table(resolved))
-    if built_in:
-        screen.say(
-            f"No data at {resolved.config.data.train_path}: the built-in corpus (eSpeak NG voices, no human speech) "
-            "takes its place; --train-data DIR names yours."
-        )
     # Prepared before TensorFlow is imported: the worker processes then fork a small program.
     from myxtts.data.prepare import prepare
 
     prepared = prepare(resolved.config, screen.progress, named=resolved.named)
     screen.close()
+    screen.say("", *prepared.notes, *prepared.audit.table(), "")
     if request.dry_run:
         _print_plan(screen, resolved, prepared)
         return EXIT_DONE

@@ -1,5 +1,6 @@
 """`python -m myxtts`: dispatching, and the page of settings."""
 
+import importlib.util
 import sys
 import types
 from pathlib import Path
@@ -16,6 +17,11 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
         assert main(words) == 0
         out = capsys.readouterr().out
         assert all(name in out for name in COMMANDS)
+
+
+@pytest.mark.parametrize("module", [module for module, _ in COMMANDS.values()])
+def test_every_command_exists(module: str) -> None:
+    assert importlib.util.find_spec(module) is not None
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,7 +61,11 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
         seen["prepare"] = (config, named)
         progress("features", 1, 2)
         return types.SimpleNamespace(
-            train=Store(100), validation=Store(5), corpus=types.SimpleNamespace(speakers=["a", "b"]), audit=None
+            train=Store(100),
+            validation=Store(5),
+            corpus=types.SimpleNamespace(speakers=["a", "b"]),
+            notes=["a note on the data"],
+            audit=types.SimpleNamespace(table=lambda: ["training 100 clips"]),
         )
 
     def train(resolved: Any, prepared: Any, **options: Any) -> int:
@@ -224,7 +228,7 @@ def test_the_built_in_corpus_takes_the_place_of_a_missing_default(
     resolved = calls["train"][0]
     assert resolved.config.training.max_minutes == 9.0 and resolved.named == frozenset()
     out = capsys.readouterr().out
-    assert "the built-in corpus (eSpeak NG voices, no human speech) takes its place" in out
+    assert "a note on the data\ntraining 100 clips\n" in out
     assert "training.max_minutes" in out and "built-in corpus" in out
     assert "40 updates" in out and "1% of 1e-05 (the warmup lasts 3000 updates)" in out
     assert "To go on: python3 train_stable.py --epochs 500" in out and "make demo" in out
@@ -240,7 +244,7 @@ def test_data_at_the_default_path_is_taken(calls: dict[str, Any], capsys: pytest
     (Path.cwd().parent / "dataset" / "dataset_train").mkdir(parents=True)
     assert main() == 0
     assert calls["train"][0].config.training.max_minutes == 0.0
-    assert "built-in corpus" not in capsys.readouterr().out
+    assert "built-in corpus" not in capsys.readouterr().out, "neither the layer nor the closing words"
 
 
 def test_the_start_prints_what_differs_and_where_it_is_from(
