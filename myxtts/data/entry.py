@@ -5,6 +5,7 @@ Layout, little-endian: 64 bytes of header, mel [M, C], pitch [M], energy [M].
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import struct
@@ -56,7 +57,8 @@ def write_atomically(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the first error is the one that says why
+            temporary.unlink(missing_ok=True)
         raise StorageError(
             f"{path}: cannot be written ({error.strerror}); free space there or name another folder with "
             f"--set data.cache_path=..."

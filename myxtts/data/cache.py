@@ -1,0 +1,124 @@
+"""What earlier starts found out, so that they need not be repeated: recordings by path and stat, tokens by text.
+
+The features themselves are files of their own (entry.py), named by the content of the recording and the settings.
+These two lists are a shortcut to them. A list that is damaged counts as absent.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from myxtts.data.entry import write_atomically
+from myxtts.data.extract import AudioOutcome
+from myxtts.data.store import TokenArray
+
+NO_TOKENS: TokenArray = np.zeros(0, np.int32)
+
+Stamp = tuple[int, int, int]
+"""Size in bytes, time of the last change of the content and of the file, in ns."""
+
+
+def short_hash(*parts: str) -> str:
+    """32 hex digits of some texts; which text is where counts."""
+    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """What changes when a file changes, or None if it is no regular file."""
+    try:
+        status = os.stat(path)  # noqa: PTH116  # the faster call, once per clip and start
+    except (OSError, ValueError):
+        return None
+    return (status.st_size, status.st_mtime_ns, status.st_ctime_ns) if stat.S_ISREG(status.st_mode) else None
+
+
+def write_list(path: Path, values: dict[str, Any]) -> None:
+    """Writes a JSON object with its checksum in front. Errors: StorageError if the disk refuses."""
+    body = json.dumps(values, ensure_ascii=True, separators=(",", ":")).encode()
+    write_atomically(path, hashlib.blake2b(body, digest_size=16).hexdigest().encode() + b"\n" + body)
+
+
+def read_list(path: Path) -> dict[str, Any]:
+    """A JSON object as `write_list` wrote it; empty if the file is absent or damaged."""
+    try:
+        check, _, body = path.read_bytes().partition(b"\n")
+    except OSError:
+        return {}
+    if hashlib.blake2b(body, digest_size=16).hexdigest().encode() != check:
+        return {}
+    values: dict[str, Any] = json.loads(body)
+    return values
+
+
+class RecordingIndex:
+    """What came of each recording of a root under one set of audio settings."""
+
+    def __init__(self, cache: Path, root: Path, settings: str) -> None:
+        self._prefix = f"{root}/"
+        self._path = cache / "recordings" / f"{short_hash(os.path.realpath(root), settings)}.json"
+        self._records = read_list(self._path)
+        self._changed = False
+
+    def get(self, path: Path, stamp: Stamp) -> AudioOutcome | None:
+        """The outcome for a file that has not changed since; None if it is not known."""
+        record = self._records.get(self._name(path))
+        if record is None or tuple(record[:3]) != stamp:
+            return None
+        return AudioOutcome(*record[3:])
+
+    def put(self, path: Path, stamp: Stamp, outcome: AudioOutcome) -> None:
+        """Remembers an outcome for a file as it was when `stamp` was taken."""
+        self._records[self._name(path)] = [*stamp, *dataclasses.astuple(outcome)]
+        self._changed = True
+
+    def save(self) -> None:
+        """Writes the list if it changed."""
+        if self._changed:
+            write_list(self._path, self._records)
+            self._changed = False
+
+    def _name(self, path: Path) -> str:
+        """A file's name in the list: relative to the root."""
+        return str(path).removeprefix(self._prefix)
+
+
+@dataclasses.dataclass(frozen=True)
+class TextOutcome:
+    """The tokens of a text, or the reason why there are none."""
+
+    tokens: TokenArray
+    reason: str = ""
+    value: str = ""
+
+
+class TokenCache:
+    """Tokens of the texts of a root under one set of text settings."""
+
+    def __init__(self, cache: Path, root: Path, settings: str) -> None:
+        self._path = cache / "tokens" / f"{short_hash(os.path.realpath(root), settings)}.json"
+        self._records = read_list(self._path)
+        self._changed = False
+
+    def get(self, text: str, language: str) -> TextOutcome | None:
+        """What came of a text before; None if it is not known."""
+        record = self._records.get(short_hash(text, language))
+        return None if record is None else TextOutcome(np.array(record[0], dtype=np.int32), record[1], record[2])
+
+    def put(self, text: str, language: str, outcome: TextOutcome) -> None:
+        """Remembers what came of a text."""
+        self._records[short_hash(text, language)] = [outcome.tokens.tolist(), outcome.reason, outcome.value]
+        self._changed = True
+
+    def save(self) -> None:
+        """Writes the list if it changed."""
+        if self._changed:
+            write_list(self._path, self._records)
+            self._changed = False

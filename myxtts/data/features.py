@@ -1,0 +1,282 @@
+"""From utterances to clips that can be trained on: asks the cache, has workers compute the rest, and rejects."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from myxtts.config.schema import Config
+from myxtts.data.cache import NO_TOKENS, RecordingIndex, Stamp, TextOutcome, TokenCache, short_hash, stamp_of
+from myxtts.data.encode import TOKENS_VERSION, TextJob, encode
+from myxtts.data.entry import ClipFacts, check_entry
+from myxtts.data.extract import AudioJob, AudioOutcome, audio_settings, entry_path, extract, length_problem
+from myxtts.data.pool import Died, run_isolated
+from myxtts.data.records import (
+    DECODER_DIED,
+    TEXT_OVER_FRAMES,
+    TOO_LONG,
+    TOO_MANY_TOKENS,
+    TOO_SHORT,
+    UNREADABLE,
+    Rejection,
+    Utterance,
+    shown,
+)
+from myxtts.data.store import Clip
+from myxtts.progress import Progress
+from myxtts.text.symbols import SymbolTable, default_table
+
+TEXTS_PER_JOB = 32
+LETTERS_PER_TOKEN = 4
+"""A text with more letters than this for each token allowed is not even turned into phonemes."""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The clips of a root that can be used, in the order of its rows, and those that cannot."""
+
+    clips: list[Clip]
+    rejections: list[Rejection]
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A recording whose features are in the cache and intact."""
+
+    entry: Path
+    facts: ClipFacts
+
+
+Job = AudioJob | TextJob
+Outcome = AudioOutcome | list[TextOutcome]
+
+
+def gather(utterances: Sequence[Utterance], root: Path, config: Config, progress: Progress) -> Gathered:
+    """Features and tokens of utterances, from the cache where it has them.
+
+    Args:
+        utterances: rows of a manifest.
+        root: the data root they come from.
+        config: its sections audio, text and data count.
+        progress: told of the task "features" (clips) and "texts".
+    Errors: StorageError if the cache cannot be written.
+    """
+    work = _Work(root, config)
+    recordings, texts = work.known(utterances)
+    try:
+        for key, outcome in work.computed(utterances, recordings, texts, progress):
+            if isinstance(outcome, AudioOutcome):
+                recordings[key] = outcome
+            else:
+                texts[key] = outcome
+    finally:
+        work.save()
+    return work.joined(utterances, recordings, texts)
+
+
+class _Work:
+    """The state of one `gather`."""
+
+    def __init__(self, root: Path, config: Config) -> None:
+        self.config = config
+        self.cache = Path(config.data.cache_path).expanduser()
+        self.table = json.dumps(symbol_table(config).to_json(), ensure_ascii=True, sort_keys=True)
+        self.index = RecordingIndex(self.cache, root, audio_settings(config.audio))
+        self.tokens = TokenCache(self.cache, root, text_settings(config, self.table))
+        self.stamps: dict[int, Stamp] = {}
+        self.ready: dict[int, _Ready] = {}
+
+    def known(self, utterances: Sequence[Utterance]) -> tuple[dict[int, AudioOutcome], dict[int, TextOutcome]]:
+        """What the cache knows, by row; an entry is read through, since a damaged one must be made again."""
+        recordings: dict[int, AudioOutcome] = {}
+        texts: dict[int, TextOutcome] = {}
+        for row, utterance in enumerate(utterances):
+            stamp = stamp_of(utterance.audio_path)
+            if stamp is None:
+                recordings[row] = AudioOutcome(UNREADABLE, f"{utterance.audio_path}: not a regular file")
+            else:
+                self.stamps[row] = stamp
+                outcome = self.index.get(utterance.audio_path, stamp)
+                if outcome is not None and self._still_holds(row, outcome):
+                    recordings[row] = outcome
+            text = self._too_many_letters(utterance.text) or self.tokens.get(utterance.text, utterance.language)
+            if text is not None:
+                texts[row] = text
+        return recordings, texts
+
+    def _still_holds(self, row: int, outcome: AudioOutcome) -> bool:
+        """Whether a remembered outcome counts under the present limits and its features are there and intact."""
+        data = self.config.data
+        if outcome.reason in (TOO_SHORT, TOO_LONG):
+            return bool(length_problem(outcome.seconds, data.min_clip_seconds, data.max_clip_seconds)[0])
+        if outcome.reason:
+            return True
+        if length_problem(outcome.seconds, data.min_clip_seconds, data.max_clip_seconds)[0]:
+            return True  # it will be rejected; its features stay for another day
+        path = entry_path(self.cache, outcome.key)
+        facts = check_entry(path, self.config.audio.mel_channels)
+        if facts is None:
+            return False
+        self.ready[row] = _Ready(path, facts)
+        return True
+
+    def _too_many_letters(self, text: str) -> TextOutcome | None:
+        """A rejection of a text that is too long whatever its phonemes are, or None."""
+        most = LETTERS_PER_TOKEN * self.config.data.max_text_tokens
+        if len(text) <= most:
+            return None
+        value = f"{len(text)} letters, at most {self.config.data.max_text_tokens} tokens: {shown(text, 40)}"
+        return TextOutcome(NO_TOKENS, TOO_MANY_TOKENS, value)
+
+    def computed(
+        self,
+        utterances: Sequence[Utterance],
+        recordings: dict[int, AudioOutcome],
+        texts: dict[int, TextOutcome],
+        progress: Progress,
+    ) -> Iterator[tuple[int, AudioOutcome | TextOutcome]]:
+        """Has workers compute what is not known; yields (row, outcome) and remembers it."""
+        data = self.config.data
+        audio_rows = [row for row in range(len(utterances)) if row not in recordings]
+        jobs: list[Job] = [
+            AudioJob(
+                utterances[row].audio_path,
+                self.config.audio,
+                self.cache,
+                data.min_clip_seconds,
+                data.max_clip_seconds,
+            )
+            for row in audio_rows
+        ]
+        rows_of: list[list[int]] = [[row] for row in audio_rows]
+        text_rows = [row for row in range(len(utterances)) if row not in texts]
+        for rows in _chunks(utterances, text_rows, TEXTS_PER_JOB):
+            jobs.append(self._text_job(utterances, rows))
+            rows_of.append(rows)
+        totals = {"features": len(audio_rows), "texts": len(text_rows)}
+        yield from self._run(utterances, jobs, rows_of, progress, totals)
+
+    def _text_job(self, utterances: Sequence[Utterance], rows: Sequence[int]) -> TextJob:
+        """The texts of some rows of one language."""
+        texts = tuple(utterances[row].text for row in rows)
+        return TextJob(texts, utterances[rows[0]].language, self.config.text, self.table)
+
+    def _run(
+        self,
+        utterances: Sequence[Utterance],
+        jobs: Sequence[Job],
+        rows_of: Sequence[list[int]],
+        progress: Progress,
+        totals: dict[str, int],
+    ) -> Iterator[tuple[int, AudioOutcome | TextOutcome]]:
+        """Runs jobs in worker processes; texts that kill a worker together are tried again one by one."""
+        done = dict.fromkeys(totals, 0)
+        for task, total in totals.items():
+            if total:
+                progress(task, 0, total)
+        alone: list[int] = []
+        remaining = list(zip(jobs, rows_of, strict=True))
+        while remaining:
+            for at, result in run_isolated(_work_on, [job for job, _ in remaining], self.config.data.num_workers):
+                job, rows = remaining[at]
+                if isinstance(result, Died) and len(rows) > 1:
+                    alone += rows
+                    continue
+                yield from zip(rows, self._outcomes(utterances, rows, job, result), strict=True)
+                task = "features" if isinstance(job, AudioJob) else "texts"
+                done[task] += len(rows)
+                progress(task, done[task], totals[task])
+            remaining = [(self._text_job(utterances, [row]), [row]) for row in alone]
+            alone = []
+
+    def _outcomes(
+        self, utterances: Sequence[Utterance], rows: Sequence[int], job: Job, result: Outcome | Died
+    ) -> list[AudioOutcome | TextOutcome]:
+        """The outcomes of a job for its rows, remembered unless the worker died: next time it may live."""
+        if isinstance(result, AudioOutcome):
+            row = rows[0]
+            self.index.put(utterances[row].audio_path, self.stamps[row], result)
+            if not result.reason:
+                path = entry_path(self.cache, result.key)
+                facts = check_entry(path, self.config.audio.mel_channels)
+                if facts is None:
+                    return [AudioOutcome(UNREADABLE, f"{path}: the features could not be read back from the cache")]
+                self.ready[row] = _Ready(path, facts)
+            return [result]
+        if isinstance(result, Died):
+            value = "the process that worked on it died or took too long; convert the recording again"
+            if isinstance(job, AudioJob):
+                return [AudioOutcome(DECODER_DIED, f"{shown(str(job.path), 120)}: {value}")]
+            return [TextOutcome(NO_TOKENS, DECODER_DIED, f"{shown(job.texts[0])}: {value}")]
+        for row, outcome in zip(rows, result, strict=True):
+            self.tokens.put(utterances[row].text, utterances[row].language, outcome)
+        return list(result)
+
+    def save(self) -> None:
+        """Writes what was learned."""
+        self.index.save()
+        self.tokens.save()
+
+    def joined(
+        self, utterances: Sequence[Utterance], recordings: dict[int, AudioOutcome], texts: dict[int, TextOutcome]
+    ) -> Gathered:
+        """Clips and rejections in the order of the rows."""
+        clips: list[Clip] = []
+        rejections: list[Rejection] = []
+        for row, utterance in enumerate(utterances):
+            reason, value = self._problem(row, recordings[row], texts[row])
+            if reason:
+                rejections.append(Rejection(utterance.source, utterance.id, reason, value))
+            else:
+                ready = self.ready[row]
+                clips.append(Clip(utterance, texts[row].tokens, ready.entry, ready.facts))
+        return Gathered(clips, rejections)
+
+    def _problem(self, row: int, recording: AudioOutcome, text: TextOutcome) -> tuple[str, str]:
+        """Why a row is left out, as (reason, value), or ("", "")."""
+        data, audio = self.config.data, self.config.audio
+        if recording.reason not in ("", TOO_SHORT, TOO_LONG):
+            return recording.reason, recording.value
+        problem = length_problem(recording.seconds, data.min_clip_seconds, data.max_clip_seconds)
+        if problem[0]:
+            return problem
+        heard = recording.trimmed_samples / audio.sample_rate_hz
+        if heard < data.min_clip_seconds:
+            return TOO_SHORT, f"{heard:.2f} s without the silence at its ends, at least {data.min_clip_seconds:g} s"
+        if text.reason:
+            return text.reason, text.value
+        if len(text.tokens) > data.max_text_tokens:
+            return TOO_MANY_TOKENS, f"{len(text.tokens)} tokens, at most {data.max_text_tokens}"
+        if len(text.tokens) > recording.frames:
+            return TEXT_OVER_FRAMES, f"{len(text.tokens)} tokens, {recording.frames} frames; is all of it spoken?"
+        return "", ""
+
+
+def _work_on(job: Job) -> Outcome:
+    """The job of either kind, in a worker process."""
+    return extract(job) if isinstance(job, AudioJob) else encode(job)
+
+
+def symbol_table(config: Config) -> SymbolTable:
+    """The symbols that a model of these settings knows."""
+    return default_table(config.text.symbols)
+
+
+def text_settings(config: Config, table: str) -> str:
+    """Short hash of every setting and definition that tokens depend on; the language belongs to the row."""
+    text = dataclasses.asdict(config.text)
+    del text["language"]
+    return short_hash(str(TOKENS_VERSION), json.dumps(text, sort_keys=True), table)
+
+
+def _chunks(utterances: Sequence[Utterance], rows: Sequence[int], size: int) -> Iterator[list[int]]:
+    """Rows in lists of at most `size`, each of one language."""
+    by_language: dict[str, list[int]] = {}
+    for row in rows:
+        by_language.setdefault(utterances[row].language, []).append(row)
+    for same in by_language.values():
+        for start in range(0, len(same), size):
+            yield same[start : start + size]

@@ -1,0 +1,104 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from conftest import make_clip
+
+from myxtts import batch as contract
+from myxtts.config.schema import Config, DataConfig, TrainingConfig
+from myxtts.data.batches import Batches, buckets_of, reference_frames
+from myxtts.data.corpus import measure_corpus
+from myxtts.data.store import FeatureStore
+
+
+def settings(batch_size=4, seed=1):
+    return Config(data=DataConfig(length_buckets=3), training=TrainingConfig(batch_size=batch_size, seed=seed))
+
+
+@pytest.fixture
+def batches(store):
+    return Batches(store, measure_corpus(store, {}, ""), buckets_of([store], 3), settings())
+
+
+def epoch_of(batches, epoch):
+    return [batches.build(planned, epoch) for planned in batches.plan(epoch)]
+
+
+def test_every_batch_keeps_the_contract_and_an_epoch_is_every_clip_once(batches):
+    made = epoch_of(batches, 0)
+    assert len(made) == len(batches) == 3
+    for batch in made:
+        assert contract.problems(batch) == []
+        assert batch["text_BT"].shape[0] == 4
+        assert batch["reference_BRC"].shape[1] == reference_frames(settings()) == 272
+        assert (batch["mel_length_B"] <= batch["mel_BMC"].shape[1]).all()
+        filled = batch["weight_B"] == 0
+        assert (batch["utterance_B"][filled] == -1).all() and not batch["mel_BMC"][filled].any()
+    rows = np.concatenate([batch["utterance_B"][batch["weight_B"] == 1] for batch in made])
+    assert sorted(rows.tolist()) == list(range(9))
+
+
+def test_a_row_holds_its_utterance(batches, store):
+    batch = epoch_of(batches, 0)[0]
+    row = int(batch["utterance_B"][0])
+    tokens, frames = len(store.text_tokens(row)), len(store.mel(row))
+    corpus = batches.corpus
+    assert batch["text_BT"][0, :tokens].tolist() == store.text_tokens(row).tolist()
+    assert not batch["text_BT"][0, tokens:].any() and batch["text_length_B"][0] == tokens
+    assert np.array_equal(batch["mel_BMC"][0, :frames], corpus.normalize_mel(store.mel(row)))
+    assert not batch["mel_BMC"][0, frames:].any() and batch["mel_length_B"][0] == frames
+    assert np.array_equal(batch["voiced_BM"][0, :frames] == 1, store.pitch(row) > 0)
+    assert not batch["pitch_BM"][0][batch["voiced_BM"][0] == 0].any()
+    assert np.array_equal(batch["energy_BM"][0, :frames], corpus.normalize_energy(store.energy(row)))
+    speaker = corpus.speakers.index(store.speakers[row])
+    assert batch["speaker_B"][0] == speaker and batch["language_B"][0] == 0
+    assert np.array_equal(batch["spectrum_BC"][0], corpus.speaker_spectrum_SC[speaker])
+    used = int(batch["reference_length_B"][0])
+    assert batch["reference_BRC"][0, :used].any() and not batch["reference_BRC"][0, used:].any()
+
+
+def test_the_same_epoch_is_the_same_to_the_bit_and_another_is_not(batches, store):
+    again = Batches(store, batches.corpus, batches.buckets, settings())
+    for first, second in zip(epoch_of(batches, 5), epoch_of(again, 5), strict=True):
+        assert all(np.array_equal(first[key], second[key]) for key in first)
+    other = Batches(store, batches.corpus, batches.buckets, settings(seed=2))
+    for changed in (epoch_of(batches, 6), epoch_of(other, 5)):
+        same = [np.array_equal(a["seed_B"], b["seed_B"]) for a, b in zip(epoch_of(batches, 5), changed, strict=True)]
+        assert not any(same)
+
+
+def test_what_an_utterance_draws_does_not_depend_on_the_batch_size(batches, store):
+    one = Batches(store, batches.corpus, batches.buckets, settings(batch_size=1))
+    drawn = [{}, {}]
+    for found, made in zip(drawn, (epoch_of(batches, 2), epoch_of(one, 2)), strict=True):
+        for batch in made:
+            for at in np.flatnonzero(batch["weight_B"]):
+                reference = batch["reference_BRC"][at].tobytes()
+                found[int(batch["utterance_B"][at])] = (int(batch["seed_B"][at]), reference)
+    assert drawn[0] == drawn[1]
+
+
+def test_validation_is_the_same_every_time_in_the_order_of_the_rows(batches, store):
+    validation = Batches(store, batches.corpus, batches.buckets, settings(), training=False)
+    first, second = list(validation.all()), epoch_of(validation, 17)
+    assert all(np.array_equal(a[key], b[key]) for a, b in zip(first, second, strict=True) for key in a)
+    assert np.concatenate([b["utterance_B"] for b in first]).tolist() == [*range(9), -1, -1, -1]
+
+
+def test_a_validation_speaker_who_is_no_training_speaker(batches, tmp_path):
+    held = FeatureStore([make_clip(tmp_path, "z", "zoe", 80, 20), make_clip(tmp_path, "b", "bob", 80, 20)])
+    made = next(Batches(held, batches.corpus, batches.buckets, settings(), training=False).all())
+    assert contract.problems(made) == []
+    assert made["speaker_B"].tolist() == [-1, batches.corpus.speakers.index("bob"), 0, 0]
+    assert made["spectrum_BC"][0].any()
+    expected = batches.corpus.normalize_mel(np.asarray(held.mel(0))).mean(0)
+    assert np.allclose(made["spectrum_BC"][0], expected, atol=1e-5)
+
+
+def test_fewer_clips_than_a_batch(tmp_path):
+    store = FeatureStore([make_clip(tmp_path, "a", "bob", 60, 20)])
+    config = dataclasses.replace(settings(batch_size=16))
+    batches = Batches(store, measure_corpus(store, {}, ""), buckets_of([store], 6), config)
+    made = epoch_of(batches, 0)
+    assert len(made) == 1 and contract.problems(made[0]) == []
+    assert made[0]["weight_B"].sum() == 1 and made[0]["mel_BMC"].shape == (16, 64, 80)

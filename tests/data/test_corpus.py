@@ -1,0 +1,89 @@
+import json
+
+import numpy as np
+import pytest
+from conftest import make_clip
+
+from myxtts.data.corpus import Corpus, measure_corpus, measure_speakers
+from myxtts.data.store import FeatureStore
+from myxtts.errors import DataError
+
+
+def test_statistics_are_those_of_all_frames(store):
+    corpus = measure_corpus(store, {"a": 3}, "abcd")
+    mel = np.concatenate([store.mel(row) for row in range(len(store))]).astype(np.float64)
+    pitch = np.concatenate([store.pitch(row) for row in range(len(store))])
+    energy = np.concatenate([store.energy(row) for row in range(len(store))])
+    assert np.allclose(corpus.mel_mean_C, mel.mean(0), atol=1e-5)
+    assert np.allclose(corpus.mel_std_C, mel.std(0), atol=1e-5)
+    assert corpus.pitch_mean == pytest.approx(np.log(pitch[pitch > 0]).mean(), abs=1e-6)
+    assert corpus.pitch_std == pytest.approx(np.log(pitch[pitch > 0]).std(), abs=1e-6)
+    assert (corpus.energy_mean, corpus.energy_std) == pytest.approx((energy.mean(), energy.std()), abs=1e-5)
+    normalized = corpus.normalize_mel(mel.astype(np.float32))
+    assert np.abs(normalized.mean(0)).max() < 1e-3 and np.abs(normalized.std(0) - 1).max() < 1e-3
+    assert np.allclose(corpus.denormalize_mel(normalized), mel, atol=1e-4)
+
+
+def test_pitch_is_zero_where_unvoiced(store):
+    corpus = measure_corpus(store, {}, "")
+    pitch, voiced = corpus.normalize_pitch(np.array([0.0, np.exp(corpus.pitch_mean), 0.0], np.float32))
+    assert pitch.tolist() == pytest.approx([0, 0, 0], abs=1e-5) and voiced.tolist() == [0, 1, 0]
+    assert (pitch.dtype, voiced.dtype) == (np.float32, np.float32)
+
+
+def test_speakers_spectrum_and_prosody(store):
+    corpus = measure_corpus(store, {}, "")
+    assert corpus.speakers == ["ann", "bob", "eve"]
+    eve = np.concatenate([corpus.normalize_mel(store.mel(row)) for row in (5, 6, 7)]).mean(0)
+    assert np.allclose(corpus.speaker_spectrum_SC[2], eve, atol=1e-5)
+    spread = corpus.prosody_std_3 > 0
+    assert spread[2]
+    assert np.allclose(corpus.speaker_prosody_S3.mean(0), 0, atol=1e-4)
+    assert np.allclose(corpus.speaker_prosody_S3.std(0)[spread], 1, atol=1e-3)
+    assert (corpus.speaker_index("eve"), corpus.speaker_index("zoe")) == (2, -1)
+
+
+def test_one_speaker_has_no_prosody_of_its_own(tmp_path):
+    store = FeatureStore([make_clip(tmp_path, "a", "bob", 90, 20), make_clip(tmp_path, "b", "bob", 70, 10)])
+    corpus = measure_corpus(store, {}, "")
+    assert corpus.speaker_prosody_S3.tolist() == [[0.0, 0.0, 0.0]]
+    figures = measure_speakers(FeatureStore([make_clip(tmp_path, "c", "eve", 50, 30)]), corpus)
+    assert corpus.normalize_prosody(figures.raw_prosody_S3).tolist() == [[0.0, 0.0, 0.0]]
+
+
+def test_a_corpus_without_voice_or_with_constant_channels_stays_finite(tmp_path):
+    clip = make_clip(tmp_path, "a", "bob", 40, 5, voiced=False)
+    clip.entry.unlink()
+    from myxtts.data.entry import write_entry
+
+    write_entry(clip.entry, clip.facts, np.full((40, 80), -11.5, np.float32), np.zeros(40), np.full(40, -11.5))
+    corpus = measure_corpus(FeatureStore([clip]), {}, "")
+    assert corpus.mel_std_C.min() == pytest.approx(0.1, abs=1e-3)
+    assert (corpus.pitch_mean, corpus.pitch_std) == (5.0, 0.3)
+    assert np.isfinite(corpus.speaker_spectrum_SC).all() and np.isfinite(corpus.speaker_prosody_S3).all()
+
+
+def test_json_round_trip_is_exact(store):
+    corpus = measure_corpus(store, {"symbols": ["a", "ʃ"]}, "abcd")
+    back = Corpus.from_json(json.loads(json.dumps(corpus.to_json(), allow_nan=False)))
+    assert back.to_json() == corpus.to_json()
+    assert np.array_equal(back.mel_mean_C, corpus.mel_mean_C) and back.mel_mean_C.dtype == np.float32
+    assert back.speaker_spectrum_SC.shape == (3, 80)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mel_mean_C": None}, "wrong shape or no numbers"),
+        ({"mel_mean_C": [float("nan")] * 80}, "mel_mean_C holds a value that is not finite"),
+        ({"mel_std_C": [0.0] * 80}, "not over 0"),
+        ({"speaker_spectrum_SC": [[1.0]]}, "wrong shape"),
+    ],
+)
+def test_a_damaged_corpus_is_refused(store, change, message):
+    values = {**measure_corpus(store, {}, "").to_json(), **change}
+    with pytest.raises(DataError, match=message):
+        Corpus.from_json(values)
+    del values["energy_mean"]
+    with pytest.raises(DataError, match="energy_mean missing"):
+        Corpus.from_json(values)

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from conftest import CHANNELS, make_clip
+
+from myxtts.data.entry import HEADER, check_entry, map_entry, write_atomically
+from myxtts.errors import StorageError
+
+
+def test_arrays_come_back_to_the_bit_and_read_only(tmp_path):
+    clip = make_clip(tmp_path, "a", "bob", 50, 10)
+    facts = check_entry(clip.entry, CHANNELS)
+    assert facts == clip.facts
+    mel, pitch, energy = map_entry(clip.entry, facts)
+    assert (mel.shape, pitch.shape, energy.shape, mel.dtype) == ((50, 80), (50,), (50,), np.float32)
+    random = np.random.default_rng([0, 50])
+    assert np.array_equal(mel, random.normal(-5.0, 2.0, (50, 80)).astype(np.float32))
+    with pytest.raises(ValueError, match="read-only"):
+        mel[0, 0] = 1.0
+
+
+@pytest.mark.parametrize("at", [0, 9, 20, 44, HEADER.size, HEADER.size + 1234, -1])
+def test_a_flipped_bit_is_noticed(tmp_path, at):
+    path = make_clip(tmp_path, "a", "bob", 50, 10).entry
+    content = bytearray(path.read_bytes())
+    content[at] ^= 4
+    path.write_bytes(content)
+    assert check_entry(path, CHANNELS) is None
+
+
+@pytest.mark.parametrize("keep", [0, 10, HEADER.size, HEADER.size + 400, -1])
+def test_a_cut_file_is_noticed(tmp_path, keep):
+    clip = make_clip(tmp_path, "a", "bob", 50, 10)
+    clip.entry.write_bytes(clip.entry.read_bytes()[:keep])
+    assert check_entry(clip.entry, CHANNELS) is None
+    with pytest.raises(
+        StorageError, match=r"a\.f32: the cached features are gone or cut; start the same command again"
+    ):
+        map_entry(clip.entry, clip.facts)
+
+
+def test_absent_longer_or_of_other_channels_is_noticed(tmp_path):
+    path = make_clip(tmp_path, "a", "bob", 50, 10).entry
+    assert check_entry(tmp_path / "none", CHANNELS) is None
+    assert check_entry(path, CHANNELS - 1) is None
+    path.write_bytes(path.read_bytes() + b"\0")
+    assert check_entry(path, CHANNELS) is None
+
+
+def test_a_refusing_disk_is_a_storage_error_and_leaves_nothing(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StorageError, match=r"cannot be written .*data\.cache_path"):
+        write_atomically(tmp_path / "file" / "entry", b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -1,0 +1,142 @@
+import pytest
+
+from myxtts.data.records import BAD_COLUMNS, NOT_UTF8
+from myxtts.data.table import read_table
+from myxtts.errors import DataError
+
+
+def table_of(tmp_path, content, name="metadata.csv"):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_table(path)
+
+
+def rows_of(table):
+    return [(r.id, r.text, r.normalized, r.speaker, r.language) for r in table.rows]
+
+
+def test_ljspeech_columns(tmp_path):
+    table = table_of(tmp_path, 'a|Mr. Bell, 5 "x".|Mister Bell, five x.\nb|One, two|One, two\n')
+    assert rows_of(table) == [
+        ("a", 'Mr. Bell, 5 "x".', "Mister Bell, five x.", "", ""),
+        ("b", "One, two", "One, two", "", ""),
+    ]
+    assert table.separator == "|" and not table.has_header
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "expected"),
+    [
+        ("id|text|speaker", "a|Hello there|bob", ("a", "Hello there", "", "bob", "")),
+        ("Speaker,File_Name,Text", 'bob,a.wav,"Hi, you"', ("a.wav", "Hi, you", "", "bob", "")),
+        ("client_id\tpath\tsentence\tup_votes\tlocale", "x1\tc.mp3\tSalut\t2\tfr", ("c.mp3", "Salut", "", "x1", "fr")),
+        ("id|text|text", "a|5|five", ("a", "5", "five", "", "")),
+        ("id|path|text", "a|wavs/b.wav|Hello", ("wavs/b.wav", "Hello", "", "", "")),
+    ],
+)
+def test_header_names_and_order(tmp_path, header, row, expected):
+    table = table_of(tmp_path, f"{header}\n{row}\n")
+    assert table.has_header
+    assert rows_of(table) == [expected]
+
+
+def test_third_column_of_few_short_values_is_a_speaker(tmp_path):
+    content = "".join(f"u{i}|This is sentence {i}.|{name}\n" for i, name in enumerate(["bob", "eve"] * 3))
+    assert [row.speaker for row in table_of(tmp_path, content).rows] == ["bob", "eve"] * 3
+
+
+def test_third_column_of_numbers_of_readers_is_a_speaker(tmp_path):
+    content = "".join(f"u{i}|This is sentence {i}.|{100 + i}\n" for i in range(5))
+    assert [row.speaker for row in table_of(tmp_path, content).rows] == ["100", "101", "102", "103", "104"]
+
+
+def test_third_column_of_single_words_equal_to_the_text_is_text(tmp_path):
+    table = table_of(tmp_path, "a|yes|yes\nb|no|no\nc|yes|yes\nd|yes|yes\n")
+    assert [row.normalized for row in table.rows] == ["yes", "no", "yes", "yes"]
+
+
+def test_four_and_five_columns(tmp_path):
+    assert rows_of(table_of(tmp_path, "a|Text one|norm one|bob\nb|Text two|norm two|eve\n"))[1] == (
+        "b", "Text two", "norm two", "eve", "",
+    )  # fmt: skip
+    assert rows_of(table_of(tmp_path, "a|Text one|bob|en-us\nb|Text two|bob|fa\n"))[1] == (
+        "b", "Text two", "", "bob", "fa",
+    )  # fmt: skip
+    assert rows_of(table_of(tmp_path, "a|Text|norm|bob|fa\n")) == [("a", "Text", "norm", "bob", "fa")]
+
+
+def test_bom_crlf_blank_lines_and_persian(tmp_path):
+    table = table_of(tmp_path, "\ufeffa|سلام، دنیا\r\n\r\nb|می‌روم\r\n".encode())
+    assert [(r.line, r.id, r.text) for r in table.rows] == [(1, "a", "سلام، دنیا"), (3, "b", "می‌روم")]
+
+
+def test_quoted_csv_with_commas_quotes_and_a_line_break(tmp_path):
+    table = table_of(tmp_path, 'id,text,speaker\na,"He said ""no"", twice",bob\nb,"two\nlines",eve\nc,plain,eve\n')
+    assert [(r.line, r.text, r.speaker) for r in table.rows] == [
+        (2, 'He said "no", twice', "bob"),
+        (3, "two\nlines", "eve"),
+        (5, "plain", "eve"),
+    ]
+
+
+def test_unquoted_commas_of_prose_stay_in_the_text(tmp_path):
+    table = table_of(tmp_path, "a,Hello, all of you\nb,Well, yes, indeed\n")
+    assert [r.text for r in table.rows] == ["Hello, all of you", "Well, yes, indeed"]
+    table = table_of(tmp_path, "id,text,speaker\na,Hello, you,bob\nb,Hi,eve\n")
+    assert [(r.text, r.speaker) for r in table.rows] == [("Hello, you", "bob"), ("Hi", "eve")]
+
+
+def test_pandas_quotes_in_a_pipe_file(tmp_path):
+    table = table_of(tmp_path, 'a|"He said ""no""."\nb|"Quoted" and "more"\n')
+    assert [r.text for r in table.rows] == ['He said "no".', '"Quoted" and "more"']
+
+
+def test_a_stray_quote_costs_one_row_at_most(tmp_path):
+    table = table_of(tmp_path, 'id,text\na,"unclosed\nb,fine\nc,also fine\n')
+    assert [r.id for r in table.rows][-2:] == ["b", "c"]
+
+
+def test_wrong_number_of_columns_is_rejected_with_line_and_value(tmp_path):
+    table = table_of(tmp_path, "a|one two|one two\nb\nc|x y|x y|z|extra|more\nd|three four|three four\n")
+    assert [r.id for r in table.rows] == ["a", "d"]
+    assert [(r.source.rpartition(":")[2], r.reason) for r in table.rejections] == [
+        ("2", BAD_COLUMNS),
+        ("3", BAD_COLUMNS),
+    ]
+    assert "6 columns, expected 3" in table.rejections[1].value
+
+
+def test_bytes_that_are_not_utf8_cost_their_line(tmp_path):
+    table = table_of(tmp_path, b"a|fine\nb|caf\xe9\nc|fine\n")
+    assert [r.id for r in table.rows] == ["a", "c"]
+    assert (table.rejections[0].reason, table.rejections[0].source.endswith("metadata.csv:2")) == (NOT_UTF8, True)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+def test_utf16_is_a_clear_error(tmp_path, encoding):
+    with pytest.raises(DataError, match=r"metadata.csv:1: the file is UTF-16 .*save it as UTF-8"):
+        table_of(tmp_path, "a|Hello there\nb|you\n".encode(encoding))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "no row"),
+        ("\n \n", "no row"),
+        ("id|text\n", "header and no row"),
+        ("just a line\nanother\n", "no separator found"),
+        ("text|speaker\nHello|bob\n", "names no column for id or file"),
+        ("id|speaker\na|bob\n", "names no column for text"),
+        ("id|text|speaker|spk\na|x|b|c\n", "two columns for speaker"),
+    ],
+)
+def test_no_table_at_all(tmp_path, content, message):
+    with pytest.raises(DataError, match=message) as caught:
+        table_of(tmp_path, content)
+    assert "metadata.csv" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_huge_field_is_one_rejected_row(tmp_path):
+    table = table_of(tmp_path, 'a,"x"\nb,"' + "y" * 200_000 + '"\nc,"z"\n')
+    assert [r.id for r in table.rows] == ["a", "c"]
+    assert [len(r.value) < 200 for r in table.rejections] == [True]
