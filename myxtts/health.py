@@ -28,7 +28,7 @@ SKIP_MEMORY_UPDATES = 1_000
 SKIP_SHARE_UPDATES = 200
 SKIP_SHARE_ILL = 0.05
 SKIPS_IN_A_ROW_ILL = 3
-FALL_SHARE, RISE_SHARE, DIVERGE_SHARE = 0.002, 0.03, 0.5
+FALL_SHARE, RISE_SHARE, DIVERGE_SHARE = 0.01, 0.05, 0.5
 """Change of the loss against its median at half the run: falling, rising, diverging."""
 VALIDATIONS_PATIENCE = 5
 VALIDATION_RISE_SHARE = 0.01
@@ -115,11 +115,9 @@ class Health:
             self._not_finite_update = update
             return
         self._newest_validation = (update, value)
+        self._validations_since_best += 1
         if self._best is None or value < self._best[1]:
-            self._best = (update, value)
-            self._validations_since_best = 0
-        else:
-            self._validations_since_best += 1
+            self._best, self._validations_since_best = (update, value), 0
 
     def verdict(self) -> Verdict:
         """How the run stands now."""
@@ -153,18 +151,19 @@ class Health:
             self._blocks = self._blocks[::2]
             self._stride *= 2
 
-    def _too_early(self) -> str:
-        return f"too early to judge: {self._seen} of {WINDOW_UPDATES} updates"
+    def _too_early(self, needed: int = WINDOW_UPDATES) -> str:
+        return f"too early to judge: {min(self._seen, needed)} of {needed} updates"
 
     def _earlier(self) -> tuple[int, float] | None:
-        """The block median nearest to half the run that shares no update with the newest window."""
+        """The loss at half the run: median of the three blocks nearest to it, none of them in the newest window."""
         before = [block for block in self._blocks if block[0] <= self._update - WINDOW_UPDATES]
-        return min(before, key=lambda block: abs(block[0] - self._update / 2)) if before else None
+        nearest = sorted(before, key=lambda block: abs(block[0] - self._update / 2))[:3]
+        return (nearest[0][0], statistics.median(loss for _, loss in nearest)) if nearest else None
 
     def _check_loss_trend(self) -> Check:
         earlier = self._earlier()
         if earlier is None or len(self._losses) < WINDOW_UPDATES:
-            return Check("loss falls", "healthy", "loss trend: " + self._too_early_for_trend())
+            return Check("loss falls", "healthy", "loss trend: " + self._too_early(WINDOW_UPDATES + _BLOCK_UPDATES))
         now = statistics.median(self._losses)
         then_update, then = earlier
         scale = max(abs(then), 1e-3)
@@ -183,10 +182,6 @@ class Health:
             sentence = f"loss stands still: {now:.3g} now, {was}; stop, add data, or try level plateau_breaker"
             return Check("loss falls", "watch", sentence)
         return Check("loss falls", "healthy", f"loss falls: {now:.3g} now, {was}")
-
-    def _too_early_for_trend(self) -> str:
-        needed = WINDOW_UPDATES + _BLOCK_UPDATES
-        return f"too early to judge: {min(self._seen, needed)} of {needed} updates"
 
     def _check_loss_range(self) -> Check:
         name = "loss within 0.5 to 5"

@@ -58,10 +58,11 @@ class Chart:
     hover: str = "{}"
 
 
-def train_lines(name: str, x: Floats, y: Floats) -> list[Line]:
-    """The faint raw curve and the smoothed one over it."""
-    width = max(1, len(y) // 60)
-    smoothed = smooth(y, width)
+def train_lines(name: str, x: Floats, y: Floats, log: bool = False) -> list[Line]:
+    """The faint raw curve and the smoothed one over it; with `log` the logarithms are averaged, if all have one."""
+    width = max(1, min(25, len(y) // 5), len(y) // 50)
+    logs = log and bool((y[np.isfinite(y)] > 0).all())
+    smoothed = np.exp(smooth(np.log(y), width)) if logs else smooth(y, width)
     at = thin(len(y), SMOOTH_POINTS)
     raw_x, raw_y = envelope(x, y, RAW_BUCKETS)
     return [Line(name, raw_x, raw_y, "raw"), Line(name, x[at], smoothed[at], "train")]
@@ -103,9 +104,7 @@ def chart(
     drawn.marks = [_percent(across, float(mark)) for mark in marks]
     outside = int(np.sum(values[np.isfinite(values)] * factor > scale.high))
     high = f"{float(np.nanmax(values)) * factor:.3g}{suffix}" if outside else ""
-    drawn.note = " ".join(
-        part for part in (about, f"Peaks up to {high} lie above the picture." if high else "") if part
-    )
+    drawn.note = f"{about} Peaks up to {high} lie above the picture.".strip() if outside else about
     drawn.hover = _hover(lines, across, scale, factor, suffix)
     return drawn
 

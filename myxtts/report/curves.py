@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -46,7 +46,7 @@ def main_charts(run: Run) -> list[Chart]:
                 about=about,
             )
         )
-    if lines := _lines(run, "grad_norm"):
+    if lines := _lines(run, "grad_norm", log=True):
         clip = run.number("optimizer.clip_norm", math.nan)
         rules = [Rule("healthy under 1", NORM_HIGH)]
         if math.isfinite(clip):
@@ -54,7 +54,9 @@ def main_charts(run: Run) -> list[Chart]:
             rules = [Rule("clip and healthy limit 1", clip)] if same else [*rules, Rule(f"clip {clip:g}", clip)]
         charts.append(chart("Gradient norm", lines, end, unit="before clipping", log=True, rules=rules, marks=marks))
     if lines := _lines(run, "learning_rate"):
-        charts.append(chart("Learning rate", [line for line in lines if line.style == "train"], end))
+        charts.append(
+            chart("Learning rate", [replace(line, style="train") for line in lines if line.style == "raw"], end)
+        )
     if lines := _lines(run, "frames_per_second"):
         charts.append(chart("Speed", lines, end, unit="mel frames a second"))
     if lines := _lines(run, "wait_share"):
@@ -113,13 +115,13 @@ def _end(run: Run) -> float:
     return float(max(run.train.updates[-1] if run.train.updates else 0, last_validation, 1))
 
 
-def _lines(run: Run, key: str, metric: str = "") -> list[Line]:
+def _lines(run: Run, key: str, metric: str = "", log: bool = False) -> list[Line]:
     """The curves of a training value and of the validation metric of that name, those with a finite value."""
     lines: list[Line] = []
     y = np.asarray(run.train.values.get(key, []), np.float64)
     y = np.where(np.asarray(run.train.skipped, bool), np.nan, y) if y.size else y
     if np.isfinite(y).any():
-        lines += train_lines("training", np.asarray(run.train.updates, np.float64), y)
+        lines += train_lines("training", np.asarray(run.train.updates, np.float64), y, log)
     points = [(update, metrics[metric]) for update, metrics in run.validations if metric in metrics]
     if points:
         pairs = np.asarray(points, np.float64)

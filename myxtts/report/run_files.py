@@ -45,7 +45,8 @@ class TrainCurve:
         kept = len(self.updates)
         while kept and self.updates[kept - 1] >= update:
             kept -= 1
-        for values in (self.updates, self.skipped, *self.values.values()):
+        del self.updates[kept:], self.skipped[kept:]
+        for values in self.values.values():
             del values[kept:]
 
 

@@ -102,8 +102,9 @@ def gallery(run: Run, max_bytes: int = MAX_MEDIA_BYTES) -> Gallery:
     for earlier_update, earlier_folder, earlier_entries in _some_earlier(indexes[:-1], update):
         by_name = {_name(entry): entry for entry in earlier_entries}
         for sentence in shown.sentences:
-            if entry := by_name.get(sentence.name):
-                sentence.earlier.append(_take(run, earlier_update, earlier_folder, entry, budget, False))
+            if sentence.name in by_name:
+                earlier = _take(run, earlier_update, earlier_folder, by_name[sentence.name], budget, False)
+                sentence.earlier.append(earlier)
     if budget.refused:
         left_out = ", ".join(f"{count} of update {at:,}" for at, count in sorted(budget.refused.items(), reverse=True))
         shown.notes.append(
@@ -219,7 +220,7 @@ def _arrays(folder: Path, name: Any, take: Take) -> dict[str, NDArray[Any]]:
         return {}
     arrays: dict[str, NDArray[Any]] = {}
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             for key in _ARRAYS:
                 if key not in stored:
                     continue

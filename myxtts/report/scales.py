@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,7 @@ def scale_for(values: Floats, log: bool | None = None, include: Sequence[float] 
 
     `log` None takes the logarithm where all values are positive and the range spans more than 30 times.
     """
-    finite = values[np.isfinite(values)]
+    finite = values[np.abs(values) < 1e100]
     low, high = _most(finite) if finite.size else (0.0, 1.0)
     if log is None:
         log = low > 0 and high / low > 30
@@ -123,7 +124,7 @@ def envelope(x: Floats, values: Floats, buckets: int) -> tuple[Floats, Floats]:
         return x, values
     edges = np.linspace(0, len(values), buckets + 1).astype(np.int64)
     kept: list[int] = []
-    for first, last in zip(edges[:-1], edges[1:], strict=True):
+    for first, last in pairwise(edges):
         piece = values[first:last]
         kept += sorted({int(first + piece.argmin()), int(first + piece.argmax())})
     return x[kept], values[kept]

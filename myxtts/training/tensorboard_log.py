@@ -39,16 +39,16 @@ class TensorBoardLog:
             raise storage_error("writing", self._path, error) from error
         self._records = RecordWriter(self._file)
         self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
-        if resume_update is not None:
-            start = SessionLog(status=SessionLog.START)
-            self._write(Event(wall_time=time.time(), step=resume_update + 1, session_log=start))
+        # TensorBoard takes the first start for the beginning and drops, at every later one, the steps from it on.
+        first = 0 if resume_update is None else resume_update + 1
+        self._write(Event(wall_time=time.time(), step=first, session_log=SessionLog(status=SessionLog.START)))
         self.flush()
 
     def train(self, record: Mapping[str, Any]) -> None:
         """Scalars of one update, given as its line of metrics.jsonl; values that are not finite are left out."""
         scalars = {"loss/total": record.get("loss")}
-        scalars |= {f"loss/{term}": value for term, value in record.get("terms", {}).items()}
-        scalars |= {f"weighted/{term}": value for term, value in record.get("weighted", {}).items()}
+        scalars |= {f"loss/{term}": value for term, value in (record.get("terms") or {}).items()}
+        scalars |= {f"weighted/{term}": value for term, value in (record.get("weighted") or {}).items()}
         scalars |= {f"optimization/{key}": record.get(key) for key in _OPTIMIZATION}
         scalars["optimization/skipped"] = float(bool(record.get("skipped")))
         scalars |= {f"speed/{key}": record.get(key) for key in _SPEED}
@@ -116,9 +116,7 @@ class TensorBoardLog:
             with wave.open(io.BytesIO(content)) as wav:
                 rate, channels, samples = wav.getframerate(), wav.getnchannels(), wav.getnframes()
         except (OSError, wave.Error, EOFError) as error:
-            raise StorageError(
-                f"cannot read {str(wav_path)!r} for TensorBoard ({error}); was it just written?"
-            ) from error
+            raise StorageError(f"cannot read {str(wav_path)!r} for TensorBoard ({error}); is it a WAV file?") from error
         audio = Summary.Audio(
             sample_rate=rate,
             num_channels=channels,

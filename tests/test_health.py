@@ -1,0 +1,168 @@
+"""Health: each sign on runs whose trouble is known."""
+
+import json
+import math
+import random
+
+import pytest
+
+from myxtts.errors import CheckpointError
+from myxtts.health import Health, Verdict
+
+
+def fed(losses: list[float], norm: float = 0.2, wait: float = 0.01) -> Health:
+    health = Health()
+    noise = random.Random(3)
+    for update, loss in enumerate(losses, 1):
+        noisy = loss * (1 + 0.05 * (noise.random() - 0.5))
+        health.observe(update, loss=noisy, grad_norm=norm, clip_norm=0.3, wait_share=wait)
+    return health
+
+
+def falling(updates: int, start: float = 3.0, end: float = 1.5) -> list[float]:
+    return [end + (start - end) * math.exp(-4 * update / updates) for update in range(updates)]
+
+
+def sentence(verdict: Verdict, name: str) -> str:
+    return next(check.sentence for check in verdict.checks if check.name == name)
+
+
+def test_a_falling_run_is_healthy_without_reasons() -> None:
+    verdict = fed(falling(2_050)).verdict()
+    assert (verdict.sign, verdict.reasons) == ("healthy", [])
+    assert sentence(verdict, "loss falls").startswith("loss falls: 1.")
+    assert sentence(verdict, "gradient norm under 1") == "gradient norm 0.2, under 1; 0% of the updates clipped at 0.3"
+
+
+def test_a_short_run_is_not_judged() -> None:
+    verdict = fed([90.0] * 99, norm=50.0, wait=0.9).verdict()
+    assert (verdict.sign, verdict.reasons) == ("healthy", ["too early to judge: 99 of 100 updates"])
+    assert fed([90.0] * 100).verdict().sign == "ill"
+
+
+def test_a_rising_loss_is_watched_and_a_diverging_one_ill() -> None:
+    rising = fed([1.0 + 0.0002 * update for update in range(1_000)]).verdict()
+    assert rising.sign == "watch"
+    assert "loss rises: 1." in rising.reasons[0] and "halve optimizer.learning_rate" in rising.reasons[0]
+    diverging = fed(falling(1_000) + [1.5 + 0.01 * update for update in range(200)]).verdict()
+    assert diverging.sign == "ill"
+    assert "far above its lowest, 1.5" in diverging.reasons[0]
+
+
+def test_a_plateau_names_the_level_against_it() -> None:
+    verdict = fed([2.0] * 1_000).verdict()
+    assert verdict.sign == "watch"
+    assert "stands still" in verdict.reasons[0] and "plateau_breaker" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "sign", "words"),
+    [(20.0, 8.0, "watch", "it falls, so give it time"), (1.0, 0.1, "watch", "under 0.5")],
+)
+def test_loss_outside_its_range(start: float, end: float, sign: str, words: str) -> None:
+    verdict = fed(falling(1_000, start, end)).verdict()
+    assert verdict.sign == sign
+    assert words in verdict.reasons[0]
+
+
+def test_a_high_loss_that_does_not_fall_is_ill() -> None:
+    verdict = fed([8.0] * 1_000).verdict()
+    assert verdict.sign == "ill"
+    assert "is over 5; check the data" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize(("norm", "sign"), [(0.99, "healthy"), (1.0, "watch"), (12.0, "ill")])
+def test_gradient_norm(norm: float, sign: str) -> None:
+    assert fed(falling(500), norm=norm).verdict().sign == sign
+
+
+def test_single_peaks_of_the_norm_do_not_count() -> None:
+    health = fed(falling(500))
+    for update in range(501, 541):
+        health.observe(update, loss=1.5, grad_norm=300.0)
+    check = next(check for check in health.verdict().checks if check.name == "gradient norm under 1")
+    assert check.sign == "healthy" and "40% of the updates clipped" in check.sentence
+
+
+def test_waiting_for_data() -> None:
+    verdict = fed(falling(500), wait=0.37).verdict()
+    assert verdict.sign == "watch"
+    assert verdict.reasons[0].startswith("37% of the time waits for data")
+
+
+def test_one_skip_is_watched_and_forgotten_after_a_thousand_updates() -> None:
+    health = fed(falling(2_000))
+    health.observe(2_001, loss=math.nan, grad_norm=math.inf, skipped=True)
+    verdict = health.verdict()
+    assert verdict.sign == "watch"
+    assert verdict.reasons == ["1 update skipped, the last at 2,001; events.jsonl names the clips"]
+    for update in range(2_002, 3_002):
+        health.observe(update, loss=1.5 - update * 1e-5, grad_norm=0.2)
+    assert "no update skipped in the last 1,000 (1 before)" in [c.sentence for c in health.verdict().checks]
+
+
+def test_three_skips_in_a_row_and_many_skips_are_ill() -> None:
+    health = fed(falling(500))
+    for update in (501, 502, 503):
+        health.observe(update, loss=None, grad_norm=None, skipped=True)
+    assert health.verdict().sign == "ill"
+    health = fed(falling(500))
+    for update in range(501, 701):
+        health.observe(update, loss=1.5, grad_norm=0.2, skipped=update % 15 == 0)
+    assert any("13 updates skipped" in reason for reason in health.verdict().reasons)
+    assert health.verdict().sign == "ill"
+
+
+def test_skips_before_the_hundredth_update_are_told() -> None:
+    health = Health()
+    health.observe(1, loss=None, grad_norm=None, skipped=True)
+    assert health.verdict().sign == "watch"
+
+
+def test_nan_that_was_not_skipped_is_ill_at_once() -> None:
+    health = Health()
+    health.observe(1, loss=math.nan, grad_norm=0.1)
+    verdict = health.verdict()
+    assert verdict.sign == "ill" and verdict.reasons[0].startswith("NaN or Inf at update 1;")
+
+
+def test_validation_may_rise_briefly_but_not_for_long() -> None:
+    health = fed(falling(2_000))
+    for number, value in enumerate([1.0, 0.8, 0.9, 0.9, 0.9, 0.9]):
+        health.observe_validation(500 * number, value)
+    assert health.verdict().sign == "healthy"
+    health.observe_validation(3_000, 0.9)
+    verdict = health.verdict()
+    assert verdict.reasons == [
+        "validation 0.9, best 0.8 at update 500, 5 validations ago; take the best checkpoint or add data"
+    ]
+
+
+def test_the_worst_reason_comes_first() -> None:
+    verdict = fed([8.0] * 500, norm=1.5, wait=0.5).verdict()
+    assert verdict.sign == "ill" and "over 5" in verdict.reasons[0] and len(verdict.reasons) == 4
+
+
+def test_state_survives_json_and_goes_on_equally() -> None:
+    losses = falling(3_333)
+    whole, first = fed(losses), fed(losses)
+    whole.observe_validation(3_000, 0.7)
+    first.observe_validation(3_000, 0.7)
+    second = Health.from_json(json.loads(json.dumps(first.to_json(), allow_nan=False)))
+    for health in (whole, second):
+        for update in range(3_334, 3_900):
+            health.observe(update, loss=1.4, grad_norm=0.2, skipped=update == 3_500, wait_share=0.1)
+    assert whole.verdict() == second.verdict()
+    assert whole.to_json() == second.to_json()
+
+
+def test_memory_is_constant() -> None:
+    sizes = [len(json.dumps(fed(falling(updates)).to_json())) for updates in (8_000, 64_000)]
+    assert sizes[1] < 1.3 * sizes[0]
+
+
+@pytest.mark.parametrize("damage", [{"losses": None}, {"blocks": [[1]]}, {"update": "x"}, {"best": 3}, {"stride": 0}])
+def test_a_damaged_state_is_named(damage: dict[str, object]) -> None:
+    state = fed(falling(300)).to_json() | damage
+    with pytest.raises(CheckpointError, match="health state of the checkpoint"):
+        Health.from_json(state)
