@@ -2,7 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from conftest import make_clip
+from made_clips import make_clip
 
 from myxtts import batch as contract
 from myxtts.config.schema import Config, DataConfig, TrainingConfig

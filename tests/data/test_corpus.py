@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from conftest import make_clip
+from made_clips import make_clip
 
 from myxtts.data.corpus import Corpus, measure_corpus, measure_speakers
 from myxtts.data.store import FeatureStore

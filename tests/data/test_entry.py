@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from conftest import CHANNELS, make_clip
+from made_clips import CHANNELS, make_clip
 
 from myxtts.data.entry import HEADER, check_entry, map_entry, write_atomically
 from myxtts.errors import StorageError

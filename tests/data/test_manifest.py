@@ -1,5 +1,3 @@
-import os
-
 import pytest
 
 from myxtts.data.manifest import read_root
@@ -56,10 +54,10 @@ def test_the_normalized_text_counts_where_there_is_one(tmp_path):
 def test_no_path_leaves_the_root(tmp_path):
     root = tmp_path / "root"
     make(tmp_path, ["outside.wav", "out/deep.wav", "root/wavs/in.wav"])
-    os.symlink(tmp_path / "outside.wav", root / "wavs" / "link.wav")
-    os.symlink(tmp_path / "out", root / "wavs" / "folder")
-    os.symlink("in.wav", root / "wavs" / "inner.wav")
-    os.symlink("loop.wav", root / "wavs" / "loop.wav")
+    (root / "wavs" / "link.wav").symlink_to(tmp_path / "outside.wav")
+    (root / "wavs" / "folder").symlink_to(tmp_path / "out")
+    (root / "wavs" / "inner.wav").symlink_to("in.wav")
+    (root / "wavs" / "loop.wav").symlink_to("loop.wav")
     ids = ["../outside.wav", "wavs/../../outside", str(tmp_path / "outside.wav"), "link", "folder/deep", "C:\\x.wav"]
     metadata = "id|text\n" + "".join(f"{i}|x\n" for i in [*ids, "inner", "in", "loop"])
     manifest = read_root(make(root, [], metadata), "train", "en-us")

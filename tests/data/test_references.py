@@ -15,7 +15,7 @@ def test_another_clip_of_the_same_speaker_inside_its_frames():
     for (row, _), reference in drawn().items():
         assert SPEAKERS[reference.row] == SPEAKERS[row]
         assert 1 <= reference.frames <= 128
-        assert 0 <= reference.start and reference.start + reference.frames <= FRAMES[reference.row]
+        assert reference.start >= 0 and reference.start + reference.frames <= FRAMES[reference.row]
         if SPEAKERS[row] == "bob":
             assert reference.row != row
         else:

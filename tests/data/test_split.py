@@ -25,7 +25,7 @@ def test_the_same_for_every_order_and_process():
     utterances = clips(bob=40)
     held = {u.id for u in split_validation(utterances, 0.1)[1]}
     assert {u.id for u in split_validation(utterances[::-1], 0.1)[1]} == held
-    assert held == set("bob13 bob15 bob36 bob14".split())
+    assert held == {"bob13", "bob14", "bob15", "bob36"}
 
 
 def test_speakers_of_one_clip_each_still_give_a_share():

@@ -1,0 +1,34 @@
+import multiprocessing
+import os
+
+import pytest
+from pool_jobs import work
+
+from myxtts.data.pool import Died, run_isolated
+
+
+def test_a_process_that_dies_or_hangs_costs_its_job_alone():
+    jobs = ["a", "segfault", "b", "hang", "c", "d", "e"]
+    results = dict(run_isolated(work, jobs, workers=2))
+    assert results == {0: "aa", 1: Died(), 2: "bb", 3: Died(), 4: "cc", 5: "dd", 6: "ee"}
+    assert multiprocessing.active_children() == []
+
+
+def test_a_job_that_waits_too_long_is_ended():
+    assert dict(run_isolated(work, ["wait"], workers=1)) == {0: Died()}
+
+
+def test_an_error_is_raised_and_nothing_is_left_behind():
+    with pytest.raises(KeyError, match="a defect"):
+        list(run_isolated(work, ["a", "raise", "b"], workers=1))
+    assert multiprocessing.active_children() == []
+
+
+def test_a_worker_computes_with_one_thread_and_the_caller_is_left_as_it_was():
+    before = os.environ.get("OMP_NUM_THREADS")
+    assert dict(run_isolated(work, ["threads"], workers=0)) == {0: "1"}
+    assert os.environ.get("OMP_NUM_THREADS") == before
+
+
+def test_no_jobs_start_no_process():
+    assert list(run_isolated(work, [], workers=0)) == []
