@@ -1,0 +1,88 @@
+"""Aligner: learns which frames each token spans, with no alignments from outside.
+
+Its view of the text is narrow on purpose (a token and its neighbours): with a contextual encoder behind it the
+search settled on wrong alignments. It starts from the diagonal, and hears the mel without the speaker's mean.
+"""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from myxtts.config.schema import ModelConfig
+from myxtts.models import monotonic
+from myxtts.models.layers import Module, sequence_mask
+from myxtts.text.symbols import BLANK
+
+PRIOR_STRENGTH = 1_000.0
+
+
+def diagonal_prior(text_length_B: tf.Tensor, mel_length_B: tf.Tensor, tokens: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
+    """Log-prior (B, T, M): minus the squared distance of a token's relative place from the frame's, times a strength."""
+    token = (tf.range(tokens, dtype=tf.float32)[None, :] + 0.5) / tf.cast(text_length_B, tf.float32)[:, None]
+    frame = (tf.range(frames, dtype=tf.float32)[None, :] + 0.5) / tf.cast(mel_length_B, tf.float32)[:, None]
+    return -PRIOR_STRENGTH * tf.square(token[:, :, None] - frame[:, None, :])
+
+
+def gaussian_score(mean_BTC: tf.Tensor, mel_BMC: tf.Tensor) -> tf.Tensor:
+    """Log-likelihood (B, T, M) of each frame under each token's unit Gaussian, up to a constant of the frame."""
+    product = tf.einsum("btc,bmc->btm", mean_BTC, mel_BMC)
+    return product - 0.5 * tf.reduce_sum(tf.square(mean_BTC), axis=-1)[:, :, None]
+
+
+def path_of(duration_BT: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
+    """Hard alignment (B, M, T) fp32: 1 where frame m belongs to token t; frames behind the last token belong to none."""
+    end_BT = tf.cumsum(duration_BT, axis=1)
+    start_BT = end_BT - duration_BT
+    frame = tf.range(frames, dtype=duration_BT.dtype)[None, :, None]
+    return tf.cast((frame >= start_BT[:, None, :]) & (frame < end_BT[:, None, :]), tf.float32)
+
+
+class Aligner(Module):
+    """A Gaussian mean a token from the token and its two neighbours; durations by monotonic alignment search.
+
+    Source: Glow-TTS, arXiv 2005.11129, sec. 3.1.
+    """
+
+    def __init__(self, model: ModelConfig, symbols: int, channels: int, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        width = model.width
+        normal = keras.initializers.RandomNormal(stddev=1.0)
+        zeros = keras.initializers.VarianceScaling(scale=0.01)
+        self.symbol = keras.layers.Embedding(symbols, width, embeddings_initializer=normal, name="symbol", dtype="float32")
+        self.neighbours = keras.layers.Conv1D(width, 3, padding="same", name="neighbours", dtype="float32")
+        self.mean = keras.layers.Dense(channels, kernel_initializer=zeros, name="mean", dtype="float32")
+
+    def call(self, text_BT: tf.Tensor, text_length_B: tf.Tensor) -> tf.Tensor:
+        """Token ids (B, T) -> means (B, T, C) fp32 of the normalized mel without the speaker's mean; zero at padding."""
+        mask = sequence_mask(text_length_B, tf.shape(text_BT)[1])
+        x = self.symbol(text_BT) * mask
+        x = x + tf.nn.gelu(self.neighbours(x), approximate=True)
+        return self.mean(x) * mask
+
+    def align(
+        self,
+        mean_BTC: tf.Tensor,
+        mel_BMC: tf.Tensor,
+        text_BT: tf.Tensor,
+        text_length_B: tf.Tensor,
+        mel_length_B: tf.Tensor,
+        prior_strength: tf.Tensor,
+    ) -> tf.Tensor:
+        """Durations (B, T) int32 of the best path; no gradient passes.
+
+        Args:
+            mean_BTC: what `call` gave.
+            mel_BMC: normalized mel without the speaker's mean spectrum.
+            text_BT: token ids; blanks may be skipped.
+            text_length_B: tokens a row.
+            mel_length_B: frames a row.
+            prior_strength: 1 at the start of training, 0 once the diagonal prior has faded.
+        """
+        score = gaussian_score(tf.stop_gradient(mean_BTC), mel_BMC)
+        prior = diagonal_prior(text_length_B, mel_length_B, tf.shape(text_BT)[1], tf.shape(mel_BMC)[1])
+        score = score + prior_strength * prior
+        skippable = tf.cast(tf.equal(text_BT, BLANK), tf.int32)
+        duration = tf.numpy_function(monotonic.search, [score, text_length_B, mel_length_B, skippable], np.int32)
+        return tf.stop_gradient(tf.ensure_shape(duration, text_BT.shape))

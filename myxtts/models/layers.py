@@ -1,0 +1,182 @@
+"""What the networks are built of. B batch, T or M time, D width; masks are 1 for content and 0 for padding.
+
+Every block takes and returns padded sequences and lets nothing of the padding reach the content, so that an
+utterance gives the same numbers alone and in a batch. Normalization, softmax and rotary phases are fp32 whatever
+the compute precision. Randomness is stateless: a seed of two integers goes in, never a hidden state.
+"""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+
+def sequence_mask(length_B: tf.Tensor, size: tf.Tensor | int) -> tf.Tensor:
+    """Mask (B, size, 1) fp32: 1 for the first `length` positions of each row."""
+    return tf.sequence_mask(length_B, size, dtype=tf.float32)[:, :, None]
+
+
+def normalize_channels(x_BTD: tf.Tensor, epsilon: float = 1e-5) -> tf.Tensor:
+    """Each position to mean 0 and variance 1 over its channels, in fp32.
+
+    Source: layer normalization, arXiv 1607.06450, eq. 4, without gain and bias.
+    """
+    x = tf.cast(x_BTD, tf.float32)
+    mean = tf.reduce_mean(x, axis=-1, keepdims=True)
+    centered = x - mean
+    variance = tf.reduce_mean(tf.square(centered), axis=-1, keepdims=True)
+    return centered * tf.math.rsqrt(variance + epsilon)
+
+
+def dropout(x: tf.Tensor, rate: float, seed: tf.Tensor | None, salt: int, *, whole_channels: bool = False) -> tf.Tensor:
+    """Zero a share `rate` of x and scale up the rest; nothing without a seed.
+
+    Args:
+        x: (B, T, D).
+        rate: share in [0, 1).
+        seed: (2,) int32, or None at inference.
+        salt: number of the call, so that no two calls of a network draw alike.
+        whole_channels: drop a channel of an utterance over its whole length (cheap for long sequences).
+    """
+    if seed is None or rate <= 0.0:
+        return x
+    shape = tf.shape(x)
+    if whole_channels:
+        shape = tf.stack([shape[0], 1, shape[2]])
+    draw = tf.random.stateless_uniform(shape, seed + tf.constant([0, salt], tf.int32))
+    keep = tf.cast(draw >= rate, x.dtype) / tf.cast(1.0 - rate, x.dtype)
+    return x * keep
+
+
+def rotate(x_BTHK: tf.Tensor) -> tf.Tensor:
+    """Rotary position embedding in fp32 (arXiv 2104.09864, eq. 34): channel pairs turn with the position."""
+    x = tf.cast(x_BTHK, tf.float32)
+    half = x.shape[-1] // 2
+    frequency_K = tf.pow(10_000.0, -tf.range(half, dtype=tf.float32) / half)
+    position_T = tf.range(tf.shape(x)[1], dtype=tf.float32)
+    angle = (position_T[:, None] * frequency_K)[None, :, None, :]
+    cos, sin = tf.cos(angle), tf.sin(angle)
+    first, second = x[..., :half], x[..., half:]
+    return tf.concat([first * cos - second * sin, second * cos + first * sin], axis=-1)
+
+
+class Module(keras.layers.Layer):
+    """A layer that casts what it computes itself: Keras would cast masks, targets and statistics to half precision."""
+
+    def __init__(self, **kwargs: object) -> None:
+        super().__init__(autocast=False, **kwargs)
+
+
+class Norm(Module):
+    """Layer normalization with gain and bias, computed in fp32 and returned in the compute precision."""
+
+    def build(self, shape: tuple[int | None, ...]) -> None:
+        self.gain = self.add_weight(name="gain", shape=(shape[-1],), initializer="ones")
+        self.bias = self.add_weight(name="bias", shape=(shape[-1],), initializer="zeros")
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """(B, T, D) -> (B, T, D)."""
+        y = normalize_channels(x) * tf.cast(self.gain, tf.float32) + tf.cast(self.bias, tf.float32)
+        return tf.cast(y, self.compute_dtype)
+
+
+class Depthwise(Module):
+    """A convolution along time with one filter per channel, in fp32: it is bound by memory, not by arithmetic."""
+
+    def __init__(self, kernel: int, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.kernel = kernel
+
+    def build(self, shape: tuple[int | None, ...]) -> None:
+        self.filters = self.add_weight(
+            name="filters",
+            shape=(self.kernel, 1, shape[-1], 1),
+            initializer=keras.initializers.RandomNormal(stddev=self.kernel**-0.5),
+        )
+        self.bias = self.add_weight(name="bias", shape=(shape[-1],), initializer="zeros")
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """(B, T, D), padding already zero -> (B, T, D)."""
+        filters = tf.cast(self.filters, tf.float32)
+        y = tf.nn.depthwise_conv2d(tf.cast(x, tf.float32)[:, :, None, :], filters, (1, 1, 1, 1), "SAME")
+        return tf.cast(y[:, :, 0, :] + tf.cast(self.bias, tf.float32), self.compute_dtype)
+
+
+class FeedForward(Module):
+    """Two dense layers with a GELU (tanh form, which converters take) between them."""
+
+    def __init__(self, width: int, expansion: int, out_scale: float = 1.0, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        small = keras.initializers.VarianceScaling(scale=out_scale, mode="fan_in")
+        self.widen = keras.layers.Dense(width * expansion, name="widen", dtype=self.dtype_policy)
+        self.narrow = keras.layers.Dense(width, kernel_initializer=small, name="narrow", dtype=self.dtype_policy)
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """(B, T, D) -> (B, T, D)."""
+        return self.narrow(tf.nn.gelu(self.widen(x), approximate=True))
+
+
+class TransformerBlock(Module):
+    """Pre-norm self-attention with rotary positions and a feed-forward layer.
+
+    Source: arXiv 1706.03762 sec. 3, arXiv 2104.09864. Padding is neither attended to nor passed on.
+    """
+
+    def __init__(self, width: int, heads: int, rate: float, salt: int, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        policy = self.dtype_policy
+        self.width, self.heads, self.rate, self.salt = width, heads, rate, salt
+        self.norm_attention = Norm(name="norm_attention", dtype=policy)
+        self.norm_feed_forward = Norm(name="norm_feed_forward", dtype=policy)
+        self.query_key_value = keras.layers.Dense(3 * width, use_bias=False, name="query_key_value", dtype=policy)
+        self.out = keras.layers.Dense(width, name="out", dtype=policy)
+        self.feed_forward = FeedForward(width, 4, 0.5, name="feed_forward", dtype=policy)
+
+    def call(self, x_BTD: tf.Tensor, mask_BT1: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
+        """(B, T, D), mask (B, T, 1) -> (B, T, D)."""
+        shape = tf.shape(x_BTD)
+        qkv = tf.reshape(self.query_key_value(self.norm_attention(x_BTD)), [shape[0], shape[1], 3, self.heads, self.width // self.heads])
+        query, key, value = rotate(qkv[:, :, 0]), rotate(qkv[:, :, 1]), qkv[:, :, 2]
+        score_BHTT = tf.einsum("bthk,bshk->bhts", query, key) * (self.width // self.heads) ** -0.5
+        score_BHTT += (1.0 - mask_BT1[:, None, None, :, 0]) * -1e9
+        weight_BHTT = tf.cast(tf.nn.softmax(score_BHTT), value.dtype)
+        heard = tf.einsum("bhts,bshk->bthk", weight_BHTT, value)
+        attended = self.out(tf.reshape(heard, [shape[0], shape[1], self.width]))
+        x = x_BTD + dropout(attended, self.rate, seed, self.salt)
+        x = x + dropout(self.feed_forward(self.norm_feed_forward(x)), self.rate, seed, self.salt + 1)
+        return x * tf.cast(mask_BT1, x.dtype)
+
+
+class ConvBlock(Module):
+    """ConvNeXt block, its normalization shifted and scaled by a condition where one is given.
+
+    Source: arXiv 2201.03545 sec. 2 (block), arXiv 2212.09748 sec. 3.2 (conditioned norm).
+    Differs: one dimension, no layer scale; the last dense layer starts small instead.
+    """
+
+    def __init__(
+        self, width: int, expansion: int, rate: float, salt: int, *, conditioned: bool, kernel: int = 7, **kwargs: object
+    ) -> None:
+        super().__init__(**kwargs)
+        policy = self.dtype_policy
+        self.rate, self.salt, self.conditioned = rate, salt, conditioned
+        self.depthwise = Depthwise(kernel, name="depthwise", dtype=policy)
+        if conditioned:
+            zeros = keras.initializers.Zeros()
+            self.scale_shift = keras.layers.Dense(2 * width, kernel_initializer=zeros, name="scale_shift", dtype="float32")
+        else:
+            self.norm = Norm(name="norm", dtype=policy)
+        self.feed_forward = FeedForward(width, expansion, 0.5, name="feed_forward", dtype=policy)
+
+    def call(
+        self, x_BTD: tf.Tensor, mask_BT1: tf.Tensor, condition_BE: tf.Tensor | None = None, seed: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """(B, T, D) with zero padding, mask (B, T, 1), condition (B, E) -> (B, T, D) with zero padding."""
+        y = self.depthwise(x_BTD)
+        if self.conditioned:
+            scale, shift = tf.split(self.scale_shift(condition_BE)[:, None, :], 2, axis=-1)
+            y = tf.cast(normalize_channels(y) * (1.0 + scale) + shift, x_BTD.dtype)
+        else:
+            y = self.norm(y)
+        y = dropout(self.feed_forward(y), self.rate, seed, self.salt, whole_channels=True)
+        return (x_BTD + y) * tf.cast(mask_BT1, x_BTD.dtype)

@@ -1,0 +1,139 @@
+"""Mel decoders: aligned text and voice -> the mel as a residual on the aligner's mean. One interface, two kinds.
+
+A decoder gives, in training, an `estimate_BMC` of the residual (with a gradient) and its own loss a frame; at
+synthesis, the residual. The regression decoder predicts it at once; the flow decoder (conditional flow matching)
+carries noise to it in a few Euler steps.
+"""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from myxtts.config.schema import ModelConfig
+from myxtts.models.layers import ConvBlock, Module, normalize_channels
+
+EXPANSION = 4
+TIME_FEATURES = 64
+SALT = 300
+
+
+class Backbone(Module):
+    """ConvNeXt blocks with a condition -> one vector of C channels a frame."""
+
+    def __init__(self, model: ModelConfig, channels: int, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        policy, width = self.dtype_policy, model.width
+        self.front = keras.layers.Dense(width, name="front", dtype=policy)
+        self.blocks = [
+            ConvBlock(width, EXPANSION, model.dropout, SALT + i, conditioned=True, name=f"block_{i}", dtype=policy)
+            for i in range(model.decoder_blocks)
+        ]
+        small = keras.initializers.VarianceScaling(scale=0.01)
+        self.out = keras.layers.Dense(channels, kernel_initializer=small, name="out", dtype="float32")
+
+    def call(
+        self, x_BMD: tf.Tensor, condition_BE: tf.Tensor, mask_BM1: tf.Tensor, seed: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """(B, M, any), condition (B, E), mask (B, M, 1) -> (B, M, C) fp32; zero at padding."""
+        x = self.front(tf.cast(x_BMD, self.compute_dtype)) * tf.cast(mask_BM1, self.compute_dtype)
+        for block in self.blocks:
+            x = block(x, mask_BM1, condition_BE, seed)
+        return self.out(normalize_channels(x)) * mask_BM1
+
+
+class RegressionDecoder(Module):
+    """Predicts the residual at once; trained with L1 or Huber by the losses."""
+
+    def __init__(self, model: ModelConfig, channels: int, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.backbone = Backbone(model, channels, name="backbone", dtype=self.dtype_policy)
+
+    def call(
+        self,
+        x_BMD: tf.Tensor,
+        condition_BE: tf.Tensor,
+        mask_BM1: tf.Tensor,
+        target_BMC: tf.Tensor,
+        noise_seed: tf.Tensor,
+        seed: tf.Tensor | None = None,
+    ) -> dict[str, tf.Tensor]:
+        """Training. Aligned text (B, M, D), condition (B, E), target residual (B, M, C) -> estimate_BMC."""
+        return {"estimate_BMC": self.backbone(x_BMD, condition_BE, mask_BM1, seed)}
+
+    def generate(
+        self, x_BMD: tf.Tensor, condition_BE: tf.Tensor, mask_BM1: tf.Tensor, steps: int, temperature: float, seed: tf.Tensor
+    ) -> tf.Tensor:
+        """Synthesis: the residual (B, M, C). `steps`, `temperature` and `seed` mean nothing here."""
+        return self.backbone(x_BMD, condition_BE, mask_BM1)
+
+
+def time_features(time_B: tf.Tensor) -> tf.Tensor:
+    """Sinusoids (B, 64) of a time in 0 to 1 (arXiv 1706.03762, sec. 3.5, with the time times 1,000)."""
+    half = TIME_FEATURES // 2
+    frequency = tf.pow(10_000.0, -tf.range(half, dtype=tf.float32) / half)
+    angle = 1_000.0 * time_B[:, None] * frequency[None, :]
+    return tf.concat([tf.cos(angle), tf.sin(angle)], axis=-1)
+
+
+class FlowDecoder(Module):
+    """Conditional flow matching with straight paths from noise to the residual.
+
+    Source: arXiv 2210.02747, eq. 20 to 23 with sigma_min = 0; Matcha-TTS, arXiv 2309.03199, sec. 3.1.
+    """
+
+    def __init__(self, model: ModelConfig, channels: int, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.channels = channels
+        self.backbone = Backbone(model, channels, name="backbone", dtype=self.dtype_policy)
+        self.time_in = keras.layers.Dense(model.width, name="time_in", dtype="float32")
+        self.time_out = keras.layers.Dense(model.width, name="time_out", dtype="float32")
+
+    def velocity(
+        self,
+        x_BMD: tf.Tensor,
+        condition_BE: tf.Tensor,
+        mask_BM1: tf.Tensor,
+        state_BMC: tf.Tensor,
+        time_B: tf.Tensor,
+        seed: tf.Tensor | None,
+    ) -> tf.Tensor:
+        """The velocity (B, M, C) at a state and a time in 0 (noise) to 1 (residual)."""
+        time = self.time_out(tf.nn.gelu(self.time_in(time_features(time_B)), approximate=True))
+        x = tf.concat([tf.cast(x_BMD, tf.float32), state_BMC], axis=-1)
+        return self.backbone(x, tf.concat([condition_BE, time], axis=-1), mask_BM1, seed)
+
+    def call(
+        self,
+        x_BMD: tf.Tensor,
+        condition_BE: tf.Tensor,
+        mask_BM1: tf.Tensor,
+        target_BMC: tf.Tensor,
+        noise_seed: tf.Tensor,
+        seed: tf.Tensor | None = None,
+    ) -> dict[str, tf.Tensor]:
+        """Training -> estimate_BMC (the residual that the velocity points to), velocity_error_BMC, time_B."""
+        shape = tf.shape(target_BMC)
+        noise = tf.random.stateless_normal(shape, noise_seed) * mask_BM1
+        time = tf.random.stateless_uniform([shape[0]], noise_seed + tf.constant([0, 1], tf.int32))
+        at = time[:, None, None]
+        state = (1.0 - at) * noise + at * target_BMC
+        velocity = self.velocity(x_BMD, condition_BE, mask_BM1, state, time, seed)
+        return {
+            "estimate_BMC": state + (1.0 - at) * velocity,
+            "velocity_error_BMC": velocity - (target_BMC - noise) * mask_BM1,
+        }
+
+    def generate(
+        self, x_BMD: tf.Tensor, condition_BE: tf.Tensor, mask_BM1: tf.Tensor, steps: int, temperature: float, seed: tf.Tensor
+    ) -> tf.Tensor:
+        """Synthesis by `steps` Euler steps from noise of standard deviation `temperature` -> residual (B, M, C)."""
+        shape = tf.stack([tf.shape(x_BMD)[0], tf.shape(x_BMD)[1], self.channels])
+        state = tf.random.stateless_normal(shape, seed) * temperature * mask_BM1
+        for i in range(steps):
+            time = tf.fill([shape[0]], i / steps)
+            state += self.velocity(x_BMD, condition_BE, mask_BM1, state, time, None) / steps
+        return state
+
+
+DECODERS: dict[str, type[RegressionDecoder] | type[FlowDecoder]] = {"regression": RegressionDecoder, "flow": FlowDecoder}

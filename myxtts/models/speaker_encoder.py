@@ -1,0 +1,94 @@
+"""Speaker encoder: a reference recording -> the voice (who speaks) and a style posterior (how, this once)."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from myxtts.batch import PROSODY_FIGURES
+from myxtts.config.schema import ModelConfig
+from myxtts.models.layers import ConvBlock, Module, Norm, sequence_mask
+
+BLOCKS = 3
+STRIDE = 2
+MAX_LOG_VARIANCE = 4.0
+
+
+def attentive_statistics(x_BRD: tf.Tensor, score_BRD: tf.Tensor, mask_BR1: tf.Tensor) -> tf.Tensor:
+    """Weighted mean and standard deviation over time, (B, 2D) fp32; padding has no weight.
+
+    Source: attentive statistics pooling, arXiv 1803.10963, eq. 4 to 6. The floor stands inside the root.
+    """
+    x = tf.cast(x_BRD, tf.float32)
+    score = tf.cast(score_BRD, tf.float32) + (1.0 - mask_BR1) * -1e9
+    weight = tf.nn.softmax(score, axis=1)
+    mean = tf.reduce_sum(weight * x, axis=1)
+    variance = tf.reduce_sum(weight * tf.square(x - mean[:, None, :]), axis=1)
+    return tf.concat([mean, tf.sqrt(variance + 1e-4)], axis=-1)
+
+
+class SpeakerEncoder(Module):
+    """Convolutions over the reference mel, attentive pooling, and two heads."""
+
+    def __init__(self, model: ModelConfig, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        policy, width = self.dtype_policy, model.speaker_width
+        small = keras.initializers.VarianceScaling(scale=0.01)
+        self.front = keras.layers.Conv1D(width, 5, strides=STRIDE, padding="same", name="front", dtype=policy)
+        self.norm = Norm(name="norm", dtype=policy)
+        self.blocks = [
+            ConvBlock(width, 2, 0.0, 0, conditioned=False, name=f"block_{i}", dtype=policy) for i in range(BLOCKS)
+        ]
+        self.attention_in = keras.layers.Dense(width // 2, activation="tanh", name="attention_in", dtype=policy)
+        self.attention_out = keras.layers.Dense(width, name="attention_out", dtype=policy)
+        self.voice = keras.layers.Dense(model.voice_width, name="voice", dtype="float32")
+        self.style = keras.layers.Dense(2 * model.style_width, kernel_initializer=small, name="style", dtype="float32")
+
+    def call(self, reference_BRC: tf.Tensor, reference_length_B: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Normalized mel (B, R, C) and its lengths (B,) -> fp32 heads.
+
+        Returns:
+            voice_BE: unit length.
+            style_mean_BS: mean of the style posterior.
+            style_log_variance_BS: in -4 to 4.
+        """
+        mask = sequence_mask(reference_length_B, tf.shape(reference_BRC)[1])
+        x = self.front(tf.cast(reference_BRC * mask, self.compute_dtype))
+        short_mask = mask[:, ::STRIDE]
+        x = tf.nn.gelu(self.norm(x), approximate=True) * tf.cast(short_mask, x.dtype)
+        for block in self.blocks:
+            x = block(x, short_mask)
+        pooled = attentive_statistics(x, self.attention_out(self.attention_in(x)), short_mask)
+        mean, log_variance = tf.split(self.style(pooled), 2, axis=-1)
+        return {
+            "voice_BE": tf.math.l2_normalize(self.voice(pooled), axis=-1, epsilon=1e-8),
+            "style_mean_BS": mean,
+            "style_log_variance_BS": MAX_LOG_VARIANCE * tf.tanh(log_variance / MAX_LOG_VARIANCE),
+        }
+
+
+class VoiceHeads(Module):
+    """What a voice must know: who of the training speakers it is, its long-term spectrum, its prosody."""
+
+    def __init__(self, model: ModelConfig, speakers: int, channels: int, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.hidden = keras.layers.Dense(model.voice_width, name="hidden", dtype="float32")
+        self.spectrum = keras.layers.Dense(channels, name="spectrum", dtype="float32")
+        self.prosody = keras.layers.Dense(len(PROSODY_FIGURES), name="prosody", dtype="float32")
+        self.speakers, self.voice_width = speakers, model.voice_width
+
+    def build(self, shape: tuple[int | None, ...]) -> None:
+        self.speaker_ZE = self.add_weight(
+            name="speaker", shape=(self.speakers, self.voice_width), initializer=keras.initializers.RandomNormal(stddev=0.1)
+        )
+
+    def call(self, voice_BE: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Voice (B, E), unit length -> spectrum_BC, prosody_BP and cosine_BZ to each training speaker."""
+        scaled = voice_BE * tf.sqrt(tf.cast(self.voice_width, tf.float32))
+        hidden = voice_BE + tf.nn.gelu(self.hidden(scaled), approximate=True)
+        known = tf.math.l2_normalize(tf.cast(self.speaker_ZE, tf.float32), axis=-1, epsilon=1e-8)
+        return {
+            "spectrum_BC": self.spectrum(hidden),
+            "prosody_BP": self.prosody(hidden),
+            "cosine_BZ": tf.einsum("be,ze->bz", voice_BE, known),
+        }

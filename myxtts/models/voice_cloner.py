@@ -1,0 +1,161 @@
+"""The whole voice cloner: text, voice and style -> mel, with durations, pitch and energy that a user can change."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from myxtts.config.schema import ModelConfig
+from myxtts.models.aligner import Aligner, path_of
+from myxtts.models.layers import Module, sequence_mask
+from myxtts.models.mel_decoder import DECODERS
+from myxtts.models.predictors import Predictor, token_means
+from myxtts.models.speaker_encoder import SpeakerEncoder, VoiceHeads
+from myxtts.models.text_encoder import TextEncoder
+
+SIMILARITY_FRAMES = 128
+POSITION_FEATURES = 3
+PRECISIONS = {"fp32": "float32", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
+
+
+def position_features(duration_BT: tf.Tensor, path_BMT: tf.Tensor) -> tf.Tensor:
+    """Where a frame stands in its token, (B, M, 3): the share passed, sine of it, and the token's log-duration."""
+    duration = tf.cast(duration_BT, tf.float32)
+    start = tf.cumsum(duration, axis=1) - duration
+    per_token = tf.stack([start, duration], axis=-1)
+    start_M, duration_M = tf.unstack(tf.einsum("bmt,btk->bmk", path_BMT, per_token), axis=-1)
+    frame = tf.range(tf.shape(path_BMT)[1], dtype=tf.float32)[None, :]
+    inside = tf.reduce_sum(path_BMT, axis=-1)
+    share = (frame - start_M + 0.5) / tf.maximum(duration_M, 1.0) * inside
+    return tf.stack([share - 0.5 * inside, tf.sin(3.14159265 * share), tf.math.log1p(duration_M) * 0.5], axis=-1)
+
+
+def style_sample(mean_BS: tf.Tensor, log_variance_BS: tf.Tensor, seed_B: tf.Tensor) -> tf.Tensor:
+    """Draw of the posterior, each utterance from a seed of its own, so that batches of any size draw alike."""
+    draw = tf.map_fn(
+        lambda seed: tf.random.stateless_normal([mean_BS.shape[-1]], tf.stack([seed, 7])), seed_B, fn_output_signature=tf.float32
+    )
+    return mean_BS + tf.exp(0.5 * log_variance_BS) * draw
+
+
+class VoiceCloner(Module):
+    """Text encoder, aligner, speaker encoder, predictors and mel decoder as one.
+
+    Args:
+        model: widths, depths, the decoder's kind, dropout.
+        channels: mel channels.
+        symbols: size of the symbol table.
+        languages: number of languages.
+        speakers: number of training speakers, at least 1.
+        precision: fp32, bf16 or fp16.
+    """
+
+    def __init__(
+        self, model: ModelConfig, *, channels: int, symbols: int, languages: int, speakers: int, precision: str = "fp32"
+    ) -> None:
+        policy = keras.DTypePolicy(PRECISIONS[precision])
+        super().__init__(name="voice_cloner", dtype=policy)
+        self.config, self.channels = model, channels
+        self.text_encoder = TextEncoder(model, symbols, languages, name="text_encoder", dtype=policy)
+        self.aligner = Aligner(model, symbols, channels, name="aligner", dtype="float32")
+        self.speaker_encoder = SpeakerEncoder(model, name="speaker_encoder", dtype=policy)
+        self.voice_heads = VoiceHeads(model, speakers, channels, name="voice_heads", dtype="float32")
+        self.duration = Predictor(model, 1, 200, name="duration", dtype=policy)
+        self.pitch = Predictor(model, 1, 220, name="pitch", dtype=policy)
+        self.energy = Predictor(model, 1, 240, name="energy", dtype=policy)
+        self.prosody_in = keras.layers.Dense(model.width, name="prosody_in", dtype=policy)
+        self.decoder = DECODERS[model.decoder](model, channels, name="decoder", dtype=policy)
+
+    def condition(self, voice_BE: tf.Tensor, style_BS: tf.Tensor) -> tf.Tensor:
+        """Voice and style as one condition (B, E + S), each with unit-sized elements."""
+        return tf.concat([voice_BE * tf.sqrt(float(self.config.voice_width)), style_BS], axis=-1)
+
+    def predict_prosody(
+        self, text_BTD: tf.Tensor, condition_BE: tf.Tensor, mask_BT1: tf.Tensor, seed: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        """log_duration_BT (log of 1 + frames), pitch_BT and energy_BT (normalized) of each token."""
+        return {
+            "log_duration_BT": self.duration(tf.stop_gradient(text_BTD), condition_BE, mask_BT1, seed)[:, :, 0],
+            "pitch_BT": self.pitch(text_BTD, condition_BE, mask_BT1, seed)[:, :, 0],
+            "energy_BT": self.energy(text_BTD, condition_BE, mask_BT1, seed)[:, :, 0],
+        }
+
+    def decoder_input(
+        self,
+        text_BTD: tf.Tensor,
+        mean_BTC: tf.Tensor,
+        duration_BT: tf.Tensor,
+        pitch_BT: tf.Tensor,
+        energy_BT: tf.Tensor,
+        path_BMT: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Text with its prosody, stretched over the frames (B, M, D + 3 + C), and the aligner's mean (B, M, C)."""
+        prosody = self.prosody_in(tf.stack([pitch_BT, energy_BT], axis=-1))
+        tokens = tf.cast(text_BTD, tf.float32) + tf.cast(prosody, tf.float32)
+        stretched = tf.einsum("bmt,btd->bmd", path_BMT, tokens)
+        mean = tf.einsum("bmt,btc->bmc", path_BMT, tf.stop_gradient(mean_BTC))
+        return tf.concat([stretched, mean, position_features(duration_BT, path_BMT)], axis=-1), mean
+
+    def voice_of(self, mel_BRC: tf.Tensor, length_B: tf.Tensor) -> tf.Tensor:
+        """Voice (B, E) of a mel, by the speaker encoder held fixed: a gradient reaches the mel, not the encoder."""
+        fixed = [tf.stop_gradient(v.value) for v in self.speaker_encoder.trainable_variables]
+        heads, _ = self.speaker_encoder.stateless_call(fixed, [], mel_BRC, length_B)
+        return heads["voice_BE"]
+
+    def call(
+        self, batch: dict[str, tf.Tensor], prior_strength: tf.Tensor, seed: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        """Training and validation: everything that the losses need.
+
+        Args:
+            batch: see myxtts.batch.
+            prior_strength: of the aligner's diagonal prior, 1 to 0.
+            seed: (2,) int32 for dropout and flow noise; None for validation (no dropout, fixed noise).
+
+        Returns:
+            Mapping with mel_BMC (predicted, normalized), estimate and target residuals, aligner_BMC (its mean for
+            each frame), duration_BT, path_BMT, the predictors' outputs and targets, the voice and style heads.
+        """
+        text_length, mel_length = batch["text_length_B"], batch["mel_length_B"]
+        frames = tf.shape(batch["mel_BMC"])[1]
+        text_mask = sequence_mask(text_length, tf.shape(batch["text_BT"])[1])
+        mel_mask = sequence_mask(mel_length, frames)
+        text = self.text_encoder(batch["text_BT"], text_length, batch["language_B"], seed)
+        heads = self.speaker_encoder(batch["reference_BRC"], batch["reference_length_B"])
+        style = style_sample(heads["style_mean_BS"], heads["style_log_variance_BS"], batch["seed_B"])
+        condition = self.condition(heads["voice_BE"], style)
+        known = self.voice_heads(heads["voice_BE"])
+
+        mean = self.aligner(batch["text_BT"], text_length)
+        centered = (batch["mel_BMC"] - batch["spectrum_BC"][:, None, :]) * mel_mask
+        duration = self.aligner.align(mean, centered, batch["text_BT"], text_length, mel_length, prior_strength)
+        path = path_of(duration, frames)
+        pitch, _ = token_means(batch["pitch_BM"], batch["voiced_BM"], path)
+        energy, spoken = token_means(batch["energy_BM"], mel_mask[:, :, 0], path)
+
+        predicted = self.predict_prosody(text, condition, text_mask, seed)
+        x, base = self.decoder_input(text, mean, duration, pitch, energy, path)
+        base = (base + tf.stop_gradient(known["spectrum_BC"])[:, None, :]) * mel_mask
+        target = batch["mel_BMC"] - base
+        noise_seed = tf.constant([11, 13], tf.int32) if seed is None else seed + tf.constant([0, 999], tf.int32)
+        decoded = self.decoder(x, condition, mel_mask, target, noise_seed, seed)
+        mel = base + decoded["estimate_BMC"]
+        near = tf.minimum(mel_length, SIMILARITY_FRAMES)
+        similar_voice = self.voice_of(mel[:, :SIMILARITY_FRAMES], near)
+        return {
+            **heads,
+            "known_spectrum_BC": known["spectrum_BC"],
+            "known_prosody_BP": known["prosody_BP"],
+            "cosine_BZ": known["cosine_BZ"],
+            "predicted_voice_BE": similar_voice,
+            "mel_BMC": mel,
+            "aligner_BMC": tf.einsum("bmt,btc->bmc", path, mean),
+            "centered_BMC": centered,
+            "duration_BT": duration,
+            "path_BMT": path,
+            "token_pitch_BT": pitch,
+            "token_energy_BT": energy,
+            "token_spoken_BT": spoken,
+            **predicted,
+            **({"velocity_error_BMC": decoded["velocity_error_BMC"]} if "velocity_error_BMC" in decoded else {}),
+        }

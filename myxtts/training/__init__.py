@@ -1,0 +1,1 @@
+"""Training: losses, schedule, the guarded step, and the loop around it."""

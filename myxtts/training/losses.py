@@ -1,0 +1,153 @@
+"""The loss terms: each a masked mean of one utterance in fp32, so that padding, batch and speakers change no size.
+
+A term gives one number an utterance (B,). The total of an utterance is the sum of weight x SCALES x term.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from myxtts.config.schema import LossConfig
+from myxtts.models.layers import sequence_mask
+
+TERMS = (
+    "mel",
+    "alignment",
+    "kl",
+    "duration",
+    "pitch",
+    "energy",
+    "voice_similarity",
+    "speaker_classification",
+    "voice_reconstruction",
+    "prosody_matching",
+    "spectral_consistency",
+)
+SCALES: Mapping[str, float] = {
+    "mel": 1.0,
+    "alignment": 1.0,
+    "kl": 1.0,
+    "duration": 1.0,
+    "pitch": 1.0,
+    "energy": 1.0,
+    "voice_similarity": 0.2,
+    "speaker_classification": 0.5,
+    "voice_reconstruction": 0.5,
+    "prosody_matching": 0.5,
+    "spectral_consistency": 0.5,
+}
+"""Fixed sizes of the terms, set so that the total starts near 3 on an LJSpeech-like corpus at level basic."""
+
+MARGIN = 0.2
+MARGIN_SCALE = 16.0
+MAX_LOG_VARIANCE = 2.0
+SECTION_WEIGHTS = {term: f"{term}_weight" for term in TERMS}
+
+
+def weights_of(loss: LossConfig) -> dict[str, float]:
+    """Weight x scale of every term."""
+    return {term: getattr(loss, SECTION_WEIGHTS[term]) * SCALES[term] for term in TERMS}
+
+
+def masked_mean(x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Mean of each row over what the mask (broadcast to x) leaves, (B,) fp32; 0 where it leaves nothing."""
+    mask = tf.broadcast_to(tf.cast(mask, tf.float32), tf.shape(x))
+    axes = list(range(1, x.shape.rank))
+    total = tf.reduce_sum(tf.cast(x, tf.float32) * mask, axis=axes)
+    return total / tf.maximum(tf.reduce_sum(mask, axis=axes), 1.0)
+
+
+def huber(error: tf.Tensor, delta: float) -> tf.Tensor:
+    """Huber loss divided by delta, so that it is L1 for large errors (Huber 1964, eq. 1, over delta)."""
+    size = tf.abs(error)
+    return tf.where(size <= delta, 0.5 * tf.square(error) / delta, size - 0.5 * delta)
+
+
+def gaussian_nll(error: tf.Tensor) -> tf.Tensor:
+    """Negative log-likelihood of a unit Gaussian without its constant."""
+    return 0.5 * tf.square(error)
+
+
+def kl_to_normal(mean_BS: tf.Tensor, log_variance_BS: tf.Tensor, free: float) -> tf.Tensor:
+    """KL of N(mean, variance) to N(0, 1), each dimension's first `free` nats for nothing, summed over S.
+
+    Source: arXiv 1312.6114, appendix B; free bits arXiv 1606.04934, sec. 5 (here an utterance, not a batch).
+    """
+    kl = 0.5 * (tf.square(mean_BS) + tf.exp(log_variance_BS) - 1.0 - log_variance_BS)
+    return tf.reduce_sum(tf.maximum(kl - free, 0.0), axis=-1)
+
+
+def margin_softmax(cosine_BZ: tf.Tensor, speaker_B: tf.Tensor, smoothing: float) -> tf.Tensor:
+    """Cross-entropy over the training speakers with a margin on the right one, over ln(speakers); (B,).
+
+    0 with one speaker, and for an utterance whose speaker is unknown (-1).
+
+    Source: CosFace, arXiv 1801.09414, eq. 4.
+    """
+    speakers = cosine_BZ.shape[-1]
+    if speakers < 2:
+        return tf.zeros_like(cosine_BZ[:, 0])
+    right = tf.one_hot(speaker_B, speakers)
+    logits = MARGIN_SCALE * (cosine_BZ - MARGIN * right)
+    target = right * (1.0 - smoothing) + smoothing / speakers
+    loss = -tf.reduce_sum(target * tf.nn.log_softmax(logits), axis=-1)
+    return loss / tf.math.log(float(speakers)) * tf.cast(speaker_B >= 0, tf.float32)
+
+
+def differences(mel_BMC: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Differences along time (B, M - 1, C) and along frequency (B, M, C - 1)."""
+    return mel_BMC[:, 1:] - mel_BMC[:, :-1], mel_BMC[:, :, 1:] - mel_BMC[:, :, :-1]
+
+
+def terms(outputs: Mapping[str, tf.Tensor], batch: Mapping[str, tf.Tensor], loss: LossConfig) -> dict[str, tf.Tensor]:
+    """Every loss term of every utterance.
+
+    Args:
+        outputs: what VoiceCloner returned.
+        batch: see myxtts.batch.
+        loss: variants (Huber, label smoothing, free bits); the weights are applied elsewhere.
+
+    Returns:
+        term -> (B,) fp32, in the order of TERMS.
+    """
+    mel_mask = sequence_mask(batch["mel_length_B"], tf.shape(batch["mel_BMC"])[1])
+    text_mask = sequence_mask(batch["text_length_B"], tf.shape(batch["text_BT"])[1])[:, :, 0]
+    spoken = outputs["token_spoken_BT"] * text_mask
+    error = outputs["mel_BMC"] - batch["mel_BMC"]
+    if "velocity_error_BMC" in outputs:
+        mel_loss = 0.5 * tf.square(outputs["velocity_error_BMC"])
+    else:
+        mel_loss = huber(error, loss.huber_delta) if loss.huber_delta > 0.0 else tf.abs(error)
+    log_duration = tf.math.log1p(tf.cast(outputs["duration_BT"], tf.float32))
+    along_time, along_frequency = differences(error)
+    cosine = tf.reduce_sum(outputs["predicted_voice_BE"] * tf.stop_gradient(outputs["voice_BE"]), axis=-1)
+    nll = gaussian_nll(outputs["centered_BMC"] - outputs["aligner_BMC"])
+    return {
+        "mel": masked_mean(mel_loss, mel_mask),
+        "alignment": masked_mean(nll, mel_mask),
+        "kl": kl_to_normal(outputs["style_mean_BS"], outputs["style_log_variance_BS"], loss.kl_free_bits),
+        "duration": masked_mean(tf.square(outputs["log_duration_BT"] - log_duration), text_mask),
+        "pitch": masked_mean(huber(outputs["pitch_BT"] - outputs["token_pitch_BT"], 1.0), spoken),
+        "energy": masked_mean(huber(outputs["energy_BT"] - outputs["token_energy_BT"], 1.0), spoken),
+        "voice_similarity": 1.0 - cosine,
+        "speaker_classification": margin_softmax(outputs["cosine_BZ"], batch["speaker_B"], loss.label_smoothing),
+        "voice_reconstruction": tf.reduce_mean(tf.abs(outputs["known_spectrum_BC"] - batch["spectrum_BC"]), axis=-1),
+        "prosody_matching": tf.reduce_mean(huber(outputs["known_prosody_BP"] - batch["prosody_BP"], 1.0), axis=-1),
+        "spectral_consistency": 0.5
+        * (masked_mean(tf.abs(along_time), mel_mask[:, 1:]) + masked_mean(tf.abs(along_frequency), mel_mask)),
+    }
+
+
+def adapted(weighted: Mapping[str, tf.Tensor], log_variance: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """Total (B,) with a learned, bounded log-variance s a term: exp(-s) x weighted + s x constant size of the term.
+
+    Source: arXiv 1705.07115, eq. 7. Differs: the log-variance is bounded to +-2, so that no term can be switched
+    off or blown up by more than e^2, and a term of weight 0 has none.
+    """
+    total = 0.0
+    for term, value in weighted.items():
+        s = MAX_LOG_VARIANCE * tf.tanh(log_variance[term] / MAX_LOG_VARIANCE)
+        total += tf.exp(-s) * value + 0.5 * s
+    return total

@@ -1,0 +1,44 @@
+"""The loss scale of fp16: the loss is multiplied before the gradient and the gradient divided after it.
+
+Ours, because Keras's looks at one replica alone and lives in the optimizer, behind the finite test.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+INITIAL_SCALE = 2.0**13
+GROWTH_UPDATES = 1_000
+LARGEST_SCALE = 2.0**16
+SMALLEST_SCALE = 1.0
+
+
+class LossScale:
+    """A factor on the loss: 1 in fp32 and bf16; in fp16 halved after an overflow, doubled after many good updates."""
+
+    def __init__(self, precision: str) -> None:
+        self.moves = precision == "fp16"
+        self.value = tf.Variable(INITIAL_SCALE if self.moves else 1.0, trainable=False, dtype=tf.float32)
+        self.good_updates = 0
+
+    def after_update(self, *, applied: bool, finite: bool) -> None:
+        """Follow an update: `finite` says whether every gradient of its window was finite."""
+        if not self.moves:
+            return
+        if not finite:
+            self.value.assign(max(SMALLEST_SCALE, float(self.value) / 2.0))
+            self.good_updates = 0
+        elif applied:
+            self.good_updates += 1
+            if self.good_updates >= GROWTH_UPDATES:
+                self.value.assign(min(LARGEST_SCALE, float(self.value) * 2.0))
+                self.good_updates = 0
+
+    def state(self) -> dict[str, float]:
+        """What a checkpoint keeps."""
+        return {"value": float(self.value), "good_updates": float(self.good_updates)}
+
+    def restore(self, state: dict[str, float]) -> None:
+        """Take back what `state` gave."""
+        self.value.assign(state["value"])
+        self.good_updates = int(state["good_updates"])

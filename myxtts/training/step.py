@@ -1,0 +1,218 @@
+"""The guarded step: gradients of a micro-batch, and the update that a window of them makes, or does not make.
+
+A micro-batch whose loss or gradient is not finite is dropped before accumulation and the divisor shrinks. Over the
+window the gradient is averaged over the utterances, measured, and only then clipped; one `tf.cond` covers clipping,
+optimizer, average of the weights, detector and counters, so that a refused update changes nothing. Nothing is ever
+masked from NaN to zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from myxtts.config.schema import LossConfig, OptimizerConfig, TrainingConfig
+from myxtts.models.voice_cloner import VoiceCloner
+from myxtts.training import losses, optimizers
+from myxtts.training.precision import LossScale
+
+DETECTOR_SIZE = 64
+DETECTOR_WARMUP = 32
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class MicroResult:
+    """What one micro-batch gave. K terms, B utterances, G layer groups."""
+
+    good: bool
+    terms_KB: FloatArray
+    total_B: FloatArray
+    group_norm_G: FloatArray
+
+
+@dataclass(frozen=True)
+class UpdateResult:
+    """What an update did: `applied` is False if it changed nothing."""
+
+    applied: bool
+    utterances: float
+    grad_norm: float
+    spike: bool
+    group_norm_G: FloatArray
+
+
+class AdaptiveWeights(keras.layers.Layer):
+    """A learned log-variance for every loss term of a weight over 0."""
+
+    def __init__(self, terms: Sequence[str], **kwargs: object) -> None:
+        super().__init__(name="adaptive_weights", dtype="float32", **kwargs)
+        self.log_variance = {t: self.add_weight(name=f"{t}_log_variance", shape=(), initializer="zeros") for t in terms}
+        self.built = True
+
+
+class Step:
+    """Owns the weights that learn, their average, the optimizer, the accumulators and the detector."""
+
+    def __init__(
+        self,
+        model: VoiceCloner,
+        average: VoiceCloner,
+        *,
+        loss: LossConfig,
+        optimizer: OptimizerConfig,
+        training: TrainingConfig,
+    ) -> None:
+        self.model, self.average = model, average
+        self.loss, self.settings, self.training = loss, optimizer, training
+        self.term_weights = {term: w for term, w in losses.weights_of(loss).items() if w > 0.0}
+        self.adaptive = AdaptiveWeights(list(self.term_weights) if loss.adaptive_weights else [])
+        self.weights = [*model.trainable_variables, *self.adaptive.trainable_variables]
+        self.optimizer = optimizers.make(optimizer, self.weights)
+        self.groups = sorted({self._group(v) for v in self.weights})
+        self.group_index = [self.groups.index(self._group(v)) for v in self.weights]
+        self.loss_scale = LossScale(training.precision)
+        self.accumulated = [tf.Variable(tf.zeros(v.shape), trainable=False) for v in self.weights]
+        self.utterances = tf.Variable(0.0, trainable=False)
+        self._window_finite = True
+        self.norms = tf.Variable(tf.zeros([DETECTOR_SIZE]), trainable=False)
+        self.accepted = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self._micro = tf.function(self._micro_graph, reduce_retracing=True)
+        self._apply = tf.function(self._apply_graph, reduce_retracing=True)
+        self._validate = tf.function(self._validate_graph, reduce_retracing=True)
+
+    @staticmethod
+    def _group(variable: keras.Variable) -> str:
+        parts: list[str] = variable.path.split("/")
+        return parts[1] if parts[0] == "voice_cloner" and len(parts) > 2 else parts[0]
+
+    # --- micro-batch -----------------------------------------------------------------------------------------
+
+    def _total(self, terms: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        weighted = {term: weight * terms[term] for term, weight in self.term_weights.items()}
+        if self.loss.adaptive_weights:
+            return losses.adapted(weighted, {t: v.value for t, v in self.adaptive.log_variance.items()})
+        return tf.add_n(list(weighted.values()))
+
+    def _micro_graph(
+        self, batch: dict[str, tf.Tensor], seed: tf.Tensor, prior: tf.Tensor, term_fault: tf.Tensor, group_fault: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
+        with tf.GradientTape() as tape:
+            outputs = self.model(batch, prior, seed)
+            terms = losses.terms(outputs, batch, self.loss)
+            terms = {name: value * term_fault[i] for i, (name, value) in enumerate(terms.items())}
+            total_B = self._total(terms)
+            # `where`, not a product: a row that only fills the batch must not count even if it is not finite
+            summed = tf.reduce_sum(tf.where(batch["weight_B"] > 0.0, total_B, 0.0))
+            scaled = summed * self.loss_scale.value
+        gradients = tape.gradient(scaled, [v.value for v in self.weights], unconnected_gradients="zero")
+        unscale = 1.0 / self.loss_scale.value
+        gradients = [
+            tf.cast(g, tf.float32) * (unscale * group_fault[i]) for g, i in zip(gradients, self.group_index, strict=True)
+        ]
+        group_square = self._group_squares(gradients)
+        good = tf.math.is_finite(summed) & tf.math.is_finite(tf.reduce_sum(group_square))
+
+        def accumulate() -> tf.Tensor:
+            for total, gradient in zip(self.accumulated, gradients, strict=True):
+                total.assign_add(gradient)
+            self.utterances.assign_add(tf.reduce_sum(batch["weight_B"]))
+            return tf.constant(True)
+
+        accepted = tf.cond(good, accumulate, lambda: tf.constant(False))
+        terms_KB = tf.stack([terms[t] for t in losses.TERMS])
+        return accepted, terms_KB, total_B, tf.sqrt(group_square)
+
+    def _group_squares(self, gradients: Sequence[tf.Tensor]) -> tf.Tensor:
+        squares = tf.stack([tf.reduce_sum(tf.square(g)) for g in gradients])
+        return tf.math.unsorted_segment_sum(squares, tf.constant(self.group_index), len(self.groups))
+
+    def micro(
+        self,
+        batch: Mapping[str, object],
+        *,
+        seed: tuple[int, int],
+        prior_strength: float,
+        term_fault: Mapping[str, float] | None = None,
+        group_fault: Mapping[str, float] | None = None,
+    ) -> MicroResult:
+        """Add the gradient of a micro-batch to the window, unless it is not finite.
+
+        Args:
+            batch: see myxtts.batch.
+            seed: (run seed, micro-batch number): dropout and noise follow from it alone.
+            prior_strength: of the aligner's diagonal prior.
+            term_fault: factor on a loss term, for fail points.
+            group_fault: factor on the gradient of a layer group, for fail points.
+        """
+        faults_K = np.array([(term_fault or {}).get(t, 1.0) for t in losses.TERMS], np.float32)
+        faults_G = np.array([(group_fault or {}).get(g, 1.0) for g in self.groups], np.float32)
+        tensors = {k: tf.convert_to_tensor(v) for k, v in batch.items()}
+        good, terms_KB, total_B, group_norm = self._micro(
+            tensors, tf.constant(seed, tf.int32), tf.constant(prior_strength, tf.float32), faults_K, faults_G
+        )
+        self._window_finite &= bool(good)
+        return MicroResult(bool(good), terms_KB.numpy(), total_B.numpy(), group_norm.numpy())
+
+    # --- update ----------------------------------------------------------------------------------------------
+
+    def _apply_graph(self, learning_rate: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        divisor = tf.maximum(self.utterances, 1.0)
+        gradients = [a / divisor for a in self.accumulated]
+        group_square = self._group_squares(gradients)
+        norm = tf.sqrt(tf.reduce_sum(group_square))
+        spike = self._is_spike(norm)
+        accept = tf.math.is_finite(norm) & (self.utterances > 0.0) & ~spike
+
+        def update() -> tf.Tensor:
+            share = tf.minimum(1.0, self.settings.clip_norm / tf.maximum(norm, 1e-12))
+            self.optimizer.learning_rate.assign(learning_rate)
+            self.optimizer.apply([g * share for g in gradients], self.weights)
+            slot = tf.cast(self.accepted % DETECTOR_SIZE, tf.int32)
+            self.norms.scatter_nd_update([[slot]], [norm])
+            self.accepted.assign_add(1)
+            done = tf.cast(self.accepted, tf.float32)
+            decay = tf.minimum(self.training.ema_decay, (1.0 + done) / (10.0 + done)) if self.training.ema_decay else 0.0
+            for mean, weight in zip(self.average.trainable_variables, self.model.trainable_variables, strict=True):
+                mean.assign(mean.value + (1.0 - decay) * (weight.value - mean.value))
+            return tf.constant(True)
+
+        applied = tf.cond(accept, update, lambda: tf.constant(False))
+        count = tf.identity(self.utterances)
+        with tf.control_dependencies([applied, count]):
+            for total in self.accumulated:
+                total.assign(tf.zeros_like(total))
+            self.utterances.assign(0.0)
+        return applied, count, norm, spike, tf.sqrt(group_square)
+
+    def _is_spike(self, norm: tf.Tensor) -> tf.Tensor:
+        """Whether the norm exceeds the median of the last accepted ones by the spike factor."""
+        known = tf.minimum(tf.cast(self.accepted, tf.int32), DETECTOR_SIZE)
+        filled = tf.where(tf.range(DETECTOR_SIZE) < known, self.norms, tf.fill([DETECTOR_SIZE], np.float32(np.inf)))
+        median = tf.sort(filled)[tf.maximum(known // 2, 0)]
+        return (known >= DETECTOR_WARMUP) & (norm > self.training.spike_factor * median)
+
+    def update(self, learning_rate: float) -> UpdateResult:
+        """Average the window, measure, clip and apply it; or change nothing if it must not be applied."""
+        applied, count, norm, spike, groups = self._apply(tf.constant(learning_rate, tf.float32))
+        self.loss_scale.after_update(applied=bool(applied), finite=self._window_finite and bool(np.isfinite(norm.numpy())))
+        self._window_finite = True
+        return UpdateResult(bool(applied), float(count), float(norm), bool(spike), groups.numpy())
+
+    # --- validation ------------------------------------------------------------------------------------------
+
+    def _validate_graph(self, batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        outputs = self.average(batch, tf.constant(0.0))
+        terms = losses.terms(outputs, batch, self.loss)
+        terms_KB = tf.stack([terms[t] for t in losses.TERMS])
+        return terms_KB, outputs["mel_BMC"], outputs["path_BMT"]
+
+    def validate(self, batch: Mapping[str, object]) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Terms (K, B), predicted mel (B, M, C) and alignment (B, M, T) of a batch on the averaged weights."""
+        terms, mel, path = self._validate({k: tf.convert_to_tensor(v) for k, v in batch.items()})
+        return terms.numpy(), mel.numpy(), path.numpy()
