@@ -1,0 +1,1 @@
+"""Text to tokens: normalization by language, phonemes from eSpeak NG, the symbol table, sentences."""

@@ -1,0 +1,210 @@
+"""English text as it is spoken: numbers, money, times, dates, abbreviations, signs in words.
+
+Acronyms are left to eSpeak NG. The order of the rules matters: the more specific comes first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from myxtts.text.normalization import english_numbers as numbers
+
+_Found = re.Match[str]
+
+_TITLES = {
+    "Mr": "Mister", "Mrs": "Missus", "Ms": "Miz", "Dr": "Doctor", "Prof": "Professor", "Rev": "Reverend",
+    "Gen": "General", "Col": "Colonel", "Capt": "Captain", "Lt": "Lieutenant", "Sgt": "Sergeant", "Maj": "Major",
+    "Gov": "Governor", "Sen": "Senator", "Rep": "Representative", "Pres": "President", "Hon": "Honorable",
+    "Messrs": "Messieurs", "Mt": "Mount", "Ft": "Fort", "St": "Saint",
+}  # fmt: skip
+_SHORT_WORDS = {
+    "vs": "versus", "approx": "approximately", "dept": "department", "est": "established", "inc": "incorporated",
+    "ltd": "limited", "corp": "corporation", "bros": "brothers", "assn": "association", "ave": "avenue",
+    "blvd": "boulevard", "rd": "road", "cf": "compare", "ca": "circa",
+}  # fmt: skip
+_BEFORE_NUMBERS = {
+    "no": "number", "nos": "numbers", "vol": "volume", "fig": "figure", "p": "page", "pp": "pages", "ch": "chapter",
+    "sec": "section", "art": "article",
+}  # fmt: skip
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+_SHORT_MONTHS = {month[:3].lower(): month for month in _MONTHS} | {"sept": "September"}
+_MONTH_PATTERN = "|".join(_MONTHS)
+_WEEKDAYS = {
+    "mon": "Monday", "tue": "Tuesday", "tues": "Tuesday", "wed": "Wednesday", "thu": "Thursday", "thur": "Thursday",
+    "thurs": "Thursday", "fri": "Friday", "sat": "Saturday", "sun": "Sunday",
+}  # fmt: skip
+_MONEY = {
+    "$": ("dollar", "dollars", "cent", "cents"), "£": ("pound", "pounds", "penny", "pence"),
+    "€": ("euro", "euros", "cent", "cents"), "¥": ("yen", "yen", "sen", "sen"),
+}  # fmt: skip
+_UNITS = {
+    "km/h": "kilometers per hour", "mph": "miles per hour", "m/s": "meters per second", "km": "kilometers",
+    "cm": "centimeters", "mm": "millimeters", "kg": "kilograms", "mg": "milligrams", "lbs": "pounds", "lb": "pounds",
+    "oz": "ounces", "ml": "milliliters", "kHz": "kilohertz", "MHz": "megahertz", "GHz": "gigahertz", "Hz": "hertz",
+    "KB": "kilobytes", "kB": "kilobytes", "MB": "megabytes", "GB": "gigabytes", "TB": "terabytes", "kW": "kilowatts",
+    "ms": "milliseconds", "dB": "decibels", "°C": "degrees Celsius", "°F": "degrees Fahrenheit", "°": "degrees",
+    "m²": "square meters", "km²": "square kilometers", "m³": "cubic meters",
+}  # fmt: skip
+_SIGNS = {
+    "&": "and", "+": "plus", "=": "equals", "@": "at", "#": "number", "%": "percent", "°": "degrees", "×": "times",
+    "÷": "divided by", "±": "plus or minus", "<": "less than", ">": "greater than", "~": "about", "≈": "about",
+    "$": "dollars", "£": "pounds", "€": "euros", "¥": "yen", "©": "copyright", "®": "registered", "™": "trademark",
+    "§": "section", "²": "squared", "³": "cubed", "½": "one half", "¼": "one quarter", "¾": "three quarters",
+    "⅓": "one third", "⅔": "two thirds", "*": "asterisk", "/": "slash", "\\": "backslash", "|": "bar", "^": "caret",
+}  # fmt: skip
+_NUMBER = r"\d{1,3}(?:,\d{3})+|\d+"
+_MAGNITUDES = "hundred|thousand|million|billion|trillion"
+
+
+def _number(digits: str) -> str:
+    return numbers.cardinal(digits.replace(",", ""))
+
+
+def _amount(whole: str, fraction: str | None) -> str:
+    return numbers.decimal(whole.replace(",", ""), fraction) if fraction else _number(whole)
+
+
+def _money(found: _Found) -> str:
+    one, many, small_one, small_many = _MONEY[found["sign"]]
+    whole, fraction, magnitude = found["whole"].replace(",", ""), found["fraction"], found["magnitude"]
+    if magnitude:
+        return f"{_amount(whole, fraction)} {magnitude} {many}"
+    if fraction and len(fraction) != 2:
+        return f"{_amount(whole, fraction)} {many}"
+    words = f"{_number(whole)} {one if int(whole) == 1 else many}"
+    if not fraction or int(fraction) == 0:
+        return words
+    cents = f"{_number(str(int(fraction)))} {small_one if int(fraction) == 1 else small_many}"
+    return cents if int(whole) == 0 else f"{words} and {cents}"
+
+
+def _time(found: _Found) -> str:
+    hour, minute, half = numbers.cardinal(str(int(found["hour"]))), found["minute"], found["half"]
+    if int(minute) == 0:
+        spoken = hour if half or int(found["hour"]) in (0, *range(13, 25)) else f"{hour} o'clock"
+        spoken = f"{hour} hundred" if not half and int(found["hour"]) in (0, *range(13, 25)) else spoken
+    else:
+        spoken = f"{hour} {numbers.minutes(minute)}"
+    return spoken + (f" {half[0].upper()} M" if half else "")
+
+
+def _iso_date(found: _Found) -> str:
+    month, day = int(found[2]), int(found[3])
+    if not (1 <= month <= 12 and 1 <= day <= 31):
+        return " ".join(numbers.cardinal(group) for group in found.groups())
+    return f"{_MONTHS[month - 1]} {numbers.ordinal(str(day))}, {numbers.year(found[1])}"
+
+
+def _telephone(found: _Found) -> str:
+    return ", ".join(numbers.digit_by_digit(group) for group in re.findall(r"\d+", found.group()))
+
+
+def _fraction(found: _Found) -> str:
+    above, below = found[1], found[2]
+    parts = {"2": "half", "3": "third", "4": "quarter", "5": "fifth", "6": "sixth", "8": "eighth", "10": "tenth"}
+    if below not in parts or int(above) >= int(below):
+        return f"{numbers.cardinal(above)} over {numbers.cardinal(below)}"
+    return f"{numbers.cardinal(above)} {parts[below] if above == '1' else parts[below] + 's'}"
+
+
+def _unit(found: _Found) -> str:
+    words = _UNITS[found["unit"]]
+    if found["number"] == "1":
+        first, _, rest = words.partition(" ")
+        first = first if first.endswith("hertz") else first.removesuffix("s")
+        words = f"{first} {rest}".rstrip()
+    return f"{found['number']} {words}"
+
+
+def _decade(found: _Found) -> str:
+    return numbers.plural(numbers.year(found[1]) if len(found[1]) == 4 else numbers.cardinal(found[1]))
+
+
+def _plain_number(found: _Found) -> str:
+    digits, fraction = found["whole"], found["fraction"]
+    minus = "minus " if found["minus"] else ""
+    if fraction:
+        return minus + _amount(digits or "0", fraction)
+    if not minus and re.fullmatch(r"1[1-9]\d\d|20\d\d", digits):
+        return numbers.year(digits)
+    return minus + _number(digits)
+
+
+def _version(found: _Found) -> str:
+    return " point ".join(numbers.cardinal(group) for group in found.group().split("."))
+
+
+def _names(table: dict[str, str]) -> str:
+    return "|".join(re.escape(name) for name in sorted(table, key=len, reverse=True))
+
+
+_Rule = tuple[re.Pattern[str], str | Callable[[_Found], str]]
+_RULES: tuple[_Rule, ...] = (
+    (re.compile(r"(?<!\w)'([^'\"]+)'(?!\w)"), r'"\1"'),
+    (re.compile(r"''"), '"'),
+    # Abbreviations. "etc." and the like keep the full stop that also ends a sentence.
+    (re.compile(r"\b([A-Z]\w+) St\.(?! [A-Z])"), r"\1 Street"),
+    (re.compile(rf"\b({_names(_TITLES)})\.(?= [A-Z])"), lambda f: _TITLES[f[1]]),
+    (re.compile(r"\b([JS])r\b(?:\.(?=\s+[a-z]|,))?"), lambda f: "Junior" if f[1] == "J" else "Senior"),
+    (re.compile(r"\be\.g\.,?", re.I), "for example,"),
+    (re.compile(r"\bi\.e\.,?", re.I), "that is,"),
+    (re.compile(r"\betc\.(?=\s+[a-z(]|[,;:!?)])", re.I), "et cetera"),
+    (re.compile(r"\betc\b", re.I), "et cetera"),
+    (re.compile(rf"\b({_names(_BEFORE_NUMBERS)})\.\s?(?=\d)", re.I), lambda f: _BEFORE_NUMBERS[f[1].lower()] + " "),
+    (re.compile(rf"\b({_names(_SHORT_WORDS)})\.(?=\s+\w|,)", re.I), lambda f: _SHORT_WORDS[f[1].lower()]),
+    (re.compile(rf"\b({'|'.join(_SHORT_MONTHS)})\.?(?= \d)", re.I), lambda f: _SHORT_MONTHS[f[1].lower()]),
+    (re.compile(rf"\b({'|'.join(_WEEKDAYS)})\.(?=,)", re.I), lambda f: _WEEKDAYS[f[1].lower()]),
+    # Dates, times, telephone numbers: before anything that would take their digits apart.
+    (re.compile(r"\b(\d{4})-(\d\d)-(\d\d)\b"), _iso_date),
+    (
+        re.compile(
+            r"\b(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?![\d:])(?: ?(?P<half>[ap])\.?m\b(?:\.(?=\s+[a-z]|,))?)?",
+            re.I,
+        ),
+        _time,
+    ),
+    (re.compile(r"(?<=\d):(?=\d)"), " "),
+    (re.compile(r"\b(\d{1,2}) ?([ap])\.?m\b(?:\.(?=\s+[a-z]|,))?", re.I), lambda f: f"{f[1]} {f[2].upper()} M"),
+    (re.compile(r"(?<![\w-])(?:\(\d{3}\) ?|\d{3}-)?\d{3}-\d{4}(?![\w-])"), _telephone),
+    (
+        re.compile(rf"\b({_MONTH_PATTERN}) (\d{{1,2}})(?:st|nd|rd|th)?\b(?![:.,]?\d)"),
+        lambda f: f"{f[1]} {numbers.ordinal(f[2])}",
+    ),
+    (
+        re.compile(
+            rf"(?P<sign>[$£€¥])\s?(?P<whole>{_NUMBER})(?:\.(?P<fraction>\d+))?(?: (?P<magnitude>{_MAGNITUDES})\b)?",
+            re.I,
+        ),
+        _money,
+    ),
+    (re.compile(r"(?:(?<=\s)|^)'(\d0)'?s\b"), _decade),
+    (re.compile(r"\b(1[1-9]\d0|20[0-9]0|[2-9]0)'?s\b"), _decade),
+    (
+        re.compile(r"\b(\d{1,3}(?:,\d{3})+|\d+)(?:st|nd|rd|th)\b", re.I),
+        lambda f: numbers.ordinal(f[1].replace(",", "")),
+    ),
+    (re.compile(r"(?<=\d) ?[-\u2013] ?(?=\d+(?![\d-]))(?<!-\d-)"), " to "),
+    (re.compile(rf"(?P<number>[\d.,]*\d) ?(?P<unit>{_names(_UNITS)})(?!\w)"), _unit),
+    (re.compile(r"\b\d+(?:\.\d+){2,}\b"), _version),
+    (re.compile(r"(?<![\d/])(\d{1,2})/(\d{1,2})(?![\d/])"), _fraction),
+    (re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])"), " "),
+    (
+        re.compile(rf"(?P<minus>(?:(?<=[\s(\"])|^)-)?(?P<whole>{_NUMBER}|(?<![\d.])(?=\.\d))(?:\.(?P<fraction>\d+))?"),
+        _plain_number,
+    ),
+    (re.compile(f"[{re.escape(''.join(_SIGNS))}]"), lambda f: f" {_SIGNS[f.group()]} "),
+    (re.compile(r"\s*[\u2013\u2014]\s*"), " \u2014 "),
+    (re.compile(r" +"), " "),
+    (re.compile(r" (?=[,.!?;:])"), ""),
+)
+
+
+def normalize(text: str) -> str:
+    """Cleaned English text with everything that is not letters or punctuation in words."""
+    for pattern, replacement in _RULES:
+        text = pattern.sub(replacement, text)
+    return text.strip()

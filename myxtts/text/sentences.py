@@ -1,0 +1,82 @@
+"""Long text in pieces that a model can speak one after the other. No character but blanks is ever lost."""
+
+from __future__ import annotations
+
+import re
+
+_ABBREVIATIONS = frozenset({
+    "mr", "mrs", "ms", "dr", "prof", "rev", "gen", "col", "capt", "lt", "sgt", "maj", "gov", "sen", "rep", "pres",
+    "hon", "messrs", "mt", "ft", "st", "jr", "sr", "vs", "approx", "dept", "est", "no", "nos", "vol", "fig", "p", "pp",
+    "ch", "sec", "art", "e.g", "i.e", "cf", "ca", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct",
+    "nov", "dec", "mon", "tue", "tues", "wed", "thu", "thur", "thurs", "fri", "sat", "sun", "inc", "ltd", "co", "corp",
+    "bros", "ave", "blvd", "rd", "a.m", "p.m", "ه.ش", "ه.ق", "ق.م", "ب.م",
+})  # fmt: skip
+_MAY_END_A_SENTENCE = frozenset(
+    {"jr", "sr", "inc", "ltd", "co", "corp", "bros", "ave", "blvd", "rd", "a.m", "p.m", "st"}
+)
+_CLOSING = "\"'\u201d\u2019\u00bb)\\]}\u300d\u300f"
+_END = re.compile(
+    f"(?P<stop>[.!?\u2026\u061f\u06d4\u0964\u0965]+)[{_CLOSING}]*(?=\\s|$)|[\u3002\uff01\uff1f]+[{_CLOSING}]*|\n\\s*\n"
+)
+_LAST_WORD = re.compile(r"[^\s(\"'\u00ab\u201c]+$")
+_CUTS = (
+    re.compile(r"[;:\u061b\uff1b\uff1a](?=\s)|\s[\u2013\u2014-]+(?=\s)|\u2014"),
+    re.compile(r"[,\u060c](?=\s)|[\u3001\uff0c]"),
+    re.compile(r"\s"),
+)
+
+
+def split_sentences(text: str, max_characters: int = 200) -> list[str]:
+    """Sentences of an English or Persian text, each of at most `max_characters` and without blanks at its ends.
+
+    A full stop after an abbreviation or an initial ends no sentence, nor does one before a lower-case letter. A longer
+    sentence is cut at the last semicolon, else comma, else blank that fits, else in mid-word. Joined with blanks the
+    pieces are the text again, but for its blanks.
+    """
+    if max_characters < 1:
+        raise ValueError(f"max_characters is {max_characters}, expected at least 1")
+    sentences: list[str] = []
+    start = 0
+    for end in _END.finditer(text):
+        if _ends_sentence(text, start, end):
+            sentences.append(text[start : end.end()])
+            start = end.end()
+    sentences.append(text[start:])
+    return [piece for sentence in sentences for piece in _short_pieces(sentence.strip(), max_characters)]
+
+
+def _ends_sentence(text: str, start: int, end: re.Match[str]) -> bool:
+    if end["stop"] is None:
+        return True
+    following = text[end.end() : end.end() + 80].lstrip()
+    if end["stop"] not in (".", "\u2026"):
+        # "Stop!" she said: a quoted question or exclamation goes on in lower case.
+        return not (following[:1].islower() and end.end() > end.end("stop"))
+    if following[:1].islower():
+        return False
+    word = _LAST_WORD.search(text, max(start, end.start() - 40), end.start())
+    if end["stop"] != "." or word is None:
+        return True
+    name = word.group().lower()
+    if name in _ABBREVIATIONS:
+        return name in _MAY_END_A_SENTENCE and following[:1].isupper() and name not in ("st",)
+    return not (len(name) == 1 and word.group().isupper() and name != "i" and following[:1].isupper())
+
+
+def _short_pieces(sentence: str, longest: int) -> list[str]:
+    pieces: list[str] = []
+    while len(sentence) > longest:
+        at = _cut(sentence, longest)
+        pieces.append(sentence[:at].strip())
+        sentence = sentence[at:].strip()
+    pieces.append(sentence)
+    return [piece for piece in pieces if piece]
+
+
+def _cut(sentence: str, longest: int) -> int:
+    """Where to cut: at the last mark of the best kind that leaves a piece of a third of what is allowed."""
+    for pattern in _CUTS:
+        ends = [found.end() for found in pattern.finditer(sentence, 0, longest + 1) if found.end() <= longest]
+        if ends and ends[-1] >= longest // 3:
+            return ends[-1]
+    return longest

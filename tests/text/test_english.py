@@ -1,0 +1,65 @@
+"""English normalization."""
+
+from __future__ import annotations
+
+import pytest
+
+from myxtts.text.normalization import english_numbers, normalize
+
+
+@pytest.mark.parametrize(
+    ("digits", "words"),
+    [
+        ("0", "zero"), ("7", "seven"), ("13", "thirteen"), ("21", "twenty-one"), ("100", "one hundred"),
+        ("342", "three hundred forty-two"), ("1000", "one thousand"), ("1000001", "one million one"),
+        ("12345000901", "twelve billion three hundred forty-five million nine hundred one"),
+        ("007", "zero zero seven"), ("9" * 19, " ".join(["nine"] * 19)),
+    ],
+)  # fmt: skip
+def test_cardinals(digits: str, words: str) -> None:
+    assert english_numbers.cardinal(digits) == words
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("the 21st, 3rd and 12th, 40th", "the twenty-first, third and twelfth, fortieth"),
+        ("in 1905, 1900, 1999, 2000, 2007 and 2024", "in nineteen oh five, nineteen hundred, nineteen ninety-nine, two "
+         "thousand, two thousand seven and twenty twenty-four"),
+        ("1,905 people", "one thousand nine hundred five people"),
+        ("the 1990s, '80s and 60s", "the nineteen nineties, eighties and sixties"),
+        ("$1,234.50, £1, €0.05", "one thousand two hundred thirty-four dollars and fifty cents, one pound, five cents"),
+        ("$3.5 million", "three point five million dollars"),
+        ("3.14, .5 and -5", "three point one four, zero point five and minus five"),
+        ("at 10:30 a.m., 9:05pm, 17:00", "at ten thirty A M, nine oh five P M, seventeen hundred"),
+        ("at 10:00", "at ten o'clock"),
+        ("50% of 1/2 and 3/4", "fifty percent of one half and three quarters"),
+        ("10-20 and 1990\u20131995", "ten to twenty and nineteen ninety to nineteen ninety-five"),
+        ("call 555-1234", "call five five five, one two three four"),
+        ("5 km at 100 km/h, 1 kg, 20°C", "five kilometers at one hundred kilometers per hour, one kilogram, "
+         "twenty degrees Celsius"),
+        ("version 1.2.3 of MP3", "version one point two point three of MP three"),
+        ("on 2024-01-15", "on January fifteenth, twenty twenty-four"),
+        ("Jan. 5, 1999", "January fifth, nineteen ninety-nine"),
+        ("Dr. Smith, Mrs. Jones and J. Doe Jr., St. Paul", "Doctor Smith, Missus Jones and J. Doe Junior, Saint Paul"),
+        ("on Main St. in town", "on Main Street in town"),
+        ("No. 5, e.g. cats vs. dogs, etc.", "number five, for example, cats versus dogs, et cetera."),
+        ("Q&A: a+b @home #5", "Q and A: a plus b at home number five"),
+        ("\u2018Hello\u2019 \u2014 \u201cdon\u2019t\u201d...", '"Hello" \u2014 "don\'t"\u2026'),
+        ("well -- yes - no", "well \u2014 yes \u2014 no"),
+        ("a\t b\u00a0 c\n d", "a b c d"),
+        ("10:30:15", "ten thirty fifteen"),
+    ],
+)  # fmt: skip
+def test_spoken_form(written: str, spoken: str) -> None:
+    assert normalize(written, "en-us") == spoken
+
+
+def test_nothing_but_words_and_punctuation_is_left() -> None:
+    written = "In 2019, 3 of 4 (75%) paid $5.00 for 2x4s at 7:45; see No. 9 & p. 12!"
+    assert not any(character.isdigit() or character in "%$&" for character in normalize(written, "en-gb"))
+
+
+def test_a_spoken_text_is_not_changed_again() -> None:
+    spoken = normalize("Dr. Who paid $3.50 on Jan. 5, 1999 at 10:30 a.m. for 1/2 of it.", "en-us")
+    assert normalize(spoken, "en-us") == spoken
