@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from myxtts.text.normalization import english_numbers, normalize
@@ -63,3 +65,11 @@ def test_nothing_but_words_and_punctuation_is_left() -> None:
 def test_a_spoken_text_is_not_changed_again() -> None:
     spoken = normalize("Dr. Who paid $3.50 on Jan. 5, 1999 at 10:30 a.m. for 1/2 of it.", "en-us")
     assert normalize(spoken, "en-us") == spoken
+
+
+@pytest.mark.parametrize("piece", ["1", "111,", "1.1", "$9", "1-", "1/", "'a ", "(", "A ", " - ", "Jan "])
+def test_time_grows_with_the_length_and_not_with_its_square(piece: str) -> None:
+    start = time.process_time()
+    assert normalize(piece * (50_000 // len(piece)), "en-us")
+    assert normalize(piece * (50_000 // len(piece)), "fa")
+    assert time.process_time() - start < 2.0

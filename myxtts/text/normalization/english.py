@@ -75,11 +75,11 @@ def _money(found: _Found) -> str:
         return f"{_amount(whole, fraction)} {magnitude} {many}"
     if fraction and len(fraction) != 2:
         return f"{_amount(whole, fraction)} {many}"
-    words = f"{_number(whole)} {one if int(whole) == 1 else many}"
+    words = f"{_number(whole)} {one if whole == '1' else many}"
     if not fraction or int(fraction) == 0:
         return words
     cents = f"{_number(str(int(fraction)))} {small_one if int(fraction) == 1 else small_many}"
-    return cents if int(whole) == 0 else f"{words} and {cents}"
+    return cents if not whole.strip("0") else f"{words} and {cents}"
 
 
 def _time(found: _Found) -> str:
@@ -184,11 +184,11 @@ _RULES: tuple[_Rule, ...] = (
     (re.compile(r"(?:(?<=\s)|^)'(\d0)'?s\b"), _decade),
     (re.compile(r"\b(1[1-9]\d0|20[0-9]0|[2-9]0)'?s\b"), _decade),
     (
-        re.compile(r"\b(\d{1,3}(?:,\d{3})+|\d+)(?:st|nd|rd|th)\b", re.I),
+        re.compile(r"(?<!\w)(?<!\d,)(\d{1,3}(?:,\d{3})++|\d++)(?:st|nd|rd|th)\b", re.I),
         lambda f: numbers.ordinal(f[1].replace(",", "")),
     ),
     (re.compile(r"(?<=\d) ?[-\u2013] ?(?=\d+(?![\d-]))(?<!-\d-)"), " to "),
-    (re.compile(rf"(?P<number>[\d.,]*\d) ?(?P<unit>{_names(_UNITS)})(?!\w)"), _unit),
+    (re.compile(rf"(?<![\d.,])(?P<number>\.?\d++(?:[.,]\d++)*+) ?(?P<unit>{_names(_UNITS)})(?!\w)"), _unit),
     (re.compile(r"\b\d+(?:\.\d+){2,}\b"), _version),
     (re.compile(r"(?<![\d/])(\d{1,2})/(\d{1,2})(?![\d/])"), _fraction),
     (re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])"), " "),
