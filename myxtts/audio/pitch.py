@@ -11,7 +11,9 @@ pitch is known (40 s, 90 to 300 Hz, gliding, 20 dB of noise) and on 87 s of real
 | pyworld, harvest + stonemask  | 0.0%          | 37%             | 0.18%             | 3.6 cents    | 7               |
 | librosa 0.11 pyin             | 0.4%          | 11.5%           | 0.00%             | 4.1 cents    | 9               |
 
-On the real recordings it agrees with Praat to 4 cents. It needs no package (pyworld comes without wheels and wants a
+On the real recordings nobody knows the truth. Against the median of the other four where three of them hear a voice, this
+module missed 3.1%, voiced 9.5% more, was 20% off in 0.7%, with a median error of 4 cents; Praat, which has a vote in that
+median: 3.6%, 6.5%, 0.5%, 5 cents. So it is as good as Praat, not better. It needs no package (pyworld comes without wheels and wants a
 compiler; praat-parselmouth is GPL-3), and its frames are centred exactly where the mel's are, which none of the others
 can be told. It is deterministic: no random numbers, no threads.
 
