@@ -11,14 +11,14 @@ pitch is known (40 s, 90 to 300 Hz, gliding, 20 dB of noise) and on 87 s of real
 | pyworld, harvest + stonemask  | 0.0%          | 37%             | 0.18%             | 3.6 cents    | 7               |
 | librosa 0.11 pyin             | 0.4%          | 11.5%           | 0.00%             | 4.1 cents    | 9               |
 
-On the real recordings nobody knows the truth. Against the median of the other four where three of them hear a voice, this
-module missed 3.1%, voiced 9.5% more, was 20% off in 0.7%, with a median error of 4 cents; Praat, which has a vote in that
-median: 3.6%, 6.5%, 0.5%, 5 cents. So it is as good as Praat, not better. It needs no package (pyworld comes without wheels and wants a
-compiler; praat-parselmouth is GPL-3), and its frames are centred exactly where the mel's are, which none of the others
-can be told. It is deterministic: no random numbers, no threads.
+On the real recordings nobody knows the truth. Against the median of the other four where three of them hear a voice,
+this module missed 3.1%, voiced 9.5% of the rest, was 20% off in 0.7%, with a median error of 4 cents; Praat, which has a
+vote in that median: 3.6%, 6.5%, 0.5%, 5 cents. So it is about as good as Praat, not better. It was chosen because it
+needs no package (pyworld comes without wheels and wants a compiler; praat-parselmouth is GPL-3), is the fastest, and
+centres its frames where the mel's are without a shift or an interpolation. It is deterministic: no random numbers.
 
 Source: Boersma (1993), "Accurate short-term analysis of the fundamental frequency and the harmonics-to-noise ratio of
-a sampled sound", IFA Proceedings 17, 97-110; equation numbers below are his.
+a sampled sound", IFA Proceedings 17, 97-110.
 Differs: candidates are refined by a parabola instead of a sinc series; frames are centred where the mel's are.
 """
 
@@ -73,7 +73,7 @@ def _candidates(samples_N: Array, frames: int, audio: AudioConfig) -> tuple[Floa
     for start in range(0, frames, _FRAMES_AT_ONCE):
         rows = slice(start, start + _FRAMES_AT_ONCE)
         block = view[rows] - view[rows].mean(axis=1, keepdims=True)
-        # Eq. 22-23: a frame that is quiet against the clip, in the period at its centre, is likelier unvoiced.
+        # A frame that is quiet against the clip, in the period at its centre, is likelier unvoiced.
         loudness = np.abs(block[:, length // 2 - period // 2 : length // 2 + period // 2]).max(axis=1)
         loudness /= _SILENCE / (1.0 + _VOICING)
         strength[rows, 0] = _VOICING + np.maximum(0.0, 2.0 - loudness)
@@ -82,7 +82,7 @@ def _candidates(samples_N: Array, frames: int, audio: AudioConfig) -> tuple[Floa
 
 
 def _autocorrelation(block: Array, length: int) -> Array:
-    """Autocorrelation of the windowed frames over that of the window (eq. 9), for lags under half the window."""
+    """Autocorrelation of the windowed frames over that of the window, for lags under half the window."""
     size = scipy.fft.next_fast_len(length + length // 2, real=True)
     window = hann(length)
 
@@ -96,7 +96,7 @@ def _autocorrelation(block: Array, length: int) -> Array:
 
 
 def _voiced_candidates(correlation: Array, audio: AudioConfig) -> tuple[Float64, Float64]:
-    """The K strongest peaks of each frame's autocorrelation, as Hz and strength (eq. 24)."""
+    """The K strongest peaks of each frame's autocorrelation, as Hz and strength."""
     rate = audio.sample_rate_hz
     first = max(2, int(rate / audio.pitch_high_hz))
     last = min(correlation.shape[1] - 2, int(np.ceil(rate / audio.pitch_low_hz)))
@@ -120,7 +120,7 @@ def _voiced_candidates(correlation: Array, audio: AudioConfig) -> tuple[Float64,
 
 
 def _best_path(hz_MK: Float64, strength_MK: Float64, hop_seconds: float) -> npt.NDArray[np.intp]:
-    """The candidate of each frame on the path of the greatest strength less the costs of its steps (eq. 27)."""
+    """The candidate of each frame on the path of the greatest strength less the costs of its steps."""
     correction = 0.01 / hop_seconds
     octaves_MK = np.log2(np.where(hz_MK > 0.0, hz_MK, 1.0))
     voiced_MK = hz_MK > 0.0
