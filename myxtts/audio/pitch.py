@@ -12,7 +12,7 @@ pitch is known (40 s, 90 to 300 Hz, gliding, 20 dB of noise) and on 87 s of real
 | librosa 0.11 pyin             | 0.4%          | 11.5%           | 0.00%             | 4.1 cents    | 9               |
 
 On the real recordings nobody knows the truth. Against the median of the other four where three of them hear a voice,
-this module missed 3.1%, voiced 9.5% of the rest, was 20% off in 0.7%, with a median error of 4 cents; Praat, which has a
+this module missed 3.1%, voiced 9.5% of the rest, was 20% off in 0.7%, with a median error of 4 cents; Praat, with a
 vote in that median: 3.6%, 6.5%, 0.5%, 5 cents. So it is about as good as Praat, not better. It was chosen because it
 needs no package (pyworld comes without wheels and wants a compiler; praat-parselmouth is GPL-3), is the fastest, and
 centres its frames where the mel's are without a shift or an interpolation. It is deterministic: no random numbers.
