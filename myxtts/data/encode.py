@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 
+from myxtts import text as text_package
 from myxtts.config.schema import TextConfig
 from myxtts.data.cache import NO_TOKENS, TextOutcome
 from myxtts.data.pool import job_limits
 from myxtts.data.records import EMPTY_TEXT, UNKNOWN_LANGUAGE, UNKNOWN_SYMBOLS, shown
 from myxtts.errors import DataError
-from myxtts.text.phonemes import known_languages
-from myxtts.text.symbols import SymbolTable
+from myxtts.text.symbols import RESERVED, SymbolTable
 from myxtts.text.tokenizer import Encoding, Tokenizer
-
-TOKENS_VERSION = 1
-"""Raised by hand when the same text gives other tokens: a new normalization, another phonemizer."""
 
 
 @dataclass(frozen=True)
@@ -34,19 +34,12 @@ class TextJob:
 def encode(job: TextJob) -> list[TextOutcome]:
     """Tokens of each text, or why there are none."""
     with job_limits():
-        if job.text.symbols == "phonemes" and job.language not in _languages():
-            outcome = TextOutcome(NO_TOKENS, UNKNOWN_LANGUAGE, f"{shown(job.language)}, expected one of eSpeak NG's")
-            return [outcome] * len(job.texts)
         tokenizer = Tokenizer(job.text, _table(job.table))
         try:
-            return [_outcome(encoding) for encoding in tokenizer.encode(job.texts, job.language)]
-        except DataError as error:
-            if len(job.texts) == 1:
-                return [TextOutcome(NO_TOKENS, UNKNOWN_SYMBOLS, str(error))]
-        # One text of several is at fault: alone, each gives its own outcome.
-        return [
-            outcome for text in job.texts for outcome in encode(TextJob((text,), job.language, job.text, job.table))
-        ]
+            encodings = tokenizer.encode(job.texts, job.language)
+        except DataError as error:  # the tokenizer refuses nothing but a language
+            return [TextOutcome(NO_TOKENS, UNKNOWN_LANGUAGE, str(error))] * len(job.texts)
+        return [_outcome(encoding) for encoding in encodings]
 
 
 def _outcome(encoding: Encoding) -> TextOutcome:
@@ -54,15 +47,20 @@ def _outcome(encoding: Encoding) -> TextOutcome:
     if encoding.unknown:
         unknown = ", ".join(f"{shown(symbol)} (U+{ord(symbol[0]):04X})" for symbol in dict.fromkeys(encoding.unknown))
         return TextOutcome(NO_TOKENS, UNKNOWN_SYMBOLS, f"{shown(unknown, 120)} in {shown(encoding.normalized, 60)}")
-    if not any(character.isalpha() for symbol in encoding.symbols for character in symbol):
+    if not any(symbol.isalnum() for symbol in encoding.symbols if symbol not in RESERVED):
         return TextOutcome(NO_TOKENS, EMPTY_TEXT, f"nothing to speak in {shown(encoding.normalized)}")
     return TextOutcome(np.asarray(encoding.tokens, dtype=np.int32))
 
 
 @lru_cache(maxsize=1)
-def _languages() -> frozenset[str]:
-    """Languages that eSpeak NG speaks."""
-    return frozenset(known_languages())
+def text_definition() -> str:
+    """Short hash of all that turns texts into tokens: our own code for it and the versions of what it drives."""
+    digest = hashlib.blake2b(digest_size=8)
+    for path in sorted(Path(text_package.__file__ or ".").parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    for package in ("espeakng-loader", "phonemizer"):
+        digest.update(f"{package} {version(package)}".encode())
+    return digest.hexdigest()
 
 
 @lru_cache(maxsize=2)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from myxtts.config.schema import Config
 from myxtts.data.cache import NO_TOKENS, RecordingIndex, Stamp, TextOutcome, TokenCache, short_hash, stamp_of
-from myxtts.data.encode import TOKENS_VERSION, TextJob, encode
+from myxtts.data.encode import TextJob, encode, text_definition
 from myxtts.data.entry import ClipFacts, check_entry
 from myxtts.data.extract import AudioJob, AudioOutcome, audio_settings, entry_path, extract, length_problem
 from myxtts.data.pool import Died, run_isolated
@@ -269,7 +269,7 @@ def text_settings(config: Config, table: str) -> str:
     """Short hash of every setting and definition that tokens depend on; the language belongs to the row."""
     text = dataclasses.asdict(config.text)
     del text["language"]
-    return short_hash(str(TOKENS_VERSION), json.dumps(text, sort_keys=True), table)
+    return short_hash(text_definition(), json.dumps(text, sort_keys=True), table)
 
 
 def _chunks(utterances: Sequence[Utterance], rows: Sequence[int], size: int) -> Iterator[list[int]]:

@@ -135,9 +135,10 @@ def epoch_plan(
 ) -> list[PlannedBatch]:
     """The batches of an epoch: a pure function of its arguments. Every clip is in exactly one of them.
 
-    Each shape's clips are shuffled and cut into full batches; what is left over joins the next larger shape, so that
-    an epoch has one part-filled batch at most. Then the batches are shuffled. `shuffle` False keeps the order of the
-    rows (validation). `exclude` leaves out rows (clips in quarantine).
+    Each shape's clips are shuffled and cut into full batches, longest shape first; what is left over is filled up with
+    clips of the next shorter shape, so that an epoch has one part-filled batch at most, and that one is short. Then
+    the batches are shuffled. `shuffle` False keeps the order of the rows inside a shape, longest shape first
+    (validation). `exclude` leaves out rows (clips in quarantine).
     """
     shape_of = bucket_of(buckets, text_lengths, mel_lengths)
     random = generator(_STREAM_ORDER, seed, epoch)
@@ -145,11 +146,11 @@ def epoch_plan(
     left_out[list(exclude)] = True
     batches: list[PlannedBatch] = []
     waiting: IntArray = np.zeros(0, dtype=np.int64)
-    for index in range(len(buckets)):
+    for index in reversed(range(len(buckets))):
         members = np.flatnonzero((shape_of == index) & ~left_out)
         if shuffle:
             members = random.permutation(members)
-        # Those that waited go first, so that none is carried through every shape up to the longest.
+        # Those that waited go first: they stand together in one batch, and the rest has its own shape.
         members = np.concatenate([waiting, members])
         full = len(members) // batch_size * batch_size
         for start in range(0, full, batch_size):

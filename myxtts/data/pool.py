@@ -28,6 +28,7 @@ JOB_WALL_SECONDS = 600.0
 JOB_ADDRESS_SPACE_BYTES = 16 << 30
 """A job cannot take more memory than this."""
 
+_PRELOADED = ["myxtts.data.features"]
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 
 
@@ -53,7 +54,7 @@ def run_isolated(function: Callable[[J], R], jobs: Sequence[J], workers: int) ->
     suspects: deque[int] = deque()
     while todo or suspects:
         alone = bool(suspects)
-        pool = _started(1 if alone else workers)
+        pool = _started(1 if alone else workers, function)
         try:
             lost = yield from _drain(pool, function, jobs, suspects if alone else todo, 1 if alone else 2 * workers)
         finally:
@@ -93,10 +94,16 @@ def _drain(
     return lost
 
 
-def _started(workers: int) -> ProcessPoolExecutor:
-    """A pool whose processes run; each computes with one thread."""
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_process)
+def _started(workers: int, function: Callable[[J], R]) -> ProcessPoolExecutor:
+    """A pool whose processes run and have loaded `function`; each computes with one thread.
+
+    Without this first look, a module that cannot be imported would make every job look like one that kills.
+    """
+    # A server that has loaded the modules once forks the workers; it has no threads, which a fork would lose.
+    context = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
+    if sys.platform != "win32":
+        context.set_forkserver_preload(_PRELOADED)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_process, initargs=(function,))
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
     os.environ.update(_ONE_THREAD)  # read when a library loads, so it must be set before the processes start
     try:
@@ -120,8 +127,11 @@ def _nothing() -> None:
     """The first job of a pool: shows that its processes start."""
 
 
-def _prepare_process() -> None:
-    """Sets up a worker: no Ctrl-C of its own, no output, limits, and an end when the parent ends."""
+def _prepare_process(function: Callable[[J], R]) -> None:
+    """Sets up a worker: no Ctrl-C of its own, no output, limits, and an end when the parent ends.
+
+    `function` is only handed over so that a process that cannot load it fails here, where it can be told why.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     silent = os.open(os.devnull, os.O_WRONLY)  # decoders write about damaged files straight to the screen
     os.dup2(silent, sys.__stderr__.fileno() if sys.__stderr__ else 2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from myxtts.audio import mel
@@ -12,14 +12,15 @@ from myxtts.data import demo_corpus
 from myxtts.data.audit import Audit, SetFigures, check_share
 from myxtts.data.batches import Batches, buckets_of
 from myxtts.data.corpus import Corpus, measure_corpus
-from myxtts.data.features import Gathered, gather, symbol_table
+from myxtts.data.features import gather, symbol_table
 from myxtts.data.manifest import EXPECTED, METADATA_NAMES, default_speaker, read_root
 from myxtts.data.plan import Bucket
-from myxtts.data.records import UNKNOWN_LANGUAGE, Manifest, Rejection, shown
+from myxtts.data.records import UNKNOWN_LANGUAGE, Manifest, Rejection, Utterance, shown
 from myxtts.data.split import split_validation
 from myxtts.data.store import Clip, FeatureStore
 from myxtts.errors import DataError
 from myxtts.progress import Progress
+from myxtts.text.phonemes import canonical_language
 
 TRAIN_KEY = "data.train_path"
 VALIDATION_KEY = "data.val_path"
@@ -126,7 +127,7 @@ def _gathered(
     name: str, manifest: Manifest, root: Path, config: Config, progress: Progress, train: Sequence[Clip] = ()
 ) -> tuple[list[Clip], list[Rejection]]:
     """The clips of a manifest that can be used and all rejections; stops if too many are rejected."""
-    gathered: Gathered = gather(manifest.utterances, root, config, progress)
+    gathered = gather(_one_name_a_language(manifest.utterances, config), root, config, progress)
     clips = gathered.clips
     rejections = [*manifest.rejections, *gathered.rejections]
     if train:
@@ -138,6 +139,22 @@ def _gathered(
         clips = [clip for clip in clips if clip.utterance.language in languages]
     check_share(name, len(clips), rejections, config.data.max_rejected_share)
     return clips, rejections
+
+
+def _one_name_a_language(utterances: Sequence[Utterance], config: Config) -> list[Utterance]:
+    """Utterances whose language has eSpeak NG's own code, so that fr and fr-fr are one language of the model.
+
+    An unknown language stays as it is; its rows are rejected with their place later.
+    """
+    if config.text.symbols != "phonemes":
+        return list(utterances)
+    codes: dict[str, str] = {}
+    for language in {utterance.language for utterance in utterances}:
+        try:
+            codes[language] = canonical_language(language)
+        except DataError:
+            codes[language] = language
+    return [u if codes[u.language] == u.language else replace(u, language=codes[u.language]) for u in utterances]
 
 
 def _split(clips: list[Clip], data: DataConfig, notes: list[str]) -> tuple[list[Clip], list[Clip]]:

@@ -5,6 +5,7 @@ import pytest
 from pool_jobs import work
 
 from myxtts.data.pool import Died, run_isolated
+from myxtts.errors import MyXTTSError
 
 
 def test_a_process_that_dies_or_hangs_costs_its_job_alone():
@@ -28,6 +29,16 @@ def test_a_worker_computes_with_one_thread_and_the_caller_is_left_as_it_was():
     before = os.environ.get("OMP_NUM_THREADS")
     assert dict(run_isolated(work, ["threads"], workers=0)) == {0: "1"}
     assert os.environ.get("OMP_NUM_THREADS") == before
+
+
+def test_processes_that_cannot_start_are_no_bad_jobs(monkeypatch, tmp_path):
+    (tmp_path / "broken_jobs.py").write_text("def work(job):\n    return job\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    import broken_jobs
+
+    (tmp_path / "broken_jobs.py").write_text("this is no Python\n")
+    with pytest.raises(MyXTTSError, match="worker processes cannot start"):
+        list(run_isolated(broken_jobs.work, ["a"], workers=1))
 
 
 def test_no_jobs_start_no_process():

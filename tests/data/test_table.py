@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from myxtts.data.records import BAD_COLUMNS, NOT_UTF8
 from myxtts.data.table import read_table
@@ -140,3 +142,22 @@ def test_a_huge_field_is_one_rejected_row(tmp_path):
     table = table_of(tmp_path, 'a,"x"\nb,"' + "y" * 200_000 + '"\nc,"z"\n')
     assert [r.id for r in table.rows] == ["a", "c"]
     assert [len(r.value) < 200 for r in table.rejections] == [True]
+
+
+PIECES = ["a", "id", "text", "|", ",", "\t", "\n", "\r\n", '"', '""', " ", "\0", "\x1b", "é", "\u200c", "\ufeff", "x y"]
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=200), st.lists(st.sampled_from(PIECES), max_size=60).map(lambda p: "".join(p).encode())
+    )
+)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_give_rows_rejections_or_a_data_error(tmp_path, content):
+    try:
+        table = table_of(tmp_path, content)
+    except DataError as error:
+        assert "\n" not in str(error) and "metadata.csv" in str(error)
+    else:
+        assert all(row.line >= 1 for row in table.rows)
+        assert all(r.reason and "\n" not in r.value and "\x1b" not in r.value for r in table.rejections)

@@ -1,0 +1,173 @@
+import dataclasses
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+from made_recordings import buzz, make_root, write
+
+from myxtts.config.schema import AudioConfig, Config, DataConfig, TextConfig
+from myxtts.data import records
+from myxtts.data.features import gather
+from myxtts.data.manifest import read_root
+
+
+class Recorder:
+    """A progress that remembers how much there was to do."""
+
+    def __init__(self):
+        self.totals = {}
+
+    def __call__(self, task, done, total):
+        self.totals[task] = total
+        assert 0 <= done <= total
+
+
+def settings(tmp_path, **data):
+    return Config(
+        text=TextConfig(symbols="characters"),
+        data=DataConfig(cache_path=str(tmp_path / "cache"), num_workers=1, **data),
+    )
+
+
+def run(root, config):
+    recorder = Recorder()
+    manifest = read_root(root, "train", config.text.language)
+    return gather(manifest.utterances, root, config, recorder), recorder.totals
+
+
+def snapshot(gathered):
+    return [(clip.utterance.id, clip.tokens.tolist(), clip.entry.read_bytes()) for clip in gathered.clips]
+
+
+def test_formats_rates_and_channels_become_clips(tmp_path):
+    root = make_root(tmp_path / "root", clips=4)
+    gathered, totals = run(root, settings(tmp_path))
+    assert totals == {"features": 4, "texts": 4} and gathered.rejections == []
+    assert [clip.utterance.id for clip in gathered.clips] == ["c0", "c1", "c2", "c3"]
+    assert [(c.facts.sample_rate_hz, c.facts.channels) for c in gathered.clips] == [
+        (22_050, 1), (16_000, 2), (44_100, 1), (24_000, 1),
+    ]  # fmt: skip
+    for index, clip in enumerate(gathered.clips):
+        assert clip.facts.frames == pytest.approx((1.0 + index / 8) * 22_050 / 256, abs=10)
+        assert 5 < len(clip.tokens) <= clip.facts.frames and clip.tokens.dtype == np.int32
+
+
+def test_a_second_start_computes_nothing_and_gives_the_same(tmp_path):
+    root = make_root(tmp_path / "root", clips=3)
+    first, _ = run(root, settings(tmp_path))
+    second, totals = run(root, settings(tmp_path))
+    assert totals == {} and snapshot(second) == snapshot(first)
+
+
+def test_what_changed_is_computed_again_and_nothing_else(tmp_path):
+    root, config = make_root(tmp_path / "root", clips=4), settings(tmp_path)
+    first, _ = run(root, config)
+    write(root / "wavs" / "c0.wav", 1.5, hz=220)
+    assert run(root, config)[1] == {"features": 1}
+    metadata = root / "metadata.csv"
+    metadata.write_text(metadata.read_text().replace("number b", "letter b"))
+    second, totals = run(root, config)
+    assert totals == {"texts": 1}
+    assert [a != b for a, b in zip(snapshot(first), snapshot(second), strict=True)] == [True, True, False, False]
+    assert run(root, dataclasses.replace(config, audio=AudioConfig(trim_db=30.0)))[1] == {"features": 4}
+    characters = TextConfig(symbols="characters", blank_between=False)
+    assert run(root, dataclasses.replace(config, text=characters))[1] == {"texts": 4}
+    limits = dataclasses.replace(config, data=dataclasses.replace(config.data, max_clip_seconds=1.2))
+    assert run(root, limits)[1] == {}
+    assert run(root, config)[1] == {}
+
+
+def test_a_touched_file_keeps_its_features(tmp_path):
+    root, config = make_root(tmp_path / "root", clips=2), settings(tmp_path)
+    first, _ = run(root, config)
+    inode = first.clips[0].entry.stat().st_ino
+    os.utime(root / "wavs" / "c0.wav", ns=(1, 1))
+    second, _ = run(root, config)
+    assert second.clips[0].entry.stat().st_ino == inode and snapshot(first) == snapshot(second)
+
+
+def test_damage_in_the_cache_is_noticed_and_mended(tmp_path):
+    root, config = make_root(tmp_path / "root", clips=3), settings(tmp_path)
+    first, _ = run(root, config)
+    before = snapshot(first)
+    entry = first.clips[1].entry
+    content = bytearray(entry.read_bytes())
+    content[-5] ^= 1
+    entry.write_bytes(content)
+    first.clips[2].entry.unlink()
+    second, totals = run(root, config)
+    assert totals == {"features": 2} and snapshot(second) == before
+    for listing in [*(tmp_path / "cache" / "tokens").iterdir(), *(tmp_path / "cache" / "recordings").iterdir()]:
+        listing.write_bytes(listing.read_bytes()[:-9])
+    third, totals = run(root, config)
+    assert totals == {"features": 3, "texts": 3} and snapshot(third) == before
+
+
+def bad_root(root):
+    rows = ["id|text|speaker", "good|A good one.|s", "text|Not a sound.|s", "empty|Empty.|s", "silent|Nothing.|s"]
+    rows += ["short|Hi.|s", "long|Long.|s", f"dense|{'Too much said here. ' * 6}|s", f"many|{'word ' * 80}|s"]
+    rows += ["signs|ab ⚗ cd|s", "dots|... !|s", f"letters|{'x' * 5000}|s", "folder|Folder.|s", "nan|Not finite.|s"]
+    write(root / "wavs" / "good.wav", 1.0)
+    (root / "wavs" / "text.wav").write_text("this is no recording")
+    (root / "wavs" / "empty.wav").write_bytes(b"")
+    soundfile.write(root / "wavs" / "silent.wav", np.zeros(22_050), 22_050)
+    write(root / "wavs" / "short.wav", 0.1)
+    write(root / "wavs" / "long.wav", 3.5)
+    write(root / "wavs" / "dense.wav", 1.0)
+    for name in ("many", "letters"):
+        write(root / "wavs" / f"{name}.wav", 3.0)
+    for name in ("signs", "dots"):
+        write(root / "wavs" / f"{name}.wav", 1.0)
+    (root / "wavs" / "folder.wav").mkdir()
+    samples = buzz(1.0)
+    samples[100] = np.nan
+    soundfile.write(root / "wavs" / "nan.wav", samples, 22_050, subtype="FLOAT")
+    (root / "metadata.csv").write_text("\n".join(rows) + "\n")
+    return root
+
+
+def test_every_bad_clip_is_rejected_with_place_reason_and_value(tmp_path):
+    root = bad_root(tmp_path / "root")
+    config = settings(tmp_path, max_clip_seconds=3.2, max_text_tokens=300)
+    gathered, _ = run(root, config)
+    assert [clip.utterance.id for clip in gathered.clips] == ["good"]
+    found = {r.utterance_id: (r.reason, r.value) for r in gathered.rejections}
+    assert {name: reason for name, (reason, _) in found.items()} == {
+        "text": records.UNREADABLE,
+        "empty": records.UNREADABLE,
+        "silent": records.SILENT,
+        "short": records.TOO_SHORT,
+        "long": records.TOO_LONG,
+        "dense": records.TEXT_OVER_FRAMES,
+        "many": records.TOO_MANY_TOKENS,
+        "signs": records.UNKNOWN_SYMBOLS,
+        "dots": records.EMPTY_TEXT,
+        "letters": records.TOO_MANY_TOKENS,
+        "folder": records.UNREADABLE,
+        "nan": records.UNREADABLE,
+    }
+    assert next(r.source for r in gathered.rejections) == f"{root}/metadata.csv:3"
+    assert "3.50 s, at most 3.2 s" in found["long"][1] and "0.10 s, at least 0.3 s" in found["short"][1]
+    assert "⚗" in found["signs"][1] and "U+2697" in found["signs"][1]
+    again, totals = run(root, config)
+    assert again.rejections == gathered.rejections and totals == {}
+    longer = dataclasses.replace(config, data=dataclasses.replace(config.data, max_clip_seconds=5.0))
+    assert [clip.utterance.id for clip in run(root, longer)[0].clips] == ["good", "long"]
+
+
+def test_phonemes_and_an_unknown_language(tmp_path):
+    root = make_root(tmp_path / "root", clips=2)
+    (root / "metadata.csv").write_text("id|text|language\nc0|Say it.|en-us\nc1|Say it.|xx-yy\n")
+    config = dataclasses.replace(settings(tmp_path), text=TextConfig())
+    gathered, _ = run(root, config)
+    assert [clip.utterance.id for clip in gathered.clips] == ["c0"]
+    assert [(r.reason, "'xx-yy'" in r.value) for r in gathered.rejections] == [(records.UNKNOWN_LANGUAGE, True)]
+
+
+def test_workers_do_not_load_tensorflow():
+    code = "import sys, myxtts.data.features; print(sorted(m for m in sys.modules if m in ('tensorflow', 'keras')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,139 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from made_recordings import make_root
+
+from myxtts import batch as contract
+from myxtts.config.schema import Config, DataConfig, TextConfig, TrainingConfig
+from myxtts.data import demo_corpus, prepare
+from myxtts.errors import DataError
+from myxtts.progress import silent
+
+
+def settings(tmp_path, **data):
+    values = {"cache_path": str(tmp_path / "cache"), "num_workers": 1, **data}
+    return Config(
+        text=TextConfig(symbols="characters"), data=DataConfig(**values), training=TrainingConfig(batch_size=4)
+    )
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return make_root(tmp_path / "root", clips=8)
+
+
+def ids(store):
+    return [utterance.id for utterance in store.utterances]
+
+
+def test_from_one_root_to_batches(tmp_path, root):
+    config = settings(tmp_path, train_path=str(root), validation_share=0.25)
+    data = prepare.prepare(config, silent, named={"data.train_path"})
+    assert len(data.train) == 6 and len(data.validation) == 2
+    assert set(ids(data.train)).isdisjoint(ids(data.validation))
+    assert set(data.validation.speakers) == {"s0", "s1"} == set(data.corpus.speakers)
+    assert any("25% of the training clips validate" in note for note in data.notes)
+    for batches in (data.training_batches(config), data.validation_batches(config)):
+        made = [batches.build(planned, 0) for planned in batches.plan(0)]
+        assert [contract.problems(batch) for batch in made] == [[]] * len(made)
+    again = prepare.prepare(config, silent, named={"data.train_path"})
+    assert again.corpus.to_json() == data.corpus.to_json() and ids(again.validation) == ids(data.validation)
+    assert again.buckets == data.buckets
+
+
+def test_the_audit_says_what_there_is(tmp_path, root):
+    with (root / "metadata.csv").open("a") as file:
+        file.write("nowhere|There is no recording.|s0\n")
+    config = settings(tmp_path, train_path=str(root), max_rejected_share=0.2)
+    audit = prepare.prepare(config, silent).audit
+    table = "\n".join(audit.table())
+    for part in ("clips", "min", "2 speakers", "en-us", "16000 Hz", "missing file: 1", "metadata.csv:10: ", "nowhere"):
+        assert part in table
+    assert audit.rejected_share == pytest.approx(1 / 9)
+    values = audit.to_json()
+    assert values["train"]["sample_rates_hz"].keys() == {"16000", "22050", "24000", "44100"}
+    assert values["rejections"][0]["reason"] == "missing file"
+
+
+def test_too_many_rejections_stop_the_run_with_the_table(tmp_path, root):
+    with (root / "metadata.csv").open("a") as file:
+        file.write("nowhere|There is no recording.|s0\n../x|Out.|s0\n")
+    config = settings(tmp_path, train_path=str(root))
+    with pytest.raises(DataError) as caught:
+        prepare.prepare(config, silent)
+    message = str(caught.value)
+    assert "2 of 10 rows rejected (20.0%), allowed are 5.0%" in message
+    assert "--set data.max_rejected_share=0.20" in message
+    assert "missing file: 1" in message and "escapes the root: 1" in message and "metadata.csv:11" in message
+    allowed = dataclasses.replace(config, data=dataclasses.replace(config.data, max_rejected_share=0.2))
+    assert len(prepare.prepare(allowed, silent).audit.rejections) == 2
+
+
+def test_nothing_usable_is_an_error_whatever_is_allowed(tmp_path, root):
+    (root / "metadata.csv").write_text("none|Nothing here.\n")
+    with pytest.raises(DataError, match="training data: none of its 1 rows can be used"):
+        prepare.prepare(settings(tmp_path, train_path=str(root), max_rejected_share=1.0), silent)
+
+
+@pytest.mark.parametrize("key", ["train_path", "val_path"])
+def test_a_named_path_that_does_not_exist_is_an_error(tmp_path, root, key):
+    paths = {"train_path": str(root), key: str(tmp_path / "nowhere")}
+    with pytest.raises(DataError, match=rf"data\.{key}: '.*nowhere' does not exist .*--(train|val)-data"):
+        prepare.prepare(settings(tmp_path, **paths), silent, named={f"data.{key}"})
+    if key == "train_path":
+        with pytest.raises(DataError, match="does not exist"):
+            prepare.prepare(settings(tmp_path), silent, named={"data.train_path"})
+    assert not (tmp_path / "cache").exists()
+
+
+def test_the_built_in_corpus_takes_the_place_of_the_default(tmp_path, root, monkeypatch):
+    lines = (root / "metadata.csv").read_text().splitlines()
+    (root / "metadata_train.csv").write_text("\n".join(lines[:7]) + "\n")
+    (root / "metadata_eval.csv").write_text("\n".join([lines[0], *lines[7:]]) + "\n")
+    monkeypatch.setattr(demo_corpus, "ensure", lambda cache, progress: root)
+    data = prepare.prepare(settings(tmp_path), silent)
+    assert "built-in corpus" in data.notes[0] and "not human" in data.notes[0] and "--train-data" in data.notes[0]
+    assert ids(data.train) == [f"c{i}" for i in range(6)] and ids(data.validation) == ["c6", "c7"]
+
+
+def test_a_root_of_its_own_for_validation(tmp_path, root):
+    held = make_root(tmp_path / "held", clips=3)
+    config = settings(tmp_path, train_path=str(root), val_path=str(held))
+    data = prepare.prepare(config, silent)
+    assert (len(data.train), len(data.validation)) == (8, 3)
+    assert data.corpus.mel_mean_C.shape == (80,)
+    assert data.train.entry_path(0) == data.validation.entry_path(0)  # the same content is computed once
+
+
+def test_a_single_voice_has_one_name_in_both_roots(tmp_path, root):
+    held = make_root(tmp_path / "held", clips=2)
+    for folder in (root, held):
+        rows = [line.rpartition("|")[0] for line in (folder / "metadata.csv").read_text().splitlines()]
+        (folder / "metadata.csv").write_text("\n".join(rows) + "\n")
+    data = prepare.prepare(settings(tmp_path, train_path=str(root), val_path=str(held)), silent)
+    assert data.corpus.speakers == ["root"] and set(data.validation.speakers) == {"root"}
+    assert not np.any(data.corpus.speaker_prosody_S3)
+
+
+def test_the_same_root_for_both_is_split(tmp_path, root):
+    data = prepare.prepare(settings(tmp_path, train_path=str(root), val_path=str(root)), silent)
+    assert len(data.train) + len(data.validation) == 8
+    assert any("holds the training data too" in note for note in data.notes)
+
+
+def test_a_language_has_one_name(tmp_path, root):
+    (root / "metadata.csv").write_text("id|text|language\nc0|Say it.|fr\nc1|Say.|fr-fr\nc2|Say it.|en_US\n")
+    config = dataclasses.replace(settings(tmp_path, train_path=str(root)), text=TextConfig())
+    data = prepare.prepare(config, silent)
+    assert {u.language for s in (data.train, data.validation) for u in s.utterances} == {"en-us", "fr-fr"}
+
+
+def test_a_validation_language_that_is_not_trained_is_rejected(tmp_path, root):
+    held = make_root(tmp_path / "held", clips=2)
+    (held / "metadata.csv").write_text("id|text|language\nc0|Say it.|en-us\nc1|Say it.|fa\n")
+    config = settings(tmp_path, train_path=str(root), val_path=str(held), max_rejected_share=0.5)
+    data = prepare.prepare(config, silent)
+    assert ids(data.validation) == ["c0"]
+    assert [(r.reason, r.utterance_id) for r in data.audit.rejections] == [("unknown language", "c1")]
