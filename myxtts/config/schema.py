@@ -104,13 +104,15 @@ class ModelConfig:
     """Width of the text encoder and of the decoder; a multiple of twice `heads`."""
     heads: int = leaf(4, "", low=1, high=64)
     """Attention heads of the text encoder."""
-    text_blocks: int = leaf(3, "", low=1, high=64)
+    text_blocks: int = leaf(2, "", low=1, high=64)
     """Transformer blocks of the text encoder."""
     decoder_blocks: int = leaf(6, "", low=1, high=64)
     """ConvNeXt blocks of the mel decoder."""
-    predictor_width: int = leaf(192, "", low=8, high=4_096)
+    decoder_patch: int = leaf(2, "frames", low=1, high=8)
+    """Neighbouring frames that the mel decoder works on as one position; its cost falls with it."""
+    predictor_width: int = leaf(128, "", low=8, high=4_096)
     """Width of the duration, pitch and energy predictors."""
-    speaker_width: int = leaf(192, "", low=8, high=4_096)
+    speaker_width: int = leaf(160, "", low=8, high=4_096)
     """Width of the speaker encoder."""
     voice_width: int = leaf(128, "", low=4, high=2_048)
     """Width of the voice embedding (unit length)."""

@@ -8,10 +8,10 @@ SIZES: Mapping[str, Mapping[str, object]] = {
     "tiny": {
         "model.width": 256,
         "model.heads": 4,
-        "model.text_blocks": 3,
+        "model.text_blocks": 2,
         "model.decoder_blocks": 6,
-        "model.predictor_width": 192,
-        "model.speaker_width": 192,
+        "model.predictor_width": 128,
+        "model.speaker_width": 160,
         "model.voice_width": 128,
         "model.style_width": 16,
         "data.max_clip_seconds": 12.0,

@@ -12,13 +12,15 @@ import tensorflow as tf
 
 from myxtts.config.schema import ModelConfig
 from myxtts.models import monotonic
-from myxtts.models.layers import Module, sequence_mask
+from myxtts.models.layers import Convolution, Module, sequence_mask
 from myxtts.text.symbols import BLANK
 
 PRIOR_STRENGTH = 1_000.0
 
 
-def diagonal_prior(text_length_B: tf.Tensor, mel_length_B: tf.Tensor, tokens: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
+def diagonal_prior(
+    text_length_B: tf.Tensor, mel_length_B: tf.Tensor, tokens: tf.Tensor, frames: tf.Tensor
+) -> tf.Tensor:
     """Log-prior (B, T, M): minus the squared distance of a token's relative place from the frame's, times a strength."""
     token = (tf.range(tokens, dtype=tf.float32)[None, :] + 0.5) / tf.cast(text_length_B, tf.float32)[:, None]
     frame = (tf.range(frames, dtype=tf.float32)[None, :] + 0.5) / tf.cast(mel_length_B, tf.float32)[:, None]
@@ -50,8 +52,10 @@ class Aligner(Module):
         width = model.width
         normal = keras.initializers.RandomNormal(stddev=1.0)
         zeros = keras.initializers.VarianceScaling(scale=0.01)
-        self.symbol = keras.layers.Embedding(symbols, width, embeddings_initializer=normal, name="symbol", dtype="float32")
-        self.neighbours = keras.layers.Conv1D(width, 3, padding="same", name="neighbours", dtype="float32")
+        self.symbol = keras.layers.Embedding(
+            symbols, width, embeddings_initializer=normal, name="symbol", dtype="float32"
+        )
+        self.neighbours = Convolution(width, 3, name="neighbours", dtype="float32")
         self.mean = keras.layers.Dense(channels, kernel_initializer=zeros, name="mean", dtype="float32")
 
     def call(self, text_BT: tf.Tensor, text_length_B: tf.Tensor) -> tf.Tensor:

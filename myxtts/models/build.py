@@ -46,7 +46,14 @@ def example_batch(channels: int, tokens: int = 3, frames: int = 6) -> dict[str, 
 
 
 def build_voice_cloner(
-    model: ModelConfig, *, channels: int, symbols: int, languages: int, speakers: int, precision: str = "fp32", seed: int = 1
+    model: ModelConfig,
+    *,
+    channels: int,
+    symbols: int,
+    languages: int,
+    speakers: int,
+    precision: str = "fp32",
+    seed: int = 1,
 ) -> VoiceCloner:
     """A VoiceCloner whose weights exist and follow from `seed` alone."""
     keras.utils.set_random_seed(seed)
@@ -62,7 +69,9 @@ def weights_of(cloner: VoiceCloner) -> Arrays:
     return {v.path: v.numpy() for v in cloner.trainable_variables}
 
 
-def load_weights(cloner: VoiceCloner, arrays: Mapping[str, npt.NDArray[np.generic]], *, strict: bool = True) -> LoadReport:
+def load_weights(
+    cloner: VoiceCloner, arrays: Mapping[str, npt.NDArray[np.generic]], *, strict: bool = True
+) -> LoadReport:
     """Put weights in by name.
 
     Args:
@@ -84,7 +93,11 @@ def load_weights(cloner: VoiceCloner, arrays: Mapping[str, npt.NDArray[np.generi
         ),
     )
     if strict and (report.missing or report.unknown or report.other_shape):
-        first = (*report.other_shape, *(f"{n} missing" for n in report.missing), *(f"{n} unknown" for n in report.unknown))
+        first = (
+            *report.other_shape,
+            *(f"{n} missing" for n in report.missing),
+            *(f"{n} unknown" for n in report.unknown),
+        )
         raise CheckpointError(
             f"the checkpoint does not fit this model: {'; '.join(first[:3])} ({len(first)} tensors in all): "
             "use the model size and decoder that it was trained with, or --init-from to take what fits"

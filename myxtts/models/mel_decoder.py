@@ -19,27 +19,39 @@ SALT = 300
 
 
 class Backbone(Module):
-    """ConvNeXt blocks with a condition -> one vector of C channels a frame."""
+    """ConvNeXt blocks with a condition -> one vector of C channels a frame.
+
+    Works on patches of `decoder_patch` neighbouring frames: half the positions, half the cost of every block.
+    """
 
     def __init__(self, model: ModelConfig, channels: int, **kwargs: object) -> None:
         super().__init__(**kwargs)
         policy, width = self.dtype_policy, model.width
+        self.patch, self.channels = model.decoder_patch, channels
         self.front = keras.layers.Dense(width, name="front", dtype=policy)
         self.blocks = [
             ConvBlock(width, EXPANSION, model.dropout, SALT + i, conditioned=True, name=f"block_{i}", dtype=policy)
             for i in range(model.decoder_blocks)
         ]
         small = keras.initializers.VarianceScaling(scale=0.01)
-        self.out = keras.layers.Dense(channels, kernel_initializer=small, name="out", dtype="float32")
+        self.out = keras.layers.Dense(channels * self.patch, kernel_initializer=small, name="out", dtype="float32")
 
     def call(
         self, x_BMD: tf.Tensor, condition_BE: tf.Tensor, mask_BM1: tf.Tensor, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
         """(B, M, any), condition (B, E), mask (B, M, 1) -> (B, M, C) fp32; zero at padding."""
-        x = self.front(tf.cast(x_BMD, self.compute_dtype)) * tf.cast(mask_BM1, self.compute_dtype)
+        x, mask = self._patches(x_BMD * tf.cast(mask_BM1, x_BMD.dtype)), self._patches(mask_BM1)[:, :, :1]
+        x = self.front(tf.cast(x, self.compute_dtype)) * tf.cast(mask, self.compute_dtype)
         for block in self.blocks:
-            x = block(x, mask_BM1, condition_BE, seed)
-        return self.out(normalize_channels(x)) * mask_BM1
+            x = block(x, mask, condition_BE, seed)
+        y = tf.reshape(self.out(normalize_channels(x)), [tf.shape(x)[0], -1, self.channels])
+        return y[:, : tf.shape(x_BMD)[1]] * mask_BM1
+
+    def _patches(self, x_BMD: tf.Tensor) -> tf.Tensor:
+        """(B, M, D) -> (B, ceil(M / patch), patch x D), filled up with zeros."""
+        shape = tf.shape(x_BMD)
+        x = tf.pad(x_BMD, [[0, 0], [0, -shape[1] % self.patch], [0, 0]])
+        return tf.reshape(x, [shape[0], tf.shape(x)[1] // self.patch, self.patch * x_BMD.shape[-1]])
 
 
 class RegressionDecoder(Module):
@@ -62,7 +74,13 @@ class RegressionDecoder(Module):
         return {"estimate_BMC": self.backbone(x_BMD, condition_BE, mask_BM1, seed)}
 
     def generate(
-        self, x_BMD: tf.Tensor, condition_BE: tf.Tensor, mask_BM1: tf.Tensor, steps: int, temperature: float, seed: tf.Tensor
+        self,
+        x_BMD: tf.Tensor,
+        condition_BE: tf.Tensor,
+        mask_BM1: tf.Tensor,
+        steps: int,
+        temperature: float,
+        seed: tf.Tensor,
     ) -> tf.Tensor:
         """Synthesis: the residual (B, M, C). `steps`, `temperature` and `seed` mean nothing here."""
         return self.backbone(x_BMD, condition_BE, mask_BM1)
@@ -125,7 +143,13 @@ class FlowDecoder(Module):
         }
 
     def generate(
-        self, x_BMD: tf.Tensor, condition_BE: tf.Tensor, mask_BM1: tf.Tensor, steps: int, temperature: float, seed: tf.Tensor
+        self,
+        x_BMD: tf.Tensor,
+        condition_BE: tf.Tensor,
+        mask_BM1: tf.Tensor,
+        steps: int,
+        temperature: float,
+        seed: tf.Tensor,
     ) -> tf.Tensor:
         """Synthesis by `steps` Euler steps from noise of standard deviation `temperature` -> residual (B, M, C)."""
         shape = tf.stack([tf.shape(x_BMD)[0], tf.shape(x_BMD)[1], self.channels])
@@ -136,4 +160,7 @@ class FlowDecoder(Module):
         return state
 
 
-DECODERS: dict[str, type[RegressionDecoder] | type[FlowDecoder]] = {"regression": RegressionDecoder, "flow": FlowDecoder}
+DECODERS: dict[str, type[RegressionDecoder] | type[FlowDecoder]] = {
+    "regression": RegressionDecoder,
+    "flow": FlowDecoder,
+}

@@ -45,9 +45,7 @@ def _search(score: FloatArray, text_length: IntArray, mel_length: IntArray, skip
     return durations
 
 
-def search(
-    score_BTM: FloatArray, text_length_B: IntArray, mel_length_B: IntArray, skippable_BT: IntArray
-) -> IntArray:
+def search(score_BTM: FloatArray, text_length_B: IntArray, mel_length_B: IntArray, skippable_BT: IntArray) -> IntArray:
     """Durations of the most likely monotonic path.
 
     Every token gets at least one frame, but a skippable one (a blank) may get none.

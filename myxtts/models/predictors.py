@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from myxtts.config.schema import ModelConfig
-from myxtts.models.layers import Module, Norm, dropout
+from myxtts.models.layers import Convolution, Module, Norm, dropout
 
 LAYERS = 2
 
@@ -39,9 +39,7 @@ class Predictor(Module):
         self.rate, self.salt = model.predictor_dropout, salt
         self.condition = keras.layers.Dense(width, name="condition", dtype=policy)
         self.front = keras.layers.Dense(width, name="front", dtype=policy)
-        self.convolutions = [
-            keras.layers.Conv1D(width, 3, padding="same", name=f"convolution_{i}", dtype=policy) for i in range(LAYERS)
-        ]
+        self.convolutions = [Convolution(width, 3, name=f"convolution_{i}", dtype=policy) for i in range(LAYERS)]
         self.norms = [Norm(name=f"norm_{i}", dtype=policy) for i in range(LAYERS)]
         self.out = keras.layers.Dense(outputs, name="out", dtype="float32")
 

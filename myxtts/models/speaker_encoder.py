@@ -7,10 +7,10 @@ import tensorflow as tf
 
 from myxtts.batch import PROSODY_FIGURES
 from myxtts.config.schema import ModelConfig
-from myxtts.models.layers import ConvBlock, Module, Norm, sequence_mask
+from myxtts.models.layers import ConvBlock, Convolution, Module, Norm, sequence_mask
 
 BLOCKS = 3
-STRIDE = 2
+STRIDE = 4
 MAX_LOG_VARIANCE = 4.0
 
 
@@ -34,7 +34,7 @@ class SpeakerEncoder(Module):
         super().__init__(**kwargs)
         policy, width = self.dtype_policy, model.speaker_width
         small = keras.initializers.VarianceScaling(scale=0.01)
-        self.front = keras.layers.Conv1D(width, 5, strides=STRIDE, padding="same", name="front", dtype=policy)
+        self.front = Convolution(width, 2 * STRIDE, STRIDE, name="front", dtype=policy)
         self.norm = Norm(name="norm", dtype=policy)
         self.blocks = [
             ConvBlock(width, 2, 0.0, 0, conditioned=False, name=f"block_{i}", dtype=policy) for i in range(BLOCKS)
@@ -79,7 +79,9 @@ class VoiceHeads(Module):
 
     def build(self, shape: tuple[int | None, ...]) -> None:
         self.speaker_ZE = self.add_weight(
-            name="speaker", shape=(self.speakers, self.voice_width), initializer=keras.initializers.RandomNormal(stddev=0.1)
+            name="speaker",
+            shape=(self.speakers, self.voice_width),
+            initializer=keras.initializers.RandomNormal(stddev=0.1),
         )
 
     def call(self, voice_BE: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from myxtts.config.schema import ModelConfig
-from myxtts.models.layers import Module, Norm, TransformerBlock, dropout, sequence_mask
+from myxtts.models.layers import Convolution, Module, Norm, TransformerBlock, dropout, sequence_mask
 
 PRENET_LAYERS = 2
 SALT = 100
@@ -28,9 +28,7 @@ class TextEncoder(Module):
         self.language = keras.layers.Embedding(
             languages, width, embeddings_initializer=small, name="language", dtype=policy
         )
-        self.convolutions = [
-            keras.layers.Conv1D(width, 5, padding="same", name=f"prenet_{i}", dtype=policy) for i in range(PRENET_LAYERS)
-        ]
+        self.convolutions = [Convolution(width, 3, name=f"prenet_{i}", dtype=policy) for i in range(PRENET_LAYERS)]
         self.norms = [Norm(name=f"prenet_norm_{i}", dtype=policy) for i in range(PRENET_LAYERS)]
         self.blocks = [
             TransformerBlock(width, model.heads, model.dropout, SALT + 10 * (i + 1), name=f"block_{i}", dtype=policy)

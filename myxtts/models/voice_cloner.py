@@ -33,7 +33,9 @@ def position_features(duration_BT: tf.Tensor, path_BMT: tf.Tensor) -> tf.Tensor:
 def style_sample(mean_BS: tf.Tensor, log_variance_BS: tf.Tensor, seed_B: tf.Tensor) -> tf.Tensor:
     """Draw of the posterior, each utterance from a seed of its own, so that batches of any size draw alike."""
     draw = tf.map_fn(
-        lambda seed: tf.random.stateless_normal([mean_BS.shape[-1]], tf.stack([seed, 7])), seed_B, fn_output_signature=tf.float32
+        lambda seed: tf.random.stateless_normal([mean_BS.shape[-1]], tf.stack([seed, 7])),
+        seed_B,
+        fn_output_signature=tf.float32,
     )
     return mean_BS + tf.exp(0.5 * log_variance_BS) * draw
 

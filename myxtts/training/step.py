@@ -100,7 +100,12 @@ class Step:
         return tf.add_n(list(weighted.values()))
 
     def _micro_graph(
-        self, batch: dict[str, tf.Tensor], seed: tf.Tensor, prior: tf.Tensor, term_fault: tf.Tensor, group_fault: tf.Tensor
+        self,
+        batch: dict[str, tf.Tensor],
+        seed: tf.Tensor,
+        prior: tf.Tensor,
+        term_fault: tf.Tensor,
+        group_fault: tf.Tensor,
     ) -> tuple[tf.Tensor, ...]:
         with tf.GradientTape() as tape:
             outputs = self.model(batch, prior, seed)
@@ -113,7 +118,8 @@ class Step:
         gradients = tape.gradient(scaled, [v.value for v in self.weights], unconnected_gradients="zero")
         unscale = 1.0 / self.loss_scale.value
         gradients = [
-            tf.cast(g, tf.float32) * (unscale * group_fault[i]) for g, i in zip(gradients, self.group_index, strict=True)
+            tf.cast(g, tf.float32) * (unscale * group_fault[i])
+            for g, i in zip(gradients, self.group_index, strict=True)
         ]
         group_square = self._group_squares(gradients)
         good = tf.math.is_finite(summed) & tf.math.is_finite(tf.reduce_sum(group_square))
@@ -129,7 +135,7 @@ class Step:
         return accepted, terms_KB, total_B, tf.sqrt(group_square)
 
     def _group_squares(self, gradients: Sequence[tf.Tensor]) -> tf.Tensor:
-        squares = tf.stack([tf.reduce_sum(tf.square(g)) for g in gradients])
+        squares = tf.stack([2.0 * tf.nn.l2_loss(g) for g in gradients])
         return tf.math.unsorted_segment_sum(squares, tf.constant(self.group_index), len(self.groups))
 
     def micro(
@@ -163,21 +169,22 @@ class Step:
 
     def _apply_graph(self, learning_rate: tf.Tensor) -> tuple[tf.Tensor, ...]:
         divisor = tf.maximum(self.utterances, 1.0)
-        gradients = [a / divisor for a in self.accumulated]
-        group_square = self._group_squares(gradients)
-        norm = tf.sqrt(tf.reduce_sum(group_square))
+        group_norm = tf.sqrt(self._group_squares(self.accumulated)) / divisor
+        norm = tf.norm(group_norm)
         spike = self._is_spike(norm)
         accept = tf.math.is_finite(norm) & (self.utterances > 0.0) & ~spike
 
         def update() -> tf.Tensor:
-            share = tf.minimum(1.0, self.settings.clip_norm / tf.maximum(norm, 1e-12))
-            self.optimizer.learning_rate.assign(learning_rate)
-            self.optimizer.apply([g * share for g in gradients], self.weights)
+            # one factor averages and clips: the gradient is read once
+            factor = tf.minimum(1.0, self.settings.clip_norm / tf.maximum(norm, 1e-12)) / divisor
+            self.optimizer.apply([a * factor for a in self.accumulated], learning_rate)
             slot = tf.cast(self.accepted % DETECTOR_SIZE, tf.int32)
             self.norms.scatter_nd_update([[slot]], [norm])
             self.accepted.assign_add(1)
             done = tf.cast(self.accepted, tf.float32)
-            decay = tf.minimum(self.training.ema_decay, (1.0 + done) / (10.0 + done)) if self.training.ema_decay else 0.0
+            decay = (
+                tf.minimum(self.training.ema_decay, (1.0 + done) / (10.0 + done)) if self.training.ema_decay else 0.0
+            )
             for mean, weight in zip(self.average.trainable_variables, self.model.trainable_variables, strict=True):
                 mean.assign(mean.value + (1.0 - decay) * (weight.value - mean.value))
             return tf.constant(True)
@@ -188,7 +195,7 @@ class Step:
             for total in self.accumulated:
                 total.assign(tf.zeros_like(total))
             self.utterances.assign(0.0)
-        return applied, count, norm, spike, tf.sqrt(group_square)
+        return applied, count, norm, spike, group_norm
 
     def _is_spike(self, norm: tf.Tensor) -> tf.Tensor:
         """Whether the norm exceeds the median of the last accepted ones by the spike factor."""
@@ -200,7 +207,9 @@ class Step:
     def update(self, learning_rate: float) -> UpdateResult:
         """Average the window, measure, clip and apply it; or change nothing if it must not be applied."""
         applied, count, norm, spike, groups = self._apply(tf.constant(learning_rate, tf.float32))
-        self.loss_scale.after_update(applied=bool(applied), finite=self._window_finite and bool(np.isfinite(norm.numpy())))
+        self.loss_scale.after_update(
+            applied=bool(applied), finite=self._window_finite and bool(np.isfinite(norm.numpy()))
+        )
         self._window_finite = True
         return UpdateResult(bool(applied), float(count), float(norm), bool(spike), groups.numpy())
 

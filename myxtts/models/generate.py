@@ -1,0 +1,213 @@
+"""From tokens and a voice to a mel: what synthesis does, and training for the samples of its validations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from myxtts.errors import NonFiniteError
+from myxtts.models.aligner import path_of
+from myxtts.models.layers import sequence_mask
+from myxtts.models.prosody import FloatArray, IntArray, round_durations, shifted
+from myxtts.models.voice_cloner import VoiceCloner
+from myxtts.text.symbols import BLANK
+
+HIGHEST_MEL = 5.0
+"""Deviations over a channel's mean: over any speech, and what an untrained model gives stays finite in a waveform."""
+_SMALLEST_NORM = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Voice:
+    """Who speaks and how: voice float32[E], unit length, and style float32[S]."""
+
+    voice_E: FloatArray
+    style_S: FloatArray
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a text is spoken.
+
+    speed: 2 is twice as fast. pitch_shift, energy_shift: in deviations of the corpus (see models.prosody). seed: of the
+    decoder's noise. temperature: deviation of that noise. steps: Euler steps of the flow decoder, None: as in the
+    model's settings. longest_token, longest: most frames of a token and of the text, at speed 1.
+    """
+
+    speed: float = 1.0
+    pitch_shift: float = 0.0
+    energy_shift: float = 0.0
+    seed: int = 1
+    temperature: float = 0.667
+    steps: int | None = None
+    longest_token: int = 129
+    longest: int = 5_168
+
+
+@dataclass(frozen=True, eq=False)
+class Generated:
+    """A spoken text: normalized mel float32[M, C], frames int32[T], pitch and energy float32[T] as they were used.
+
+    `capped` tokens were predicted longer than allowed; `squeezed`: so was the whole.
+    """
+
+    mel_MC: FloatArray
+    duration_T: IntArray
+    pitch_T: FloatArray
+    energy_T: FloatArray
+    capped: int
+    squeezed: bool
+
+    @property
+    def alignment_TM(self) -> npt.NDArray[np.float16]:
+        """1 where frame m belongs to token t."""
+        owner_M = np.repeat(np.arange(len(self.duration_T)), self.duration_T)
+        return (np.arange(len(self.duration_T))[:, None] == owner_M[None, :]).astype(np.float16)
+
+
+def mean_voice(voices: Sequence[Voice]) -> Voice:
+    """The mean of some voices, at unit length again; every one counts alike. ValueError for none or opposite ones."""
+    if not voices:
+        raise ValueError("no voices to average")
+    voice_E: npt.NDArray[np.float64] = np.stack([voice.voice_E for voice in voices]).mean(axis=0, dtype=np.float64)
+    norm = float(np.linalg.norm(voice_E))
+    if not norm > _SMALLEST_NORM:
+        raise ValueError("the voices cancel each other out")
+    style_S: npt.NDArray[np.float64] = np.stack([voice.style_S for voice in voices]).mean(axis=0, dtype=np.float64)
+    return Voice((voice_E / norm).astype(np.float32), style_S.astype(np.float32))
+
+
+class Generator:
+    """A model made ready to speak: graphs for any length, traced once, with the weights that the model has when called.
+
+    Args:
+        model: a built VoiceCloner of any precision.
+    """
+
+    def __init__(self, model: VoiceCloner) -> None:
+        self.model = model
+        config, channels = model.config, model.channels
+        f32, i32 = tf.float32, tf.int32
+        voice, style = tf.TensorSpec([None, config.voice_width], f32), tf.TensorSpec([None, config.style_width], f32)
+        tokens, reals = tf.TensorSpec([None, None], i32), tf.TensorSpec([None, None], f32)
+        self._decode_signature = [
+            tf.TensorSpec([None, None, config.width], f32), tf.TensorSpec([None, None, channels], f32),
+            tokens, reals, reals, voice, style, tf.TensorSpec([], f32), tf.TensorSpec([2], i32),
+        ]  # fmt: skip
+        self._predict = tf.function(
+            self._predict_graph, input_signature=[tokens, tf.TensorSpec([None], i32), voice, style], autograph=False
+        )
+        self._encode = tf.function(
+            self._encode_graph,
+            input_signature=[tf.TensorSpec([None, None, channels], f32), tf.TensorSpec([None], i32)],
+            autograph=False,
+        )
+        self._decode: dict[int, tf.types.experimental.PolymorphicFunction] = {}
+
+    @property
+    def traces(self) -> int:
+        """Graphs traced so far; does not grow with new lengths."""
+        functions = [self._predict, self._encode, *self._decode.values()]
+        return sum(function.experimental_get_tracing_count() for function in functions)
+
+    def voices(self, reference_NRC: FloatArray, length_N: IntArray) -> list[Voice]:
+        """The voice and the style's posterior mean of each normalized reference mel (N, R, C) with its frames (N,)."""
+        voice_NE, style_NS = self._encode(
+            tf.constant(reference_NRC, tf.float32), tf.constant(np.asarray(length_N), tf.int32)
+        )
+        return [Voice(voice_E, style_S) for voice_E, style_S in zip(voice_NE.numpy(), style_NS.numpy(), strict=True)]
+
+    def generate_mel(self, tokens_T: IntArray, language: int, voice: Voice, manner: Manner | None = None) -> Generated:
+        """Speaks the tokens of one sentence.
+
+        Args:
+            tokens_T: ids, at least one that is no blank.
+            language: index in the corpus's list.
+            voice: who and how.
+            manner: speed, pitch, energy, randomness; the same one gives the same mel.
+
+        Errors: NonFiniteError if the model gives a value that is not finite.
+        """
+        manner = manner or Manner()
+        tokens_1T = tf.constant(np.asarray(tokens_T)[None, :], tf.int32)
+        who = (tf.constant(voice.voice_E[None, :], tf.float32), tf.constant(voice.style_S[None, :], tf.float32))
+        predicted = self._predict(tokens_1T, tf.constant([language], tf.int32), *who)
+        durations = round_durations(
+            predicted["log_duration_BT"].numpy()[0],
+            np.asarray(tokens_T) != BLANK,
+            speed=manner.speed,
+            longest_token=manner.longest_token,
+            longest=manner.longest,
+        )
+        pitch_T = shifted(predicted["pitch_BT"].numpy()[0], manner.pitch_shift)
+        energy_T = shifted(predicted["energy_BT"].numpy()[0], manner.energy_shift)
+        mel_1MC = self._decoder(manner.steps)(
+            predicted["text_BTD"],
+            predicted["mean_BTC"],
+            tf.constant(durations.frames_T[None, :], tf.int32),
+            tf.constant(pitch_T[None, :], tf.float32),
+            tf.constant(energy_T[None, :], tf.float32),
+            *who,
+            tf.constant(manner.temperature, tf.float32),
+            tf.constant([manner.seed, 17], tf.int32),
+        )
+        mel_MC: FloatArray = mel_1MC.numpy()[0]
+        if not np.isfinite(mel_MC).all():
+            raise NonFiniteError("the model gave a mel that is not finite; take another checkpoint")
+        mel_MC = np.minimum(mel_MC, np.float32(HIGHEST_MEL))
+        return Generated(mel_MC, durations.frames_T, pitch_T, energy_T, durations.capped, durations.squeezed)
+
+    def _decoder(self, steps: int | None) -> tf.types.experimental.PolymorphicFunction:
+        """The graph with this number of steps, which are unrolled in it."""
+        count = self.model.config.flow_steps if steps is None else steps
+        if self.model.config.decoder == "regression":
+            count = 1
+        if count not in self._decode:
+
+            def decode(*inputs: tf.Tensor) -> tf.Tensor:
+                return self._decode_graph(*inputs, steps=count)
+
+            self._decode[count] = tf.function(decode, input_signature=self._decode_signature, autograph=False)
+        return self._decode[count]
+
+    def _encode_graph(self, reference_NRC: tf.Tensor, length_N: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        heads = self.model.speaker_encoder(reference_NRC, length_N)
+        return heads["voice_BE"], heads["style_mean_BS"]
+
+    def _predict_graph(
+        self, text_BT: tf.Tensor, language_B: tf.Tensor, voice_BE: tf.Tensor, style_BS: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        tokens = tf.shape(text_BT)[1]
+        length_B = tf.fill([tf.shape(text_BT)[0]], tokens)
+        text = self.model.text_encoder(text_BT, length_B, language_B)
+        condition = self.model.condition(voice_BE, style_BS)
+        prosody = self.model.predict_prosody(text, condition, sequence_mask(length_B, tokens))
+        mean = self.model.aligner(text_BT, length_B)
+        return {**prosody, "text_BTD": tf.cast(text, tf.float32), "mean_BTC": tf.cast(mean, tf.float32)}
+
+    def _decode_graph(
+        self,
+        text_BTD: tf.Tensor,
+        mean_BTC: tf.Tensor,
+        duration_BT: tf.Tensor,
+        pitch_BT: tf.Tensor,
+        energy_BT: tf.Tensor,
+        voice_BE: tf.Tensor,
+        style_BS: tf.Tensor,
+        temperature: tf.Tensor,
+        seed: tf.Tensor,
+        *,
+        steps: int,
+    ) -> tf.Tensor:
+        frames_B = tf.reduce_sum(duration_BT, axis=1)
+        frames = tf.reduce_max(frames_B)
+        mask = sequence_mask(frames_B, frames)
+        path = path_of(duration_BT, frames)
+        x, base = self.model.decoder_input(text_BTD, mean_BTC, duration_BT, pitch_BT, energy_BT, path)
+        base = (base + self.model.voice_heads(voice_BE)["spectrum_BC"][:, None, :]) * mask
+        condition = self.model.condition(voice_BE, style_BS)
+        return base + self.model.decoder.generate(x, condition, mask, steps, temperature, seed)

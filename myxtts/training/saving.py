@@ -1,0 +1,80 @@
+"""When a run saves, and what happens when the disk refuses."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from myxtts.data.batches import Batches
+from myxtts.errors import StorageError
+from myxtts.models.generate import Generator
+from myxtts.storage.journal import Journal
+from myxtts.storage.store import CheckpointStore
+from myxtts.training.trainer import Trainer
+from myxtts.training.validation import speaker_voices
+
+MOST_FAILURES = 10
+RETRY_SECONDS = 30.0
+
+
+class Saver:
+    """Saves a trainer: at its regular updates, at the latest after the hot interval, and when it is asked to.
+
+    A save that the disk refuses is told and tried again; the training goes on, until too many failed in a row.
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        store: CheckpointStore,
+        generator: Generator,
+        batches: Batches,
+        texts: dict[str, str],
+        metrics: Journal,
+        tell: Callable[[str, str], None],
+    ) -> None:
+        self.trainer, self.store = trainer, store
+        self._generator, self._batches, self._texts, self._metrics, self._tell = (
+            generator,
+            batches,
+            texts,
+            metrics,
+            tell,
+        )
+        self._last = time.monotonic()
+        self._failures = 0
+        self._wait_seconds = trainer.config.training.hot_checkpoint_seconds
+
+    @property
+    def due(self) -> bool:
+        """Whether the update just made is a regular one, or the hot interval has passed."""
+        regular = self.trainer.position.update % self.trainer.config.training.checkpoint_every_updates == 0
+        return regular or time.monotonic() - self._last >= self._wait_seconds
+
+    def save(self, *, best: bool = False) -> bool:
+        """Save now; whether it is on the disk.
+
+        Raises:
+            StorageError: the disk has refused too many times in a row.
+            NonFiniteError: a value is not finite; nothing was written.
+        """
+        trainer = self.trainer
+        voices = speaker_voices(self._generator, self._batches, trainer.corpus)
+        try:
+            self._metrics.flush(durable=True)
+            path = self.store.save(
+                trainer.position.update, trainer.arrays(voices), trainer.state(), texts=self._texts, best=best
+            )
+        except StorageError as error:
+            self._failures += 1
+            if self._failures > MOST_FAILURES:
+                raise
+            self._wait_seconds, self._last = RETRY_SECONDS, time.monotonic()
+            self._tell(
+                "save_failed", f"{error}; trying again in {RETRY_SECONDS:.0f} s ({self._failures} failed in a row)"
+            )
+            return False
+        self._failures, self._last = 0, time.monotonic()
+        self._wait_seconds = trainer.config.training.hot_checkpoint_seconds
+        self._tell("best" if best else "checkpoint", f"saved {path.name}")
+        return True

@@ -1,0 +1,126 @@
+"""What a run is made of besides its data: two models, the step, and the way all of it goes into a checkpoint and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from myxtts.config.schema import Config
+from myxtts.data.corpus import Corpus
+from myxtts.errors import CheckpointError
+from myxtts.health import Health
+from myxtts.models.build import LoadReport, build_voice_cloner, load_weights, weights_of
+from myxtts.storage.checkpoint import Checkpoint
+from myxtts.text.symbols import SymbolTable
+from myxtts.training import optimizers
+from myxtts.training.step import Step
+
+Arrays = dict[str, dict[str, npt.NDArray[np.generic]]]
+
+
+@dataclass
+class Position:
+    """Where a run stands. Everything random follows from the seed and these numbers."""
+
+    update: int = 0
+    """Updates made."""
+    micro_batches: int = 0
+    """Micro-batches taken, dropped ones and those of skipped updates included."""
+    epoch: int = 0
+    index: int = 0
+    """The next micro-batch is number `index` of epoch `epoch`."""
+    skipped: int = 0
+    """Updates that were refused."""
+    trained_seconds: float = 0.0
+    best: float | None = None
+    """Best value of the validation metric."""
+    best_update: int = 0
+    validations_since_best: int = 0
+    extra: dict[str, float] = field(default_factory=dict)
+
+
+class Trainer:
+    """The models, the step and the position of a run.
+
+    Args:
+        config: the complete settings.
+        corpus: what the model must know of its data.
+    """
+
+    def __init__(self, config: Config, corpus: Corpus) -> None:
+        self.config, self.corpus = config, corpus
+        self.position, self.health = Position(), Health()
+        sizes = {
+            "channels": config.audio.mel_channels,
+            "symbols": len(SymbolTable.from_json(corpus.symbols)),
+            "languages": len(corpus.languages),
+            "speakers": max(1, len(corpus.speakers)),
+        }
+        precision, seed = config.training.precision, config.training.seed
+        self.model = build_voice_cloner(config.model, precision=precision, seed=seed, **sizes)
+        self.average = build_voice_cloner(config.model, precision=precision, seed=seed, **sizes)
+        self.step = Step(
+            self.model, self.average, loss=config.loss, optimizer=config.optimizer, training=config.training
+        )
+
+    @property
+    def weight_count(self) -> int:
+        """Trainable numbers of the model."""
+        return sum(int(np.prod(v.shape)) for v in self.model.trainable_variables)
+
+    def arrays(self, voices: Mapping[str, npt.NDArray[np.float32]]) -> Arrays:
+        """All tensors of a checkpoint; `voices` are those of the training speakers, for synthesis."""
+        moments = {name: np.asarray(v.numpy()) for name, v in self.step.optimizer.moments().items()}
+        adaptive = {v.path: v.numpy() for v in self.step.adaptive.trainable_variables}
+        detector = {"norms": self.step.norms.numpy(), "accepted": np.asarray(self.step.accepted.numpy())}
+        arrays: Arrays = {
+            "weights": dict(weights_of(self.model)),
+            "average": dict(weights_of(self.average)),
+            "moments": moments,
+            "detector": detector,
+            "voices": dict(voices),
+        }
+        if adaptive:
+            arrays["adaptive"] = adaptive
+        return arrays
+
+    def state(self) -> dict[str, object]:
+        """The small state of a checkpoint, as JSON values."""
+        return {
+            "position": dict(vars(self.position)),
+            "health": self.health.to_json(),
+            "loss_scale": self.step.loss_scale.state(),
+        }
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Take back everything that `arrays` and `state` gave, so that the run goes on to the bit.
+
+        Raises:
+            CheckpointError: it is of another model, optimizer or data.
+        """
+        load_weights(self.model, checkpoint.arrays["weights"])
+        load_weights(self.average, checkpoint.arrays["average"])
+        optimizers.restore(self.step.optimizer, checkpoint.arrays["moments"])
+        self.step.norms.assign(checkpoint.arrays["detector"]["norms"])
+        self.step.accepted.assign(checkpoint.arrays["detector"]["accepted"])
+        for variable in self.step.adaptive.trainable_variables:
+            variable.assign(checkpoint.arrays["adaptive"][variable.path])
+        state: Mapping[str, Any] = checkpoint.state
+        try:
+            self.position = Position(**state["position"])
+            self.health = Health.from_json(state["health"])
+            self.step.loss_scale.restore(state["loss_scale"])
+        except (KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"checkpoint {checkpoint.path}: state.json lacks {error}: take another one"
+            ) from error
+
+    def start_from(self, checkpoint: Checkpoint) -> LoadReport:
+        """Take the averaged weights of a checkpoint where they fit; moments, schedule and position start anew."""
+        report = load_weights(self.model, checkpoint.arrays["average"], strict=False)
+        load_weights(self.average, weights_of(self.model))
+        return report

@@ -1,0 +1,152 @@
+"""Validation on the averaged weights: the mean of every loss term, and sentences that one can hear and see."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from myxtts.audio.griffin_lim import waveform_of_mel
+from myxtts.audio.waveform import write_wav
+from myxtts.batch import Batch
+from myxtts.config.schema import Config
+from myxtts.data.batches import Batches
+from myxtts.data.corpus import Corpus
+from myxtts.models.generate import Generator, Manner, Voice, mean_voice
+from myxtts.storage.files import write_text_atomic
+from myxtts.training.losses import TERMS, weights_of
+from myxtts.training.step import Step
+from myxtts.units import seconds_of_frames
+
+SAMPLES = 3
+VOICE_REFERENCES = 8
+FloatArray = npt.NDArray[np.float32]
+
+
+def validate(step: Step, batches: Iterable[Batch], config: Config) -> dict[str, float]:
+    """Mean of each term over the validation utterances, and their weighted total; unweighted by batch or length."""
+    rows: list[FloatArray] = []
+    for batch in batches:
+        terms_KB, _, _ = step.validate(batch)
+        rows.append(terms_KB[:, batch["weight_B"] > 0.0])
+    means = np.concatenate(rows, axis=1).mean(axis=1, dtype=np.float64)
+    metrics = {term: float(value) for term, value in zip(TERMS, means, strict=True)}
+    metrics["total"] = sum(weight * metrics[term] for term, weight in weights_of(config.loss).items())
+    return metrics
+
+
+def speaker_voices(generator: Generator, batches: Batches, corpus: Corpus) -> dict[str, FloatArray]:
+    """Mean voice (Z, E) and style (Z, S) of each training speaker over a few of its recordings.
+
+    A fixed choice, so that a checkpoint depends on the weights alone.
+    """
+    speakers = np.array([corpus.speaker_index(name) for name in batches.store.speakers])
+    longest = batches.reference_frames
+    voices: list[Voice] = []
+    for speaker in range(len(corpus.speakers)):
+        rows = np.flatnonzero(speakers == speaker)
+        lengths = batches.store.lengths[1][rows]
+        chosen = rows[np.argsort(-np.minimum(lengths, longest), kind="stable")[:VOICE_REFERENCES]]
+        mels = np.zeros([len(chosen), longest, len(corpus.mel_mean_C)], np.float32)
+        frames = np.zeros(len(chosen), np.int32)
+        for at, row in enumerate(chosen):
+            piece = corpus.normalize_mel(batches.store.mel(int(row))[:longest])
+            mels[at, : len(piece)], frames[at] = piece, len(piece)
+        voices.append(mean_voice(generator.voices(mels, frames)))
+    return {
+        "voice_ZE": np.stack([v.voice_E for v in voices]),
+        "style_ZS": np.stack([v.style_S for v in voices]),
+    }
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One validation sentence, spoken: natural-log mels (M, C), alignment (T, M), and the file of its sound."""
+
+    name: str
+    text: str
+    predicted_mel_MC: FloatArray
+    true_mel_MC: FloatArray
+    alignment_TM: npt.NDArray[np.float16]
+    wav_path: Path
+
+
+def sample_rows(batches: Batches) -> list[int]:
+    """Fixed utterances to speak: of different speakers where there are some, of middling length."""
+    order = np.argsort(batches.store.lengths[1], kind="stable")
+    middle = [int(row) for row in order[len(order) // 2 :]] + [int(row) for row in order[: len(order) // 2]]
+    chosen: list[int] = []
+    for row in middle:
+        taken = {batches.store.speakers[c] for c in chosen}
+        if len(chosen) < SAMPLES and batches.store.speakers[row] not in taken:
+            chosen.append(row)
+    return (chosen + [row for row in middle if row not in chosen])[:SAMPLES]
+
+
+def speak_samples(
+    generator: Generator, step: Step, batches: Batches, corpus: Corpus, config: Config, folder: Path
+) -> list[Sample]:
+    """Speak the fixed validation sentences with the voice of their reference and write sound, mels and alignments.
+
+    The predicted mel is the whole path, durations included; the alignment is the aligner's, on the recording.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = sample_rows(batches)
+    samples: list[Sample] = []
+    index: list[dict[str, object]] = []
+    audio = config.audio
+    for batch in batches.all():
+        _, _, path_BMT = step.validate(batch) if np.isin(batch["utterance_B"], rows).any() else (None, None, None)
+        for at, row in enumerate(batch["utterance_B"].tolist()):
+            if row not in rows or path_BMT is None:
+                continue
+            utterance = batches.store.utterances[row]
+            name = f"sample-{rows.index(row) + 1}"
+            frames, tokens = int(batch["mel_length_B"][at]), int(batch["text_length_B"][at])
+            reference = batch["reference_BRC"][at : at + 1]
+            voice = generator.voices(reference, batch["reference_length_B"][at : at + 1])[0]
+            spoken = generator.generate_mel(
+                batch["text_BT"][at, :tokens], int(batch["language_B"][at]), voice, Manner(seed=config.training.seed)
+            )
+            predicted = corpus.denormalize_mel(spoken.mel_MC)
+            sample = Sample(
+                name=name,
+                text=utterance.text,
+                predicted_mel_MC=predicted,
+                true_mel_MC=batches.store.mel(row),
+                alignment_TM=path_BMT[at, :frames, :tokens].T.astype(np.float16),
+                wav_path=folder / f"{name}.wav",
+            )
+            write_wav(sample.wav_path, waveform_of_mel(predicted, audio), audio.sample_rate_hz)
+            _write_arrays(folder / f"{name}.npz", sample)
+            samples.append(sample)
+            index.append(
+                {
+                    "name": name,
+                    "text": utterance.text,
+                    "speaker": utterance.speaker,
+                    "language": utterance.language,
+                    "wav": f"{name}.wav",
+                    "npz": f"{name}.npz",
+                    "seconds": seconds_of_frames(len(predicted), audio.sample_rate_hz, audio.hop_samples),
+                }
+            )
+    _write_index(folder, index)
+    return samples
+
+
+def _write_arrays(path: Path, sample: Sample) -> None:
+    np.savez_compressed(
+        path,
+        predicted_mel_MC=sample.predicted_mel_MC.astype(np.float16),
+        true_mel_MC=sample.true_mel_MC.astype(np.float16),
+        alignment_TM=sample.alignment_TM,
+    )
+
+
+def _write_index(folder: Path, index: list[dict[str, object]]) -> None:
+    write_text_atomic(folder / "index.json", json.dumps(index, ensure_ascii=False, indent=1))
