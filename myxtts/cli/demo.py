@@ -1,0 +1,131 @@
+"""`python -m myxtts demo` (make demo): about ten minutes on the built-in corpus, then three spoken sentences."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from myxtts.cli import train
+from myxtts.cli.arguments import OneLineParser
+from myxtts.cli.screen import Screen, escaped, guarded
+from myxtts.config.leaves import shown
+from myxtts.config.schema import DataConfig
+from myxtts.data.demo_sentences import ENGLISH_HELD_OUT
+from myxtts.errors import EXIT_DONE, EXIT_STOPPED, ConfigError, StorageError
+
+DEFAULT_DIRECTORY = Path("demo")
+MINUTES = 9.0
+"""Of training; preparing the data, the last validation and the speaking take the rest of ten minutes on two cores."""
+_TURNS = ("start", "resume", "end", "early_stop", "signal")
+"""Events after which a run is going, finished or stopped."""
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A sentence of the demonstration: a voice, its language in the corpus, a text that nobody spoke in training."""
+
+    speaker: str
+    language: str
+    text: str
+
+    @property
+    def file_name(self) -> str:
+        """Of its WAV file."""
+        return f"{self.speaker}.wav"
+
+
+SPOKEN = (
+    Spoken("us_woman", "en-us", ENGLISH_HELD_OUT[1]),
+    Spoken("us_man_deep", "en-us", ENGLISH_HELD_OUT[0]),
+    Spoken("gb_man", "en-gb-x-rp", ENGLISH_HELD_OUT[10]),
+)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Trains or resumes the demonstration's run, speaks, names the files; returns the exit code."""
+    return guarded(lambda: _run(argv))
+
+
+def _run(argv: Sequence[str]) -> int:
+    parser = OneLineParser(
+        prog="python -m myxtts demo",
+        allow_abbrev=False,
+        description="Trains level enhanced, size tiny on the built-in corpus and speaks three sentences it never saw.",
+    )
+    parser.add_argument("--out", metavar="DIR", default=str(DEFAULT_DIRECTORY), help=f"folder ({DEFAULT_DIRECTORY})")
+    parser.add_argument("--minutes", metavar="N", type=float, default=MINUTES, help=f"of training ({MINUTES:g})")
+    parser.add_argument("--fresh", action="store_true", help="train anew; the run that is there is moved aside")
+    namespace, unknown = parser.parse_known(argv)
+    problems = list(unknown)
+    if not 0.05 <= namespace.minutes <= 10_000:
+        problems.append(f"--minutes is {namespace.minutes!r}, expected 0.05 to 10000")
+    out = Path(namespace.out)
+    if out.exists() and not out.is_dir():
+        problems.append(f"--out is {shown(str(out), 200)}, which is a file; name a folder")
+    if problems:
+        raise ConfigError(problems)
+    screen = Screen()
+    run = out / "run"
+    if not namespace.fresh and is_finished(run):
+        screen.say(f"The training in {escaped(str(run))} is finished already (--fresh trains anew).")
+    else:
+        code = train.main(training_words(run, namespace.minutes, namespace.fresh, screen), program="train_main.py")
+        if code != EXIT_DONE:
+            if code == EXIT_STOPPED:
+                screen.say("`make demo` goes on from here, trains to the end and speaks.")
+            return code
+    try:
+        _speak(out, run, screen)
+    finally:
+        screen.close()
+    return EXIT_DONE
+
+
+def training_words(run: Path, minutes: float, fresh: bool, screen: Screen) -> list[str]:
+    """The training's command line. The corpus is named, so that the demonstration never trains on a user's own data."""
+    from myxtts.data import demo_corpus
+
+    root = str(demo_corpus.ensure(Path(DataConfig().cache_path).expanduser(), screen.progress))
+    screen.close()
+    words = ["--train-data", root, "--val-data", root, "--model-size", "tiny", "--optimization-level", "enhanced"]
+    words += ["--checkpoint-dir", str(run), "--set", f"training.max_minutes={minutes:g}"]
+    return [*words, "--fresh"] if fresh else words
+
+
+def is_finished(run: Path) -> bool:
+    """Whether the last that the run's events tell of its course is its end."""
+    from myxtts.storage.journal import read_events
+    from myxtts.storage.run_directory import RunDirectory
+
+    turns = [event["event"] for event in read_events(RunDirectory(run).events_path) if event["event"] in _TURNS]
+    return bool(turns) and turns[-1] in ("end", "early_stop")
+
+
+def _speak(out: Path, run: Path, screen: Screen) -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from myxtts.audio.waveform import write_wav
+    from myxtts.report import write_report
+    from myxtts.synthesis.synthesizer import Synthesizer
+
+    synthesizer = Synthesizer.load(run)
+    update = synthesizer.source.checkpoint.update
+    screen.say("", f"Three sentences that no voice was trained on, by the model after {update} updates:")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{shown(str(out), 200)}: cannot be made ({error.strerror}); choose another") from error
+    for spoken in SPOKEN:
+        speech = synthesizer.speak(spoken.text, speaker=spoken.speaker, language=spoken.language)
+        path = out / spoken.file_name
+        write_wav(path, speech.samples, speech.sample_rate_hz)
+        screen.say(f"  {escaped(str(path))}  ({speech.seconds:.1f} s)  {spoken.text}")
+        screen.warn(*speech.notes)
+    page = write_report(run)
+    screen.say(
+        f"Report: {escaped(str(page))}",
+        "The voices are eSpeak NG's: this shows that the whole path works, not how a model of human recordings sounds.",
+        f"Another sentence: python -m myxtts synthesize --checkpoint {escaped(str(run))} --speaker us_woman "
+        '--text "..." --out out.wav',
+    )

@@ -1,0 +1,47 @@
+"""What may be asked of a synthesis, in one place for the library and the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Range of an argument, both ends included, and its unit."""
+
+    low: float
+    high: float
+    unit: str = ""
+
+
+LIMITS: dict[str, Limit] = {
+    "speed": Limit(0.25, 4.0, "times"),
+    "pitch": Limit(-24.0, 24.0, "semitones"),
+    "energy": Limit(-30.0, 30.0, "dB"),
+    "temperature": Limit(0.0, 2.0),
+    "steps": Limit(1, 200, "steps"),
+    "seed": Limit(0, 2**31 - 1),
+}
+LONGEST_TEXT = 100_000
+"""Characters of a text: over an hour of speech."""
+
+
+def limit_problems(values: Mapping[str, float | None], prefix: str = "") -> list[str]:
+    """One line for each of `values` that is out of its range, `prefix` before its name; None is always allowed."""
+    found = []
+    for name, value in values.items():
+        limit = LIMITS[name]
+        if value is not None and not limit.low <= value <= limit.high:
+            unit = f" {limit.unit}" if limit.unit else ""
+            found.append(f"{prefix}{name} is {value!r}, expected {limit.low:g} to {limit.high:g}{unit}")
+    return found
+
+
+def text_problems(text: str, what: str = "the text") -> list[str]:
+    """One line if a text is empty or absurdly long."""
+    if not text.strip():
+        return [f"{what} is empty, there is nothing to speak; write at least a word"]
+    if len(text) > LONGEST_TEXT:
+        return [f"{what} has {len(text)} characters, at most {LONGEST_TEXT} are spoken at once; cut it into parts"]
+    return []

@@ -1,0 +1,51 @@
+"""A text in sentences that can be spoken, each with its tokens; what cannot be spoken is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from myxtts.config.leaves import shown
+from myxtts.errors import DataError
+from myxtts.text.sentences import split_sentences
+from myxtts.text.symbols import RESERVED
+from myxtts.text.tokenizer import Encoding, Tokenizer
+
+_MOST_TOLD = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """Sentences and their encodings, at least one, and notes about what is left out."""
+
+    sentences: list[str]
+    encodings: list[Encoding]
+    notes: list[str]
+
+
+def read_text(text: str, language: str, tokenizer: Tokenizer, languages: Sequence[str]) -> Reading:
+    """The reading of a text in one of the model's `languages`. Raises DataError where nothing in it can be spoken."""
+    sentences = split_sentences(text)
+    pairs = list(zip(sentences, tokenizer.encode(sentences, language), strict=True))
+    spoken = [(sentence, encoding) for sentence, encoding in pairs if _has_speech(encoding)]
+    if not spoken:
+        raise DataError(
+            f"nothing in {shown(text)} can be spoken in {language}; write words, or name another language "
+            f"of this model ({', '.join(languages[:20])})"
+        )
+    notes = []
+    unknown = list(dict.fromkeys(symbol for _, encoding in pairs for symbol in encoding.unknown))
+    if unknown:
+        listed = ", ".join(f"{shown(symbol)} (U+{ord(symbol[0]):04X})" for symbol in unknown[:_MOST_TOLD])
+        more = f" and {len(unknown) - _MOST_TOLD} more" if len(unknown) > _MOST_TOLD else ""
+        notes.append(f"left out, since it cannot be spoken in {language}: {listed}{more}")
+    mute = [sentence for sentence, encoding in pairs if not _has_speech(encoding)]
+    notes += [f"nothing to speak in {shown(sentence)}" for sentence in mute[:_MOST_TOLD]]
+    if len(mute) > _MOST_TOLD:
+        notes.append(f"nothing to speak in {len(mute) - _MOST_TOLD} more sentences")
+    return Reading([sentence for sentence, _ in spoken], [encoding for _, encoding in spoken], notes)
+
+
+def _has_speech(encoding: Encoding) -> bool:
+    """Whether anything but punctuation and blanks is in a text, as the preparation of training data asks too."""
+    return any(symbol.isalnum() for symbol in encoding.symbols if symbol not in RESERVED)

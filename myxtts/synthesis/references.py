@@ -1,0 +1,117 @@
+"""Reference recordings as the speaker encoder heard them in training: trimmed, at a known level, in short pieces."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from myxtts.audio import mel, waveform
+from myxtts.config.leaves import shown
+from myxtts.config.schema import AudioConfig, Config
+from myxtts.data.batches import reference_frames
+from myxtts.data.corpus import Corpus
+from myxtts.errors import DataError
+from myxtts.units import frames_of_seconds
+
+FloatArray = npt.NDArray[np.float32]
+
+SHORTEST_SECONDS = 0.5
+LONGEST_SECONDS = 600.0
+MOST_PIECES = 8
+_LEVEL_MARGIN = math.log(10.0) / 20.0 * 6.0
+"""6 dB beyond the quietest and the loudest training speaker is left alone: level is a part of how a voice sounds."""
+_LARGEST_GAIN = 1e4
+_ROUNDS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """A reference cut up: normalized mels float32[N, R, C], zero behind their frames int32[N]."""
+
+    mel_NRC: FloatArray
+    length_N: npt.NDArray[np.int32]
+
+
+def pieces_of(reference: Path | str | FloatArray, number: int, config: Config, corpus: Corpus) -> Pieces:
+    """A reference, a recording's path or mono samples at the model's rate, as the speaker encoder takes it.
+
+    `number` names samples in a message, from 1. Raises DataError for one that cannot be used.
+    """
+    audio = config.audio
+    if isinstance(reference, (str, Path)):
+        name = f"reference {shown(str(reference), 200)}"
+        try:
+            samples_N = waveform.read(Path(reference), audio, LONGEST_SECONDS)
+        except DataError as error:
+            raise DataError(f"reference {error}") from error
+    else:
+        name = f"reference {number}"
+        samples_N = _checked(reference, name, audio)
+    if waveform.is_silent(samples_N):
+        raise DataError(f"{name}: silence; give a recording in which somebody speaks")
+    samples_N = waveform.trim(samples_N, audio)
+    if len(samples_N) < SHORTEST_SECONDS * audio.sample_rate_hz:
+        raise DataError(
+            f"{name}: {len(samples_N) / audio.sample_rate_hz:.2f} s of sound, at least {SHORTEST_SECONDS:g} s are "
+            "needed; three to ten seconds of clean speech are best"
+        )
+    mel_MC = corpus.normalize_mel(levelled_mel(samples_N, corpus, audio))
+    return cut(mel_MC, reference_frames(config), frames_of_seconds(1.0, audio.sample_rate_hz, audio.hop_samples))
+
+
+def _checked(samples: FloatArray, name: str, audio: AudioConfig) -> FloatArray:
+    array = np.asarray(samples)
+    if array.ndim != 1 or array.dtype.kind != "f":
+        raise DataError(
+            f"{name}: {array.dtype} of shape {array.shape}, expected float samples [N], mono, at "
+            f"{audio.sample_rate_hz} Hz"
+        )
+    if not np.isfinite(array).all():
+        raise DataError(f"{name}: {int((~np.isfinite(array)).sum())} samples are not finite; take them out")
+    if len(array) > LONGEST_SECONDS * audio.sample_rate_hz:
+        raise DataError(f"{name}: longer than {LONGEST_SECONDS:g} s; cut it")
+    return np.ascontiguousarray(array, np.float32)
+
+
+def levelled_mel(samples_N: FloatArray, corpus: Corpus, audio: AudioConfig) -> FloatArray:
+    """Log-mel float32[M, C] of a clip, made louder or softer until its mean lies where those of training speakers do.
+
+    A gain of g adds ln g to a log-mel, but for what is at the floor; so a few rounds may be needed.
+    """
+    low, high = level_range(corpus)
+    gain = 1.0
+    mel_MC = mel.log_mel(samples_N, audio)
+    for _ in range(_ROUNDS):
+        level = float(mel_MC.mean(dtype=np.float64))
+        change = min(max(level, low), high) - level
+        if abs(change) < 0.02:
+            break
+        gain = min(gain * math.exp(change), _LARGEST_GAIN)
+        mel_MC = mel.log_mel(samples_N * np.float32(gain), audio)
+    return mel_MC
+
+
+def level_range(corpus: Corpus) -> tuple[float, float]:
+    """Lowest and highest mean log-mel that a speaker of this model may have."""
+    if len(corpus.speaker_spectrum_SC):
+        level_S = corpus.denormalize_mel(corpus.speaker_spectrum_SC).mean(axis=1)
+    else:
+        level_S = corpus.mel_mean_C.mean(keepdims=True)
+    return float(level_S.min()) - _LEVEL_MARGIN, float(level_S.max()) + _LEVEL_MARGIN
+
+
+def cut(mel_MC: FloatArray, longest: int, step: int) -> Pieces:
+    """A mel in at most 8 pieces of `longest` frames, spread evenly, starting `step` frames apart or more; padded."""
+    frames, channels = mel_MC.shape
+    spare = max(0, frames - longest)
+    count = min(MOST_PIECES, 1 + -(-spare // max(1, step)))
+    starts = np.linspace(0, spare, count).round().astype(np.int64) if count > 1 else np.zeros(1, np.int64)
+    pieces = np.zeros((count, longest, channels), np.float32)
+    length = min(frames, longest)
+    for at, start in enumerate(starts):
+        pieces[at, :length] = mel_MC[start : start + length]
+    return Pieces(pieces, np.full(count, length, np.int32))

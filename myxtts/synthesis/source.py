@@ -1,0 +1,104 @@
+"""Where a voice comes from: a checkpoint with its settings and what it remembers of its data. No network here yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from myxtts.audio import mel
+from myxtts.config.leaves import nearest, shown
+from myxtts.config.resolve import config_of_file
+from myxtts.config.schema import Config
+from myxtts.data.corpus import Corpus
+from myxtts.errors import CheckpointError, DataError
+from myxtts.storage.files import strict_json
+from myxtts.storage.store import Checkpoint, find
+from myxtts.text.phonemes import canonical_language
+from myxtts.text.symbols import SymbolTable
+
+CONFIG_NAME, CORPUS_NAME = "config.yaml", "corpus.json"
+_MOST_NAMES = 20
+
+
+@dataclass(frozen=True)
+class Source:
+    """A checkpoint that can speak; `notes` are lines that a user should see."""
+
+    checkpoint: Checkpoint
+    config: Config
+    corpus: Corpus
+    table: SymbolTable
+    notes: tuple[str, ...]
+
+
+def open_source(path: Path, prefer: Literal["best", "last"] = "best") -> Source:
+    """The checkpoint that `path` (run directory, checkpoints or step folder) means, proved, its weights not yet read.
+
+    Raises CheckpointError, DataError or ConfigError for one that this program cannot speak with.
+    """
+    checkpoint = find(Path(path), prefer)
+    where = f"checkpoint {shown(str(checkpoint.path), 200)}"
+    for name in (CONFIG_NAME, CORPUS_NAME):
+        if name not in checkpoint.texts:
+            raise CheckpointError(f"{where} has no {name}; take one that a training of MyXTTS has written")
+    config = config_of_file(checkpoint.path / CONFIG_NAME)
+    try:
+        stored = strict_json(checkpoint.texts[CORPUS_NAME].encode("utf-8", "surrogatepass"))
+        if not isinstance(stored, dict):
+            raise ValueError("no JSON object")
+        corpus = Corpus.from_json(stored)
+    except (ValueError, DataError) as error:
+        raise CheckpointError(f"{where}: {CORPUS_NAME} cannot be used: {error}; take another checkpoint") from error
+    if len(corpus.mel_mean_C) != config.audio.mel_channels or not corpus.languages:
+        raise CheckpointError(
+            f"{where}: {CORPUS_NAME} has {len(corpus.mel_mean_C)} mel channels and {len(corpus.languages)} languages, "
+            f"{CONFIG_NAME} says {config.audio.mel_channels} channels; take another checkpoint"
+        )
+    own = mel.fingerprint(config.audio)
+    if corpus.mel_fingerprint != own:
+        raise CheckpointError(
+            f"{where} was trained on mels of another definition ({shown(corpus.mel_fingerprint)}, this MyXTTS makes "
+            f"{own}); use the version of MyXTTS that trained it, or train again"
+        )
+    notes = tuple(f"{damage.path.name} was passed over: {damage.reason}" for damage in checkpoint.passed_over)
+    return Source(checkpoint, config, corpus, SymbolTable.from_json(corpus.symbols), notes)
+
+
+def speaker_index(source: Source, name: str) -> int:
+    """Index of a training speaker. Raises DataError, naming the nearest one and listing them."""
+    speakers = source.corpus.speakers
+    if name in speakers:
+        return speakers.index(name)
+    raise DataError(f"speaker {shown(name)} is not in this model; {_choice(name, speakers)}")
+
+
+def language_index(source: Source, language: str | None) -> tuple[int, str]:
+    """Index and code of a language of the model; None: that of the settings if the model has it, else its first.
+
+    Raises DataError, naming the nearest one and listing them.
+    """
+    languages = source.corpus.languages
+    if language is None:
+        wanted = source.config.text.language
+        code = wanted if wanted in languages else languages[0]
+        return languages.index(code), code
+    for code in (language, language.strip().replace("_", "-").lower()):
+        if code in languages:
+            return languages.index(code), code
+    try:
+        code = canonical_language(language)
+    except DataError:
+        code = language
+    if code in languages:
+        return languages.index(code), code
+    raise DataError(f"language {shown(language)} is not in this model; {_choice(language, languages)}")
+
+
+def _choice(name: str, names: Sequence[str]) -> str:
+    best = nearest(name, names)
+    listed = ", ".join(shown(item) for item in names[:_MOST_NAMES])
+    more = f" and {len(names) - _MOST_NAMES} more (--list shows all)" if len(names) > _MOST_NAMES else ""
+    hint = f"did you mean {shown(best)}? " if best else ""
+    return f"{hint}there are: {listed}{more}" if names else "it has none"

@@ -1,0 +1,85 @@
+"""`python -m myxtts demo`: what it trains, when it goes on, and what it speaks. No network is trained here."""
+
+import json
+from pathlib import Path
+
+import made_model
+import pytest
+
+from myxtts.cli import demo
+from myxtts.data import demo_corpus
+from myxtts.text.symbols import default_table
+
+
+def write_events(run: Path, *names: str) -> None:
+    run.mkdir(parents=True, exist_ok=True)
+    lines = [json.dumps({"time": 1.0, "update": at, "event": name, "message": ""}) for at, name in enumerate(names)]
+    (run / "events.jsonl").write_text("".join(line + "\n" for line in lines))
+
+
+def test_what_is_spoken_is_in_no_training_clip() -> None:
+    trained = {clip.text for clip in demo_corpus.clips() if clip.split == "train"}
+    voices = {speaker.name: speaker.voice.language for speaker in demo_corpus.SPEAKERS}
+    assert len({spoken.speaker for spoken in demo.SPOKEN}) == len(demo.SPOKEN) == 3
+    for spoken in demo.SPOKEN:
+        assert spoken.text not in trained and voices[spoken.speaker] == spoken.language
+
+
+@pytest.mark.parametrize(
+    ("events", "finished"),
+    [
+        ((), False),
+        (("start", "checkpoint"), False),
+        (("start", "end", "checkpoint"), True),
+        (("start", "signal"), False),
+        (("start", "end", "resume", "best"), False),
+        (("start", "early_stop"), True),
+    ],
+)
+def test_whether_the_training_is_finished(tmp_path: Path, events: tuple[str, ...], finished: bool) -> None:
+    write_events(tmp_path, *events)
+    assert demo.is_finished(tmp_path) is finished
+
+
+def test_it_trains_on_the_built_in_corpus_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never on data that happens to lie at the default path."""
+    monkeypatch.setattr(demo_corpus, "ensure", lambda cache, progress: tmp_path / "demo-1")
+    seen: list[list[str]] = []
+    monkeypatch.setattr(demo.train, "main", lambda words, **kwargs: seen.append(words) or 75)
+    assert demo.main(["--out", str(tmp_path / "out"), "--minutes", "2"]) == 75
+    root, words = str(tmp_path / "demo-1"), seen[0]
+    assert words[:4] == ["--train-data", root, "--val-data", root]
+    assert words[words.index("--optimization-level") + 1] == "enhanced"
+    assert words[words.index("--checkpoint-dir") + 1] == str(tmp_path / "out" / "run")
+    assert words[-1] == "training.max_minutes=2"
+
+
+def test_a_finished_run_speaks_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    spoken = [demo.Spoken(name, "en-us", "A good day.") for name in made_model.SPEAKERS]
+    monkeypatch.setattr(demo, "SPOKEN", spoken)
+    monkeypatch.setattr(demo.train, "main", lambda *_, **__: pytest.fail("trained a finished run"))
+    made_model.save_run(run, made_model.resolved(), made_model.corpus(symbols=default_table("phonemes").to_json()))
+    (run / "config.yaml").write_text((run / "checkpoints" / "step-00000010" / "config.yaml").read_text())
+    write_events(run, "start", "end")
+    assert demo.main(["--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "is finished already" in printed and f"Report: {run / 'report.html'}" in printed
+    for name in made_model.SPEAKERS:
+        assert (tmp_path / f"{name}.wav").stat().st_size > 1_000 and f"{tmp_path / name}.wav" in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--minutes", "0"], "--minutes is 0.0, expected 0.05 to 10000"),
+        (["--mintes", "1"], "did you mean --minutes?"),
+        (["--out", __file__], "which is a file; name a folder"),
+    ],
+)
+def test_mistakes(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert demo.main(words) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1

@@ -1,0 +1,127 @@
+"""`python -m myxtts synthesize`: files written whole, what is printed, and one line for each mistake."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import made_model
+import numpy as np
+import pytest
+import soundfile
+
+from myxtts.cli import synthesize
+
+TEXT = "A good day to all of you."
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_model.save_run(tmp_path_factory.mktemp("run"), made_model.resolved())
+
+
+def failed(words: list[str], capsys: pytest.CaptureFixture[str], folder: Path) -> str:
+    """The error of a command that must fail with exit code 2 and write nothing."""
+    before = sorted(folder.rglob("*"))
+    assert synthesize.main(words) == 2
+    shown = capsys.readouterr()
+    assert sorted(folder.rglob("*")) == before
+    assert all(line.startswith("error: ") for line in shown.err.splitlines()), shown.err
+    return shown.err
+
+
+def test_a_wav_and_a_mel_are_written(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    voice = made_model.save_recording(tmp_path / "voice.wav")
+    out, mel = tmp_path / "out.wav", tmp_path / "out.npy"
+    words = ["--checkpoint", str(run), "--text", TEXT, "--reference", str(voice), "--reference", str(voice)]
+    assert synthesize.main([*words, "--out", str(out), "--save-mel", str(mel), "--pitch", "1"]) == 0
+    info = soundfile.info(out)
+    mel_MC = np.load(mel, allow_pickle=False)
+    assert (info.samplerate, info.channels, info.subtype) == (22_050, 1, "PCM_16")
+    assert mel_MC.dtype == np.float32 and mel_MC.shape == (info.frames // 256, 80)
+    printed = capsys.readouterr().out
+    assert "step-00000010 (update 10, the best by validation, averaged weights)" in printed
+    assert "voice: mean of references" in printed and "; language: en-us; seed 1" in printed
+    assert f"{out}: {info.duration:.2f} s in 1 sentence; computed in" in printed and "real-time factor" in printed
+    assert f"{mel}: log-mel of {len(mel_MC)} frames x 80 channels" in printed
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.npy", "out.wav", "voice.wav"]
+
+
+def test_a_text_file_in_a_training_voice(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text, out = tmp_path / "text.txt", tmp_path / "out.wav"
+    text.write_bytes(b"\xef\xbb\xbfFirst one.\r\n\r\nSecond \xe2\x98\x83 one.\n")
+    words = ["--checkpoint", str(run / "checkpoints"), "--text-file", str(text), "--speaker", "cleo", "--out", str(out)]
+    assert synthesize.main(words) == 0
+    printed = capsys.readouterr().out
+    assert "voice: training speaker 'cleo'" in printed and "in 2 sentences" in printed
+    assert "note: left out, since it cannot be spoken in en-us: '\u2603' (U+2603)" in printed
+
+
+def test_list_needs_no_tensorflow(run: Path) -> None:
+    code = (
+        "import sys; from myxtts.cli import synthesize; "
+        f"code = synthesize.main(['--checkpoint', {str(run)!r}, '--list']); "
+        "assert 'tensorflow' not in sys.modules; sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("languages: en-us, fa\nspeakers:\n  ann\n  bob\n  cleo\n")
+
+
+def test_help_is_quick() -> None:
+    started = time.monotonic()
+    command = [sys.executable, "-m", "myxtts", "synthesize", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert time.monotonic() - started < 5.0  # a fraction of a second where the machine has nothing else to do
+    assert "--reference WAV" in done.stdout
+    modules = subprocess.run(
+        [sys.executable, "-X", "importtime", *command[1:]], capture_output=True, text=True, timeout=60, check=True
+    ).stderr
+    assert "tensorflow" not in modules and "numpy" not in modules
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--text", " "], "--text is empty, there is nothing to speak"),
+        (["--text", "a", "--text-file", "b"], "both --text and --text-file"),
+        (["--text", "a", "--speed", "9"], "--speed is 9.0, expected 0.25 to 4 times"),
+        (["--text", "a", "--speed", "fast"], "--speed: invalid float value: 'fast'"),
+        (["--text", "a", "--speaker", "bop"], "speaker 'bop' is not in this model; did you mean 'bob'?"),
+        (["--text", "a", "--language", "xx"], "language 'xx' is not in this model; there are: 'en-us', 'fa'"),
+        (["--text", "a", "--reference", "none.wav"], "'none.wav': cannot be opened"),
+        (["--text", "a", "--reference", "x.wav", "--speaker", "bob"], "both --reference and --speaker"),
+        (["--text-file", "none.txt"], "--text-file 'none.txt' does not exist"),
+        (["--text", "a", "--save-mel", "mel.txt"], "--save-mel is 'mel.txt', expected a name that ends in .npy"),
+        (["--text", "a", "--sped", "1"], "unknown option '--sped'; did you mean --speed?"),
+        (["--text", "a", "--checkpoint", "nowhere"], "checkpoint 'nowhere' does not exist: give a run directory"),
+        (["--text", "a", "--out", "nowhere/a.wav"], "--out is 'nowhere/a.wav', its folder does not exist"),
+        (["--text", "a", "--out", "a.mp3"], "--out is 'a.mp3', expected a name that ends in .wav"),
+    ],
+)
+def test_mistakes_get_one_line_and_write_nothing(
+    words: list[str],
+    message: str,
+    run: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    error = failed(["--checkpoint", str(run), "--out", "out.wav", *words], capsys, tmp_path)
+    assert message in error and error.count("\n") == 1
+
+
+def test_a_bad_text_file_is_told_with_its_line(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = tmp_path / "text.txt"
+    words = ["--checkpoint", str(run), "--out", str(tmp_path / "out.wav"), "--text-file", str(text)]
+    text.write_bytes(b"one\ntw\xff\n")
+    assert "text.txt', line 2: byte 0xff is not UTF-8" in failed(words, capsys, tmp_path)
+    text.write_bytes(b"a" * 400_001)
+    assert "has over 400000 bytes" in failed(words, capsys, tmp_path)
+    text.write_bytes(b"")
+    assert "text.txt' is empty" in failed(words, capsys, tmp_path)
+
+
+def test_all_mistakes_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert failed(["--seed", "-1"], capsys, tmp_path).count("\n") == 4

@@ -1,0 +1,71 @@
+"""References: trimmed, levelled and cut as the speaker encoder knows them."""
+
+from pathlib import Path
+
+import made_model
+import numpy as np
+import pytest
+
+from myxtts.audio import mel, waveform
+from myxtts.errors import DataError
+from myxtts.synthesis.references import MOST_PIECES, cut, level_range, levelled_mel, pieces_of
+
+CONFIG = made_model.resolved().config
+
+
+def test_short_references_are_one_piece_and_long_ones_spread() -> None:
+    mel_MC = np.arange(1000, dtype=np.float32)[:, None].repeat(2, axis=1)
+    short = cut(mel_MC[:40], 64, 10)
+    assert short.mel_NRC.shape == (1, 64, 2) and short.length_N.tolist() == [40]
+    assert (short.mel_NRC[0, 40:] == 0).all()
+    assert cut(mel_MC[:64], 64, 10).length_N.tolist() == [64]
+    two = cut(mel_MC[:70], 64, 10)
+    assert two.length_N.tolist() == [64, 64] and two.mel_NRC[:, 0, 0].tolist() == [0, 6]
+    many = cut(mel_MC, 64, 10)
+    assert len(many.length_N) == MOST_PIECES
+    assert many.mel_NRC[0, 0, 0] == 0 and many.mel_NRC[-1, -1, 0] == 999
+
+
+def test_a_quiet_and_a_loud_recording_sound_alike(tmp_path: Path) -> None:
+    corpus = made_model.corpus()
+    low, high = level_range(corpus)
+    mels = []
+    for loudness in (0.9, 0.003):
+        path = made_model.save_recording(tmp_path / "a.wav", loudness=loudness)
+        samples = waveform.read(path, CONFIG.audio)
+        mels.append(levelled_mel(samples, corpus, CONFIG.audio))
+        assert low - 0.1 <= mels[-1].mean() <= high + 0.1
+    assert abs(mels[0].mean() - mels[1].mean()) <= high - low + 0.2
+
+
+def test_a_recording_at_a_usual_level_is_left_alone(tmp_path: Path) -> None:
+    samples = waveform.read(made_model.save_recording(tmp_path / "a.wav"), CONFIG.audio)
+    plain = mel.log_mel(samples, CONFIG.audio)
+    spectrum = np.tile((plain.mean(axis=0) - made_model.corpus().mel_mean_C) / 2.0, (3, 1)).astype(np.float32)
+    corpus = made_model.corpus(speaker_spectrum_SC=spectrum)
+    assert np.array_equal(levelled_mel(samples, corpus, CONFIG.audio), plain)
+
+
+@pytest.mark.parametrize(
+    ("samples", "words"),
+    [
+        (np.zeros(30_000, np.float32), "reference 2: silence"),
+        (np.ones((2, 9), np.float32), "reference 2: float32 of shape (2, 9), expected float samples [N]"),
+        (np.ones(9, np.int16), "reference 2: int16"),
+        (np.array([0.1, np.nan], np.float32), "reference 2: 1 samples are not finite"),
+        (np.sin(np.arange(4_000, dtype=np.float32)), "reference 2: 0.18 s of sound, at least 0.5 s"),
+        (np.sin(np.arange(14_000_000, dtype=np.float32)), "reference 2: longer than 600 s"),
+    ],
+    ids=["silent", "stereo", "integers", "nan", "short", "long"],
+)
+def test_samples_that_cannot_be_used(samples: np.ndarray, words: str) -> None:
+    with pytest.raises(DataError) as caught:
+        pieces_of(samples, 2, CONFIG, made_model.corpus())
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_files_that_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "text.wav").write_text("no sound")
+    for name, words in (("none.wav", "cannot be opened"), ("text.wav", "not a recording that can be read")):
+        with pytest.raises(DataError, match=words):
+            pieces_of(tmp_path / name, 1, CONFIG, made_model.corpus())

@@ -1,0 +1,172 @@
+"""The synthesizer on a checkpoint of a very small model: voices, lengths, repetition, and what bad input gets."""
+
+from pathlib import Path
+
+import made_model
+import numpy as np
+import pytest
+
+from myxtts.errors import CheckpointError, ConfigError, DataError
+from myxtts.synthesis import Synthesizer
+from myxtts.synthesis.source import language_index, open_source
+
+TEXT = "A good day to all of you."
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_model.save_run(tmp_path_factory.mktemp("run"), made_model.resolved())
+
+
+@pytest.fixture(scope="module")
+def synthesizer(run: Path) -> Synthesizer:
+    return Synthesizer.load(run)
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("recordings")
+    return [made_model.save_recording(folder / f"{hz:.0f}.wav", 2.0, tone_hz=hz) for hz in (110.0, 260.0)]
+
+
+def test_speech_has_the_length_of_its_mel(synthesizer: Synthesizer) -> None:
+    speech = synthesizer.speak(TEXT, speaker="bob")
+    assert speech.sample_rate_hz == 22_050 and speech.samples.dtype == np.float32
+    assert len(speech.samples) == 256 * len(speech.mel_MC) and speech.mel_MC.shape[1] == 80
+    assert speech.seconds == len(speech.samples) / 22_050
+    assert np.abs(speech.samples).max() <= 1.0 and np.abs(speech.samples).max() > 0.0
+    assert speech.mel_MC.min() >= np.float32(np.log(1e-5))
+    assert speech.voice == "training speaker 'bob'" and speech.language == "en-us" and speech.notes == ()
+    assert speech.real_time_factor > 0.0
+    assert [sentence.text for sentence in speech.sentences] == [TEXT]
+
+
+def test_the_same_seed_gives_the_same_samples(synthesizer: Synthesizer, run: Path) -> None:
+    first = synthesizer.speak(TEXT, speaker="bob", seed=3)
+    again = synthesizer.speak(TEXT, speaker="bob", seed=3)
+    assert np.array_equal(first.samples, again.samples) and np.array_equal(first.mel_MC, again.mel_MC)
+    assert not np.array_equal(synthesizer.speak(TEXT, speaker="bob", seed=4).samples, first.samples)
+    assert np.array_equal(Synthesizer.load(run).speak(TEXT, speaker="bob", seed=3).samples, first.samples)
+
+
+def test_speed_changes_the_length(synthesizer: Synthesizer) -> None:
+    plain, fast, slow = (synthesizer.speak(TEXT, speaker="bob", speed=speed) for speed in (1.0, 2.0, 0.5))
+    assert fast.seconds == pytest.approx(plain.seconds / 2, abs=0.02)
+    assert slow.seconds == pytest.approx(plain.seconds * 2, abs=0.02)
+
+
+def test_pitch_and_energy_reach_the_mel(synthesizer: Synthesizer) -> None:
+    plain = synthesizer.speak(TEXT, speaker="bob")
+    for other in (
+        synthesizer.speak(TEXT, speaker="bob", pitch=4.0),
+        synthesizer.speak(TEXT, speaker="bob", energy=6.0),
+    ):
+        assert other.seconds == plain.seconds and not np.allclose(other.mel_MC, plain.mel_MC, atol=1e-3)
+
+
+def test_speakers_differ_and_the_first_one_is_the_default(synthesizer: Synthesizer) -> None:
+    default = synthesizer.speak(TEXT)
+    assert default.notes == ("no voice was asked for: the first training speaker 'ann' speaks",)
+    assert np.array_equal(default.mel_MC, synthesizer.speak(TEXT, speaker="ann").mel_MC)
+    bob = synthesizer.speak(TEXT, speaker="bob")
+    assert bob.mel_MC.shape != default.mel_MC.shape or not np.allclose(bob.mel_MC, default.mel_MC, atol=1e-3)
+
+
+def test_references_are_averaged(synthesizer: Synthesizer, recordings: list[Path]) -> None:
+    low, name = synthesizer.voice([recordings[0]])
+    high, _ = synthesizer.voice([recordings[1]])
+    both, names = synthesizer.voice(recordings)
+    assert name.startswith("reference '") and names.startswith("mean of references '")
+    mean = low.voice_E + high.voice_E
+    assert np.allclose(both.voice_E, mean / np.linalg.norm(mean), atol=1e-5)
+    assert np.allclose(both.style_S, (low.style_S + high.style_S) / 2, atol=1e-5)
+    assert not np.allclose(low.voice_E, high.voice_E, atol=1e-4)
+    assert synthesizer.speak(TEXT, references=recordings).voice == names
+
+
+def test_samples_are_a_reference_too(synthesizer: Synthesizer, recordings: list[Path]) -> None:
+    from myxtts.audio import waveform
+
+    samples = waveform.read(recordings[0], synthesizer.config.audio)
+    assert np.array_equal(synthesizer.voice([samples])[0].voice_E, synthesizer.voice([recordings[0]])[0].voice_E)
+
+
+def test_text_of_any_length_in_one_graph(synthesizer: Synthesizer) -> None:
+    synthesizer.speak(TEXT, speaker="bob")
+    traced = synthesizer.generator.traces
+    told: list[tuple[str, int, int]] = []
+    long = "One. Two words! " + "And a sentence that goes on and on, " * 12 + "until here."
+    speech = synthesizer.speak(long, speaker="bob", progress=lambda *step: told.append(step))
+    assert synthesizer.generator.traces == traced
+    assert len(speech.sentences) >= 4 and told[-1] == ("synthesis", len(speech.sentences), len(speech.sentences))
+    starts = [sentence.start_seconds for sentence in speech.sentences]
+    assert starts == sorted(starts) and starts[0] == 0.0
+    last = speech.sentences[-1]
+    assert last.start_seconds + last.seconds == pytest.approx(speech.seconds, abs=1e-6)
+    assert synthesizer.speak("I.", speaker="bob").seconds > 0.0
+
+
+def test_what_cannot_be_spoken_is_told(synthesizer: Synthesizer) -> None:
+    speech = synthesizer.speak("Snow \u2603 falls. \u2026 *** \u2026", speaker="bob")
+    assert any("left out, since it cannot be spoken in en-us: '\u2603' (U+2603)" in note for note in speech.notes)
+    with pytest.raises(DataError, match=r"nothing in '\?!' can be spoken in en-us; write words, .*\(en-us, fa\)"):
+        synthesizer.speak("?!", speaker="bob")
+
+
+def test_languages(synthesizer: Synthesizer) -> None:
+    speech = synthesizer.speak("\u0633\u0644\u0627\u0645", speaker="bob", language="fa")
+    assert speech.language == "fa" and speech.notes == ()
+    assert language_index(synthesizer.source, "EN_us") == (0, "en-us")
+    for code, hint in (
+        ("de", "language 'de' is not in this model; "),
+        ("fa-x", "did you mean 'fa'? there are: 'en-us', 'fa'"),
+    ):
+        with pytest.raises(DataError) as caught:
+            synthesizer.speak(TEXT, language=code)
+        assert hint in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"text": " \n"}, DataError, "the text is empty"),
+        ({"text": "a" * 100_001}, DataError, "100001 characters, at most 100000"),
+        ({"speed": 9.0}, ConfigError, "speed is 9.0, expected 0.25 to 4 times"),
+        ({"pitch": float("nan")}, ConfigError, "pitch is nan, expected -24 to 24 semitones"),
+        ({"steps": 0}, ConfigError, "steps is 0, expected 1 to 200"),
+        (
+            {"speaker": "bop"},
+            DataError,
+            "speaker 'bop' is not in this model; did you mean 'bob'? there are: 'ann', 'bob'",
+        ),
+        ({"speaker": "bob", "references": ["x.wav"]}, DataError, "both references and speaker 'bob' are given"),
+        ({"references": "x.wav"}, DataError, "write references=[...]"),
+        ({"references": ["nowhere.wav"]}, DataError, "reference 'nowhere.wav': cannot be opened"),
+    ],
+)
+def test_bad_input_gets_one_line(
+    synthesizer: Synthesizer, changes: dict[str, object], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error) as caught:
+        synthesizer.speak(**{"text": TEXT, **changes})  # type: ignore[arg-type]
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_checkpoint_that_cannot_speak(tmp_path: Path) -> None:
+    settings = made_model.resolved()
+    with pytest.raises(CheckpointError, match="does not exist: give a run directory"):
+        Synthesizer.load(tmp_path / "nowhere")
+    other = made_model.corpus(mel_fingerprint="0123456789abcdef")
+    with pytest.raises(CheckpointError, match="mels of another definition"):
+        open_source(made_model.save_run(tmp_path / "mel", settings, other))
+    with pytest.raises(CheckpointError, match="no averaged weights"):
+        Synthesizer.load(made_model.save_run(tmp_path / "bare", settings, average=None))
+    with pytest.raises(CheckpointError, match="does not fit this model"):
+        Synthesizer.load(made_model.save_run(tmp_path / "few", settings, average={"x": np.zeros(1, np.float32)}))
+
+
+def test_a_checkpoint_without_voices_speaks_with_references(tmp_path: Path, recordings: list[Path]) -> None:
+    mute = Synthesizer.load(made_model.save_run(tmp_path, made_model.resolved(), voices=None))
+    with pytest.raises(CheckpointError, match="holds no voice of speaker 'ann'; give a recording"):
+        mute.speak(TEXT)
+    assert mute.speak(TEXT, references=recordings[:1]).seconds > 0.0
