@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from myxtts.batch import FIELDS, PROSODY_FIGURES
 from myxtts.config.schema import LossConfig, OptimizerConfig, TrainingConfig
 from myxtts.models.voice_cloner import VoiceCloner
 from myxtts.training import losses, optimizers
@@ -45,6 +46,12 @@ class UpdateResult:
     grad_norm: float
     spike: bool
     group_norm_G: FloatArray
+
+
+def batch_signature(channels: int) -> dict[str, tf.TensorSpec]:
+    """What a graph takes for a batch: any B, T, M and R, so that one graph serves every bucket."""
+    sizes = {"C": channels, "P": len(PROSODY_FIGURES)}
+    return {f.key: tf.TensorSpec([sizes.get(letter) for letter in f.letters], f.dtype, f.key) for f in FIELDS}
 
 
 class AdaptiveWeights(keras.layers.Layer):
@@ -82,9 +89,14 @@ class Step:
         self._window_finite = True
         self.norms = tf.Variable(tf.zeros([DETECTOR_SIZE]), trainable=False)
         self.accepted = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self._micro = tf.function(self._micro_graph, reduce_retracing=True)
-        self._apply = tf.function(self._apply_graph, reduce_retracing=True)
-        self._validate = tf.function(self._validate_graph, reduce_retracing=True)
+        batch = batch_signature(model.channels)
+        f32, i32 = tf.float32, tf.int32
+        faults = [tf.TensorSpec([len(losses.TERMS)], f32), tf.TensorSpec([len(self.groups)], f32)]
+        self._micro = tf.function(
+            self._micro_graph, input_signature=[batch, tf.TensorSpec([2], i32), tf.TensorSpec([], f32), *faults]
+        )
+        self._apply = tf.function(self._apply_graph, input_signature=[tf.TensorSpec([], f32)])
+        self._validate = tf.function(self._validate_graph, input_signature=[batch])
 
     @staticmethod
     def _group(variable: keras.Variable) -> str:
