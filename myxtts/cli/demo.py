@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from myxtts.cli import train
 from myxtts.cli.arguments import OneLineParser
+from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.screen import Screen, escaped, guarded
 from myxtts.config.leaves import shown
 from myxtts.config.schema import DataConfig
@@ -104,10 +104,11 @@ def is_finished(run: Path) -> bool:
 
 
 def _speak(out: Path, run: Path, screen: Screen) -> None:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     from myxtts.audio.waveform import write_wav
     from myxtts.report import write_report
-    from myxtts.synthesis.synthesizer import Synthesizer
+
+    with quiet_loading():
+        from myxtts.synthesis.synthesizer import Synthesizer
 
     synthesizer = Synthesizer.load(run)
     update = synthesizer.source.checkpoint.update

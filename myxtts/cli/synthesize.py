@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from myxtts.cli.arguments import OneLineParser
+from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.screen import Screen, escaped, guarded
 from myxtts.config.leaves import shown
 from myxtts.errors import EXIT_DONE, ConfigError, StorageError
@@ -176,8 +177,8 @@ def _speak(given: Namespace, text: str, screen: Screen) -> Speech:
     if given.speaker is not None:
         speaker_index(source, given.speaker)
     screen.say(_told(source))
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from myxtts.synthesis.synthesizer import Synthesizer
+    with quiet_loading():
+        from myxtts.synthesis.synthesizer import Synthesizer
 
     return Synthesizer(source).speak(
         text,
