@@ -40,28 +40,33 @@ class Plan:
 def part_weights(model: ModelConfig, channels: int) -> dict[str, int]:
     """Weights of the network's parts by what they run over: tokens, frames, reference; norms and biases left out."""
     width, predictor, speaker = model.width, model.predictor_width, model.speaker_width
-    condition = model.voice_width + model.style_width
-    prenet, aligner = 2 * 5 * width**2, 3 * width**2 + width * channels
+    condition, patch = model.voice_width + model.style_width, model.decoder_patch
+    prenet, aligner = 2 * 3 * width**2, 3 * width**2 + width * channels
     blocks = model.text_blocks * 12 * width**2
     predictors = 3 * (2 * 3 * predictor**2 + (width + condition) * predictor)
-    decoder = model.decoder_blocks * 8 * width**2 + (width + channels + 3) * width + width * channels
+    seen = width + channels + 3 + (channels if model.decoder == "flow" else 0)
+    # a patch of frames is one position: its layers run once for all of them
+    decoder = model.decoder_blocks * 8 * width**2 + patch * (seen + channels) * width
+    reference = 8 * channels * speaker + 3 * 4 * speaker**2 + speaker**2
+    once = 2 * _TABLE_ROWS * width + model.decoder_blocks * 2 * width * condition + 4 * speaker * condition
     if model.decoder == "flow":
-        decoder += 2 * width**2 + channels * width
-    reference = 5 * channels * speaker + 3 * 4 * speaker**2 + 2 * speaker**2
-    fixed = 2 * _TABLE_ROWS * width + model.decoder_blocks * 2 * width * condition + 2 * speaker * condition
+        once += 64 * width + width**2 + model.decoder_blocks * 2 * width**2
     return {
         "tokens": prenet + aligner + blocks + predictors,
         "frames": decoder,
         "reference": reference,
-        "once": fixed,
+        "once": once,
     }
 
 
 def frame_rate(config: Config, tokens_per_frame: float) -> float:
     """Mel frames a second that training reaches by formula; a calibration may put a measured figure in its place."""
     parts = part_weights(config.model, config.audio.mel_channels)
-    # Forward and backward are six operations a weight; the reference encoder runs at half the frames, twice.
-    work = 6.0 * (parts["frames"] + parts["tokens"] * tokens_per_frame + parts["reference"])
+    # Forward and backward are six operations a weight; the decoder works on patches, the speaker encoder on a quarter
+    # of the frames of a reference and of the prediction.
+    work = 6.0 * (
+        parts["frames"] / config.model.decoder_patch + parts["tokens"] * tokens_per_frame + parts["reference"] / 2
+    )
     threads = config.training.threads or os.cpu_count() or 1
     gain = _BF16_GAIN if config.training.precision == "bf16" else 1.0
     return threads * MATRIX_FLOPS_PER_THREAD * gain / work

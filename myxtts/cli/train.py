@@ -16,7 +16,7 @@ from myxtts.config.layers import Layer, built_in_corpus_layer, program_layer
 from myxtts.config.leaves import LEAVES
 from myxtts.config.load import load_file
 from myxtts.config.resolve import Resolved, resolve
-from myxtts.errors import EXIT_DONE
+from myxtts.errors import EXIT_DONE, MyXTTSError
 
 if TYPE_CHECKING:
     from myxtts.data.prepare import Prepared
@@ -144,4 +144,15 @@ def _run(request: Request, resolved: Resolved, prepared: Prepared, screen: Scree
         )
     finally:
         screen.close()
+        _report(screen, Path(resolved.config.training.checkpoint_dir).expanduser())
     return updates
+
+
+def _report(screen: Screen, run: Path) -> None:
+    """Writes the page of the run; that a page cannot be written must not hide how the run ended."""
+    from myxtts.report import write_report
+
+    try:
+        screen.say(f"Report: {write_report(run)}")
+    except MyXTTSError as error:
+        screen.warn(f"no report page: {error}")
