@@ -21,7 +21,7 @@ PRIOR_STRENGTH = 1_000.0
 def diagonal_prior(
     text_length_B: tf.Tensor, mel_length_B: tf.Tensor, tokens: tf.Tensor, frames: tf.Tensor
 ) -> tf.Tensor:
-    """Log-prior (B, T, M): minus the squared distance of a token's relative place from the frame's, times a strength."""
+    """Log-prior (B, T, M): minus the squared distance of a token's place from the frame's, both 0 to 1, times 1,000."""
     token = (tf.range(tokens, dtype=tf.float32)[None, :] + 0.5) / tf.cast(text_length_B, tf.float32)[:, None]
     frame = (tf.range(frames, dtype=tf.float32)[None, :] + 0.5) / tf.cast(mel_length_B, tf.float32)[:, None]
     return -PRIOR_STRENGTH * tf.square(token[:, :, None] - frame[:, None, :])
@@ -34,7 +34,7 @@ def gaussian_score(mean_BTC: tf.Tensor, mel_BMC: tf.Tensor) -> tf.Tensor:
 
 
 def path_of(duration_BT: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
-    """Hard alignment (B, M, T) fp32: 1 where frame m belongs to token t; frames behind the last token belong to none."""
+    """Hard alignment (B, M, T) fp32: 1 where frame m belongs to token t; frames behind the last token have none."""
     end_BT = tf.cumsum(duration_BT, axis=1)
     start_BT = end_BT - duration_BT
     frame = tf.range(frames, dtype=duration_BT.dtype)[None, :, None]
@@ -59,7 +59,7 @@ class Aligner(Module):
         self.mean = keras.layers.Dense(channels, kernel_initializer=zeros, name="mean", dtype="float32")
 
     def call(self, text_BT: tf.Tensor, text_length_B: tf.Tensor) -> tf.Tensor:
-        """Token ids (B, T) -> means (B, T, C) fp32 of the normalized mel without the speaker's mean; zero at padding."""
+        """Token ids (B, T) -> means (B, T, C) fp32 of the normalized mel less the speaker's mean; zero at padding."""
         mask = sequence_mask(text_length_B, tf.shape(text_BT)[1])
         x = self.symbol(text_BT) * mask
         x = x + tf.nn.gelu(self.neighbours(x), approximate=True)

@@ -78,6 +78,7 @@ class VoiceHeads(Module):
         self.speakers, self.voice_width = speakers, model.voice_width
 
     def build(self, shape: tuple[int | None, ...]) -> None:
+        """Makes the table of speakers."""
         self.speaker_ZE = self.add_weight(
             name="speaker",
             shape=(self.speakers, self.voice_width),
