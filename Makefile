@@ -1,19 +1,22 @@
 # Every target sets up .venv by itself. `make train ARGS="--train-data DIR --model-size small"` passes options on.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 VENV ?= .venv
 ARGS ?=
 JOBS ?= 2
+# Measurements of a minute or two. Longer ones: make bench BENCH=recordings ARGS="--data DIR --work DIR"
+BENCH ?= model_sizes optimizer_cost train_throughput
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
-.PHONY: help train demo test lint bench docs clean
+.PHONY: help setup train demo test lint bench docs clean
 
 help:
+	@echo "make setup   make .venv and install into it (every other target does it when needed)"
 	@echo "make train   train at the stable level, on your data or the built-in corpus (ARGS=... passes options)"
 	@echo "make demo    about ten minutes on two cores to a first audible voice"
 	@echo "make test    run the tests"
 	@echo "make lint    ruff and mypy"
-	@echo "make bench   the measurements of bench/"
+	@echo "make bench   the quick measurements of bench/ (BENCH=... names others)"
 	@echo "make docs    write docs/configuration.md"
 
 $(STAMP): requirements.txt pyproject.toml
@@ -21,6 +24,8 @@ $(STAMP): requirements.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
 	touch $(STAMP)
+
+setup: $(STAMP)
 
 train: $(STAMP)
 	$(BIN)/python train_stable.py $(ARGS)
@@ -36,7 +41,7 @@ lint: $(STAMP)
 	$(BIN)/python -m mypy
 
 bench: $(STAMP)
-	@for bench in bench/*.py; do test -e "$$bench" || continue; echo "== $$bench"; $(BIN)/python "$$bench" $(ARGS) || exit 1; done
+	@for name in $(BENCH); do echo "== $$name"; $(BIN)/python -m bench.$$name $(ARGS) || exit 1; done
 
 docs: $(STAMP)
 	$(BIN)/python -m myxtts docs

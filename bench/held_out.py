@@ -1,0 +1,138 @@
+"""A copy of a data root in which the same sentences are held out on every run, for bench.recordings."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
+from itertools import pairwise
+from pathlib import Path
+
+from bench.results import write_json
+from myxtts.audio import waveform
+from myxtts.audio.griffin_lim import waveform_of_mel
+from myxtts.audio.mel import log_mel
+from myxtts.config.schema import AudioConfig
+from myxtts.data.manifest import read_root
+from myxtts.data.records import Utterance
+from myxtts.errors import DataError
+from myxtts.progress import Progress
+
+FEWEST_WORDS = 4
+LONGEST_SECONDS = 8.0
+REFERENCE_SECONDS = 5.0
+"""The reference is the training recording of the speaker that is nearest to this length."""
+_HEADER = "id\ttext\tspeaker\tlanguage"
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A sentence that no training sees: what is said, by whom, its recording, and a training recording of the voice."""
+
+    id: str
+    text: str
+    speaker: str
+    language: str
+    recording: str
+    reference: str
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """The words of a text, to count them and to know the same sentence again."""
+    return tuple(re.findall(r"[^\W_]+(?:['’][^\W_]+)*", text.lower()))
+
+
+def by_hash(utterance_id: str) -> bytes:
+    """A number that depends on the id alone, the same on every machine."""
+    return blake2b(b"held out " + utterance_id.encode(), digest_size=8).digest()
+
+
+def choose(utterances: Sequence[Utterance], seconds: Sequence[float], count: int) -> list[int]:
+    """Rows of `count` held-out sentences: of four words and more, under eight seconds, said once in the data.
+
+    The candidates are sorted by length and cut into `count` groups; of each the one with the smallest hash of its id
+    is taken. So the choice is spread over the lengths, and the same on every run. Raises DataError for too few.
+    """
+    said = Counter(words_of(utterance.text) for utterance in utterances)
+    candidates = [
+        row
+        for row, utterance in enumerate(utterances)
+        if len(words_of(utterance.text)) >= FEWEST_WORDS
+        and seconds[row] < LONGEST_SECONDS
+        and said[words_of(utterance.text)] == 1
+    ]
+    if len(candidates) < 2 * count:
+        raise DataError(
+            f"{len(candidates)} sentences of {FEWEST_WORDS} words and more under {LONGEST_SECONDS:g} s, expected at "
+            f"least {2 * count} to hold {count} of them out; lower --sentences"
+        )
+    candidates.sort(key=lambda row: (seconds[row], by_hash(utterances[row].id)))
+    edges = [round(group * len(candidates) / count) for group in range(count + 1)]
+    groups = [candidates[low:high] for low, high in pairwise(edges)]
+    return [min(group, key=lambda row: by_hash(utterances[row].id)) for group in groups]
+
+
+def make_root(source: Path, work: Path, count: int, language: str, progress: Progress) -> list[HeldOut]:
+    """Copies the recordings of `source` to WORK/data, with metadata_train.csv and metadata_eval.csv of its own.
+
+    Files are copied: links must not lead out of a data root. A copy that is there already is taken as it is.
+    Raises DataError for data that cannot be used.
+    """
+    record = work / "held_out.json"
+    if record.is_file():
+        return [HeldOut(**row) for row in json.loads(record.read_text(encoding="utf-8"))]
+    utterances = read_root(source, "train", language).utterances
+    seconds = [waveform.probe(utterance.audio_path).seconds for utterance in utterances]
+    chosen = choose(utterances, seconds, count)
+    target = work / "data"
+    shutil.rmtree(target, ignore_errors=True)  # of a copy that was broken off
+    files = []
+    for row, utterance in enumerate(utterances):
+        name = f"wavs/{utterance.id}{utterance.audio_path.suffix}"
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(utterance.audio_path, target / name)
+        files.append(name)
+        progress("copying recordings", row + 1, len(utterances))
+    train = [row for row in range(len(utterances)) if row not in set(chosen)]
+    held = []
+    for row in chosen:
+        utterance, reference = utterances[row], _reference(row, utterances, seconds, train)
+        places = str(target / files[row]), str(target / files[reference])
+        held.append(HeldOut(utterance.id, utterance.text, utterance.speaker, utterance.language, *places))
+    for split, rows in (("train", train), ("eval", chosen)):
+        lines = [_line(files[row], utterances[row]) for row in rows]
+        (target / f"metadata_{split}.csv").write_text("\n".join([_HEADER, *lines]) + "\n", encoding="utf-8")
+    write_json(record, [asdict(sentence) for sentence in held])
+    return held
+
+
+def _line(name: str, utterance: Utterance) -> str:
+    """A row parted by tabs, which no text of a manifest holds."""
+    return "\t".join((name, utterance.text, utterance.speaker, utterance.language))
+
+
+def _reference(row: int, utterances: Sequence[Utterance], seconds: Sequence[float], train: Sequence[int]) -> int:
+    """Row of the training recording that gives the voice of a held-out one. Raises DataError if there is none."""
+    same = [other for other in train if utterances[other].speaker == utterances[row].speaker]
+    if not same:
+        raise DataError(f"{utterances[row].source}: speaker {utterances[row].speaker!r} has no training recording")
+    return min(same, key=lambda other: (abs(seconds[other] - REFERENCE_SECONDS), by_hash(utterances[other].id)))
+
+
+def through_griffin_lim(held: Sequence[HeldOut], out: Path, progress: Progress) -> Path:
+    """The held-out recordings as mels and back, the most that a model can reach; returns the judge's list."""
+    audio = AudioConfig()
+    out.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for number, sentence in enumerate(held, 1):
+        path = out / f"{number:02d}.wav"
+        mel_MC = log_mel(waveform.read(Path(sentence.recording), audio), audio)
+        waveform.write_wav(path, waveform_of_mel(mel_MC, audio), audio.sample_rate_hz)
+        lines.append(f"{path}\t{sentence.text}\t{sentence.reference}")
+        progress("recordings through Griffin-Lim", number, len(held))
+    (out / "list.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return out / "list.tsv"

@@ -1,0 +1,163 @@
+"""The measurements: what they choose, read and draw; they are measured elsewhere."""
+
+import importlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench import basic_curve, held_out, recordings, results
+from myxtts.audio.waveform import write_wav
+from myxtts.cli.arguments import request_of, training_parser
+from myxtts.cli.train import resolve_request
+from myxtts.config.layers import program_layer
+from myxtts.data.manifest import read_root
+from myxtts.data.records import Utterance
+from myxtts.errors import ConfigError, DataError
+from myxtts.storage.journal import Journal
+
+SCRIPTS = sorted(
+    path.stem
+    for path in (results.ROOT / "bench").glob("*.py")
+    if "__main__" in path.read_text(encoding="utf-8") and path.stem != "__init__"
+)
+
+
+def utterance(number: int, text: str) -> Utterance:
+    return Utterance(f"clip-{number}", Path(f"{number}.wav"), text, "ann", "en-us", f"metadata.csv:{number + 1}")
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_script_has_a_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        importlib.import_module(f"bench.{name}").main(["--help"])
+    shown = capsys.readouterr().out
+    assert left.value.code == 0
+    assert f"python -m bench.{name}" in shown and "--json FILE" in shown
+
+
+def test_the_readme_of_bench_names_every_script() -> None:
+    text = (results.ROOT / "bench" / "README.md").read_text(encoding="utf-8")
+    assert [name for name in SCRIPTS if f"`{name}`" not in text] == []
+
+
+def test_held_out_sentences_are_spread_unique_and_the_same_for_any_order() -> None:
+    utterances = [utterance(n, f"a sentence that has number {n}") for n in range(40)]
+    utterances += [
+        utterance(40, "too short"),
+        utterance(41, "said twice in here"),
+        utterance(42, "Said twice, in here."),
+    ]
+    seconds = [0.1 * n for n in range(40)] + [1.0, 1.0, 1.0]
+    chosen = held_out.choose(utterances, seconds, 4)
+    assert [int(seconds[row]) for row in chosen] == [0, 1, 2, 3]
+    assert not {40, 41, 42} & set(chosen)
+    back = held_out.choose(utterances[::-1], seconds[::-1], 4)
+    assert {utterances[::-1][row].id for row in back} == {utterances[row].id for row in chosen}
+
+
+def test_too_few_sentences_are_an_error_that_says_how_many() -> None:
+    with pytest.raises(DataError, match=r"1 sentences of 4 words.*at least 4.*--sentences"):
+        held_out.choose([utterance(0, "one two three four")], [2.0], 2)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    source = tmp_path / "source"
+    (source / "wavs").mkdir(parents=True)
+    rows = []
+    for number in range(6):
+        noise = 0.1 * np.random.default_rng(number).standard_normal(22_050 + 2_205 * number)
+        write_wav(source / "wavs" / f"clip{number}.wav", noise.astype(np.float32), 22_050)
+        rows.append(
+            f"clip{number}|this is | sentence number {number}".replace(" | ", " ") + f" of six|voice{number % 2}"
+        )
+    (source / "metadata.csv").write_text("id|text|speaker\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    return source
+
+
+def test_the_copy_is_a_root_that_the_program_reads(root: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    told: list[int] = []
+    held = held_out.make_root(root, work, 2, "en-us", lambda task, done, total: told.append(done))
+    train = read_root(work / "data", "train", "en-us")
+    held_again = read_root(work / "data", "val", "en-us")
+    assert told == [1, 2, 3, 4, 5, 6]
+    assert not train.rejections and not held_again.rejections
+    assert len(train.utterances) == 4
+    assert [u.text for u in held_again.utterances] == [sentence.text for sentence in held]
+    assert not {u.id for u in train.utterances} & {u.id for u in held_again.utterances}
+    for sentence in held:
+        reference = next(u for u in train.utterances if str(u.audio_path) == sentence.reference)
+        assert reference.speaker == sentence.speaker
+    assert held_out.make_root(tmp_path / "gone", work, 2, "en-us", lambda *_: None) == held
+
+
+def test_another_measurement_in_the_same_folder_is_refused(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    stored = {"data": str(root.resolve()), "size": "small", "level": "enhanced", "set": [], "sentences": 2}
+    (work / "settings.json").write_text(json.dumps({**stored, "language": "en-us", "prefer": "last"}), encoding="utf-8")
+    code = recordings.main(["--data", str(root), "--work", str(work), "--sentences", "2"])
+    assert code == 2
+    assert "size 'small' (now 'tiny')" in capsys.readouterr().err
+
+
+def test_a_judge_needs_python_and_script(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = recordings.main(
+        ["--data", str(root), "--work", str(tmp_path / "w"), "--judge-script", str(tmp_path / "no.py")]
+    )
+    assert code == 2
+    told = capsys.readouterr().err
+    assert "belong together" in told and "which is no file" in told
+    assert not (tmp_path / "w").exists()
+
+
+def test_the_training_of_recordings_is_one_that_the_program_takes(tmp_path: Path) -> None:
+    given = recordings.Namespace(
+        work=tmp_path, size="tiny", level="basic", set=["training.threads=1"], language="en-us", minutes=[10.0]
+    )
+    words = recordings.training_words(given, 10.0)
+    request = request_of(*training_parser("train_main.py", None).parse_known(words))
+    resolved, built_in = resolve_request(request, program_layer("train_main.py", {}), None)
+    assert not built_in
+    assert resolved.config.training.max_minutes == 10.0
+    assert resolved.config.training.early_stopping_validations == 1_000_000
+    assert resolved.config.training.threads == 1
+    with pytest.raises(ConfigError):
+        words[words.index("basic")] = "basics"
+        resolve_request(
+            request_of(*training_parser("train_main.py", None).parse_known(words)), program_layer("x", {}), None
+        )
+
+
+def test_the_curve_is_read_told_and_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    with Journal(run / "metrics.jsonl") as journal:
+        for update in range(1, 301):
+            skipped = update == 7
+            record = {"kind": "train", "update": update, "epoch": 0, "loss": 1.0 + 2.0 / update, "grad_norm": 0.5}
+            if skipped:
+                record |= {"loss": None, "grad_norm": None}
+            journal.write({**record, "wait_share": 0.0, "frames": 100, "frames_per_second": 50.0, "skipped": skipped})
+        journal.write({"kind": "validation", "update": 250, "metrics": {"total": 1.25, "mel": 0.5}})
+    figure, figures = tmp_path / "f" / "curve.svg", tmp_path / "curve.json"
+    words = ["--only-draw", "--checkpoint-dir", str(run), "--figure", str(figure), "--json", str(figures)]
+    assert basic_curve.main(words) == 0
+    shown = capsys.readouterr().out
+    assert "updates refused: 1" in shown
+    assert "1.250" in shown
+    assert "no skipped update: watch" in json.loads(figures.read_text(encoding="utf-8"))["health"][3]
+    drawn = figure.read_text(encoding="utf-8")
+    assert drawn.startswith("<svg") and drawn.count("<circle") == 1 and "1 refused" in drawn
+    assert recordings.training(run)["updates"] == 300
+    assert recordings.training(run)["frames_per_second"] == pytest.approx(50.0)
+
+
+def test_a_run_without_updates_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert basic_curve.main(["--only-draw", "--checkpoint-dir", str(tmp_path)]) == 2
+    assert "holds no update" in capsys.readouterr().err
