@@ -34,7 +34,7 @@ def dropout(x: tf.Tensor, rate: float, seed: tf.Tensor | None, salt: int, *, who
     Args:
         x: (B, T, D).
         rate: share in [0, 1).
-        seed: (2,) int32, or None at inference.
+        seed: (2,) int32, of the run and of the micro-batch; None at inference.
         salt: number of the call, so that no two calls of a network draw alike.
         whole_channels: drop a channel of an utterance over its whole length (cheap for long sequences).
     """
@@ -43,7 +43,8 @@ def dropout(x: tf.Tensor, rate: float, seed: tf.Tensor | None, salt: int, *, who
     shape = tf.shape(x)
     if whole_channels:
         shape = tf.stack([shape[0], 1, shape[2]])
-    draw = tf.random.stateless_uniform(shape, seed + tf.constant([0, salt], tf.int32))
+    # added to the run's seed, not to the number: or else two layers would drop alike in neighbouring micro-batches
+    draw = tf.random.stateless_uniform(shape, seed + tf.constant([salt, 0], tf.int32))
     keep = tf.cast(draw >= rate, x.dtype) / tf.cast(1.0 - rate, x.dtype)
     return x * keep
 

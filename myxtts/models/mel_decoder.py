@@ -67,7 +67,7 @@ class RegressionDecoder(Module):
         condition_BE: tf.Tensor,
         mask_BM1: tf.Tensor,
         target_BMC: tf.Tensor,
-        noise_seed: tf.Tensor,
+        noise_seed_B: tf.Tensor,
         seed: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
         """Training. Aligned text (B, M, D), condition (B, E), target residual (B, M, C) -> estimate_BMC."""
@@ -92,6 +92,17 @@ def time_features(time_B: tf.Tensor) -> tf.Tensor:
     frequency = tf.pow(10_000.0, -tf.range(half, dtype=tf.float32) / half)
     angle = 1_000.0 * time_B[:, None] * frequency[None, :]
     return tf.concat([tf.cos(angle), tf.sin(angle)], axis=-1)
+
+
+def noise_and_time(seed_B: tf.Tensor, frames: tf.Tensor, channels: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Noise (B, M, C) and times (B,) of the training, each utterance's from its own seed whatever its batch and M."""
+
+    def draw(seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        noise = tf.random.stateless_normal([frames, channels], tf.stack([seed, 11]))
+        return noise, tf.random.stateless_uniform([], tf.stack([seed, 13]))
+
+    drawn: tuple[tf.Tensor, tf.Tensor] = tf.map_fn(draw, seed_B, fn_output_signature=(tf.float32, tf.float32))
+    return drawn
 
 
 class FlowDecoder(Module):
@@ -127,13 +138,12 @@ class FlowDecoder(Module):
         condition_BE: tf.Tensor,
         mask_BM1: tf.Tensor,
         target_BMC: tf.Tensor,
-        noise_seed: tf.Tensor,
+        noise_seed_B: tf.Tensor,
         seed: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
-        """Training -> estimate_BMC (the residual that the velocity points to), velocity_error_BMC, time_B."""
-        shape = tf.shape(target_BMC)
-        noise = tf.random.stateless_normal(shape, noise_seed) * mask_BM1
-        time = tf.random.stateless_uniform([shape[0]], noise_seed + tf.constant([0, 1], tf.int32))
+        """Training -> estimate_BMC (the residual that the velocity points to) and velocity_error_BMC."""
+        noise, time = noise_and_time(noise_seed_B, tf.shape(target_BMC)[1], self.channels)
+        noise = noise * mask_BM1
         at = time[:, None, None]
         state = (1.0 - at) * noise + at * target_BMC
         velocity = self.velocity(x_BMD, condition_BE, mask_BM1, state, time, seed)

@@ -112,7 +112,7 @@ class VoiceCloner(Module):
         Args:
             batch: see myxtts.batch.
             prior_strength: of the aligner's diagonal prior, 1 to 0.
-            seed: (2,) int32 for dropout and flow noise; None for validation (no dropout, fixed noise).
+            seed: (2,) int32 for dropout; None for validation (no dropout). Style and flow noise follow from seed_B.
 
         Returns:
             Mapping with mel_BMC (predicted, normalized), estimate and target residuals, aligner_BMC (its mean for
@@ -139,8 +139,7 @@ class VoiceCloner(Module):
         x, base = self.decoder_input(text, mean, duration, pitch, energy, path)
         base = (base + tf.stop_gradient(known["spectrum_BC"])[:, None, :]) * mel_mask
         target = batch["mel_BMC"] - base
-        noise_seed = tf.constant([11, 13], tf.int32) if seed is None else seed + tf.constant([0, 999], tf.int32)
-        decoded = self.decoder(x, condition, mel_mask, target, noise_seed, seed)
+        decoded = self.decoder(x, condition, mel_mask, target, batch["seed_B"], seed)
         mel = base + decoded["estimate_BMC"]
         near = tf.minimum(mel_length, SIMILARITY_FRAMES)
         similar_voice = self.voice_of(mel[:, :SIMILARITY_FRAMES], near)

@@ -1,0 +1,125 @@
+"""An utterance gives the same numbers alone and padded in a batch of others, eagerly and as a graph."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import made_batch
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from myxtts.config.schema import LossConfig
+from myxtts.training import losses
+
+PRIOR = tf.constant(0.3)
+PER_FRAME = ("mel_BMC", "aligner_BMC", "centered_BMC", "path_BMT", "velocity_error_BMC")
+PER_TOKEN = ("duration_BT", "log_duration_BT", "pitch_BT", "energy_BT", "token_pitch_BT", "token_spoken_BT")
+
+
+@pytest.fixture(scope="module", params=["regression", "flow"])
+def cloner(request: pytest.FixtureRequest) -> Any:
+    return made_batch.build(decoder=request.param)
+
+
+def outputs_and_terms(cloner: Any, batch: Any) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    tensors = made_batch.tensors(batch)
+    outputs = cloner(tensors, PRIOR)
+    terms = losses.terms(outputs, tensors, LossConfig())
+    return {k: v.numpy() for k, v in outputs.items()}, {k: v.numpy() for k, v in terms.items()}
+
+
+def test_alone_and_in_a_padded_batch(cloner: Any) -> None:
+    together, terms = outputs_and_terms(cloner, made_batch.make_batch(pad=(6, 13, 11), fill=2))
+    for row, (tokens, frames, _) in enumerate(made_batch.SHAPES):
+        alone, own_terms = outputs_and_terms(cloner, made_batch.make_batch((row,)))
+        for key, value in alone.items():
+            whole = together[key][row]
+            if key in PER_FRAME:
+                whole = whole[:frames]
+            if key in PER_TOKEN:
+                whole = whole[:tokens]
+            if key == "path_BMT":
+                whole = whole[:, :tokens]
+            if key == "token_energy_BT":
+                whole = whole[:tokens]
+            np.testing.assert_allclose(whole, value[0], atol=2e-5, err_msg=f"{key} of row {row}")
+        for name, value in own_terms.items():
+            np.testing.assert_allclose(terms[name][row], value[0], rtol=1e-5, atol=1e-5, err_msg=f"{name}, row {row}")
+
+
+def test_what_stands_in_the_padding_is_not_heard(cloner: Any) -> None:
+    batch = made_batch.make_batch(pad=(2, 5, 7))
+    _, expected = outputs_and_terms(cloner, batch)
+    spoiled = {key: value.copy() for key, value in batch.items()}
+    for row, (tokens, frames, reference) in enumerate(made_batch.SHAPES):
+        spoiled["text_BT"][row, tokens:] = 5
+        spoiled["reference_BRC"][row, reference:] = 9.0
+        for key in ("pitch_BM", "voiced_BM", "energy_BM"):
+            spoiled[key][row, frames:] = 1.0
+    _, found = outputs_and_terms(cloner, spoiled)
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+def test_padding_of_the_output_is_zero(cloner: Any) -> None:
+    found, _ = outputs_and_terms(cloner, made_batch.make_batch(pad=(2, 5, 7)))
+    for row, (tokens, frames, _) in enumerate(made_batch.SHAPES):
+        assert not found["mel_BMC"][row, frames:].any() and not found["path_BMT"][row, frames:].any()
+        assert not found["log_duration_BT"][row, tokens:].any() and not found["duration_BT"][row, tokens:].any()
+
+
+def test_eager_and_graph_agree(cloner: Any) -> None:
+    batch = made_batch.tensors(made_batch.make_batch())
+    seed = tf.constant([3, 4])
+    eager = cloner(batch, PRIOR, seed)
+    graph = tf.function(lambda b: cloner(b, PRIOR, seed), autograph=False)(batch)
+    assert set(eager) == set(graph)
+    for key in eager:
+        np.testing.assert_allclose(graph[key], eager[key], atol=1e-5, err_msg=key)
+
+
+def test_durations_fill_the_frames_and_every_sound_has_one(cloner: Any) -> None:
+    batch = made_batch.make_batch()
+    found, _ = outputs_and_terms(cloner, batch)
+    np.testing.assert_array_equal(found["duration_BT"].sum(axis=1), batch["mel_length_B"])
+    for row, (tokens, frames, _) in enumerate(made_batch.SHAPES):
+        assert (found["duration_BT"][row, 1:tokens:2] >= 1).all()
+        np.testing.assert_array_equal(found["path_BMT"][row, :frames].sum(axis=1), 1.0)
+
+
+def test_the_style_is_drawn_from_the_seed_of_the_utterance(cloner: Any) -> None:
+    batch = made_batch.make_batch((0,))
+    same, other = made_batch.make_batch((0,)), made_batch.make_batch((0,))
+    other["seed_B"] = other["seed_B"] + 1
+    first, second, third = (outputs_and_terms(cloner, b)[0]["pitch_BT"] for b in (batch, same, other))
+    np.testing.assert_array_equal(first, second)
+    assert np.abs(first - third).max() > 1e-4
+
+
+def test_the_voice_of_a_prediction_moves_the_mel_and_not_its_judge(cloner: Any) -> None:
+    mel = tf.constant(np.random.default_rng(1).normal(size=(2, 12, made_batch.CHANNELS)), tf.float32)
+    length = tf.constant([12, 7])
+    encoder = [v.value for v in cloner.speaker_encoder.trainable_variables]
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(mel)
+        voice = cloner.voice_of(mel, length)
+        objective = tf.reduce_sum(voice * tf.constant(np.arange(8.0), tf.float32))
+    np.testing.assert_allclose(voice, cloner.speaker_encoder(mel, length)["voice_BE"], atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(voice, axis=1), 1.0, atol=1e-5)
+    reached = tape.gradient(objective, mel).numpy()
+    assert np.abs(reached[0]).max() > 1e-4 and np.abs(reached[1, :7]).max() > 1e-4
+    assert not reached[1, 7:].any()
+    assert tape.gradient(objective, encoder) == [None] * len(encoder)
+
+
+def test_the_mean_of_the_aligner_is_taught_by_its_own_term_alone(cloner: Any) -> None:
+    """The decoder works on the aligner's mean as it is: other terms must not move the alignment."""
+    batch = made_batch.tensors(made_batch.make_batch())
+    aligner = [v.value for v in cloner.aligner.trainable_variables]
+    with tf.GradientTape(persistent=True) as tape:
+        terms = losses.terms(cloner(batch, PRIOR), batch, LossConfig())
+        others = tf.add_n([tf.reduce_sum(v) for k, v in terms.items() if k != "alignment"])
+        own = tf.reduce_sum(terms["alignment"])
+    assert all(g is None for g in tape.gradient(others, aligner))
+    assert all(g is not None for g in tape.gradient(own, aligner))
