@@ -5,6 +5,7 @@ A term gives one number an utterance (B,). The total of an utterance is the sum 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import tensorflow as tf
@@ -80,9 +81,10 @@ def kl_to_normal(mean_BS: tf.Tensor, log_variance_BS: tf.Tensor, free: float) ->
 
 
 def margin_softmax(cosine_BZ: tf.Tensor, speaker_B: tf.Tensor, smoothing: float) -> tf.Tensor:
-    """Cross-entropy over the training speakers with a margin on the right one, over ln(speakers); (B,).
+    """Cross-entropy over the training speakers with a margin on the right one, over its value at equal cosines; (B,).
 
-    0 with one speaker, and for an utterance whose speaker is unknown (-1).
+    1 where nothing is known of the speaker, however many there are; 0 with one speaker, and for an utterance whose
+    speaker is unknown (-1).
 
     Source: CosFace, arXiv 1801.09414, eq. 4.
     """
@@ -93,7 +95,9 @@ def margin_softmax(cosine_BZ: tf.Tensor, speaker_B: tf.Tensor, smoothing: float)
     logits = MARGIN_SCALE * (cosine_BZ - MARGIN * right)
     target = right * (1.0 - smoothing) + smoothing / speakers
     loss = -tf.reduce_sum(target * tf.nn.log_softmax(logits), axis=-1)
-    return loss / tf.math.log(float(speakers)) * tf.cast(speaker_B >= 0, tf.float32)
+    handicap = MARGIN_SCALE * MARGIN
+    chance = handicap + math.log(speakers - 1 + math.exp(-handicap))
+    return loss / chance * tf.cast(speaker_B >= 0, tf.float32)
 
 
 def differences(mel_BMC: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

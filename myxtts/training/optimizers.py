@@ -19,8 +19,8 @@ from myxtts.errors import CheckpointError
 
 UNDECAYED = ("bias", "gain", "log_variance")
 """Last parts of the names of weights that weight decay leaves alone."""
-UNMATRIX = ("symbol", "language", "speaker", "out")
-"""Weights that Muon leaves to AdamW: tables, and layers that give an output."""
+UNMATRIX = ("/symbol/", "/language/", "/speaker$", "out/")
+"""Weights that Muon leaves to AdamW, as expressions found in their paths: tables, and layers that give an output."""
 
 
 class Optimizer(Protocol):
@@ -90,6 +90,7 @@ class Muon:
             epsilon=settings.epsilon,
             exclude_layers=list(UNMATRIX),
             rms_rate=0.2,
+            name="muon",  # or else the second one of a process has other names for its state
         )
         self.keras.exclude_from_weight_decay(var_names=list(UNDECAYED))
         self.keras.build(self.weights)

@@ -1,0 +1,248 @@
+"""The loss terms: values worked out by hand, independence of padding, and a gradient behind every weight."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import made_batch
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from myxtts.config.schema import LossConfig
+from myxtts.storage import faults
+from myxtts.training import losses
+from myxtts.training.losses import TERMS
+
+PRIOR = tf.constant(0.3)
+
+
+@pytest.fixture(scope="module")
+def cloner() -> Any:
+    return made_batch.build()
+
+
+@pytest.fixture(scope="module")
+def run(cloner: Any) -> Any:
+    """Terms and, for each of them, the sizes of the gradients of all weights by path."""
+    batch = made_batch.tensors(made_batch.make_batch())
+    variables = cloner.trainable_variables
+    with tf.GradientTape(persistent=True) as tape:
+        terms = losses.terms(cloner(batch, PRIOR), batch, LossConfig())
+        sums = {name: tf.reduce_sum(value) for name, value in terms.items()}
+    gradients = {
+        name: {
+            v.path.removeprefix("voice_cloner/"): np.abs(tf.convert_to_tensor(g).numpy()).max()
+            for v, g in zip(
+                variables,
+                tape.gradient(total, [v.value for v in variables], unconnected_gradients="zero"),
+                strict=True,
+            )
+        }
+        for name, total in sums.items()
+    }
+    return terms, gradients
+
+
+def test_the_names_stand_in_one_order_everywhere(run: Any) -> None:
+    assert tuple(run[0]) == TERMS == faults.LOSS_TERMS
+    fields = {f.name for f in dataclasses.fields(LossConfig)}
+    assert {name for name in fields if name.endswith("_weight")} == set(losses.SECTION_WEIGHTS.values())
+    assert set(losses.SCALES) == set(TERMS) and all(s > 0 for s in losses.SCALES.values())
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_every_weight_multiplies_a_term_with_a_gradient(run: Any, term: str) -> None:
+    terms, gradients = run
+    assert terms[term].shape == (4,) and terms[term].dtype == tf.float32
+    assert np.isfinite(terms[term]).all() and (terms[term].numpy() > 0.0).all()
+    assert max(gradients[term].values()) > 1e-4
+    with_weight = losses.weights_of(LossConfig(**{f"{term}_weight": 3.0}))
+    assert with_weight[term] == 3.0 * losses.SCALES[term]
+    assert losses.weights_of(LossConfig(**{f"{term}_weight": 0.0}))[term] == 0.0
+
+
+def test_what_each_term_teaches(run: Any) -> None:
+    _, gradients = run
+
+    def taught(term: str) -> set[str]:
+        return {path.split("/")[0] for path, size in gradients[term].items() if size > 1e-9}
+
+    speaking = {"text_encoder", "speaker_encoder", "prosody_in", "decoder"}
+    assert taught("mel") == taught("spectral_consistency") == taught("voice_similarity") == speaking
+    assert taught("alignment") == {"aligner"}
+    assert taught("kl") == {"speaker_encoder"}
+    assert taught("duration") == {"duration", "speaker_encoder"}, "durations must not pull the text encoder"
+    assert taught("pitch") == {"pitch", "text_encoder", "speaker_encoder"}
+    assert taught("energy") == {"energy", "text_encoder", "speaker_encoder"}
+    for term in ("speaker_classification", "voice_reconstruction", "prosody_matching"):
+        assert taught(term) == {"speaker_encoder", "voice_heads"}
+
+
+def test_every_weight_of_the_model_is_taught_by_a_term(run: Any) -> None:
+    _, gradients = run
+    largest = {path: max(of[path] for of in gradients.values()) for path in gradients["mel"]}
+    assert [path for path, size in largest.items() if size < 1e-6] == ["speaker_encoder/attention_out/bias"]
+
+
+def test_masked_mean() -> None:
+    x = tf.constant([[[1.0, 3.0], [5.0, 7.0], [np.pi, 9.0]], [[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]])
+    mask = tf.constant([[[1.0], [1.0], [0.0]], [[0.0], [0.0], [0.0]]])
+    np.testing.assert_allclose(losses.masked_mean(x, mask), [4.0, 0.0])
+    np.testing.assert_allclose(losses.masked_mean(tf.constant([[2.0, 4.0]], tf.float16), tf.ones([1, 2])), [3.0])
+    assert losses.masked_mean(tf.zeros([2, 0, 3]), tf.zeros([2, 0, 1])).numpy().tolist() == [0.0, 0.0]
+
+
+def made_outputs(batch: dict[str, Any]) -> dict[str, Any]:
+    """What a model might return, from the batch alone, each term known."""
+    duration = np.zeros(batch["text_BT"].shape, np.int32)
+    for b, (t, m) in enumerate(zip(batch["text_length_B"], batch["mel_length_B"], strict=True)):
+        duration[b, :t] = 1
+        duration[b, 1] += m - t
+    zeros = np.zeros(batch["text_BT"].shape, np.float32)
+    spoken = (duration > 0).astype(np.float32)
+    return {
+        "mel_BMC": batch["mel_BMC"] + 0.5,
+        "centered_BMC": batch["mel_BMC"],
+        "aligner_BMC": batch["mel_BMC"] - 2.0,
+        "duration_BT": duration,
+        "log_duration_BT": np.log1p(duration.astype(np.float32)) + 0.3,
+        "pitch_BT": zeros + 0.5,
+        "token_pitch_BT": zeros,
+        "energy_BT": zeros + 3.0,
+        "token_energy_BT": zeros,
+        "token_spoken_BT": spoken,
+        "style_mean_BS": np.full((len(zeros), 4), 1.0, np.float32),
+        "style_log_variance_BS": np.zeros((len(zeros), 4), np.float32),
+        "voice_BE": np.tile(np.float32([1, 0]), (len(zeros), 1)),
+        "predicted_voice_BE": np.tile(np.float32([0.6, 0.8]), (len(zeros), 1)),
+        "cosine_BZ": np.zeros((len(zeros), 3), np.float32),
+        "known_spectrum_BC": batch["spectrum_BC"] - 0.25,
+        "known_prosody_BP": batch["prosody_BP"] + 2.0,
+    }
+
+
+@pytest.mark.parametrize("pad", [(0, 0, 0), (3, 7, 2)])
+def test_values_worked_out_by_hand(pad: tuple[int, int, int]) -> None:
+    batch = made_batch.make_batch(pad=pad)
+    outputs = {k: tf.constant(v) for k, v in made_outputs(batch).items()}
+    found = losses.terms(outputs, made_batch.tensors(batch), LossConfig(kl_free_bits=0.05))
+    expected = {
+        "mel": 0.5,
+        "alignment": 2.0,
+        "kl": 4 * 0.45,
+        "duration": 0.09,
+        "pitch": 0.125,
+        "energy": 2.5,
+        "voice_similarity": 0.4,
+        "speaker_classification": 1.0,
+        "voice_reconstruction": 0.25,
+        "prosody_matching": 1.5,
+        "spectral_consistency": 0.0,
+    }
+    for term, value in expected.items():
+        np.testing.assert_allclose(found[term], [value] * 4, rtol=1e-5, atol=1e-6, err_msg=term)
+
+
+def test_spectral_consistency_is_of_differences() -> None:
+    batch = made_batch.make_batch()
+    outputs = made_outputs(batch)
+    ramp = np.arange(batch["mel_BMC"].shape[1], dtype=np.float32)[None, :, None]
+    outputs["mel_BMC"] = batch["mel_BMC"] + 0.2 * ramp
+    found = losses.terms({k: tf.constant(v) for k, v in outputs.items()}, made_batch.tensors(batch), LossConfig())
+    np.testing.assert_allclose(found["spectral_consistency"], [0.1] * 4, rtol=1e-5)
+
+
+def test_the_flow_is_taught_by_its_velocity() -> None:
+    batch = made_batch.make_batch()
+    outputs = {**made_outputs(batch), "velocity_error_BMC": np.full(batch["mel_BMC"].shape, 3.0, np.float32)}
+    found = losses.terms({k: tf.constant(v) for k, v in outputs.items()}, made_batch.tensors(batch), LossConfig())
+    np.testing.assert_allclose(found["mel"], [4.5] * 4)
+
+
+def test_huber_is_square_below_and_linear_above() -> None:
+    error = tf.constant([0.0, 0.1, 0.5, -2.0, 1e6])
+    np.testing.assert_allclose(losses.huber(error, 0.5), [0.0, 0.01, 0.25, 1.75, 1e6 - 0.25], rtol=1e-6)
+    with tf.GradientTape() as tape:
+        tape.watch(error)
+        value = losses.huber(error, 0.5)
+    np.testing.assert_allclose(tape.gradient(value, error), [0.0, 0.2, 1.0, -1.0, 1.0], rtol=1e-6)
+    np.testing.assert_allclose(losses.huber(error, 1e-4), np.abs(error), atol=1e-4)
+
+
+def test_a_mel_loss_of_huber_where_it_is_asked_for() -> None:
+    batch = made_batch.make_batch()
+    outputs = {k: tf.constant(v) for k, v in made_outputs(batch).items()}
+    found = losses.terms(outputs, made_batch.tensors(batch), LossConfig(huber_delta=1.0))
+    np.testing.assert_allclose(found["mel"], [0.125] * 4, rtol=1e-5)
+
+
+def test_kl_at_the_standard_normal_is_nothing() -> None:
+    assert losses.kl_to_normal(tf.zeros([2, 5]), tf.zeros([2, 5]), 0.0).numpy().tolist() == [0.0, 0.0]
+    found = losses.kl_to_normal(tf.constant([[1.0, 0.1]]), tf.constant([[math.log(2.0), 0.0]]), 0.05)
+    np.testing.assert_allclose(found, [0.5 * (1 + 2 - 1 - math.log(2.0)) - 0.05], rtol=1e-5)
+
+
+@pytest.mark.parametrize("speakers", [2, 3, 10, 250])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_no_knowledge_of_the_speaker_costs_about_one(speakers: int, smoothing: float) -> None:
+    found = losses.margin_softmax(tf.zeros([1, speakers]), tf.constant([1]), smoothing)
+    assert 0.8 < float(found[0]) <= 1.0 + 1e-5
+    if not smoothing:
+        assert float(found[0]) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_margin_softmax() -> None:
+    cosine = tf.constant([[0.9, 0.1, -0.3], [0.9, 0.1, -0.3], [0.9, 0.1, -0.3]])
+    found = losses.margin_softmax(cosine, tf.constant([0, 1, -1]), 0.0).numpy()
+    assert found[0] < 0.05 < 1.0 < found[1] and found[2] == 0.0
+    chance = math.log(2 + math.exp(-losses.MARGIN_SCALE * losses.MARGIN)) + losses.MARGIN_SCALE * losses.MARGIN
+    logits = losses.MARGIN_SCALE * np.array([0.9, 0.1 - losses.MARGIN, -0.3])
+    assert found[1] == pytest.approx((np.log(np.exp(logits).sum()) - logits[1]) / chance, rel=1e-4)
+
+
+def test_one_speaker_or_an_unknown_one_costs_and_teaches_nothing() -> None:
+    assert losses.margin_softmax(tf.constant([[0.5], [-1.0]]), tf.constant([0, 0]), 0.1).numpy().tolist() == [0.0, 0.0]
+    cosine = tf.constant([[0.3, -0.2]])
+    with tf.GradientTape() as tape:
+        tape.watch(cosine)
+        value = losses.margin_softmax(cosine, tf.constant([-1]), 0.1)
+    assert not tape.gradient(value, cosine).numpy().any()
+
+
+def test_label_smoothing_changes_the_term() -> None:
+    cosine, speaker = tf.constant([[0.9, -0.5, 0.0]]), tf.constant([0])
+    plain, smooth = (float(losses.margin_softmax(cosine, speaker, s)[0]) for s in (0.0, 0.1))
+    assert smooth > plain + 0.1
+
+
+def test_learned_weights_are_bounded_and_learn() -> None:
+    weighted = {"mel": tf.constant([1.0]), "kl": tf.constant([4.0])}
+    even = losses.adapted(weighted, {"mel": tf.constant(0.0), "kl": tf.constant(0.0)})
+    np.testing.assert_allclose(even, [5.0])
+    for far in (-1e6, 1e6):
+        found = float(losses.adapted({"mel": tf.constant([1.0])}, {"mel": tf.constant(far)})[0])
+        assert math.exp(-2.0) - 1.0 <= found <= math.exp(2.0) + 1.0
+    s = {"mel": tf.Variable(0.0), "kl": tf.Variable(0.0)}
+    with tf.GradientTape() as tape:
+        total = losses.adapted(weighted, {k: tf.convert_to_tensor(v) for k, v in s.items()})
+    gradient = tape.gradient(total, s)
+    assert float(gradient["mel"]) == pytest.approx(-0.5) and float(gradient["kl"]) == pytest.approx(-3.5)
+
+
+def test_one_speaker_leaves_only_the_speaker_table_untaught() -> None:
+    """The one exception to the conformance of gradients: with one training speaker there is nobody to tell apart."""
+    cloner = made_batch.build(speakers=1)
+    batch = made_batch.tensors({**made_batch.make_batch(), "speaker_B": np.zeros(4, np.int32)})
+    with tf.GradientTape() as tape:
+        terms = losses.terms(cloner(batch, PRIOR), batch, LossConfig())
+        total = tf.add_n([tf.reduce_sum(v) for v in terms.values()])
+    gradients = tape.gradient(total, [v.value for v in cloner.trainable_variables], unconnected_gradients="zero")
+    untaught = [
+        v.path
+        for v, g in zip(cloner.trainable_variables, gradients, strict=True)
+        if np.abs(tf.convert_to_tensor(g)).max() < 1e-6
+    ]
+    assert untaught == ["voice_cloner/speaker_encoder/attention_out/bias", "voice_cloner/voice_heads/speaker"]
