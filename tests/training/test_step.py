@@ -1,0 +1,388 @@
+"""The guarded step: what is refused changes nothing, what is applied is what it should be (promises N1 and N6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from made_batch import make_batch
+
+from myxtts.training.losses import TERMS
+from myxtts.training.step import DETECTOR_SIZE, DETECTOR_WARMUP
+
+GROUPS = (
+    "aligner",
+    "decoder",
+    "duration",
+    "energy",
+    "pitch",
+    "prosody_in",
+    "speaker_encoder",
+    "text_encoder",
+    "voice_heads",
+)
+
+
+def assert_learns(made: Any) -> None:
+    """An update from here is applied, changes every part and leaves everything finite."""
+    before = made.bytes()
+    result = made.run()
+    assert result.applied and 0.0 < result.grad_norm < 1e3
+    after = made.values()
+    assert all(np.isfinite(value).all() for value in after.values())
+    changed = {name for name, value in after.items() if value.tobytes() != before[name]}
+    for part in ("weight ", "average ", "moment "):
+        assert any(name.startswith(part) for name in changed)
+    assert {"accepted", "norms"} <= changed
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("term", TERMS)
+def test_a_loss_term_that_is_not_finite_changes_nothing(plain: Any, term: str, bad: float) -> None:
+    plain.run()
+    before = plain.bytes()
+    result = plain.micro(term_fault={term: bad})
+    assert not result.good
+    assert [TERMS[k] for k in np.flatnonzero(~np.isfinite(result.terms_KB).all(axis=1))] == [term]
+    update = plain.update()
+    assert not update.applied and update.utterances == 0.0 and not update.spike
+    assert plain.bytes() == before
+    assert_learns(plain)
+
+
+@pytest.mark.parametrize("bad", [np.nan, 1e25])
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_gradient_that_is_not_finite_in_one_part_changes_nothing(plain: Any, group: str, bad: float) -> None:
+    plain.run()
+    before = plain.bytes()
+    result = plain.micro(group_fault={group: bad})
+    assert not result.good and np.isfinite(result.total_B).all()
+    assert [g for g, n in zip(GROUPS, result.group_norm_G, strict=True) if not np.isfinite(n)] == [group]
+    assert not plain.update().applied
+    assert plain.bytes() == before
+
+
+def test_the_groups_are_the_parts_of_the_model(plain: Any) -> None:
+    assert tuple(plain.step.groups) == GROUPS
+
+
+def test_gradients_times_1e25_everywhere_change_nothing(plain: Any) -> None:
+    plain.run()
+    before = plain.bytes()
+    result = plain.run(group_fault=dict.fromkeys(GROUPS, 1e25))
+    assert not result.applied and plain.bytes() == before
+    assert_learns(plain)
+
+
+@pytest.mark.parametrize("factor", [1e3, 1e9, 1e15])
+def test_gradient_bombs_that_are_finite_are_clipped_or_refused(plain: Any, factor: float) -> None:
+    for _ in range(3):
+        plain.run()
+    plain.run(group_fault=dict.fromkeys(GROUPS, factor))
+    assert all(np.isfinite(value).all() for value in plain.values().values())
+    assert_learns(plain)
+
+
+@pytest.mark.parametrize("fault", [{"term_fault": {"mel": np.nan}}, {"group_fault": {"decoder": np.inf}}])
+def test_only_the_bad_micro_batch_of_a_window_is_dropped(plain: Any, fault: dict[str, Any]) -> None:
+    plain.run()
+    start = plain.values()
+    windows = [(0, 1), (2, 3), (4, 5), (6, 7)]
+    goods = [plain.micro(rows, **(fault if i == 1 else {})).good for i, rows in enumerate(windows)]
+    assert goods == [True, False, True, True]
+    result = plain.update()
+    assert result.applied and result.utterances == 6.0
+    found = plain.bytes()
+    plain.put(start)
+    for i in (0, 2, 3):
+        plain.micro(windows[i])
+    alone = plain.update()
+    assert alone.applied and alone.grad_norm == result.grad_norm
+    assert plain.bytes() == found
+
+
+@pytest.mark.parametrize("key", ["mel_BMC", "reference_BRC", "spectrum_BC", "pitch_BM", "energy_BM", "prosody_BP"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_bad_numbers_in_a_batch_change_nothing(plain: Any, key: str, bad: float) -> None:
+    plain.run()
+    before = plain.bytes()
+    batch = make_batch()
+    if key == "pitch_BM":
+        batch["voiced_BM"][1, 1] = 1.0
+    batch[key][1, 1] = bad
+    result = plain.micro(batch)
+    assert not result.good
+    assert not np.isfinite(result.terms_KB[:, 1]).all() or not np.isfinite(result.group_norm_G).all()
+    assert np.isfinite(result.terms_KB[:, [0, 2, 3]]).all(), "the others are not to blame"
+    assert not plain.update().applied
+    assert plain.bytes() == before
+
+
+def test_values_of_1e20_in_a_batch_never_reach_the_weights(plain: Any) -> None:
+    batch = make_batch()
+    batch["mel_BMC"][0, 2] = 1e20
+    plain.run(batch)
+    assert all(np.isfinite(value).all() for value in plain.values().values())
+    assert_learns(plain)
+
+
+def test_a_window_of_nothing_changes_nothing(plain: Any) -> None:
+    plain.run()
+    before = plain.bytes()
+    result = plain.update()
+    assert not result.applied and result.utterances == 0.0 and result.grad_norm == 0.0
+    only_fill = make_batch((0, 1))
+    only_fill["weight_B"][:] = 0.0
+    assert not plain.run(only_fill).applied
+    assert plain.bytes() == before
+
+
+def test_the_window_is_empty_after_an_update_and_after_a_refusal(plain: Any) -> None:
+    start = plain.values()
+    first = plain.run((0, 1)).grad_norm
+    plain.put(start)
+    plain.run((2, 3), term_fault={"mel": np.nan})
+    assert plain.run((0, 1)).grad_norm == first
+    assert all(not v.numpy().any() for v in plain.step.accumulated) and float(plain.step.utterances) == 0.0
+
+
+# --- N6: what is applied
+
+
+def test_the_norm_after_clipping_is_at_most_the_clip_norm(plain: Any) -> None:
+    result = plain.run(group_fault=dict.fromkeys(GROUPS, 50.0))
+    assert result.applied and result.grad_norm > 10.0
+    assert np.linalg.norm(plain.clipped()) == pytest.approx(0.3, rel=1e-4)
+
+
+def test_a_small_gradient_is_not_scaled_up(plain: Any) -> None:
+    result = plain.run(group_fault=dict.fromkeys(GROUPS, 1e-3))
+    assert 0.0 < result.grad_norm < 0.3
+    assert np.linalg.norm(plain.clipped()) == pytest.approx(result.grad_norm, rel=1e-4)
+
+
+def test_the_group_norms_add_up(plain: Any) -> None:
+    result = plain.run()
+    assert np.linalg.norm(result.group_norm_G) == pytest.approx(result.grad_norm, rel=1e-5)
+    assert (result.group_norm_G > 0.0).all()
+
+
+def test_four_micro_batches_of_four_equal_one_of_sixteen(plain: Any) -> None:
+    start = plain.values()
+    plain.micro(range(16))
+    whole = plain.update()
+    one, gradient = plain.values(), plain.clipped()
+    plain.put(start)
+    for first in range(0, 16, 4):
+        plain.micro(range(first, first + 4))
+    parts = plain.update()
+    assert parts.utterances == whole.utterances == 16.0
+    assert parts.grad_norm == pytest.approx(whole.grad_norm, rel=1e-5)
+    np.testing.assert_allclose(plain.clipped(), gradient, atol=1e-5 * np.abs(gradient).max())
+    found = plain.values()
+    # Adam's first step has the size of the rate whatever the gradient: a sign may differ where it is only rounding.
+    clear = {n for n in found if n.startswith("moment first/") and np.abs(found[n]).max() > 1e-6}
+    for name in clear:
+        weight = name.replace("moment first/", "weight ")
+        where = np.abs(found[name]) > 1e-6
+        np.testing.assert_allclose(found[weight][where], one[weight][where], atol=1e-5, err_msg=weight)
+
+
+def test_rows_that_only_fill_do_not_count(plain: Any) -> None:
+    start = plain.values()
+    full = plain.run(make_batch((0, 1)))
+    plain.put(start)
+    filled = plain.run(make_batch((0, 1), fill=3))
+    assert filled.utterances == full.utterances == 2.0
+    assert filled.grad_norm == pytest.approx(full.grad_norm, rel=1e-5)
+
+
+# --- spikes, averages, counters
+
+
+def known_norms(made: Any, norm: float, count: int) -> None:
+    values = made.values()
+    values["norms"] = np.full(DETECTOR_SIZE, norm, np.float32)
+    values["norms"][count:] = 0.0
+    values["accepted"] = np.asarray(count)
+    made.put(values)
+
+
+def test_a_spike_is_refused(plain: Any) -> None:
+    usual = plain.run().grad_norm
+    plain.anew()
+    known_norms(plain, usual, DETECTOR_WARMUP)
+    before = plain.bytes()
+    result = plain.run(group_fault=dict.fromkeys(GROUPS, 21.0))
+    assert result.spike and not result.applied and plain.bytes() == before
+    result = plain.run(group_fault=dict.fromkeys(GROUPS, 18.0))
+    assert result.applied and not result.spike
+
+
+def test_no_spike_before_enough_is_known(plain: Any) -> None:
+    usual = plain.run().grad_norm
+    plain.anew()
+    known_norms(plain, usual, DETECTOR_WARMUP - 1)
+    result = plain.run(group_fault=dict.fromkeys(GROUPS, 1e3))
+    assert result.applied and not result.spike
+
+
+def test_the_median_is_over_the_last_accepted_norms(plain: Any) -> None:
+    known_norms(plain, 1e-6, DETECTOR_SIZE)
+    values = plain.values()
+    values["norms"][: DETECTOR_SIZE // 2 + 1] = 1e6
+    values["accepted"] = np.asarray(3 * DETECTOR_SIZE + 5)
+    plain.put(values)
+    result = plain.run()
+    assert result.applied and plain.values()["norms"][5] == np.float32(result.grad_norm)
+    assert plain.values()["accepted"] == 3 * DETECTOR_SIZE + 6
+
+
+def test_the_average_of_the_weights(plain: Any) -> None:
+    names = [n.removeprefix("average ") for n in plain.variables() if n.startswith("average ")]
+    expected = {n: plain.values()[f"average {n}"].astype(np.float64) for n in names}
+    for done in range(1, 5):
+        plain.run()
+        decay = min(0.9, (1 + done) / (10 + done))
+        now = plain.values()
+        for name in names:
+            expected[name] = decay * expected[name] + (1 - decay) * now[f"weight {name}"]
+            np.testing.assert_allclose(now[f"average {name}"], expected[name], atol=1e-6)
+
+
+def test_counters(plain: Any) -> None:
+    plain.run()
+    plain.run(term_fault={"kl": np.nan})
+    result = plain.run()
+    assert result.utterances == 4.0 and int(plain.step.optimizer.steps) == 2 == int(plain.step.accepted)
+
+
+def test_training_lowers_the_loss(plain: Any) -> None:
+    losses = []
+    for _ in range(30):
+        losses.append(float(plain.micro().total_B.mean()))
+        assert plain.update(1e-2).applied
+    assert losses[-1] < 0.85 * losses[0]
+
+
+def test_one_graph_for_every_shape(plain: Any) -> None:
+    for rows, pad in (((0,), (0, 0, 0)), ((1, 2), (5, 1, 3)), ((0, 1, 2, 3), (1, 9, 0))):
+        batch = make_batch(rows, pad=pad)
+        plain.run(batch)
+        plain.step.validate(batch)
+    for graph in (plain.step._micro, plain.step._apply, plain.step._validate):
+        assert graph.experimental_get_tracing_count() == 1
+
+
+def test_validation_hears_the_averaged_weights_and_changes_nothing(plain: Any) -> None:
+    plain.run()
+    before = plain.bytes()
+    batch = make_batch(fill=1)
+    terms, mel, path = plain.step.validate(batch)
+    assert terms.shape == (len(TERMS), 5) and mel.shape == batch["mel_BMC"].shape and path.shape[2] == 9
+    assert plain.bytes() == before
+    values = plain.values()
+    plain.put({n: v * (0.5 if n.startswith("weight ") else 1.0) for n, v in values.items()})
+    np.testing.assert_array_equal(plain.step.validate(batch)[0], terms)
+    plain.put({n: v * (0.5 if n.startswith("average ") else 1.0) for n, v in values.items()})
+    assert np.abs(plain.step.validate(batch)[0] - terms).max() > 1e-3
+
+
+# --- the other switches
+
+
+def test_the_other_switches_learn_too(rich: Any) -> None:
+    losses = []
+    for _ in range(12):
+        losses.append(float(rich.micro().total_B.mean()))
+        assert rich.update(1e-2).applied
+    assert losses[-1] < losses[0]
+    assert all(np.isfinite(value).all() for value in rich.values().values())
+
+
+def test_learned_weights_change_and_are_part_of_what_is_saved(rich: Any) -> None:
+    assert [v.path for v in rich.step.adaptive.trainable_variables] == [
+        f"adaptive_weights/{t}_log_variance" for t in TERMS
+    ]
+    before = {t: float(v.numpy()) for t, v in rich.step.adaptive.log_variance.items()}
+    for _ in range(3):
+        rich.run()
+    moved = {t for t, v in rich.step.adaptive.log_variance.items() if float(v.numpy()) != before[t]}
+    assert moved == set(TERMS)
+    assert "adaptive_weights" in rich.step.groups
+
+
+@pytest.mark.parametrize("term", ["mel", "kl"])
+def test_a_refused_update_changes_nothing_with_muon_and_learned_weights_either(rich: Any, term: str) -> None:
+    rich.run()
+    before = rich.bytes()
+    assert not rich.run(term_fault={term: np.nan}).applied
+    assert rich.bytes() == before
+    assert_learns(rich)
+
+
+def test_the_same_micro_batch_draws_alike_and_the_next_one_does_not(rich: Any) -> None:
+    first = rich.micro().total_B
+    rich.calls -= 1
+    np.testing.assert_array_equal(rich.micro().total_B, first)
+    assert np.abs(rich.micro().total_B - first).max() > 1e-6
+
+
+def test_a_term_of_weight_zero_has_no_learned_weight() -> None:
+    from myxtts.config.schema import LossConfig
+    from myxtts.training.losses import weights_of
+
+    weights = weights_of(LossConfig(pitch_weight=0.0))
+    assert weights["pitch"] == 0.0 and all(w > 0 for t, w in weights.items() if t != "pitch")
+
+
+# --- fp16
+
+
+def test_the_loss_scale_halves_on_an_overflow_and_recovers(half: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    scale = half.step.loss_scale
+    assert float(scale.value) == 2.0**13
+    assert half.run().applied and float(scale.value) == 2.0**13
+    before = half.bytes()
+    assert not half.run(group_fault={"decoder": np.inf}).applied
+    assert float(scale.value) == 2.0**12 and half.bytes() == before
+    half.micro(term_fault={"mel": np.nan})
+    half.micro()
+    assert half.update().applied and float(scale.value) == 2.0**11, "a dropped micro-batch counts as an overflow"
+    monkeypatch.setattr("myxtts.training.precision.GROWTH_UPDATES", 2)
+    assert half.run().applied and half.run().applied and float(scale.value) == 2.0**12
+    state = scale.state()
+    scale.value.assign(8.0)
+    scale.restore(state)
+    assert float(scale.value) == 2.0**12
+
+
+def test_an_overflow_of_the_scale_itself_is_survived(half: Any) -> None:
+    half.step.loss_scale.value.assign(1e30)
+    before = half.bytes()
+    assert not half.run().applied and half.bytes() == before
+    assert float(half.step.loss_scale.value) == np.float32(5e29)
+    half.step.loss_scale.value.assign(2.0**10)
+    assert_learns(half)
+
+
+def test_the_scale_has_bounds(half: Any) -> None:
+    half.step.loss_scale.value.assign(1.0)
+    half.run(group_fault={"decoder": np.nan})
+    assert float(half.step.loss_scale.value) == 1.0
+
+
+def test_the_scale_does_not_change_the_update(half: Any) -> None:
+    start = half.values()
+    norms = []
+    for scale in (2.0**8, 2.0**13):
+        half.put(start)
+        half.step.loss_scale.value.assign(scale)
+        norms.append(half.run().grad_norm)
+    assert norms[0] == pytest.approx(norms[1], rel=0.02)
+
+
+def test_full_precision_has_no_scale(plain: Any) -> None:
+    plain.run(term_fault={"mel": np.nan})
+    assert float(plain.step.loss_scale.value) == 1.0 and not plain.step.loss_scale.moves
