@@ -45,7 +45,8 @@ class Backbone(Module):
         for block in self.blocks:
             x = block(x, mask, condition_BE, seed)
         y = tf.reshape(self.out(normalize_channels(x)), [tf.shape(x)[0], -1, self.channels])
-        return y[:, : tf.shape(x_BMD)[1]] * mask_BM1
+        cut = tf.slice(y, [0, 0, 0], tf.stack([tf.shape(x)[0], tf.shape(x_BMD)[1], self.channels]))
+        return cut * mask_BM1
 
     def _patches(self, x_BMD: tf.Tensor) -> tf.Tensor:
         """(B, M, D) -> (B, ceil(M / patch), patch x D), filled up with zeros."""

@@ -30,6 +30,12 @@ def position_features(duration_BT: tf.Tensor, path_BMT: tf.Tensor) -> tf.Tensor:
     return tf.stack([share - 0.5 * inside, tf.sin(3.14159265 * share), tf.math.log1p(duration_M) * 0.5], axis=-1)
 
 
+def first_frames(x_BMD: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
+    """The first `frames` positions; by `tf.slice`, whose gradient is several times faster than a Python slice's."""
+    shape = tf.shape(x_BMD)
+    return tf.ensure_shape(tf.slice(x_BMD, [0, 0, 0], tf.stack([shape[0], frames, shape[2]])), [None, None, x_BMD.shape[2]])
+
+
 def style_sample(mean_BS: tf.Tensor, log_variance_BS: tf.Tensor, seed_B: tf.Tensor) -> tf.Tensor:
     """Draw of the posterior, each utterance from a seed of its own, so that batches of any size draw alike."""
     draw = tf.map_fn(
@@ -77,9 +83,9 @@ class VoiceCloner(Module):
     ) -> dict[str, tf.Tensor]:
         """log_duration_BT (log of 1 + frames), pitch_BT and energy_BT (normalized) of each token."""
         return {
-            "log_duration_BT": self.duration(tf.stop_gradient(text_BTD), condition_BE, mask_BT1, seed)[:, :, 0],
-            "pitch_BT": self.pitch(text_BTD, condition_BE, mask_BT1, seed)[:, :, 0],
-            "energy_BT": self.energy(text_BTD, condition_BE, mask_BT1, seed)[:, :, 0],
+            "log_duration_BT": tf.squeeze(self.duration(tf.stop_gradient(text_BTD), condition_BE, mask_BT1, seed), 2),
+            "pitch_BT": tf.squeeze(self.pitch(text_BTD, condition_BE, mask_BT1, seed), 2),
+            "energy_BT": tf.squeeze(self.energy(text_BTD, condition_BE, mask_BT1, seed), 2),
         }
 
     def decoder_input(
@@ -142,7 +148,7 @@ class VoiceCloner(Module):
         decoded = self.decoder(x, condition, mel_mask, target, batch["seed_B"], seed)
         mel = base + decoded["estimate_BMC"]
         near = tf.minimum(mel_length, SIMILARITY_FRAMES)
-        similar_voice = self.voice_of(mel[:, :SIMILARITY_FRAMES], near)
+        similar_voice = self.voice_of(first_frames(mel, tf.minimum(frames, SIMILARITY_FRAMES)), near)
         return {
             **heads,
             "known_spectrum_BC": known["spectrum_BC"],
