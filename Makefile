@@ -17,7 +17,7 @@ help:
 	@echo "make test    run the tests"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   the quick measurements of bench/ (BENCH=... names others)"
-	@echo "make docs    write docs/configuration.md"
+	@echo "make docs    write docs/configuration.md and the tables of both READMEs"
 
 $(STAMP): requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "error: Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; set PYTHON=...")'
@@ -45,6 +45,7 @@ bench: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python -m myxtts docs
+	$(BIN)/python -m docs.readme_tables
 
 clean:
 	rm -rf .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info
