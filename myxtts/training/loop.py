@@ -124,6 +124,8 @@ class Loop:
                 return "updates"
             if training.max_minutes and position.trained_seconds >= 60.0 * training.max_minutes:
                 return "minutes"
+            if position.validations_since_best >= training.early_stopping_validations:
+                return "early_stop"
             applied = self.one_update()
             faults.point("loop.update")
             if not applied:
@@ -133,10 +135,8 @@ class Loop:
                 begun = time.monotonic()
                 best = self.validate()
                 position.trained_seconds += time.monotonic() - begun
-                if position.validations_since_best >= training.early_stopping_validations:
-                    return "early_stop"
-            if best or self.saver.due:
-                self.saver.save(best=best)
+            if best or self.saver.regular or self.saver.hot_due:
+                self.saver.save(best=best, hot=not (best or self.saver.regular))
 
     def one_update(self) -> bool:
         """One window of micro-batches and the update that it makes; False if the update was refused."""

@@ -153,8 +153,8 @@ class _Run:
             self.tell("damaged", f"{damage.path.name}: {damage.reason}")
         if checkpoint is not None and init_from is not None:
             raise ConfigError(
-                f"--init-from {str(init_from)!r}: {self.directory.path} holds a run already (update {checkpoint.update}): "
-                "resume it without --init-from, or start over with --fresh, or take another --checkpoint-dir"
+                f"--init-from {str(init_from)!r}: {self.directory.path} holds a run already (update "
+                f"{checkpoint.update}): resume it without --init-from, or start over with --fresh, or take another --checkpoint-dir"
             )
         begun = time.monotonic()
         self.trainer = Trainer(self.config, self.prepared.corpus)

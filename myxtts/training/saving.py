@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import numpy as np
+import numpy.typing as npt
+
 from myxtts.data.batches import Batches
 from myxtts.errors import StorageError
 from myxtts.models.generate import Generator
@@ -43,27 +46,37 @@ class Saver:
         )
         self._last = time.monotonic()
         self._failures = 0
+        self._voices: dict[str, npt.NDArray[np.float32]] = {}
         self._wait_seconds = trainer.config.training.hot_checkpoint_seconds
 
     @property
-    def due(self) -> bool:
-        """Whether the update just made is a regular one, or the hot interval has passed."""
-        regular = self.trainer.position.update % self.trainer.config.training.checkpoint_every_updates == 0
-        return regular or time.monotonic() - self._last >= self._wait_seconds
+    def regular(self) -> bool:
+        """Whether the update just made is one whose checkpoint is kept."""
+        return self.trainer.position.update % self.trainer.config.training.checkpoint_every_updates == 0
 
-    def save(self, *, best: bool = False) -> bool:
+    @property
+    def hot_due(self) -> bool:
+        """Whether the hot interval has passed."""
+        return time.monotonic() - self._last >= self._wait_seconds
+
+    def save(self, *, best: bool = False, hot: bool = False) -> bool:
         """Save now; whether it is on the disk.
+
+        Args:
+            best: mark it as the best so far.
+            hot: it is one of many and need not be quick to speak with: the speakers' voices of the save before serve.
 
         Raises:
             StorageError: the disk has refused too many times in a row.
             NonFiniteError: a value is not finite; nothing was written.
         """
         trainer = self.trainer
-        voices = speaker_voices(self._generator, self._batches, trainer.corpus)
+        if not hot or not self._voices:
+            self._voices = speaker_voices(self._generator, self._batches, trainer.corpus)
         try:
             self._metrics.flush(durable=True)
             path = self.store.save(
-                trainer.position.update, trainer.arrays(voices), trainer.state(), texts=self._texts, best=best
+                trainer.position.update, trainer.arrays(self._voices), trainer.state(), texts=self._texts, best=best
             )
         except StorageError as error:
             self._failures += 1

@@ -40,7 +40,7 @@ def _cosine_restarts(after: int, schedule: ScheduleConfig) -> float:
     first, growth = schedule.decay_updates, schedule.restart_growth
     if growth == 1.0:
         return _cosine_share((after % first) / first, schedule.floor_share)
-    period = int(math.floor(math.log1p(after * (growth - 1.0) / first) / math.log(growth) + 1e-12))
+    period = math.floor(math.log1p(after * (growth - 1.0) / first) / math.log(growth) + 1e-12)
     begin = first * (growth**period - 1.0) / (growth - 1.0)
     return _cosine_share((after - begin) / (first * growth**period), schedule.floor_share)
 

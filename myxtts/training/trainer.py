@@ -1,4 +1,4 @@
-"""What a run is made of besides its data: two models, the step, and the way all of it goes into a checkpoint and back."""
+"""What a run is made of besides its data: two models, the step, and the way they go into a checkpoint and back."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ from myxtts.units import seconds_of_frames
 
 SAMPLES = 3
 VOICE_REFERENCES = 8
+VOICE_BATCH = 32
 FloatArray = npt.NDArray[np.float32]
 
 
@@ -46,21 +47,23 @@ def speaker_voices(generator: Generator, batches: Batches, corpus: Corpus) -> di
     """
     speakers = np.array([corpus.speaker_index(name) for name in batches.store.speakers])
     longest = batches.reference_frames
-    voices: list[Voice] = []
+    of_speaker: list[list[Voice]] = [[] for _ in corpus.speakers]
+    rows: list[int] = []
     for speaker in range(len(corpus.speakers)):
-        rows = np.flatnonzero(speakers == speaker)
-        lengths = batches.store.lengths[1][rows]
-        chosen = rows[np.argsort(-np.minimum(lengths, longest), kind="stable")[:VOICE_REFERENCES]]
+        own = np.flatnonzero(speakers == speaker)
+        usable = np.minimum(batches.store.lengths[1][own], longest)
+        rows += own[np.argsort(-usable, kind="stable")[:VOICE_REFERENCES]].tolist()
+    for start in range(0, len(rows), VOICE_BATCH):
+        chosen = rows[start : start + VOICE_BATCH]
         mels = np.zeros([len(chosen), longest, len(corpus.mel_mean_C)], np.float32)
         frames = np.zeros(len(chosen), np.int32)
         for at, row in enumerate(chosen):
-            piece = corpus.normalize_mel(batches.store.mel(int(row))[:longest])
+            piece = corpus.normalize_mel(batches.store.mel(row)[:longest])
             mels[at, : len(piece)], frames[at] = piece, len(piece)
-        voices.append(mean_voice(generator.voices(mels, frames)))
-    return {
-        "voice_ZE": np.stack([v.voice_E for v in voices]),
-        "style_ZS": np.stack([v.style_S for v in voices]),
-    }
+        for row, voice in zip(chosen, generator.voices(mels, frames), strict=True):
+            of_speaker[speakers[row]].append(voice)
+    means = [mean_voice(voices) for voices in of_speaker]
+    return {"voice_ZE": np.stack([v.voice_E for v in means]), "style_ZS": np.stack([v.style_S for v in means])}
 
 
 @dataclass(frozen=True)
