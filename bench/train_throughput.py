@@ -100,7 +100,7 @@ def _run(given: Namespace) -> int:
         heads=True,
     )
     wait = statistics.median(window.wait_share for window in windows)
-    print(f"median {rate:,.0f} frames/s on {threads} threads; waiting for data {wait:.1%}; peak memory {usage:.2f} GB")
+    print(f"median {rate:,.0f} frames/s, threads: {threads}; waiting for data {wait:.1%}; peak memory {usage:.2f} GB")
     return EXIT_DONE
 
 

@@ -2,6 +2,9 @@
 
 import importlib
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -161,3 +164,28 @@ def test_the_curve_is_read_told_and_drawn(tmp_path: Path, capsys: pytest.Capture
 def test_a_run_without_updates_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert basic_curve.main(["--only-draw", "--checkpoint-dir", str(tmp_path)]) == 2
     assert "holds no update" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_throughput_is_measured_with_the_loop_of_the_program(root: Path, tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    words = ["--data", str(root), "--windows", "2", "--updates", "2", "--json", str(figures)]
+    for setting in ("width=16", "heads=2", "decoder_blocks=1", "text_blocks=1", "speaker_width=16"):
+        words += ["--set", f"model.{setting}"]
+    words += ["--set", "training.batch_size=2", "--set", "training.threads=1", "--set", "data.num_workers=1"]
+    words += ["--set", f"data.cache_path={tmp_path / 'cache'}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.train_throughput", *words],
+        cwd=results.ROOT,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "peak memory" in done.stdout
+    measured = json.loads(figures.read_text(encoding="utf-8"))
+    assert [window["updates"] for window in measured["windows"]] == [2, 2]
+    assert all(window["frames"] > 100 and window["seconds"] > 0 for window in measured["windows"])
+    assert 0.0 <= measured["wait_share"] <= 1.0
