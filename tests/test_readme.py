@@ -194,3 +194,11 @@ def test_the_persian_page_reads_from_right_to_left_and_its_code_does_not() -> No
     assert page.count("<div") == page.count("</div>")
     assert page.count('<div dir="ltr">') * 2 == len(re.findall(r"^```", page, re.M))
     assert not set("يكۀ") & set(page), "Arabic letters where Persian ones belong"
+
+
+def test_code_in_the_persian_prose_is_not_turned_around() -> None:
+    """`../dataset` between Persian words shows as `dataset/..` unless left-to-right marks stand around it."""
+    prose = re.sub(r"^```.*?^```$", "", text("README.fa.md"), flags=re.M | re.S)
+    for match in re.finditer(r"(.?)`([^`\n]+)`(.?)", prose):
+        before, code, after = match.groups()
+        assert (code[0].isalnum() and code[-1].isalnum()) or before == after == "\u200e", code

@@ -9,10 +9,11 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from myxtts.cli.installed import not_installed
 from myxtts.config.document import plain
 from myxtts.config.leaves import shown
 from myxtts.config.resolve import Resolved
-from myxtts.errors import EXIT_DEFECT, EXIT_STOPPED, ConfigError, MyXTTSError
+from myxtts.errors import EXIT_BAD_INPUT, EXIT_DEFECT, EXIT_STOPPED, ConfigError, MyXTTSError
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -170,6 +171,10 @@ def guarded(command: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return EXIT_DEFECT
     except Exception as error:
+        missing = not_installed(error) if isinstance(error, ModuleNotFoundError) else None
+        if missing is not None:
+            print(missing, file=sys.stderr)
+            return EXIT_BAD_INPUT
         traceback.print_exc()
         print(f"error: a defect in MyXTTS ({shown(str(error), 100)}); please report the lines above", file=sys.stderr)
         return EXIT_DEFECT

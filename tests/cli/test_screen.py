@@ -1,6 +1,9 @@
 """What a person sees: bars, lines, errors, exit codes."""
 
 import io
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -126,3 +129,31 @@ def test_a_defect_shows_its_traceback(capsys: pytest.CaptureFixture[str]) -> Non
     assert guarded(command) == 1
     err = capsys.readouterr().err
     assert "Traceback" in err and "ValueError: surprise" in err and "a defect in MyXTTS" in err
+
+
+def test_a_package_that_is_not_installed_is_no_defect(capsys: pytest.CaptureFixture[str]) -> None:
+    def command() -> int:
+        raise ModuleNotFoundError("No module named 'soundfile.x'", name="soundfile.x")
+
+    assert guarded(command) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: the package 'soundfile' is not installed") and "make setup" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_module_of_ours_that_is_missing_is_a_defect(capsys: pytest.CaptureFixture[str]) -> None:
+    def command() -> int:
+        raise ModuleNotFoundError("No module named 'myxtts.gone'", name="myxtts.gone")
+
+    assert guarded(command) == 1
+    assert "a defect in MyXTTS" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["train_main.py"], ["train_stable.py"], ["-m", "myxtts"]])
+def test_a_python_without_any_package_is_told_what_to_do(words: list[str]) -> None:
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-S", "-E", "-s", *words, "--help"], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: the package 'yaml' is not installed") and "make setup" in done.stderr
