@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from docs import readme_tables
-from myxtts import errors
+from myxtts import errors, health
 from myxtts.cli import train
 from myxtts.cli.main import COMMANDS
 from myxtts.cli.main import main as myxtts_main
-from myxtts.config.layers import Given, Layer, Rank
+from myxtts.config.layers import BUILT_IN_CORPUS_OVERRIDES, Given, Layer, Rank
 from myxtts.config.leaves import LEAVES
 from myxtts.config.levels import LEVELS
 from myxtts.config.resolve import resolve
-from myxtts.config.schema import MODEL_SIZES
+from myxtts.config.schema import MODEL_SIZES, TrainingConfig
 from myxtts.data import demo_corpus
 from myxtts.data.records import REASONS
 
@@ -170,6 +170,17 @@ def test_facts_in_the_prose() -> None:
     assert len(demo_corpus.SPEAKERS) == 10 and "ten voices" in text("docs/data.md")
     assert [reason for reason in REASONS if f"| {reason} |" not in text("docs/data.md")] == []
     assert all(f"| `{term}` |" in text("docs/model.md") for term in _terms())
+    minutes = {override.key: override.value for override in BUILT_IN_CORPUS_OVERRIDES}["training.max_minutes"]
+    assert minutes == 9 and "nine minutes of training" in text("README.md") and "نُه دقیقه" in text("README.fa.md")
+    assert (health.WINDOW_UPDATES, health.SKIP_MEMORY_UPDATES, health.WAIT_HIGH) == (100, 1_000, 0.2)
+    assert (health.LOSS_LOW, health.LOSS_HIGH, health.NORM_HIGH) == (0.5, 5.0, 1.0)
+    assert "last 100\nupdates" in text("README.md") and "none in the last 1,000" in text("README.md")
+    training = TrainingConfig()
+    assert (training.checkpoint_every_updates, training.hot_checkpoint_seconds, training.keep_checkpoints) == (
+        1_000,
+        120,
+        3,
+    )
 
 
 def _terms() -> list[str]:
