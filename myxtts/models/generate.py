@@ -70,12 +70,17 @@ class Generated:
 
 
 def mean_voice(voices: Sequence[Voice]) -> Voice:
-    """The mean of some voices, at unit length again; every one counts alike. ValueError for none or opposite ones."""
+    """The mean of some voices, at unit length again; every one counts alike.
+
+    Errors: ValueError for none or opposite ones, NonFiniteError.
+    """
     if not voices:
         raise ValueError("no voices to average")
     voice_E: npt.NDArray[np.float64] = np.stack([voice.voice_E for voice in voices]).mean(axis=0, dtype=np.float64)
     norm = float(np.linalg.norm(voice_E))
-    if not norm > _SMALLEST_NORM:
+    if not np.isfinite(norm):
+        raise NonFiniteError("the model gave a voice that is not finite; take another checkpoint")
+    if norm <= _SMALLEST_NORM:
         raise ValueError("the voices cancel each other out")
     style_S: npt.NDArray[np.float64] = np.stack([voice.style_S for voice in voices]).mean(axis=0, dtype=np.float64)
     return Voice((voice_E / norm).astype(np.float32), style_S.astype(np.float32))

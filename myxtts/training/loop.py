@@ -10,12 +10,11 @@ from typing import Protocol
 import numpy as np
 
 from myxtts.data.loader import Loaded, Loader
-from myxtts.errors import NonFiniteError
+from myxtts.errors import NonFiniteError, StorageError
 from myxtts.storage import faults
-from myxtts.storage.journal import Journal
 from myxtts.training import injection, schedule
 from myxtts.training.losses import TERMS
-from myxtts.training.saving import Saver
+from myxtts.training.saving import PatientJournal, Saver
 from myxtts.training.signals import StopSignals
 from myxtts.training.step import MicroResult, UpdateResult
 from myxtts.training.tensorboard_log import TensorBoardLog
@@ -96,7 +95,7 @@ class Loop:
         trainer: Trainer,
         loader: Loader,
         saver: Saver,
-        metrics: Journal,
+        metrics: PatientJournal,
         tensorboard: TensorBoardLog,
         display: Display,
         tell: Callable[..., None],
@@ -210,7 +209,10 @@ class Loop:
             self._refused(window, result, number)
         at_log = number % self.trainer.config.training.log_every_updates == 0
         if at_log or number == 1:
-            self.tensorboard.train(record)
+            try:
+                self.tensorboard.train(record)
+            except StorageError as error:
+                self.display.warn(f"{error}; TensorBoard will lack update {number}")
         self._show(total, result.grad_norm, rate, frames, seconds, wait_share, at_log)
 
     def _refused(self, window: Window, result: UpdateResult, number: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from myxtts.config.write import config_yaml, provenance_json
 from myxtts.data.batches import Batches
 from myxtts.data.loader import Loader
 from myxtts.data.prepare import Prepared
-from myxtts.errors import ConfigError, MyXTTSError, Stopped
+from myxtts.errors import ConfigError, MyXTTSError, Stopped, StorageError
 from myxtts.models.generate import Generator
 from myxtts.storage import faults
 from myxtts.storage.files import write_text_atomic
@@ -27,7 +28,7 @@ from myxtts.storage.searching import find
 from myxtts.storage.store import CheckpointStore
 from myxtts.training import schedule
 from myxtts.training.loop import Display, Loop
-from myxtts.training.saving import Saver
+from myxtts.training.saving import PatientJournal, Saver
 from myxtts.training.signals import StopSignals
 from myxtts.training.tensorboard_log import TensorBoardLog
 from myxtts.training.trainer import Trainer
@@ -131,7 +132,7 @@ class _Run:
             directory.checkpoints_path, training.keep_checkpoints, training.checkpoint_every_updates
         )
         done = self.store.remove_stale(lock)
-        self.events = stack.enter_context(Journal(directory.events_path, flush_lines=1))
+        self.events = PatientJournal(stack.enter_context(Journal(directory.events_path, flush_lines=1)), screen.warn)
         self.trainer: Trainer
         for line in done:
             self.tell("cleaned", line)
@@ -154,7 +155,8 @@ class _Run:
         if checkpoint is not None and init_from is not None:
             raise ConfigError(
                 f"--init-from {str(init_from)!r}: {self.directory.path} holds a run already (update "
-                f"{checkpoint.update}): resume it without --init-from, or start over with --fresh, or take another --checkpoint-dir"
+                f"{checkpoint.update}): resume it without --init-from, or start over with --fresh, or take another "
+                "--checkpoint-dir"
             )
         begun = time.monotonic()
         self.trainer = Trainer(self.config, self.prepared.corpus)
@@ -173,7 +175,8 @@ class _Run:
             self.tell("start", f"a new run in {self.directory.path}")
         self._write_settings()
         restored = self.trainer.position.update
-        self.metrics = self.stack.enter_context(Journal(self.directory.metrics_path, restored_update=restored))
+        metrics = self.stack.enter_context(Journal(self.directory.metrics_path, restored_update=restored))
+        self.metrics = PatientJournal(metrics, self.screen.warn)
         self.tensorboard = self.stack.enter_context(
             TensorBoardLog(self.directory.tensorboard_path, resume_update=restored if checkpoint else None)
         )
@@ -239,7 +242,7 @@ class _Run:
         return position.update
 
     def _stop(self, saver: Saver, signal_name: str, command: str) -> int:
-        saver.save()
+        saver.save(last=True)
         self.tell("signal", f"stopped by {signal_name}")
         raise Stopped(
             f"stopped by {signal_name} at update {self.trainer.position.update}; everything is saved, "
@@ -248,7 +251,7 @@ class _Run:
 
     def _end(self, saver: Saver, validation: Validation, why: str) -> None:
         best = validation.last_update != self.trainer.position.update and validation.run()
-        saver.save(best=best)
+        saver.save(best=best, last=True)
         self.tell("end", END_WORDS[why])
         position = self.trainer.position
         self.screen.say(
@@ -257,6 +260,10 @@ class _Run:
             if position.best is not None
             else f"Done at update {position.update}: {END_WORDS[why]}."
         )
+
+
+def _shown(best: float | None) -> str:
+    return "none" if best is None else f"{best:.4f}"
 
 
 class Validation:
@@ -272,31 +279,42 @@ class Validation:
         config, position = trainer.config, trainer.position
         metrics = validate(trainer.step, self._progressing(), config)
         value = metrics[config.training.best_metric]
-        improved = position.best is None or value < position.best - config.training.early_stopping_min_delta
+        bar = math.inf if position.best is None else position.best - config.training.early_stopping_min_delta
+        improved = value < bar  # never where the value is not finite
         if improved:
             position.best, position.best_update, position.validations_since_best = value, position.update, 0
         else:
             position.validations_since_best += 1
         trainer.health.observe_validation(position.update, value)
         parts.metrics.write({"kind": "validation", "update": position.update, "time": time.time(), "metrics": metrics})
-        parts.tensorboard.validation(position.update, metrics)
-        folder = parts.directory.samples_of_update(position.update)
-        for sample in speak_samples(self.generator, trainer.step, self.batches, trainer.corpus, config, folder):
+        try:
+            self._show(metrics)
+        except (OSError, StorageError) as error:
+            parts.tell("samples_failed", str(error))
+            parts.screen.warn(f"the samples of update {position.update} could not be written: {error}")
+        self.last_update = position.update
+        parts.screen.say(
+            f"validation at update {position.update}: {config.training.best_metric} {value:.4f}"
+            f"{' (best)' if improved else f', best {_shown(position.best)} at update {position.best_update}'}, "
+            f"total {metrics['total']:.3f}"
+        )
+        return improved
+
+    def _show(self, metrics: dict[str, float]) -> None:
+        """Speak the samples, and show them and the metrics in TensorBoard."""
+        parts, trainer = self.run_parts, self.run_parts.trainer
+        update = trainer.position.update
+        parts.tensorboard.validation(update, metrics)
+        folder = parts.directory.samples_of_update(update)
+        for sample in speak_samples(self.generator, trainer.step, self.batches, trainer.corpus, trainer.config, folder):
             parts.tensorboard.sample(
-                position.update,
+                update,
                 sample.name,
                 predicted_mel_MC=sample.predicted_mel_MC,
                 true_mel_MC=sample.true_mel_MC,
                 alignment_TM=sample.alignment_TM,
                 wav_path=sample.wav_path,
             )
-        self.last_update = position.update
-        parts.screen.say(
-            f"validation at update {position.update}: {config.training.best_metric} {value:.4f}"
-            f"{' (best)' if improved else f', best {position.best:.4f} at update {position.best_update}'}, "
-            f"total {metrics['total']:.3f}"
-        )
-        return improved
 
     def _progressing(self) -> Iterator[Batch]:
         show: Callable[[str, int, int], None] = self.run_parts.screen.progress

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,24 @@ MOST_FAILURES = 10
 RETRY_SECONDS = 30.0
 
 
+class PatientJournal:
+    """A journal that the disk may refuse for a while: its lines wait, the training goes on, and it is said once."""
+
+    def __init__(self, journal: Journal, warn: Callable[[str], None]) -> None:
+        self.journal, self._warn = journal, warn
+        self._refused = False
+
+    def write(self, record: Mapping[str, object]) -> None:
+        """Append a record, or keep it until the disk takes it."""
+        try:
+            self.journal.write(record)
+            self._refused = False
+        except StorageError as error:
+            if not self._refused:
+                self._warn(f"{error}; the lines wait and the training goes on")
+            self._refused = True
+
+
 class Saver:
     """Saves a trainer: at its regular updates, at the latest after the hot interval, and when it is asked to.
 
@@ -33,7 +51,7 @@ class Saver:
         generator: Generator,
         batches: Batches,
         texts: dict[str, str],
-        metrics: Journal,
+        metrics: PatientJournal,
         tell: Callable[[str, str], None],
     ) -> None:
         self.trainer, self.store = trainer, store
@@ -59,28 +77,29 @@ class Saver:
         """Whether the hot interval has passed."""
         return time.monotonic() - self._last >= self._wait_seconds
 
-    def save(self, *, best: bool = False, hot: bool = False) -> bool:
+    def save(self, *, best: bool = False, hot: bool = False, last: bool = False) -> bool:
         """Save now; whether it is on the disk.
 
         Args:
             best: mark it as the best so far.
             hot: it is one of many and need not be quick to speak with: the speakers' voices of the save before serve.
+            last: no later save would make up for a refusal.
 
         Raises:
-            StorageError: the disk has refused too many times in a row.
+            StorageError: the disk has refused too many times in a row, or the last time.
             NonFiniteError: a value is not finite; nothing was written.
         """
         trainer = self.trainer
         if not hot or not self._voices:
             self._voices = speaker_voices(self._generator, self._batches, trainer.corpus)
         try:
-            self._metrics.flush(durable=True)
+            self._metrics.journal.flush(durable=True)
             path = self.store.save(
                 trainer.position.update, trainer.arrays(self._voices), trainer.state(), texts=self._texts, best=best
             )
         except StorageError as error:
             self._failures += 1
-            if self._failures > MOST_FAILURES:
+            if last or self._failures > MOST_FAILURES:
                 raise
             self._wait_seconds, self._last = RETRY_SECONDS, time.monotonic()
             self._tell(

@@ -1,0 +1,175 @@
+"""A tiny run through myxtts.training.run.train: made-up recordings, a model of a few thousand weights.
+
+As a program (`python made_run.py FOLDER COMMAND...`) it trains in a process of its own, so that resuming, kills and
+signals are what they are for a user.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+CLIPS = 6
+SETTINGS: dict[str, object] = {
+    "text.symbols": "characters",
+    "data.num_workers": 1,
+    "data.validation_share": 0.3,
+    "data.reference_seconds": 0.5,
+    "data.length_buckets": 1,
+    "model.width": 16,
+    "model.heads": 2,
+    "model.text_blocks": 1,
+    "model.decoder_blocks": 1,
+    "model.predictor_width": 8,
+    "model.speaker_width": 8,
+    "model.voice_width": 8,
+    "model.style_width": 4,
+    "training.batch_size": 2,
+    "training.grad_accum": 2,
+    "training.max_updates": 6,
+    "training.validation_every_updates": 1_000,
+    "training.checkpoint_every_updates": 2,
+    "training.hot_checkpoint_seconds": 3_600,
+    "optimizer.learning_rate": 1e-3,
+    "schedule.warmup_updates": 2,
+}
+
+
+def make_root(root: Path, clips: int = CLIPS, seed: int = 0) -> Path:
+    """Recordings of half a second to one second by two speakers."""
+    (root / "wavs").mkdir(parents=True)
+    rows = ["id|text|speaker"]
+    for i in range(clips):
+        time = np.arange(int(22_050 * (0.5 + 0.08 * i))) / 22_050
+        hz = 120 + 70 * (i % 2)
+        tone = sum(np.sin(2 * np.pi * k * hz * time + k) / k for k in range(1, 9))
+        noise = np.random.default_rng([seed, i]).normal(0.0, 0.02, len(time))
+        soundfile.write(root / "wavs" / f"c{i}.wav", 0.2 * tone * (0.6 + 0.4 * np.sin(9 * time)) + noise, 22_050)
+        rows.append(f"c{i}|Say {'abcdefgh'[i]}.|s{i % 2}")
+    (root / "metadata.csv").write_text("\n".join(rows) + "\n")
+    return root
+
+
+class Screen:
+    """Keeps what is shown."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.warnings: list[str] = []
+
+    def say(self, *lines: str) -> None:
+        self.lines += lines
+
+    def warn(self, *lines: str) -> None:
+        self.warnings += lines
+
+    def training(self, done: int, total: int, figures: Mapping[str, str], line: bool = False) -> None:
+        self.lines.append(f"{done}/{total} {dict(figures)}")
+
+    def progress(self, task: str, done: int, total: int) -> None:
+        self.lines.append(f"{task} {done}/{total}")
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+
+def resolved(folder: Path, run: str = "run", root: str = "root", **more: object) -> Any:
+    """The settings of a tiny run in folder/run on the data in folder/root."""
+    from myxtts.config.layers import Given, Layer, Rank
+    from myxtts.config.resolve import resolve
+
+    paths = {
+        "data.train_path": str(folder / root),
+        "data.cache_path": str(folder / "cache"),
+        "training.checkpoint_dir": str(folder / run),
+    }
+    settings = {**SETTINGS, **paths, **{k.replace("__", "."): v for k, v in more.items()}}
+    given = tuple(Given(key, str(value), "test") for key, value in settings.items())
+    return resolve([Layer(Rank.FILE, "test", given)])
+
+
+def train(
+    folder: Path,
+    run: str = "run",
+    *,
+    fresh: bool = False,
+    init_from: Path | None = None,
+    screen: Screen | None = None,
+    **more: object,
+) -> tuple[int, Screen]:
+    """Prepares the data and trains; updates that the run has, and the screen."""
+    from myxtts.data.prepare import prepare
+    from myxtts.progress import silent
+    from myxtts.training.run import train as really
+
+    settings, screen = resolved(folder, run, **more), screen or Screen()
+    prepared = prepare(settings.config, silent, named={"data.train_path"})
+    updates = really(
+        settings, prepared, fresh=fresh, init_from=init_from, command="python3 train_main.py --again", screen=screen
+    )
+    return updates, screen
+
+
+def hashes(run: Path) -> dict[str, str]:
+    """SHA-256 of the tensors in the newest checkpoint of a run, by file."""
+    newest = max((run / "checkpoints").glob("step-*"), key=lambda p: int(p.name.split("-")[1]))
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(newest.glob("*.safetensors"))}
+
+
+def records(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def losses(run: Path) -> list[tuple[int, float]]:
+    """(update, loss) of every update that was applied, as written."""
+    lines = records(run / "metrics.jsonl")
+    return [(r["update"], r["loss"]) for r in lines if r["kind"] == "train" and not r["skipped"]]
+
+
+def events(run: Path, name: str) -> list[dict[str, Any]]:
+    return [r for r in records(run / "events.jsonl") if r["event"] == name]
+
+
+class KeptTrainers:
+    """Stands in for Trainer: the graphs of equal settings are traced once for a whole session of tests."""
+
+    def __init__(self) -> None:
+        self._kept: dict[object, tuple[Any, list[Any], list[np.ndarray]]] = {}
+        self._generators: dict[int, Any] = {}
+
+    def trainer(self, config: Any, corpus: Any) -> Any:
+        from myxtts.health import Health
+        from myxtts.training.trainer import Position, Trainer
+
+        key = (config.model, config.loss, config.optimizer, config.training.seed, tuple(corpus.speakers))
+        if key not in self._kept:
+            made = Trainer(config, corpus)
+            step = made.step
+            variables = [v.value for v in (*step.weights, *made.average.trainable_variables)]
+            variables += [*step.optimizer.moments().values(), step.norms, step.accepted]
+            variables += [*step.accumulated, step.utterances]
+            self._kept[key] = (made, variables, [v.numpy() for v in variables])
+        made, variables, first = self._kept[key]
+        for variable, value in zip(variables, first, strict=True):
+            variable.assign(value)
+        made.step.training, made.config, made.corpus = config.training, config, corpus
+        made.position, made.health = Position(), Health()
+        return made
+
+    def generator(self, model: Any) -> Any:
+        from myxtts.models.generate import Generator
+
+        return self._generators.setdefault(id(model), Generator(model))
+
+
+if __name__ == "__main__":
+    options: dict[str, Any] = json.loads(sys.argv[2])
+    print(train(Path(sys.argv[1]), **options)[1].text)

@@ -1,0 +1,344 @@
+"""Whole runs, small: what is resumed, refused, skipped, saved and said."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import made_run
+import numpy as np
+import pytest
+from made_run import KeptTrainers, Screen, events, hashes, losses, records
+
+from myxtts.errors import (
+    EXIT_DIVERGED,
+    EXIT_STOPPED,
+    CheckpointError,
+    ConfigError,
+    NonFiniteError,
+    Stopped,
+    StorageError,
+)
+from myxtts.storage import faults
+from myxtts.storage.searching import find
+
+UPDATES = 6
+
+
+@pytest.fixture(scope="module")
+def kept() -> KeptTrainers:
+    return KeptTrainers()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("runs")
+    made_run.make_root(made / "root")
+    return made
+
+
+@pytest.fixture(autouse=True)
+def quick(kept: KeptTrainers, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr("myxtts.training.run.Trainer", kept.trainer)
+    monkeypatch.setattr("myxtts.training.run.Generator", kept.generator)
+    yield
+    faults.disarm()
+
+
+@pytest.fixture(scope="module")
+def unbroken(folder: Path, kept: KeptTrainers) -> Path:
+    """A run of six updates that nothing disturbed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("myxtts.training.run.Trainer", kept.trainer)
+        patch.setattr("myxtts.training.run.Generator", kept.generator)
+        assert made_run.train(folder, "unbroken")[0] == UPDATES
+    return folder / "unbroken"
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    """A run directory of the test's own, in the folder whose data all share."""
+    return request.node.name.replace("[", "-").replace("]", "")
+
+
+def test_a_run_writes_what_the_contract_names(unbroken: Path) -> None:
+    assert [u for u, _ in losses(unbroken)] == list(range(1, UPDATES + 1))
+    first = records(unbroken / "metrics.jsonl")[0]
+    assert {"kind", "update", "epoch", "time", "loss", "terms", "weighted", "grad_norm", "learning_rate"} <= set(first)
+    assert {"frames", "frames_per_second", "wait_share", "skipped"} <= set(first)
+    assert first["loss"] == pytest.approx(sum(first["weighted"].values()), rel=1e-5)
+    assert first["learning_rate"] == pytest.approx(0.5e-3)
+    for file in ("config.yaml", "provenance.json", "corpus.json", "checkpoints/last.json", "checkpoints/best.json"):
+        assert (unbroken / file).is_file()
+    (sample,) = [*(unbroken / "samples").iterdir()]
+    assert sample.name == "update-0000006" and (sample / "index.json").is_file()
+    names = [r["event"] for r in records(unbroken / "events.jsonl")]
+    assert names == ["start", "checkpoint", "checkpoint", "checkpoint", "best", "end"]
+    (validation,) = [r for r in records(unbroken / "metrics.jsonl") if r["kind"] == "validation"]
+    assert np.isfinite(list(validation["metrics"].values())).all() and "total" in validation["metrics"]
+
+
+def test_a_run_that_is_gone_on_with_equals_an_unbroken_one(folder: Path, unbroken: Path, name: str) -> None:
+    assert made_run.train(folder, name, training__max_updates=3)[0] == 3
+    updates, screen = made_run.train(folder, name)
+    assert updates == UPDATES and "(update 3)" in screen.text
+    assert losses(folder / name) == losses(unbroken)
+    assert hashes(folder / name) == hashes(unbroken)
+    assert len(events(folder / name, "resume")) == 1
+
+
+def test_a_finished_run_says_so(folder: Path, unbroken: Path) -> None:
+    before = hashes(unbroken)
+    updates, screen = made_run.train(folder, "unbroken")
+    assert updates == UPDATES and "has made its 6 updates; --epochs or --max-updates" in screen.text
+    assert hashes(unbroken) == before
+
+
+def test_epochs_end_a_run(folder: Path, name: str) -> None:
+    assert made_run.train(folder, name, training__max_updates=0, training__epochs=3)[0] == 3
+
+
+class Interrupting(Screen):
+    """Presses Ctrl-C after an update."""
+
+    def __init__(self, update: int) -> None:
+        super().__init__()
+        self.update = update
+
+    def training(self, done: int, total: int, figures: Any, line: bool = False) -> None:
+        if done == self.update:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_ctrl_c_saves_and_names_the_command(folder: Path, unbroken: Path, name: str) -> None:
+    with pytest.raises(Stopped) as caught:
+        made_run.train(folder, name, screen=Interrupting(3))
+    assert caught.value.exit_code == EXIT_STOPPED
+    message = str(caught.value)
+    assert "stopped by SIGINT at update 3; everything is saved" in message and "python3 train_main.py --again" in message
+    assert find(folder / name).update == 3
+    assert [e["message"] for e in events(folder / name, "signal")] == ["stopped by SIGINT"]
+    made_run.train(folder, name)
+    assert losses(folder / name) == losses(unbroken) and hashes(folder / name) == hashes(unbroken)
+
+
+def test_a_stop_that_cannot_save_does_not_say_that_it_did(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MYXTTS_FAULT", "store.before_files:2+:enospc")
+    with pytest.raises(StorageError, match="saving the checkpoint of update 3 failed .*free some space"):
+        made_run.train(folder, name, screen=Interrupting(3))
+    assert find(folder / name).update == 2
+
+
+def test_an_end_that_cannot_save_is_no_end(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MYXTTS_FAULT", "store.before_files:1+:enospc")
+    with pytest.raises(StorageError, match="free some space"):
+        made_run.train(folder, name)
+    assert not events(folder / name, "end")
+
+
+# --- faults of the arithmetic
+
+
+def test_a_nan_in_a_loss_is_skipped_and_named(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MYXTTS_FAULT", "step.loss.mel:3:nan")
+    updates, screen = made_run.train(folder, name)
+    assert updates == UPDATES, "an update that was refused is none"
+    (skip,) = events(folder / name, "skip")
+    assert skip["terms"] == ["mel"] and skip["update"] == 2
+    assert set(skip["utterances"]) <= {f"c{i}" for i in range(made_run.CLIPS)} and len(skip["utterances"]) == 4
+    assert "update 3 refused: not finite (loss terms: mel; clips: " in skip["message"]
+    assert screen.warnings == [skip["message"]]
+    lines = [r for r in records(folder / name / "metrics.jsonl") if r["kind"] == "train"]
+    assert [(r["update"], r["skipped"]) for r in lines[:4]] == [(1, False), (2, False), (3, True), (3, False)]
+    assert lines[2]["loss"] is None and "terms.mel" in lines[2]["nonfinite"]
+    assert lines[2]["learning_rate"] == lines[3]["learning_rate"], "the schedule waits"
+    assert "1 updates were refused" in screen.text
+
+
+def test_a_bad_micro_batch_is_dropped_and_named(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MYXTTS_FAULT", "step.micro_batch:4:inf")
+    assert made_run.train(folder, name)[0] == UPDATES
+    (dropped,) = events(folder / name, "dropped")
+    assert "1 of 2 micro-batches dropped" in dropped["message"] and len(dropped["utterances"]) == 2
+    assert not events(folder / name, "skip")
+    assert all(np.isfinite(loss) for _, loss in losses(folder / name))
+
+
+def test_a_bad_gradient_names_its_part(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MYXTTS_FAULT", "step.layer_gradient:2:nan")
+    assert made_run.train(folder, name)[0] == UPDATES
+    (skip,) = events(folder / name, "skip")
+    assert skip["groups"] == ["aligner"] and skip["terms"] == [] and "loss terms: all finite" in skip["message"]
+
+
+def test_a_poisoned_weight_is_never_written(
+    folder: Path, unbroken: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MYXTTS_FAULT", "step.weights:4:nan")
+    with pytest.raises(NonFiniteError) as caught:
+        made_run.train(folder, name)
+    assert caught.value.exit_code == EXIT_DIVERGED
+    assert "the checkpoint of update 4 was not written" in str(caught.value) and "weights/voice_cloner/" in str(caught.value)
+    assert events(folder / name, "failed")
+    assert find(folder / name).update == 2
+    monkeypatch.delenv("MYXTTS_FAULT")
+    made_run.train(folder, name)
+    assert losses(folder / name) == losses(unbroken) and hashes(folder / name) == hashes(unbroken)
+
+
+def test_a_permanent_nan_ends_with_a_diagnosis(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MYXTTS_FAULT", "step.loss.kl:3+:nan")
+    with pytest.raises(NonFiniteError, match=r"updates in a row .*loss terms \['kl'\], clips \['c\d") as caught:
+        made_run.train(folder, name)
+    assert caught.value.exit_code == EXIT_DIVERGED and "\n" not in str(caught.value)
+    saved = find(folder / name)
+    assert saved.update == 2 and all(np.isfinite(v).all() for v in saved.arrays["weights"].values())
+
+
+def test_an_average_that_went_bad_is_told_as_what_it_is() -> None:
+    from myxtts.models.generate import Voice, mean_voice
+
+    bad = Voice(np.full(4, np.nan, np.float32), np.zeros(2, np.float32))
+    with pytest.raises(NonFiniteError, match="not finite"):
+        mean_voice([bad])
+
+
+# --- what a run may resume from
+
+
+def test_other_data_is_refused(folder: Path, name: str) -> None:
+    if not (folder / "other").exists():
+        made_run.make_root(folder / "other", seed=9)
+    made_run.train(folder, name, training__max_updates=2)
+    before = hashes(folder / name)
+    with pytest.raises(ConfigError) as caught:
+        made_run.train(folder, name, data__train_path=str(folder / "other"))
+    message = str(caught.value)
+    assert "the data is not the one that the run in" in message and "\n" not in message
+    assert "--fresh" in message and "--init-from" in message
+    assert hashes(folder / name) == before
+
+
+def test_init_from_takes_the_weights_and_nothing_else(folder: Path, unbroken: Path, name: str) -> None:
+    updates, screen = made_run.train(folder, name, init_from=unbroken, training__max_updates=2)
+    assert updates == 2
+    (event,) = events(folder / name, "init_from")
+    count = len(find(unbroken).arrays["average"])
+    assert event["report"] == [f"{count} tensors loaded"] and f"{count} tensors loaded" in screen.text
+    assert "step-00000006" in screen.text
+    assert losses(folder / name)[0][1] < losses(unbroken)[0][1]
+    assert records(folder / name / "metrics.jsonl")[0]["learning_rate"] == pytest.approx(0.5e-3)
+    with pytest.raises(ConfigError, match=r"--init-from .* holds a run already \(update 2\).*--fresh"):
+        made_run.train(folder, name, init_from=unbroken)
+    with pytest.raises(CheckpointError, match="nowhere"):
+        made_run.train(folder, f"{name}-2", init_from=folder / "nowhere")
+
+
+def test_fresh_moves_the_old_run_aside(folder: Path, unbroken: Path, name: str) -> None:
+    made_run.train(folder, name, training__max_updates=2)
+    before = hashes(folder / name)
+    for number in (1, 2):  # twice within a second is no trouble either
+        updates, screen = made_run.train(folder, name, fresh=True, training__max_updates=2)
+        assert updates == 2 and "--fresh: the run that was here is now in" in screen.text
+        aside = sorted(folder.glob(f"{name}.before-*"))
+        assert len(aside) == number
+    assert hashes(aside[0]) == before == hashes(folder / name)
+    assert losses(folder / name) == losses(unbroken)[:2] and len(events(folder / name, "start")) == 1
+
+
+def test_a_damaged_checkpoint_is_named_and_passed_over(folder: Path, unbroken: Path, name: str) -> None:
+    made_run.train(folder, name, training__max_updates=4)
+    path = folder / name / "checkpoints" / "step-00000004" / "weights.safetensors"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    _, screen = made_run.train(folder, name)
+    assert any("step-00000004" in warning for warning in screen.warnings) and "(update 2)" in screen.text
+    assert losses(folder / name) == losses(unbroken) and hashes(folder / name) == hashes(unbroken)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"model__voice_width": 12}, {"loss__adaptive_weights": True}, {"optimizer__name": "muon"}], ids=str
+)
+def test_another_model_or_optimizer_is_refused(folder: Path, unbroken: Path, changed: dict[str, Any]) -> None:
+    before = hashes(unbroken)
+    with pytest.raises(CheckpointError, match="does not fit") as caught:
+        made_run.train(folder, "unbroken", **changed)
+    assert "--init-from" in str(caught.value) and "\n" not in str(caught.value)
+    assert hashes(unbroken) == before
+
+
+# --- when a run ends, and what it calls the best
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, values: list[float]) -> None:
+    """Lets the validations give these values of the metric."""
+    left = iter(values)
+    monkeypatch.setattr("myxtts.training.run.validate", lambda *_: {"mel": next(left), "total": 1.0})
+
+
+def test_early_stopping(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted(monkeypatch, [1.0, 0.5, 0.4995, 0.7, 0.2])
+    settings = {"training__validation_every_updates": 1, "training__early_stopping_validations": 2}
+    updates, screen = made_run.train(folder, name, **settings)
+    assert updates == 4 and "the validation metric has stopped improving" in screen.text
+    assert "Best mel 0.5000 at update 2" in screen.text
+    assert [e["update"] for e in events(folder / name, "best")] == [1, 2]
+    assert find(folder / name).update == 2, "the best one is what a run stands for"
+
+
+def test_a_validation_that_is_not_finite_is_never_the_best(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted(monkeypatch, [float("nan"), 0.5, float("nan"), 0.4, 0.45, 0.47])
+    _, screen = made_run.train(folder, name, training__validation_every_updates=1)
+    assert [e["update"] for e in events(folder / name, "best")] == [2, 4]
+    assert "Best mel 0.4000 at update 4" in screen.text
+
+
+def test_minutes_end_a_run_that_can_go_on(folder: Path, unbroken: Path, name: str) -> None:
+    updates, screen = made_run.train(folder, name, training__max_minutes=1e-5)
+    assert updates == 1 and "training.max_minutes" in screen.text
+    assert made_run.train(folder, name)[0] == UPDATES
+    assert losses(folder / name) == losses(unbroken) and hashes(folder / name) == hashes(unbroken)
+
+
+# --- a disk that refuses
+
+
+def test_a_disk_that_is_full_for_a_while_loses_nothing(
+    folder: Path, unbroken: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MYXTTS_FAULT", "store.before_files:1-2:enospc")
+    assert made_run.train(folder, name)[0] == UPDATES
+    assert len(events(folder / name, "save_failed")) == 2
+    assert losses(folder / name) == losses(unbroken) and hashes(folder / name) == hashes(unbroken)
+
+
+@pytest.mark.parametrize("fault", ["journal.write:2-4:enospc", "store.before_files:1:enospc,journal.write:2-4:enospc"])
+def test_journals_that_cannot_be_written_for_a_while_stop_nothing(
+    folder: Path, unbroken: Path, name: str, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    monkeypatch.setenv("MYXTTS_FAULT", fault)
+    run = f"journals-{len(fault)}"
+    updates, screen = made_run.train(folder, run)
+    assert updates == UPDATES
+    assert any("free some space" in warning for warning in screen.warnings)
+    assert losses(folder / run) == losses(unbroken), "what waited was written later"
+    assert hashes(folder / run) == hashes(unbroken)
+
+
+def test_samples_that_cannot_be_written_stop_nothing(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("numpy.savez_compressed", full)
+    updates, screen = made_run.train(folder, name, training__validation_every_updates=3)
+    assert updates == UPDATES
+    assert any("No space left" in warning for warning in screen.warnings)
+    assert len([r for r in records(folder / name / "metrics.jsonl") if r["kind"] == "validation"]) == 2
