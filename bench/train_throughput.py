@@ -31,6 +31,7 @@ from myxtts.errors import EXIT_DONE, EXIT_STOPPED
 if TYPE_CHECKING:
     from myxtts.config.resolve import Resolved
     from myxtts.data.prepare import Prepared
+    from myxtts.storage.journal import Journal
     from myxtts.training.loop import Loop
 
 NEVER = 10_000_000
@@ -135,6 +136,7 @@ def _prepared(given: Namespace, screen: Screen) -> tuple[Resolved, Prepared]:
 
 def measured(resolved: Resolved, prepared: Prepared, windows: int, updates: int, screen: Screen) -> list[Window] | None:
     """Trains through a warm-up of one window and then `windows` of them; None if a signal ended it."""
+    from myxtts.storage.journal import Journal
     from myxtts.storage.run_directory import RunDirectory
 
     with quiet_loading():
@@ -146,7 +148,8 @@ def measured(resolved: Resolved, prepared: Prepared, windows: int, updates: int,
     updates = updates or min(MOST_UPDATES, max(FEWEST_UPDATES, per_epoch))
     with ExitStack() as stack:
         directory = RunDirectory(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="myxtts-bench-"))))
-        loop = _loop(resolved, prepared, directory, screen, stack)
+        journal = stack.enter_context(Journal(directory.metrics_path))
+        loop = _loop(resolved, prepared, directory, journal, screen, stack)
         signals = stack.enter_context(StopSignals())
         done = []
         for number in range(windows + 1):
@@ -155,20 +158,21 @@ def measured(resolved: Resolved, prepared: Prepared, windows: int, updates: int,
             if loop.run(signals) != "updates":
                 return None
             seconds = time.perf_counter() - begun
-            loop.metrics.flush()
+            journal.flush()
             if number:
                 done.append(_window(directory, updates, seconds))
         return done
 
 
-def _loop(resolved: Resolved, prepared: Prepared, directory: Any, screen: Screen, stack: ExitStack) -> Loop:
+def _loop(
+    resolved: Resolved, prepared: Prepared, directory: Any, journal: Journal, screen: Screen, stack: ExitStack
+) -> Loop:
     """The program's loop with everything that belongs to it but validation."""
     from myxtts.data.loader import Loader
     from myxtts.models.generate import Generator
-    from myxtts.storage.journal import Journal
     from myxtts.storage.store import CheckpointStore
     from myxtts.training.loop import Loop
-    from myxtts.training.saving import Saver
+    from myxtts.training.saving import PatientJournal, Saver
     from myxtts.training.tensorboard_log import TensorBoardLog
     from myxtts.training.trainer import Trainer
 
@@ -178,7 +182,7 @@ def _loop(resolved: Resolved, prepared: Prepared, directory: Any, screen: Screen
     store = CheckpointStore(
         directory.checkpoints_path, config.training.keep_checkpoints, config.training.checkpoint_every_updates
     )
-    metrics = stack.enter_context(Journal(directory.metrics_path))
+    metrics = PatientJournal(journal, screen.warn)
 
     def tell(event: str, message: str, **more: object) -> None:
         if event not in ("checkpoint", "best"):
