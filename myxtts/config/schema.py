@@ -91,7 +91,7 @@ class DataConfig:
     reference_seconds: float = leaf(3.0, "seconds", low=0.5, high=30.0)
     """Longest piece of another recording of the same speaker that the speaker encoder hears in training."""
     length_buckets: int = leaf(12, "", low=1, high=64)
-    """Number of batch shapes; more means less padding (allison_en: 25% with 6, 16% with 12) and more kernels to set up."""
+    """Number of batch shapes; more means less padding (allison_en: 25% with 6, 16% with 12) and more set-up."""
     num_workers: int = leaf(0, "processes", low=0, high=256)
     """Processes that compute features; 0 takes one per processor."""
 

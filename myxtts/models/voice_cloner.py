@@ -33,7 +33,8 @@ def position_features(duration_BT: tf.Tensor, path_BMT: tf.Tensor) -> tf.Tensor:
 def first_frames(x_BMD: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
     """The first `frames` positions; by `tf.slice`, whose gradient is several times faster than a Python slice's."""
     shape = tf.shape(x_BMD)
-    return tf.ensure_shape(tf.slice(x_BMD, [0, 0, 0], tf.stack([shape[0], frames, shape[2]])), [None, None, x_BMD.shape[2]])
+    first = tf.slice(x_BMD, [0, 0, 0], tf.stack([shape[0], frames, shape[2]]))
+    return tf.ensure_shape(first, [None, None, x_BMD.shape[2]])
 
 
 def style_sample(mean_BS: tf.Tensor, log_variance_BS: tf.Tensor, seed_B: tf.Tensor) -> tf.Tensor:
