@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from made_step import MadeStep
+from made_step import RICH, MadeStep
 
 
 @pytest.fixture(scope="session")
@@ -16,12 +16,7 @@ def plain_session() -> Any:
 
 @pytest.fixture(scope="session")
 def rich_session() -> Any:
-    """Everything that the plain one has not: flow, dropout, learned weights, Huber, smoothing, Muon."""
-    return MadeStep(
-        model={"decoder": "flow", "dropout": 0.1, "predictor_dropout": 0.3},
-        loss={"adaptive_weights": True, "huber_delta": 0.5, "label_smoothing": 0.1},
-        optimizer={"name": "muon"},
-    )
+    return MadeStep(**RICH)
 
 
 @pytest.fixture(scope="session")

@@ -241,7 +241,8 @@ def test_the_median_is_over_the_last_accepted_norms(plain: Any) -> None:
 
 def test_the_average_of_the_weights(plain: Any) -> None:
     names = [n.removeprefix("average ") for n in plain.variables() if n.startswith("average ")]
-    expected = {n: plain.values()[f"average {n}"].astype(np.float64) for n in names}
+    start = plain.values()
+    expected = {n: start[f"average {n}"].astype(np.float64) for n in names}
     for done in range(1, 5):
         plain.run()
         decay = min(0.9, (1 + done) / (10 + done))
