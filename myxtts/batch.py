@@ -8,6 +8,7 @@ batch has weight 0 and utterance -1, and counts in no loss.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -46,7 +47,7 @@ FIELDS: tuple[Field, ...] = (
     Field("seed_B", "B", "int32", 0, "randomness of this utterance in this epoch, from (seed, epoch, utterance)"),
 )
 
-Batch = dict[str, npt.NDArray[np.generic]]
+Batch = dict[str, npt.NDArray[Any]]
 
 
 def problems(batch: Batch) -> list[str]:

@@ -7,6 +7,8 @@ the compute precision. Randomness is stateless: a seed of two integers goes in, 
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -67,7 +69,7 @@ class Module(keras.layers.Layer):
     def __init__(self, **kwargs: object) -> None:
         super().__init__(autocast=False, **kwargs)
 
-    def build(self, shape: object) -> None:
+    def build(self, shape: Any) -> None:
         """Nothing of its own: sub-layers make their weights when they are first called.
 
         Without this method Keras traces every layer once more to find that out, 20 times the cost of the call.
@@ -77,7 +79,7 @@ class Module(keras.layers.Layer):
 class Norm(Module):
     """Layer normalization with gain and bias, computed in fp32 and returned in the compute precision."""
 
-    def build(self, shape: tuple[int | None, ...]) -> None:
+    def build(self, shape: Any) -> None:
         """Makes the weights for the width of `shape`."""
         self.gain = self.add_weight(name="gain", shape=(shape[-1],), initializer="ones")
         self.bias = self.add_weight(name="bias", shape=(shape[-1],), initializer="zeros")
@@ -95,7 +97,7 @@ class Depthwise(Module):
         super().__init__(**kwargs)
         self.kernel = kernel
 
-    def build(self, shape: tuple[int | None, ...]) -> None:
+    def build(self, shape: Any) -> None:
         """Makes the weights for the width of `shape`."""
         self.filters = self.add_weight(
             name="filters",

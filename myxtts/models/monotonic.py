@@ -10,7 +10,7 @@ FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int32]
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)
 def _search_one(score_TM: FloatArray, skippable_T: IntArray, durations_T: IntArray) -> None:
     tokens, frames = score_TM.shape
     never = np.float32(-1e30)
@@ -36,7 +36,7 @@ def _search_one(score_TM: FloatArray, skippable_T: IntArray, durations_T: IntArr
         t -= step_back[m, t]
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)
 def _search(score: FloatArray, text_length: IntArray, mel_length: IntArray, skippable: IntArray) -> IntArray:
     durations = np.zeros(skippable.shape, dtype=np.int32)
     for b in range(score.shape[0]):

@@ -52,9 +52,7 @@ def round_durations(
     """
     if not np.isfinite(log_duration_T).all():
         at = int(np.flatnonzero(~np.isfinite(log_duration_T))[0])
-        raise NonFiniteError(
-            f"the predicted duration of token {at} is {log_duration_T[at]}; take another checkpoint"
-        )
+        raise NonFiniteError(f"the predicted duration of token {at} is {log_duration_T[at]}; take another checkpoint")
     predicted = np.maximum(np.expm1(np.minimum(log_duration_T.astype(np.float64), _LARGEST_LOG_DURATION)), 0.0)
     capped = int((predicted > longest_token).sum())
     wanted = np.minimum(predicted, longest_token)

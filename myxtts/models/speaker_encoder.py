@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -77,7 +79,7 @@ class VoiceHeads(Module):
         self.prosody = keras.layers.Dense(len(PROSODY_FIGURES), name="prosody", dtype="float32")
         self.speakers, self.voice_width = speakers, model.voice_width
 
-    def build(self, shape: tuple[int | None, ...]) -> None:
+    def build(self, shape: Any) -> None:
         """Makes the table of speakers."""
         self.speaker_ZE = self.add_weight(
             name="speaker",

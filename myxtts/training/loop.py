@@ -232,7 +232,7 @@ class Loop:
 
     def _bad_groups(self, result: UpdateResult, window: Window) -> list[str]:
         norms = [r.group_norm_G for r in window.results if not r.good] or [result.group_norm_G]
-        bad = ~np.isfinite(np.stack(norms)).all(axis=0)
+        bad = ~np.logical_and.reduce(np.isfinite(np.stack(norms)), axis=0)
         return [group for group, is_bad in zip(self.trainer.step.groups, bad, strict=True) if is_bad]
 
     def _report_bad(self, window: Window, event: str, message: str, number: int, **more: object) -> None:

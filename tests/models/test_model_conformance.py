@@ -259,9 +259,7 @@ def test_every_weight_receives_a_gradient(descriptor: Descriptor) -> None:
             batch = descriptor.inputs()[0]
             objective = tf.add_n([tf.reduce_sum(v) for v in losses.terms(found, batch, LossConfig()).values()])
         else:
-            objective = tf.add_n(
-                [tf.reduce_sum(v * normal(*v.shape, seed=i)) for i, v in enumerate(found.values(), 1)]
-            )
+            objective = tf.add_n([tf.reduce_sum(v * normal(*v.shape, seed=i)) for i, v in enumerate(found.values(), 1)])
     gradients = tape.gradient(objective, variables, unconnected_gradients="zero")
     for variable, gradient in zip(layer.trainable_variables, gradients, strict=True):
         size = np.abs(tf.convert_to_tensor(gradient).numpy()).max()

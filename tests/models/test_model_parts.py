@@ -55,7 +55,9 @@ def test_depthwise_is_a_filter_for_each_channel(size: int) -> None:
     layer.bias.assign([1.0, 2.0, 3.0])
     filters = layer.filters.numpy()[:, 0, :, 0]
     padded = np.pad(x, [(0, 0), (3, 3), (0, 0)])
-    expected = np.stack([(padded[:, t : t + 7] * filters).sum(axis=1) for t in range(size)], axis=1) + [1, 2, 3]
+    expected = np.array([1, 2, 3]) + np.stack(
+        [(padded[:, t : t + 7] * filters).sum(axis=1) for t in range(size)], axis=1
+    )
     np.testing.assert_allclose(layer(tf.constant(x)), expected, atol=1e-5)
 
 
@@ -117,9 +119,7 @@ def test_a_reference_of_silence_has_a_finite_gradient() -> None:
 
 def test_path_of_durations() -> None:
     path = aligner.path_of(tf.constant([[0, 2, 1, 0], [3, 0, 0, 1]]), tf.constant(5)).numpy()
-    np.testing.assert_array_equal(
-        path[0], [[0, 1, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
-    )
+    np.testing.assert_array_equal(path[0], [[0, 1, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
     np.testing.assert_array_equal(path[1].argmax(axis=1)[:4], [0, 0, 0, 3])
     assert path.dtype == np.float32 and not path[1, 4].any()
 

@@ -32,7 +32,7 @@ class MadeStep:
         from myxtts.models.build import build_voice_cloner
         from myxtts.training.step import Step
 
-        settings = TrainingConfig(**{"ema_decay": 0.9, **(training or {})})
+        settings = TrainingConfig(**{"precision": "fp32", "ema_decay": 0.9, **(training or {})})
         config = made_batch.model_config(**(model or {}))
         one, average = (
             build_voice_cloner(config, precision=settings.precision, seed=3, **made_batch.SIZES) for _ in range(2)

@@ -40,7 +40,7 @@ def test_losses_are_what_they_were(name: str, request: pytest.FixtureRequest) ->
 def write() -> None:
     here = Path(__file__).resolve()
     sys.path[:0] = [str(here.parents[2]), str(here.parents[1]), str(here.parent)]
-    from made_step import MadeStep, RICH
+    from made_step import RICH, MadeStep
 
     GOLDEN.parent.mkdir(exist_ok=True)
     found = {"plain": curve(MadeStep()), "rich": curve(MadeStep(**RICH))}

@@ -122,7 +122,9 @@ def test_another_state_is_refused() -> None:
 def test_muon_takes_the_matrices_and_leaves_tables_and_outputs_to_adamw() -> None:
     cloner = made_batch.build()
     muon = optimizers.Muon(SETTINGS, cloner.trainable_variables)
-    by_adam = {v.path.removeprefix("voice_cloner/") for v in cloner.trainable_variables if muon.keras._should_use_adamw(v)}
+    by_adam = {
+        v.path.removeprefix("voice_cloner/") for v in cloner.trainable_variables if muon.keras._should_use_adamw(v)
+    }
     matrices = {v.path.removeprefix("voice_cloner/") for v in cloner.trainable_variables if len(v.shape) == 2}
     assert {"text_encoder/symbol/embeddings", "text_encoder/language/embeddings", "voice_heads/speaker"} <= by_adam
     assert {"decoder/backbone/out/kernel", "duration/out/kernel"} <= by_adam

@@ -118,7 +118,8 @@ def test_ctrl_c_saves_and_names_the_command(folder: Path, unbroken: Path, name: 
         made_run.train(folder, name, screen=Interrupting(3))
     assert caught.value.exit_code == EXIT_STOPPED
     message = str(caught.value)
-    assert "stopped by SIGINT at update 3; everything is saved" in message and "python3 train_main.py --again" in message
+    assert "stopped by SIGINT at update 3; everything is saved" in message
+    assert "python3 train_main.py --again" in message
     assert find(folder / name).update == 3
     assert [e["message"] for e in events(folder / name, "signal")] == ["stopped by SIGINT"]
     made_run.train(folder, name)
@@ -129,7 +130,7 @@ def test_a_stop_that_cannot_save_does_not_say_that_it_did(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MYXTTS_FAULT", "store.before_files:2+:enospc")
-    with pytest.raises(StorageError, match="saving the checkpoint of update 3 failed .*free some space"):
+    with pytest.raises(StorageError, match=r"saving the checkpoint of update 3 failed .*free some space"):
         made_run.train(folder, name, screen=Interrupting(3))
     assert find(folder / name).update == 2
 
@@ -183,7 +184,8 @@ def test_a_poisoned_weight_is_never_written(
     with pytest.raises(NonFiniteError) as caught:
         made_run.train(folder, name)
     assert caught.value.exit_code == EXIT_DIVERGED
-    assert "the checkpoint of update 4 was not written" in str(caught.value) and "weights/voice_cloner/" in str(caught.value)
+    message = str(caught.value)
+    assert "the checkpoint of update 4 was not written" in message and "weights/voice_cloner/" in message
     assert events(folder / name, "failed")
     assert find(folder / name).update == 2
     monkeypatch.delenv("MYXTTS_FAULT")

@@ -1,0 +1,87 @@
+"""Runs in processes of their own: a kill, a resume in another process, Ctrl-C from the outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import made_run
+import pytest
+from made_run import events, hashes, losses, records
+
+from myxtts.errors import EXIT_STOPPED
+from myxtts.storage.searching import find
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+
+def environment(fault: str = "") -> dict[str, str]:
+    paths = [ROOT, ROOT / "tests", ROOT / "tests" / "training"]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths)), "MYXTTS_FAULT": fault}
+
+
+def in_a_process(folder: Path, run: str, fault: str = "", **options: Any) -> subprocess.CompletedProcess[str]:
+    """made_run.train in a new process."""
+    words = [sys.executable, str(Path(made_run.__file__)), str(folder), json.dumps({"run": run, **options})]
+    return subprocess.run(words, env=environment(fault), capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("processes")
+    made_run.make_root(made / "root")
+    done = in_a_process(made, "unbroken")
+    assert done.returncode == 0, done.stderr
+    return made
+
+
+def test_killed_and_resumed_in_a_new_process_to_the_bit(folder: Path) -> None:
+    killed = in_a_process(folder, "killed", "loop.update:5:kill")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert find(folder / "killed").update == 4
+    resumed = in_a_process(folder, "killed")
+    assert resumed.returncode == 0 and "(update 4)" in resumed.stdout, resumed.stderr
+    assert hashes(folder / "killed") == hashes(folder / "unbroken")
+    assert losses(folder / "killed") == losses(folder / "unbroken")
+
+
+def test_ctrl_c_on_the_program_and_the_command_it_names(folder: Path) -> None:
+    run = folder / "interrupted"
+    settings = {**made_run.SETTINGS, "data.cache_path": str(folder / "cache")}
+    words = [sys.executable, "train_main.py", "--train-data", str(folder / "root"), "--checkpoint-dir", str(run)]
+    words += [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+    # the third update is followed by a pause, in which the signal comes
+    with subprocess.Popen(
+        words,
+        cwd=ROOT,
+        env=environment("loop.update:3:sleep=8"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        wait_for_checkpoint(run, 2, process)
+        time.sleep(2.0)
+        process.send_signal(signal.SIGINT)
+        _, shown = process.communicate(timeout=200)
+    assert process.returncode == EXIT_STOPPED, shown
+    assert "Traceback" not in shown
+    (line,) = [line for line in shown.splitlines() if "stopped by SIGINT" in line]
+    assert "at update 3; everything is saved" in line and f"python3 train_main.py --train-data {folder}/root" in line
+    assert find(run).update == 3 and [e["message"] for e in events(run, "signal")] == ["stopped by SIGINT"]
+    assert [r["update"] for r in records(run / "metrics.jsonl")] == [1, 2, 3]
+
+
+def wait_for_checkpoint(run: Path, update: int, process: subprocess.Popen[str]) -> None:
+    for _ in range(1_500):
+        if (run / "checkpoints" / f"step-{update:08d}").exists():
+            return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    raise AssertionError("no checkpoint came")
