@@ -104,8 +104,10 @@ def _put_aside(directory: RunDirectory, screen: Display) -> None:
     if not directory.checkpoints_path.exists() and not directory.metrics_path.exists():
         return
     with directory.lock():
-        moment = time.strftime("%Y%m%d-%H%M%S")
-        target = directory.path.with_name(f"{directory.path.name}.before-{moment}")
+        name = f"{directory.path.name}.before-{time.strftime('%Y%m%d-%H%M%S')}"
+        number = 1
+        while (target := directory.path.with_name(name if number == 1 else f"{name}-{number}")).exists():
+            number += 1
         target.mkdir()
         for item in directory.path.iterdir():
             if item != directory.lock_path:

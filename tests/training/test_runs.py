@@ -241,9 +241,12 @@ def test_init_from_takes_the_weights_and_nothing_else(folder: Path, unbroken: Pa
         made_run.train(folder, f"{name}-2", init_from=folder / "nowhere")
 
 
-def test_fresh_moves_the_old_run_aside(folder: Path, unbroken: Path, name: str) -> None:
+def test_fresh_moves_the_old_run_aside(
+    folder: Path, unbroken: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made_run.train(folder, name, training__max_updates=2)
     before = hashes(folder / name)
+    monkeypatch.setattr("time.strftime", lambda *_: "20260102-030405")
     for number in (1, 2):  # twice within a second is no trouble either
         updates, screen = made_run.train(folder, name, fresh=True, training__max_updates=2)
         assert updates == 2 and "--fresh: the run that was here is now in" in screen.text
@@ -279,7 +282,8 @@ def test_another_model_or_optimizer_is_refused(folder: Path, unbroken: Path, cha
 
 
 def scripted(monkeypatch: pytest.MonkeyPatch, values: list[float]) -> None:
-    """Lets the validations give these values of the metric."""
+    """Lets the validations give these values of the metric, and speak nothing."""
+    monkeypatch.setattr("myxtts.training.run.speak_samples", lambda *_: [])
     left = iter(values)
     monkeypatch.setattr("myxtts.training.run.validate", lambda *_: {"mel": next(left), "total": 1.0})
 
