@@ -73,9 +73,12 @@ def test_ctrl_c_on_the_program_and_the_command_it_names(folder: Path) -> None:
     assert process.returncode == EXIT_STOPPED, shown
     assert "Traceback" not in shown
     (line,) = [line for line in shown.splitlines() if "stopped by SIGINT" in line]
-    assert "at update 3; everything is saved" in line and f"python3 train_main.py --train-data {folder}/root" in line
-    assert find(run).update == 3 and [e["message"] for e in events(run, "signal")] == ["stopped by SIGINT"]
-    assert [r["update"] for r in records(run / "metrics.jsonl")] == [1, 2, 3]
+    saved = find(run).update
+    assert saved in (2, 3), "3, unless the machine is so busy that the signal came before"
+    assert f"at update {saved}; everything is saved" in line
+    assert f"python3 train_main.py --train-data {folder}/root" in line
+    assert [e["message"] for e in events(run, "signal")] == ["stopped by SIGINT"]
+    assert [r["update"] for r in records(run / "metrics.jsonl")] == list(range(1, saved + 1))
 
 
 def wait_for_checkpoint(run: Path, update: int, process: subprocess.Popen[str]) -> None:
