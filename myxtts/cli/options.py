@@ -43,7 +43,7 @@ SETTING_OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("--max-updates", "training.max_updates", "N", "updates after which the run ends; 0: `--epochs` decides"),
         Option("--warmup-updates", "schedule.warmup_updates", "N", "updates over which the learning rate rises"),
         Option("--clip-norm", "optimizer.clip_norm", "NORM", "largest global gradient norm"),
-        Option("--precision", "training.precision", "KIND", "precision of the networks: fp32, bf16 or fp16"),
+        Option("--precision", "training.precision", "KIND", "precision of the networks: fp32, bf16, fp16 or auto"),
         Option("--mel-loss-weight", "loss.mel_weight", "W", "weight of the mel loss"),
         Option("--kl-loss-weight", "loss.kl_weight", "W", "weight of the KL divergence of the style posterior"),
         Option("--seed", "training.seed", "N", "of everything random"),

@@ -6,6 +6,7 @@ import math
 import os
 from dataclasses import dataclass
 
+from myxtts.config.hardware import processor_has_bf16
 from myxtts.config.schema import Config, ModelConfig
 from myxtts.data.plan import IntArray, batches_per_epoch
 from myxtts.units import frames_of_seconds, seconds_of_frames
@@ -59,6 +60,11 @@ def part_weights(model: ModelConfig, channels: int) -> dict[str, int]:
     }
 
 
+def _is_bf16(config: Config) -> bool:
+    precision = config.training.precision
+    return precision == "bf16" or (precision == "auto" and processor_has_bf16())
+
+
 def frame_rate(config: Config, tokens_per_frame: float) -> float:
     """Mel frames a second that training reaches by formula; a calibration may put a measured figure in its place."""
     parts = part_weights(config.model, config.audio.mel_channels)
@@ -68,7 +74,7 @@ def frame_rate(config: Config, tokens_per_frame: float) -> float:
         parts["frames"] / config.model.decoder_patch + parts["tokens"] * tokens_per_frame + parts["reference"] / 2
     )
     threads = config.training.threads or os.cpu_count() or 1
-    gain = _BF16_GAIN if config.training.precision == "bf16" else 1.0
+    gain = _BF16_GAIN if _is_bf16(config) else 1.0
     return threads * MATRIX_FLOPS_PER_THREAD * gain / work
 
 
@@ -82,7 +88,7 @@ def memory_bytes(config: Config, longest_frames: int, tokens_per_frame: float) -
     floats = config.training.batch_size * (
         longest_frames * per_frame + tokens * per_token + attention + 2 * longest_frames * tokens
     )
-    scale = 4 if config.training.precision == "fp32" else 3
+    scale = 3 if config.training.precision == "fp16" or _is_bf16(config) else 4
     return _PROCESS_BYTES + 4 * _FLOATS_KEPT_PER_WEIGHT * sum(parts.values()) + scale * floats
 
 

@@ -65,6 +65,7 @@ _BASIC = (
 )
 
 _FAST = (
+    Override("training.precision", "auto", "bf16 where it is native: more updates in the same time, no skipped update"),
     Override(
         "optimizer.learning_rate",
         1e-3,
@@ -96,9 +97,7 @@ LEVELS: Mapping[str, tuple[Override, ...]] = {
     "enhanced": _FAST,
     "experimental": (
         *_FAST,
-        Override(
-            "training.precision", "bf16", "twice the matrix speed where the processor has it; not proved over long runs"
-        ),
+        Override("training.precision", "bf16", "everywhere, also where it is emulated and slow"),
         Override("optimizer.name", "muon", "promising on matrices; not proved here"),
         Override("model.decoder", "flow", "sharper mels than regression"),
     ),

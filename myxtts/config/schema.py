@@ -216,8 +216,9 @@ class TrainingConfig:
     """Updates after which the run ends; 0 leaves it to `epochs`."""
     max_minutes: float = leaf(0.0, "minutes", low=0.0, high=1e6)
     """Minutes of training after which the run ends, resumable; 0 sets no limit."""
-    precision: str = leaf("fp32", choices=("fp32", "bf16", "fp16"))
-    """Precision of the networks; losses, normalizations, weights and moments are fp32 always."""
+    precision: str = leaf("fp32", choices=("fp32", "bf16", "fp16", "auto"))
+    """Precision of the networks; losses, normalizations, weights and moments are fp32 always. auto: bf16 where the
+    processor or the GPU multiplies it natively, else fp32."""
     ema_decay: float = leaf(0.999, "", low=0.0, high=0.99999)
     """Decay of the average of the weights that validation and synthesis use, reached gradually; 0 turns it off."""
     seed: int = leaf(1, "", low=0, high=2_147_483_647)

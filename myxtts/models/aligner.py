@@ -79,7 +79,7 @@ class Aligner(Module):
         Args:
             mean_BTC: what `call` gave.
             mel_BMC: normalized mel without the speaker's mean spectrum.
-            text_BT: token ids; blanks may be skipped.
+            text_BT: token ids; blanks may be skipped where a clip has fewer frames than tokens.
             text_length_B: tokens a row.
             mel_length_B: frames a row.
             prior_strength: 1 at the start of training, 0 once the diagonal prior has faded.
@@ -87,6 +87,8 @@ class Aligner(Module):
         score = gaussian_score(tf.stop_gradient(mean_BTC), mel_BMC)
         prior = diagonal_prior(text_length_B, mel_length_B, tf.shape(text_BT)[1], tf.shape(mel_BMC)[1])
         score = score + prior_strength * prior
-        skippable = tf.cast(tf.equal(text_BT, BLANK), tf.int32)
+        # blanks are skipped only where there are fewer frames than tokens: free skips make durations a coin's toss
+        crowded_B1 = (mel_length_B < text_length_B)[:, None]
+        skippable = tf.cast(tf.equal(text_BT, BLANK) & crowded_B1, tf.int32)
         duration = tf.numpy_function(monotonic.search, [score, text_length_B, mel_length_B, skippable], np.int32)
         return tf.stop_gradient(tf.ensure_shape(duration, text_BT.shape))

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from myxtts.config.schema import ModelConfig
 from myxtts.errors import NonFiniteError
 from myxtts.models.aligner import path_of
 from myxtts.models.layers import sequence_mask
@@ -168,8 +169,9 @@ class Generator:
 
     def _decoder(self, steps: int | None) -> tf.types.experimental.PolymorphicFunction:
         """The graph with this number of steps, which are unrolled in it."""
-        count = self.model.config.flow_steps if steps is None else steps
-        if self.model.config.decoder == "regression":
+        model: ModelConfig = self.model.config
+        count = model.flow_steps if steps is None else steps
+        if model.decoder == "regression":
             count = 1
         if count not in self._decode:
 

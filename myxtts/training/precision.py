@@ -1,4 +1,6 @@
-"""The loss scale of fp16: the loss is multiplied before the gradient and the gradient divided after it.
+"""The precision of the networks, and the loss scale of fp16.
+
+The loss scale: the loss is multiplied before the gradient and the gradient divided after it.
 
 Ours, because Keras's looks at one replica alone and lives in the optimizer, behind the finite test.
 """
@@ -7,10 +9,26 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from myxtts.config.hardware import processor_has_bf16
+
 INITIAL_SCALE = 2.0**13
 GROWTH_UPDATES = 1_000
 LARGEST_SCALE = 2.0**16
 SMALLEST_SCALE = 1.0
+
+
+BF16_COMPUTE_CAPABILITY = (8, 0)
+
+
+def chosen_precision(setting: str) -> str:
+    """fp32, bf16 or fp16: the setting itself, or for `auto` bf16 where it is native and fp32 elsewhere."""
+    if setting != "auto":
+        return setting
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
+        return "bf16" if tuple(capability) >= BF16_COMPUTE_CAPABILITY else "fp32"
+    return "bf16" if processor_has_bf16() else "fp32"
 
 
 class LossScale:

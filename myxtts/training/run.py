@@ -164,7 +164,7 @@ class _Run:
         self.trainer = Trainer(self.config, self.prepared.corpus)
         self.screen.say(
             f"Model: size {self.config.model_size}, {self.trainer.weight_count / 1e6:.1f} million weights, "
-            f"made in {time.monotonic() - begun:.0f} s."
+            f"{self.trainer.precision}, made in {time.monotonic() - begun:.0f} s."
         )
         if checkpoint is not None:
             self._check_same_data(checkpoint.texts.get("corpus.json", ""))

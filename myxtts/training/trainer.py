@@ -17,6 +17,7 @@ from myxtts.models.build import LoadReport, build_voice_cloner, load_weights, we
 from myxtts.storage.checkpoint import Checkpoint
 from myxtts.text.symbols import SymbolTable
 from myxtts.training import optimizers
+from myxtts.training.precision import chosen_precision
 from myxtts.training.step import Step
 
 Arrays = dict[str, dict[str, npt.NDArray[np.generic]]]
@@ -60,7 +61,8 @@ class Trainer:
             "languages": len(corpus.languages),
             "speakers": max(1, len(corpus.speakers)),
         }
-        precision, seed = config.training.precision, config.training.seed
+        self.precision = precision = chosen_precision(config.training.precision)
+        seed = config.training.seed
         self.model = build_voice_cloner(config.model, precision=precision, seed=seed, **sizes)
         self.average = build_voice_cloner(config.model, precision=precision, seed=seed, **sizes)
         self.step = Step(

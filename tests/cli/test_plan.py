@@ -54,7 +54,7 @@ def test_sizes_grow_in_weights_memory_and_time() -> None:
 
 
 def test_threads_count() -> None:
-    two, four = (frame_rate(config(training__threads=n), 0.3) for n in (2, 4))
+    two, four = (frame_rate(config(training__threads=n, training__precision="fp32"), 0.3) for n in (2, 4))
     assert four == pytest.approx(2 * two)
     assert 4_000 < two < 14_000  # 7,000 measured at size tiny on two cores
 
