@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from myxtts.cli.arguments import Request, request_of, training_parser
+from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.screen import Screen, guarded, settings_table
 from myxtts.config.explain import explain
 from myxtts.config.layers import Layer, built_in_corpus_layer, program_layer
@@ -134,8 +134,8 @@ def first_run_lines(resolved: Resolved, updates: int, command: str) -> list[str]
 
 def _run(request: Request, resolved: Resolved, prepared: Prepared, screen: Screen, command: str) -> int:
     """The one place that calls the training; returns the number of updates that the run has now."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from myxtts.training.run import train
+    with quiet_loading():
+        from myxtts.training.run import train
 
     init_from = Path(request.init_from) if request.init_from else None
     try:
@@ -151,7 +151,10 @@ def _run(request: Request, resolved: Resolved, prepared: Prepared, screen: Scree
 def _report(screen: Screen, run: Path) -> None:
     """Writes the page of the run; that a page cannot be written must not hide how the run ended."""
     from myxtts.report import write_report
+    from myxtts.storage.run_directory import RunDirectory
 
+    if not RunDirectory(run).metrics_path.exists():
+        return  # nothing was trained here
     try:
         screen.say(f"Report: {write_report(run)}")
     except MyXTTSError as error:

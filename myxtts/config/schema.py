@@ -145,7 +145,8 @@ class LossConfig:
     energy_weight: float = leaf(0.05, "", low=0.0, high=1e3)
     """Predicted energy of each token."""
     voice_similarity_weight: float = leaf(1.5, "", low=0.0, high=1e3)
-    """1 - cosine between the voice of the prediction and of the reference; the gradient reaches the decoder only."""
+    """1 - cosine between the voice of the prediction and of the reference; the gradient reaches what made
+    the prediction, not the encoder that hears it."""
     speaker_classification_weight: float = leaf(0.75, "", low=0.0, high=1e3)
     """Margin softmax over the training speakers, divided by its chance level; 0 with one speaker."""
     voice_reconstruction_weight: float = leaf(1.0, "", low=0.0, high=1e3)

@@ -42,7 +42,7 @@ class SpeakerEncoder(Module):
             ConvBlock(width, 2, 0.0, 0, conditioned=False, name=f"block_{i}", dtype=policy) for i in range(BLOCKS)
         ]
         self.attention_in = keras.layers.Dense(width // 2, activation="tanh", name="attention_in", dtype=policy)
-        self.attention_out = keras.layers.Dense(width, name="attention_out", dtype=policy)
+        self.attention_out = keras.layers.Dense(width, use_bias=False, name="attention_out", dtype=policy)
         self.voice = keras.layers.Dense(model.voice_width, name="voice", dtype="float32")
         self.style = keras.layers.Dense(2 * model.style_width, kernel_initializer=small, name="style", dtype="float32")
 

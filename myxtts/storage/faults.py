@@ -38,7 +38,6 @@ NUMERIC_POINTS: dict[str, str] = {
     "step.gradient": "all gradients of an update",
     "step.layer_gradient": "the gradient of one layer",
     "step.micro_batch": "the loss of a micro-batch, counted one by one",
-    "step.replica": "the loss on the last replica alone",
     "step.weights": "a weight, after the update",
 }
 """Where a value can be made bad; the training step asks with `armed`."""
