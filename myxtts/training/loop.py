@@ -129,13 +129,15 @@ class Loop:
             faults.point("loop.update")
             if not applied:
                 continue
-            best = False
+            best, before = False, position.best_fields()
             if position.update % training.validation_every_updates == 0:
                 begun = time.monotonic()
                 best = self.validate()
                 position.trained_seconds += time.monotonic() - begun
             if best or self.saver.regular or self.saver.hot_due:
-                self.saver.save(best=best, hot=not (best or self.saver.regular))
+                saved = self.saver.save(best=best, hot=not (best or self.saver.regular))
+                if best and not saved:
+                    position.set_best(*before)  # the best on the disk is the older one, which a later one shall beat
 
     def one_update(self) -> bool:
         """One window of micro-batches and the update that it makes; False if the update was refused."""

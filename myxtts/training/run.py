@@ -3,36 +3,31 @@
 from __future__ import annotations
 
 import json
-import math
-import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import tensorflow as tf
 
-from myxtts.batch import Batch
 from myxtts.config.resolve import Resolved
 from myxtts.config.write import config_yaml, provenance_json
-from myxtts.data.batches import Batches
 from myxtts.data.loader import Loader
 from myxtts.data.prepare import Prepared
-from myxtts.errors import ConfigError, MyXTTSError, Stopped, StorageError
+from myxtts.errors import ConfigError, MyXTTSError, NonFiniteError, Stopped
 from myxtts.models.generate import Generator
 from myxtts.storage import faults
+from myxtts.storage.checkpoint import Checkpoint
 from myxtts.storage.files import write_text_atomic
 from myxtts.storage.journal import Journal
 from myxtts.storage.run_directory import RunDirectory, WriterLock
-from myxtts.storage.searching import find
 from myxtts.storage.store import CheckpointStore
-from myxtts.training import schedule
+from myxtts.training import resuming, schedule
 from myxtts.training.loop import Display, Loop
 from myxtts.training.saving import PatientJournal, Saver
 from myxtts.training.signals import StopSignals
 from myxtts.training.tensorboard_log import TensorBoardLog
 from myxtts.training.trainer import Trainer
-from myxtts.training.validation import speak_samples, validate
+from myxtts.training.validation import Validation
 
 SCANNED_UPDATES = 2_000_000
 END_WORDS = {
@@ -89,30 +84,15 @@ def train(
     schedule.scan(min(updates, SCANNED_UPDATES), config.optimizer, config.schedule)
     prepare_tensorflow(config.training.threads)
     directory = RunDirectory(Path(config.training.checkpoint_dir).expanduser())
+    source = None if init_from is None else resuming.source_of_weights(init_from)
     if fresh:
-        _put_aside(directory, screen)
+        resuming.put_aside(directory, screen.say)
     with ExitStack() as stack:
         lock = stack.enter_context(directory.lock())
         run = _Run(resolved, prepared, directory, lock, screen, stack)
-        run.begin(init_from)
+        run.begin(source)
         signals = stack.enter_context(StopSignals())
         return run.train(signals, updates, command)
-
-
-def _put_aside(directory: RunDirectory, screen: Display) -> None:
-    """Move the run that is there to a name of its own: --fresh loses nothing. The lock is taken by whoever uses it."""
-    if not directory.checkpoints_path.exists() and not directory.metrics_path.exists():
-        return
-    with directory.lock():
-        name = f"{directory.path.name}.before-{time.strftime('%Y%m%d-%H%M%S')}"
-        number = 1
-        while (target := directory.path.with_name(name if number == 1 else f"{name}-{number}")).exists():
-            number += 1
-        target.mkdir()
-        for item in directory.path.iterdir():
-            if item != directory.lock_path:
-                shutil.move(str(item), str(target / item.name))
-    screen.say(f"--fresh: the run that was here is now in {target}")
 
 
 class _Run:
@@ -148,15 +128,15 @@ class _Run:
 
     # 1. the newest valid checkpoint, if there is one  2. the corpus of that checkpoint, so that ids keep their meaning
     # 3. models and optimizer  4. weights, moments, position  5. journals cut to that position  6. loader from there
-    def begin(self, init_from: Path | None) -> None:
+    def begin(self, source: Checkpoint | None) -> None:
         """Make the models, and take up the run that is there, or start one."""
         checkpoint = self.store.newest()
         for damage in self.store.damaged:
             self.screen.warn(f"passed over the damaged checkpoint {damage.path.name}: {damage.reason}")
             self.tell("damaged", f"{damage.path.name}: {damage.reason}")
-        if checkpoint is not None and init_from is not None:
+        if checkpoint is not None and source is not None:
             raise ConfigError(
-                f"--init-from {str(init_from)!r}: {self.directory.path} holds a run already (update "
+                f"--init-from {str(source.path)!r}: {self.directory.path} holds a run already (update "
                 f"{checkpoint.update}): resume it without --init-from, or start over with --fresh, or take another "
                 "--checkpoint-dir"
             )
@@ -167,14 +147,21 @@ class _Run:
             f"{self.trainer.precision}, made in {time.monotonic() - begun:.0f} s."
         )
         if checkpoint is not None:
-            self._check_same_data(checkpoint.texts.get("corpus.json", ""))
+            resuming.check_same_data(checkpoint, self.prepared.corpus, self.directory.path)
             self.trainer.restore(checkpoint)
             self.screen.say(f"Resuming from {checkpoint.path} (update {checkpoint.update}).")
             self.tell("resume", f"from {checkpoint.path.name}")
-        elif init_from is not None:
-            self._init_from(init_from)
+            changes = resuming.changed_settings(checkpoint, self.config)
+            if changes:
+                self.screen.say(*(f"  changed since: {change}" for change in changes))
+                self.tell("settings_changed", "; ".join(changes))
+        elif source is not None:
+            self._init_from(source)
         else:
             self.tell("start", f"a new run in {self.directory.path}")
+        for message in resuming.adopt_order(self.trainer.position, self.prepared, self.config.training):
+            self.screen.warn(message)
+            self.tell("order_changed", message)
         self._write_settings()
         restored = self.trainer.position.update
         metrics = self.stack.enter_context(Journal(self.directory.metrics_path, restored_update=restored))
@@ -183,17 +170,7 @@ class _Run:
             TensorBoardLog(self.directory.tensorboard_path, resume_update=restored if checkpoint else None)
         )
 
-    def _check_same_data(self, stored: str) -> None:
-        own = json.dumps(self.prepared.corpus.to_json(), sort_keys=True)
-        if not stored or json.dumps(json.loads(stored), sort_keys=True) != own:
-            raise ConfigError(
-                f"the data is not the one that the run in {self.directory.path} was trained on (clips, speakers or "
-                "statistics differ): take the same data, start over with --fresh, or start a new run in another "
-                f"--checkpoint-dir with --init-from {self.directory.path}"
-            )
-
-    def _init_from(self, path: Path) -> None:
-        source = find(path)
+    def _init_from(self, source: Checkpoint) -> None:
         report = self.trainer.start_from(source)
         self.screen.say(f"Weights from {source.path} (update {source.update}):", *report.lines())
         self.tell("init_from", f"{source.path}", report=report.lines())
@@ -219,7 +196,9 @@ class _Run:
             f"Training from update {position.update} of {updates}: {len(batches)} batches an epoch; "
             "the first update takes longer, its graphs are being built."
         )
-        validation = Validation(self, generator, held_out)
+        validation = Validation(
+            trainer, generator, held_out, self.metrics, self.tensorboard, self.directory, self.screen, self.tell
+        )
         with Loader(batches, position.epoch, position.index) as loader:
             loop = Loop(
                 trainer,
@@ -237,6 +216,10 @@ class _Run:
                 why = loop.run(signals)
             except MyXTTSError as error:
                 self.tell("failed", str(error))
+                if isinstance(error, NonFiniteError):
+                    # refused updates changed no weight: what was learned before them is saved, past their clips
+                    with suppress(MyXTTSError):
+                        saver.save(last=True)
                 raise
         if why not in END_WORDS:
             return self._stop(saver, why, command)
@@ -252,75 +235,13 @@ class _Run:
         )
 
     def _end(self, saver: Saver, validation: Validation, why: str) -> None:
-        best = validation.last_update != self.trainer.position.update and validation.run()
+        position = self.trainer.position
+        best = position.validated_update != position.update and validation.run(scheduled=False)
         saver.save(best=best, last=True)
         self.tell("end", END_WORDS[why])
-        position = self.trainer.position
         self.screen.say(
             f"Done at update {position.update}: {END_WORDS[why]}. {position.skipped} updates were refused. "
             f"Best {self.config.training.best_metric} {position.best:.4f} at update {position.best_update}."
             if position.best is not None
             else f"Done at update {position.update}: {END_WORDS[why]}."
         )
-
-
-def _shown(best: float | None) -> str:
-    return "none" if best is None else f"{best:.4f}"
-
-
-class Validation:
-    """What happens at a validation: metrics, the best value, samples to see and to hear."""
-
-    def __init__(self, run: _Run, generator: Generator, batches: Batches) -> None:
-        self.run_parts, self.generator, self.batches = run, generator, batches
-        self.last_update = -1
-
-    def run(self) -> bool:
-        """Validate, write everything down; True if the metric is the best so far."""
-        parts, trainer = self.run_parts, self.run_parts.trainer
-        config, position = trainer.config, trainer.position
-        metrics = validate(trainer.step, self._progressing(), config)
-        value = metrics[config.training.best_metric]
-        bar = math.inf if position.best is None else position.best - config.training.early_stopping_min_delta
-        improved = value < bar  # never where the value is not finite
-        if improved:
-            position.best, position.best_update, position.validations_since_best = value, position.update, 0
-        else:
-            position.validations_since_best += 1
-        trainer.health.observe_validation(position.update, value)
-        parts.metrics.write({"kind": "validation", "update": position.update, "time": time.time(), "metrics": metrics})
-        try:
-            self._show(metrics)
-        except (OSError, StorageError) as error:
-            parts.tell("samples_failed", str(error))
-            parts.screen.warn(f"the samples of update {position.update} could not be written: {error}")
-        self.last_update = position.update
-        parts.screen.say(
-            f"validation at update {position.update}: {config.training.best_metric} {value:.4f}"
-            f"{' (best)' if improved else f', best {_shown(position.best)} at update {position.best_update}'}, "
-            f"total {metrics['total']:.3f}"
-        )
-        return improved
-
-    def _show(self, metrics: dict[str, float]) -> None:
-        """Speak the samples, and show them and the metrics in TensorBoard."""
-        parts, trainer = self.run_parts, self.run_parts.trainer
-        update = trainer.position.update
-        parts.tensorboard.validation(update, metrics)
-        folder = parts.directory.samples_of_update(update)
-        for sample in speak_samples(self.generator, trainer.step, self.batches, trainer.corpus, trainer.config, folder):
-            parts.tensorboard.sample(
-                update,
-                sample.name,
-                predicted_mel_MC=sample.predicted_mel_MC,
-                true_mel_MC=sample.true_mel_MC,
-                alignment_TM=sample.alignment_TM,
-                wav_path=sample.wav_path,
-            )
-
-    def _progressing(self) -> Iterator[Batch]:
-        show: Callable[[str, int, int], None] = self.run_parts.screen.progress
-        total = len(self.batches)
-        for number, batch in enumerate(self.batches.all(), 1):
-            yield batch
-            show("validation", number, total)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from myxtts.data.batches import Batches
-from myxtts.errors import StorageError
+from myxtts.errors import NonFiniteError, StorageError
 from myxtts.models.generate import Generator
 from myxtts.storage.journal import Journal
 from myxtts.storage.store import CheckpointStore
@@ -18,6 +18,8 @@ from myxtts.training.validation import speaker_voices
 
 MOST_FAILURES = 10
 RETRY_SECONDS = 30.0
+QUICK_SECONDS = 0.5
+"""Voices of the speakers that take longer are not made anew for a hot save."""
 
 
 class PatientJournal:
@@ -64,6 +66,7 @@ class Saver:
         )
         self._last = time.monotonic()
         self._failures = 0
+        self._voices_seconds = 0.0
         self._voices: dict[str, npt.NDArray[np.float32]] = {}
         self._wait_seconds = trainer.config.training.hot_checkpoint_seconds
 
@@ -82,16 +85,18 @@ class Saver:
 
         Args:
             best: mark it as the best so far.
-            hot: it is one of many and need not be quick to speak with: the speakers' voices of the save before serve.
+            hot: one of many; the speakers' voices of the save before serve where they take long to make.
             last: no later save would make up for a refusal.
 
         Raises:
             StorageError: the disk has refused too many times in a row, or the last time.
             NonFiniteError: a value is not finite; nothing was written.
         """
-        trainer = self.trainer
-        if not hot or not self._voices:
-            self._voices = speaker_voices(self._generator, self._batches, trainer.corpus)
+        trainer, position = self.trainer, self.trainer.position
+        # A second save of the best update, by the same command given again, say, must not take its mark away.
+        best = best or (position.best is not None and position.best_update == position.update)
+        if not hot or self._voices_seconds <= QUICK_SECONDS:
+            self._take_voices()
         try:
             self._metrics.journal.flush(durable=True)
             path = self.store.save(
@@ -110,3 +115,12 @@ class Saver:
         self._wait_seconds = trainer.config.training.hot_checkpoint_seconds
         self._tell("best" if best else "checkpoint", f"saved {path.name}")
         return True
+
+    def _take_voices(self) -> None:
+        """The speakers' voices by the weights as they are; those of the save before where they are not finite."""
+        begun = time.monotonic()
+        try:
+            self._voices = speaker_voices(self._generator, self._batches, self.trainer.corpus)
+        except NonFiniteError as error:
+            self._tell("voices_failed", f"the voices of the save before serve: {error}")
+        self._voices_seconds = time.monotonic() - begun

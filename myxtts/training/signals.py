@@ -1,13 +1,17 @@
-"""Stopping politely: the first SIGTERM or Ctrl-C asks the loop to save and end, the second one ends at once."""
+"""Stopping politely: the first SIGTERM or Ctrl-C asks the loop to save and end, a later one ends at once."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import threading
 from collections.abc import Callable, Iterable
 from types import FrameType
+
+ONE_REQUEST_SECONDS = 0.3
+"""Signals within this time are one request: `timeout` signals its child and then its group, make passes them on."""
 
 _Handler = Callable[[int, FrameType | None], object] | int | signal.Handlers | None
 
@@ -15,8 +19,8 @@ _Handler = Callable[[int, FrameType | None], object] | int | signal.Handlers | N
 class StopSignals:
     """While it is entered, in the main thread: `requested` names the signal that asked for an end, or is None.
 
-    The second signal leaves with code 128 + its number, even while the main thread is inside a long computation of
-    TensorFlow: a thread of its own hears of every signal through a pipe. Worker processes made by fork meanwhile get
+    A signal that comes more than ONE_REQUEST_SECONDS after it leaves with code 128 + its number, even while the main
+    thread is inside a long computation of TensorFlow: a thread of its own hears of every signal through a pipe. Worker processes made by fork meanwhile get
     SIGTERM as before, and ignore Ctrl-C: it reaches the whole process group, and the loop still needs its workers
     while it saves.
     """
@@ -25,6 +29,7 @@ class StopSignals:
         self._signals = tuple(signals)
         self._old_handlers: dict[signal.Signals, _Handler] = {}
         self._requested: str | None = None
+        self._left = threading.Event()
         self._pipe: tuple[int, int] = (-1, -1)
         self._old_wakeup = -1
         self._thread: threading.Thread | None = None
@@ -36,6 +41,7 @@ class StopSignals:
 
     def __enter__(self) -> StopSignals:
         self._requested = None
+        self._left.clear()
         self._pipe = os.pipe()
         os.set_blocking(self._pipe[1], False)
         try:
@@ -54,6 +60,7 @@ class StopSignals:
         _entered.remove(self)
         self._restore_handlers()
         signal.set_wakeup_fd(self._old_wakeup)
+        self._left.set()
         os.close(self._pipe[1])  # the watcher reads the end of the pipe and returns
         if self._thread is not None:
             self._thread.join()
@@ -64,13 +71,24 @@ class StopSignals:
             self._requested = signal.Signals(number).name
 
     def _watch(self) -> None:
-        count = 0
+        if not self._next_signal():
+            return
+        self._left.wait(ONE_REQUEST_SECONDS)
+        # Emptied, not timed: while the main thread holds the interpreter, this one hears late of what came at once.
+        waiting = select.poll()
+        waiting.register(self._pipe[0], select.POLLIN)
+        while waiting.poll(0) and os.read(self._pipe[0], 64):
+            pass
+        if number := self._next_signal():
+            os._exit(128 + number)
+
+    def _next_signal(self) -> int:
+        """Waits for one of the signals; 0 once the pipe is closed."""
         while received := os.read(self._pipe[0], 64):
             for number in received:
                 if number in self._signals:
-                    count += 1
-                    if count == 2:
-                        os._exit(128 + number)
+                    return number
+        return 0
 
     def _restore_handlers(self) -> None:
         for number, handler in self._old_handlers.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -40,8 +40,21 @@ class Position:
     best: float | None = None
     """Best value of the validation metric."""
     best_update: int = 0
+    best_metric: str = ""
+    """Which metric `best` is a value of."""
     validations_since_best: int = 0
-    extra: dict[str, float] = field(default_factory=dict)
+    validated_update: int = -1
+    """The update of the newest validation."""
+    order: str = ""
+    """What the order of the data followed from; `epoch` and `index` mean nothing in another one."""
+
+    def best_fields(self) -> tuple[float | None, int, int]:
+        """What a validation changes when it improves; see `set_best`."""
+        return self.best, self.best_update, self.validations_since_best
+
+    def set_best(self, best: float | None, update: int, validations_since: int) -> None:
+        """Set what `best_fields` gives."""
+        self.best, self.best_update, self.validations_since_best = best, update, validations_since
 
 
 class Trainer:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +19,14 @@ from myxtts.batch import Batch
 from myxtts.config.schema import Config
 from myxtts.data.batches import Batches
 from myxtts.data.corpus import Corpus
+from myxtts.errors import NonFiniteError, StorageError
 from myxtts.models.generate import Generator, Manner, Voice, mean_voice
 from myxtts.storage.files import write_text_atomic
+from myxtts.storage.run_directory import RunDirectory
 from myxtts.training.losses import TERMS, weights_of
 from myxtts.training.step import Step
+from myxtts.training.tensorboard_log import TensorBoardLog
+from myxtts.training.trainer import Trainer
 from myxtts.units import seconds_of_frames
 
 SAMPLES = 3
@@ -43,7 +50,7 @@ def validate(step: Step, batches: Iterable[Batch], config: Config) -> dict[str, 
 def speaker_voices(generator: Generator, batches: Batches, corpus: Corpus) -> dict[str, FloatArray]:
     """Mean voice (Z, E) and style (Z, S) of each training speaker over a few of its recordings.
 
-    A fixed choice, so that a checkpoint depends on the weights alone.
+    A fixed choice, so that they depend on the weights alone.
     """
     speakers = np.array([corpus.speaker_index(name) for name in batches.store.speakers])
     longest = batches.reference_frames
@@ -153,3 +160,98 @@ def _write_arrays(path: Path, sample: Sample) -> None:
 
 def _write_index(folder: Path, index: list[dict[str, object]]) -> None:
     write_text_atomic(folder / "index.json", json.dumps(index, ensure_ascii=False, indent=1))
+
+
+class Writer(Protocol):
+    """Takes the lines of metrics.jsonl."""
+
+    def write(self, record: Mapping[str, object]) -> None:
+        """Append a record."""
+
+
+class Screen(Protocol):
+    """What a validation needs of the screen."""
+
+    def say(self, *lines: str) -> None:
+        """Print lines."""
+
+    def warn(self, *lines: str) -> None:
+        """Print warnings."""
+
+    def progress(self, task: str, done: int, total: int) -> None:
+        """A Progress."""
+
+
+def _shown(best: float | None) -> str:
+    return "none" if best is None else f"{best:.4f}"
+
+
+class Validation:
+    """What happens at a validation: metrics, the best value, samples to see and to hear."""
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        generator: Generator,
+        batches: Batches,
+        metrics: Writer,
+        tensorboard: TensorBoardLog,
+        directory: RunDirectory,
+        screen: Screen,
+        tell: Callable[..., None],
+    ) -> None:
+        self.trainer, self.generator, self.batches, self.metrics = trainer, generator, batches, metrics
+        self.tensorboard, self.directory, self.screen, self.tell = tensorboard, directory, screen, tell
+
+    def run(self, *, scheduled: bool = True) -> bool:
+        """Validate, write everything down; True if the metric is the best so far.
+
+        One that is not scheduled, at the end of a run, does not count towards early stopping: the run may go on.
+        """
+        trainer = self.trainer
+        config, position = trainer.config, trainer.position
+        metrics = validate(trainer.step, self._progressing(), config)
+        value = metrics[config.training.best_metric]
+        bar = math.inf if position.best is None else position.best - config.training.early_stopping_min_delta
+        improved = value < bar  # never where the value is not finite
+        if improved:
+            position.set_best(value, position.update, 0)
+        elif scheduled:
+            position.validations_since_best += 1
+        position.validated_update = position.update
+        trainer.health.observe_validation(position.update, value)
+        self.metrics.write({"kind": "validation", "update": position.update, "time": time.time(), "metrics": metrics})
+        try:
+            self._show(metrics)
+        except (OSError, StorageError, NonFiniteError) as error:
+            self.tell("samples_failed", str(error))
+            self.screen.warn(f"the samples of update {position.update} could not be written: {error}")
+        self.screen.say(
+            f"validation at update {position.update}: {config.training.best_metric} {value:.4f}"
+            f"{' (best)' if improved else f', best {_shown(position.best)} at update {position.best_update}'}, "
+            f"total {metrics['total']:.3f}"
+        )
+        return improved
+
+    def _show(self, metrics: dict[str, float]) -> None:
+        """Speak the samples, and show them and the metrics in TensorBoard."""
+        trainer = self.trainer
+        update = trainer.position.update
+        self.tensorboard.validation(update, metrics)
+        folder = self.directory.samples_of_update(update)
+        for sample in speak_samples(self.generator, trainer.step, self.batches, trainer.corpus, trainer.config, folder):
+            self.tensorboard.sample(
+                update,
+                sample.name,
+                predicted_mel_MC=sample.predicted_mel_MC,
+                true_mel_MC=sample.true_mel_MC,
+                alignment_TM=sample.alignment_TM,
+                wav_path=sample.wav_path,
+            )
+
+    def _progressing(self) -> Iterator[Batch]:
+        show: Callable[[str, int, int], None] = self.screen.progress
+        total = len(self.batches)
+        for number, batch in enumerate(self.batches.all(), 1):
+            yield batch
+            show("validation", number, total)

@@ -283,9 +283,9 @@ def test_another_model_or_optimizer_is_refused(folder: Path, unbroken: Path, cha
 
 def scripted(monkeypatch: pytest.MonkeyPatch, values: list[float]) -> None:
     """Lets the validations give these values of the metric, and speak nothing."""
-    monkeypatch.setattr("myxtts.training.run.speak_samples", lambda *_: [])
+    monkeypatch.setattr("myxtts.training.validation.speak_samples", lambda *_: [])
     left = iter(values)
-    monkeypatch.setattr("myxtts.training.run.validate", lambda *_: {"mel": next(left), "total": 1.0})
+    monkeypatch.setattr("myxtts.training.validation.validate", lambda *_: {"mel": next(left), "total": 1.0})
 
 
 def test_early_stopping(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,6 +312,57 @@ def test_minutes_end_a_run_that_can_go_on(folder: Path, unbroken: Path, name: st
     assert updates == 1 and "training.max_minutes" in screen.text
     assert made_run.train(folder, name)[0] == UPDATES
     assert losses(folder / name) == losses(unbroken) and hashes(folder / name) == hashes(unbroken)
+
+
+def test_a_finished_command_given_again_changes_nothing(folder: Path, name: str) -> None:
+    made_run.train(folder, name, training__max_minutes=1e-5)
+    best = find(folder / name)
+    assert best.best and best.update == 1
+    made_run.train(folder, name, training__max_minutes=1e-5)
+    again = find(folder / name)
+    assert again.best and again.update == 1
+    assert again.state["position"]["validations_since_best"] == best.state["position"]["validations_since_best"] == 0
+    assert len([r for r in made_run.records(folder / name / "metrics.jsonl") if r["kind"] == "validation"]) == 1
+
+
+def test_a_best_that_could_not_be_saved_is_not_counted(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted(monkeypatch, [0.5, 0.6, 0.7])
+    monkeypatch.setattr("myxtts.training.saving.RETRY_SECONDS", 0.0)
+    monkeypatch.setenv("MYXTTS_FAULT", "store.before_files:1:enospc")
+    settings = {"training__validation_every_updates": 2, "training__max_updates": 6}
+    made_run.train(folder, name, **settings)
+    assert [e["update"] for e in events(folder / name, "best")] == [4]
+    assert find(folder / name).update == 4, "0.6 is the best that is on the disk"
+
+
+# --- going on with other settings
+
+
+def test_changed_settings_are_named_and_the_order_of_the_data_is_kept_sound(folder: Path, name: str) -> None:
+    made_run.train(folder, name, training__max_updates=2)
+    _, screen = made_run.train(
+        folder, name, training__max_updates=3, training__batch_size=3, training__best_metric="total"
+    )
+    assert "changed since: training.batch_size is 3, was 2" in screen.text
+    warned = "\n".join(screen.warnings)
+    assert "the order of the data is another one than before" in warned and "beginning of epoch" in warned
+    assert "the best is chosen by total from now on, not by mel" in warned
+    assert len(events(folder / name, "order_changed")) == 2
+    position = find(folder / name, "last").state["position"]
+    assert position["best_metric"] == "total" and position["index"] > 0
+
+
+def test_a_run_that_gave_up_goes_on_behind_the_bad_clips(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MYXTTS_FAULT", "step.loss.kl:3+:nan")
+    with pytest.raises(NonFiniteError):
+        made_run.train(folder, name)
+    position = find(folder / name, "last").state["position"]
+    assert position["update"] == 2 and position["skipped"] == 20
+    assert position["micro_batches"] == 2 * (2 + 20), "the saved position is past what was refused"
 
 
 # --- a disk that refuses

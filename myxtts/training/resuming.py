@@ -1,0 +1,101 @@
+"""What a run takes up from a run before it, and what must be the same for that."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from myxtts.config.leaves import LEAVES, Value
+from myxtts.config.resolve import config_of_file
+from myxtts.config.schema import Config, TrainingConfig
+from myxtts.data.corpus import Corpus
+from myxtts.data.prepare import Prepared
+from myxtts.errors import ConfigError
+from myxtts.storage.checkpoint import Checkpoint
+from myxtts.storage.run_directory import RunDirectory
+from myxtts.storage.searching import find
+from myxtts.training.trainer import Position
+
+
+def source_of_weights(path: Path) -> Checkpoint:
+    """The checkpoint at `path` with its averaged weights read: --fresh may move the folder away in the next moment."""
+    source = find(path)
+    return dataclasses.replace(source, arrays={"average": dict(source.arrays["average"])})
+
+
+def put_aside(directory: RunDirectory, say: Callable[[str], None]) -> None:
+    """Move the run that is there to a name of its own: --fresh loses nothing. The lock is taken by whoever uses it."""
+    if not directory.checkpoints_path.exists() and not directory.metrics_path.exists():
+        return
+    with directory.lock():
+        name = f"{directory.path.name}.before-{time.strftime('%Y%m%d-%H%M%S')}"
+        number = 1
+        while (target := directory.path.with_name(name if number == 1 else f"{name}-{number}")).exists():
+            number += 1
+        target.mkdir()
+        for item in directory.path.iterdir():
+            if item != directory.lock_path:
+                shutil.move(str(item), str(target / item.name))
+    say(f"--fresh: the run that was here is now in {target}")
+
+
+def check_same_data(checkpoint: Checkpoint, corpus: Corpus, run: Path) -> None:
+    """Refuse to go on with other data: ids of speakers, languages and symbols, and statistics, would differ.
+
+    Raises:
+        ConfigError: what to do instead.
+    """
+    stored = checkpoint.texts.get("corpus.json", "")
+    own = json.dumps(corpus.to_json(), sort_keys=True)
+    if not stored or json.dumps(json.loads(stored), sort_keys=True) != own:
+        raise ConfigError(
+            f"the data is not the one that the run in {run} was trained on (clips, speakers or statistics differ): "
+            f"take the same data, start over with --fresh, or start a new run in another --checkpoint-dir with "
+            f"--init-from {run}"
+        )
+
+
+def _value_of(config: Config, key: str) -> Value:
+    section, _, name = key.rpartition(".")
+    value: Value = getattr(getattr(config, section) if section else config, name)
+    return value
+
+
+def changed_settings(checkpoint: Checkpoint, now: Config) -> list[str]:
+    """Every setting in which `now` differs from what the checkpoint was trained with, in words."""
+    before = config_of_file(checkpoint.path / "config.yaml")
+    pairs = ((key, _value_of(before, key), _value_of(now, key)) for key in LEAVES)
+    return [f"{key} is {new!r}, was {old!r}" for key, old, new in pairs if old != new]
+
+
+def order_of(prepared: Prepared, training: TrainingConfig) -> str:
+    """Short hash of all that the plan of an epoch follows from."""
+    text_N, mel_N = prepared.train.lengths
+    clips = [[u.id for u in prepared.train.utterances], text_N.tolist(), mel_N.tolist()]
+    facts = [clips, [str(bucket) for bucket in prepared.buckets], training.batch_size, training.seed]
+    return hashlib.blake2b(json.dumps(facts).encode(), digest_size=8).hexdigest()
+
+
+def adopt_order(position: Position, prepared: Prepared, training: TrainingConfig) -> list[str]:
+    """Fit a position to the order of the data and the metric of this command; says in words what that changed.
+
+    In another order (epoch, index) would point at other clips: the run goes on with the beginning of the next epoch.
+    """
+    said: list[str] = []
+    order = order_of(prepared, training)
+    if position.order and position.order != order:
+        position.epoch, position.index = position.epoch + 1, 0
+        said.append(
+            "the order of the data is another one than before (clips, batch size, seed or buckets differ): going on "
+            f"with the beginning of epoch {position.epoch}"
+        )
+    if position.best_metric not in ("", training.best_metric):
+        position.set_best(None, 0, 0)
+        said.append(f"the best is chosen by {training.best_metric} from now on, not by {position.best_metric}")
+    position.order, position.best_metric = order, training.best_metric
+    return said
