@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from myxtts.training.signals import StopSignals
+from myxtts.training.signals import ONE_REQUEST_SECONDS, StopSignals
 
 # signals.py is loaded by its path, so that the child need not import what the package imports
 LOOP = f"""
@@ -20,6 +20,7 @@ signals = importlib.util.module_from_spec(spec)
 sys.modules["signals"] = signals
 spec.loader.exec_module(signals)
 """
+AFTER_THE_FIRST = ONE_REQUEST_SECONDS + 0.4
 
 
 def open_files() -> int:
@@ -70,6 +71,37 @@ sys.exit(75)
     assert finish(child) == (75, "saved after SIGINT\n")
 
 
+def test_one_request_that_arrives_as_several_signals_is_one() -> None:
+    """As coreutils' timeout sends it: to the child, then to its group, which make passes on once more."""
+    child = run("""
+with signals.StopSignals() as stop:
+    print("ready", flush=True)
+    while stop.requested is None:
+        time.sleep(0.01)
+    time.sleep(1.0)
+print("saved after", stop.requested)
+sys.exit(75)
+""")
+    for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT):
+        child.send_signal(number)
+    code, output = finish(child)
+    assert code == 75 and output in ("saved after SIGTERM\n", "saved after SIGINT\n")
+
+
+def test_a_later_signal_counts_after_several_at_once() -> None:
+    child = run("""
+with signals.StopSignals() as stop:
+    print("ready", flush=True)
+    time.sleep(30)
+""")
+    child.send_signal(signal.SIGTERM)
+    child.send_signal(signal.SIGINT)
+    time.sleep(AFTER_THE_FIRST)
+    assert child.poll() is None
+    child.send_signal(signal.SIGTERM)
+    assert finish(child)[0] == 128 + signal.SIGTERM
+
+
 @pytest.mark.parametrize("first, second", [("SIGTERM", "SIGTERM"), ("SIGTERM", "SIGINT"), ("SIGINT", "SIGINT")])
 def test_the_second_leaves_at_once(first: str, second: str) -> None:
     child = run("""
@@ -78,7 +110,7 @@ with signals.StopSignals() as stop:
     time.sleep(30)
 """)
     child.send_signal(signal.Signals[first])
-    time.sleep(0.2)
+    time.sleep(AFTER_THE_FIRST)
     assert child.poll() is None
     started = time.monotonic()
     child.send_signal(signal.Signals[second])
@@ -102,7 +134,7 @@ with signals.StopSignals() as stop:
         )
     )
     child.send_signal(signal.SIGTERM)
-    time.sleep(0.2)
+    time.sleep(AFTER_THE_FIRST)
     child.send_signal(signal.SIGTERM)
     assert finish(child)[0] == 128 + signal.SIGTERM
 
