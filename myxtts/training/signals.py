@@ -20,9 +20,9 @@ class StopSignals:
     """While it is entered, in the main thread: `requested` names the signal that asked for an end, or is None.
 
     A signal that comes more than ONE_REQUEST_SECONDS after it leaves with code 128 + its number, even while the main
-    thread is inside a long computation of TensorFlow: a thread of its own hears of every signal through a pipe. Worker processes made by fork meanwhile get
-    SIGTERM as before, and ignore Ctrl-C: it reaches the whole process group, and the loop still needs its workers
-    while it saves.
+    thread is inside a long computation of TensorFlow: a thread of its own hears of every signal through a pipe. Worker
+    processes made by fork meanwhile get SIGTERM as before, and ignore Ctrl-C: it reaches the whole process group, and
+    the loop still needs its workers while it saves.
     """
 
     def __init__(self, signals: Iterable[signal.Signals] = (signal.SIGTERM, signal.SIGINT)) -> None:
