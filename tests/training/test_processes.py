@@ -76,7 +76,7 @@ def test_ctrl_c_on_the_program_and_the_command_it_names(folder: Path) -> None:
     saved = find(run).update
     assert saved in (2, 3), "3, unless the machine is so busy that the signal came before"
     assert f"at update {saved}; everything is saved" in line
-    assert f"python3 train_main.py --train-data {folder}/root" in line
+    assert f" train_main.py --train-data {folder}/root" in line
     assert [e["message"] for e in events(run, "signal")] == ["stopped by SIGINT"]
     assert [r["update"] for r in records(run / "metrics.jsonl")] == list(range(1, saved + 1))
 
