@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from myxtts.cli import train
 from myxtts.cli.arguments import OneLineParser
+from myxtts.cli.interpreter import python_command
 from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.screen import Screen, escaped, guarded
 from myxtts.config.leaves import shown
+from myxtts.config.load import load_file
+from myxtts.config.resolve import resolve
 from myxtts.config.schema import DataConfig
 from myxtts.data.demo_sentences import ENGLISH_HELD_OUT
 from myxtts.errors import EXIT_DONE, EXIT_STOPPED, ConfigError, StorageError
@@ -68,8 +72,11 @@ def _run(argv: Sequence[str]) -> int:
         raise ConfigError(problems)
     screen = Screen()
     run = out / "run"
-    if not namespace.fresh and is_finished(run):
-        screen.say(f"The training in {escaped(str(run))} is finished already (--fresh trains anew).")
+    if not namespace.fresh and is_finished(run) and not 0 < minutes_of(run) < namespace.minutes:
+        screen.say(
+            f"The training in {escaped(str(run))} is finished already.",
+            "(More minutes by --minutes let it go on, --fresh trains anew.)",
+        )
     else:
         code = train.main(training_words(run, namespace.minutes, namespace.fresh, screen), program="train_main.py")
         if code != EXIT_DONE:
@@ -103,6 +110,13 @@ def is_finished(run: Path) -> bool:
     return bool(turns) and turns[-1] in ("end", "early_stop")
 
 
+def minutes_of(run: Path) -> float:
+    """training.max_minutes in the config.yaml of the run; 0 is no limit. Raises ConfigError."""
+    from myxtts.storage.run_directory import RunDirectory
+
+    return resolve([load_file(RunDirectory(run).config_path)]).config.training.max_minutes
+
+
 def _speak(out: Path, run: Path, screen: Screen) -> None:
     from myxtts.audio.waveform import write_wav
     from myxtts.report import write_report
@@ -124,9 +138,9 @@ def _speak(out: Path, run: Path, screen: Screen) -> None:
         screen.say(f"  {escaped(str(path))}  ({speech.seconds:.1f} s)  {spoken.text}")
         screen.warn(*speech.notes)
     page = write_report(run)
+    words = shlex.join([python_command(), "-m", "myxtts", "synthesize", "--checkpoint", escaped(str(run))])
     screen.say(
         f"Report: {escaped(str(page))}",
         "The voices are eSpeak NG's: this shows that the whole path works, not how a model of human recordings sounds.",
-        f"Another sentence: python -m myxtts synthesize --checkpoint {escaped(str(run))} --speaker us_woman "
-        '--text "..." --out out.wav',
+        f'Another sentence: {words} --speaker us_woman --text "..." --out out.wav',
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from myxtts.cli.arguments import Request, request_of, training_parser
+from myxtts.cli.interpreter import python_command
 from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.screen import Screen, guarded, settings_table
 from myxtts.config.explain import explain
@@ -56,6 +57,8 @@ def _train(words: list[str], entry: Layer, pinned_level: str | None) -> int:
         for key in request.explain:
             screen.say(*explain(resolved, key))
         return EXIT_DONE
+    if request.init_from:
+        _check_initial_weights(Path(request.init_from))
     screen.say(*settings_table(resolved))
     # Prepared before TensorFlow is imported: the worker processes then fork a small program.
     from myxtts.data.prepare import prepare
@@ -71,6 +74,13 @@ def _train(words: list[str], entry: Layer, pinned_level: str | None) -> int:
     if built_in:
         screen.say(*first_run_lines(resolved, updates, command))
     return EXIT_DONE
+
+
+def _check_initial_weights(path: Path) -> None:
+    """Raises CheckpointError if no checkpoint is at `path`: before features are computed, and anything is written."""
+    from myxtts.storage.searching import find
+
+    find(path)
 
 
 def resolve_request(request: Request, entry: Layer, pinned_level: str | None) -> tuple[Resolved, bool]:
@@ -100,7 +110,7 @@ def resume_command(words: Sequence[str], program: str) -> str:
             skip = True
         elif not word.startswith("--init-from="):
             kept.append(word)
-    return shlex.join(["python3", *program.split(), *kept])
+    return shlex.join([python_command(), *program.split(), *kept])
 
 
 def _print_plan(screen: Screen, resolved: Resolved, prepared: Prepared) -> None:

@@ -66,9 +66,33 @@ def test_a_finished_run_speaks_at_once(
     write_events(run, "start", "end")
     assert demo.main(["--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
-    assert "is finished already" in printed and f"Report: {run / 'report.html'}" in printed
+    assert "is finished already" in printed and "-m myxtts synthesize --checkpoint" in printed
+    assert f"Report: {run / 'report.html'}" in printed
     for name in made_model.SPEAKERS:
         assert (tmp_path / f"{name}.wav").stat().st_size > 1_000 and f"{tmp_path / name}.wav" in printed
+
+
+def test_more_minutes_go_on_with_a_finished_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / "run"
+    write_events(run, "start", "end")
+    (run / "config.yaml").write_text("training:\n  max_minutes: 9.0\n")
+    monkeypatch.setattr(demo_corpus, "ensure", lambda cache, progress: tmp_path / "demo-1")
+    seen: list[str] = []
+    monkeypatch.setattr(demo.train, "main", lambda words, **kwargs: seen.append(words[-1]) or 0)
+    monkeypatch.setattr(demo, "_speak", lambda *_: seen.append("spoken"))
+    assert demo.main(["--out", str(tmp_path), "--minutes", "30"]) == 0
+    assert seen == ["training.max_minutes=30", "spoken"]
+    for minutes in ("9", "2"):
+        seen.clear()
+        assert demo.main(["--out", str(tmp_path), "--minutes", minutes]) == 0 and seen == ["spoken"]
+
+
+def test_a_finished_run_without_a_time_limit_only_speaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_events(tmp_path / "run", "start", "end")
+    (tmp_path / "run" / "config.yaml").write_text("training:\n  max_minutes: 0.0\n")
+    monkeypatch.setattr(demo.train, "main", lambda *_, **__: pytest.fail("trained a finished run"))
+    monkeypatch.setattr(demo, "_speak", lambda *_: None)
+    assert demo.main(["--out", str(tmp_path), "--minutes", "30"]) == 0
 
 
 @pytest.mark.parametrize(

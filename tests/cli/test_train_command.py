@@ -15,6 +15,7 @@ from myxtts.cli.arguments import training_parser
 from myxtts.cli.options import OPTION_OF_KEY
 from myxtts.config.leaves import LEAVES
 from myxtts.errors import DataError
+from myxtts.storage.store import CheckpointStore
 
 ROOT = Path(__file__).resolve().parents[2]
 ISSUE_OPTIONS = (
@@ -73,6 +74,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
         return 40
 
     monkeypatch.setitem(sys.modules, "myxtts.data.prepare", types.SimpleNamespace(prepare=prepare))
+    monkeypatch.setattr(command, "python_command", lambda: ".venv/bin/python")
     monkeypatch.setitem(sys.modules, "myxtts.training.run", types.SimpleNamespace(train=train))
     folder = tmp_path / "project"
     folder.mkdir()
@@ -231,7 +233,7 @@ def test_the_built_in_corpus_takes_the_place_of_a_missing_default(
     assert "a note on the data\ntraining 100 clips\n" in out
     assert "training.max_minutes" in out and "built-in corpus" in out
     assert "40 updates" in out and "1% of 1e-05 (the warmup lasts 3000 updates)" in out
-    assert "To go on: python3 train_stable.py --epochs 500" in out and "make demo" in out
+    assert "To go on: .venv/bin/python train_stable.py --epochs 500" in out and "make demo" in out
 
 
 @pytest.mark.parametrize("words", [["--epochs", "2"], ["--max-updates", "9"], ["--set", "training.epochs=2"]])
@@ -275,13 +277,27 @@ def test_dry_run_prints_the_plan_and_writes_nothing(calls: dict[str, Any], capsy
 
 
 def test_what_training_is_called_with(calls: dict[str, Any]) -> None:
+    CheckpointStore(Path("../old/checkpoints"), 1, 1).save(3, {"weights": {"w": np.ones(2, np.float32)}}, {})
     assert main("--train-data", "a b", "--fresh", "--init-from", "../old", "--epochs", "2") == 0
     resolved, prepared, options = calls["train"]
     assert options["fresh"] is True and options["init_from"] == Path("../old")
-    assert options["command"] == "python3 train_main.py --train-data 'a b' --epochs 2"
+    assert options["command"] == ".venv/bin/python train_main.py --train-data 'a b' --epochs 2"
     assert "data.train_path" in resolved.named and calls["prepare"][1] == resolved.named
     assert len(prepared.train) == 100
     options["screen"].say("a line")
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_no_weights_to_start_from_is_an_error_before_any_feature(
+    calls: dict[str, Any], capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    Path("../empty").mkdir()
+    for path, message in (("../nowhere", "does not exist"), ("../empty", "there is no checkpoint in '../empty'")):
+        assert main("--train-data", ".", "--init-from", path, *more) == 2
+        (line,) = errors(capsys)
+        assert message in line and "give a run directory" in line
+    assert not calls and list(Path.cwd().iterdir()) == []
+    assert main("--init-from", "../nowhere", "--explain", "optimizer.learning_rate") == 0
 
 
 def test_bad_data_is_exit_2_with_its_table(
