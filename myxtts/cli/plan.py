@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import dataclass
 
 from myxtts.config.hardware import processor_has_bf16
 from myxtts.config.schema import Config, ModelConfig
-from myxtts.data.plan import IntArray, batches_per_epoch
+from myxtts.data.plan import IntArray, batches_per_epoch, total_updates
 from myxtts.units import frames_of_seconds, seconds_of_frames
 
 MATRIX_FLOPS_PER_THREAD = 1.0e11
@@ -29,7 +28,7 @@ class Plan:
     minutes: float
     speakers: int
     weights: int
-    updates_per_epoch: int
+    updates_per_epoch: float
     updates: int
     epochs: float
     seconds: float
@@ -108,8 +107,9 @@ def make_plan(
     clips, frames = len(mel_lengths), float(mel_lengths.sum())
     tokens_per_frame = float(text_lengths.sum()) / max(frames, 1.0)
     rate = frames_per_second or frame_rate(config, tokens_per_frame)
-    per_epoch = max(1, math.ceil(batches_per_epoch(clips, training.batch_size) / training.grad_accum))
-    updates = training.max_updates or training.epochs * per_epoch
+    batches = max(1, batches_per_epoch(clips, training.batch_size))
+    per_epoch = batches / training.grad_accum
+    updates = total_updates(training.max_updates, training.epochs, batches, training.grad_accum)
     seconds = updates / per_epoch * frames / rate
     limit = training.max_minutes * 60
     ends_by_time = bool(limit) and seconds > limit
@@ -144,12 +144,13 @@ def duration_words(seconds: float) -> str:
 
 def plan_lines(plan: Plan, config: Config) -> list[list[str]]:
     """The plan as rows of a table."""
+    per_epoch = f"{plan.updates_per_epoch:.2f}".rstrip("0").rstrip(".")
     end = ", where training.max_minutes ends it" if plan.ends_by_time else ""
     return [
         ["training clips", f"{plan.clips} ({plan.minutes:.1f} minutes, speakers: {plan.speakers})"],
         ["validation clips", f"{plan.validation_clips}"],
         ["network", f"size {config.model_size}, about {plan.weights / 1e6:.1f} million weights"],
-        ["updates an epoch", f"{plan.updates_per_epoch} (of {config.effective_batch} clips)"],
+        ["updates an epoch", f"{per_epoch} (of {config.effective_batch} clips)"],
         ["updates in all", f"about {plan.updates} ({plan.epochs:.1f} epochs{end})"],
         ["time", f"about {duration_words(plan.seconds)} at about {plan.frames_per_second:,.0f} frames/s"],
         ["memory", f"about {plan.memory_bytes / 1e9:.1f} GB"],

@@ -123,6 +123,15 @@ def batches_per_epoch(clips: int, batch_size: int) -> int:
     return -(-clips // batch_size)
 
 
+def total_updates(max_updates: int, epochs: int, batches_per_epoch: int, accumulation: int) -> int:
+    """Updates of a whole run: by epochs, unless `max_updates` (0 is no limit) says fewer; at least 1.
+
+    A window of `accumulation` batches goes on over the end of an epoch.
+    """
+    by_epochs = max(1, epochs * batches_per_epoch // accumulation)
+    return min(max_updates, by_epochs) if max_updates else by_epochs
+
+
 def epoch_plan(
     text_lengths: IntArray,
     mel_lengths: IntArray,

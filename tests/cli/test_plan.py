@@ -25,13 +25,14 @@ def test_updates_and_minutes() -> None:
         config(training__batch_size=16, training__grad_accum=4, training__epochs=3), *lengths(130), 7, 2, 4_000.0
     )
     assert (plan.clips, plan.validation_clips, plan.speakers) == (130, 7, 2)
-    assert (plan.updates_per_epoch, plan.updates) == (3, 9)  # 9 micro-batches in windows of 4
-    assert plan.seconds == pytest.approx(3 * 130 * 400 / 4_000)
+    assert (plan.updates_per_epoch, plan.updates) == (2.25, 6)  # 9 micro-batches an epoch, 27 in windows of 4
+    assert plan.seconds == pytest.approx(6 * 4 / 9 * 130 * 400 / 4_000)
     assert plan.minutes == pytest.approx(130 * 400 * 256 / 22_050 / 60)
 
 
 def test_max_updates_beats_epochs_and_minutes_end_both() -> None:
     assert make_plan(config(training__max_updates=5), *lengths(130), 0, 1).updates == 5
+    assert make_plan(config(training__max_updates=50, training__epochs=2), *lengths(130), 0, 1).updates == 18
     limited = make_plan(config(training__max_minutes=1.0), *lengths(130), 0, 1, 1_000.0)
     assert limited.ends_by_time and limited.seconds == 60 and limited.updates < 50
     assert "training.max_minutes ends it" in plan_lines(limited, config(training__max_minutes=1.0))[4][1]
@@ -39,6 +40,13 @@ def test_max_updates_beats_epochs_and_minutes_end_both() -> None:
 
 def test_fewer_clips_than_a_batch_are_one_update() -> None:
     assert make_plan(config(training__epochs=2), *lengths(3), 0, 1).updates == 2
+
+
+@pytest.mark.parametrize(("clips", "shown"), [(128, "2"), (130, "2.25"), (240, "3.75"), (640, "10"), (16, "0.25")])
+def test_an_epoch_need_not_be_whole_updates(clips: int, shown: str) -> None:
+    settings = config(training__batch_size=16, training__grad_accum=4)
+    lines = plan_lines(make_plan(settings, *lengths(clips), 0, 1), settings)
+    assert lines[3] == ["updates an epoch", f"{shown} (of 64 clips)"]
 
 
 def test_sizes_grow_in_weights_memory_and_time() -> None:

@@ -266,8 +266,8 @@ def test_dry_run_prints_the_plan_and_writes_nothing(calls: dict[str, Any], capsy
     assert "train" not in calls and "prepare" in calls
     for words in (
         "100 (5.8 minutes, speakers: 2)",
-        "4 (of 32 clips)",
-        "about 40 (10.0 epochs)",
+        "3.5 (of 32 clips)",
+        "about 35 (10.0 epochs)",
         "frames/s",
         "GB",
         "million weights",

@@ -3,7 +3,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from myxtts.data.plan import batches_per_epoch, choose_buckets, epoch_plan, padding_share, utterance_seed
+from myxtts.data.plan import (
+    batches_per_epoch,
+    choose_buckets,
+    epoch_plan,
+    padding_share,
+    total_updates,
+    utterance_seed,
+)
 
 
 def lengths(count, seed=0):
@@ -83,3 +90,12 @@ def test_utterance_seeds_differ_and_do_not_depend_on_each_other():
     seeds = {utterance_seed(s, e, r) for s in range(3) for e in range(3) for r in range(50)}
     assert len(seeds) == 450 and all(0 <= seed < 2**31 for seed in seeds)
     assert utterance_seed(1, 2, 3) == utterance_seed(1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("max_updates", "epochs", "batches", "accumulation", "updates"),
+    [(0, 3, 9, 4, 6), (5, 3, 9, 4, 5), (50, 3, 9, 4, 6), (0, 2, 1, 4, 1), (0, 500, 30, 1, 15_000)],
+)
+def test_updates_of_a_run(max_updates, epochs, batches, accumulation, updates):
+    """By epochs, whose last window may be left open, unless a smaller number is asked for."""
+    assert total_updates(max_updates, epochs, batches, accumulation) == updates
