@@ -20,7 +20,7 @@ import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from myxtts.errors import CheckpointError
+from myxtts.errors import CheckpointError, StorageError
 from myxtts.storage import faults
 from myxtts.storage.checkpoint import (
     MANIFEST,
@@ -109,6 +109,8 @@ class CheckpointStore:
             faults.point("store.after_save")
         except OSError as error:
             raise storage_error(f"saving the checkpoint of update {update}", self.directory, error) from error
+        except CheckpointError as error:  # the folder cannot be listed: here the disk refuses, no checkpoint is bad
+            raise StorageError(f"saving the checkpoint of update {update} failed: {error}") from error
         return target
 
     def discard_after(self, update: int) -> list[int]:
@@ -116,14 +118,16 @@ class CheckpointStore:
 
         Returns the updates whose checkpoints were deleted.
         """
-        later = [step for step in steps_in(self.directory) if step > update]
         try:
+            later = [step for step in steps_in(self.directory) if step > update]
             for step in later:
                 self._delete(self.directory / step_name(step))
             if later:
                 self._write_pointers()
         except OSError as error:
             raise storage_error(f"deleting checkpoints after update {update}", self.directory, error) from error
+        except CheckpointError as error:
+            raise StorageError(f"deleting checkpoints after update {update} failed: {error}") from error
         return later
 
     def remove_stale(self, lock: WriterLock) -> list[str]:

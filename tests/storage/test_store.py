@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,33 @@ def test_everything_is_on_the_disk_before_its_name_is(tmp_path: Path, monkeypatc
     save(store, 5)
     files = ["state.json", "note.txt", "weights.safetensors", "moments.safetensors", MANIFEST, "folder"]
     assert done[:8] == [*files, "rename to step-00000005", "checkpoints"]
+
+
+@pytest.mark.parametrize("arrival", [1, 2])
+def test_a_folder_that_cannot_be_listed_is_the_disks_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arrival: int
+) -> None:
+    """Of pointers first, of pruning second: a save may fail, and training goes on and tries again."""
+    store = store_in(tmp_path)
+    save(store, 10)
+    listings: list[Path] = []
+    iterdir = Path.iterdir
+
+    def refused(path: Path) -> Iterator[Path]:
+        if path == store.directory:
+            listings.append(path)
+            if len(listings) == arrival:
+                raise PermissionError(errno.EACCES, "Permission denied")
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    with pytest.raises(StorageError, match=r"saving the checkpoint of update 20 failed: .* cannot be listed: Perm"):
+        save(store, 20)
+    listings[:] = [store.directory] * (arrival - 1)
+    with pytest.raises(StorageError, match="deleting checkpoints after update 10 failed"):
+        store.discard_after(10)
+    monkeypatch.undo()
+    assert value_of(store.newest()) == 20.0
 
 
 @pytest.mark.parametrize("point", STORE_POINTS)
