@@ -32,7 +32,7 @@ FIELDS: tuple[Field, ...] = (
     Field("text_BT", "BT", "int32", PADDING_TOKEN, "token ids"),
     Field("text_length_B", "B", "int32", 1, "tokens in each row, at least 1"),
     Field("mel_BMC", "BMC", "float32", 0.0, "log-mel, normalized by the corpus statistics"),
-    Field("mel_length_B", "B", "int32", 1, "frames in each row, at least text_length"),
+    Field("mel_length_B", "B", "int32", 1, "frames in each row, at least the tokens that are no blanks"),
     Field("pitch_BM", "BM", "float32", 0.0, "ln F0, normalized by the corpus; 0 where unvoiced"),
     Field("voiced_BM", "BM", "float32", 0.0, "1 where the pitch tracker heard a voice, else 0"),
     Field("energy_BM", "BM", "float32", 0.0, "log frame energy, normalized by the corpus"),

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from myxtts.config.schema import Config
 from myxtts.data.cache import NO_TOKENS, RecordingIndex, Stamp, TextOutcome, TokenCache, short_hash, stamp_of
 from myxtts.data.encode import TextJob, encode, text_definition
@@ -27,7 +29,7 @@ from myxtts.data.records import (
 )
 from myxtts.data.store import Clip
 from myxtts.progress import Progress
-from myxtts.text.symbols import SymbolTable, default_table
+from myxtts.text.symbols import BLANK, SymbolTable, default_table
 
 TEXTS_PER_JOB = 32
 LETTERS_PER_TOKEN = 4
@@ -250,8 +252,12 @@ class _Work:
             return text.reason, text.value
         if len(text.tokens) > data.max_text_tokens:
             return TOO_MANY_TOKENS, f"{len(text.tokens)} tokens, at most {data.max_text_tokens}"
-        if len(text.tokens) > recording.frames:
-            return TEXT_OVER_FRAMES, f"{len(text.tokens)} tokens, {recording.frames} frames; is all of it spoken?"
+        spoken = int(np.count_nonzero(text.tokens != BLANK))  # the aligner skips blanks where frames are short
+        if spoken > recording.frames:
+            return (
+                TEXT_OVER_FRAMES,
+                f"{spoken} tokens without blanks, {recording.frames} frames; is all of it spoken?",
+            )
         return "", ""
 
 

@@ -12,6 +12,7 @@ from myxtts.config.schema import AudioConfig, Config, DataConfig, TextConfig
 from myxtts.data import records
 from myxtts.data.features import gather
 from myxtts.data.manifest import read_root
+from myxtts.text.symbols import BLANK
 
 
 class Recorder:
@@ -108,7 +109,13 @@ def test_damage_in_the_cache_is_noticed_and_mended(tmp_path):
 
 def bad_root(root):
     rows = ["id|text|speaker", "good|A good one.|s", "text|Not a sound.|s", "empty|Empty.|s", "silent|Nothing.|s"]
-    rows += ["short|Hi.|s", "long|Long.|s", f"dense|{'Too much said here. ' * 6}|s", f"many|{'word ' * 80}|s"]
+    rows += [
+        "short|Hi.|s",
+        "long|Long.|s",
+        f"dense|{'Too much said here. ' * 6}|s",
+        f"fast|{'Said fast, ' * 6}|s",
+        f"many|{'word ' * 80}|s",
+    ]
     rows += ["signs|ab ⚗ cd|s", "dots|... !|s", f"letters|{'x' * 5000}|s", "folder|Folder.|s", "nan|Not finite.|s"]
     write(root / "wavs" / "good.wav", 1.0)
     (root / "wavs" / "text.wav").write_text("this is no recording")
@@ -117,6 +124,7 @@ def bad_root(root):
     write(root / "wavs" / "short.wav", 0.1)
     write(root / "wavs" / "long.wav", 3.5)
     write(root / "wavs" / "dense.wav", 1.0)
+    write(root / "wavs" / "fast.wav", 1.0)
     for name in ("many", "letters"):
         write(root / "wavs" / f"{name}.wav", 3.0)
     for name in ("signs", "dots"):
@@ -133,7 +141,9 @@ def test_every_bad_clip_is_rejected_with_place_reason_and_value(tmp_path):
     root = bad_root(tmp_path / "root")
     config = settings(tmp_path, max_clip_seconds=3.2, max_text_tokens=300)
     gathered, _ = run(root, config)
-    assert [clip.utterance.id for clip in gathered.clips] == ["good"]
+    assert [clip.utterance.id for clip in gathered.clips] == ["good", "fast"]
+    fast = gathered.clips[1]
+    assert len(fast.tokens) > fast.facts.frames > np.count_nonzero(fast.tokens != BLANK), "its blanks are skipped"
     found = {r.utterance_id: (r.reason, r.value) for r in gathered.rejections}
     assert {name: reason for name, (reason, _) in found.items()} == {
         "text": records.UNREADABLE,
@@ -151,11 +161,12 @@ def test_every_bad_clip_is_rejected_with_place_reason_and_value(tmp_path):
     }
     assert next(r.source for r in gathered.rejections) == f"{root}/metadata.csv:3"
     assert "3.50 s, at most 3.2 s" in found["long"][1] and "0.10 s, at least 0.3 s" in found["short"][1]
+    assert found["dense"][1].startswith("119 tokens without blanks, ")
     assert "⚗" in found["signs"][1] and "U+2697" in found["signs"][1]
     again, totals = run(root, config)
     assert again.rejections == gathered.rejections and totals == {}
     longer = dataclasses.replace(config, data=dataclasses.replace(config.data, max_clip_seconds=5.0))
-    assert [clip.utterance.id for clip in run(root, longer)[0].clips] == ["good", "long"]
+    assert [clip.utterance.id for clip in run(root, longer)[0].clips] == ["good", "long", "fast"]
 
 
 def test_phonemes_and_an_unknown_language(tmp_path):
