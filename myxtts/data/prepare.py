@@ -104,15 +104,23 @@ def find_roots(config: Config, named: Collection[str], progress: Progress) -> Ro
     elif not train.exists():
         raise _absent(TRAIN_KEY, data.train_path, "--train-data")
     validation = Path(data.val_path).expanduser()
-    may_be_absent = data.val_path == default.val_path and VALIDATION_KEY not in named
-    if validation.exists() and not (built_in and may_be_absent):
+    if data.val_path != default.val_path or VALIDATION_KEY in named:
+        if not validation.exists():
+            raise _absent(VALIDATION_KEY, data.val_path, "--val-data")
         return Roots(train, validation, notes)
-    if not may_be_absent:
-        raise _absent(VALIDATION_KEY, data.val_path, "--val-data")
-    if any((train / name).is_file() for name in METADATA_NAMES["val"][:3]):
-        return Roots(train, train, notes)
-    notes.append(f"there is no {data.val_path}: {data.validation_share:.0%} of the training clips validate")
-    return Roots(train, None, notes)
+    # The default validation data belongs to the default training data: it says nothing of other recordings.
+    belongs = train.resolve() == Path(default.train_path).expanduser().resolve()
+    if belongs and validation.exists():
+        return Roots(train, validation, notes)
+    why = f"there is no {data.val_path}"
+    if validation.exists():
+        why = f"{data.val_path} belongs to {default.train_path} and is not taken (--val-data names what is)"
+    own = next((name for name in METADATA_NAMES["val"][:3] if (train / name).is_file()), None)
+    if own is None:
+        notes.append(f"{why}: {data.validation_share:.0%} of the training clips validate")
+    elif not built_in:
+        notes.append(f"{why}: {train / own} validates")
+    return Roots(train, train if own else None, notes)
 
 
 def _absent(key: str, value: str, option: str) -> DataError:

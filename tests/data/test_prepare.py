@@ -98,6 +98,44 @@ def test_the_built_in_corpus_takes_the_place_of_the_default(tmp_path, root, monk
     assert ids(data.train) == [f"c{i}" for i in range(6)] and ids(data.validation) == ["c6", "c7"]
 
 
+def default_roots(tmp_path, monkeypatch, *names):
+    """A working directory beside ../dataset with these roots in it."""
+    for name in names:
+        make_root(tmp_path / "dataset" / name, clips=3)
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+
+
+def test_other_training_data_is_not_validated_on_the_default_eval(tmp_path, root, monkeypatch):
+    default_roots(tmp_path, monkeypatch, "dataset_train", "dataset_eval")
+    config = settings(tmp_path, train_path=str(root), validation_share=0.25)
+    roots = prepare.find_roots(config, {"data.train_path"}, silent)
+    assert roots.train == root and roots.validation is None
+    assert "../dataset/dataset_eval belongs to ../dataset/dataset_train" in roots.notes[0]
+    assert "25% of the training clips validate" in roots.notes[0] and "--val-data" in roots.notes[0]
+    data = prepare.prepare(config, silent, named={"data.train_path"})
+    assert set(ids(data.train)) | set(ids(data.validation)) == {f"c{i}" for i in range(8)}
+    named = prepare.find_roots(config, {"data.train_path", "data.val_path"}, silent)
+    assert str(named.validation) == "../dataset/dataset_eval" and named.notes == []
+
+
+def test_other_training_data_is_validated_on_its_own_eval(tmp_path, root, monkeypatch):
+    default_roots(tmp_path, monkeypatch, "dataset_eval")
+    lines = (root / "metadata.csv").read_text().splitlines()
+    (root / "metadata_eval.csv").write_text("\n".join([lines[0], *lines[7:]]) + "\n")
+    (root / "metadata.csv").write_text("\n".join(lines[:7]) + "\n")
+    data = prepare.prepare(settings(tmp_path, train_path=str(root)), silent, named={"data.train_path"})
+    assert ids(data.train) == [f"c{i}" for i in range(6)] and ids(data.validation) == ["c6", "c7"]
+    assert f"{root}/metadata_eval.csv validates" in data.notes[0]
+
+
+@pytest.mark.parametrize("named", [set(), {"data.train_path"}])
+def test_the_default_roots_belong_together(tmp_path, monkeypatch, named):
+    default_roots(tmp_path, monkeypatch, "dataset_train", "dataset_eval")
+    roots = prepare.find_roots(settings(tmp_path), named, silent)
+    assert str(roots.validation) == "../dataset/dataset_eval" and roots.notes == []
+
+
 def test_a_root_of_its_own_for_validation(tmp_path, root):
     held = make_root(tmp_path / "held", clips=3)
     config = settings(tmp_path, train_path=str(root), val_path=str(held))
