@@ -75,7 +75,8 @@ class DataConfig:
     train_path: str = leaf("../dataset/dataset_train")
     """Root of the training data. Where this default does not exist, the built-in corpus takes its place."""
     val_path: str = leaf("../dataset/dataset_eval")
-    """Root of the validation data. Where this default does not exist, a fixed share of the training data."""
+    """Root of the validation data. Where this default does not exist, or the training data is not the default one: the
+    training root's own metadata_eval.csv, else a fixed share of it."""
     cache_path: str = leaf("~/.cache/myxtts")
     """Folder of computed features and of the built-in corpus."""
     min_clip_seconds: float = leaf(0.3, "seconds", above=0.0)
