@@ -12,6 +12,7 @@ import tensorflow as tf
 from myxtts.config.resolve import Resolved
 from myxtts.config.write import config_yaml, provenance_json
 from myxtts.data.loader import Loader
+from myxtts.data.plan import total_updates
 from myxtts.data.prepare import Prepared
 from myxtts.errors import ConfigError, MyXTTSError, NonFiniteError, Stopped
 from myxtts.models.generate import Generator
@@ -48,12 +49,6 @@ def prepare_tensorflow(threads: int) -> None:
                 f"training.threads {threads}: TensorFlow has started already; start a new process"
             ) from error
     tf.config.experimental.enable_op_determinism()
-
-
-def total_updates(config_updates: int, epochs: int, batches_per_epoch: int, accumulation: int) -> int:
-    """Updates of a whole run: by epochs, unless max_updates says fewer."""
-    by_epochs = max(1, epochs * batches_per_epoch // accumulation)
-    return min(config_updates, by_epochs) if config_updates else by_epochs
 
 
 def train(
