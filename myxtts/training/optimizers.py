@@ -1,7 +1,7 @@
 """The optimizers by name behind one interface. Accumulation, clipping, schedule, EMA and loss scale are the step's.
 
 AdamW drives TensorFlow's fused Adam kernel (one pass over weights and moments): Keras's AdamW, composed of single
-operations, takes 2.5 times as long on a processor (bench/optimizer_cost), a tenth of a tiny model's whole update.
+operations, takes 2.2 times as long on a processor (bench/optimizer_cost).
 """
 
 from __future__ import annotations
