@@ -204,7 +204,7 @@ class Loop:
         )
         dropped = sum(not r.good for r in window.results)
         if dropped and result.applied:
-            self._report_bad(window, "dropped", f"{dropped} of {len(window.results)} micro-batches dropped", number)
+            self._report_bad(window, "dropped", f"{dropped} of {len(window.results)} micro-batches dropped")
         if result.applied:
             self._skips_in_a_row = 0
         else:
@@ -221,9 +221,8 @@ class Loop:
         self.trainer.position.skipped += 1
         self._skips_in_a_row += 1
         why = f"gradient norm {result.grad_norm:g} is a spike" if result.spike else "not finite"
-        self._report_bad(
-            window, "skip", f"update {number} refused: {why}", number, groups=self._bad_groups(result, window)
-        )
+        groups = self._bad_groups(result, window)
+        self._report_bad(window, "skip", f"update {number} refused: {why}", groups=groups)
         if self._skips_in_a_row >= MOST_SKIPS_IN_A_ROW:
             terms, rows = window.blame()
             raise NonFiniteError(
@@ -237,7 +236,7 @@ class Loop:
         bad = ~np.logical_and.reduce(np.isfinite(np.stack(norms)), axis=0)
         return [group for group, is_bad in zip(self.trainer.step.groups, bad, strict=True) if is_bad]
 
-    def _report_bad(self, window: Window, event: str, message: str, number: int, **more: object) -> None:
+    def _report_bad(self, window: Window, event: str, message: str, **more: object) -> None:
         terms, rows = window.blame()
         ids = [self.utterance_ids[row] for row in rows]
         about = f"loss terms: {', '.join(terms) or 'all finite'}; clips: {', '.join(ids[:5]) or 'none alone'}"
