@@ -95,6 +95,9 @@ class DataConfig:
     """Number of batch shapes; more means less padding (allison_en: 25% with 6, 16% with 12) and more set-up."""
     num_workers: int = leaf(0, "processes", low=0, high=256)
     """Processes that compute features; 0 takes one per processor."""
+    hang_seconds: float = leaf(60.0, "seconds", low=1.0, high=86_400.0)
+    """A loader that gives no batch for so long is stuck: stacks are written, it is started again once, then the run
+    ends."""
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,7 @@ PLAIN_POINTS: dict[str, str] = {
     "file.in_atomic_write": "a small file is written under its temporary name",
     "journal.write": "lines go to metrics.jsonl or events.jsonl",
     "data.next_batch": "the loop asks for a batch",
+    "data.build_batch": "the loader makes a batch, in its own thread",
     "loop.update": "an update is complete",
 }
 """Where the process can be killed or hung, or the disk can fail."""

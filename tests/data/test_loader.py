@@ -5,20 +5,27 @@ import numpy as np
 import pytest
 
 from myxtts.data.loader import Loader
-from myxtts.data.plan import Bucket, PlannedBatch
+from myxtts.data.plan import FILL_ROW, Bucket, PlannedBatch
+from myxtts.errors import DataError
+from myxtts.storage import faults
 
 
 class Source:
     """Three batches an epoch; a batch holds (epoch, row)."""
 
-    def __init__(self, fail_at=None, seconds=0.0):
+    def __init__(self, fail_at=None, seconds=0.0, stuck_at=(), empty=()):
         self.fail_at, self.seconds, self.made = fail_at, seconds, 0
+        self.stuck_at, self.empty = list(stuck_at), set(empty)
+        self.free = threading.Event()
 
     def plan(self, epoch):
-        return [PlannedBatch(Bucket(16, 16), (row,)) for row in range(3)]
+        return [PlannedBatch(Bucket(16, 16), (FILL_ROW if row in self.empty else row,)) for row in range(3)]
 
     def build(self, planned, epoch):
         time.sleep(self.seconds)
+        if (epoch, planned.rows[0]) in self.stuck_at:
+            self.stuck_at.remove((epoch, planned.rows[0]))
+            self.free.wait(60)
         if (epoch, planned.rows[0]) == self.fail_at:
             raise OSError("the disk is gone")
         self.made += 1
@@ -81,5 +88,119 @@ def test_closing_ends_the_thread_whatever_it_does():
 def test_an_empty_plan_is_an_error_and_no_endless_loop():
     source = Source()
     source.plan = lambda epoch: []
-    with Loader(source) as loader, pytest.raises(ValueError, match="has no batch"):
+    with Loader(source) as loader, pytest.raises(DataError, match=r"epoch 0 has no batch.*quarantine"):
         next(loader)
+
+
+def test_batches_without_a_clip_are_passed_over():
+    with Loader(Source(empty={1})) as loader:
+        assert [(i.epoch, i.index, i.last_of_epoch) for i in (next(loader), next(loader), next(loader))] == [
+            (0, 0, False), (0, 2, True), (1, 0, False)]  # fmt: skip
+    source = Source(empty={2})
+    with Loader(source) as loader:
+        assert [(i.index, i.last_of_epoch) for i in (next(loader), next(loader))] == [(0, False), (1, True)]
+    with Loader(source, index=2) as loader:
+        assert take(loader, 1) == [(1, 0)]
+    with Loader(Source(empty={0, 1, 2})) as loader, pytest.raises(DataError, match="epoch 0 has no batch"):
+        next(loader)
+
+
+def test_a_restart_drops_what_was_made_ahead():
+    source = Source()
+    with Loader(source) as loader:
+        assert take(loader, 2) == [(0, 0), (0, 1)]
+        time.sleep(0.05)  # batches of the old place wait in the queue
+        source.empty = {1}
+        loader.restart(0, 1)
+        assert take(loader, 2) == [(0, 2), (1, 0)]
+        loader.restart(7, 0)
+        assert take(loader, 2) == [(7, 0), (7, 2)]
+    with pytest.raises(ValueError, match="closed"):
+        loader.restart(0, 0)
+
+
+def test_no_batch_of_the_old_place_comes_after_a_restart_by_another_thread():
+    with Loader(Source(seconds=0.0005), ahead=2) as loader:
+        reached = 0
+
+        def restart_often():
+            nonlocal reached
+            for epoch in range(1000, 60_000, 1000):
+                loader.restart(epoch, 1)
+                reached = epoch
+                time.sleep(0.01)
+
+        thread = threading.Thread(target=restart_often)
+        thread.start()
+        places = []
+        while thread.is_alive():
+            at_least = reached
+            item = next(loader)
+            time.sleep(0.002)  # so that batches wait in the queue
+            assert item.epoch >= at_least
+            places.append((item.epoch, item.index))
+        thread.join()
+    assert places == sorted(places) and len({epoch // 1000 for epoch, _ in places}) > 5
+
+
+def test_a_stuck_thread_is_replaced_once_and_its_stacks_are_written(tmp_path):
+    source, told, stacks = Source(stuck_at=[(0, 1)]), [], tmp_path / "stacks.txt"
+    with Loader(
+        source, hang_seconds=0.3, on_hang=told.append, stacks_path=stacks, clip_name="clip-{}".format
+    ) as loader:
+        assert take(loader, 5) == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]
+        assert len(told) == 1 and "\n" not in told[0]
+        for words in ("no batch for 0.3 s", "batch 1 of epoch 0", "'clip-1'", str(stacks), "started again"):
+            assert words in told[0]
+        text = stacks.read_text()
+        assert "in build" in text and "in __next__" in text and "batch 1 of epoch 0" in text
+        source.free.set()  # what the stuck thread makes now must go nowhere
+        assert take(loader, 2) == [(1, 2), (2, 0)]
+    assert threads() == []
+
+
+def test_stuck_twice_at_the_same_place_is_an_error_in_one_line(tmp_path):
+    source = Source(stuck_at=[(0, 1)] * 2 + [(1, 0)])
+    told = []
+    loader = Loader(source, hang_seconds=0.2, on_hang=told.append, stacks_path=tmp_path / "no" / "stacks")
+    assert take(loader, 1) == [(0, 0)]
+    with pytest.raises(
+        DataError, match=r"same place again.*batch 1 of epoch 0, clips '1'.*data.hang_seconds"
+    ) as caught:
+        next(loader)
+    assert "\n" not in str(caught.value) and "could not be written" in told[0]
+    assert list(loader) == []
+    begun = time.perf_counter()
+    loader.close()
+    assert time.perf_counter() - begun < 6.0
+    source.free.set()
+
+
+def test_stuck_at_two_places_goes_on():
+    source, told = Source(stuck_at=[(0, 1), (0, 2), (1, 1)]), []
+    with Loader(source, hang_seconds=0.2, on_hang=told.append) as loader:
+        assert take(loader, 6) == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
+    assert len(told) == 3
+    source.free.set()
+
+
+def test_closing_does_not_wait_for_a_stuck_thread(monkeypatch):
+    monkeypatch.setattr("myxtts.data.loader.CLOSE_SECONDS", 0.2)
+    source = Source(stuck_at=[(0, 1)])
+    loader = Loader(source)
+    next(loader)
+    begun = time.perf_counter()
+    loader.close()
+    assert time.perf_counter() - begun < 2.0
+    source.free.set()
+
+
+def test_the_fail_point_stops_the_loader():
+    faults.arm("data.build_batch:2:sleep=0.7")
+    try:
+        told = []
+        with Loader(Source(), hang_seconds=0.2, on_hang=told.append) as loader:
+            assert take(loader, 3) == [(0, 0), (0, 1), (0, 2)]
+        assert len(told) == 1
+    finally:
+        faults.disarm()
