@@ -91,11 +91,15 @@ class Step:
         self.accepted = tf.Variable(0, dtype=tf.int64, trainable=False)
         batch = batch_signature(model.channels)
         f32, i32 = tf.float32, tf.int32
-        faults = [tf.TensorSpec([len(losses.TERMS)], f32), tf.TensorSpec([len(self.groups)], f32)]
+        knobs = [
+            tf.TensorSpec([len(self.term_weights)], f32, "weights"),
+            tf.TensorSpec([len(losses.TERMS), None], f32, "term_fault"),
+            tf.TensorSpec([len(self.groups)], f32, "group_fault"),
+        ]
         self._micro = tf.function(
-            self._micro_graph, input_signature=[batch, tf.TensorSpec([2], i32), tf.TensorSpec([], f32), *faults]
+            self._micro_graph, input_signature=[batch, tf.TensorSpec([2], i32), tf.TensorSpec([], f32), *knobs]
         )
-        self._apply = tf.function(self._apply_graph, input_signature=[tf.TensorSpec([], f32)])
+        self._apply = tf.function(self._apply_graph, input_signature=[tf.TensorSpec([], f32)] * 2)
         self._validate = tf.function(self._validate_graph, input_signature=[batch])
 
     @staticmethod
@@ -105,8 +109,8 @@ class Step:
 
     # --- micro-batch -----------------------------------------------------------------------------------------
 
-    def _total(self, terms: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        weighted = {term: weight * terms[term] for term, weight in self.term_weights.items()}
+    def _total(self, terms: Mapping[str, tf.Tensor], weights: tf.Tensor) -> tf.Tensor:
+        weighted = {term: weights[i] * terms[term] for i, term in enumerate(self.term_weights)}
         if self.loss.adaptive_weights:
             return losses.adapted(weighted, {t: v.value for t, v in self.adaptive.log_variance.items()})
         return tf.add_n(list(weighted.values()))
@@ -116,6 +120,7 @@ class Step:
         batch: dict[str, tf.Tensor],
         seed: tf.Tensor,
         prior: tf.Tensor,
+        weights: tf.Tensor,
         term_fault: tf.Tensor,
         group_fault: tf.Tensor,
     ) -> tuple[tf.Tensor, ...]:
@@ -123,7 +128,7 @@ class Step:
             outputs = self.model(batch, prior, seed)
             terms = losses.terms(outputs, batch, self.loss)
             terms = {name: value * term_fault[i] for i, (name, value) in enumerate(terms.items())}
-            total_B = self._total(terms)
+            total_B = self._total(terms, weights)
             # `where`, not a product: a row that only fills the batch must not count even if it is not finite
             summed = tf.reduce_sum(tf.where(batch["weight_B"] > 0.0, total_B, 0.0))
             scaled = summed * self.loss_scale.value
@@ -156,7 +161,8 @@ class Step:
         *,
         seed: tuple[int, int],
         prior_strength: float,
-        term_fault: Mapping[str, float] | None = None,
+        weights: Mapping[str, float] | None = None,
+        term_fault: Mapping[str, float | FloatArray] | None = None,
         group_fault: Mapping[str, float] | None = None,
     ) -> MicroResult:
         """Add the gradient of a micro-batch to the window, unless it is not finite.
@@ -165,30 +171,44 @@ class Step:
             batch: see myxtts.batch.
             seed: (run seed, micro-batch number): dropout and noise follow from it alone.
             prior_strength: of the aligner's diagonal prior.
-            term_fault: factor on a loss term, for fail points.
+            weights: weight x scale of each loss term; without them `term_weights`.
+            term_fault: factor on a loss term, for all or for each (B,) of the utterances, for fail points.
             group_fault: factor on the gradient of a layer group, for fail points.
         """
-        faults_K = np.array([(term_fault or {}).get(t, 1.0) for t in losses.TERMS], np.float32)
+        weights = self.term_weights if weights is None else weights
+        faults_KB = np.ones([len(losses.TERMS), len(np.asarray(batch["weight_B"]))], np.float32)
+        for term, factor in (term_fault or {}).items():
+            faults_KB[losses.TERMS.index(term)] = factor
         faults_G = np.array([(group_fault or {}).get(g, 1.0) for g in self.groups], np.float32)
-        tensors = {k: tf.convert_to_tensor(v) for k, v in batch.items()}
         good, terms_KB, total_B, group_norm = self._micro(
-            tensors, tf.constant(seed, tf.int32), tf.constant(prior_strength, tf.float32), faults_K, faults_G
+            {k: tf.convert_to_tensor(v) for k, v in batch.items()},
+            tf.constant(seed, tf.int32),
+            tf.constant(prior_strength, tf.float32),
+            tf.constant([weights[t] for t in self.term_weights], tf.float32),
+            faults_KB,
+            faults_G,
         )
         self._window_finite &= bool(good)
         return MicroResult(bool(good), terms_KB.numpy(), total_B.numpy(), group_norm.numpy())
 
+    def discard(self) -> None:
+        """Empty the window without an update: what was added to it (by a search for the guilty) never counts."""
+        for total in (*self.accumulated, self.utterances):
+            total.assign(tf.zeros_like(total))
+        self._window_finite = True
+
     # --- update ----------------------------------------------------------------------------------------------
 
-    def _apply_graph(self, learning_rate: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def _apply_graph(self, learning_rate: tf.Tensor, clip_norm: tf.Tensor) -> tuple[tf.Tensor, ...]:
         divisor = tf.maximum(self.utterances, 1.0)
         group_norm = tf.sqrt(self._group_squares(self.accumulated)) / divisor
         norm = tf.norm(group_norm)
-        spike = self._is_spike(norm)
+        spike = self._is_spike(norm, clip_norm)
         accept = tf.math.is_finite(norm) & (self.utterances > 0.0) & ~spike
 
         def update() -> tf.Tensor:
             # one factor averages and clips: the gradient is read once
-            factor = tf.minimum(1.0, self.settings.clip_norm / tf.maximum(norm, 1e-12)) / divisor
+            factor = tf.minimum(1.0, clip_norm / tf.maximum(norm, 1e-12)) / divisor
             self.optimizer.apply([a * factor for a in self.accumulated], learning_rate)
             slot = tf.cast(self.accepted % DETECTOR_SIZE, tf.int32)
             self.norms.scatter_nd_update([[slot]], [norm])
@@ -209,16 +229,27 @@ class Step:
             self.utterances.assign(0.0)
         return applied, count, norm, spike, group_norm
 
-    def _is_spike(self, norm: tf.Tensor) -> tf.Tensor:
-        """Whether the norm exceeds the median of the last accepted ones by the spike factor."""
+    def _is_spike(self, norm: tf.Tensor, clip_norm: tf.Tensor) -> tf.Tensor:
+        """Whether the norm is clipped and exceeds the median of the last accepted ones by the spike factor."""
         known = tf.minimum(tf.cast(self.accepted, tf.int32), DETECTOR_SIZE)
         filled = tf.where(tf.range(DETECTOR_SIZE) < known, self.norms, tf.fill([DETECTOR_SIZE], np.float32(np.inf)))
         median = tf.sort(filled)[tf.maximum(known // 2, 0)]
-        return (known >= DETECTOR_WARMUP) & (norm > self.training.spike_factor * median)
+        return (known >= DETECTOR_WARMUP) & (norm > self.training.spike_factor * median) & (norm > clip_norm)
 
-    def update(self, learning_rate: float) -> UpdateResult:
-        """Average the window, measure, clip and apply it; or change nothing if it must not be applied."""
-        applied, count, norm, spike, groups = self._apply(tf.constant(learning_rate, tf.float32))
+    def median_norm(self) -> float | None:
+        """Median of the last accepted gradient norms; None until the detector has enough of them."""
+        known = min(int(self.accepted.numpy()), DETECTOR_SIZE)
+        return float(np.median(self.norms.numpy()[:known])) if known >= DETECTOR_WARMUP else None
+
+    def update(self, learning_rate: float, clip_norm: float | None = None) -> UpdateResult:
+        """Average the window, measure, clip and apply it; or change nothing if it must not be applied.
+
+        Without `clip_norm` the norm is clipped at that of the settings.
+        """
+        clip_norm = self.settings.clip_norm if clip_norm is None else clip_norm
+        applied, count, norm, spike, groups = self._apply(
+            tf.constant(learning_rate, tf.float32), tf.constant(clip_norm, tf.float32)
+        )
         self.loss_scale.after_update(
             applied=bool(applied), finite=self._window_finite and bool(np.isfinite(norm.numpy()))
         )
