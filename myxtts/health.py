@@ -119,6 +119,11 @@ class Health:
         if self._best is None or value < self._best[1]:
             self._best, self._validations_since_best = (update, value), 0
 
+    def carry_skips(self, later: Health) -> None:
+        """Take over the skips of the state that the run went back from: they happened."""
+        self._skips = deque((min(update, self._update) for update in later._skips), maxlen=SKIP_SHARE_UPDATES)
+        self._skips_total = later._skips_total
+
     def verdict(self) -> Verdict:
         """How the run stands now."""
         checks = [

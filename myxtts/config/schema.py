@@ -236,6 +236,8 @@ class TrainingConfig:
     """Newest of those that are kept; best and last are kept besides."""
     hot_checkpoint_seconds: float = leaf(120.0, "seconds", low=1.0, high=86_400.0)
     """At the latest after this time the newest state is saved; what a kill can cost."""
+    candidate_every_updates: int = leaf(200, "updates", low=1, high=1_000_000)
+    """A checkpoint that the run goes back to in trouble, once 100 clean updates have followed it."""
     validation_every_updates: int = leaf(500, "updates", low=1, high=10_000_000)
     """A validation on the averaged weights."""
     log_every_updates: int = leaf(25, "updates", low=1, high=10_000_000)

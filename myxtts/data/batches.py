@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from myxtts.data.plan import (
     choose_buckets,
     epoch_plan,
     utterance_seed,
+    without,
 )
 from myxtts.data.references import References
 from myxtts.data.store import FeatureStore
@@ -64,15 +65,17 @@ class Batches:
         self._speaker_of = {name: index for index, name in enumerate(corpus.speakers)}
         self._language_of = {name: index for index, name in enumerate(corpus.languages)}
         self._figures = _figures_by_speaker(store, corpus)
+        self.quarantined: frozenset[int] = frozenset()
+        """Rows that no batch and no reference may have any more; a loader must be started anew to follow."""
 
     def __len__(self) -> int:
         """Batches of every epoch."""
         return batches_per_epoch(len(self.store), self.batch_size)
 
-    def plan(self, epoch: int, exclude: Collection[int] = ()) -> list[PlannedBatch]:
-        """The batches of an epoch; validation has the one epoch 0. `exclude` leaves out rows in quarantine."""
+    def plan(self, epoch: int) -> list[PlannedBatch]:
+        """The batches of an epoch; validation has the one epoch 0. Rows in quarantine are left empty."""
         text_lengths, mel_lengths = self.store.lengths
-        return epoch_plan(
+        planned = epoch_plan(
             text_lengths,
             mel_lengths,
             self.buckets,
@@ -80,8 +83,8 @@ class Batches:
             self._seed,
             epoch if self.training else 0,
             shuffle=self.training,
-            exclude=exclude,
         )
+        return without(planned, self.quarantined)
 
     def build(self, planned: PlannedBatch, epoch: int) -> Batch:
         """The arrays of a planned batch; keeps the contract of myxtts.batch."""
@@ -109,7 +112,7 @@ class Batches:
         batch["mel_length_B"][at] = frames
         batch["pitch_BM"][at, :frames], batch["voiced_BM"][at, :frames] = self.corpus.normalize_pitch(pitch_M)
         batch["energy_BM"][at, :frames] = self.corpus.normalize_energy(energy_M)
-        reference = self._references.choose(row, self._seed, epoch)
+        reference = self._references.choose(row, self._seed, epoch, self.quarantined)
         piece = self.store.mel(reference.row)[reference.start : reference.start + reference.frames]
         batch["reference_BRC"][at, : reference.frames] = self.corpus.normalize_mel(piece)
         batch["reference_length_B"][at] = reference.frames

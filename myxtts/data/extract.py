@@ -13,7 +13,7 @@ from myxtts.audio import mel, pitch, waveform
 from myxtts.config.schema import AudioConfig
 from myxtts.data.entry import ClipFacts, check_entry, write_entry
 from myxtts.data.pool import job_limits
-from myxtts.data.records import SILENT, TOO_LONG, TOO_SHORT, UNREADABLE
+from myxtts.data.records import SILENT, TOO_LONG, TOO_SHORT, UNREADABLE, visible
 from myxtts.errors import DataError
 
 FEATURES_VERSION = 1
@@ -76,7 +76,7 @@ def extract(job: AudioJob) -> AudioOutcome:
         except DataError as error:
             return AudioOutcome(UNREADABLE, str(error))
         except (OSError, MemoryError) as error:
-            return AudioOutcome(UNREADABLE, f"{job.path}: {type(error).__name__} {error}")
+            return AudioOutcome(UNREADABLE, f"{visible(str(job.path))}: {type(error).__name__} {visible(str(error))}")
 
 
 def _computed(job: AudioJob, info: waveform.AudioInfo) -> AudioOutcome:
@@ -95,7 +95,7 @@ def _computed(job: AudioJob, info: waveform.AudioInfo) -> AudioOutcome:
         mel_MC, energy_M = mel.features(samples_N, job.audio)
         pitch_M = pitch.track(samples_N, job.audio)
         if not all(np.isfinite(array).all() for array in (mel_MC, energy_M, pitch_M)):
-            raise DataError(f"{job.path}: its features are not finite; record or convert it again")
+            raise DataError(f"{visible(str(job.path))}: its features are not finite; record or convert it again")
         facts = ClipFacts(
             frames=len(mel_MC),
             mel_channels=job.audio.mel_channels,

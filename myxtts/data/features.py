@@ -26,6 +26,7 @@ from myxtts.data.records import (
     Rejection,
     Utterance,
     shown,
+    visible,
 )
 from myxtts.data.store import Clip
 from myxtts.progress import Progress
@@ -98,7 +99,7 @@ class _Work:
         for row, utterance in enumerate(utterances):
             stamp = stamp_of(utterance.audio_path)
             if stamp is None:
-                recordings[row] = AudioOutcome(UNREADABLE, f"{utterance.audio_path}: not a regular file")
+                recordings[row] = AudioOutcome(UNREADABLE, f"{visible(str(utterance.audio_path))}: not a regular file")
             else:
                 self.stamps[row] = stamp
                 outcome = self.index.get(utterance.audio_path, stamp)

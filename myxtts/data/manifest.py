@@ -7,8 +7,18 @@ from typing import Literal
 
 from myxtts.data import vctk
 from myxtts.data.audio_files import AudioFiles, NotFound
-from myxtts.data.records import DUPLICATE, Manifest, Rejection, Utterance, shown, text_problem
-from myxtts.data.table import SEPARATOR_NAMES, Row, Table, read_table
+from myxtts.data.records import (
+    DUPLICATE,
+    UNKNOWN_LANGUAGE,
+    Manifest,
+    Rejection,
+    Utterance,
+    name_problem,
+    shown,
+    text_problem,
+    visible,
+)
+from myxtts.data.table import LANGUAGE_CODE, SEPARATOR_NAMES, Row, Table, read_table
 from myxtts.errors import DataError
 
 __all__ = ["EXPECTED", "METADATA_NAMES", "Manifest", "Rejection", "Split", "Utterance", "default_speaker", "read_root"]
@@ -93,14 +103,17 @@ def _utterance(row: Row, files: AudioFiles, metadata: Path, language: str, speak
     if isinstance(found, NotFound):
         return Rejection(source, shown(row.id), found.reason, found.value)
     text = row.normalized or row.text
-    problem = text_problem(text)
+    speaker = row.speaker or found.folder or speaker
+    problem = name_problem("file", found.id) or name_problem("speaker", speaker) or text_problem(text)
+    if problem is None and row.language and not LANGUAGE_CODE.fullmatch(row.language):
+        problem = UNKNOWN_LANGUAGE, f"{shown(row.language)} is no code of a language; expected one such as en-us or fa"
     if problem:
-        return Rejection(source, found.id, *problem)
+        return Rejection(source, visible(found.id), *problem)
     return Utterance(
         id=found.id,
         audio_path=found.path,
         text=" ".join(text.split()),
-        speaker=row.speaker or found.folder or speaker,
+        speaker=speaker,
         language=row.language.replace("_", "-").lower() or language,
         source=source,
     )

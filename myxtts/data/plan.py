@@ -140,23 +140,20 @@ def epoch_plan(
     seed: int,
     epoch: int,
     shuffle: bool = True,
-    exclude: Collection[int] = (),
 ) -> list[PlannedBatch]:
     """The batches of an epoch: a pure function of its arguments. Every clip is in exactly one of them.
 
     Each shape's clips are shuffled and cut into full batches, longest shape first; what is left over is filled up with
     clips of the next shorter shape, so that an epoch has one part-filled batch at most, and that one is short. Then
     the batches are shuffled. `shuffle` False keeps the order of the rows inside a shape, longest shape first
-    (validation). `exclude` leaves out rows (clips in quarantine).
+    (validation).
     """
     shape_of = bucket_of(buckets, text_lengths, mel_lengths)
     random = generator(_STREAM_ORDER, seed, epoch)
-    left_out = np.zeros(len(shape_of), dtype=bool)
-    left_out[list(exclude)] = True
     batches: list[PlannedBatch] = []
     waiting: IntArray = np.zeros(0, dtype=np.int64)
     for index in reversed(range(len(buckets))):
-        members = np.flatnonzero((shape_of == index) & ~left_out)
+        members = np.flatnonzero(shape_of == index)
         if shuffle:
             members = random.permutation(members)
         # Those that waited go first: they stand together in one batch, and the rest has its own shape.
@@ -176,6 +173,13 @@ def _batch(buckets: Sequence[Bucket], shape_of: IntArray, rows: IntArray, batch_
     """A batch of the smallest shape that holds its rows, filled up to its size."""
     filled = [*(int(row) for row in rows), *([FILL_ROW] * (batch_size - len(rows)))]
     return PlannedBatch(buckets[int(shape_of[rows].max())], tuple(filled))
+
+
+def without(batches: Sequence[PlannedBatch], rows: Collection[int]) -> list[PlannedBatch]:
+    """The same batches with these rows (clips in quarantine) left empty: every other clip keeps its place."""
+    if not rows:
+        return list(batches)
+    return [PlannedBatch(b.bucket, tuple(FILL_ROW if row in rows else row for row in b.rows)) for b in batches]
 
 
 def padding_share(batches: Sequence[PlannedBatch], mel_lengths: IntArray) -> float:

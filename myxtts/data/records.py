@@ -90,6 +90,18 @@ def shown(value: object, limit: int = 80) -> str:
     return text if len(text) <= limit else f"{text[: limit // 2]}...{text[-limit // 3 :]}"
 
 
+def visible(text: str) -> str:
+    """A name or path for a message: as it is, or escaped where a character of it would not be seen."""
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
+def name_problem(what: str, name: str) -> tuple[str, str] | None:
+    """Why a name (of a file or speaker) cannot be used, as (reason, value), or None: a control character in it."""
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+        return CONTROL_CHARACTER, f"in the name of the {what} {shown(name, 60)}; rename it"
+    return None
+
+
 def text_problem(text: str) -> tuple[str, str] | None:
     """Why a text cannot be spoken, as (reason, value), or None: empty, not UTF-8, a control character."""
     if not text.strip():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,14 +34,16 @@ class References:
         for row, speaker in enumerate(self._speakers):
             self._rows.setdefault(speaker, []).append(row)
 
-    def choose(self, row: int, seed: int, epoch: int) -> Reference:
-        """The reference of `row` in an epoch: a random piece of another clip of its speaker.
+    def choose(self, row: int, seed: int, epoch: int, avoid: Collection[int] = ()) -> Reference:
+        """The reference of `row` in an epoch: a random piece of another clip of its speaker, none of `avoid`.
 
-        A speaker with one clip gives a piece of at most half of that clip. The length varies between half of the most
-        and the most frames, since a reference at synthesis has any length.
+        A speaker with one clip (that is not to be avoided) gives a piece of at most half of that clip. The length
+        varies between half of the most and the most frames, since a reference at synthesis has any length.
         """
         random = generator(_STREAM_REFERENCE, seed, epoch, row)
         others = self._rows[self._speakers[row]]
+        if avoid:
+            others = [other for other in others if other == row or other not in avoid]
         most = self._most_frames
         if len(others) > 1:
             at = int(random.integers(len(others) - 1))

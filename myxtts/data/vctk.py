@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 from myxtts.data.audio_files import AUDIO_SUFFIXES
@@ -14,8 +15,10 @@ from myxtts.data.records import (
     Manifest,
     Rejection,
     Utterance,
+    name_problem,
     shown,
     text_problem,
+    visible,
 )
 
 MICROPHONES = ("_mic1", "_mic2")
@@ -40,13 +43,13 @@ def read(root: Path, audio: Path, language: str) -> Manifest:
         recordings = _recordings(audio / speaker)
         texts = {path.stem: path for path in (root / "txt" / speaker).glob("*.txt")}
         for name in sorted(recordings.keys() | texts.keys()):
-            source = f"{root / 'txt' / speaker / name}.txt:1"
+            source = f"{visible(str(root / 'txt' / speaker / name))}.txt:1"
             if name not in recordings:
-                rejections.append(Rejection(source, name, MISSING_FILE, shown(str(audio / speaker / name))))
+                rejections.append(Rejection(source, visible(name), MISSING_FILE, shown(str(audio / speaker / name))))
             elif name not in texts:
-                rejections.append(Rejection(source, name, MISSING_TEXT, shown(str(recordings[name]))))
+                rejections.append(Rejection(source, visible(name), MISSING_TEXT, shown(str(recordings[name]))))
             elif not all(_inside(path, real_root) for path in (recordings[name], texts[name])):
-                rejections.append(Rejection(source, name, ESCAPES_ROOT, f"{shown(str(recordings[name]))} is a link"))
+                rejections.append(Rejection(source, visible(name), ESCAPES_ROOT, f"{shown(str(recordings[name]))} is a link"))
             else:
                 made = _utterance(name, recordings[name], texts[name], speaker, language, source)
                 if isinstance(made, Rejection):
@@ -79,9 +82,15 @@ def _utterance(
     name: str, recording: Path, text_path: Path, speaker: str, language: str, source: str
 ) -> Utterance | Rejection:
     """One recording with the text of its file."""
+    problem = name_problem("file", name) or name_problem("speaker", speaker)
+    if problem:
+        return Rejection(source, visible(name), *problem)
     try:
-        if text_path.stat().st_size > LARGEST_TEXT_BYTES:
-            return Rejection(source, name, NOT_UTF8, f"{text_path.stat().st_size} bytes are no text of a clip")
+        status = text_path.stat()
+        if not stat.S_ISREG(status.st_mode):  # opening a FIFO would wait for ever
+            return Rejection(source, name, MISSING_TEXT, f"{shown(str(text_path))}: not a regular file")
+        if status.st_size > LARGEST_TEXT_BYTES:
+            return Rejection(source, name, NOT_UTF8, f"{status.st_size} bytes are no text of a clip")
         raw = text_path.read_bytes()
         text = " ".join(raw.decode("utf-8-sig").split())
     except UnicodeDecodeError as error:

@@ -19,7 +19,13 @@ from typing import Any
 import numpy as np
 
 from myxtts.storage import faults
-from myxtts.storage.files import fsync_directory, storage_error, strict_json, temporary_name
+from myxtts.storage.files import (
+    fsync_directory,
+    storage_error,
+    strict_json,
+    temporary_name,
+    write_bytes_atomic,
+)
 
 Record = dict[str, Any]
 
@@ -77,6 +83,23 @@ class Journal:
                 os.fsync(self._file.fileno())
         except OSError as error:
             raise storage_error(f"writing {len(self._waiting)} lines", self.path, error) from error
+
+    def cut_back(self, update: int, keep: Path) -> int:
+        """Moves the lines of updates after `update` to the file `keep`: a run that went back makes them again.
+
+        Returns how many. Raises StorageError; then all lines are where they were.
+        """
+        self.flush(durable=True)
+        try:
+            lines = [line for line in self.path.read_bytes().splitlines(keepends=True) if _is_line_later(line, update)]
+            write_bytes_atomic(keep, b"".join(lines))
+            self._file.close()
+            _repair(self.path, update)
+            self._file = self.path.open("ab", buffering=0)
+            self._size = self._file.seek(0, os.SEEK_END)
+        except OSError as error:
+            raise storage_error("cutting the journal back", self.path, error) from error
+        return len(lines)
 
     def close(self) -> None:
         """Flushes and closes. Raises StorageError."""
@@ -185,6 +208,11 @@ def _repair(path: Path, restored_update: int | None) -> int:
     finally:
         temporary.unlink(missing_ok=True)
     return dropped
+
+
+def _is_line_later(line: bytes, update: int) -> bool:
+    record = _parse(line)
+    return record is not None and _is_later(record, update)
 
 
 def _is_later(record: Record, restored_update: int | None) -> bool:

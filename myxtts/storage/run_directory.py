@@ -97,6 +97,26 @@ class RunDirectory:
         return self.path / "samples"
 
     @property
+    def recovery_path(self) -> Path:
+        """The state of the ladder, written at every rollback and quarantine."""
+        return self.path / "recovery.json"
+
+    @property
+    def incidents_path(self) -> Path:
+        """Folder of incident bundles, and of what a rollback cut off the metrics."""
+        return self.path / "incidents"
+
+    @property
+    def stacks_path(self) -> Path:
+        """What every thread was doing when something hung."""
+        return self.path / "stacks.txt"
+
+    @property
+    def utterances_path(self) -> Path:
+        """Ids of the training clips, one a line, in the order of the per-clip figures of a checkpoint."""
+        return self.path / "utterances.txt"
+
+    @property
     def report_path(self) -> Path:
         """The self-contained page."""
         return self.path / "report.html"

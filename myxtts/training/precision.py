@@ -39,6 +39,11 @@ class LossScale:
         self.value = tf.Variable(INITIAL_SCALE if self.moves else 1.0, trainable=False, dtype=tf.float32)
         self.good_updates = 0
 
+    @property
+    def has_room(self) -> bool:
+        """Whether an overflow may be the scale's fault: fp16, and the scale can still fall."""
+        return self.moves and float(self.value) > SMALLEST_SCALE
+
     def after_update(self, *, applied: bool, finite: bool) -> None:
         """Follow an update: `finite` says whether every gradient of its window was finite."""
         if not self.moves:

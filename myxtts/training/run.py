@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from myxtts.config.resolve import Resolved
 from myxtts.config.write import config_yaml, provenance_json
+from myxtts.data.batches import Batches
 from myxtts.data.loader import Loader
 from myxtts.data.plan import total_updates
 from myxtts.data.prepare import Prepared
@@ -23,6 +24,7 @@ from myxtts.storage.journal import Journal
 from myxtts.storage.run_directory import RunDirectory, WriterLock
 from myxtts.storage.store import CheckpointStore
 from myxtts.training import resuming, schedule
+from myxtts.training.ladder import Ladder
 from myxtts.training.loop import Display, Loop
 from myxtts.training.saving import PatientJournal, Saver
 from myxtts.training.signals import StopSignals
@@ -136,7 +138,7 @@ class _Run:
                 "--checkpoint-dir"
             )
         begun = time.monotonic()
-        self.trainer = Trainer(self.config, self.prepared.corpus)
+        self.trainer = Trainer(self.config, self.prepared.corpus, len(self.prepared.train.utterances))
         self.screen.say(
             f"Model: size {self.config.model_size}, {self.trainer.weight_count / 1e6:.1f} million weights, "
             f"{self.trainer.precision}, made in {time.monotonic() - begun:.0f} s."
@@ -176,6 +178,8 @@ class _Run:
         write_text_atomic(self.directory.config_path, self.texts["config.yaml"])
         write_text_atomic(self.directory.provenance_path, provenance_json(self.resolved))
         write_text_atomic(self.directory.corpus_path, corpus)
+        ids = "".join(f"{utterance.id}\n" for utterance in self.prepared.train.utterances)
+        write_text_atomic(self.directory.utterances_path, ids)
 
     def train(self, signals: StopSignals, updates: int, command: str) -> int:
         """The loop and what follows it; returns the number of updates made in all."""
@@ -187,6 +191,21 @@ class _Run:
         if position.update >= updates:
             self.screen.say(f"This run has made its {updates} updates; --epochs or --max-updates lets it go on.")
             return position.update
+        ladder = Ladder(
+            trainer,
+            saver,
+            self.store,
+            self.metrics,
+            self.tensorboard,
+            batches,
+            self.directory,
+            self.texts,
+            self.tell,
+            self.screen.warn,
+        )
+        ladder.finish()
+        if trainer.recovery.proven is None:
+            saver.save_the_start()
         self.screen.say(
             f"Training from update {position.update} of {updates}: {len(batches)} batches an epoch; "
             "the first update takes longer, its graphs are being built."
@@ -194,17 +213,17 @@ class _Run:
         validation = Validation(
             trainer, generator, held_out, self.metrics, self.tensorboard, self.directory, self.screen, self.tell
         )
-        with Loader(batches, position.epoch, position.index) as loader:
+        with self._loader(batches) as loader:
+            ladder.restart_data = loader.restart
             loop = Loop(
                 trainer,
                 loader,
                 saver,
+                ladder,
                 self.metrics,
                 self.tensorboard,
                 self.screen,
-                self.tell,
                 validation.run,
-                [u.id for u in self.prepared.train.utterances],
                 updates,
             )
             try:
@@ -220,6 +239,24 @@ class _Run:
             return self._stop(saver, why, command)
         self._end(saver, validation, why)
         return position.update
+
+    def _loader(self, batches: Batches) -> Loader:
+        """Batches from the position on; a thread that hangs is told and replaced."""
+        utterances = self.prepared.train.utterances
+
+        def hung(message: str) -> None:
+            self.tell("hang", message)
+            self.screen.warn(message)
+
+        return Loader(
+            batches,
+            self.trainer.position.epoch,
+            self.trainer.position.index,
+            hang_seconds=self.config.data.hang_seconds,
+            on_hang=hung,
+            stacks_path=self.directory.stacks_path,
+            clip_name=lambda row: utterances[row].id,
+        )
 
     def _stop(self, saver: Saver, signal_name: str, command: str) -> int:
         saver.save(last=True)

@@ -76,9 +76,22 @@ class Saver:
         return self.trainer.position.update % self.trainer.config.training.checkpoint_every_updates == 0
 
     @property
+    def candidate(self) -> bool:
+        """Whether the update just made is one that the run may go back to once it has proved healthy.
+
+        By the number of the update, not by the clock: a resumed run must find the same ones.
+        """
+        return self.trainer.position.update % self.trainer.config.training.candidate_every_updates == 0
+
+    @property
     def hot_due(self) -> bool:
         """Whether the hot interval has passed."""
         return time.monotonic() - self._last >= self._wait_seconds
+
+    def save_the_start(self) -> None:
+        """Save what a run begins with, to which it goes back as long as nothing later has proved healthy."""
+        self.trainer.recovery.proven = self.trainer.position.update
+        self.save()
 
     def save(self, *, best: bool = False, hot: bool = False, last: bool = False) -> bool:
         """Save now; whether it is on the disk.
@@ -97,6 +110,9 @@ class Saver:
         best = best or (position.best is not None and position.best_update == position.update)
         if not hot or self._voices_seconds <= QUICK_SECONDS:
             self._take_voices()
+        if self.candidate:
+            trainer.recovery.add_candidate(position.update)
+        self.store.protected = trainer.recovery.kept()
         try:
             self._metrics.journal.flush(durable=True)
             path = self.store.save(

@@ -45,6 +45,8 @@ class UpdateResult:
     utterances: float
     grad_norm: float
     spike: bool
+    overflow: bool
+    """Refused because fp16 overflowed; the loss scale, which has room left, is lowered."""
     group_norm_G: FloatArray
 
 
@@ -188,7 +190,9 @@ class Step:
             faults_KB,
             faults_G,
         )
-        self._window_finite &= bool(good)
+        # a loss that is not finite before its scale is applied is no overflow of the scale
+        losses_finite = bool(np.isfinite(total_B.numpy()[np.asarray(batch["weight_B"]) > 0]).all())
+        self._window_finite &= bool(good) or not losses_finite
         return MicroResult(bool(good), terms_KB.numpy(), total_B.numpy(), group_norm.numpy())
 
     def discard(self) -> None:
@@ -250,11 +254,11 @@ class Step:
         applied, count, norm, spike, groups = self._apply(
             tf.constant(learning_rate, tf.float32), tf.constant(clip_norm, tf.float32)
         )
-        self.loss_scale.after_update(
-            applied=bool(applied), finite=self._window_finite and bool(np.isfinite(norm.numpy()))
-        )
+        finite = self._window_finite and bool(np.isfinite(norm.numpy()))
+        overflow = not finite and not bool(applied) and self.loss_scale.has_room
+        self.loss_scale.after_update(applied=bool(applied), finite=finite)
         self._window_finite = True
-        return UpdateResult(bool(applied), float(count), float(norm), bool(spike), groups.numpy())
+        return UpdateResult(bool(applied), float(count), float(norm), bool(spike), overflow, groups.numpy())
 
     # --- validation ------------------------------------------------------------------------------------------
 

@@ -39,9 +39,12 @@ class TensorBoardLog:
             raise storage_error("writing", self._path, error) from error
         self._records = RecordWriter(self._file)
         self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
+        self.go_back(-1 if resume_update is None else resume_update)
+
+    def go_back(self, update: int) -> None:
+        """Hide what was written of later updates: the run makes them again."""
         # TensorBoard takes the first start for the beginning and drops, at every later one, the steps from it on.
-        first = 0 if resume_update is None else resume_update + 1
-        self._write(Event(wall_time=time.time(), step=first, session_log=SessionLog(status=SessionLog.START)))
+        self._write(Event(wall_time=time.time(), step=update + 1, session_log=SessionLog(status=SessionLog.START)))
         self.flush()
 
     def train(self, record: Mapping[str, Any]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,9 @@ from myxtts.models.build import LoadReport, build_voice_cloner, load_weights, we
 from myxtts.storage.checkpoint import Checkpoint
 from myxtts.text.symbols import SymbolTable
 from myxtts.training import optimizers
+from myxtts.training.clip_losses import ClipLosses
 from myxtts.training.precision import chosen_precision
+from myxtts.training.recovery import LossWatch, Recovery
 from myxtts.training.step import Step
 
 Arrays = dict[str, dict[str, npt.NDArray[np.generic]]]
@@ -63,11 +66,13 @@ class Trainer:
     Args:
         config: the complete settings.
         corpus: what the model must know of its data.
+        clips: training clips, rows of the feature store.
     """
 
-    def __init__(self, config: Config, corpus: Corpus) -> None:
+    def __init__(self, config: Config, corpus: Corpus, clips: int) -> None:
         self.config, self.corpus = config, corpus
         self.position, self.health = Position(), Health()
+        self.recovery, self.clip_losses = Recovery(), ClipLosses(clips)
         sizes = {
             "channels": config.audio.mel_channels,
             "symbols": len(SymbolTable.from_json(corpus.symbols)),
@@ -98,6 +103,7 @@ class Trainer:
             "moments": moments,
             "detector": detector,
             "voices": dict(voices),
+            "utterances": self.clip_losses.arrays(),
         }
         if adaptive:
             arrays["adaptive"] = adaptive
@@ -109,6 +115,7 @@ class Trainer:
             "position": dict(vars(self.position)),
             "health": self.health.to_json(),
             "loss_scale": self.step.loss_scale.state(),
+            "recovery": self.recovery.to_json(),
         }
 
     def restore(self, checkpoint: Checkpoint) -> None:
@@ -117,6 +124,37 @@ class Trainer:
         Raises:
             CheckpointError: it is of another model, optimizer or data.
         """
+        self._restore_numbers(checkpoint)
+        state: Mapping[str, Any] = checkpoint.state
+        with _named(checkpoint):
+            self.position = Position(**state["position"])
+            self.health = Health.from_json(state["health"])
+            # checkpoints of before the ladder have none
+            self.recovery = Recovery.from_json(state["recovery"]) if "recovery" in state else Recovery()
+        self.clip_losses.restore(checkpoint.arrays.get("utterances", {}))
+
+    def roll_back(self, checkpoint: Checkpoint) -> LossWatch:
+        """Take back what learns, and the update; the place in the data, the strikes and the counts go on.
+
+        Returns:
+            The watch over the loss, as it was then.
+
+        Raises:
+            CheckpointError: it is of another model, optimizer or data.
+        """
+        self._restore_numbers(checkpoint)
+        state: Mapping[str, Any] = checkpoint.state
+        with _named(checkpoint):
+            then = Position(**state["position"])
+            skips = self.health
+            self.health = Health.from_json(state["health"])
+            self.health.carry_skips(skips)
+            watch = Recovery.from_json(state["recovery"]).watch if "recovery" in state else LossWatch()
+        self.position.update, self.position.validated_update = then.update, then.validated_update
+        self.position.set_best(*then.best_fields())
+        return watch
+
+    def _restore_numbers(self, checkpoint: Checkpoint) -> None:
         load_weights(self.model, checkpoint.arrays["weights"])
         load_weights(self.average, checkpoint.arrays["average"])
         optimizers.restore(self.step.optimizer, checkpoint.arrays["moments"])
@@ -124,18 +162,20 @@ class Trainer:
         self.step.accepted.assign(checkpoint.arrays["detector"]["accepted"])
         for variable in self.step.adaptive.trainable_variables:
             variable.assign(checkpoint.arrays["adaptive"][variable.path])
-        state: Mapping[str, Any] = checkpoint.state
-        try:
-            self.position = Position(**state["position"])
-            self.health = Health.from_json(state["health"])
-            self.step.loss_scale.restore(state["loss_scale"])
-        except (KeyError, TypeError) as error:
-            raise CheckpointError(
-                f"checkpoint {checkpoint.path}: state.json lacks {error}: take another one"
-            ) from error
+        with _named(checkpoint):
+            self.step.loss_scale.restore(checkpoint.state["loss_scale"])
 
     def start_from(self, checkpoint: Checkpoint) -> LoadReport:
         """Take the averaged weights of a checkpoint where they fit; moments, schedule and position start anew."""
         report = load_weights(self.model, checkpoint.arrays["average"], strict=False)
         load_weights(self.average, weights_of(self.model))
         return report
+
+
+@contextmanager
+def _named(checkpoint: Checkpoint) -> Iterator[None]:
+    """Turns a part that is missing in the state into an error that names the checkpoint."""
+    try:
+        yield
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"checkpoint {checkpoint.path}: state.json lacks {error}: take another one") from error

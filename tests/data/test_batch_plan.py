@@ -10,6 +10,7 @@ from myxtts.data.plan import (
     padding_share,
     total_updates,
     utterance_seed,
+    without,
 )
 
 
@@ -72,13 +73,23 @@ def test_a_dense_text_takes_the_next_shape():
     assert next(batch for batch in plan if 99 in batch.rows).bucket.mel_cap == 400
 
 
-def test_validation_keeps_the_order_and_quarantine_leaves_out():
+def test_validation_keeps_the_order():
     text, mel = np.full(5, 10), np.full(5, 50)
     shapes = choose_buckets(text, mel, 3)
     plan = epoch_plan(text, mel, shapes, 4, 1, 0, shuffle=False)
     assert [batch.rows for batch in plan] == [(0, 1, 2, 3), (4, -1, -1, -1)]
-    assert epoch_plan(text, mel, shapes, 4, 1, 0, shuffle=False, exclude={1})[0].rows == (0, 2, 3, 4)
-    assert epoch_plan(text, mel, shapes, 4, 1, 0, exclude=range(5)) == []
+
+
+def test_quarantine_empties_a_place_and_moves_nobody_else():
+    text, mel = np.full(9, 10), np.full(9, 50)
+    plan = epoch_plan(text, mel, choose_buckets(text, mel, 3), 4, seed=1, epoch=0)
+    assert without(plan, ()) == plan
+    found = without(plan, {1, 7})
+    for before, after in zip(plan, found, strict=True):
+        assert after.bucket == before.bucket
+        assert after.rows == tuple(-1 if row in (1, 7) else row for row in before.rows)
+    assert sum(batch.clips for batch in found) == 7
+    assert all(batch.clips == 0 for batch in without(plan, range(9)))
 
 
 def test_a_clip_that_no_shape_holds_is_named():

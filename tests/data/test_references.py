@@ -32,3 +32,11 @@ def test_a_draw_depends_on_its_own_row_alone():
     references = References(SPEAKERS, FRAMES, 128)
     assert references.choose(3, 7, 5) == drawn()[3, 5]
     assert References(["eve"], np.array([1]), 128).choose(0, 1, 1).frames == 1
+
+
+def test_a_clip_in_quarantine_is_nobodys_reference():
+    references = References(SPEAKERS, FRAMES, 128)
+    drawn_now = [references.choose(0, 7, epoch, avoid={2}) for epoch in range(40)]
+    assert {reference.row for reference in drawn_now} == {3}
+    alone = references.choose(0, 7, 1, avoid={2, 3})
+    assert alone.row == 0 and alone.frames <= FRAMES[0] // 2

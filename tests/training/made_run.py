@@ -146,13 +146,15 @@ class KeptTrainers:
         self._kept: dict[object, tuple[Any, list[Any], list[np.ndarray]]] = {}
         self._generators: dict[int, Any] = {}
 
-    def trainer(self, config: Any, corpus: Any) -> Any:
+    def trainer(self, config: Any, corpus: Any, clips: int) -> Any:
         from myxtts.health import Health
+        from myxtts.training.clip_losses import ClipLosses
+        from myxtts.training.recovery import Recovery
         from myxtts.training.trainer import Position, Trainer
 
         key = (config.model, config.loss, config.optimizer, config.training.seed, tuple(corpus.speakers))
         if key not in self._kept:
-            made = Trainer(config, corpus)
+            made = Trainer(config, corpus, clips)
             step = made.step
             variables = [v.value for v in (*step.weights, *made.average.trainable_variables)]
             variables += [*step.optimizer.moments().values(), step.norms, step.accepted]
@@ -163,6 +165,7 @@ class KeptTrainers:
             variable.assign(value)
         made.step.training, made.config, made.corpus = config.training, config, corpus
         made.position, made.health = Position(), Health()
+        made.recovery, made.clip_losses = Recovery(), ClipLosses(clips)
         return made
 
     def generator(self, model: Any) -> Any:

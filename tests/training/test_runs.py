@@ -14,7 +14,6 @@ import pytest
 from made_run import KeptTrainers, Screen, events, hashes, losses, records
 
 from myxtts.errors import (
-    EXIT_DIVERGED,
     EXIT_STOPPED,
     CheckpointError,
     ConfigError,
@@ -76,7 +75,7 @@ def test_a_run_writes_what_the_contract_names(unbroken: Path) -> None:
     (sample,) = [*(unbroken / "samples").iterdir()]
     assert sample.name == "update-0000006" and (sample / "index.json").is_file()
     names = [r["event"] for r in records(unbroken / "events.jsonl")]
-    assert names == ["start", "checkpoint", "checkpoint", "checkpoint", "best", "end"]
+    assert names == ["start", "checkpoint", "checkpoint", "checkpoint", "checkpoint", "best", "end"]
     (validation,) = [r for r in records(unbroken / "metrics.jsonl") if r["kind"] == "validation"]
     assert np.isfinite(list(validation["metrics"].values())).all() and "total" in validation["metrics"]
 
@@ -129,7 +128,7 @@ def test_ctrl_c_saves_and_names_the_command(folder: Path, unbroken: Path, name: 
 def test_a_stop_that_cannot_save_does_not_say_that_it_did(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MYXTTS_FAULT", "store.before_files:2+:enospc")
+    monkeypatch.setenv("MYXTTS_FAULT", "store.before_files:3+:enospc")
     with pytest.raises(StorageError, match=r"saving the checkpoint of update 3 failed .*free some space"):
         made_run.train(folder, name, screen=Interrupting(3))
     assert find(folder / name).update == 2
@@ -151,8 +150,8 @@ def test_a_nan_in_a_loss_is_skipped_and_named(folder: Path, name: str, monkeypat
     assert updates == UPDATES, "an update that was refused is none"
     (skip,) = events(folder / name, "skip")
     assert skip["terms"] == ["mel"] and skip["update"] == 2
-    assert set(skip["utterances"]) <= {f"c{i}" for i in range(made_run.CLIPS)} and len(skip["utterances"]) == 4
-    assert "update 3 refused: not finite (loss terms: mel; clips: " in skip["message"]
+    assert set(skip["utterances"]) <= {f"c{i}" for i in range(made_run.CLIPS)} and not skip["single"]
+    assert "update 3 refused: not finite (loss terms: mel; clips: none alone" in skip["message"]
     assert screen.warnings == [skip["message"]]
     lines = [r for r in records(folder / name / "metrics.jsonl") if r["kind"] == "train"]
     assert [(r["update"], r["skipped"]) for r in lines[:4]] == [(1, False), (2, False), (3, True), (3, False)]
@@ -175,31 +174,6 @@ def test_a_bad_gradient_names_its_part(folder: Path, name: str, monkeypatch: pyt
     assert made_run.train(folder, name)[0] == UPDATES
     (skip,) = events(folder / name, "skip")
     assert skip["groups"] == ["aligner"] and skip["terms"] == [] and "loss terms: all finite" in skip["message"]
-
-
-def test_a_poisoned_weight_is_never_written(
-    folder: Path, unbroken: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MYXTTS_FAULT", "step.weights:4:nan")
-    with pytest.raises(NonFiniteError) as caught:
-        made_run.train(folder, name)
-    assert caught.value.exit_code == EXIT_DIVERGED
-    message = str(caught.value)
-    assert "the checkpoint of update 4 was not written" in message and "weights/voice_cloner/" in message
-    assert events(folder / name, "failed")
-    assert find(folder / name).update == 2
-    monkeypatch.delenv("MYXTTS_FAULT")
-    made_run.train(folder, name)
-    assert losses(folder / name) == losses(unbroken) and hashes(folder / name) == hashes(unbroken)
-
-
-def test_a_permanent_nan_ends_with_a_diagnosis(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MYXTTS_FAULT", "step.loss.kl:3+:nan")
-    with pytest.raises(NonFiniteError, match=r"updates in a row .*loss terms \['kl'\], clips \['c\d") as caught:
-        made_run.train(folder, name)
-    assert caught.value.exit_code == EXIT_DIVERGED and "\n" not in str(caught.value)
-    saved = find(folder / name)
-    assert saved.update == 2 and all(np.isfinite(v).all() for v in saved.arrays["weights"].values())
 
 
 def test_an_average_that_went_bad_is_told_as_what_it_is() -> None:
@@ -330,7 +304,7 @@ def test_a_best_that_could_not_be_saved_is_not_counted(
 ) -> None:
     scripted(monkeypatch, [0.5, 0.6, 0.7])
     monkeypatch.setattr("myxtts.training.saving.RETRY_SECONDS", 0.0)
-    monkeypatch.setenv("MYXTTS_FAULT", "store.before_files:1:enospc")
+    monkeypatch.setenv("MYXTTS_FAULT", "store.before_files:2:enospc")
     settings = {"training__validation_every_updates": 2, "training__max_updates": 6}
     made_run.train(folder, name, **settings)
     assert [e["update"] for e in events(folder / name, "best")] == [4]
@@ -352,17 +326,6 @@ def test_changed_settings_are_named_and_the_order_of_the_data_is_kept_sound(fold
     assert len(events(folder / name, "order_changed")) == 2
     position = find(folder / name, "last").state["position"]
     assert position["best_metric"] == "total" and position["epoch"] >= 1
-
-
-def test_a_run_that_gave_up_goes_on_behind_the_bad_clips(
-    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MYXTTS_FAULT", "step.loss.kl:3+:nan")
-    with pytest.raises(NonFiniteError):
-        made_run.train(folder, name)
-    position = find(folder / name, "last").state["position"]
-    assert position["update"] == 2 and position["skipped"] == 20
-    assert position["micro_batches"] == 2 * (2 + 20), "the saved position is past what was refused"
 
 
 # --- a disk that refuses

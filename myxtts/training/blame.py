@@ -1,0 +1,128 @@
+"""Who is to blame for a bad micro-batch: the loss term, the utterances, the layer group.
+
+A loss that is not finite names its terms and utterances by itself. A bad gradient of finite losses, or one that is too
+large, is searched for: each utterance is computed alone, then each term of a guilty utterance. Nothing of the search
+reaches a weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from myxtts.training.losses import TERMS
+from myxtts.training.step import MicroResult, Step
+from myxtts.training.window import Micro, Window
+
+LARGEST_GUILTY_SHARE = 0.5
+"""If more of a micro-batch's utterances are bad alone, no single one of them is to blame."""
+
+
+@dataclass(frozen=True)
+class Blame:
+    """What was found: loss terms, rows of the feature store, layer groups, and the micro-batch that was looked at."""
+
+    terms: tuple[str, ...]
+    rows: tuple[int, ...]
+    groups: tuple[str, ...]
+    micro: Micro
+    single: bool
+    """Whether single utterances are to blame; otherwise `rows` are all that were in the micro-batch."""
+
+    @property
+    def guilty_rows(self) -> tuple[int, ...]:
+        """The utterances that get a strike."""
+        return self.rows if self.single else ()
+
+
+def find(step: Step, window: Window, spike_norm: float | None, *, search: bool = True) -> Blame | None:
+    """Who made this window bad.
+
+    Args:
+        step: its window must be empty; it is empty again afterwards.
+        window: the micro-batches; None is returned if there is none.
+        spike_norm: gradient norm from which an utterance alone counts as guilty of a spike; None if the window was
+            refused, or lost micro-batches, because something was not finite.
+        search: compute utterances alone where the losses do not tell.
+    """
+    if not window.micros:
+        return None
+    bad = window.dropped()
+    if bad:
+        return _of_not_finite(step, bad[0], search)
+    if spike_norm is None:
+        return None
+    micro = max(window.micros, key=lambda m: float(np.linalg.norm(m.result.group_norm_G)))
+    return _searched(step, micro, spike_norm) if search else _of_nobody(step, micro, spike_norm)
+
+
+def _of_nobody(step: Step, micro: Micro, spike_norm: float | None) -> Blame:
+    return _blame([], micro.real_B, _bad_groups(step, micro.result, spike_norm), micro)
+
+
+def _of_not_finite(step: Step, micro: Micro, search: bool) -> Blame:
+    bad_KB = ~np.isfinite(micro.result.terms_KB) & micro.real_B
+    if not bad_KB.any():
+        return _searched(step, micro, None) if search else _of_nobody(step, micro, None)
+    terms = [TERMS[k] for k in np.flatnonzero(bad_KB.any(axis=1))]
+    return _blame(terms, np.asarray(bad_KB.any(axis=0)), _bad_groups(step, micro.result, None), micro)
+
+
+def _searched(step: Step, micro: Micro, spike_norm: float | None) -> Blame:
+    """Compute each utterance alone, then the terms of the first that is bad alone."""
+    rows = np.flatnonzero(micro.real_B)
+    alone = {int(row): _alone(step, micro, int(row)) for row in rows}
+    guilty_B = np.zeros(len(micro.real_B), bool)
+    guilty_B[[row for row, result in alone.items() if _is_bad(result, spike_norm)]] = True
+    if not guilty_B.any():  # only together are they bad
+        return _of_nobody(step, micro, spike_norm)
+    first = int(np.flatnonzero(guilty_B)[0])
+    weights = step.term_weights if micro.knobs.get("weights") is None else micro.knobs["weights"]
+    terms = [
+        term
+        for term in step.term_weights
+        if _is_bad(_alone(step, micro, first, dict.fromkeys(weights, 0.0) | {term: weights[term]}), spike_norm)
+    ]
+    # where every term alone is bad it is not a term but what all of them pass through
+    terms = [] if len(terms) == len(step.term_weights) else terms
+    return _blame(terms, guilty_B, _bad_groups(step, alone[first], spike_norm), micro)
+
+
+def _blame(terms: Iterable[str], guilty_B: npt.NDArray[np.bool_], groups: Sequence[str], micro: Micro) -> Blame:
+    """A blame on single utterances, or on none alone if too many are guilty."""
+    real = int(micro.real_B.sum())
+    single = bool(0 < guilty_B.sum() <= max(1, int(LARGEST_GUILTY_SHARE * real)))
+    named = guilty_B if single else micro.real_B
+    rows = tuple(int(row) for row in micro.loaded.batch["utterance_B"][named])
+    return Blame(tuple(terms), rows, tuple(groups), micro, single)
+
+
+def _alone(step: Step, micro: Micro, row: int, weights: dict[str, float] | None = None) -> MicroResult:
+    knobs = dict(micro.knobs)
+    if weights is not None:
+        knobs["weights"] = weights
+    if knobs.get("term_fault"):
+        knobs["term_fault"] = {
+            term: np.atleast_1d(factor)[row : row + 1] if np.ndim(factor) else factor
+            for term, factor in knobs["term_fault"].items()
+        }
+    batch = {key: value[row : row + 1] for key, value in micro.loaded.batch.items()}
+    result = step.micro(batch, **knobs)
+    step.discard()
+    return result
+
+
+def _is_bad(result: MicroResult, spike_norm: float | None) -> bool:
+    if not result.good:
+        return True
+    return spike_norm is not None and float(np.linalg.norm(result.group_norm_G.astype(np.float64))) > spike_norm
+
+
+def _bad_groups(step: Step, result: MicroResult, spike_norm: float | None) -> list[str]:
+    """Layer groups whose gradient is not finite; of a spike, the one with the largest."""
+    norms = result.group_norm_G
+    bad = [group for group, norm in zip(step.groups, norms, strict=True) if not np.isfinite(norm)]
+    return bad or ([step.groups[int(np.argmax(norms))]] if spike_norm is not None else [])

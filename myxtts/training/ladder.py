@@ -1,0 +1,309 @@
+"""The ladder at work: what a run does about a bad micro-batch, a refused update, and trouble that goes on.
+
+What is known and decided stands in recovery.py; here it is told, written down and carried out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from myxtts.data.batches import Batches
+from myxtts.errors import CheckpointError, NonFiniteError, StorageError
+from myxtts.storage.checkpoint import Checkpoint, step_name
+from myxtts.storage.files import strict_json, write_text_atomic
+from myxtts.storage.run_directory import RunDirectory
+from myxtts.storage.searching import steps_in
+from myxtts.storage.store import CheckpointStore
+from myxtts.training import blame, incidents
+from myxtts.training.blame import Blame
+from myxtts.training.recovery import GIVE_UP, Recovery, Rollback
+from myxtts.training.saving import PatientJournal, Saver
+from myxtts.training.step import UpdateResult
+from myxtts.training.tensorboard_log import TensorBoardLog
+from myxtts.training.trainer import Trainer
+from myxtts.training.window import Window
+
+SAME_INCIDENT_ATTEMPTS = 20
+"""Of trouble of one kind, one bundle in so many attempts."""
+TOLD_CLIPS = 5
+
+
+class Ladder:
+    """Follows every update of a run and climbs where it must.
+
+    Args:
+        trainer: what learns; its recovery is the state of the ladder.
+        saver, store: where checkpoints go and are found.
+        metrics, tensorboard: cut back with a rollback.
+        batches: training batches; clips in quarantine are taken out of them.
+        directory: of the run.
+        texts: config.yaml and corpus.json, for incident bundles.
+        tell: writes an event.
+        warn: shows a line.
+        restart_data: makes the loader begin anew at (epoch, index).
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        saver: Saver,
+        store: CheckpointStore,
+        metrics: PatientJournal,
+        tensorboard: TensorBoardLog,
+        batches: Batches,
+        directory: RunDirectory,
+        texts: dict[str, str],
+        tell: Callable[..., None],
+        warn: Callable[..., None],
+    ) -> None:
+        self.trainer, self.saver, self.store, self.metrics, self.tensorboard = (
+            trainer,
+            saver,
+            store,
+            metrics,
+            tensorboard,
+        )
+        self.batches, self.directory, self.texts, self._tell, self._warn = batches, directory, texts, tell, warn
+        self.restart_data: Callable[[int, int], None] = lambda epoch, index: None
+        self._ids = [u.id for u in batches.store.utterances]
+        self._row_of = {name: row for row, name in enumerate(self._ids)}
+        self._newest_told = ""
+        self._bundles: dict[object, int] = {}
+        self._take_out()
+
+    @property
+    def recovery(self) -> Recovery:
+        """The state; another object after a resume."""
+        return self.trainer.recovery
+
+    # --- rungs 0 to 2: what an update did
+
+    def observe(self, window: Window, result: UpdateResult, number: int, loss: float) -> None:
+        """Take in update number `number`, applied or refused, with its mean loss."""
+        self.trainer.clip_losses.observe(window)
+        dropped = window.dropped()
+        if result.applied:
+            self.recovery.applied(number, loss, clean=not dropped)
+        elif result.overflow:
+            self._tell("overflow", f"update {number}: fp16 overflowed, the loss scale is halved", rung=0)
+            return
+        else:
+            self.recovery.refuse(number)
+            self.trainer.position.skipped += 1
+        if dropped or not result.applied:
+            self._look_into(window, result, number)
+
+    def _look_into(self, window: Window, result: UpdateResult, number: int) -> None:
+        """Find who is to blame, say so, count strikes, keep the evidence."""
+        median = self.trainer.step.median_norm()
+        spike_norm = self.trainer.config.training.spike_factor * median if result.spike and median else None
+        search = self.recovery.may_search
+        found = blame.find(self.trainer.step, window, spike_norm, search=search)
+        if search and (found is None or not found.single):
+            self.recovery.searched_in_vain = self.recovery.attempts
+        if result.applied:
+            what = f"update {number}: {len(window.dropped())} of {len(window.micros)} micro-batches dropped"
+            event, rung = "dropped", 0
+        else:
+            why = f"gradient norm {result.grad_norm:.3g} is a spike" if result.spike else "not finite"
+            what, event, rung = f"update {number} refused: {why}", "skip", 1
+        ids = [self._ids[row] for row in found.rows] if found else []
+        self._newest_told = _in_words(found, ids)
+        message = f"{what} ({self._newest_told})"
+        bundle = self._keep(found, ids, number, message, spike_norm) if found else None
+        self._tell(
+            event,
+            message,
+            rung=rung,
+            terms=list(found.terms) if found else [],
+            utterances=ids,
+            single=bool(found and found.single),
+            groups=list(found.groups) if found else [],
+            **({"incident": bundle} if bundle else {}),
+        )
+        self._warn(message)
+        if found:
+            self._strike(found, number, message)
+
+    def _strike(self, found: Blame, number: int, cause: str) -> None:
+        names = [self._ids[row] for row in found.guilty_rows]
+        new = self.recovery.strike(names, found.micro.number, number, cause)
+        if not new:
+            return
+        self._take_out()
+        self._write_down(pending=False)
+        self.restart_data(self.trainer.position.epoch, self.trainer.position.index)
+        source = self.batches.store.utterances[self._row_of[new[0]]].source
+        message = (
+            f"{', '.join(repr(n) for n in new[:TOLD_CLIPS])} put in quarantine: to blame for 3 bad micro-batches; "
+            f"the run goes on without ({len(self.recovery.quarantine)} of {len(self._ids)} clips; look at {source})"
+        )
+        self._tell("quarantine", message, rung=2, utterances=new)
+        self._warn(message)
+
+    def _take_out(self) -> None:
+        quarantine = self.recovery.quarantine
+        self.batches.quarantined = frozenset(self._row_of[name] for name in quarantine if name in self._row_of)
+
+    def _keep(self, found: Blame, ids: Sequence[str], number: int, cause: str, most_norm: float | None) -> str | None:
+        """Write an incident bundle, unless one of its kind was just written; its path in the run directory."""
+        kind = (found.terms, found.groups, found.single, most_norm is None)
+        attempts = self.recovery.attempts
+        if attempts < self._bundles.get(kind, -SAME_INCIDENT_ATTEMPTS) + SAME_INCIDENT_ATTEMPTS:
+            return None
+        self._bundles[kind] = attempts
+        try:
+            path = incidents.write(
+                self.directory.incidents_path,
+                found,
+                update=number,
+                cause=cause,
+                utterances=ids,
+                weights=self.trainer.arrays({})["weights"],
+                texts=self.texts,
+                loss_scale=float(self.trainer.step.loss_scale.value),
+                most_norm=most_norm,
+            )
+        except StorageError as error:
+            self._tell("incident_failed", str(error))
+            return None
+        return str(path.relative_to(self.directory.path))
+
+    # --- rungs 3 to 7: trouble that goes on
+
+    def climb_if_needed(self) -> bool:
+        """Go back if there is trouble; whether the run went back."""
+        cause = self.recovery.trouble()
+        if cause:
+            self.climb(cause)
+        return bool(cause)
+
+    def climb(self, cause: str) -> None:
+        """Take the next rung.
+
+        Raises:
+            NonFiniteError: there is none left, or no checkpoint to go back to.
+        """
+        position, recovery = self.trainer.position, self.recovery
+        if self._newest_told and recovery.refused_in_a_row:
+            cause = f"{cause}; {self._newest_told}"
+        rung = recovery.next_rung(position.update)
+        if rung == GIVE_UP:
+            self._give_up(cause)
+        checkpoint = self._healthy()
+        rollback = Rollback(rung, position.update, checkpoint.update, cause)
+        watch = self.trainer.roll_back(checkpoint)
+        recovery.roll_back(rollback, watch)
+        self._write_down(pending=True)
+        self._cut_and_save(rollback)
+        message = (
+            f"rung {rung}: back to update {rollback.to_update} from {rollback.from_update}, past the offending data: "
+            f"{cause}" + (f"; from now on {recovery.overrides()}" if recovery.overrides() else "")
+        )
+        self._tell(
+            "rollback",
+            message,
+            rung=rung,
+            from_update=rollback.from_update,
+            to_update=rollback.to_update,
+            cause=cause,
+            overrides=recovery.overrides(),
+        )
+        self._warn(message)
+
+    def finish(self) -> None:
+        """End a rollback that a kill interrupted: it was decided and written down, and not yet saved."""
+        written = _read(self.directory.recovery_path)
+        if written is None or not written["pending"]:
+            return
+        intended = Recovery.from_json(written["recovery"])
+        if len(intended.rollbacks) != len(self.recovery.rollbacks) + 1:
+            return
+        rollback = intended.rollbacks[-1]
+        checkpoint = self._at_or_before(rollback.to_update)
+        self.trainer.roll_back(checkpoint)
+        self.trainer.recovery = intended
+        self._take_out()
+        for name in ("micro_batches", "epoch", "index", "skipped"):
+            setattr(self.trainer.position, name, int(written["position"][name]))
+        self._cut_and_save(replace(rollback, to_update=checkpoint.update))
+        message = f"ended the rollback to update {checkpoint.update} that was interrupted"
+        self._tell("rollback_ended", message, rung=rollback.rung)
+        self._warn(message)
+
+    def _cut_and_save(self, rollback: Rollback) -> None:
+        """Make the disk follow: metrics, checkpoints after the one gone back to, and the state as it is now."""
+        kept = self.directory.incidents_path / f"rollback-{len(self.recovery.rollbacks):02d}-metrics.jsonl"
+        try:
+            kept.parent.mkdir(exist_ok=True)
+            self.metrics.journal.cut_back(rollback.to_update, kept)
+            self.tensorboard.go_back(rollback.to_update)
+        except (StorageError, OSError) as error:
+            self._warn(f"{error}; the metrics after update {rollback.to_update} are of before the rollback")
+        self.store.discard_after(rollback.to_update)
+        if self.saver.save():
+            self._write_down(pending=False)
+
+    def _write_down(self, *, pending: bool) -> None:
+        state = {
+            "pending": pending,
+            "recovery": self.recovery.to_json(),
+            "position": dict(vars(self.trainer.position)),
+        }
+        try:
+            write_text_atomic(self.directory.recovery_path, json.dumps(state, indent=1))
+        except (StorageError, OSError) as error:
+            self._warn(f"{error}; the next checkpoint holds the same")
+
+    def _healthy(self) -> Checkpoint:
+        proven = self.recovery.proven
+        return self._at_or_before(self.trainer.position.update if proven is None else proven)
+
+    def _at_or_before(self, update: int) -> Checkpoint:
+        """The newest valid checkpoint that is not later than `update`; damaged ones are told."""
+        folders = {step: self.store.directory / step_name(step) for step in steps_in(self.store.directory)}
+        for step in sorted((s for s in folders if s <= update), reverse=True):
+            try:
+                return self.store.load(folders[step])
+            except CheckpointError as error:
+                self._tell("damaged", str(error))
+                self._warn(f"{error}; taking an older one")
+        raise NonFiniteError(
+            f"trouble at update {self.trainer.position.update}, and no whole checkpoint up to update {update} to go "
+            f"back to: look at {self.store.directory}, or start over with --fresh"
+        )
+
+    def _give_up(self, cause: str) -> None:
+        best = self.trainer.position.best_update
+        name = step_name(best) if self.trainer.position.best is not None else "none yet"
+        message = (
+            f"every rung of the ladder was climbed and the trouble came back at update "
+            f"{self.trainer.position.update}: {cause}; tried: {len(self.recovery.rollbacks)} times back to update "
+            f"{self.recovery.rollbacks[-1].to_update}, {self.recovery.overrides()}; best checkpoint: {name}; "
+            f"this tells more: python3 fix_nan_loss.py check {self.directory.path}"
+        )
+        self._tell("gave_up", message, rung=GIVE_UP)
+        raise NonFiniteError(message)
+
+
+def _in_words(found: Blame | None, ids: Sequence[str]) -> str:
+    """Terms, clips and groups for a person."""
+    if found is None:
+        return "no micro-batch to look at"
+    more = f" and {len(ids) - TOLD_CLIPS} more" if len(ids) > TOLD_CLIPS else ""
+    clips = f"{', '.join(ids[:TOLD_CLIPS])}{more}" if found.single else "none alone"
+    terms = f"loss terms: {', '.join(found.terms) or 'all finite'}"
+    return f"{terms}; clips: {clips}" + (f"; layers: {', '.join(found.groups)}" if found.groups else "")
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """recovery.json; None if there is none that can be read: the checkpoint then holds the state."""
+    try:
+        value = strict_json(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) and {"pending", "recovery", "position"} <= set(value) else None

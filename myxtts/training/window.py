@@ -1,0 +1,57 @@
+"""The micro-batches of one update: what they were, what they gave, and with which knobs they can be computed again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from myxtts.data.loader import Loaded
+from myxtts.training.losses import TERMS
+from myxtts.training.step import MicroResult
+
+
+@dataclass(frozen=True)
+class Micro:
+    """One micro-batch: its number in the run, the batch, what it gave, and the arguments it was computed with."""
+
+    number: int
+    loaded: Loaded
+    result: MicroResult
+    knobs: Mapping[str, Any]
+    """Arguments of Step.micro besides the batch."""
+
+    @property
+    def real_B(self) -> npt.NDArray[np.bool_]:
+        """Which rows are utterances."""
+        real: npt.NDArray[np.bool_] = self.loaded.batch["weight_B"] > 0
+        return real
+
+
+@dataclass
+class Window:
+    """The micro-batches of one update."""
+
+    micros: list[Micro] = field(default_factory=list)
+    begun: float = field(default_factory=time.monotonic)
+
+    def frames(self) -> int:
+        """Mel frames of the window without padding."""
+        return sum(int(m.loaded.batch["mel_length_B"][m.real_B].sum()) for m in self.micros)
+
+    def dropped(self) -> list[Micro]:
+        """Micro-batches whose loss or gradient was not finite."""
+        return [m for m in self.micros if not m.result.good]
+
+    def mean_terms(self) -> tuple[dict[str, float], float]:
+        """Mean of each term and of the total over the utterances of the good micro-batches; NaN if there is none."""
+        good = [m for m in self.micros if m.result.good]
+        if not good:
+            return dict.fromkeys(TERMS, float("nan")), float("nan")
+        terms = np.concatenate([m.result.terms_KB[:, m.real_B] for m in good], axis=1).mean(axis=1, dtype=np.float64)
+        total = np.concatenate([m.result.total_B[m.real_B] for m in good]).mean(dtype=np.float64)
+        return {t: float(v) for t, v in zip(TERMS, terms, strict=True)}, float(total)

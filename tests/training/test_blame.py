@@ -1,0 +1,96 @@
+"""Who is to blame (promise N5): 200 seeded faults in losses and gradients, and what a search leaves untouched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from made_batch import make_batch
+
+from myxtts.data.loader import Loaded
+from myxtts.training import blame
+from myxtts.training.losses import TERMS
+from myxtts.training.window import Micro, Window
+
+FAULTS = 200
+SHARE_RIGHT = 0.99
+GRADIENT_OF = {"mel": "decoder", "duration": "duration", "pitch": "pitch", "energy": "energy"}
+
+
+def windowed(made: Any, batches: list[Any], faults: list[dict[str, Any]]) -> Window:
+    """A window of these batches, each computed with its faults, and then emptied."""
+    window = Window()
+    for index, (batch, fault) in enumerate(zip(batches, faults, strict=True)):
+        knobs = {"seed": (1, index), "prior_strength": 0.5, **fault}
+        result = made.step.micro(batch, **knobs)
+        window.micros.append(Micro(index, Loaded(0, index, batch, False), result, knobs))
+    made.step.discard()
+    return window
+
+
+def test_two_hundred_faults_are_laid_at_the_right_door(plain: Any) -> None:
+    """A term of one utterance turns NaN, Inf or so large that its gradient does: term and utterance are found."""
+    random = np.random.default_rng(5)
+    live = [t for t in TERMS if t in plain.step.term_weights]
+    wrong = []
+    for number in range(FAULTS):
+        term, row = str(random.choice(live)), int(random.integers(4))
+        bad = [np.nan, np.inf, -np.inf, 1e38][int(random.integers(4))]
+        guilty = int(random.integers(2))
+        factors = np.ones(4, np.float32)
+        factors[row] = bad
+        batches = [make_batch((0, 1, 2, 3)), make_batch((4, 5, 6, 7))]
+        faults: list[dict[str, Any]] = [{}, {}]
+        faults[guilty] = {"term_fault": {term: factors}}
+        window = windowed(plain, batches, faults)
+        if not window.dropped():  # 1e38 times a term that is 0, or next to it, is finite: there is no fault
+            continue
+        found = blame.find(plain.step, window, None)
+        assert found is not None
+        if (found.terms, found.rows, found.micro.number, found.single) != ((term,), (4 * guilty + row,), guilty, True):
+            wrong.append((number, term, row, bad, found.terms, found.rows))
+    assert len(wrong) <= (1.0 - SHARE_RIGHT) * FAULTS, wrong
+
+
+@pytest.mark.parametrize(("key", "term"), [("spectrum_BC", "voice_reconstruction"), ("prosody_BP", "prosody_matching")])
+def test_a_bad_number_in_the_data_names_its_term_and_clip(plain: Any, key: str, term: str) -> None:
+    batch = make_batch((0, 1, 2, 3))
+    batch[key][2, 0] = np.nan
+    found = blame.find(plain.step, windowed(plain, [batch], [{}]), None)
+    assert found is not None and found.rows == (2,) and term in found.terms and found.single
+
+
+def test_a_spike_is_searched_for_and_found(plain: Any) -> None:
+    """One clip whose gradient is huge and finite, among others: it alone is guilty, and its term is named."""
+    factors = np.array([1, 1, 1e6, 1], np.float32)
+    window = windowed(plain, [make_batch(), make_batch((4, 5, 6, 7))], [{"term_fault": {"mel": factors}}, {}])
+    typical = float(np.linalg.norm(window.micros[1].result.group_norm_G))
+    found = blame.find(plain.step, window, 20.0 * typical)
+    assert found is not None and found.rows == (2,) and found.terms == ("mel",) and found.single
+    assert found.groups and set(found.groups) <= set(plain.step.groups)
+
+
+def test_what_all_share_is_nobodys_fault(plain: Any) -> None:
+    window = windowed(plain, [make_batch()], [{"term_fault": {"mel": np.nan}}])
+    found = blame.find(plain.step, window, None)
+    assert found is not None and found.terms == ("mel",) and not found.single and found.guilty_rows == ()
+    window = windowed(plain, [make_batch()], [{"group_fault": {"decoder": np.nan}}])
+    found = blame.find(plain.step, window, None)
+    assert found is not None and not found.single and found.groups == ("decoder",) and found.terms == ()
+
+
+def test_a_search_leaves_no_trace(plain: Any) -> None:
+    plain.run()
+    before = plain.bytes()
+    factors = np.array([1, np.inf, 1, 1], np.float32)
+    window = windowed(plain, [make_batch()], [{"term_fault": {"kl": factors}}])
+    blame.find(plain.step, window, None)
+    blame.find(plain.step, windowed(plain, [make_batch()], [{}]), 1e-9)
+    assert plain.bytes() == before
+    assert all(not v.numpy().any() for v in plain.step.accumulated) and float(plain.step.utterances) == 0.0
+
+
+def test_nothing_is_found_where_there_is_nothing(plain: Any) -> None:
+    assert blame.find(plain.step, Window(), None) is None
+    assert blame.find(plain.step, windowed(plain, [make_batch()], [{}]), None) is None

@@ -1,0 +1,223 @@
+"""The ladder in small whole runs: every rung, in order, and what is on the disk afterwards (promises N2, N3, N4)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import made_run
+import numpy as np
+import pytest
+from made_run import KeptTrainers, events, hashes, losses, records
+
+from myxtts.data.batches import Batches
+from myxtts.errors import EXIT_DIVERGED, NonFiniteError
+from myxtts.storage import faults
+from myxtts.storage.searching import find
+from myxtts.training import incidents
+
+QUICK: dict[str, object] = {"training__candidate_every_updates": 2, "training__max_updates": 8}
+
+
+@pytest.fixture(scope="module")
+def kept() -> KeptTrainers:
+    return KeptTrainers()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("ladder")
+    made_run.make_root(made / "root")
+    return made
+
+
+@pytest.fixture(autouse=True)
+def quick(kept: KeptTrainers, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr("myxtts.training.run.Trainer", kept.trainer)
+    monkeypatch.setattr("myxtts.training.run.Generator", kept.generator)
+    monkeypatch.setattr("myxtts.training.recovery.CLEAN_UPDATES", 1)
+    yield
+    faults.disarm()
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    return request.node.name.replace("[", "-").replace("]", "")
+
+
+def rungs(run: Path) -> list[int]:
+    return [e["rung"] for e in records(run / "events.jsonl") if e.get("rung", 0) >= 3]
+
+
+def all_finite(run: Path) -> bool:
+    steps = [p for p in (run / "checkpoints").iterdir() if p.name.startswith("step-")]
+    arrays = [find(step).arrays for step in steps]
+    return bool(steps) and all(np.isfinite(v).all() for a in arrays for named in a.values() for v in named.values())
+
+
+def test_a_permanent_nan_climbs_each_rung_once_in_order_and_stops(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MYXTTS_FAULT", "step.loss.kl:6+:nan")
+    with pytest.raises(NonFiniteError) as caught:
+        made_run.train(folder, name, **QUICK)
+    run = folder / name
+    assert caught.value.exit_code == EXIT_DIVERGED
+    assert rungs(run) == [3, 4, 5, 6, 7]
+    message = str(caught.value)
+    assert "\n" not in message and "every rung of the ladder was climbed" in message and "loss terms: kl" in message
+    assert "learning rate x 0.5, clip x 0.333, mel weight x 0.5" in message
+    assert f"python3 fix_nan_loss.py check {run}" in message
+    saved = find(run, "last")
+    assert saved.update == 4 and all_finite(run)
+    assert saved.state["position"]["skipped"] == 15
+    assert saved.state["position"]["micro_batches"] == 2 * (5 + 15), "past all that was refused"
+    recovery = saved.state["recovery"]
+    assert recovery["rate_factor"] == 0.5 and recovery["mel_factor"] == 0.5
+    assert [r["to_update"] for r in recovery["rollbacks"]] == [4, 4, 4, 4]
+    # the same command again stops at once, and the overrides are still there
+    monkeypatch.setenv("MYXTTS_FAULT", "step.loss.kl:1+:nan")
+    with pytest.raises(NonFiniteError, match="every rung"):
+        made_run.train(folder, name, **QUICK)
+    assert rungs(run) == [3, 4, 5, 6, 7, 7]
+    # and where the cause is gone it goes on, with the overrides
+    monkeypatch.delenv("MYXTTS_FAULT")
+    assert made_run.train(folder, name, **QUICK)[0] == 8
+    line = records(run / "metrics.jsonl")[-2]
+    assert line["update"] == 8 and line["learning_rate"] == pytest.approx(0.5e-3)
+    assert line["weighted"]["mel"] == pytest.approx(0.5 * line["terms"]["mel"])
+
+
+def test_a_rollback_goes_back_past_the_data_and_cuts_the_metrics(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MYXTTS_FAULT", "step.loss.mel:6-8:nan")
+    updates, screen = made_run.train(folder, name, **QUICK)
+    run = folder / name
+    assert updates == 8 and rungs(run) == [3]
+    (event,) = events(run, "rollback")
+    assert event["from_update"] == 5 and event["to_update"] == 4 and "3 updates in a row" in event["cause"]
+    assert "rung 3: back to update 4 from 5, past the offending data" in event["message"]
+    assert event["message"] in screen.warnings
+    assert [u for u, _ in losses(run)] == list(range(1, 9)), "update 5 was made twice and stands once"
+    cut = records(run / "incidents" / "rollback-01-metrics.jsonl")
+    assert [(r["update"], r["skipped"]) for r in cut] == [(5, False), (6, True), (6, True), (6, True)]
+    assert find(run, "last").state["position"]["micro_batches"] == 2 * (5 + 3 + 4)
+    written = json.loads((run / "recovery.json").read_text())
+    assert written["pending"] is False and len(written["recovery"]["rollbacks"]) == 1
+
+
+@pytest.mark.parametrize("stopped_at", [3, 5, 6])
+def test_a_resumed_run_climbs_as_an_unbroken_one(
+    folder: Path, kept: KeptTrainers, name: str, stopped_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same updates are refused, by number: the fault is in the numbers of a clip, not in the count of a process."""
+    poison(monkeypatch, epochs=(1,))
+    unbroken = folder / "unbroken-with-poison"
+    if not unbroken.exists():
+        made_run.train(folder, unbroken.name, **QUICK)
+    assert events(unbroken, "dropped") or events(unbroken, "skip")
+    made_run.train(folder, name, **{**QUICK, "training__max_updates": stopped_at})
+    made_run.train(folder, name, **QUICK)
+    assert losses(folder / name) == losses(unbroken)
+    assert hashes(folder / name) == hashes(unbroken)
+    one, other = (find(r, "last").state["recovery"] for r in (folder / name, unbroken))
+    assert one == other
+
+
+ROW = 1
+
+
+def poison(monkeypatch: pytest.MonkeyPatch, epochs: tuple[int, ...] = tuple(range(1, 99))) -> None:
+    """The mel of one training clip, that of row 1, is NaN wherever it is spoken, in these epochs."""
+    really = Batches.build
+
+    def build(self: Batches, planned: Any, epoch: int) -> Any:
+        batch = really(self, planned, epoch)
+        for at, row in enumerate(batch["utterance_B"].tolist()):
+            if self.training and epoch in epochs and batch["weight_B"][at] and row == ROW:
+                batch["mel_BMC"][at, 3] = np.nan
+        return batch
+
+    monkeypatch.setattr(Batches, "build", build)
+
+
+def test_a_bad_clip_goes_into_quarantine_and_the_run_goes_on_without(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison(monkeypatch)
+    settings = {**QUICK, "training__grad_accum": 4, "training__max_updates": 7, "data__validation_share": 0.2}
+    updates, screen = made_run.train(folder, name, **settings)
+    run = folder / name
+    assert updates == 7 and not rungs(run)
+    (event,) = events(run, "quarantine")
+    clip = (run / "utterances.txt").read_text().splitlines()[ROW]
+    assert event["utterances"] == [clip] and event["rung"] == 2
+    assert f"{clip!r} put in quarantine: to blame for 3 bad micro-batches" in event["message"]
+    assert f"metadata.csv:{int(clip[1:]) + 2}" in event["message"] and event["message"] in screen.warnings
+    dropped = events(run, "dropped")
+    assert len(dropped) == 3 and all(d["utterances"] == [clip] and d["single"] for d in dropped)
+    state = find(run, "last").state["recovery"]
+    assert list(state["quarantine"]) == [clip] and len(state["strikes"][clip]) == 3
+    # it survives a resume: no new strike, no new event
+    made_run.train(folder, name, **{**settings, "training__max_updates": 10})
+    assert len(events(run, "quarantine")) == 1 and len(events(run, "dropped")) == 3
+
+
+def test_a_poisoned_weight_is_never_written_and_the_run_goes_back(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MYXTTS_FAULT", "step.weights:4:nan")
+    updates, _ = made_run.train(folder, name, **QUICK)
+    run = folder / name
+    assert updates == 8 and rungs(run) == [3] and all_finite(run)
+    (event,) = events(run, "rollback")
+    assert "the checkpoint of update 4 was not written" in event["cause"] and event["to_update"] == 2
+    assert all(np.isfinite(loss) for _, loss in losses(run))
+
+
+def test_a_rollback_that_was_interrupted_is_ended(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = folder / name
+    monkeypatch.setenv("MYXTTS_FAULT", "step.loss.mel:6-8:nan")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("myxtts.training.ladder.Ladder._cut_and_save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            made_run.train(folder, name, **{**QUICK, "training__hot_checkpoint_seconds": 1.0})
+    assert json.loads((run / "recovery.json").read_text())["pending"] is True
+    monkeypatch.delenv("MYXTTS_FAULT")
+    updates, screen = made_run.train(folder, name, **QUICK)
+    assert updates == 8 and "ended the rollback to update 4 that was interrupted" in "\n".join(screen.warnings)
+    state = find(run, "last").state
+    assert len(state["recovery"]["rollbacks"]) == 1
+    assert state["position"]["micro_batches"] == 2 * (5 + 3 + 4)
+    assert json.loads((run / "recovery.json").read_text())["pending"] is False
+
+
+def test_an_incident_is_on_the_disk_whole_and_without_paths(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MYXTTS_FAULT", "step.loss.pitch:3:inf")
+    made_run.train(folder, name, **QUICK)
+    run = folder / name
+    (skip,) = events(run, "skip")
+    bundle = run / skip["incident"]
+    assert bundle.name.startswith("update-0000003-micro-")
+    found = incidents.read(bundle)
+    assert found.facts["terms"] == ["pitch"] and found.facts["update"] == 3
+    assert set(found.batch) == {f.key for f in made_batch_fields()} and found.weights
+    text = (bundle / "incident.json").read_text()
+    assert str(folder) not in text and "/home" not in text and "/tmp" not in text
+    knobs = incidents.knobs_of(found.facts)
+    assert knobs["seed"] == (1, 5) and np.isinf(knobs["term_fault"]["pitch"]).all()
+
+
+def made_batch_fields() -> Any:
+    from myxtts.batch import FIELDS
+
+    return FIELDS

@@ -1,0 +1,192 @@
+"""The ladder's memory and decisions, without a model: numbers in, rungs out."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from myxtts.errors import CheckpointError
+from myxtts.training.recovery import (
+    AGAIN_UPDATES,
+    CLEAN_UPDATES,
+    GIVE_UP,
+    REWARM_UPDATES,
+    STRIKES,
+    LossWatch,
+    Recovery,
+    Rollback,
+)
+
+
+def fed(watch: LossWatch, losses: list[float]) -> LossWatch:
+    for loss in losses:
+        watch.observe(loss)
+    return watch
+
+
+def noisy(mean: float, count: int, spread: float = 0.05) -> list[float]:
+    return list(mean + spread * np.random.default_rng(count).normal(size=count))
+
+
+def climb(recovery: Recovery, update: int, to: int) -> int:
+    rung = recovery.next_rung(update)
+    if rung < GIVE_UP:
+        recovery.roll_back(Rollback(rung, update, to, "a test"), LossWatch())
+    return rung
+
+
+# --- the loss watch
+
+
+@pytest.mark.parametrize("start", [3.3, 0.4, -1.0])
+def test_a_loss_that_falls_or_trembles_is_no_trouble(start: float) -> None:
+    falling = [x + 2.0 * 0.98**i for i, x in enumerate(noisy(start, 400))]
+    assert fed(LossWatch(), falling).trouble() == ""
+    assert fed(LossWatch(), [*noisy(start, 300), *([100.0] * 5), *noisy(start, 30)]).trouble() == ""
+
+
+@pytest.mark.parametrize("start", [3.3, 0.4, -1.0])
+def test_a_loss_that_diverges_is_told_with_its_numbers(start: float) -> None:
+    watch = fed(LossWatch(), [*noisy(start, 300), *noisy(start + 3.0, 20)])
+    said = watch.trouble()
+    assert said.startswith("the loss diverges: ") and "before" in said
+
+
+def test_nothing_is_judged_before_there_is_something_to_compare_with() -> None:
+    assert fed(LossWatch(), noisy(1.0, 30) + noisy(50.0, 15)).trouble() == ""
+
+
+# --- trouble
+
+
+def test_three_refusals_in_a_row_are_trouble_and_two_are_not() -> None:
+    recovery = Recovery()
+    recovery.refuse(1)
+    recovery.refuse(1)
+    assert recovery.trouble() == ""
+    recovery.applied(1, 3.0, clean=True)
+    recovery.refuse(2)
+    recovery.refuse(2)
+    assert recovery.trouble() == ""
+    recovery.refuse(2)
+    assert recovery.trouble() == "3 updates in a row had to be refused"
+
+
+def test_more_than_five_percent_of_the_last_200_are_trouble() -> None:
+    recovery, update = Recovery(), 0
+    for attempt in range(1, 400):
+        if attempt % 20 == 0:  # 5% exactly
+            recovery.refuse(update + 1)
+        else:
+            update += 1
+            recovery.applied(update, 3.0, clean=True)
+        assert recovery.trouble() == ""
+    recovery.refuse(update + 1)
+    recovery.applied(update + 1, 3.0, clean=True)
+    recovery.refuse(update + 2)
+    assert recovery.trouble() == "11 of the last 200 updates had to be refused"
+
+
+# --- healthy checkpoints
+
+
+def test_a_checkpoint_is_healthy_after_100_clean_updates() -> None:
+    recovery = Recovery(proven=0)
+    for update in range(1, 701):
+        recovery.applied(update, 3.0, clean=update != 250)
+        if update % 200 == 0:
+            recovery.add_candidate(update)
+        expected = 400 if update >= 500 else 0
+        assert recovery.proven == (600 if update >= 700 else expected), update
+    assert recovery.kept() == {600}
+
+
+def test_a_refusal_right_after_a_checkpoint_counts_against_it() -> None:
+    recovery = Recovery(proven=0, candidates=[10])
+    recovery.refuse(11)
+    for update in range(11, 11 + CLEAN_UPDATES):
+        recovery.applied(update, 3.0, clean=True)
+    assert recovery.proven == 0 and recovery.candidates == []
+
+
+# --- the rungs
+
+
+def test_the_rungs_in_their_order_with_the_users_recipe() -> None:
+    recovery = Recovery(proven=900)
+    assert [climb(recovery, u, 900) for u in (1050, 1050, 990, 1200)] == [3, 4, 5, 6]
+    assert recovery.rate_factor * 1e-5 == pytest.approx(5e-6)
+    assert recovery.clip_factor * 0.3 == pytest.approx(0.1)
+    assert recovery.mel_factor * 1.0 == 0.5
+    assert recovery.overrides() == "learning rate x 0.5, clip x 0.333, mel weight x 0.5"
+    assert climb(recovery, 1000, 900) == GIVE_UP
+    assert climb(recovery, 1000, 900) == GIVE_UP, "a run that gave up and is started again has no new tries"
+
+
+def test_trouble_long_after_a_rollback_begins_anew_but_only_with_progress() -> None:
+    recovery = Recovery(proven=1000)
+    assert climb(recovery, 1100, 1000) == 3
+    recovery.proven = 2000
+    assert climb(recovery, 1000 + AGAIN_UPDATES + 1, 2000) == 3
+    assert climb(recovery, 2000 + AGAIN_UPDATES + 500, 2000) == 4, "nothing later has proved healthy: no progress"
+    recovery.proven = 9000
+    assert climb(recovery, 9100, 9000) == 3 and recovery.rate_factor == 0.5, "what was lowered stays lowered"
+
+
+def test_the_lowered_rate_rises_anew() -> None:
+    recovery = Recovery(proven=900)
+    assert recovery.rate(901, 1e-5, 3000) == 1e-5
+    climb(recovery, 1000, 900)
+    assert recovery.rate(901, 1e-5, 3000) == 1e-5
+    climb(recovery, 1000, 900)
+    assert recovery.rate(901, 1e-5, 3000) == pytest.approx(5e-6 / REWARM_UPDATES)
+    assert recovery.rate(900 + REWARM_UPDATES, 1e-5, 3000) == pytest.approx(5e-6)
+    assert recovery.rate(5000, 1e-5, 3000) == pytest.approx(5e-6)
+    assert recovery.rate(901, 1e-5, 0) == pytest.approx(5e-6), "no warmup, none anew"
+
+
+def test_a_rollback_forgets_the_refusals_before_it() -> None:
+    recovery = Recovery(proven=5)
+    for _ in range(3):
+        recovery.refuse(9)
+    climb(recovery, 8, 5)
+    assert recovery.trouble() == "" and recovery.proven == 5 and recovery.candidates == []
+
+
+# --- strikes
+
+
+def test_three_strikes_in_different_micro_batches_and_no_two_in_one() -> None:
+    recovery = Recovery()
+    assert recovery.strike(["a", "b"], 7, 3, "why") == []
+    assert recovery.strike(["a"], 7, 3, "why") == [], "the same micro-batch again"
+    assert recovery.strike(["a"], 9, 4, "why") == []
+    assert recovery.strike(["a", "b"], 11, 5, "because") == ["a"]
+    assert recovery.quarantine == {"a": {"update": 5, "cause": "because"}}
+    assert recovery.strike(["a"], 13, 6, "why") == [] and len(recovery.strikes["a"]) == STRIKES
+
+
+# --- in a checkpoint
+
+
+def test_the_state_goes_through_json_and_back() -> None:
+    recovery = Recovery(proven=0)
+    for update in range(1, 120):
+        recovery.applied(update, 3.0 / update, clean=True)
+    recovery.add_candidate(119)
+    recovery.refuse(120)
+    recovery.strike(["a"], 5, 120, "why")
+    climb(recovery, 119, 0)
+    climb(recovery, 119, 0)
+    again = Recovery.from_json(json.loads(json.dumps(recovery.to_json())))
+    assert again.to_json() == recovery.to_json()
+    assert again.next_rung(100) == 5 and again.rate(1, 1.0, 10) == recovery.rate(1, 1.0, 10)
+
+
+def test_a_damaged_state_is_told() -> None:
+    state = Recovery().to_json()
+    del state["strikes"]
+    with pytest.raises(CheckpointError, match="the ladder's state is damaged .*strikes.*take an older checkpoint"):
+        Recovery.from_json(state)
