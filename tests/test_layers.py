@@ -27,6 +27,7 @@ LAYER = {
     "synthesis": 4,
     "evaluation": 4,
     "report": 4,
+    "doctor": 4,
     "cli": 5,
     "__main__": 6,
 }

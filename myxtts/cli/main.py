@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("myxtts.cli.demo", "train on the built-in corpus for about ten minutes and speak (make demo)"),
     "synthesize": ("myxtts.cli.synthesize", "speak a text in the voice of a recording or of a training speaker"),
     "report": ("myxtts.cli.report", "write the HTML report of a run"),
+    "doctor": ("myxtts.cli.checkup", "health of a run, what its ladder did, its worst utterances, and what to do"),
     "docs": ("myxtts.cli.docs", "write docs/configuration.md from the settings' schema"),
 }
 """Command -> module with `main(argv) -> exit code`, and what it does."""

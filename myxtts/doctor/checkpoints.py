@@ -1,0 +1,139 @@
+"""Looks at the checkpoints of a run one by one: whole, finite, grown out of bounds, ill, or good to go on from."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from myxtts.doctor.findings import Rank, Report, Said, said
+from myxtts.errors import CheckpointError
+from myxtts.health import Check, Health
+from myxtts.progress import Progress
+from myxtts.storage.checkpoint import Checkpoint, DamagedError, FutureFormatError, read_checkpoint, step_name
+from myxtts.storage.searching import steps_in
+
+STEMS = ("weights", "average", "moments", "detector")
+"""What every checkpoint of a run holds; without one of them no run goes on."""
+LARGEST_WEIGHT = 1e4
+"""No weight of a healthy network comes near this; one beyond it is finite and lost all the same."""
+DIVERGED = ("finite", "loss falls", "no skipped update", "gradient norm under 1", "loss within 0.5 to 5")
+"""Signs of health that, where they are ill, speak of the optimizer and not of the data's speed or of overfitting."""
+_NOT_FINITE = re.compile(r"holds \d+ of \d+ values that are not finite")
+
+
+@dataclass(frozen=True)
+class Examined:
+    """One checkpoint folder: `bad` says why a run must not go on from it, None if it can."""
+
+    path: Path
+    update: int
+    bad: Said | None
+    checkpoint: Checkpoint | None = None
+    poisoned: bool = False
+    """It is bad because values are not finite or out of bounds, so the run diverged; not because the disk failed."""
+    ill: tuple[Check, ...] = ()
+    """Signs of divergence in the health that was saved with it."""
+    largest: float = 0.0
+    """Largest magnitude of a weight."""
+    facts: tuple[Said, ...] = field(default=())
+
+
+def examine(folder: Path, update: int = 0) -> Examined:
+    """One checkpoint folder, read and proved as a resume would."""
+    try:
+        checkpoint = read_checkpoint(folder)
+    except DamagedError as error:
+        poisoned = _NOT_FINITE.search(error.damage.reason) is not None
+        return Examined(folder, update, said("damaged", reason=error.damage.reason), poisoned=poisoned)
+    except FutureFormatError as error:
+        return Examined(folder, update, said("damaged", reason=str(error)))
+    return _judged(checkpoint)
+
+
+def _judged(checkpoint: Checkpoint) -> Examined:
+    path, update = checkpoint.path, checkpoint.update
+    lacking = [stem for stem in STEMS if stem not in checkpoint.arrays]
+    if lacking:
+        return Examined(path, update, said("lacks", what=", ".join(f"{stem}.safetensors" for stem in lacking)))
+    position = checkpoint.state.get("position")
+    if not isinstance(position, dict) or type(position.get("update")) is not int:
+        return Examined(path, update, said("lacks", what="position in state.json"))
+    largest, where = largest_weight(checkpoint)
+    if largest > LARGEST_WEIGHT:
+        bad = said("exploded", name=where, value=largest, limit=LARGEST_WEIGHT)
+        return Examined(path, update, bad, checkpoint, poisoned=True, largest=largest)
+    return Examined(path, update, None, checkpoint, ill=ill_signs(checkpoint.state.get("health")), largest=largest)
+
+
+def largest_weight(checkpoint: Checkpoint) -> tuple[float, str]:
+    """The largest magnitude in weights and averaged weights, and the name of its tensor."""
+    best, where = 0.0, ""
+    for stem in ("weights", "average"):
+        for name, array in checkpoint.arrays[stem].items():
+            if array.size and array.dtype.kind in "fV":
+                value = float(np.abs(array.astype(np.float64)).max())
+                best, where = (value, f"{stem}/{name}") if value > best else (best, where)
+    return best, where
+
+
+def ill_signs(state: Any) -> tuple[Check, ...]:
+    """Signs of divergence in a saved health; none where it is missing or cannot be read."""
+    if not isinstance(state, dict):
+        return ()
+    try:
+        verdict = Health.from_json(state).verdict()
+    except CheckpointError:
+        return ()
+    return tuple(check for check in verdict.checks if check.sign == "ill" and check.name in DIVERGED)
+
+
+def examine_all(directory: Path, progress: Progress) -> list[Examined]:
+    """Every step folder in a folder of checkpoints, newest first. Errors: CheckpointError if it cannot be listed."""
+    updates = steps_in(directory)
+    found = []
+    for index, update in enumerate(updates):
+        progress("checkpoints", index, len(updates))
+        found.append(examine(directory / step_name(update), update))
+    progress("checkpoints", len(updates), len(updates))
+    return found
+
+
+def check_checkpoint(folder: Path) -> Report:
+    """What is wrong with one checkpoint folder."""
+    examined = examine(folder)
+    report = Report(str(folder), "checkpoint")
+    add_checkpoint(report, examined, said("choose_older"))
+    if examined.bad is None and examined.checkpoint is not None:
+        report.facts.append(said("checkpoint_good", update=examined.update, largest=examined.largest))
+    return report
+
+
+def add_checkpoint(report: Report, examined: Examined, do: Said) -> None:
+    """Adds what makes a checkpoint bad, or the signs of divergence in it."""
+    if examined.bad is not None:
+        rank = Rank.CERTAIN if examined.poisoned else Rank.POSSIBLE
+        report.add(rank, examined.bad, str(examined.path), do)
+    for check in examined.ill:
+        what = said("ill_sign", sign=said(sign_name(check)), sentence=check.sentence)
+        report.add(Rank.LIKELY, what, str(examined.path), said("see_sign"))
+
+
+SIGN_NAMES = {
+    "finite": "sign_finite",
+    "loss falls": "sign_falls",
+    "loss within 0.5 to 5": "sign_range",
+    "gradient norm under 1": "sign_norm",
+    "no skipped update": "sign_skips",
+    "validation does not rise": "sign_validation",
+    "waiting for data under 20%": "sign_wait",
+}
+"""Name of a sign of health -> its sentence."""
+
+
+def sign_name(check: Check) -> str:
+    """The sentence with the name of a sign of health."""
+    return SIGN_NAMES.get(check.name, "sign_other")

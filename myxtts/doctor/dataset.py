@@ -1,0 +1,106 @@
+"""Looks at a data root as training would: metadata, recordings that are missing or cannot be decoded, texts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from myxtts.audio import waveform
+from myxtts.config.schema import AudioConfig, DataConfig
+from myxtts.data.audit import share_rejected
+from myxtts.data.manifest import METADATA_NAMES, Split, read_root
+from myxtts.data.pool import Died, job_limits, run_isolated
+from myxtts.data.records import DECODER_DIED, SILENT, TOO_LONG, TOO_SHORT, UNREADABLE, Manifest, Rejection, Utterance
+from myxtts.doctor.findings import Rank, Report, said
+from myxtts.errors import DataError
+from myxtts.progress import Progress
+
+MOST_DECODED = 300
+"""Recordings that are decoded; of a larger set, so many at equal distances. Training looks at all of them."""
+WORKERS = 2
+_LONGEST_SECONDS = 60.0
+_FULL_TEXT = 400
+
+
+def check_dataset(root: Path, progress: Progress) -> Report:
+    """What in a data root spoils a training. Errors: DataError if it is none."""
+    manifest = _manifest(root)
+    report = Report(str(root), "dataset")
+    speakers = Counter(utterance.speaker for utterance in manifest.utterances)
+    report.facts += [said("note", text=note) for note in manifest.notes]
+    report.facts.append(said("data_rows", clips=len(manifest.utterances), speakers=len(speakers)))
+    sample = _spread(manifest.utterances, MOST_DECODED)
+    bad = _undecodable(sample, progress)
+    report.facts.append(said("data_decoded", count=len(sample), total=len(manifest.utterances)))
+    rejections = [*manifest.rejections, *bad]
+    _add_rejections(report, rejections)
+    share = share_rejected(len(manifest.utterances) - len(bad), len(rejections))
+    most = DataConfig().max_rejected_share
+    if share > most or not manifest.utterances:
+        where = str(manifest.metadata)
+        report.add(Rank.CERTAIN, said("data_share", share=round(100 * share, 1), most=100 * most), where, said("mend"))
+    _add_texts(report, manifest.utterances)
+    return report
+
+
+def _manifest(root: Path) -> Manifest:
+    split: Split = "train"
+    if not any((root / name).is_file() for name in METADATA_NAMES["train"]):
+        split = "val"
+    return read_root(root, split, "en-us")
+
+
+def _spread(utterances: Sequence[Utterance], most: int) -> list[Utterance]:
+    """At most so many utterances, at equal distances."""
+    if len(utterances) <= most:
+        return list(utterances)
+    return [utterances[index * len(utterances) // most] for index in range(most)]
+
+
+def _undecodable(utterances: Sequence[Utterance], progress: Progress) -> list[Rejection]:
+    """Recordings that training would reject, decoded in processes of their own: a decoder that hangs costs one clip."""
+    found: dict[int, Rejection] = {}
+    paths = [utterance.audio_path for utterance in utterances]
+    for done, (index, outcome) in enumerate(run_isolated(look_at, paths, WORKERS) if paths else (), 1):
+        reason, value = (DECODER_DIED, str(paths[index])) if isinstance(outcome, Died) else outcome
+        if reason:
+            found[index] = Rejection(utterances[index].source, utterances[index].id, reason, value)
+        progress("recordings", done, len(paths))
+    return [found[index] for index in sorted(found)]
+
+
+def look_at(path: Path) -> tuple[str, str]:
+    """(reason, value) for a recording that cannot be trained on, ("", "") for one that can. For worker processes."""
+    with job_limits():
+        try:
+            info = waveform.probe(path)
+            if info.seconds > _LONGEST_SECONDS:
+                return TOO_LONG, f"{path}: {info.seconds:.0f} s"
+            if info.seconds < DataConfig().min_clip_seconds:
+                return TOO_SHORT, f"{path}: {info.seconds:.2f} s"
+            if waveform.is_silent(waveform.read(path, AudioConfig(), _LONGEST_SECONDS)):
+                return SILENT, str(path)
+        except DataError as error:
+            return UNREADABLE, str(error)
+        except (OSError, MemoryError) as error:
+            return UNREADABLE, f"{path}: {type(error).__name__} {error}"
+    return "", ""
+
+
+def _add_rejections(report: Report, rejections: Sequence[Rejection]) -> None:
+    """One cause for each reason, with the first example."""
+    counts = Counter(rejection.reason for rejection in rejections)
+    for reason, count in counts.most_common():
+        first = next(rejection for rejection in rejections if rejection.reason == reason)
+        rank = Rank.LIKELY if reason in (UNREADABLE, DECODER_DIED, SILENT) else Rank.POSSIBLE
+        what = said("data_rejected", count=count, reason=reason, value=first.value)
+        report.add(rank, what, first.source, said("mend"))
+
+
+def _add_texts(report: Report, utterances: Sequence[Utterance]) -> None:
+    """Texts that training takes and that are hard all the same."""
+    long = [utterance for utterance in utterances if len(utterance.text) > _FULL_TEXT]
+    if long:
+        what = said("data_long_text", count=len(long), characters=len(long[0].text))
+        report.add(Rank.POSSIBLE, what, long[0].source, said("cut_text"))

@@ -1,0 +1,236 @@
+"""What a run tells of itself: its events by rung, the state of the ladder, its health, its worst utterances."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from myxtts.doctor.checkpoints import Examined
+from myxtts.errors import CheckpointError
+from myxtts.health import Health, Verdict
+from myxtts.progress import Progress
+from myxtts.storage.files import strict_json
+from myxtts.storage.journal import read_events, read_metrics
+from myxtts.storage.run_directory import RunDirectory
+
+RECOVERY_NAME = "recovery.json"
+UTTERANCES_NAME = "utterances.txt"
+REPAIRED_EVENT = "repaired"
+"""Written by the repair: what stands before it in events.jsonl was dealt with."""
+LADDER_EVENTS: Mapping[str, int | None] = {
+    "dropped": 0,
+    "skip": 1,
+    "quarantine": 2,
+    "rollback": None,
+    "gave_up": 7,
+}
+"""Events of the ladder and their rungs; a rollback names its own."""
+MOST_EVENTS = 30
+WORST = 20
+_LARGEST_JSON = 16 << 20
+NEUTRAL_FACTORS = ("rate_factor", "clip_factor", "mel_factor")
+
+
+@dataclass(frozen=True)
+class LadderEvent:
+    """One step on the ladder."""
+
+    rung: int
+    name: str
+    update: int
+    message: str
+    incident: str
+
+
+@dataclass(frozen=True)
+class Worst:
+    """An utterance among the worst: running mean of its loss, how often it was seen, strikes, quarantine."""
+
+    id: str
+    loss: float
+    seen: int
+    strikes: int
+    quarantined: str
+    """Why it is in quarantine; empty if it is not."""
+
+
+@dataclass
+class History:
+    """What events.jsonl tells: how often each rung was taken, the newest steps, and whether the run gave up."""
+
+    counts: Counter[int] = field(default_factory=Counter)
+    newest: list[LadderEvent] = field(default_factory=list)
+    gave_up: bool = False
+    refused: int = 0
+    """Refused updates since the last repair, of the last 200 updates of the run."""
+    repaired: int = 0
+    """Repairs made by this tool."""
+    torn: int = 0
+    there: bool = False
+
+
+def read_history(run: Path) -> History:
+    """The steps on the ladder that events.jsonl holds."""
+    path = RunDirectory(run).events_path
+    history = History(there=path.is_file())
+    reader = read_events(path)
+    refused: list[int] = []
+    last = 0
+    for event in reader:
+        name, update = str(event.get("event")), event.get("update")
+        at = update if type(update) is int else 0
+        last = max(last, at)
+        if name == REPAIRED_EVENT:
+            history.repaired += 1
+            history.gave_up = False
+            refused.clear()
+        if name not in LADDER_EVENTS:
+            continue
+        rung = _rung(name, event.get("rung"))
+        history.counts[rung] += 1
+        incident = event.get("incident")
+        message = str(event.get("message", ""))
+        step = LadderEvent(rung, name, at, message, incident if isinstance(incident, str) else "")
+        history.newest = [*history.newest, step][-MOST_EVENTS:]
+        history.gave_up = history.gave_up or name == "gave_up"
+        if name == "skip":
+            refused.append(at)
+    history.refused = sum(update > last - 200 for update in refused)
+    history.torn = reader.torn
+    return history
+
+
+def _rung(name: str, given: object) -> int:
+    if type(given) is int and 0 <= given <= 7:
+        return given
+    return LADDER_EVENTS[name] or 3
+
+
+def read_recovery(run: Path, newest: Examined | None) -> dict[str, Any] | None:
+    """The state of the ladder: recovery.json of the run, else that of its newest checkpoint; None in older runs."""
+    written = mapping(_json_of(run / RECOVERY_NAME))
+    if isinstance(written.get("recovery"), dict):
+        return dict(written["recovery"])
+    if "rollbacks" in written:
+        return dict(written)
+    if newest is None or newest.checkpoint is None:
+        return None
+    recovery = newest.checkpoint.state.get("recovery")
+    return dict(recovery) if isinstance(recovery, dict) else None
+
+
+def _json_of(path: Path) -> object:
+    """The value in a small JSON file; None if it is missing, foreign or damaged."""
+    try:
+        if not path.is_file() or path.stat().st_size > _LARGEST_JSON:
+            return None
+        return strict_json(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def factor(recovery: Mapping[str, Any] | None, name: str) -> float:
+    """A factor of the ladder, 1 where it is missing or no sensible number."""
+    value = (recovery or {}).get(name, 1.0)
+    sensible = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+    return float(value) if sensible else 1.0
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """`value` if it is a JSON object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def worst_utterances(run: Path, newest: Examined | None, recovery: Mapping[str, Any] | None) -> list[Worst] | None:
+    """The worst utterances by running mean loss, those in quarantine or with strikes first; None in older runs."""
+    strikes = mapping((recovery or {}).get("strikes"))
+    quarantine = mapping((recovery or {}).get("quarantine"))
+    losses = _losses(run, newest)
+    if losses is None and not strikes and not quarantine:
+        return None
+    known = losses or {}
+    every = known.keys() | strikes.keys() | quarantine.keys()
+    rows = [
+        Worst(
+            name,
+            known.get(name, (math.nan, 0))[0],
+            known.get(name, (math.nan, 0))[1],
+            len(strikes[name]) if isinstance(strikes.get(name), list) else 0,
+            str(mapping(quarantine.get(name)).get("cause", "?")) if name in quarantine else "",
+        )
+        for name in every
+    ]
+    rows = [row for row in rows if row.seen or row.strikes or row.quarantined]
+    rows.sort(key=lambda row: (not row.quarantined, -row.strikes, -row.loss if row.seen else 0.0, row.id))
+    return rows[:WORST]
+
+
+def _losses(run: Path, newest: Examined | None) -> dict[str, tuple[float, int]] | None:
+    """Utterance -> (running mean loss, times seen), from the newest checkpoint."""
+    checkpoint = newest.checkpoint if newest is not None else None
+    path = run / UTTERANCES_NAME
+    if checkpoint is None or "utterances" not in checkpoint.arrays or not path.is_file():
+        return None
+    arrays = checkpoint.arrays["utterances"]
+    if "loss" not in arrays or "seen" not in arrays:
+        return None
+    try:
+        ids = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError:
+        return None
+    loss_N, seen_N = arrays["loss"].reshape(-1), arrays["seen"].reshape(-1)
+    rows = zip(ids, loss_N.tolist(), seen_N.tolist(), strict=False)
+    return {name: (float(loss), int(seen)) for name, loss, seen in rows if name}
+
+
+def verdict_of(run: Path, newest: Examined | None, progress: Progress) -> tuple[Verdict, str, int] | None:
+    """(verdict, "checkpoint" or "metrics", update) of a run; None where neither can be read."""
+    if newest is not None and newest.checkpoint is not None:
+        state = newest.checkpoint.state.get("health")
+        if isinstance(state, dict):
+            health = _health_of(state)
+            if health is not None:
+                return health.verdict(), "checkpoint", newest.update
+    return _replayed(RunDirectory(run).metrics_path, progress)
+
+
+def _health_of(state: Mapping[str, Any]) -> Health | None:
+    try:
+        return Health.from_json(state)
+    except CheckpointError:
+        return None
+
+
+def _replayed(path: Path, progress: Progress) -> tuple[Verdict, str, int] | None:
+    """The verdict that the lines of metrics.jsonl give."""
+    health, update, count = Health(), 0, 0
+    for record in read_metrics(path):
+        at = record["update"]
+        if type(at) is not int:
+            continue
+        count += 1
+        if count % 1_000 == 0:
+            progress("metrics", count, 0)
+        update = at
+        if record["kind"] == "train":
+            health.observe(
+                at,
+                loss=_number(record.get("loss")),
+                grad_norm=_number(record.get("grad_norm")),
+                skipped=record.get("skipped") is True,
+                wait_share=_number(record.get("wait_share")),
+            )
+        elif record["kind"] == "validation":
+            value = _number(mapping(record.get("metrics")).get("mel"))
+            if value is not None:
+                health.observe_validation(at, value)
+    return (health.verdict(), "metrics", update) if count else None
+
+
+def _number(value: object) -> float | None:
+    """A figure of the journal; where the journal names it among what was not finite, the line is a skipped update."""
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None

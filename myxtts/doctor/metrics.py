@@ -1,0 +1,209 @@
+"""Finds in a log where NaN began and what led to it: metrics.jsonl of MyXTTS, or a text log of any program."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import statistics
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from myxtts.doctor.findings import Rank, Report, said
+from myxtts.errors import DataError
+from myxtts.progress import Progress
+from myxtts.storage.files import strict_json
+
+WINDOW = 200
+"""Lines before the first NaN that are looked at."""
+NEWEST = 10
+NORM_RISE, LOSS_RISE, RATE_JUMP = 3.0, 1.3, 2.0
+"""How much more the newest lines have than those before them, to be called a rise."""
+_LONGEST_LINE = 4_000
+_FIGURE = re.compile(
+    r"([a-z][a-z0-9_/. -]{0,40}?)['\"]?\s*[:=]\s*"
+    r"([-+]?(?:nan|inf(?:inity)?|\d[\d_]*(?:\.\d*)?(?:e[-+]?\d+)?))(?![\w.])",
+    re.IGNORECASE,
+)
+_UPDATE = re.compile(r"\b(?:step|update|iter|iteration)s?\b[ :=#]*(\d{1,12})", re.IGNORECASE)
+_BARE_NAN = re.compile(r"(loss|grad\w*|norm)\b[^\n:=]{0,20}?\b(?:is |was |became )?nan\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a log: its number, its update where it has one, figures; `bad` names those that are not finite."""
+
+    line: int
+    update: int | None
+    loss: float | None
+    norm: float | None
+    rate: float | None
+    bad: tuple[str, ...] = ()
+    skipped: bool = False
+
+
+def check_log(path: Path, progress: Progress) -> Report:
+    """Where NaN began in a log and what led to it. Errors: DataError if the file cannot be read or has no figures."""
+    report = Report(str(path), "log")
+    before: deque[Row] = deque(maxlen=WINDOW)
+    first: Row | None = None
+    count = bad = 0
+    for row in _rows(path, progress):
+        count += 1
+        if row.bad or row.skipped:
+            bad += 1
+            first = first or row
+        elif first is None:
+            before.append(row)
+    if not count:
+        raise DataError(f"{str(path)!r}: no line holds a loss, a norm or a learning rate; name a log of a training")
+    report.facts.append(said("log_read", lines=count, bad=bad))
+    if first is not None:
+        _add_first(report, path, first)
+        _add_causes(report, path, first, list(before))
+    return report
+
+
+def _rows(path: Path, progress: Progress) -> Iterator[Row]:
+    """Every line with figures."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            total = os.fstat(descriptor).st_size
+            done = 0
+            for number, raw in enumerate(file, 1):
+                done += len(raw)
+                if number % 2_000 == 0:
+                    progress("log", done, total)
+                for part in raw.split(b"\r"):  # a bar that was moved within one line
+                    row = row_of(part[:_LONGEST_LINE], number)
+                    if row is not None:
+                        yield row
+            progress("log", total, total)
+    except OSError as error:
+        raise DataError(f"{str(path)!r}: cannot be read: {error.strerror}; name a log of a training") from None
+
+
+def row_of(raw: bytes, number: int) -> Row | None:
+    """A line's figures; None if it has none."""
+    text = raw.decode("utf-8", "replace").strip()
+    if text.startswith("{"):
+        try:
+            record = strict_json(text.encode())
+        except ValueError:
+            record = None
+        if isinstance(record, dict) and "update" in record:
+            return _journal_row(record, number)
+    return _text_row(text, number)
+
+
+def _journal_row(record: dict[str, object], number: int) -> Row | None:
+    if record.get("kind") != "train":
+        return None
+    update, nonfinite = record.get("update"), record.get("nonfinite")
+    bad = tuple(str(name) for name in nonfinite) if isinstance(nonfinite, list) else ()
+    return Row(
+        number,
+        update if isinstance(update, int) else None,
+        _figure(record.get("loss")),
+        _figure(record.get("grad_norm")),
+        _figure(record.get("learning_rate")),
+        bad,
+        record.get("skipped") is True,
+    )
+
+
+def _figure(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _text_row(text: str, number: int) -> Row | None:
+    loss = norm = rate = None
+    numbered = _UPDATE.search(text)
+    update = int(numbered[1]) if numbered else None
+    bad = []
+    for name, figure in _FIGURE.findall(text):
+        kind = _kind(name.strip().lower())
+        if not kind:
+            continue
+        value = _read(figure)
+        if not math.isfinite(value):
+            bad.append(name.strip()[-40:])
+        elif kind == "loss":
+            loss = value if loss is None else loss
+        elif kind == "norm":
+            norm = value if norm is None else norm
+        else:
+            rate = value
+    bare = _BARE_NAN.search(text)
+    if bare and not bad:
+        bad.append(bare[1])
+    if not bad and loss is None and norm is None and rate is None:
+        return None
+    return Row(number, update, loss, norm, rate, tuple(bad))
+
+
+def _read(figure: str) -> float:
+    try:
+        return float(figure.replace("_", ""))
+    except (ValueError, OverflowError):
+        return math.nan
+
+
+def _kind(name: str) -> str:
+    words = set(re.split(r"[^a-z]+", name))
+    if "loss" in name or "total" in words:
+        return "loss"
+    if "norm" in name or "grad" in name:
+        return "norm"
+    return "rate" if words & {"lr", "learning", "learningrate"} else ""
+
+
+def _where(path: Path, row: Row) -> str:
+    return f"{path}:{row.line}"
+
+
+def _add_first(report: Report, path: Path, first: Row) -> None:
+    at: object = first.update if first.update is not None else "?"
+    if first.bad:
+        what = said("first_nan", names=", ".join(first.bad[:5]), update=at)
+    else:
+        what = said("first_skip", update=at)
+    report.add(Rank.CERTAIN, what, _where(path, first), said("look_before"))
+
+
+def _add_causes(report: Report, path: Path, first: Row, before: list[Row]) -> None:
+    """What the lines before the first NaN show: the schedule, a rising norm, a rising loss, or nothing."""
+    where = _where(path, first)
+    found = False
+    rates = [row.rate for row in before if row.rate is not None]
+    if any(_kind(name.lower()) == "rate" for name in first.bad):
+        found = True
+        report.add(Rank.CERTAIN, said("rate_nan"), where, said("mend_schedule"))
+    elif len(rates) > 1 and first.rate is not None and first.rate > RATE_JUMP * rates[-1]:
+        found = True
+        report.add(Rank.LIKELY, said("rate_jump", before=rates[-1], now=first.rate), where, said("mend_schedule"))
+    rise = _rise([row.norm for row in before])
+    if rise and rise[1] > NORM_RISE * rise[0]:
+        found = True
+        report.add(Rank.LIKELY, said("norm_rises", before=rise[0], now=rise[1]), where, said("lower_clip_and_rate"))
+    rise = _rise([row.loss for row in before])
+    if rise and rise[1] > LOSS_RISE * abs(rise[0]):
+        found = True
+        report.add(Rank.LIKELY, said("loss_rises", before=rise[0], now=rise[1]), where, said("lower_rate"))
+    if not found and len(rates) > NEWEST and rates[-1] > 1.01 * rates[0]:
+        found = True
+        report.add(Rank.POSSIBLE, said("rate_rises", before=rates[0], now=rates[-1]), where, said("longer_warmup"))
+    if not found:
+        report.add(Rank.POSSIBLE, said("out_of_the_blue", lines=len(before)), where, said("look_at_data"))
+
+
+def _rise(values: list[float | None]) -> tuple[float, float] | None:
+    """(usual value, median of the newest) of a series; None where it is too short to tell."""
+    known = [value for value in values if value is not None]
+    if len(known) < 6:
+        return None
+    newest = min(NEWEST, max(3, len(known) // 4))
+    return statistics.median(known[:-newest]), max(statistics.median(known[-newest:]), known[-1])

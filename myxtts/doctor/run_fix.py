@@ -1,0 +1,133 @@
+"""Carries out the repair of a run: a backup, a new checkpoint by the store's own writer, bad ones set aside."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+from myxtts.doctor.findings import Said, said
+from myxtts.doctor.history import REPAIRED_EVENT
+from myxtts.doctor.run_plan import Plan, check_inside, make_plan
+from myxtts.errors import StorageError
+from myxtts.progress import Progress
+from myxtts.storage.files import fsync_directory, storage_error, write_text_atomic
+from myxtts.storage.journal import Journal
+from myxtts.storage.run_directory import RunDirectory, WriterLock
+from myxtts.storage.store import CheckpointStore
+
+_KEEP_ALL = 1_000_000
+"""The repair prunes nothing."""
+
+
+def repair_run(run: Path, progress: Progress, always_reset: bool = False) -> tuple[Plan, Path | None]:
+    """Repairs the run in `run`; the plan that was carried out, and the folder with what was there before.
+
+    The folder is None where there was nothing to do. The lock of the run is held while anything is written.
+
+    Errors: as `make_plan`; StorageError if the disk refuses or a training has the run.
+    """
+    make_plan(run, progress, always_reset)  # an error must come before a lock is written into a folder that is no run
+    directory = RunDirectory(run)
+    with directory.lock() as lock:
+        _store(run).remove_stale(lock)
+        plan = make_plan(run, progress, always_reset)
+        if plan.empty:
+            return plan, None
+        return plan, _carry_out(plan, directory, lock)
+
+
+def _store(run: Path) -> CheckpointStore:
+    return CheckpointStore(RunDirectory(run).checkpoints_path, keep=_KEEP_ALL, kept_every_updates=1)
+
+
+def _carry_out(plan: Plan, directory: RunDirectory, lock: WriterLock) -> Path:
+    """Backup first; then settings, the new checkpoint, the ladder; last what is bad is set aside.
+
+    In this order what shows that the run diverged stays until all else is done: after a kill in between, the same
+    command ends the work.
+    """
+    assert lock.held
+    check_inside(plan.run)
+    checkpoint = plan.good.checkpoint
+    assert checkpoint is not None
+    backup = _backup(plan, directory)
+    try:
+        arrays = plan.arrays if plan.arrays is not None else {stem: dict(n) for stem, n in checkpoint.arrays.items()}
+        state = plan.state if plan.arrays is not None else checkpoint.state
+        if plan.config_text is not None:
+            write_text_atomic(directory.config_path, plan.config_text)
+        _store(plan.run).save(plan.good.update, arrays, state, texts=checkpoint.texts, best=checkpoint.best)
+        if plan.arrays is not None and directory.recovery_path.is_file():
+            _write_recovery(plan, directory)
+        for examined in plan.aside:
+            examined.path.rename(backup / "checkpoints" / examined.path.name)
+        # A second save of the same changes nothing but the pointers, which may name what was set aside.
+        _store(plan.run).save(plan.good.update, arrays, state, texts=checkpoint.texts, best=checkpoint.best)
+        fsync_directory(backup / "checkpoints")
+    except OSError as error:
+        raise storage_error("repairing the run", plan.run, error) from error
+    _tell(plan, directory, backup)
+    return backup
+
+
+def _backup(plan: Plan, directory: RunDirectory) -> Path:
+    """A folder inside the run with everything that is about to change. Errors: StorageError."""
+    name = f"before-fix-{time.strftime('%Y%m%d-%H%M%S')}"
+    backup, number = plan.run / name, 1
+    while backup.exists():
+        number += 1
+        backup = plan.run / f"{name}-{number}"
+    try:
+        (backup / "checkpoints").mkdir(parents=True)
+        for path in (directory.config_path, directory.provenance_path, directory.recovery_path):
+            if path.is_file():
+                shutil.copy2(path, backup / path.name)
+        if plan.arrays is not None:
+            good = plan.good.path
+            shutil.copytree(good, backup / "checkpoints" / good.name, symlinks=True)
+    except (OSError, shutil.Error) as error:
+        if isinstance(error, shutil.Error):
+            reason = str(error)[:200]
+            raise StorageError(f"backing up into {str(backup)!r} failed: {reason!r}; check the disk") from error
+        raise storage_error("backing up", backup, error) from error
+    return backup
+
+
+def _write_recovery(plan: Plan, directory: RunDirectory) -> None:
+    """The run's own copy of the ladder's state, as in the new checkpoint."""
+    state = {"pending": False, "recovery": plan.state.get("recovery", {}), "position": plan.state["position"]}
+    write_text_atomic(directory.recovery_path, json.dumps(state, indent=1))
+
+
+def _tell(plan: Plan, directory: RunDirectory, backup: Path) -> None:
+    """An event, so that a later look knows that what came before was dealt with."""
+    message = f"repaired by fix_nan_loss.py: going on from {plan.good.path.name}; what was there is in {backup.name}"
+    with Journal(directory.events_path, flush_lines=1) as events:
+        events.write(
+            {
+                "time": time.time(),
+                "update": plan.good.update,
+                "event": REPAIRED_EVENT,
+                "message": message,
+                "set_aside": [examined.path.name for examined in plan.aside],
+                "lowered": {low.key: low.after for low in plan.lowered},
+            }
+        )
+
+
+def plan_lines(plan: Plan) -> list[Said]:
+    """The plan in sentences: from where the run goes on, what is set aside, reset and lowered, and why."""
+    lines = [said("plan_good", name=plan.good.path.name, update=plan.good.update)]
+    lines += [said("plan_reason", reason=reason) for reason in plan.reasons]
+    for examined in plan.aside:
+        why = examined.bad or said("newer_and_ill")
+        lines.append(said("plan_aside", name=examined.path.name, why=why))
+    lines += [said("plan_reset", what=what) for what in plan.reset]
+    for low in plan.lowered:
+        lines.append(said("plan_lowered", key=low.key, before=low.before, after=low.after, reason=low.reason))
+    lines += [said("plan_without", key=key) for key in plan.without if plan.config_text is not None]
+    if not plan.reasons and not plan.reset:
+        lines.append(said("plan_no_divergence"))
+    return lines
