@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import os
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from myxtts.config.schema import SECTIONS, Config, Leaf
 
@@ -16,6 +18,9 @@ Value = bool | int | float | str
 _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}
 _MOST_CHARACTERS = 4_096
+_LONGEST_PATH, _LONGEST_NAME = 1_000, 255
+PATH_ENDINGS = ("_path", "_dir")
+"""Settings whose names end so are paths."""
 
 
 @dataclass(frozen=True)
@@ -154,11 +159,26 @@ def _text(field: LeafField, raw: object) -> str:
         raise ValueError(f"expected {expected(field)}, not nothing")
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in raw):
         raise ValueError("it holds a control character or a broken one; expected plain text")
+    if field.key.endswith(PATH_ENDINGS):
+        _check_path(raw)
     choices = field.accepts.choices
     if choices and raw not in choices:
         best = nearest(raw, choices)
         raise ValueError((f"the nearest is {best}; " if best else "") + f"expected {expected(field)}")
     return raw
+
+
+def _check_path(raw: str) -> None:
+    """Raises ValueError for a path that no file system takes, before something is made of it."""
+    if len(raw) > _LONGEST_PATH:
+        raise ValueError(f"{len(raw)} characters are too many for a path; at most {_LONGEST_PATH}")
+    longest = max((len(os.fsencode(part)) for part in raw.split("/")), default=0)
+    if longest > _LONGEST_NAME:
+        raise ValueError(f"a name in the path has {longest} bytes; at most {_LONGEST_NAME}")
+    try:
+        Path(raw).expanduser()
+    except RuntimeError:
+        raise ValueError(f"{raw.split('/')[0][:40]} is nobody's home folder; write the whole path") from None
 
 
 def _number(field: LeafField, raw: object) -> int | float:
@@ -170,7 +190,7 @@ def _number(field: LeafField, raw: object) -> int | float:
         value = _int_or_float(raw) if field.kind == "int" else float(raw)  # type: ignore[arg-type]
     except (ValueError, TypeError, OverflowError):
         raise ValueError(wanted) from None
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):  # a whole number may be too large for a float
         raise ValueError(f"it is not finite; {wanted}")
     low, above, high = accepts.low, accepts.above, accepts.high
     too_low = (low is not None and value < low) or (above is not None and value <= above)

@@ -47,6 +47,14 @@ def read_root(root: Path, split: Split, default_language: str, speaker: str | No
         speaker: name of rows without a speaker, by default that of the root.
     Errors: DataError if the root is no folder, has no metadata, or its metadata is no table.
     """
+    try:
+        return _read_root(root, split, default_language, speaker)
+    except OSError as error:
+        raise DataError(f"{root}: cannot be read ({error.strerror}); check the path and its permissions") from error
+
+
+def _read_root(root: Path, split: Split, default_language: str, speaker: str | None) -> Manifest:
+    """As `read_root`, with the errors of the disk as they come."""
     if not root.exists():
         raise DataError(f"{root}: there is no such folder; expected {EXPECTED}")
     if not root.is_dir():

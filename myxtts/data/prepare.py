@@ -89,8 +89,19 @@ def prepare(config: Config, progress: Progress, *, named: Collection[str] = froz
 def find_roots(config: Config, named: Collection[str], progress: Progress) -> Roots:
     """Where training and validation data are; the built-in corpus where the default does not exist.
 
-    Errors: DataError for a path that the user named and that does not exist.
+    Errors: DataError for a path that the user named and that does not exist, or that cannot be looked at.
     """
+    try:
+        return _find_roots(config, named, progress)
+    except OSError as error:
+        raise DataError(
+            f"{TRAIN_KEY} or {VALIDATION_KEY}: {shown(str(error.filename), 200)} cannot be looked at ({error.strerror}); "
+            "check the path and its permissions"
+        ) from error
+
+
+def _find_roots(config: Config, named: Collection[str], progress: Progress) -> Roots:
+    """As `find_roots`, with the errors of the disk as they come."""
     data, default = config.data, DataConfig()
     notes: list[str] = []
     train = Path(data.train_path).expanduser()
