@@ -22,6 +22,9 @@ WINDOW_UPDATES = 100
 """Medians are taken over this many updates; nothing is judged before."""
 LOSS_LOW, LOSS_HIGH = 0.5, 5.0
 NORM_HIGH, NORM_ILL = 1.0, 10.0
+NORM_PATIENCE_UPDATES = 1_000
+NORM_RISE = 1.2
+"""A run may begin with a high norm: it is ill if it has not fallen after so many updates, or has risen so much."""
 WAIT_HIGH = 0.2
 SKIP_MEMORY_UPDATES = 1_000
 """A skipped update is shown as a sign for this many updates."""
@@ -65,6 +68,7 @@ class Health:
         self._norms: deque[float] = deque(maxlen=WINDOW_UPDATES)
         self._waits: deque[float] = deque(maxlen=WINDOW_UPDATES)
         self._clip_norm: float | None = None
+        self._first_norm: float | None = None
         self._block: list[float] = []
         self._blocks: list[tuple[int, float]] = []
         self._block_number = 0
@@ -105,6 +109,8 @@ class Health:
             return
         if grad_norm is not None:
             self._norms.append(grad_norm)
+            if self._first_norm is None and len(self._norms) == WINDOW_UPDATES and self._seen < NORM_PATIENCE_UPDATES:
+                self._first_norm = statistics.median(self._norms)
         if loss is not None:
             self._losses.append(loss)
             self._keep_block(update, loss)
@@ -209,6 +215,10 @@ class Health:
         if len(self._norms) < WINDOW_UPDATES:
             return Check(name, "healthy", "gradient norm: " + self._too_early())
         norm = statistics.median(self._norms)
+        first = self._first_norm
+        if first is not None and NORM_ILL <= norm <= NORM_RISE * first and self._seen < NORM_PATIENCE_UPDATES:
+            sentence = f"gradient norm {norm:.3g} is not under {NORM_HIGH:g}, began at {first:.3g}; give it time"
+            return Check(name, "watch", sentence)
         if norm >= NORM_HIGH:
             sign: Sign = "ill" if norm >= NORM_ILL else "watch"
             return Check(name, sign, f"gradient norm {norm:.3g} is not under {NORM_HIGH:g}; halve the learning rate")
@@ -263,6 +273,7 @@ class Health:
             "blocks": [list(block) for block in self._blocks],
             **{name: getattr(self, f"_{name}") and list(getattr(self, f"_{name}")) for name in _POINTS},
             "clip_norm": self._clip_norm,
+            "first_norm": self._first_norm,
             "not_finite_update": self._not_finite_update,
         }
 
@@ -280,6 +291,8 @@ class Health:
             for name in _POINTS:
                 setattr(health, f"_{name}", _point(state[name]))
             clip_norm, not_finite = state["clip_norm"], state["not_finite_update"]
+            first_norm = state.get("first_norm")  # states of before have none
+            health._first_norm = None if first_norm is None else float(first_norm)
             health._clip_norm = None if clip_norm is None else float(clip_norm)
             health._not_finite_update = None if not_finite is None else int(not_finite)
         except (KeyError, TypeError, ValueError) as error:
