@@ -1,7 +1,8 @@
 """Fail points: named places where a test, or a doubting user, lets the disk or the arithmetic fail on purpose.
 
 `MYXTTS_FAULT=point:when[:action]`, several separated by commas. `when` counts the times the point is reached, from 1:
-`3` the third time, `3+` from the third on, `3-5` the third to the fifth. Actions:
+`3` the third time, `3+` from the third on, `3-5` the third to the fifth, `1%7` about 1% of the times, chosen by the
+seed 7 and the same ones in every process. Actions:
 
     kill            the process kills itself with SIGKILL (the default; not for numeric points by default)
     enospc, erofs, eacces, eio
@@ -16,6 +17,7 @@ Example: `MYXTTS_FAULT=store.before_rename:2,step.loss.mel:100+:nan`. Unset, a f
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import signal
@@ -66,7 +68,9 @@ PLAIN_POINTS: dict[str, str] = {
 """Where the process can be killed or hung, or the disk can fail."""
 
 _ERRORS = {"enospc": errno.ENOSPC, "erofs": errno.EROFS, "eacces": errno.EACCES, "eio": errno.EIO}
-_FORMAT = re.compile(r"(?P<point>[a-z_.]+):(?P<first>\d{1,9})(?P<more>\+|-(?P<last>\d{1,9}))?(:(?P<action>.+))?")
+_COUNTED = r"(?P<first>\d{1,9})(?P<more>\+|-(?P<last>\d{1,9}))?"
+_SHARED = r"(?P<share>\d{1,3}(\.\d{1,9})?)%(?P<seed>\d{1,9})"
+_FORMAT = re.compile(rf"(?P<point>[a-z_.]+):({_SHARED}|{_COUNTED})(:(?P<action>.+))?")
 
 
 @dataclass(frozen=True)
@@ -79,9 +83,18 @@ class Fault:
     action: str
     value: float
     """Seconds of a sleep; of a numeric fault, what the value is to be multiplied with (nan, inf or a factor)."""
+    share: float | None = None
+    """Share of the arrivals, 0 to 1, at which it strikes, instead of `first` and `last`."""
+    seed: int = 0
+    """Of the choice of that share."""
 
     def strikes(self, arrival: int) -> bool:
         """Whether the fault happens at the `arrival`-th time (from 1) that its point is reached."""
+        if self.share is not None:
+            # a hash, not a generator: nothing to carry along, and faults of one seed choose apart from each other
+            words = f"{self.seed} {self.point} {self.action} {self.value} {arrival}".encode()
+            drawn = int.from_bytes(hashlib.blake2b(words, digest_size=8).digest(), "big")
+            return drawn < self.share * 2.0**64
         return arrival >= self.first and (self.last is None or arrival <= self.last)
 
     @property
@@ -106,16 +119,19 @@ def parse(text: str) -> list[Fault]:
 def _parse_one(part: str) -> Fault:
     match = _FORMAT.fullmatch(part)
     if match is None:
-        raise ValueError("expected point:n[:action], as in store.before_rename:1:kill")
-    point, first = match["point"], int(match["first"])
+        raise ValueError("expected point:n[:action], as in store.before_rename:1:kill or step.gradient:1%7:nan")
+    point, first = match["point"], int(match["first"] or 1)
+    share = float(match["share"]) / 100.0 if match["share"] else None
     numeric_point = point in NUMERIC_POINTS
     if not numeric_point and point not in PLAIN_POINTS:
         raise ValueError(f"no such fail point; there are {', '.join((*PLAIN_POINTS, *NUMERIC_POINTS))}")
     last = (int(match["last"]) if match["last"] else None) if match["more"] else first
     if first < 1 or (last is not None and last < first):
         raise ValueError("the count begins at 1, and a range must not end before it begins")
+    if share is not None and not 0.0 < share <= 1.0:
+        raise ValueError("a share is more than 0% and at most 100%")
     action, value = _parse_action(match["action"] or ("nan" if numeric_point else "kill"))
-    fault = Fault(point, first, last, action, value)
+    fault = Fault(point, first, last, action, value, share, int(match["seed"] or 0))
     if fault.numeric and not numeric_point:
         raise ValueError(f"the action {action} is for numeric points: {', '.join(NUMERIC_POINTS)}")
     return fault

@@ -40,6 +40,24 @@ def test_numeric_faults_are_handed_to_the_step() -> None:
     assert [faults.armed("step.loss").value for _ in range(2)] == [math.inf, math.inf]  # type: ignore[union-attr]
 
 
+def test_a_share_is_chosen_by_its_seed() -> None:
+    (one,), (same,), (other,) = (faults.parse(f"step.gradient:2.5%{seed}:scale=1e9") for seed in (7, 7, 8))
+    struck = [[n for n in range(1, 20_001) if fault.strikes(n)] for fault in (one, same, other)]
+    assert struck[0] == struck[1] != struck[2]
+    assert all(400 < len(arrivals) < 600 for arrivals in struck)
+    assert 3 < len(set(struck[0]) & set(struck[2])) < 40, "two seeds choose apart from each other"
+    (nan,) = faults.parse("step.gradient:2.5%7:nan")
+    assert [n for n in range(1, 20_001) if nan.strikes(n)] != struck[0], "and two actions of one seed"
+
+
+def test_a_share_strikes_where_it_is_armed() -> None:
+    faults.arm("loop.update:100%0:eio,data.next_batch:0.0001%0:eio")
+    for _ in range(3):
+        with pytest.raises(OSError):
+            faults.point("loop.update")
+        faults.point("data.next_batch")
+
+
 def test_sleep() -> None:
     faults.arm("loop.update:1:sleep=0.05")
     before = time.monotonic()
@@ -54,6 +72,9 @@ def test_sleep() -> None:
         ("loop.update", "expected point:n"),
         ("loop.update:0", "begins at 1"),
         ("loop.update:5-3", "must not end before"),
+        ("loop.update:0%1", "more than 0% and at most 100%"),
+        ("loop.update:101%1", "at most 100%"),
+        ("loop.update:1%", "expected point:n"),
         ("loop.update:1:explode", "no such action; there are kill, enospc"),
         ("loop.update:1:nan", "the action nan is for numeric points: step.loss.mel"),
         ("loop.update:1:sleep=long", "sleep needs a number"),
