@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from myxtts.batch import PROSODY_FIGURES
+from myxtts.data.records import name_problem, shown
 from myxtts.data.store import FeatureStore
 from myxtts.errors import DataError
 
@@ -25,6 +26,9 @@ PROSODY_STD_FLOOR = (0.02, 0.01, 0.005)
 """Below these spreads over the speakers a prosody figure says nothing."""
 PROSODY_LIMIT = 5.0
 _ARRAYS = ("mel_mean_C", "mel_std_C", "speaker_spectrum_SC", "speaker_prosody_S3", "prosody_mean_3", "prosody_std_3")
+_NUMBERS = ("pitch_mean", "pitch_std", "energy_mean", "energy_std")
+_LARGEST = 1e6
+"""No figure of a corpus comes near it."""
 
 
 @dataclass(frozen=True)
@@ -98,22 +102,37 @@ class Corpus:
         names = [item.name for item in dataclasses.fields(cls)]
         missing = [name for name in names if name not in values]
         if missing:
-            raise DataError(f"corpus: {', '.join(missing)} missing; found {', '.join(sorted(map(str, values)))}")
+            raise DataError(f"corpus: {', '.join(missing)} missing; found {shown(', '.join(map(str, values)), 200)}")
         made: dict[str, Any] = {name: values[name] for name in names}
+        for name in ("speakers", "languages"):
+            _check_names(name, made[name])
+        for name in _NUMBERS:
+            if type(made[name]) not in (int, float) or not -_LARGEST <= made[name] <= _LARGEST:
+                raise DataError(f"corpus: {name} is {shown(made[name])}, expected a number")
         try:
-            for name in _ARRAYS:
-                made[name] = np.array(values[name], dtype=np.float32)
+            with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as that
+                for name in _ARRAYS:
+                    made[name] = np.array(values[name], dtype=np.float32)
             channels, speakers = len(made["mel_mean_C"]), len(made["speakers"])
             made["speaker_spectrum_SC"] = made["speaker_spectrum_SC"].reshape(speakers, channels)
             made["speaker_prosody_S3"] = made["speaker_prosody_S3"].reshape(speakers, len(PROSODY_FIGURES))
-        except (TypeError, ValueError) as error:
-            raise DataError(f"corpus: an array has the wrong shape or no numbers ({error})") from error
+            for name, length in (("mel_std_C", channels), ("prosody_mean_3", 3), ("prosody_std_3", 3)):
+                made[name] = made[name].reshape(length)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise DataError(f"corpus: an array has the wrong shape or no numbers ({shown(str(error))})") from error
         for name in _ARRAYS:
             if not np.isfinite(made[name]).all():
                 raise DataError(f"corpus: {name} holds a value that is not finite")
         if (made["mel_std_C"] <= 0).any() or made["pitch_std"] <= 0 or made["energy_std"] <= 0:
             raise DataError("corpus: a deviation of mel, pitch or energy is not over 0")
         return cls(**made)
+
+
+def _check_names(what: str, names: Any) -> None:
+    """Raises DataError unless `names` is a list of different names without control characters."""
+    texts = isinstance(names, list) and all(isinstance(name, str) and name for name in names)
+    if not texts or len(set(names)) < len(names) or any(name_problem(what, name) for name in names):
+        raise DataError(f"corpus: {what} are {shown(str(names))}, expected a list of different names")
 
 
 def measure_corpus(store: FeatureStore, symbols: Any, mel_fingerprint: str) -> Corpus:

@@ -1,0 +1,82 @@
+"""A real disk of a few megabytes that can be filled, made read-only and forbidden, and is always unmounted again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+BLOCK = 1 << 16
+
+
+def _mount(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["mount", *words], capture_output=True, text=True, check=False)
+
+
+def _unmount(path: Path) -> None:
+    if subprocess.run(["umount", str(path)], capture_output=True, check=False).returncode:
+        subprocess.run(["umount", "--lazy", str(path)], capture_output=True, check=True)
+
+
+@contextlib.contextmanager
+def small_disk(path: Path, megabytes: int) -> Iterator[Path]:
+    """A tmpfs of that size at `path`; the test is skipped where this user may not mount."""
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        refused = _mount("-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "tmpfs", str(path)).stderr.strip()
+    except FileNotFoundError:
+        refused = "there is no mount"
+    if refused:
+        pytest.skip(f"no real small disk ({refused}); test_store.py has the same refusals by fail points")
+    try:
+        yield path
+    finally:
+        _unmount(path)
+
+
+@contextlib.contextmanager
+def full(disk: Path) -> Iterator[None]:
+    """Not a byte is left on the disk."""
+    filler = disk / "filler"
+    try:
+        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            size = BLOCK
+            while size:
+                try:
+                    file.write(bytes(size))
+                except OSError:
+                    size //= 2
+        yield
+    finally:
+        filler.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Nothing in the folder can be written, by anybody: a mount of it onto itself, read-only."""
+    subprocess.run(["mount", "--bind", str(folder), str(folder)], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(folder)], check=True)
+        yield
+    finally:
+        _unmount(folder)
+
+
+@contextlib.contextmanager
+def forbidden(folder: Path) -> Iterator[None]:
+    """No names can be made or removed in the folder by its owner; root's powers must be dropped for that to count."""
+    mode = folder.stat().st_mode
+    folder.chmod(0o555)
+    try:
+        yield
+    finally:
+        folder.chmod(mode)
+
+
+def may_drop_powers() -> bool:
+    """Whether permissions can be made to hold: for root by dropping capabilities, for others they hold anyway."""
+    return os.geteuid() != 0 or Path("/proc/self/status").exists()

@@ -1,0 +1,192 @@
+"""W4 on a real disk of a few megabytes: the store alone at every stage of a save, then a real training."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from myxtts.errors import EXIT_STORAGE, StorageError
+from myxtts.storage import faults, store
+from myxtts.storage.journal import Journal, read_metrics
+from myxtts.storage.run_directory import RunDirectory
+from myxtts.storage.searching import newest_in
+from tests.faults.chain import Chain
+from tests.faults.conftest import UPDATES
+from tests.faults.served import Child, Server, _drop_root_powers
+from tests.faults.small_disk import forbidden, full, read_only, small_disk
+
+Trouble = Callable[[Path], AbstractContextManager[None]]
+
+QUIET_POINTS = ("store.before_files", "store.before_manifest", "store.before_rename", "store.before_pointer")
+"""Stages at which no file is open for writing; a file system cannot be made read-only under an open one."""
+
+
+def save(run: RunDirectory, update: int) -> None:
+    made = store.CheckpointStore(run.checkpoints_path, 2, 100)
+    arrays = {stem: {"w": np.full(60_000, update, np.float32)} for stem in ("weights", "moments")}
+    made.save(update, arrays, {"update": update}, texts={"config.yaml": "seed: 1\n"})
+
+
+def saved(run: RunDirectory) -> int:
+    checkpoint, damaged = newest_in(run.checkpoints_path)
+    assert damaged == [] and checkpoint is not None
+    for stem in ("weights", "moments"):
+        assert (checkpoint.arrays[stem]["w"] == checkpoint.update).all()
+    return checkpoint.update
+
+
+def refused_at(run: RunDirectory, point: str, trouble: AbstractContextManager[None], monkeypatch: object) -> str:
+    """What the save of update 2 says when the trouble begins at a stage of it."""
+    assert isinstance(monkeypatch, pytest.MonkeyPatch)
+    with ExitStack() as stack:
+        came: list[str] = []
+
+        def at(name: str) -> None:
+            if name == point and not came:
+                came.append(name)
+                stack.enter_context(trouble)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(faults, "point", at)
+            with pytest.raises(StorageError) as error:
+                save(run, 2)
+            assert came
+        assert saved(run) in (1, 2)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("point", [*QUIET_POINTS, "store.in_file", "store.after_manifest", "file.in_atomic_write"])
+def test_a_disk_that_is_full_from_a_stage_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str) -> None:
+    with small_disk(tmp_path / "disk", 24) as disk:
+        run = RunDirectory(disk / "run")
+        save(run, 1)
+        message = refused_at(run, point, full(disk), monkeypatch)
+        assert "[ENOSPC]" in message and "free some space" in message and "\n" not in message
+        save(run, 2)
+        save(run, 3)
+        assert saved(run) == 3
+        assert not list(run.checkpoints_path.glob("tmp.*")), "a refused save leaves no half of itself on a full disk"
+
+
+@pytest.mark.parametrize("point", QUIET_POINTS)
+def test_a_disk_that_becomes_read_only_at_a_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str) -> None:
+    with small_disk(tmp_path / "disk", 24) as disk:
+        run = RunDirectory(disk / "run")
+        save(run, 1)
+        message = refused_at(run, point, read_only(run.checkpoints_path), monkeypatch)
+        assert "[EROFS]" in message and "mount it writable" in message and "\n" not in message
+        save(run, 2)
+        assert saved(run) == 2
+        with run.lock() as lock:
+            store.CheckpointStore(run.checkpoints_path, 2, 100).remove_stale(lock)
+        assert not list(run.checkpoints_path.glob("tmp.*"))
+
+
+@pytest.mark.parametrize("point", ["store.before_space_check", *QUIET_POINTS[:3]])
+def test_a_folder_that_becomes_forbidden_at_a_stage(tmp_path: Path, point: str) -> None:
+    """In a child that has given up root's way past permissions."""
+    run = RunDirectory(tmp_path / "run")
+    save(run, 1)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            if os.geteuid() == 0:
+                _drop_root_powers()
+            message = refused_at(run, point, forbidden(run.checkpoints_path), pytest.MonkeyPatch())
+            assert "[EACCES]" in message and "give this user the right" in message and "\n" not in message, message
+            save(run, 2)
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert saved(run) == 2
+
+
+def test_lines_wait_while_the_disk_is_full(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 4) as disk, Journal(disk / "metrics.jsonl", flush_lines=1) as journal:
+        for update in range(1, 60):
+            with ExitStack() as stack:
+                if update % 3 == 0:
+                    stack.enter_context(full(disk))
+                    for again in range(100, 140):  # what is left of the last page takes some lines
+                        try:
+                            journal.write({"kind": "train", "update": update, "again": again})
+                        except StorageError as error:
+                            assert "[ENOSPC]" in str(error)
+                    continue
+                journal.write({"kind": "train", "update": update})
+        journal.flush()
+        reader = read_metrics(disk / "metrics.jsonl")
+        lines = [(line["update"], line.get("again", 0)) for line in reader]
+    expected = [(u, a) for u in range(1, 60) for a in (range(100, 140) if u % 3 == 0 else (0,))]
+    assert reader.torn == 0 and lines == expected
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_training_survives_full_read_only_and_forbidden(server: Server, trainings: Path, unbroken: Path) -> None:
+    patches: dict[str, object] = {"myxtts.training.saving:RETRY_SECONDS": 0.3}
+    with small_disk(trainings / "disk", 64) as disk:
+        chain = Chain(server, trainings, "disk/run", UPDATES)
+        folder = chain.run / "checkpoints"
+        # each save is held up for a moment once its files are written, and each update a little
+        fault = "store.before_manifest:1+:sleep=0.4,loop.update:1+:sleep=0.02"
+        child = chain.start(fault, patches=patches, root_powers=False)
+        troubles: list[tuple[Trouble, Path]] = [(full, disk), (read_only, folder), (forbidden, folder)]
+        for trouble, where in troubles:
+            in_a_save(child, folder)
+            before, updates = chain.saved(), child.updates.count()
+            with trouble(where):
+                assert child.wait_for_updates(updates + 5, 20.0), f"it stands still: {child.shown}"
+                time.sleep(0.8)
+                assert chain.saved() == before
+            wait_for_save(child, chain, updates)
+        code = child.wait(200)
+        assert code == 0 and "Traceback" not in child.shown, child.shown
+        assert chain.differences(unbroken) == []
+        refusals = [line for line in (chain.run / "events.jsonl").read_text().splitlines() if "save_failed" in line]
+        for name in ("ENOSPC", "EROFS", "EACCES"):
+            assert any(name in line for line in refusals), name
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_training_gives_up_on_a_disk_that_stays_full(server: Server, trainings: Path, unbroken: Path) -> None:
+    patches: dict[str, object] = {"myxtts.training.saving:RETRY_SECONDS": 0.2, "myxtts.training.saving:MOST_FAILURES": 2}
+    with small_disk(trainings / "disk", 64) as disk:
+        chain = Chain(server, trainings, "disk/run", UPDATES)
+        child = chain.start("loop.update:1+:sleep=0.05", patches=patches)
+        in_a_save(child, chain.run / "checkpoints")
+        wait_for_save(child, chain, 0)
+        before = chain.saved()
+        with full(disk):
+            assert child.wait(60.0) == EXIT_STORAGE, child.shown
+            assert chain.saved() >= before
+        last = child.shown.strip().splitlines()[-1]
+        assert "ENOSPC" in child.shown and "Traceback" not in child.shown, last
+        assert chain.finish().code == 0
+        assert chain.differences(unbroken) == []
+
+
+def in_a_save(child: Child, folder: Path) -> None:
+    """Until there is a checkpoint, and a further one is being written."""
+    wait_until(child, lambda: bool(list(folder.glob("step-*"))) and bool(list(folder.glob("tmp.*"))))
+
+
+def wait_for_save(child: Child, chain: Chain, update: int) -> None:
+    wait_until(child, lambda: chain.saved() > update)
+
+
+def wait_until(child: Child, condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60.0
+    while not condition():
+        assert child.wait(0.0) is None, child.shown
+        assert time.monotonic() < end, "it did not happen within a minute"
+        time.sleep(0.005)

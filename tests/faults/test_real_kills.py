@@ -1,0 +1,87 @@
+"""W1, W2, W5 and N4 with real trainings: a few here, hundreds by tests.faults.kills and tests.faults.stops."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from myxtts.errors import EXIT_STOPPED, EXIT_STORAGE
+from myxtts.storage.checkpoint import read_checkpoint
+from tests.faults import stops
+from tests.faults.chain import HOT_SECONDS, SLACK_SECONDS, Chain
+from tests.faults.conftest import UPDATES
+from tests.faults.served import Server
+from tests.training.made_run import events
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+
+def test_killed_at_stages_and_at_random_and_equal_in_the_end(server: Server, trainings: Path, unbroken: Path) -> None:
+    chain, chance = Chain(server, trainings, "killed", UPDATES), random.Random(3)
+    broken = [
+        chain.kill_after(chance.uniform(0.0, 4.0), in_start_up=True),
+        chain.kill_at("store.before_rename", 2),
+        chain.kill_after(chance.uniform(0.0, 1.5)),
+        chain.kill_at("store.between_renames", 1, patience=60.0),  # the best of the end replaces the last
+        chain.finish(),
+    ]
+    assert [one.code for one in broken] == [-signal.SIGKILL] * 4 + [0]
+    for one in broken[:4]:
+        assert one.saved >= one.start
+        if one.where == "training":
+            assert one.lost_seconds < HOT_SECONDS + SLACK_SECONDS, one
+    assert chain.differences(unbroken) == []
+    assert len(events(chain.run, "lock")) >= 2, "a killed process's lock is taken over, and it is said"
+
+
+def test_stopped_politely_and_impolitely(server: Server, trainings: Path, unbroken: Path) -> None:
+    chain = Chain(server, trainings, "stopped", UPDATES)
+    for number in stops.TURNS:
+        broken = stops.stop(chain, number, 0.5)
+        assert (broken.code, broken.lost) == (EXIT_STOPPED, 0), broken
+    left, seconds = stops.stop_twice(chain, signal.SIGINT, signal.SIGTERM)
+    assert left.code == 128 + signal.SIGTERM and seconds < 3.0 and left.lost <= 2
+    assert chain.finish().code == 0
+    assert chain.differences(unbroken) == []
+
+
+def test_one_writer_and_a_lock_that_a_killed_one_left(server: Server, trainings: Path, unbroken: Path) -> None:
+    chain = Chain(server, trainings, "shared", UPDATES)
+    first = chain.start("loop.update:40:sleep=100")
+    try:
+        assert first.wait_for_updates(40), first.shown
+        second = chain.start()
+        assert second.wait() == EXIT_STORAGE
+        (line,) = [line for line in second.shown.splitlines() if "in use" in line]
+        assert f"is in use by process {first.pid} on " in line and f"kill {first.pid}" in line
+        assert "Traceback" not in second.shown and first.wait(0.0) is None
+    finally:
+        first.end()
+    assert chain.finish().code == 0
+    assert f"taken over from process {first.pid} on " in events(chain.run, "lock")[-1]["message"]
+    assert chain.differences(unbroken) == []
+
+
+def test_the_disk_never_holds_a_value_that_is_not_finite(server: Server, trainings: Path) -> None:
+    """A weight is spoiled after an update, just before its save. What the run does then is the ladder's affair."""
+    chain = Chain(server, trainings, "poisoned", 60, training__checkpoint_every_updates=10)
+    child = chain.start("step.weights:30:nan")
+    child.wait(60.0)
+    child.end()
+    folders = sorted((chain.run / "checkpoints").glob("step-*"))
+    assert folders, child.shown
+    for folder in folders:
+        checkpoint = read_checkpoint(folder)
+        for stem in checkpoint.arrays:
+            for name, array in checkpoint.arrays[stem].items():
+                if np.issubdtype(array.dtype, np.floating):
+                    assert np.isfinite(array).all(), (folder.name, stem, name)
+        json.loads((folder / "state.json").read_text(), parse_constant=pytest.fail)
+    assert child.code != 0 or chain.saved() == 60
+    if child.code != 0:
+        assert chain.saved() < 30 and "Traceback" not in child.shown
