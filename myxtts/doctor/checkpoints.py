@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,6 @@ class Examined:
     """Signs of divergence in the health that was saved with it."""
     largest: float = 0.0
     """Largest magnitude of a weight."""
-    facts: tuple[Said, ...] = field(default=())
 
 
 def examine(folder: Path, update: int = 0) -> Examined:
@@ -59,14 +59,54 @@ def _judged(checkpoint: Checkpoint) -> Examined:
     lacking = [stem for stem in STEMS if stem not in checkpoint.arrays]
     if lacking:
         return Examined(path, update, said("lacks", what=", ".join(f"{stem}.safetensors" for stem in lacking)))
-    position = checkpoint.state.get("position")
-    if not isinstance(position, dict) or type(position.get("update")) is not int:
-        return Examined(path, update, said("lacks", what="position in state.json"))
+    unreadable = [name for name, is_good in _STATE.items() if not is_good(checkpoint.state.get(name))]
+    if unreadable:
+        return Examined(
+            path, update, said("lacks", what=", ".join(f"a readable {n} in state.json" for n in unreadable))
+        )
     largest, where = largest_weight(checkpoint)
     if largest > LARGEST_WEIGHT:
         bad = said("exploded", name=where, value=largest, limit=LARGEST_WEIGHT)
         return Examined(path, update, bad, checkpoint, poisoned=True, largest=largest)
     return Examined(path, update, None, checkpoint, ill=ill_signs(checkpoint.state.get("health")), largest=largest)
+
+
+def _is_position(value: Any) -> bool:
+    return isinstance(value, dict) and type(value.get("update")) is int
+
+
+def _is_health(value: Any) -> bool:
+    try:
+        return isinstance(value, dict) and Health.from_json(value) is not None
+    except CheckpointError:
+        return False
+
+
+def _is_loss_scale(value: Any) -> bool:
+    return isinstance(value, dict) and {"value", "good_updates"} <= value.keys()
+
+
+def _is_recovery(value: Any) -> bool:
+    """Whether this is a state of the ladder; checkpoints of before the ladder have none."""
+    if value is None:
+        return True
+    return isinstance(value, dict) and all(isinstance(value.get(name), kind) for name, kind in _RECOVERY.items())
+
+
+_STATE: Mapping[str, Callable[[Any], bool]] = {
+    "position": _is_position,
+    "health": _is_health,
+    "loss_scale": _is_loss_scale,
+    "recovery": _is_recovery,
+}
+_RECOVERY: Mapping[str, type | tuple[type, ...]] = {
+    "rate_factor": (int, float),
+    "clip_factor": (int, float),
+    "mel_factor": (int, float),
+    "rollbacks": list,
+    "strikes": dict,
+    "quarantine": dict,
+}
 
 
 def largest_weight(checkpoint: Checkpoint) -> tuple[float, str]:

@@ -181,7 +181,7 @@ def _plan_reset(plan: Plan, seen: Seen) -> None:
         plan.reset.append(said("reset_detector"))
     arrays |= {"moments": moments, "detector": detector}
     _reset_recovery(plan, seen, state)
-    if plan.good.ill or not isinstance(state.get("health"), dict) or plan.reset:
+    if plan.good.ill or plan.reset:
         state["health"] = Health().to_json()
         if state["health"] != checkpoint.state.get("health"):
             plan.reset.append(said("reset_health"))

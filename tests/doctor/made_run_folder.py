@@ -59,11 +59,11 @@ def arrays(value: float = 0.5) -> dict[str, dict[str, np.ndarray]]:
     }
 
 
-def state(update: int, health: Health | None = None, **more: Any) -> dict[str, Any]:
+def state(update: int, well: Health | None = None, **more: Any) -> dict[str, Any]:
     position = {"update": update, "micro_batches": 4 * update, "epoch": 0, "index": 0, "best": None}
     return {
         "position": position,
-        "health": (health or Health()).to_json(),
+        "health": (well or Health()).to_json(),
         "loss_scale": {"value": 1.0, "good_updates": 0.0},
         **more,
     }
@@ -92,10 +92,10 @@ def make_run(run: Path, updates: tuple[int, ...] = (10, 20, 30), ladder: bool = 
     return run
 
 
-def save(run: Path, update: int, value: float = 0.5, health: Health | None = None, **more: Any) -> Path:
+def save(run: Path, update: int, value: float = 0.5, well: Health | None = None, **more: Any) -> Path:
     store = CheckpointStore(run / "checkpoints", 100, 1)
     texts = {"config.yaml": (run / "config.yaml").read_text(), "corpus.json": "{}"}
-    return store.save(update, arrays(value), state(update, health, **more), texts=texts)
+    return store.save(update, arrays(value), state(update, well, **more), texts=texts)
 
 
 def write_metrics(run: Path, updates: int) -> None:

@@ -70,8 +70,12 @@ def test_nan_in_the_newest_checkpoint(tmp_path: Path) -> None:
     (backup,) = run.glob("before-fix-*")
     kept = made.tree(backup)
     assert kept["config.yaml"] == before["config.yaml"]
-    assert kept["checkpoints/step-00000020/moments.safetensors"] == before["checkpoints/step-00000020/moments.safetensors"]
-    assert kept["checkpoints/step-00000030/weights.safetensors"] == before["checkpoints/step-00000030/weights.safetensors"]
+    assert (
+        kept["checkpoints/step-00000020/moments.safetensors"] == before["checkpoints/step-00000020/moments.safetensors"]
+    )
+    assert (
+        kept["checkpoints/step-00000030/weights.safetensors"] == before["checkpoints/step-00000030/weights.safetensors"]
+    )
     assert json.loads((run / "checkpoints" / "last.json").read_text())["update"] == 20
     (event,) = [e for e in map(json.loads, (run / "events.jsonl").read_text().splitlines()) if e["event"] == "repaired"]
     assert event["set_aside"] == ["step-00000030"] and event["lowered"] == {
@@ -101,7 +105,7 @@ def test_reset_may_be_asked_for(tmp_path: Path) -> None:
 
 def test_weights_out_of_bounds_and_a_diverged_newer_one(tmp_path: Path) -> None:
     run = made.make_run(tmp_path / "run")
-    made.save(run, 40, health=made.diverged_health())
+    made.save(run, 40, well=made.diverged_health())
     made.save(run, 50, value=1e9)
     said = repaired_twice(run)
     assert "weights/encoder/kernel reaches 1000000000.0, over 10000.0" in said
@@ -153,7 +157,7 @@ def test_no_good_checkpoint_is_one_line(tmp_path: Path) -> None:
     made.poison(run, 10)
     made.cut(run, 20)
     before = made.tree(run)
-    with pytest.raises(CheckpointError, match="is whole and finite .*step-00000020: .*--fresh") as caught:
+    with pytest.raises(CheckpointError, match=r"is whole and finite .*step-00000020: .*--fresh") as caught:
         repair_run(run, silent)
     assert "\n" not in str(caught.value) and made.tree(run) == before and not (run / "lock").exists()
 
@@ -174,7 +178,7 @@ def test_nothing_is_written_outside_the_run(tmp_path: Path) -> None:
     (run / "config.yaml").write_text((elsewhere / "config.yaml").read_text())
     (run / "checkpoints").symlink_to(elsewhere / "checkpoints")
     before = made.tree(tmp_path)
-    with pytest.raises(CheckpointError, match="is a link to .* nothing is written outside"):
+    with pytest.raises(CheckpointError, match=r"is a link to .* nothing is written outside"):
         repair_run(run, silent)
     assert made.tree(tmp_path) == before
     beside = tmp_path / "beside"
@@ -214,7 +218,8 @@ def test_paths_that_stand_at_an_absent_default_are_left_out(tmp_path: Path, monk
 
 
 def test_values_are_changed_in_place() -> None:
-    text = "# top\nmodel_size: tiny  # a\n\noptimizer:\n  name: adamw\n  learning_rate: 8e-05  # level\nloss:\n  kl_weight: 1\n"
+    text = "# top\nmodel_size: tiny  # a\n\noptimizer:\n  name: adamw\n  learning_rate: 8e-05  # level\n"
+    text += "loss:\n  kl_weight: 1\n"
     changes = {"optimizer.learning_rate": 1e-5, "loss.mel_weight": 0.5, "schedule.decay": "constant"}
     changed = with_values(text, changes, ["loss.kl_weight"], "why")
     assert changed == (
@@ -225,7 +230,7 @@ def test_values_are_changed_in_place() -> None:
 
 def test_what_a_check_finds_in_a_run(tmp_path: Path) -> None:
     run = made.make_run(tmp_path / "run")
-    made.save(run, 40, health=made.diverged_health(), recovery={**made.RECOVERY, "quarantine": {"c1": {}}})
+    made.save(run, 40, well=made.diverged_health(), recovery={**made.RECOVERY, "quarantine": {"c1": {}}})
     made.poison(run, 20)
     made.add_event(run, "gave_up", 40, rung=7)
     report = check_run(run, silent)

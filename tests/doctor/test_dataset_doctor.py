@@ -1,0 +1,74 @@
+"""A data root: recordings that cannot be decoded, silence, texts, and too large a share of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from myxtts.doctor.dataset import check_dataset
+from myxtts.doctor.findings import Rank
+from myxtts.doctor.language import words
+from myxtts.doctor.places import kind_of, usual_places
+from myxtts.errors import DataError
+from myxtts.progress import silent
+
+
+def test_what_is_wrong_with_a_root(tmp_path: Path) -> None:
+    (tmp_path / "wavs").mkdir()
+    tone = 0.2 * np.sin(np.arange(22_050) / 20)
+    for name in ("good", "long", "nan", "quiet"):
+        samples = {"nan": np.full(22_050, np.nan), "quiet": np.zeros(22_050)}.get(name, tone)
+        soundfile.write(tmp_path / "wavs" / f"{name}.wav", samples, 22_050, subtype="FLOAT")
+    (tmp_path / "wavs" / "torn.wav").write_bytes(b"RIFF1234")
+    rows = ["good|Hello.", f"long|{'word ' * 100}", "nan|One.", "quiet|Two.", "torn|Three.", "gone|Four.", "empty|"]
+    (tmp_path / "metadata.csv").write_text("\n".join(rows) + "\n")
+    done: list[int] = []
+    report = check_dataset(tmp_path, lambda task, count, total: done.append(count))
+    said = [(f.rank, words(f.what, "en"), f.where.rpartition(":")[2]) for f in report.ranked()]
+    assert said[0][0] == Rank.CERTAIN and "of the rows would be rejected and 5.0% are allowed" in said[0][1]
+    text = "\n".join(f"{line}: {what}" for _, what, line in said)
+    assert "unreadable: 2; the first: " in text and "nan.wav" in text
+    assert "4: silent: 1" in text and "6: missing file: 2" in text and "texts of over 400 characters: 1" in text
+    assert done[-1] == 5
+    assert "5 of 5 recordings were decoded" in "\n".join(words(fact, "en") for fact in report.facts)
+
+
+def test_a_folder_without_data(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no metadata"):
+        check_dataset(tmp_path, silent)
+
+
+def test_kinds(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "events.jsonl").touch()
+    (tmp_path / "step-00000007").mkdir()
+    (tmp_path / "data").mkdir()
+    for name in ("a.yaml", "b.json", "metrics.jsonl", "train.log", "model.h5"):
+        (tmp_path / name).touch()
+    kinds = {"run": "run", "step-00000007": "checkpoint", "data": "dataset", "a.yaml": "settings", "b.json": "settings"}
+    for name, kind in {**kinds, "metrics.jsonl": "log", "train.log": "log"}.items():
+        assert kind_of(tmp_path / name) == kind
+    for name, part in (
+        ("model.h5", "weights alone"),
+        ("none", "does not exist"),
+        ("x" * 300, "cannot be looked at"),
+        ("a\0b", "name a settings file"),
+    ):
+        with pytest.raises(DataError, match=part) as caught:
+            kind_of(tmp_path / name)
+        assert "\n" not in str(caught.value)
+
+
+def test_usual_places(tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    (here / "checkpoints").mkdir(parents=True)
+    (here / "checkpoints" / "config.yaml").touch()
+    (here / "checkpoints_stable").mkdir()
+    (here / "config_nan_loss_fix.yaml").touch()
+    (tmp_path / "dataset" / "dataset_eval").mkdir(parents=True)
+    assert [(str(path), kind) for path, kind in usual_places(here)] == [
+        ("checkpoints", "run"), ("config_nan_loss_fix.yaml", "settings"), ("../dataset/dataset_eval", "dataset"),
+    ]  # fmt: skip
