@@ -34,6 +34,11 @@ def is_temporary(name: str) -> bool:
     return _TEMPORARY.fullmatch(name) is not None
 
 
+def is_own_temporary(name: str) -> bool:
+    """Whether `name` is one that `temporary_name` gave in this process, which is known to use it no more."""
+    return is_temporary(name) and name.startswith(f"tmp.{os.getpid()}-")
+
+
 def storage_error(doing: str, path: Path, error: OSError) -> StorageError:
     """The one-line error for an OSError: what was being done, the path, the reason, what to do."""
     advice = _ADVICE.get(error.errno or 0, "check the disk")

@@ -11,6 +11,9 @@ A save: free space -> `tmp.<id>/` -> files written and fsynced -> manifest last 
   two neither has the name; the next writer gives the old one its name back. If both have the same content the new
   one is dropped, so a second save of the same state costs nothing and endangers nothing;
 - while pruning: a folder is renamed to `tmp.<id>.pruned` before anything in it is deleted, so none is ever half there.
+
+Where the disk refuses instead, the same folders may stay, for it lets nothing be cleaned up either; the next save of
+the same process mends that.
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ from myxtts.storage.checkpoint_writing import Arrays, check_arrays, small_files,
 from myxtts.storage.files import (
     canonical_json,
     fsync_directory,
+    is_own_temporary,
     is_temporary,
     storage_error,
     temporary_name,
@@ -93,6 +97,7 @@ class CheckpointStore:
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             faults.point("store.before_space_check")
+            self._mend([path for path in self._temporary_paths() if is_own_temporary(path.name)])
             self._check_space(arrays, contents)
             try:
                 temporary.mkdir()
@@ -137,20 +142,24 @@ class CheckpointStore:
         """
         if not lock.held:
             raise ValueError("stale folders may be removed only while the run directory is locked")
-        done = []
         try:
-            for path in sorted(self._temporary_paths()):
-                name = path.name.partition(_REPLACED)[2]
-                if update_of_name(name) is not None and not (self.directory / name).exists():
-                    path.rename(self.directory / name)
-                    done.append(f"gave {name} its name back, whose replacement was interrupted")
-                else:
-                    _remove(path)
-                    done.append(f"removed {path.name}, left by an interrupted save")
-            if done:
-                fsync_directory(self.directory)
+            return self._mend(self._temporary_paths())
         except OSError as error:
             raise storage_error("removing what an interrupted save left", self.directory, error) from error
+
+    def _mend(self, temporary: list[Path]) -> list[str]:
+        """Removes temporary folders, or gives them their name back; what was done, in words. Raises OSError."""
+        done = []
+        for path in sorted(temporary):
+            name = path.name.partition(_REPLACED)[2]
+            if update_of_name(name) is not None and not (self.directory / name).exists():
+                path.rename(self.directory / name)
+                done.append(f"gave {name} its name back, whose replacement was interrupted")
+            else:
+                _remove(path)
+                done.append(f"removed {path.name}, left by an interrupted save")
+        if done:
+            fsync_directory(self.directory)
         return done
 
     def _temporary_paths(self) -> list[Path]:

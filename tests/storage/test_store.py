@@ -100,11 +100,11 @@ def test_everything_is_on_the_disk_before_its_name_is(tmp_path: Path, monkeypatc
     assert done[:8] == [*files, "rename to step-00000005", "checkpoints"]
 
 
-@pytest.mark.parametrize("arrival", [1, 2])
+@pytest.mark.parametrize("arrival", [1, 2, 3])
 def test_a_folder_that_cannot_be_listed_is_the_disks_refusal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arrival: int
 ) -> None:
-    """Of pointers first, of pruning second: a save may fail, and training goes on and tries again."""
+    """To clean up first, of pointers second, of pruning third: a save may fail, and is tried again."""
     store = store_in(tmp_path)
     save(store, 10)
     listings: list[Path] = []
@@ -118,13 +118,13 @@ def test_a_folder_that_cannot_be_listed_is_the_disks_refusal(
         return iterdir(path)
 
     monkeypatch.setattr(Path, "iterdir", refused)
-    with pytest.raises(StorageError, match=r"saving the checkpoint of update 20 failed: .* cannot be listed: Perm"):
+    with pytest.raises(StorageError, match=r"saving the checkpoint of update 20 failed.*: Permission denied"):
         save(store, 20)
     listings[:] = [store.directory] * (arrival - 1)
     with pytest.raises(StorageError, match="deleting checkpoints after update 10 failed"):
         store.discard_after(10)
     monkeypatch.undo()
-    assert value_of(store.newest()) == 20.0
+    assert value_of(store.newest()) == (10.0 if arrival == 1 else 20.0)
 
 
 @pytest.mark.parametrize("point", STORE_POINTS)
@@ -378,3 +378,36 @@ def test_a_kill_in_the_middle_of_deleting_leaves_nothing_half_there(tmp_path: Pa
     with RunDirectory(tmp_path).lock() as lock:
         assert len(store.remove_stale(lock)) == 1
     assert find(tmp_path).passed_over == ()
+
+
+@pytest.mark.parametrize("point", ["store.before_manifest", "store.between_renames", "store.in_prune"])
+def test_what_a_refused_save_had_to_leave_the_next_one_mends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    """A disk that is read-only from a stage on lets nothing be cleaned up either, until it is itself again."""
+    store = store_in(tmp_path, keep=1)
+    for update in (10, 20, 30):
+        save(store, update)
+
+    def broken_disk(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    def at(name: str) -> None:
+        if name == point:
+            monkeypatch.setattr(Path, "rename", broken_disk)
+            monkeypatch.setattr(shutil, "rmtree", lambda path, ignore_errors=False: ignore_errors or broken_disk())
+            broken_disk()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(faults, "point", at)
+        with pytest.raises(StorageError, match="EROFS"):
+            save(store, 30, value=31.0)
+            save(store, 40)
+    monkeypatch.undo()
+    assert [path for path in store.directory.iterdir() if path.name.startswith("tmp.")]
+    foreign = store.directory / "tmp.1-0123abcd"
+    foreign.mkdir()
+    save(store, 50)
+    assert [path for path in store.directory.iterdir() if path.name.startswith("tmp.")] == [foreign]
+    assert value_of(store.newest()) == 50.0
+    assert updates_in(store)[-2:] == ([40, 50] if point == "store.in_prune" else [30, 50])
