@@ -2,7 +2,7 @@
 
 Kills at every stage of a save and of the loop, and at random moments. Runs of some hundred updates are killed and
 resumed until they are done, and are then compared with an unbroken run: the losses of every update and the hashes of
-all tensors. Interrupted, the same command goes on with what is in FILE.
+all tensors. Interrupted, the same command goes on with what is in FILE (and, with --work, with the run it was killing).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.faults.chain import HOT_SECONDS, LAST_STAGE, SLACK_SECONDS, STAGES, B
 from tests.faults.served import Server
 
 START_UP_SECONDS = 10.0
-MOST_PROCESSES = 60
+MOST_PROCESSES = 300
 
 
 def plan(count: int, seed: int) -> list[str]:
@@ -51,6 +51,12 @@ class Results:
     @property
     def kills(self) -> list[dict[str, Any]]:
         return list(self.value["kills"])
+
+    def unfinished(self, folder: Path) -> str | None:
+        """The run of the last kill, if it is not yet compared and still there."""
+        last = self.kills[-1]["run"] if self.kills else ""
+        done = {run["run"] for run in self.value["runs"]}
+        return last if last and last not in done and (folder / last).is_dir() else None
 
     def kill(self, broken: Broken, run: str) -> None:
         """One more kill."""
@@ -79,7 +85,7 @@ def measure(results: Results, folder: Path, updates: int, bar: Any) -> None:
             if done.code:
                 raise SystemExit(f"the unbroken run ended with {done.code}; its words are in {folder / 'server'}")
         while len(results.kills) < count:
-            name = f"run-{len(results.value['runs']):02d}-{time.time():.0f}"
+            name = results.unfinished(folder) or f"run-{len(results.value['runs']):02d}-{time.time():.0f}"
             chain = Chain(server, folder, name, updates)
             codes = one_run(chain, kinds, results, bar)
             results.end_of_run(name, chain.differences(unbroken.run), codes)
@@ -91,7 +97,7 @@ def one_run(chain: Chain, kinds: list[str], results: Results, bar: Any) -> list[
     codes: list[int] = []
     for number in range(MOST_PROCESSES):
         at = len(results.kills)
-        chance = random.Random(f"{results.value['seed']} {chain.run.name} {number}")
+        chance = random.Random(f"{results.value['seed']} {at} {number}")
         if at >= len(kinds):
             broken = chain.finish()
         elif chain.updates - chain.saved() <= 60 and not any(k["how"].startswith(LAST_STAGE) for k in results.kills):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,7 +60,12 @@ def read_only(folder: Path) -> Iterator[None]:
     """Nothing in the folder can be written, by anybody: a mount of it onto itself, read-only."""
     subprocess.run(["mount", "--bind", str(folder), str(folder)], check=True)
     try:
-        subprocess.run(["mount", "-o", "remount,bind,ro", str(folder)], check=True)
+        for _ in range(100):  # refused while a file in there is open for writing
+            refused = _mount("-o", "remount,bind,ro", str(folder)).stderr.strip()
+            if not refused:
+                break
+            time.sleep(0.01)
+        assert not refused, refused
         yield
     finally:
         _unmount(folder)
@@ -75,8 +80,3 @@ def forbidden(folder: Path) -> Iterator[None]:
         yield
     finally:
         folder.chmod(mode)
-
-
-def may_drop_powers() -> bool:
-    """Whether permissions can be made to hold: for root by dropping capabilities, for others they hold anyway."""
-    return os.geteuid() != 0 or Path("/proc/self/status").exists()
