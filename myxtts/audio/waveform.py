@@ -31,7 +31,7 @@ LOUDEST_SAMPLE = 16.0
 """Full scale is 1. A float file far over it holds integers, or noise, and not what its header says."""
 _SILENT_RMS = 1e-4  # -80 dB under full scale
 _TRIM_KEPT_SECONDS = 0.05
-_BLOCK_SAMPLES = 65_536
+_BLOCK_SAMPLES = 262_144
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,12 @@ def read(path: Path, audio: AudioConfig, max_seconds: float | None = None) -> Ar
     with _opened(path) as file:
         info = _info(file)
         if max_seconds is not None and info.seconds > max_seconds:
-            raise DataError(f"{_name(path)}: {info.seconds:.1f} s long, at most {max_seconds:g} s are allowed; cut it")
+            raise DataError(
+                f"{shown_path(path)}: {info.seconds:.1f} s long, at most {max_seconds:g} s are allowed; cut it"
+            )
         if not LOWEST_RATE_HZ <= info.sample_rate_hz <= HIGHEST_RATE_HZ:
             raise DataError(
-                f"{_name(path)}: sample rate {info.sample_rate_hz} Hz, usable are {LOWEST_RATE_HZ} to "
+                f"{shown_path(path)}: sample rate {info.sample_rate_hz} Hz, usable are {LOWEST_RATE_HZ} to "
                 f"{HIGHEST_RATE_HZ} Hz; convert it"
             )
         samples_N = _decoded_mono(file, path, max_seconds)
@@ -71,7 +73,9 @@ def read(path: Path, audio: AudioConfig, max_seconds: float | None = None) -> Ar
     if info.sample_rate_hz != audio.sample_rate_hz:
         samples_N = soxr.resample(samples_N, info.sample_rate_hz, audio.sample_rate_hz, quality="HQ")
         if len(samples_N) == 0:
-            raise DataError(f"{_name(path)}: too short to hold one sample at {audio.sample_rate_hz} Hz; leave it out")
+            raise DataError(
+                f"{shown_path(path)}: too short to hold one sample at {audio.sample_rate_hz} Hz; leave it out"
+            )
     return np.ascontiguousarray(samples_N, np.float32)
 
 
@@ -103,7 +107,7 @@ def write_wav(path: Path, samples_N: Array, sample_rate_hz: int) -> None:
     samples_N = np.asarray(samples_N)
     if not np.isfinite(samples_N).all():
         bad = int(np.flatnonzero(~np.isfinite(samples_N))[0])
-        raise NonFiniteError(f"{_name(path)}: sample {bad} is {samples_N[bad]}; nothing was written")
+        raise NonFiniteError(f"{shown_path(path)}: sample {bad} is {samples_N[bad]}; nothing was written")
     whole = np.rint(np.clip(samples_N, -1.0, 1.0) * 32_767.0).astype(np.int16)
     encoded = io.BytesIO()
     soundfile.write(encoded, whole, sample_rate_hz, format="WAV", subtype="PCM_16")
@@ -120,7 +124,9 @@ def write_wav(path: Path, samples_N: Array, sample_rate_hz: int) -> None:
     except OSError as error:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-        raise StorageError(f"{_name(path)}: cannot be written ({error.strerror}); check the folder and disk") from error
+        raise StorageError(
+            f"{shown_path(path)}: cannot be written ({error.strerror}); check the folder and disk"
+        ) from error
 
 
 def _opened(path: Path) -> soundfile.SoundFile:
@@ -129,18 +135,19 @@ def _opened(path: Path) -> soundfile.SoundFile:
         status = path.stat()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"{_name(path)}: cannot be opened ({reason}); check the path in the metadata") from error
+        raise DataError(f"{shown_path(path)}: cannot be opened ({reason}); check the path in the metadata") from error
     if not stat.S_ISREG(status.st_mode):
-        raise DataError(f"{_name(path)}: not a regular file; give the path of a recording")
+        raise DataError(f"{shown_path(path)}: not a regular file; give the path of a recording")
     if status.st_size == 0:
-        raise DataError(f"{_name(path)}: the file is empty (0 bytes); record or copy it again")
+        raise DataError(f"{shown_path(path)}: the file is empty (0 bytes); record or copy it again")
     if path.suffix.lower() == ".raw":
-        raise DataError(f"{_name(path)}: headerless samples have no known rate; convert it to wav or flac")
+        raise DataError(f"{shown_path(path)}: headerless samples have no known rate; convert it to wav or flac")
     try:
         return soundfile.SoundFile(path)
     except soundfile.LibsndfileError as error:
         raise DataError(
-            f"{_name(path)}: not a recording that can be read ({_reason(error)}); convert it to wav, flac, ogg or mp3"
+            f"{shown_path(path)}: not a recording that can be read ({_reason(error)}); "
+            "convert it to wav, flac, ogg or mp3"
         ) from error
 
 
@@ -154,18 +161,19 @@ def _decoded_mono(file: soundfile.SoundFile, path: Path, max_seconds: float | No
     limit = None if max_seconds is None else samples_of_seconds(max_seconds, file.samplerate) + 1
     blocks: list[Array] = []
     done = 0
+    block_samples = max(1, _BLOCK_SAMPLES // file.channels)  # a header may claim a thousand channels
     try:
         while True:
-            block = file.read(_BLOCK_SAMPLES, dtype="float32", always_2d=True)
+            block = file.read(block_samples, dtype="float32", always_2d=True)
             if len(block) == 0:
                 break
             blocks.append(block[:, 0] if file.channels == 1 else block.mean(axis=1, dtype=np.float32))
             done += len(block)
             if limit is not None and done > limit:
-                raise DataError(f"{_name(path)}: longer than its header says and than {max_seconds:g} s; cut it")
+                raise DataError(f"{shown_path(path)}: longer than its header says and than {max_seconds:g} s; cut it")
     except soundfile.LibsndfileError as error:
         raise DataError(
-            f"{_name(path)}: damaged after {seconds_of_samples(done, file.samplerate):.2f} s ({_reason(error)}); "
+            f"{shown_path(path)}: damaged after {seconds_of_samples(done, file.samplerate):.2f} s ({_reason(error)}); "
             "record or copy it again"
         ) from error
     return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
@@ -174,20 +182,20 @@ def _decoded_mono(file: soundfile.SoundFile, path: Path, max_seconds: float | No
 def _check(samples_N: Array, path: Path) -> None:
     """Raises DataError where samples are missing, not finite or far over full scale."""
     if len(samples_N) == 0:
-        raise DataError(f"{_name(path)}: no samples in it; record or copy it again")
+        raise DataError(f"{shown_path(path)}: no samples in it; record or copy it again")
     finite = np.isfinite(samples_N)
     if not finite.all():
         bad = int(np.flatnonzero(~finite)[0])
         raise DataError(
-            f"{_name(path)}: {len(finite) - int(finite.sum())} samples are not finite, the first is number {bad} "
+            f"{shown_path(path)}: {len(finite) - int(finite.sum())} samples are not finite, the first is number {bad} "
             f"({samples_N[bad]}); export it again as 16-bit"
         )
     peak = float(np.abs(samples_N).max())
     if peak > LOUDEST_SAMPLE:
-        raise DataError(f"{_name(path)}: samples reach {peak:.3g}, full scale is 1; export it again as 16-bit")
+        raise DataError(f"{shown_path(path)}: samples reach {peak:.3g}, full scale is 1; export it again as 16-bit")
 
 
-def _name(path: Path) -> str:
+def shown_path(path: Path) -> str:
     """The path as it goes into a message: escaped, and the end of it where it is long."""
     shown = repr(str(path))
     return shown if len(shown) <= 200 else f"'...{shown[-190:]}"

@@ -14,6 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection
+from pathlib import Path
 from typing import TypeVar
 
 from myxtts.errors import MyXTTSError
@@ -25,8 +26,8 @@ JOB_PROCESSOR_SECONDS = 60.0
 """A job that computes for longer is ended with its process; a good clip takes a fraction of a second."""
 JOB_WALL_SECONDS = 600.0
 """A job that waits for longer (a disk that does not answer) is ended too."""
-JOB_ADDRESS_SPACE_BYTES = 16 << 30
-"""A job cannot take more memory than this."""
+JOB_MEMORY_BYTES = 4 << 30
+"""A job cannot take more memory than this beyond what its process has when it starts; the longest clip takes 0.5 GB."""
 
 _PRELOADED = ["myxtts.data.features"]
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
@@ -141,8 +142,16 @@ def _prepare_process(function: Callable[[J], R]) -> None:
         import resource
 
         _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        most = JOB_ADDRESS_SPACE_BYTES if hard == resource.RLIM_INFINITY else min(hard, JOB_ADDRESS_SPACE_BYTES)
-        resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+        most = _address_space_bytes() + JOB_MEMORY_BYTES
+        resource.setrlimit(resource.RLIMIT_AS, (most if hard == resource.RLIM_INFINITY else min(hard, most), hard))
+
+
+def _address_space_bytes() -> int:
+    """Address space of this process; a guess where the system does not tell."""
+    try:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 12 << 30
 
 
 def _end_with_parent() -> None:

@@ -95,8 +95,8 @@ def find_roots(config: Config, named: Collection[str], progress: Progress) -> Ro
         return _find_roots(config, named, progress)
     except OSError as error:
         raise DataError(
-            f"{TRAIN_KEY} or {VALIDATION_KEY}: {shown(str(error.filename), 200)} cannot be looked at ({error.strerror}); "
-            "check the path and its permissions"
+            f"{TRAIN_KEY} or {VALIDATION_KEY}: {shown(str(error.filename), 200)} cannot be looked at "
+            f"({error.strerror}); check the path and its permissions"
         ) from error
 
 

@@ -49,7 +49,8 @@ def read(root: Path, audio: Path, language: str) -> Manifest:
             elif name not in texts:
                 rejections.append(Rejection(source, visible(name), MISSING_TEXT, shown(str(recordings[name]))))
             elif not all(_inside(path, real_root) for path in (recordings[name], texts[name])):
-                rejections.append(Rejection(source, visible(name), ESCAPES_ROOT, f"{shown(str(recordings[name]))} is a link"))
+                link = f"{shown(str(recordings[name]))} is a link"
+                rejections.append(Rejection(source, visible(name), ESCAPES_ROOT, link))
             else:
                 made = _utterance(name, recordings[name], texts[name], speaker, language, source)
                 if isinstance(made, Rejection):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from myxtts.audio import mel, waveform
+from myxtts.audio import decoding, mel, waveform
 from myxtts.config.leaves import shown
 from myxtts.config.schema import AudioConfig, Config
 from myxtts.data.batches import reference_frames
@@ -45,7 +45,7 @@ def pieces_of(reference: Path | str | FloatArray, number: int, config: Config, c
     if isinstance(reference, (str, Path)):
         name = f"reference {shown(str(reference), 200)}"
         try:
-            samples_N = waveform.read(Path(reference), audio, LONGEST_SECONDS)
+            samples_N = decoding.read_apart(Path(reference), audio, LONGEST_SECONDS)
         except DataError as error:
             raise DataError(f"reference {error}") from error
     else:

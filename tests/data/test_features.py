@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 
+import decoding_jobs
 import numpy as np
 import pytest
 import soundfile
@@ -167,6 +168,24 @@ def test_every_bad_clip_is_rejected_with_place_reason_and_value(tmp_path):
     assert again.rejections == gathered.rejections and totals == {}
     longer = dataclasses.replace(config, data=dataclasses.replace(config.data, max_clip_seconds=5.0))
     assert [clip.utterance.id for clip in run(root, longer)[0].clips] == ["good", "long", "fast"]
+
+
+def test_a_decoder_that_hangs_eats_memory_or_crashes_costs_its_clip_alone(tmp_path, monkeypatch):
+    root = make_root(tmp_path / "root", clips=2)
+    rows = (root / "metadata.csv").read_text()
+    for name in ("hangs", "eats", "crashes"):
+        write(root / "wavs" / f"{name}.wav", 1.0)
+        rows += f"{name}|Say it.|s0\n"
+    (root / "metadata.csv").write_text(rows)
+    monkeypatch.setattr("myxtts.data.features._work_on", decoding_jobs.work_on)
+    gathered, _ = run(root, settings(tmp_path))
+    assert [clip.utterance.id for clip in gathered.clips] == ["c0", "c1"]
+    assert [(r.source.rpartition("/")[2], r.utterance_id, r.reason) for r in gathered.rejections] == [
+        ("metadata.csv:4", "hangs", records.DECODER_DIED),
+        ("metadata.csv:5", "eats", records.UNREADABLE),
+        ("metadata.csv:6", "crashes", records.DECODER_DIED),
+    ]
+    assert "MemoryError" in gathered.rejections[1].value and "hangs.wav" in gathered.rejections[0].value
 
 
 def test_phonemes_and_an_unknown_language(tmp_path):

@@ -1,5 +1,8 @@
 """Fuzzed recordings, through data.prepare with its worker processes, into features and batches."""
 
+# Tables, one row a line.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 import os

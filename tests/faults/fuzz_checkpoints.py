@@ -3,6 +3,9 @@
 A sealed checkpoint has a right manifest over wrong contents, as another program or version could have written it.
 """
 
+# Tables, one row a line.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 import json
@@ -26,7 +29,27 @@ from tests.faults.fuzzed import Expected, Outcome, judged, time_limit, told
 
 Maker = Callable[[Path, np.random.Generator], None]
 LOADED_EVERY = 4
-ODD: list[Any] = [None, True, -1, 0, 1, 10**30, 1e308, -0.5, "", "x", "\x1b[2J", "../x", [], {}, [[]], [None], {"a": 1}, ["x"] * 3, "nan"]
+ODD: list[Any] = [
+    None,
+    True,
+    -1,
+    0,
+    1,
+    10**30,
+    1e308,
+    -0.5,
+    "",
+    "x",
+    "\x1b[2J",
+    "../x",
+    [],
+    {},
+    [[]],
+    [None],
+    {"a": 1},
+    ["x"] * 3,
+    "nan",
+]
 
 
 def _reseal(folder: Path, update: int = 2) -> None:
@@ -132,7 +155,9 @@ def _odd_header(folder: Path, random: np.random.Generator) -> None:
         length = int(random.choice([0, 1, 2**63, length + 8, len(content)]))
     else:
         entry = header[sorted(header)[int(random.integers(len(header)))]]
-        entry["shape"] = [[2**40, 2**40], [-1], [1.5], [2**62], entry["shape"][::-1] + [1], [0], ["a"]][int(random.integers(7))]
+        entry["shape"] = [[2**40, 2**40], [-1], [1.5], [2**62], [*entry["shape"][::-1], 1], [0], ["a"]][
+            int(random.integers(7))
+        ]
         if how == 2:
             entry["data_offsets"] = [0, int(random.integers(1 << 40))]
         if how == 3:
@@ -217,7 +242,13 @@ ITEMS: dict[str, tuple[Expected, Maker]] = {
     "odd settings, sealed": ("any", _config),
     "other shapes, sealed": ("any", _other_shapes),
 }
-WEIGHTS = {"flipped bit": 4, "truncated": 3, "odd header of tensors": 4, "odd corpus, sealed": 3, "odd state, sealed": 2}
+WEIGHTS = {
+    "flipped bit": 4,
+    "truncated": 3,
+    "odd header of tensors": 4,
+    "odd corpus, sealed": 3,
+    "odd state, sealed": 2,
+}
 LOADED = ("other shapes, sealed", "odd corpus, sealed", "odd settings, sealed", "tensors gone, sealed")
 
 
@@ -235,9 +266,7 @@ def _arrays() -> dict[str, np.ndarray]:
     return {"a/kernel": np.ones((7, 5), np.float32), "b/bias": np.arange(3, dtype=np.float32)}
 
 
-def fuzz(
-    count: int, seed: int, done: Callable[[int], None], with_models: bool = True
-) -> Iterator[Outcome]:
+def fuzz(count: int, seed: int, done: Callable[[int], None], with_models: bool = True) -> Iterator[Outcome]:
     """Checkpoints, each beside an older good one. `with_models`: some are loaded into a synthesizer (TensorFlow)."""
     random = np.random.default_rng([seed, 5])
     with tempfile.TemporaryDirectory(prefix="myxtts-fuzz-") as name:
@@ -246,7 +275,9 @@ def fuzz(
         average = {} if with_models else {"average": _arrays()}
         made_model.save_run(folder / "good", settings, **average)
         step = next((folder / "good" / "checkpoints").glob("step-*"))
-        state = json.dumps({"position": {"update": 2, "epoch": 0, "index": 3}, "health": Health().to_json(), "loss_scale": {}})
+        state = json.dumps(
+            {"position": {"update": 2, "epoch": 0, "index": 3}, "health": Health().to_json(), "loss_scale": {}}
+        )
         (step / "state.json").write_text(state)
         for number, item in enumerate(chosen_items(count, random)):
             yield one(item, folder, step, random, with_models and number % LOADED_EVERY == 0)

@@ -1,5 +1,8 @@
 """Fuzzed settings files, through the training command in this process: `--config FILE --dry-run` on three clips."""
 
+# Tables, one row a line.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 import contextlib

@@ -1,5 +1,8 @@
 """Fuzzed metadata files and folders: each is a data root of its own, read, and one in eight prepared to batches."""
 
+# Tables, one row a line.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 import os

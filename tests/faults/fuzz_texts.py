@@ -1,5 +1,8 @@
 """Fuzzed texts, through data.prepare with its worker processes, as phonemes and as characters."""
 
+# Tables, one row a line.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 import dataclasses
@@ -137,6 +140,8 @@ def dataset(items: list[str], random: np.random.Generator, symbols: str) -> Iter
             outcome.nonfinite = bad.pop(f"f{number}", 0)
             yield outcome
         if bad:
-            yield Outcome("batches", "wrong", f"values that are not finite or not printable in {bad}", sum(bad.values()))
+            yield Outcome(
+                "batches", "wrong", f"values that are not finite or not printable in {bad}", sum(bad.values())
+            )
     finally:
         shutil.rmtree(folder)

@@ -1,0 +1,85 @@
+"""Decodes a recording in a process of its own with limits of time and memory: a decoder that hangs costs an error.
+
+Feature extraction has its own worker processes (data/pool.py); this is for the single recording of a caller who may
+have no `if __name__ == "__main__":`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from myxtts.audio import waveform
+from myxtts.config.schema import AudioConfig
+from myxtts.errors import DataError
+
+PROCESSOR_SECONDS = 60
+WALL_SECONDS = 300.0
+MEMORY_BYTES = 6 << 30
+_LIMITS = (
+    "import sys\n"
+    "if sys.platform != 'win32':\n"
+    "    import resource\n"
+    "    resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[2]), int(sys.argv[2])))\n"
+    "    resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[3]), int(sys.argv[3])))\n"
+    "sys.path.insert(0, sys.argv[1])\n"
+)
+_BODY = "from myxtts.audio.decoding import main\nsys.exit(main())\n"
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+def read_apart(path: Path, audio: AudioConfig, max_seconds: float) -> waveform.Array:
+    """As `waveform.read`, in another process. Raises DataError, also where decoding takes too long or too much."""
+    path = Path(path)
+    order = {"path": os.fspath(path.absolute()), "audio": dataclasses.asdict(audio), "max_seconds": max_seconds}
+    words = [sys.executable, "-P", "-c", _LIMITS + _BODY, str(_ROOT), str(PROCESSOR_SECONDS), str(MEMORY_BYTES)]
+    try:
+        done = subprocess.run(
+            words,
+            input=json.dumps(order).encode("ascii"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # decoders write about damaged files straight to the screen
+            timeout=WALL_SECONDS,
+            start_new_session=True,  # Ctrl-C reaches this process alone, which then ends the other
+            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise _given_up(path, f"took over {WALL_SECONDS:g} s") from None
+    except OSError as error:
+        raise DataError(f"{waveform.shown_path(path)}: no process to decode it in ({error.strerror})") from error
+    head, _, samples = done.stdout.partition(b"\n")
+    if done.returncode or not head:
+        if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+            raise _given_up(path, f"took over {PROCESSOR_SECONDS} s of the processor, or was killed")
+        raise _given_up(path, f"ended its process (exit code {done.returncode})")
+    answer = json.loads(head)
+    if answer["error"]:
+        raise DataError(str(answer["error"]).replace(repr(order["path"]), waveform.shown_path(path), 1))
+    return np.frombuffer(samples, dtype=np.float32).copy()
+
+
+def _given_up(path: Path, what: str) -> DataError:
+    return DataError(f"{waveform.shown_path(path)}: decoding it {what}; convert it to 16-bit wav again")
+
+
+def main() -> int:
+    """The other process: a JSON order from stdin, a line of JSON and raw float32 to stdout."""
+    order = json.load(sys.stdin)
+    error, samples = "", b""
+    try:
+        samples = waveform.read(Path(order["path"]), AudioConfig(**order["audio"]), order["max_seconds"]).tobytes()
+    except DataError as problem:
+        error = str(problem)
+    except MemoryError:
+        error = f"{waveform.shown_path(Path(order['path']))}: decoding it takes more memory than is allowed; cut it"
+    sys.stdout.buffer.write(json.dumps({"error": error}).encode("ascii") + b"\n" + samples)
+    sys.stdout.buffer.flush()
+    return 0
