@@ -19,10 +19,12 @@ from typing import Any
 import numpy as np
 
 from myxtts.config.leaves import LEAVES
+from myxtts.config.write import config_yaml
 from myxtts.errors import ConfigError
 from myxtts.health import Health
 from myxtts.storage.checkpoint import MANIFEST, FileRecord, Manifest, _sealed
 from myxtts.storage.searching import find, newest_in
+from myxtts.storage.store import CheckpointStore
 from myxtts.synthesis.source import open_source
 from tests import made_model
 from tests.faults.fuzzed import Expected, Outcome, judged, time_limit, told
@@ -272,8 +274,12 @@ def fuzz(count: int, seed: int, done: Callable[[int], None], with_models: bool =
     with tempfile.TemporaryDirectory(prefix="myxtts-fuzz-") as name:
         folder = Path(name)
         settings = made_model.resolved()
-        average = {} if with_models else {"average": _arrays()}
-        made_model.save_run(folder / "good", settings, **average)
+        if with_models:
+            made_model.save_run(folder / "good", settings)
+        else:
+            texts = {"config.yaml": config_yaml(settings), "corpus.json": json.dumps(made_model.corpus().to_json())}
+            store = CheckpointStore(folder / "good" / "checkpoints", keep=2, kept_every_updates=10)
+            store.save(10, {"average": _arrays(), "voices": {"voice_ZE": np.eye(3, dtype=np.float32)}}, {}, texts=texts, best=True)
         step = next((folder / "good" / "checkpoints").glob("step-*"))
         state = json.dumps(
             {"position": {"update": 2, "epoch": 0, "index": 3}, "health": Health().to_json(), "loss_scale": {}}
