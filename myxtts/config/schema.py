@@ -252,6 +252,8 @@ class TrainingConfig:
     """An update whose gradient norm exceeds the running median by this factor is skipped."""
     threads: int = leaf(0, "threads", low=0, high=1_024)
     """Processor threads; 0 takes all."""
+    devices: int = leaf(0, "devices", low=0, high=64)
+    """Devices of this machine that share each batch; 0 takes every GPU, or the one processor where there is none."""
 
 
 @dataclass(frozen=True)

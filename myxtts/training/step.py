@@ -4,14 +4,18 @@ A micro-batch whose loss or gradient is not finite is dropped before accumulatio
 window the gradient is averaged over the utterances, measured, and only then clipped; one `tf.cond` covers clipping,
 optimizer, average of the weights, detector and counters, so that a refused update changes nothing. Nothing is ever
 masked from NaN to zero.
+
+On several devices each computes its piece of the rows and sums up its own gradients. A micro-batch is good only if all
+its pieces are. The update sums the replicas' gradients on the first device before it measures them, moves the weights
+there, and copies them to the others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
-import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
@@ -21,6 +25,7 @@ from myxtts.config.schema import LossConfig, OptimizerConfig, TrainingConfig
 from myxtts.models.voice_cloner import VoiceCloner
 from myxtts.training import losses, optimizers
 from myxtts.training.precision import LossScale
+from myxtts.training.replicas import Replica, fill, seed_of, shares_of
 
 DETECTOR_SIZE = 64
 DETECTOR_WARMUP = 32
@@ -35,6 +40,7 @@ class MicroResult:
     terms_KB: FloatArray
     total_B: FloatArray
     group_norm_G: FloatArray
+    """Of the gradient; on several devices the sum of their norms, which is at least as large."""
 
 
 @dataclass(frozen=True)
@@ -56,17 +62,16 @@ def batch_signature(channels: int) -> dict[str, tf.TensorSpec]:
     return {f.key: tf.TensorSpec([sizes.get(letter) for letter in f.letters], f.dtype, f.key) for f in FIELDS}
 
 
-class AdaptiveWeights(keras.layers.Layer):
-    """A learned log-variance for every loss term of a weight over 0."""
-
-    def __init__(self, terms: Sequence[str], **kwargs: object) -> None:
-        super().__init__(name="adaptive_weights", dtype="float32", **kwargs)
-        self.log_variance = {t: self.add_weight(name=f"{t}_log_variance", shape=(), initializer="zeros") for t in terms}
-        self.built = True
-
-
 class Step:
-    """Owns the weights that learn, their average, the optimizer, the accumulators and the detector."""
+    """Owns the weights that learn, their average, the optimizer, the accumulators and the detector.
+
+    Args:
+        model: what learns, on the first device.
+        average: the average of its weights.
+        loss, optimizer, training: sections of the settings.
+        devices: where to compute; without names one device, TensorFlow's own choice.
+        copies: a model on each device after the first; made to agree with `model`.
+    """
 
     def __init__(
         self,
@@ -76,17 +81,19 @@ class Step:
         loss: LossConfig,
         optimizer: OptimizerConfig,
         training: TrainingConfig,
+        devices: Sequence[str] = (),
+        copies: Sequence[VoiceCloner] = (),
     ) -> None:
         self.model, self.average = model, average
         self.loss, self.settings, self.training = loss, optimizer, training
         self.term_weights = {term: w for term, w in losses.weights_of(loss).items() if w > 0.0}
-        self.adaptive = AdaptiveWeights(list(self.term_weights) if loss.adaptive_weights else [])
-        self.weights = [*model.trainable_variables, *self.adaptive.trainable_variables]
+        places, terms = devices if copies else [None], tuple(self.term_weights)
+        self.replicas = [Replica(m, loss, terms, d) for m, d in zip([model, *copies], places, strict=True)]
+        first = self.replicas[0]
+        self.adaptive, self.weights, self.accumulated = first.adaptive, first.weights, first.accumulated
+        self.groups = first.groups
         self.optimizer = optimizers.make(optimizer, self.weights)
-        self.groups = sorted({self._group(v) for v in self.weights})
-        self.group_index = [self.groups.index(self._group(v)) for v in self.weights]
         self.loss_scale = LossScale(training.precision)
-        self.accumulated = [tf.Variable(tf.zeros(v.shape), trainable=False) for v in self.weights]
         self.utterances = tf.Variable(0.0, trainable=False)
         self._window_finite = True
         self.norms = tf.Variable(tf.zeros([DETECTOR_SIZE]), trainable=False)
@@ -103,19 +110,33 @@ class Step:
         )
         self._apply = tf.function(self._apply_graph, input_signature=[tf.TensorSpec([], f32)] * 2)
         self._validate = tf.function(self._validate_graph, input_signature=[batch])
+        self._differ = tf.function(self._differ_graph, input_signature=[])
+        self.share_weights()
 
-    @staticmethod
-    def _group(variable: keras.Variable) -> str:
-        parts: list[str] = variable.path.split("/")
-        return parts[1] if parts[0] == "voice_cloner" and len(parts) > 2 else parts[0]
+    # --- replicas --------------------------------------------------------------------------------------------
+
+    def share_weights(self) -> None:
+        """Copy the weights of the first replica to the others; needed after the first's were put in from outside."""
+        for replica in self.replicas[1:]:
+            replica.follow(self.replicas[0])
+
+    def _differ_graph(self) -> tf.Tensor:
+        return tf.stack([replica.differs(self.replicas[0]) for replica in self.replicas[1:]])
+
+    def disagreement(self) -> str:
+        """Where replicas differ from the first in a single bit of a weight, in words; empty if nowhere."""
+        if len(self.replicas) == 1:
+            return ""
+        differs_NW = self._differ().numpy()
+        found = [
+            f"{differs_W.sum()} of {len(differs_W)} weights on {replica.device}, "
+            f"{self.weights[int(np.argmax(differs_W))].path} first"
+            for replica, differs_W in zip(self.replicas[1:], differs_NW, strict=True)
+            if differs_W.any()
+        ]
+        return "; ".join(found)
 
     # --- micro-batch -----------------------------------------------------------------------------------------
-
-    def _total(self, terms: Mapping[str, tf.Tensor], weights: tf.Tensor) -> tf.Tensor:
-        weighted = {term: weights[i] * terms[term] for i, term in enumerate(self.term_weights)}
-        if self.loss.adaptive_weights:
-            return losses.adapted(weighted, {t: v.value for t, v in self.adaptive.log_variance.items()})
-        return tf.add_n(list(weighted.values()))
 
     def _micro_graph(
         self,
@@ -126,36 +147,30 @@ class Step:
         term_fault: tf.Tensor,
         group_fault: tf.Tensor,
     ) -> tuple[tf.Tensor, ...]:
-        with tf.GradientTape() as tape:
-            outputs = self.model(batch, prior, seed)
-            terms = losses.terms(outputs, batch, self.loss)
-            terms = {name: value * term_fault[i] for i, (name, value) in enumerate(terms.items())}
-            total_B = self._total(terms, weights)
-            # `where`, not a product: a row that only fills the batch must not count even if it is not finite
-            summed = tf.reduce_sum(tf.where(batch["weight_B"] > 0.0, total_B, 0.0))
-            scaled = summed * self.loss_scale.value
-        gradients = tape.gradient(scaled, [v.value for v in self.weights], unconnected_gradients="zero")
-        unscale = 1.0 / self.loss_scale.value
-        gradients = [
-            tf.cast(g, tf.float32) * (unscale * group_fault[i])
-            for g, i in zip(gradients, self.group_index, strict=True)
-        ]
-        group_square = self._group_squares(gradients)
-        good = tf.math.is_finite(summed) & tf.math.is_finite(tf.reduce_sum(group_square))
+        count, pieces = len(self.replicas), []
+        rows = {key: shares_of(x, count) for key, x in batch.items()}
+        faults = shares_of(term_fault, count, axis=1)
+        for n, replica in enumerate(self.replicas):
+            with replica.scope():
+                own = {key: shares[n] for key, shares in rows.items()}
+                knobs = (weights, faults[n], group_fault, self.loss_scale.value)
+                pieces.append(replica.compute(own, seed_of(seed, n), prior, *knobs))
 
         def accumulate() -> tf.Tensor:
-            for total, gradient in zip(self.accumulated, gradients, strict=True):
-                total.assign_add(gradient)
+            for replica, part in zip(self.replicas, pieces, strict=True):
+                with replica.scope():
+                    for total, gradient in zip(replica.accumulated, part.gradients, strict=True):
+                        total.assign_add(gradient)
             self.utterances.assign_add(tf.reduce_sum(batch["weight_B"]))
             return tf.constant(True)
 
+        good = reduce(tf.logical_and, [p.good for p in pieces])
         accepted = tf.cond(good, accumulate, lambda: tf.constant(False))
-        terms_KB = tf.stack([terms[t] for t in losses.TERMS])
-        return accepted, terms_KB, total_B, tf.sqrt(group_square)
-
-    def _group_squares(self, gradients: Sequence[tf.Tensor]) -> tf.Tensor:
-        squares = tf.stack([2.0 * tf.nn.l2_loss(g) for g in gradients])
-        return tf.math.unsorted_segment_sum(squares, tf.constant(self.group_index), len(self.groups))
+        if count == 1:
+            return accepted, pieces[0].terms_KB, pieces[0].total_B, pieces[0].group_norm_G
+        terms_KB = tf.concat([p.terms_KB for p in pieces], axis=1)
+        total_B = tf.concat([p.total_B for p in pieces], axis=0)
+        return accepted, terms_KB, total_B, tf.add_n([p.group_norm_G for p in pieces])
 
     def micro(
         self,
@@ -178,34 +193,46 @@ class Step:
             group_fault: factor on the gradient of a layer group, for fail points.
         """
         weights = self.term_weights if weights is None else weights
-        faults_KB = np.ones([len(losses.TERMS), len(np.asarray(batch["weight_B"]))], np.float32)
+        rows, arrays = len(np.asarray(batch["weight_B"])), fill(batch, len(self.replicas))
+        faults_KB = np.ones([len(losses.TERMS), len(arrays["weight_B"])], np.float32)
         for term, factor in (term_fault or {}).items():
-            faults_KB[losses.TERMS.index(term)] = factor
+            faults_KB[losses.TERMS.index(term), :rows] = factor
         faults_G = np.array([(group_fault or {}).get(g, 1.0) for g in self.groups], np.float32)
-        good, terms_KB, total_B, group_norm = self._micro(
-            {k: tf.convert_to_tensor(v) for k, v in batch.items()},
+        good, *numbers = self._micro(
+            {k: tf.convert_to_tensor(v) for k, v in arrays.items()},
             tf.constant(seed, tf.int32),
             tf.constant(prior_strength, tf.float32),
             tf.constant([weights[t] for t in self.term_weights], tf.float32),
             faults_KB,
             faults_G,
         )
+        terms_KB, total_B, group_norm_G = (x.numpy() for x in numbers)
         # a loss that is not finite before its scale is applied is no overflow of the scale
-        losses_finite = bool(np.isfinite(total_B.numpy()[np.asarray(batch["weight_B"]) > 0]).all())
+        losses_finite = bool(np.isfinite(total_B[arrays["weight_B"] > 0]).all())
         self._window_finite &= bool(good) or not losses_finite
-        return MicroResult(bool(good), terms_KB.numpy(), total_B.numpy(), group_norm.numpy())
+        return MicroResult(bool(good), terms_KB[:, :rows], total_B[:rows], group_norm_G)
 
     def discard(self) -> None:
         """Empty the window without an update: what was added to it (by a search for the guilty) never counts."""
-        for total in (*self.accumulated, self.utterances):
-            total.assign(tf.zeros_like(total))
+        self._empty_window()
         self._window_finite = True
+
+    def _empty_window(self) -> None:
+        for replica in self.replicas:
+            with replica.scope():
+                for total in replica.accumulated:
+                    total.assign(tf.zeros_like(total))
+        self.utterances.assign(0.0)
 
     # --- update ----------------------------------------------------------------------------------------------
 
     def _apply_graph(self, learning_rate: tf.Tensor, clip_norm: tf.Tensor) -> tuple[tf.Tensor, ...]:
         divisor = tf.maximum(self.utterances, 1.0)
-        group_norm = tf.sqrt(self._group_squares(self.accumulated)) / divisor
+        summed = self.accumulated
+        if len(self.replicas) > 1:
+            with self.replicas[0].scope():
+                summed = [tf.add_n(list(parts)) for parts in zip(*(r.accumulated for r in self.replicas), strict=True)]
+        group_norm = tf.sqrt(self.replicas[0].group_squares(summed)) / divisor
         norm = tf.norm(group_norm)
         spike = self._is_spike(norm, clip_norm)
         accept = tf.math.is_finite(norm) & (self.utterances > 0.0) & ~spike
@@ -213,7 +240,7 @@ class Step:
         def update() -> tf.Tensor:
             # one factor averages and clips: the gradient is read once
             factor = tf.minimum(1.0, clip_norm / tf.maximum(norm, 1e-12)) / divisor
-            self.optimizer.apply([a * factor for a in self.accumulated], learning_rate)
+            self.optimizer.apply([a * factor for a in summed], learning_rate)
             slot = tf.cast(self.accepted % DETECTOR_SIZE, tf.int32)
             self.norms.scatter_nd_update([[slot]], [norm])
             self.accepted.assign_add(1)
@@ -223,14 +250,13 @@ class Step:
             )
             for mean, weight in zip(self.average.trainable_variables, self.model.trainable_variables, strict=True):
                 mean.assign(mean.value + (1.0 - decay) * (weight.value - mean.value))
+            self.share_weights()
             return tf.constant(True)
 
         applied = tf.cond(accept, update, lambda: tf.constant(False))
         count = tf.identity(self.utterances)
         with tf.control_dependencies([applied, count]):
-            for total in self.accumulated:
-                total.assign(tf.zeros_like(total))
-            self.utterances.assign(0.0)
+            self._empty_window()
         return applied, count, norm, spike, group_norm
 
     def _is_spike(self, norm: tf.Tensor, clip_norm: tf.Tensor) -> tf.Tensor:

@@ -9,18 +9,21 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import tensorflow as tf
 
 from myxtts.config.schema import Config
 from myxtts.data.corpus import Corpus
-from myxtts.errors import CheckpointError
+from myxtts.errors import CheckpointError, NonFiniteError
 from myxtts.health import Health
 from myxtts.models.build import LoadReport, build_voice_cloner, load_weights, weights_of
+from myxtts.models.voice_cloner import VoiceCloner
 from myxtts.storage.checkpoint import Checkpoint
 from myxtts.text.symbols import SymbolTable
 from myxtts.training import optimizers
 from myxtts.training.clip_losses import ClipLosses
 from myxtts.training.precision import chosen_precision
 from myxtts.training.recovery import LossWatch, Recovery
+from myxtts.training.replicas import chosen_devices
 from myxtts.training.step import Step
 
 Arrays = dict[str, dict[str, npt.NDArray[np.generic]]]
@@ -81,10 +84,24 @@ class Trainer:
         }
         self.precision = precision = chosen_precision(config.training.precision)
         seed = config.training.seed
-        self.model = build_voice_cloner(config.model, precision=precision, seed=seed, **sizes)
-        self.average = build_voice_cloner(config.model, precision=precision, seed=seed, **sizes)
+        self.devices = chosen_devices(config.training.devices)
+
+        def build() -> VoiceCloner:
+            return build_voice_cloner(config.model, precision=precision, seed=seed, **sizes)
+
+        self.model, self.average = build(), build()
+        copies = []
+        for device in self.devices[1:]:
+            with tf.device(device):
+                copies.append(build())
         self.step = Step(
-            self.model, self.average, loss=config.loss, optimizer=config.optimizer, training=config.training
+            self.model,
+            self.average,
+            loss=config.loss,
+            optimizer=config.optimizer,
+            training=config.training,
+            devices=self.devices,
+            copies=copies,
         )
 
     @property
@@ -93,7 +110,17 @@ class Trainer:
         return sum(int(np.prod(v.shape)) for v in self.model.trainable_variables)
 
     def arrays(self, voices: Mapping[str, npt.NDArray[np.float32]]) -> Arrays:
-        """All tensors of a checkpoint; `voices` are those of the training speakers, for synthesis."""
+        """All tensors of a checkpoint; `voices` are those of the training speakers, for synthesis.
+
+        Raises:
+            NonFiniteError: the devices' copies of a weight differ, so that none can be trusted.
+        """
+        if differ := self.step.disagreement():
+            raise NonFiniteError(
+                f"the devices' copies of the weights differ ({differ}): a fault of a device or of its memory; nothing "
+                "was saved, the checkpoint before it is whole; if it comes again, train without that device "
+                "(training.devices)"
+            )
         moments = {name: np.asarray(v.numpy()) for name, v in self.step.optimizer.moments().items()}
         adaptive = {v.path: v.numpy() for v in self.step.adaptive.trainable_variables}
         detector = {"norms": self.step.norms.numpy(), "accepted": np.asarray(self.step.accepted.numpy())}
@@ -164,11 +191,13 @@ class Trainer:
             variable.assign(checkpoint.arrays["adaptive"][variable.path])
         with _named(checkpoint):
             self.step.loss_scale.restore(checkpoint.state["loss_scale"])
+        self.step.share_weights()
 
     def start_from(self, checkpoint: Checkpoint) -> LoadReport:
         """Take the averaged weights of a checkpoint where they fit; moments, schedule and position start anew."""
         report = load_weights(self.model, checkpoint.arrays["average"], strict=False)
         load_weights(self.average, weights_of(self.model))
+        self.step.share_weights()
         return report
 
 

@@ -28,21 +28,29 @@ class MadeStep:
         loss: Mapping[str, Any] | None = None,
         optimizer: Mapping[str, Any] | None = None,
         training: Mapping[str, Any] | None = None,
+        devices: Sequence[str] = ("",),
     ) -> None:
+        import tensorflow as tf
+
         from myxtts.models.build import build_voice_cloner
         from myxtts.training.step import Step
 
         settings = TrainingConfig(**{"precision": "fp32", "ema_decay": 0.9, **(training or {})})
         config = made_batch.model_config(**(model or {}))
-        one, average = (
-            build_voice_cloner(config, precision=settings.precision, seed=3, **made_batch.SIZES) for _ in range(2)
-        )
+
+        def build(device: str = "") -> Any:
+            with tf.device(device or None):
+                return build_voice_cloner(config, precision=settings.precision, seed=3, **made_batch.SIZES)
+
+        one, average = build(), build()
         self.step = Step(
             one,
             average,
             loss=LossConfig(**(loss or {})),
             optimizer=OptimizerConfig(**{"clip_norm": 0.3, "beta_2": 0.99, **(optimizer or {})}),
             training=settings,
+            devices=devices,
+            copies=[build(device) for device in devices[1:]],
         )
         self.calls = 0
         self._first = self.values()

@@ -350,6 +350,9 @@ def test_the_loss_scale_halves_on_an_overflow_and_recovers(half: Any, monkeypatc
     assert float(scale.value) == 2.0**12 and half.bytes() == before
     half.micro(term_fault={"mel": np.nan})
     half.micro()
+    assert half.update().applied and float(scale.value) == 2.0**12, "a bad loss is no overflow"
+    half.micro(group_fault={"decoder": np.inf})
+    half.micro()
     assert half.update().applied and float(scale.value) == 2.0**11, "a dropped micro-batch counts as an overflow"
     monkeypatch.setattr("myxtts.training.precision.GROWTH_UPDATES", 2)
     assert half.run().applied and half.run().applied and float(scale.value) == 2.0**12

@@ -1,0 +1,178 @@
+"""Replicas: the model on every device that a step computes on, and how a batch is shared out among them.
+
+A replica has weights and accumulated gradients of its own, and nothing else. Optimizer, average, detector and loss
+scale exist once, on the first device: gradients are summed there before anything is measured or clipped, and the
+weights that an update gives are copied to the others. Nothing of a checkpoint depends on the number of devices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from myxtts.batch import FIELDS
+from myxtts.config.schema import LossConfig
+from myxtts.errors import ConfigError
+from myxtts.models.voice_cloner import VoiceCloner
+from myxtts.training import losses
+
+SEED_STRIDE = 1_000_003
+"""Between the seeds of two replicas; far above the salts by which layers differ."""
+
+
+def chosen_devices(setting: int) -> tuple[str, ...]:
+    """Names of the devices to train on, as TensorFlow calls them; 0 takes every GPU, or the one processor.
+
+    Raises:
+        ConfigError: there are not so many.
+    """
+    gpus = tf.config.list_logical_devices("GPU")
+    there = [device.name for device in gpus or tf.config.list_logical_devices("CPU")]
+    if setting > len(there):
+        raise ConfigError(
+            f"training.devices {setting}: TensorFlow sees {said(there)} here: give at most {len(there)}, or 0 for "
+            "every GPU, or the processor where there is none"
+        )
+    return tuple(there[: setting or (len(there) if gpus else 1)])
+
+
+def said(devices: Sequence[str]) -> str:
+    """Devices for a reader: 'CPU:0', '2 devices (GPU:0, GPU:1)'."""
+    short = [device.rsplit("device:", 1)[-1] for device in devices]
+    return short[0] if len(short) == 1 else f"{len(short)} devices ({', '.join(short)})"
+
+
+class AdaptiveWeights(keras.layers.Layer):
+    """A learned log-variance for every loss term of a weight over 0."""
+
+    def __init__(self, terms: Sequence[str], **kwargs: object) -> None:
+        super().__init__(name="adaptive_weights", dtype="float32", **kwargs)
+        self.log_variance = {t: self.add_weight(name=f"{t}_log_variance", shape=(), initializer="zeros") for t in terms}
+        self.built = True
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What a replica gave to a micro-batch, in the graph. K terms, B utterances, G layer groups."""
+
+    good: tf.Tensor
+    """Whether its loss and its gradient are finite."""
+    gradients: list[tf.Tensor]
+    terms_KB: tf.Tensor
+    total_B: tf.Tensor
+    group_norm_G: tf.Tensor
+
+
+class Replica:
+    """What learns, on one device.
+
+    Args:
+        model: made on that device.
+        loss: variants of the terms.
+        terms: names of the loss terms that count.
+        device: its name; None leaves everything where TensorFlow puts it, which is what a single device needs.
+    """
+
+    def __init__(self, model: VoiceCloner, loss: LossConfig, terms: Sequence[str], device: str | None = None) -> None:
+        self.model, self.loss, self.terms, self.device = model, loss, terms, device
+        with self.scope():
+            self.adaptive = AdaptiveWeights(terms if loss.adaptive_weights else ())
+            self.weights: list[keras.Variable] = [*model.trainable_variables, *self.adaptive.trainable_variables]
+            self.accumulated = [tf.Variable(tf.zeros(v.shape), trainable=False) for v in self.weights]
+        self.groups = sorted({_group(v) for v in self.weights})
+        self.group_index = [self.groups.index(_group(v)) for v in self.weights]
+
+    def scope(self) -> AbstractContextManager[object]:
+        """Within it, operations are placed on the device."""
+        return nullcontext() if self.device is None else tf.device(self.device)
+
+    def follow(self, first: Replica) -> None:
+        """Take over the weights of another."""
+        with self.scope():
+            for own, weight in zip(self.weights, first.weights, strict=True):
+                own.value.assign(weight.value)
+
+    def differs(self, first: Replica) -> tf.Tensor:
+        """For every weight whether it differs from another's in a single bit, (W,) bool."""
+        with self.scope():
+            return tf.stack(
+                [
+                    tf.reduce_any(tf.bitcast(own.value, tf.int32) != tf.bitcast(weight.value, tf.int32))
+                    for own, weight in zip(self.weights, first.weights, strict=True)
+                ]
+            )
+
+    def compute(
+        self,
+        batch: Mapping[str, tf.Tensor],
+        seed: tf.Tensor,
+        prior: tf.Tensor,
+        weights: tf.Tensor,
+        term_fault: tf.Tensor,
+        group_fault: tf.Tensor,
+        scale: tf.Tensor,
+    ) -> Piece:
+        """Losses of its rows, and the gradient of their sum; `scale` is on the loss alone, not on the result."""
+        with tf.GradientTape() as tape:
+            outputs = self.model(batch, prior, seed)
+            terms = losses.terms(outputs, batch, self.loss)
+            terms = {name: value * term_fault[i] for i, (name, value) in enumerate(terms.items())}
+            total_B = self._total(terms, weights)
+            # `where`, not a product: a row that only fills the batch must not count even if it is not finite
+            summed = tf.reduce_sum(tf.where(batch["weight_B"] > 0.0, total_B, 0.0))
+            scaled = summed * scale
+        gradients = tape.gradient(scaled, [v.value for v in self.weights], unconnected_gradients="zero")
+        unscale = 1.0 / scale
+        gradients = [
+            tf.cast(g, tf.float32) * (unscale * group_fault[i])
+            for g, i in zip(gradients, self.group_index, strict=True)
+        ]
+        group_square = self.group_squares(gradients)
+        good = tf.math.is_finite(summed) & tf.math.is_finite(tf.reduce_sum(group_square))
+        terms_KB = tf.stack([terms[t] for t in losses.TERMS])
+        return Piece(good, gradients, terms_KB, total_B, tf.sqrt(group_square))
+
+    def _total(self, terms: Mapping[str, tf.Tensor], weights: tf.Tensor) -> tf.Tensor:
+        weighted = {term: weights[i] * terms[term] for i, term in enumerate(self.terms)}
+        if self.loss.adaptive_weights:
+            return losses.adapted(weighted, {t: v.value for t, v in self.adaptive.log_variance.items()})
+        return tf.add_n(list(weighted.values()))
+
+    def group_squares(self, gradients: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Squared norm of the gradients of each layer group, (G,)."""
+        squares = tf.stack([2.0 * tf.nn.l2_loss(g) for g in gradients])
+        return tf.math.unsorted_segment_sum(squares, tf.constant(self.group_index), len(self.groups))
+
+
+def _group(variable: keras.Variable) -> str:
+    parts: list[str] = variable.path.split("/")
+    return parts[1] if parts[0] == "voice_cloner" and len(parts) > 2 else parts[0]
+
+
+def fill(batch: Mapping[str, object], replicas: int) -> dict[str, npt.NDArray[np.generic]]:
+    """The batch with rows of weight 0 at its end, so that every replica gets as many."""
+    arrays = {key: np.asarray(value) for key, value in batch.items()}
+    rows = -len(arrays["weight_B"]) % replicas
+    if not rows:
+        return arrays
+    return {
+        field.key: np.concatenate([x, np.full([rows, *x.shape[1:]], field.padding, field.dtype)])
+        for field in FIELDS
+        for x in [arrays[field.key]]
+    }
+
+
+def shares_of(x: tf.Tensor, replicas: int, axis: int = 0) -> list[tf.Tensor]:
+    """The rows of each replica: neighbours, so that the shares in their order are the whole."""
+    return [x] if replicas == 1 else list(tf.split(x, replicas, axis=axis))
+
+
+def seed_of(seed: tf.Tensor, number: int) -> tf.Tensor:
+    """Seed (2,) of dropout on replica `number`: that of the batch on the first, another one on every other."""
+    return seed if number == 0 else seed + tf.constant([number * SEED_STRIDE, 0], tf.int32)
