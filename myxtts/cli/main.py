@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "synthesize": ("myxtts.cli.synthesize", "speak a text in the voice of a recording or of a training speaker"),
     "report": ("myxtts.cli.report", "write the HTML report of a run"),
     "doctor": ("myxtts.cli.checkup", "health of a run, what its ladder did, its worst utterances, and what to do"),
+    "replay": ("myxtts.cli.replay", "compute an incident of a run again and name the first bad operation"),
     "docs": ("myxtts.cli.docs", "write docs/configuration.md from the settings' schema"),
 }
 """Command -> module with `main(argv) -> exit code`, and what it does."""

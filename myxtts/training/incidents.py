@@ -54,6 +54,7 @@ def write(
     update: int,
     cause: str,
     utterances: Sequence[str],
+    rows: Sequence[str],
     weights: Mapping[str, npt.NDArray[Any]],
     texts: Mapping[str, str],
     loss_scale: float,
@@ -67,6 +68,7 @@ def write(
         update: number of the update that was tried.
         cause: in words.
         utterances: ids of the utterances that `blame` names.
+        rows: id of every row of the batch, empty for one that only fills.
         weights: path -> values that the micro-batch met.
         texts: config.yaml and corpus.json.
         loss_scale: of fp16, else 1.
@@ -96,6 +98,7 @@ def write(
                 "cause": cause,
                 "terms": list(blame.terms),
                 "utterances": list(utterances),
+                "rows": list(rows),
                 "groups": list(blame.groups),
                 "single": blame.single,
                 "micro_batch": micro.number,

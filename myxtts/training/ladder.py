@@ -156,6 +156,8 @@ class Ladder:
         if attempts < self._bundles.get(kind, -SAME_INCIDENT_ATTEMPTS) + SAME_INCIDENT_ATTEMPTS:
             return None
         self._bundles[kind] = attempts
+        batch = found.micro.loaded.batch
+        rows = [self._ids[r] if w > 0 else "" for r, w in zip(batch["utterance_B"], batch["weight_B"], strict=True)]
         try:
             path = incidents.write(
                 self.directory.incidents_path,
@@ -163,7 +165,8 @@ class Ladder:
                 update=number,
                 cause=cause,
                 utterances=ids,
-                weights=self.trainer.arrays({})["weights"],
+                rows=rows,
+                weights=self._weights(),
                 texts=self.texts,
                 loss_scale=float(self.trainer.step.loss_scale.value),
                 most_norm=most_norm,
@@ -172,6 +175,11 @@ class Ladder:
             self._tell("incident_failed", str(error))
             return None
         return str(path.relative_to(self.directory.path))
+
+    def _weights(self) -> dict[str, Any]:
+        """All that learns, by path."""
+        arrays = self.trainer.arrays({})
+        return {**arrays["weights"], **arrays.get("adaptive", {})}
 
     # --- rungs 3 to 7: trouble that goes on
 

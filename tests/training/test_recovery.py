@@ -188,5 +188,5 @@ def test_the_state_goes_through_json_and_back() -> None:
 def test_a_damaged_state_is_told() -> None:
     state = Recovery().to_json()
     del state["strikes"]
-    with pytest.raises(CheckpointError, match="the ladder's state is damaged .*strikes.*take an older checkpoint"):
+    with pytest.raises(CheckpointError, match=r"the ladder's state is damaged .*strikes.*take an older checkpoint"):
         Recovery.from_json(state)

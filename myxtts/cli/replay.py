@@ -1,0 +1,65 @@
+"""`python -m myxtts replay BUNDLE`: what went wrong in an incident, operation by operation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from myxtts.cli.arguments import OneLineParser
+from myxtts.cli.quiet import quiet_loading
+from myxtts.cli.screen import guarded
+from myxtts.config.document import plain
+from myxtts.errors import EXIT_DONE, ConfigError
+
+if TYPE_CHECKING:
+    from myxtts.training.replay import Replayed
+
+_WORST = 5
+
+
+def main(argv: Sequence[str]) -> int:
+    """Prints what a replay shows; returns the exit code."""
+    return guarded(lambda: _run(argv))
+
+
+def _run(argv: Sequence[str]) -> int:
+    parser = OneLineParser(
+        prog="python -m myxtts replay",
+        allow_abbrev=False,
+        description="Computes a bad micro-batch again, with its weights and seeds, and names the first operation whose "
+        "result is not finite. It trains nothing and writes nothing.",
+    )
+    parser.add_argument("bundle", metavar="BUNDLE", help="a folder in RUN/incidents")
+    namespace, unknown = parser.parse_known(argv)
+    if unknown:
+        raise ConfigError(unknown)
+    with quiet_loading():
+        from myxtts.training.replay import replay
+    print("\n".join(lines_of(replay(Path(namespace.bundle)))))
+    return EXIT_DONE
+
+
+def lines_of(replayed: Replayed) -> list[str]:
+    """The findings for a reader."""
+    facts = replayed.incident.facts
+    found = [f"update {facts['update']}, micro-batch {facts['micro_batch']}: {plain(str(facts['cause']))}"]
+    if facts["knobs"]["term_fault"] or facts["knobs"]["group_fault"]:
+        found.append("a fail point (MYXTTS_FAULT) struck here; it strikes again in this replay")
+    found += [f"not finite in the batch itself: {line}" for line in replayed.bad_inputs]
+    if replayed.operation:
+        part = "gradient" if replayed.operation.in_gradient else "forward computation"
+        found.append(f"first operation that is not finite: {replayed.operation.name} in the {part}")
+        found.append(f"  asked for at myxtts/{replayed.operation.place}")
+    elif replayed.result.good:
+        most = facts["most_norm"]
+        found.append(
+            "everything is finite" + (f"; a clip is guilty of a spike from norm {most:.3g} on" if most else "")
+        )
+    else:
+        found.append("not finite as a graph, finite operation by operation: a matter of the order of operations")
+    found.append("total loss of the clips, worst first:")
+    found += [f"  {value:12.4g}  {plain(name)}" for name, value in replayed.utterances[:_WORST]]
+    found.append("gradient norm of the layers, worst first:")
+    found += [f"  {value:12.4g}  {name}" for name, value in replayed.groups[:_WORST]]
+    return found

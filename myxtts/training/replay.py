@@ -1,0 +1,138 @@
+"""Computes an incident again, operation by operation, and names the first whose result is not finite."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+import myxtts
+from myxtts.config.resolve import config_of_file
+from myxtts.data.corpus import Corpus
+from myxtts.errors import CheckpointError
+from myxtts.training import incidents
+from myxtts.training.incidents import Arrays, Incident
+from myxtts.training.losses import TERMS
+from myxtts.training.step import MicroResult
+from myxtts.training.trainer import Trainer
+
+_OPERATION = re.compile(r"""output \d+ of eagerly-execut\w+ op "(?:b')?([^"']+)""")
+_PACKAGE = Path(myxtts.__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation that gave NaN or Inf."""
+
+    name: str
+    """Of TensorFlow, such as Mul or Sqrt."""
+    place: str
+    """Line of MyXTTS that asked for it, as "training/losses.py:79 in gaussian_nll"; of a gradient, its function too."""
+    in_gradient: bool
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What computing an incident again showed."""
+
+    incident: Incident
+    result: MicroResult
+    bad_inputs: list[str]
+    """Arrays of the batch that are not finite themselves, in words."""
+    operation: Operation | None
+    """The first that was not finite; None if all were."""
+    utterances: list[tuple[str, float]]
+    """Utterance and its total loss, worst first."""
+    groups: list[tuple[str, float]]
+    """Layer group and gradient norm, worst first."""
+
+
+def replay(path: Path) -> Replayed:
+    """Compute the micro-batch of the bundle in the folder `path` again, with its weights, seeds and knobs.
+
+    Raises:
+        CheckpointError: it is no whole bundle, or its weights do not fit its settings.
+    """
+    incident = incidents.read(path)
+    trainer = _trainer(incident)
+    knobs = incidents.knobs_of(incident.facts)
+    result = trainer.step.micro(incident.batch, **knobs)
+    trainer.step.discard()
+    bad_inputs = _bad_inputs(incident.batch)
+    operation = None if result.good else _first_bad_operation(trainer, incident.batch, knobs)
+    names = incident.facts["rows"]
+    totals = [(names[at], float(result.total_B[at])) for at in np.flatnonzero(incident.batch["weight_B"] > 0)]
+    groups = [(g, float(n)) for g, n in zip(trainer.step.groups, result.group_norm_G, strict=True)]
+    return Replayed(incident, result, bad_inputs, operation, _worst_first(totals), _worst_first(groups))
+
+
+def bad_terms(replayed: Replayed) -> list[str]:
+    """Loss terms that are not finite."""
+    real = replayed.incident.batch["weight_B"] > 0
+    return [t for k, t in enumerate(TERMS) if not np.isfinite(replayed.result.terms_KB[k][real]).all()]
+
+
+def _trainer(incident: Incident) -> Trainer:
+    config = config_of_file(incident.config_path)
+    trainer = Trainer(config, Corpus.from_json(incident.corpus), 0)
+    for variable in trainer.step.weights:
+        value = incident.weights.get(variable.path)
+        if value is None or tuple(value.shape) != tuple(variable.shape):
+            raise CheckpointError(
+                f"incident {incident.path}: weight {variable.path!r} is "
+                f"{'missing' if value is None else f'{value.shape}, the model has {tuple(variable.shape)}'}: "
+                "take the version of the program that wrote it"
+            )
+        variable.assign(value)
+    trainer.step.loss_scale.value.assign(float(incident.facts["loss_scale"]))
+    return trainer
+
+
+def _worst_first(pairs: list[tuple[str, float]]) -> list[tuple[str, float]]:
+    return sorted(pairs, key=lambda pair: -pair[1] if np.isfinite(pair[1]) else -np.inf)
+
+
+def _bad_inputs(batch: Arrays) -> list[str]:
+    found = []
+    for key, value in batch.items():
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            place = tuple(int(i) for i in np.argwhere(~np.isfinite(value))[0])
+            found.append(f"{key}{list(place)} is {value[place]} ({np.count_nonzero(~np.isfinite(value))} such values)")
+    return found
+
+
+def _first_bad_operation(trainer: Trainer, batch: Arrays, knobs: dict[str, Any]) -> Operation | None:
+    """Run the step's own function operation by operation, with every result looked at."""
+    tf.config.run_functions_eagerly(True)
+    tf.debugging.enable_check_numerics(stack_height_limit=1)
+    try:
+        trainer.step.micro(batch, **knobs)
+    except tf.errors.InvalidArgumentError as error:
+        return _of_error(error)
+    finally:
+        tf.debugging.disable_check_numerics()
+        tf.config.run_functions_eagerly(False)
+        trainer.step.discard()
+    return None
+
+
+def _of_error(error: tf.errors.InvalidArgumentError) -> Operation:
+    match = _OPERATION.search(str(error))
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if Path(f.filename).resolve().is_relative_to(_PACKAGE)]
+    # this module called the step; what asked for the operation lies beneath
+    asked = [f for f in own if Path(f.filename).name != Path(__file__).name]
+    last = asked[-1] if asked else own[-1]
+    place = f"{Path(last.filename).resolve().relative_to(_PACKAGE)}:{last.lineno} in {last.name}"
+    gradient = [f for f in frames if f.filename.endswith("_grad.py") or f.name == "_gradient_function"]
+    named = next((f.name for f in reversed(gradient) if f.name.endswith("Grad")), "")
+    return Operation(
+        match[1] if match else type(error).__name__,
+        f"{place} ({named})" if named else place,
+        bool(gradient),
+    )

@@ -1,0 +1,100 @@
+"""An incident computed again names the first operation that is not finite (promise N5), and nothing else is needed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import made_run
+import numpy as np
+import pytest
+from made_run import KeptTrainers, events
+
+from myxtts.cli.replay import lines_of
+from myxtts.data.batches import Batches
+from myxtts.errors import CheckpointError
+from myxtts.storage import faults
+from myxtts.training.replay import bad_terms, replay
+
+pytestmark = pytest.mark.timeout(400)  # operation by operation, each looked at
+
+
+@pytest.fixture(scope="module")
+def kept() -> KeptTrainers:
+    return KeptTrainers()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("replay")
+    made_run.make_root(made / "root")
+    return made
+
+
+@pytest.fixture(autouse=True)
+def quick(kept: KeptTrainers, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for module in ("run", "replay"):
+        monkeypatch.setattr(f"myxtts.training.{module}.Trainer", kept.trainer)
+    monkeypatch.setattr("myxtts.training.run.Generator", kept.generator)
+    yield
+    faults.disarm()
+
+
+def bundle_of(run: Path) -> Path:
+    found = [e for name in ("dropped", "skip") for e in events(run, name) if "incident" in e]
+    return run / found[0]["incident"]
+
+
+def test_a_bad_number_in_a_batch_is_found_where_it_first_strikes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    really = Batches.build
+
+    def build(self: Batches, planned: Any, epoch: int) -> Any:
+        batch = really(self, planned, epoch)
+        if self.training and epoch == 0:
+            batch["mel_BMC"][batch["utterance_B"] == 1, 3, 2] = np.nan
+        return batch
+
+    monkeypatch.setattr(Batches, "build", build)
+    made_run.train(folder, "input", training__max_updates=2)
+    bundle = bundle_of(folder / "input")
+    moved = shutil.copytree(bundle, folder / "elsewhere")  # it needs nothing of the run
+    replayed = replay(moved)
+    assert not replayed.result.good and "mel" in bad_terms(replayed)
+    (line,) = replayed.bad_inputs
+    assert line.startswith("mel_BMC[") and "3, 2] is nan (1 such values)" in line
+    assert replayed.operation is not None and not replayed.operation.in_gradient
+    assert replayed.operation.place.startswith(("models/", "training/losses.py"))
+    clip = (folder / "input" / "utterances.txt").read_text().splitlines()[1]
+    assert replayed.utterances[0][0] == clip and np.isnan(replayed.utterances[0][1])
+    text = "\n".join(lines_of(replayed))
+    assert "first operation that is not finite: " in text and "asked for at myxtts/" in text and clip in text
+    assert str(folder) not in text
+
+
+@pytest.mark.parametrize("fault", ["step.loss.pitch:2:nan", "step.layer_gradient:2:inf"])
+def test_an_injected_fault_is_called_one(folder: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    monkeypatch.setenv("MYXTTS_FAULT", fault)
+    run = folder / fault.replace(":", "-")
+    made_run.train(folder, run.name, training__max_updates=2)
+    replayed = replay(bundle_of(run))
+    assert not replayed.result.good and replayed.operation is not None and replayed.bad_inputs == []
+    assert replayed.operation.name == "Mul" and replayed.operation.place.startswith("training/step.py:")
+    assert bad_terms(replayed) == (["pitch"] if "pitch" in fault else [])
+    assert "a fail point (MYXTTS_FAULT) struck here" in "\n".join(lines_of(replayed))
+
+
+def test_what_is_no_bundle_is_said_in_one_line(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CheckpointError, match=r"no whole bundle .*give a folder of RUN/incidents") as caught:
+        replay(tmp_path)
+    assert "\n" not in str(caught.value)
+    monkeypatch.setenv("MYXTTS_FAULT", "step.loss.mel:1:nan")
+    made_run.train(folder, "altered", training__max_updates=2)
+    bundle = bundle_of(folder / "altered")
+    path = bundle / "batch.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"batch\.safetensors is altered"):
+        replay(bundle)
