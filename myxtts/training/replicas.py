@@ -48,6 +48,15 @@ def said(devices: Sequence[str]) -> str:
     return short[0] if len(short) == 1 else f"{len(short)} devices ({', '.join(short)})"
 
 
+def empty_rows(batch_size: int, devices: int) -> str:
+    """What a batch wastes that is no multiple of the devices, in words; empty if it is one."""
+    empty = -batch_size % devices
+    if not empty:
+        return ""
+    rows = f"{empty} of {batch_size + empty} rows of every micro-batch {'stays' if empty == 1 else 'stay'} empty"
+    return f"training.batch_size {batch_size} is no multiple of {devices} devices: {rows}"
+
+
 class AdaptiveWeights(keras.layers.Layer):
     """A learned log-variance for every loss term of a weight over 0."""
 

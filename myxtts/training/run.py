@@ -23,7 +23,7 @@ from myxtts.storage.files import write_text_atomic
 from myxtts.storage.journal import Journal
 from myxtts.storage.run_directory import RunDirectory, WriterLock
 from myxtts.storage.store import CheckpointStore
-from myxtts.training import resuming, schedule
+from myxtts.training import replicas, resuming, schedule
 from myxtts.training.ladder import Ladder
 from myxtts.training.loop import Display, Loop
 from myxtts.training.saving import PatientJournal, Saver
@@ -141,8 +141,11 @@ class _Run:
         self.trainer = Trainer(self.config, self.prepared.corpus, len(self.prepared.train.utterances))
         self.screen.say(
             f"Model: size {self.config.model_size}, {self.trainer.weight_count / 1e6:.1f} million weights, "
-            f"{self.trainer.precision}, made in {time.monotonic() - begun:.0f} s."
+            f"{self.trainer.precision}, on {replicas.said(self.trainer.devices)}, made in "
+            f"{time.monotonic() - begun:.0f} s."
         )
+        if empty := replicas.empty_rows(self.config.training.batch_size, len(self.trainer.devices)):
+            self.screen.warn(empty)
         if checkpoint is not None:
             resuming.check_same_data(checkpoint, self.prepared.corpus, self.directory.path)
             self.trainer.restore(checkpoint)
