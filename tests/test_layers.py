@@ -1,4 +1,4 @@
-"""The architecture held against the code: who may import whom, who may print, who may catch. (What nobody may call: test_security.py.)"""
+"""The architecture held against the code: who may import, print, catch. (What nobody may call: test_security.py.)"""
 
 import ast
 import sys
