@@ -242,7 +242,8 @@ def test_a_level_is_held_to_itself(tmp_path: Path) -> None:
 def test_older_ways_of_saying(tmp_path: Path) -> None:
     text = (
         "scheduler: {name: noam}\noptimizer: {type: Adam, lr: 2e-4, betas: [0.8, 0.99]}\nprecision: bf16-mixed\n"
-        "label_smoothing: 0.05\nearly_stopping: {patience: 3}\nloss_weights: {mel: 45}\nwidth: 64\nuse_huber_loss: false\n"
+        "label_smoothing: 0.05\nearly_stopping: {patience: 3}\nloss_weights: {mel: 45}\n"
+        "width: 64\nuse_huber_loss: false\n"
     )
     settings = read_settings(written(tmp_path, text))
     values = {key: setting.value for key, setting in settings.known.items()}
