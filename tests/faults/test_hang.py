@@ -1,0 +1,69 @@
+"""H1: a loader that stops is noticed, its stacks are written, and the run goes on or ends with words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from myxtts.errors import DataError
+from myxtts.storage import faults
+from tests.training import made_run
+
+
+@pytest.fixture(scope="module")
+def kept() -> made_run.KeptTrainers:
+    return made_run.KeptTrainers()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("hangs")
+    made_run.make_root(made / "root")
+    return made
+
+
+@pytest.fixture(autouse=True)
+def quick(kept: made_run.KeptTrainers, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr("myxtts.training.run.Trainer", kept.trainer)
+    monkeypatch.setattr("myxtts.training.run.Generator", kept.generator)
+    monkeypatch.setattr("myxtts.data.loader.CLOSE_SECONDS", 0.2)
+    yield
+    faults.disarm()
+
+
+def arm(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """As a user would: the run reads the variable when it starts."""
+    monkeypatch.setenv(faults.VARIABLE, text)
+
+
+@pytest.mark.timeout(300)
+def test_a_stopped_loader_is_started_again_and_the_run_is_as_if_nothing_was(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert made_run.train(folder, "unbroken")[0] == 6
+    arm(monkeypatch, "data.build_batch:5:sleep=1000")
+    updates, screen = made_run.train(folder, "stopped", data__hang_seconds=1)
+    assert updates == 6
+    [event] = made_run.events(folder / "stopped", "hang")
+    stacks = folder / "stopped" / "stacks.txt"
+    for words in ("no batch for 1 s", "making batch", "clips 'c", str(stacks), "started again"):
+        assert words in event["message"] and any(words in line for line in screen.warnings)
+    assert "faults.py" in stacks.read_text() and "loader.py" in stacks.read_text()
+    assert made_run.losses(folder / "stopped") == made_run.losses(folder / "unbroken")
+    assert made_run.hashes(folder / "stopped") == made_run.hashes(folder / "unbroken")
+
+
+def test_a_loader_that_stops_again_at_once_ends_the_run_with_a_diagnosis(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arm(monkeypatch, "data.build_batch:5+:sleep=1000")
+    with pytest.raises(
+        DataError, match=r"stuck at the same place again.*data\.cache_path.*data\.hang_seconds"
+    ) as caught:
+        made_run.train(folder, "stuck", data__hang_seconds=1)
+    assert "\n" not in str(caught.value)
+    assert [event["message"] for event in made_run.events(folder / "stuck", "failed")] == [str(caught.value)]
+    monkeypatch.delenv(faults.VARIABLE)
+    assert made_run.train(folder, "stuck")[0] == 6, "it goes on from where it was"
