@@ -182,6 +182,13 @@ def _split(clips: list[Clip], data: DataConfig, notes: list[str]) -> tuple[list[
     train_ids, held_ids = {u.id for u in train}, {u.id for u in held}
     if train_ids & held_ids:
         notes.append("there is one clip alone: it trains and validates, so validation figures say nothing")
+    languages = {u.language for u in train}
+    strange = {u.id for u in held if u.language not in languages}
+    if strange:  # the model knows the languages of its training clips alone
+        train_ids |= strange
+        held_ids = held_ids - strange or held_ids
+        also = "train and validate" if held_ids <= train_ids else "train instead of validating"
+        notes.append(f"{len(strange)} clips of a language with no other training clip {also}: {shown(min(strange))}")
     return [c for c in clips if c.utterance.id in train_ids], [c for c in clips if c.utterance.id in held_ids]
 
 

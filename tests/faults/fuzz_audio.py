@@ -258,6 +258,9 @@ def nonfinite_values(prepared: Prepared, config: Config) -> dict[str, int]:
             found[utterance.id] = sum(int((~np.isfinite(a)).sum()) for a in store.features(row))
     for batches in (prepared.training_batches(config), prepared.validation_batches(config)):
         for planned in batches.plan(0):
-            found["batches"] = found.get("batches", 0) + nonfinite_in_batch(batches.build(planned, 0))
+            try:
+                found["batches"] = found.get("batches", 0) + nonfinite_in_batch(batches.build(planned, 0))
+            except Exception as error:  # a traceback of the batches, told with the kind of error
+                found[f"batches: {error!r}"] = 1
     found["audit"] = sum(not line.isprintable() for line in prepared.audit.table() + prepared.notes)
     return {name: count for name, count in found.items() if count}

@@ -9,10 +9,12 @@ import pytest
 
 from myxtts.config.schema import Config, DataConfig
 from myxtts.data.manifest import read_root
-from myxtts.data.prepare import find_roots
+from myxtts.data.prepare import find_roots, prepare
 from myxtts.data.records import CONTROL_CHARACTER, MISSING_TEXT, UNKNOWN_LANGUAGE
 from myxtts.errors import DataError
 from myxtts.progress import silent
+from tests.data.made_recordings import make_root
+from tests.faults.fuzz_audio import config_for, nonfinite_values
 
 
 def root_with(tmp_path: Path, *rows: str) -> Path:
@@ -61,3 +63,19 @@ def test_a_root_that_the_system_refuses_to_look_at_was_a_traceback(tmp_path: Pat
     data = DataConfig(train_path=str(tmp_path / name), cache_path=str(tmp_path))
     with pytest.raises(DataError, match=r"cannot be looked at \(File name too long\)"):
         find_roots(Config(data=data), {"data.train_path"}, silent)
+
+
+@pytest.mark.parametrize("rows", [8, 2])
+def test_a_language_that_only_validation_had_was_a_traceback_at_the_first_validation(tmp_path: Path, rows: int) -> None:
+    """The share that is kept for validation may hold the only clip of a language."""
+    root = make_root(tmp_path / "root", clips=8)
+    for alone in range(rows):
+        languages = ["fa" if i == alone else "en-us" for i in range(rows)]
+        lines = [f"c{i}|Say it.|{language}" for i, language in enumerate(languages)]
+        (root / "metadata.csv").write_text("\n".join(["id|text|language", *lines]) + "\n")
+        config = config_for(root, tmp_path / "cache")
+        prepared = prepare(config, silent, named={"data.train_path"})
+        assert prepared.corpus.languages == ["en-us", "fa"] and len(prepared.validation) >= 1
+        assert nonfinite_values(prepared, config) == {}
+        ids = {u.id for store in (prepared.train, prepared.validation) for u in store.utterances}
+        assert ids == {f"c{i}" for i in range(rows)}
