@@ -67,6 +67,8 @@ class History:
     gave_up: bool = False
     refused: int = 0
     """Refused updates since the last repair, of the last 200 updates of the run."""
+    refused_in_a_row: int = 0
+    """The most refusals of one and the same update among them."""
     repaired: int = 0
     """Repairs made by this tool."""
     torn: int = 0
@@ -99,7 +101,8 @@ def read_history(run: Path) -> History:
         history.gave_up = history.gave_up or name == "gave_up"
         if name == "skip":
             refused.append(at)
-    history.refused = sum(update > last - 200 for update in refused)
+    recent = Counter(update for update in refused if update > last - 200)
+    history.refused, history.refused_in_a_row = recent.total(), max(recent.values(), default=0)
     history.torn = reader.torn
     return history
 

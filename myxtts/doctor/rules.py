@@ -18,10 +18,14 @@ STABLE: Mapping[str, Override] = {override.key: override for override in LEVELS[
 
 @dataclass(frozen=True)
 class Rule:
-    """`safe`: a value on this side of the stable one is left alone. `rank`: of a value on the other side."""
+    """`safe`: a value on this side of the stable one is left alone. `rank`: of a value on the other side.
+
+    A value that is no `cause` does not lead to NaN: it makes NaN cost more, once it is there.
+    """
 
     safe: Literal["lower", "higher", "equal"]
     rank: Rank
+    cause: bool = True
 
 
 _LIKELY, _POSSIBLE = Rank.LIKELY, Rank.POSSIBLE
@@ -54,11 +58,11 @@ RULES: Mapping[str, Rule] = {
     "optimizer.epsilon": Rule("higher", _POSSIBLE),
     "optimizer.weight_decay": Rule("lower", _POSSIBLE),
     "model.decoder": Rule("equal", _POSSIBLE),
-    "training.checkpoint_every_updates": Rule("lower", _POSSIBLE),
-    "training.validation_every_updates": Rule("lower", _POSSIBLE),
-    "training.log_every_updates": Rule("lower", _POSSIBLE),
-    "training.early_stopping_validations": Rule("lower", _POSSIBLE),
-    "training.early_stopping_min_delta": Rule("higher", _POSSIBLE),
+    "training.checkpoint_every_updates": Rule("lower", _POSSIBLE, cause=False),
+    "training.validation_every_updates": Rule("lower", _POSSIBLE, cause=False),
+    "training.log_every_updates": Rule("lower", _POSSIBLE, cause=False),
+    "training.early_stopping_validations": Rule("lower", _POSSIBLE, cause=False),
+    "training.early_stopping_min_delta": Rule("higher", _POSSIBLE, cause=False),
 }
 """One rule for each stable setting; a test holds the two together."""
 

@@ -27,8 +27,8 @@ from myxtts.storage.run_directory import RunDirectory
 
 Arrays = dict[str, dict[str, npt.NDArray[np.generic]]]
 
-REFUSED_MANY = 3
-"""So many refused updates in the last 200, without a repair since, and the run counts as diverged."""
+REFUSED_MANY, REFUSED_IN_A_ROW = 10, 3
+"""More refused updates than this of the last 200, or so many in a row, and the run counts as diverged."""
 COMMENT = "lowered by fix_nan_loss.py"
 _LOWERED: Mapping[str, str] = {
     "optimizer.learning_rate": "rate_factor",
@@ -145,7 +145,7 @@ def _reasons(seen: Seen, good: Examined) -> list[Said]:
     reasons += [said("reason_ill", sentence=sentence) for sentence in sorted(ill)]
     if seen.history.gave_up:
         reasons.append(said("reason_gave_up"))
-    if seen.history.refused >= REFUSED_MANY:
+    if seen.history.refused > REFUSED_MANY or seen.history.refused_in_a_row >= REFUSED_IN_A_ROW:
         reasons.append(said("reason_refused", count=seen.history.refused))
     if any(factor(seen.recovery, name) != 1.0 for name in NEUTRAL_FACTORS):
         reasons.append(said("reason_factors"))

@@ -24,6 +24,10 @@ SETTINGS: Mapping[str, tuple[str, str]] = {
         "{written} is {value}; stable: {key} {stable}",
         "مقدار {written} برابر {value} است؛ پایدار: {key} {stable}",
     ),
+    "costly": (
+        "no causes of NaN, but with them it costs more once it is there; stable would be: {settings}",
+        "این‌ها علت NaN نیستند، اما اگر پیش بیاید زیانش را بیشتر می‌کنند؛ پایدار چنین است: {settings}",
+    ),
     "set_to": ("set {key}: {value} ({reason})", "بنویسید {key}: {value} ({reason})"),
     "set_plain": ("set {key}: {value}", "بنویسید {key}: {value}"),
     "unusable": (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from myxtts.config.document import plain
 from myxtts.config.layers import Layer
 from myxtts.config.layers import Rank as LayerRank
 from myxtts.config.leaves import LEAVES, Value, expected, shown
@@ -41,6 +42,7 @@ def add_findings(report: Report, settings: Settings) -> None:
     """Adds every cause that the values show."""
     _add_unusable(report, settings)
     _add_schedule(report, settings)
+    costly: list[str] = []
     for key, override in STABLE.items():
         value = settings.value(key)
         if value is None or key == "schedule.decay":
@@ -48,14 +50,18 @@ def add_findings(report: Report, settings: Settings) -> None:
         stable = _value(key, override.value)
         if is_safe(key, value, stable) or _of_its_level(settings, key, value):
             continue
+        setting = settings.known[key]
+        if not RULES[key].cause:
+            costly.append(f"{setting.written} {setting.text} -> {key} {plain(stable)}")
+            continue
         report.add(
             _rank(key, value, stable),
-            said(
-                "differs", written=settings.known[key].written, value=settings.known[key].text, key=key, stable=stable
-            ),
+            said("differs", written=setting.written, value=setting.text, key=key, stable=stable),
             settings.where(key),
             said("set_to", key=key, value=stable, reason=override.reason),
         )
+    if costly:
+        report.facts.append(said("costly", settings="; ".join(costly)))
     _add_clip(report, settings)
 
 

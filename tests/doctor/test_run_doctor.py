@@ -292,3 +292,50 @@ def test_an_older_run_lacks_what_came_later(tmp_path: Path) -> None:
     made.save(run, 5)
     repaired_twice(run)
     assert "recovery" not in find(run, "last").state
+
+
+@pytest.mark.parametrize("stage", ["write_text_atomic", "_write_recovery", "_tell", "save 1", "save 2", "_backup"])
+def test_an_interrupted_repair_is_ended_by_the_same_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    from myxtts.doctor import run_fix
+    from myxtts.storage.store import CheckpointStore
+
+    run = made.make_run(tmp_path / "run", optimizer__learning_rate="8e-5")
+    (run / "recovery.json").write_text(json.dumps({"pending": False, "recovery": made.RECOVERY, "position": {}}))
+    made.poison(run, 30)
+    saves: list[int] = []
+    really = CheckpointStore.save
+
+    def stop(*_: object, **__: object) -> Path:
+        raise KeyboardInterrupt
+
+    def save(*args: object, **named: object) -> Path:
+        saves.append(1)
+        return stop() if len(saves) == int(stage[-1]) else really(*args, **named)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        if stage.startswith("save"):
+            patch.setattr(CheckpointStore, "save", save)
+        else:
+            patch.setattr(run_fix, stage, stop)
+        with pytest.raises(KeyboardInterrupt):
+            repair_run(run, silent)
+    if not make_plan(run, silent).empty:
+        repair_run(run, silent)
+    checkpoint = find(run, "last")
+    assert checkpoint.update == 20 and not checkpoint.passed_over
+    assert not checkpoint.arrays["moments"]["steps"].any()
+    assert config_of_file(run / "config.yaml").optimizer.learning_rate == 1e-5
+    assert len(list(run.glob("before-fix-*/checkpoints/step-00000030"))) == 1
+    assert make_plan(run, silent).empty
+
+
+def test_a_few_refused_updates_are_no_divergence(tmp_path: Path) -> None:
+    run = made.make_run(tmp_path / "run")
+    for update in range(20, 30, 2):
+        made.add_event(run, "skip", update, rung=1)
+    assert make_plan(run, silent).empty
+    for _ in range(3):
+        made.add_event(run, "skip", 30, rung=1)
+    assert "8 of the last 200 updates were refused" in repaired_twice(run)
