@@ -9,6 +9,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 from made_step import RICH, MadeStep
 
-from myxtts.training import replicas
+from myxtts.training import injection, replicas, run
 
 DEVICES = ("/device:CPU:0", "/device:CPU:1")
 WINDOWS = (((0, 1, 2, 3), (4, 5, 6, 7)), ((1, 2, 3), (8, 9, 10, 11)), ((5,), (2, 3, 12, 13)), ((0, 4, 8, 12),) * 2)
@@ -44,7 +45,8 @@ def agreement() -> dict[str, Any]:
     """The same updates on one and on two devices."""
     settings = {"loss": {"adaptive_weights": True}}
     one, two = MadeStep(**settings), MadeStep(**settings, devices=DEVICES)
-    found: dict[str, Any] = {"terms": [], "norms": [], "weights": [], "average": [], "moments": [], "digests": [], "applied": []}
+    kinds = ("terms", "norms", "weights", "average", "moments", "digests", "applied")
+    found: dict[str, Any] = {kind: [] for kind in kinds}
     for windows in WINDOWS:
         for rows in windows:
             a, b = one.micro(rows), two.micro(rows)
@@ -115,13 +117,36 @@ def rich() -> dict[str, Any]:
     return {"same_row_twice": same, "applied": [two.update().applied, two.run().applied], "digests": digests(two)}
 
 
+class Kept:
+    """Trainers whose graphs are traced once for all runs on as many devices."""
+
+    def __init__(self) -> None:
+        self._of: dict[int, made_run.KeptTrainers] = {}
+
+    def trainer(self, config: Any, corpus: Any, clips: int) -> Any:
+        kept = self._of.setdefault(config.training.devices, made_run.KeptTrainers())
+        made = kept.trainer(config, corpus, clips)
+        made.step.share_weights()
+        return made
+
+
+def spoil(calls: list[int], step: Any) -> None:
+    """After the fourth update, which is to be saved, the second replica has one weight that is not the first's."""
+    calls[0] += 1
+    if calls[0] == 4:
+        step.replicas[1].weights[0].value.assign_add(np.full(step.weights[0].shape, 1e-6, np.float32))
+
+
 def runs(folder: Path) -> dict[str, Any]:
     """A run on one device; one on two, and its end on one; one whose replicas come to differ."""
-    plain = {"model__dropout": 0.0, "model__predictor_dropout": 0.0}
-    _, one = made_run.train(folder, "one", **plain)
-    _, two = made_run.train(folder, "two", **plain, training__devices=2, training__batch_size=2, training__max_updates=4)
-    _, after = made_run.train(folder, "two", **plain, training__devices=1)
-    return {"one": one.text, "two": two.text, "after": after.text}
+    settings: dict[str, Any] = {"model__dropout": 0.0, "model__predictor_dropout": 0.0}
+    run.Trainer = Kept().trainer  # type: ignore[assignment,misc]
+    said = {"one": made_run.train(folder, "one", **settings, training__devices=1)[1].text}
+    said["two"] = made_run.train(folder, "two", **settings, training__devices=2, training__max_updates=4)[1].text
+    said["after"] = made_run.train(folder, "two", **settings, training__devices=1)[1].text
+    injection.poison_weights = partial(spoil, [0])
+    updates, screen = made_run.train(folder, "spoilt", **settings, training__devices=2)
+    return said | {"spoilt": updates, "warned": screen.warnings}
 
 
 def main(part: str, folder: str) -> None:
