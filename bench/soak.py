@@ -1,0 +1,417 @@
+"""An hour of trouble: a training at level basic with bombs, bad clips and kills, against a clean one.
+
+train_stable.py runs in processes of its own. On one update in a hundred a gradient or a loss is multiplied with 1e3 to
+1e30, NaN or Inf (fail points, seeded anew for each process); 3% of the rows are recordings or texts that the audit must
+reject; every two to five minutes the process group gets SIGKILL, and the same command goes on. Then the validation is
+compared with that of a clean run at the same update: same seed and settings, without bombs, bad rows and kills. It is
+one that is there (--clean RUN), or the second half of the time goes to making it.
+
+Rows that are rejected never reach the training, so both runs have the same corpus; that is checked. `--nasty` adds a
+few recordings that pass the audit and teach nothing good (clipped, noise with a text, DC); then the data is another
+one, and the comparison says what these clips cost.
+
+WORK holds all of it. Ctrl-C saves, and the same command goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bench import results, soak_data
+from bench.process_figures import after_warm_up, memory_slope
+from bench.soak_run import Scan, Served, bombs, moments_of_kills, serve, struck, validations
+from myxtts.cli.arguments import request_of, training_parser
+from myxtts.cli.screen import Screen, guarded
+from myxtts.cli.train import resolve_request
+from myxtts.config.layers import program_layer
+from myxtts.config.leaves import LEAVES
+from myxtts.config.resolve import Resolved, config_of_file
+from myxtts.config.schema import Config, DataConfig
+from myxtts.errors import EXIT_DEFECT, EXIT_DONE, EXIT_STOPPED, ConfigError, DataError
+from myxtts.storage.journal import read_events
+from myxtts.storage.run_directory import RunDirectory
+
+MOST_DIFFERENCE = 0.02
+SLACK_SECONDS = 30.0
+"""An update and a save on a busy machine; a kill may cost so much more than the hot interval."""
+WARM_UP_SHARE = 0.4
+MANY = "1000000"
+PROGRAM = "train_stable.py"
+MAY_DIFFER = (
+    "data.train_path", "data.val_path", "data.cache_path", "data.max_rejected_share", "data.num_workers",
+    "data.hang_seconds", "training.checkpoint_dir", "training.epochs", "training.max_updates", "training.max_minutes",
+    "training.log_every_updates", "training.hot_checkpoint_seconds", "training.checkpoint_every_updates",
+    "training.keep_checkpoints", "training.candidate_every_updates", "training.validation_every_updates",
+    "training.early_stopping_validations", "training.early_stopping_min_delta", "training.threads",
+)  # fmt: skip
+"""Settings that change no update, or not more than the number of threads does."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Soaks as `argv` says; returns the exit code: 1 if a promise was not kept."""
+    made = results.parser("soak", "A training with bombs, bad clips and kills, against a clean one.")
+    made.add_argument("--data", metavar="ROOT", type=Path, help="data root (the built-in corpus)")
+    made.add_argument("--work", metavar="DIR", type=Path, default=Path("soak"), help="folder for everything (./soak)")
+    made.add_argument("--minutes", metavar="N", type=float, default=60.0, help="in all (60)")
+    made.add_argument("--clean", metavar="RUN", type=Path, help="a clean run; without it half of the time makes one")
+    made.add_argument("--bombs", metavar="SHARE", type=float, default=0.01, help="share of bombed updates (0.01)")
+    made.add_argument(
+        "--kill-minutes", metavar="N", type=float, nargs=2, default=[2.0, 5.0], help="least, most between kills (2 5)"
+    )
+    made.add_argument("--size", metavar="SIZE", default="tiny", help="model size (tiny)")
+    made.add_argument("--language", metavar="CODE", default="en-us", help="of rows that name none (en-us)")
+    made.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="any other setting")
+    made.add_argument("--seed", metavar="N", type=int, default=0, help="of bombs, kills and bad clips (0)")
+    made.add_argument("--nasty", action="store_true", help="add recordings that pass the audit and are bad")
+    given = made.parse_args(argv)
+    return guarded(lambda: Soak(given).run())
+
+
+class Soak:
+    """One soak in its folder, which can be taken up again."""
+
+    def __init__(self, given: Namespace) -> None:
+        _check(given)
+        self.given, self.screen = given, Screen()
+        self.work = given.work.resolve()
+        self.dirty, self.clean = self.work / "run", (given.clean or self.work / "clean").resolve()
+        self.budget = 60.0 * given.minutes * (1.0 if given.clean else 0.5)
+        self.path = self.work / "soak.json"
+        self.state: dict[str, Any] = {"given": self._own(), "processes": [], "clean": [], "data": {}, "end_update": 0}
+        if self.path.is_file():
+            stored = json.loads(self.path.read_text(encoding="utf-8"))
+            if stored["given"] != self._own():
+                raise ConfigError(f"--work {str(given.work)!r} holds a soak with other options; take another folder")
+            self.state = stored
+        self.scan = Scan(self.state.get("scan"))
+
+    def _own(self) -> dict[str, Any]:
+        """The options that must stay the same; the time may be longer."""
+        names = ("bombs", "kill_minutes", "size", "language", "set", "seed", "nasty")
+        places = {"data": str(self.given.data), "clean": str(self.given.clean)}
+        return {**places, **{name: getattr(self.given, name) for name in names}}
+
+    def run(self) -> int:
+        """Both runs and the table."""
+        source = self.given.data or self._built_in()
+        root = soak_data.make_root(
+            source,
+            self.work / "data",
+            self.given.language,
+            nasty=self.given.nasty,
+            seed=self.given.seed,
+            progress=self.screen.progress,
+        )
+        resolved = self.resolved(root.path, self.dirty, root.settings)
+        self._same_data(source, root, resolved)
+        code = self._soak(root, resolved.config)
+        if code == EXIT_DONE and self.given.clean is None:
+            code = self._finish(root) or self._clean(str(source))
+        self.screen.close()
+        failures = self._show(resolved.config, code)
+        return code or (EXIT_DEFECT if failures else EXIT_DONE)
+
+    # --- settings and data
+
+    def words(self, root: str, run: Path, more: Sequence[str], updates: str = MANY) -> list[str]:
+        """A training command; every update gets a line, by which updates are counted."""
+        words = ["--train-data", root, "--val-data", root, "--checkpoint-dir", str(run), "--model-size"]
+        words += [self.given.size, "--epochs", MANY, "--max-updates", updates]
+        fixed = [
+            f"text.language={self.given.language}",
+            f"training.early_stopping_validations={MANY}",
+            "training.log_every_updates=1",
+        ]
+        for setting in (*fixed, *more, *self.given.set):
+            words += ["--set", setting]
+        return words
+
+    def resolved(self, root: str, run: Path, more: Sequence[str]) -> Resolved:
+        """The settings of such a command. Raises ConfigError."""
+        entry = program_layer(PROGRAM, {"optimization_level": "basic"})
+        words = self.words(root, run, more)
+        return resolve_request(request_of(*training_parser(PROGRAM, None).parse_known(words)), entry, "basic")[0]
+
+    def _built_in(self) -> Path:
+        from myxtts.data import demo_corpus
+
+        return demo_corpus.ensure(Path(DataConfig().cache_path).expanduser(), self.screen.progress)
+
+    def _same_data(self, source: Path, root: soak_data.SoakRoot, resolved: Resolved) -> None:
+        """Proves that every bad row is rejected and the corpus is the one of the clean run; computes the features.
+
+        Raises DataError or ConfigError where it is not so.
+        """
+        from myxtts.data.prepare import prepare
+
+        if self.state["data"]:
+            return
+        own = prepare(resolved.config, self.screen.progress, named=resolved.named)
+        clean_settings = self.resolved(str(source), self.clean, [])
+        clean = prepare(clean_settings.config, self.screen.progress, named=clean_settings.named)
+        rejected = len(own.audit.rejections) - len(clean.audit.rejections)
+        passed = [u.id for u in own.train.utterances if u.id.startswith("soak-bad/")]
+        if passed:
+            raise DataError(f"the audit let bad recordings pass: {', '.join(passed[:5])}; that is a defect")
+        corpus = json.dumps(own.corpus.to_json(), sort_keys=True)
+        same = corpus == json.dumps(clean.corpus.to_json(), sort_keys=True)
+        if not same and not self.given.nasty:
+            raise DataError(f"bad rows changed the corpus of {source}, although all were rejected; that is a defect")
+        if self.given.clean is not None:
+            self._same_run(corpus, resolved.config)
+        self.state["data"] = {"clips": len(own.train), "bad": root.bad, "kinds": root.kinds, "rejected": rejected}
+        self._write()
+
+    def _same_run(self, corpus: str, config: Config) -> None:
+        """Raises ConfigError if the given clean run is none that this soak can be compared with."""
+        directory = RunDirectory(self.clean)
+        try:
+            stored = json.dumps(json.loads(directory.corpus_path.read_text(encoding="utf-8")), sort_keys=True)
+            theirs = config_of_file(directory.config_path)
+        except OSError as error:
+            raise ConfigError(f"--clean {str(self.clean)!r}: no run is there ({error.strerror})") from error
+        if stored != corpus and not self.given.nasty:
+            raise ConfigError(f"--clean {str(self.clean)!r} was trained on other data than --data names")
+        differ = [
+            f"{key} is {theirs_value!r} there, {own!r} here"
+            for key in LEAVES
+            if key not in MAY_DIFFER and (theirs_value := _value(theirs, key)) != (own := _value(config, key))
+        ]
+        if differ:
+            raise ConfigError(f"--clean {str(self.clean)!r} has other settings: {'; '.join(differ[:5])}")
+
+    # --- the runs
+
+    def _soak(self, root: soak_data.SoakRoot, config: Config) -> int:
+        """Processes with bombs, one after another, until the time is over; the exit code of one that failed, else 0."""
+        words = self.words(root.path, self.dirty, root.settings)
+        while (used := self._used()) < self.budget and not self.state["end_update"]:
+            number = len(self.state["processes"])
+            kill = moments_of_kills(self.given.seed, number, *self.given.kill_minutes)
+            left = self.budget - used
+            text = bombs(self.given.bombs, config.training.grad_accum, 1_000 * self.given.seed + number)
+            served = Served(number, text)
+            code = self._serve(
+                "processes", served, words, self.dirty, kill if kill < left else None, None if kill < left else left
+            )
+            if code not in (EXIT_DONE, EXIT_STOPPED):
+                return code
+        return EXIT_DONE
+
+    def _finish(self, root: soak_data.SoakRoot) -> int:
+        """One update more, and the validation at the end; without bombs and kills."""
+        if not self.state["end_update"]:
+            self.state["end_update"] = self.state["processes"][-1]["saved"] + 1
+            self._write()
+        if self.state["end_update"] in validations(self.dirty):
+            return EXIT_DONE
+        words = self.words(root.path, self.dirty, root.settings, str(self.state["end_update"]))
+        return self._serve("processes", Served(len(self.state["processes"]), ""), words, self.dirty, None, None)
+
+    def _clean(self, source: str) -> int:
+        """The clean run, up to the same update."""
+        if self.state["end_update"] in validations(self.clean):
+            return EXIT_DONE
+        self.screen.close()
+        words = self.words(source, self.clean, [], str(self.state["end_update"]))
+        return self._serve("clean", Served(len(self.state["clean"]), ""), words, self.clean, None, None)
+
+    def _serve(
+        self, kind: str, served: Served, words: list[str], run: Path, kill: float | None, stop: float | None
+    ) -> int:
+        """One process; its exit code if it is one to stop at, else 0."""
+        log = self.work / "logs" / f"{kind}-{served.number:03d}.log"
+        used = self._used()
+
+        def tick(update: int, seconds: float) -> None:
+            if kind == "clean" or self.state["end_update"]:
+                self.screen.progress(f"{kind}: updates", update, max(update, self.state["end_update"]))
+            else:
+                self.screen.progress("soak: seconds", min(int(used + seconds), int(self.budget)), int(self.budget))
+
+        try:
+            serve(words, run, log, served, self.scan, kill_after=kill, stop_after=stop, tick=tick)
+        finally:
+            self.state[kind].append(asdict(served))
+            self._write()
+        self.screen.say(
+            f"{kind} {served.number}: {served.end} after {served.seconds:.0f} s, updates {served.start} to "
+            f"{served.made}, saved {served.saved}"
+        )
+        if served.end == "ended" and served.code != EXIT_DONE:
+            self.screen.warn(f"the training ended with exit code {served.code}; its words are in {log}")
+            return served.code if served.code > 0 else 128 - served.code
+        return EXIT_DONE
+
+    def _used(self) -> float:
+        return sum(float(p["seconds"]) for p in self.state["processes"])
+
+    def _write(self) -> None:
+        self.state["scan"] = self.scan.to_json()
+        results.write_json(self.path, self.state)
+
+    # --- the table
+
+    def figures(self, config: Config) -> dict[str, Any]:
+        """Everything that was measured."""
+        processes = [Served(**p) for p in self.state["processes"]]
+        clean = [Served(**p) for p in self.state["clean"]]
+        events = Counter(r["event"] for r in _events(self.dirty))
+        kills = [p for p in processes if p.end == "killed"]
+        series = [after_warm_up(p.memory(), WARM_UP_SHARE) for p in processes]
+        clean_series = [after_warm_up(p.memory(), WARM_UP_SHARE) for p in clean]
+        grad_accum = config.training.grad_accum
+        return {
+            "minutes": self._used() / 60.0,
+            "processes": len(processes),
+            "updates": max((p.saved for p in processes), default=0),
+            "attempts": sum(p.attempts for p in processes),
+            "bombs": sum(struck(p.bombs, p.attempts, grad_accum) for p in processes),
+            "refused": events["skip"],
+            "dropped": events["dropped"],
+            "quarantined": sum(len(r.get("utterances", ())) for r in _events(self.dirty) if r["event"] == "quarantine"),
+            "rollbacks": [r["rung"] for r in _events(self.dirty) if r["event"] == "rollback"],
+            "kills": len(kills),
+            "resumed": sum(_resumed(p, processes) for p in kills),
+            "lost_most": max((p.lost for p in kills), default=0),
+            "lost_in_all": sum(p.lost for p in kills),
+            "lost_seconds_most": max((p.lost_seconds for p in kills), default=0.0),
+            "hot_seconds": config.training.hot_checkpoint_seconds,
+            "checkpoints_scanned": len(self.scan.seen),
+            "values_scanned": self.scan.values,
+            "nonfinite_on_disk": self.scan.nonfinite,
+            "damaged": self.scan.damaged,
+            "memory_mb_per_1000_updates": memory_slope(series),
+            "memory_mb_per_1000_updates_clean": memory_slope(clean_series),
+            "files_most": max((s.files for p in series for s in p), default=0),
+            "files_growth": max((p[-1].files - p[0].files for p in (*series, *clean_series) if p), default=0),
+            **self.state["data"],
+            **_compared(validations(self.dirty), validations(self.clean)),
+        }
+
+    def _show(self, config: Config, code: int) -> list[str]:
+        found = self.figures(config)
+        failures = failed(found) if not code else [f"the training ended with exit code {code}"]
+        title = f"Soak: size {self.given.size}, level basic, {found.get('clips', 0)} clips"
+        own = {"given": self._own(), "figures": found, "failures": failures}
+        results.show(title, rows(found), own, self.given.json or self.work / "figures.json", heads=False)
+        for line in failures:
+            print(f"NOT KEPT: {line}")
+        return failures
+
+
+def _resumed(killed: Served, processes: Sequence[Served]) -> bool:
+    """Whether the next process that came to train went on where the killed one's newest checkpoint is."""
+    later = [p for p in processes if p.number > killed.number and p.begun]
+    return bool(later) and later[0].start == killed.saved
+
+
+def _events(run: Path) -> list[dict[str, Any]]:
+    path = RunDirectory(run).events_path
+    return list(read_events(path)) if path.is_file() else []
+
+
+def _compared(own: dict[int, dict[str, float]], clean: dict[int, dict[str, float]]) -> dict[str, Any]:
+    """Both validations at the newest update that both have."""
+    common = sorted(set(own) & set(clean))
+    if not common:
+        return {"compared_at": 0, "compared": {}}
+    at = common[-1]
+    both = {name: (own[at][name], clean[at][name]) for name in own[at] if clean[at].get(name) is not None}
+    return {"compared_at": at, "compared": {name: pair for name, pair in both.items() if pair[0] is not None}}
+
+
+def difference(pair: Sequence[float]) -> float:
+    """How much higher the first is than the second, as a share."""
+    return (pair[0] - pair[1]) / max(abs(pair[1]), 1e-12)
+
+
+def failed(found: dict[str, Any]) -> list[str]:
+    """Promises that were not kept."""
+    said = []
+    if found["nonfinite_on_disk"]:
+        said.append(f"N4: {found['nonfinite_on_disk']} values on the disk are not finite")
+    if found["damaged"]:
+        said.append(f"W1: damaged checkpoints: {'; '.join(found['damaged'][:3])}")
+    if found["resumed"] != found["kills"]:
+        said.append(f"W1: {found['kills'] - found['resumed']} kills were not resumed from the newest checkpoint")
+    if found["lost_seconds_most"] > found["hot_seconds"] + SLACK_SECONDS:
+        said.append(
+            f"W1: a kill cost {found['lost_seconds_most']:.0f} s, the hot interval is {found['hot_seconds']:g} s"
+        )
+    if not found["compared"]:
+        said.append("N2: the runs have no validation at the same update; soak longer")
+    elif difference(found["compared"]["total"]) > MOST_DIFFERENCE:
+        said.append(f"N2: the validation loss is {difference(found['compared']['total']):+.1%} from the clean run")
+    if found.get("rejected") != found.get("bad"):
+        said.append(f"D1: {found.get('rejected')} of {found.get('bad')} bad rows were rejected")
+    return said
+
+
+def rows(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """The figures for the screen."""
+    rungs = ", ".join(f"rung {rung}" for rung in found["rollbacks"])
+    growth = found["memory_mb_per_1000_updates_clean"]
+    compared = [
+        (
+            f"validation {name} at update {found['compared_at']}",
+            f"{own:.4f}, clean {other:.4f}: {(own - other) / max(abs(other), 1e-12):+.2%}",
+        )
+        for name, (own, other) in found["compared"].items()
+        if name in ("total", "mel")
+    ]
+    return [
+        ("minutes, processes", f"{found['minutes']:.1f}, {found['processes']}"),
+        ("updates", f"{found['updates']} ({found['attempts']} tried in all processes)"),
+        ("bombs that went off", str(found["bombs"])),
+        ("updates refused", str(found["refused"])),
+        ("updates made without a bad micro-batch", str(found["dropped"])),
+        ("clips quarantined", str(found["quarantined"])),
+        ("rollbacks", f"{len(found['rollbacks'])}{f' ({rungs})' if rungs else ''}"),
+        ("kills, resumed", f"{found['kills']}, {found['resumed']}"),
+        ("updates lost: most, in all", f"{found['lost_most']}, {found['lost_in_all']}"),
+        ("time lost, most", f"{found['lost_seconds_most']:.1f} s (hot interval {found['hot_seconds']:g} s)"),
+        ("checkpoints scanned", f"{found['checkpoints_scanned']} ({found['values_scanned']:,} values)"),
+        ("values not finite on the disk", str(found["nonfinite_on_disk"])),
+        ("damaged checkpoints", str(len(found["damaged"]))),
+        ("memory per 1,000 updates", f"{_mb(found['memory_mb_per_1000_updates'])}, clean {_mb(growth)}"),
+        ("open files: most, growth", f"{found['files_most']}, {found['files_growth']}"),
+        ("bad rows, rejected", f"{found.get('bad', 0)} of {found.get('kinds', 0)} kinds, {found.get('rejected', 0)}"),
+        *compared,
+    ]
+
+
+def _mb(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.1f} MB"
+
+
+def _check(given: Namespace) -> None:
+    """Raises ConfigError for options that cannot be."""
+    problems = []
+    if given.minutes <= 0:
+        problems.append(f"--minutes is {given.minutes:g}, expected more than 0")
+    if not 0.0 <= given.bombs < 1.0:
+        problems.append(f"--bombs is {given.bombs:g}, expected 0 to 1")
+    least, most = given.kill_minutes
+    if not 0 < least <= most:
+        problems.append(f"--kill-minutes are {least:g} and {most:g}, expected the least and the most, over 0")
+    if given.data is not None and not given.data.is_dir():
+        problems.append(f"--data {str(given.data)!r} is no folder; name a data root")
+    if problems:
+        raise ConfigError(problems)
+
+
+def _value(config: Config, key: str) -> object:
+    section, _, name = key.rpartition(".")
+    return getattr(getattr(config, section) if section else config, name)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
