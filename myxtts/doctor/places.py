@@ -45,6 +45,10 @@ def _folder_kind(path: Path) -> Kind:
     metadata = any((path / name).is_file() for name in _METADATA)
     if is_run(path) and not metadata:
         return "run"
+    if any(update_of_name(inner.name) is not None for inner in path.iterdir()):
+        raise DataError(
+            f"{shown(str(path), 200)}: is a folder of checkpoints; name the run, the folder that it lies in"
+        )
     return "dataset"
 
 
@@ -55,6 +59,8 @@ def _file_kind(path: Path) -> Kind:
         raise DataError(
             f"{shown(str(path), 200)}: one file of weights alone; name the step-... folder that it lies in, or the run"
         )
+    if path.name in _METADATA:
+        raise DataError(f"{shown(str(path), 200)}: is the metadata of a data root; name the folder that it lies in")
     return "log"
 
 

@@ -35,14 +35,14 @@ def repair_run(run: Path, progress: Progress, always_reset: bool = False) -> tup
         plan = make_plan(run, progress, always_reset)
         if plan.empty:
             return plan, None
-        return plan, _carry_out(plan, directory, lock)
+        return plan, _carry_out(plan, directory, lock, progress)
 
 
 def _store(run: Path) -> CheckpointStore:
     return CheckpointStore(RunDirectory(run).checkpoints_path, keep=_KEEP_ALL, kept_every_updates=1)
 
 
-def _carry_out(plan: Plan, directory: RunDirectory, lock: WriterLock) -> Path:
+def _carry_out(plan: Plan, directory: RunDirectory, lock: WriterLock, progress: Progress) -> Path:
     """Backup first; then settings, the new checkpoint, the ladder; last what is bad is set aside.
 
     In this order what shows that the run diverged stays until all else is done: after a kill in between, the same
@@ -52,7 +52,9 @@ def _carry_out(plan: Plan, directory: RunDirectory, lock: WriterLock) -> Path:
     check_inside(plan.run)
     checkpoint = plan.good.checkpoint
     assert checkpoint is not None
+    progress("repair", 0, 3)
     backup = _backup(plan, directory)
+    progress("repair", 1, 3)
     try:
         arrays = plan.arrays if plan.arrays is not None else {stem: dict(n) for stem, n in checkpoint.arrays.items()}
         state = plan.state if plan.arrays is not None else checkpoint.state
@@ -61,6 +63,7 @@ def _carry_out(plan: Plan, directory: RunDirectory, lock: WriterLock) -> Path:
         _store(plan.run).save(plan.good.update, arrays, state, texts=checkpoint.texts, best=checkpoint.best)
         if plan.arrays is not None and directory.recovery_path.is_file():
             _write_recovery(plan, directory)
+        progress("repair", 2, 3)
         for examined in plan.aside:
             examined.path.rename(backup / "checkpoints" / examined.path.name)
         # A second save of the same changes nothing but the pointers, which may name what was set aside.
@@ -69,6 +72,7 @@ def _carry_out(plan: Plan, directory: RunDirectory, lock: WriterLock) -> Path:
     except OSError as error:
         raise storage_error("repairing the run", plan.run, error) from error
     _tell(plan, directory, backup)
+    progress("repair", 3, 3)
     return backup
 
 

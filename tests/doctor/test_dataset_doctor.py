@@ -46,6 +46,8 @@ def test_kinds(tmp_path: Path) -> None:
     (tmp_path / "run" / "events.jsonl").touch()
     (tmp_path / "step-00000007").mkdir()
     (tmp_path / "data").mkdir()
+    (tmp_path / "steps" / "step-00000007").mkdir(parents=True)
+    (tmp_path / "metadata.csv").touch()
     for name in ("a.yaml", "b.json", "metrics.jsonl", "train.log", "model.h5"):
         (tmp_path / name).touch()
     kinds = {"run": "run", "step-00000007": "checkpoint", "data": "dataset", "a.yaml": "settings", "b.json": "settings"}
@@ -54,6 +56,8 @@ def test_kinds(tmp_path: Path) -> None:
     for name, part in (
         ("model.h5", "weights alone"),
         ("none", "does not exist"),
+        ("steps", "is a folder of checkpoints; name the run"),
+        ("metadata.csv", "is the metadata of a data root"),
         ("x" * 300, "cannot be looked at"),
         ("a\0b", "name a settings file"),
     ):
