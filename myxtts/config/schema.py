@@ -48,7 +48,7 @@ class AudioConfig:
     """Upper edge of the highest mel band; at most half the sample rate."""
     log_floor: float = leaf(1e-5, "", above=0.0, high=1.0)
     """Smallest magnitude inside the logarithm."""
-    pitch_low_hz: float = leaf(65.0, "Hz", above=0.0)
+    pitch_low_hz: float = leaf(65.0, "Hz", low=20.0)
     """Lowest fundamental frequency that the pitch tracker looks for."""
     pitch_high_hz: float = leaf(600.0, "Hz", above=0.0)
     """Highest fundamental frequency that the pitch tracker looks for."""

@@ -279,7 +279,13 @@ def fuzz(count: int, seed: int, done: Callable[[int], None], with_models: bool =
         else:
             texts = {"config.yaml": config_yaml(settings), "corpus.json": json.dumps(made_model.corpus().to_json())}
             store = CheckpointStore(folder / "good" / "checkpoints", keep=2, kept_every_updates=10)
-            store.save(10, {"average": _arrays(), "voices": {"voice_ZE": np.eye(3, dtype=np.float32)}}, {}, texts=texts, best=True)
+            store.save(
+                10,
+                {"average": _arrays(), "voices": {"voice_ZE": np.eye(3, dtype=np.float32)}},
+                {},
+                texts=texts,
+                best=True,
+            )
         step = next((folder / "good" / "checkpoints").glob("step-*"))
         state = json.dumps(
             {"position": {"update": 2, "epoch": 0, "index": 3}, "health": Health().to_json(), "loss_scale": {}}

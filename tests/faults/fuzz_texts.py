@@ -80,7 +80,7 @@ ITEMS: dict[str, tuple[Expected, Maker]] = {
     "UTF-16": ("reject", _raw("ab".encode("utf-16"), "سلا".encode("utf-16-be"), "ab".encode("utf-16-le"))),
     "not UTF-8": ("reject", _raw(b"caf\xe9", b"\xff", b"\xc3", b"\xf8\x88\x80\x80\x80")),
     "unknown symbols only": ("reject", _of("⚗⚗", "☃", "\ue000", "\u2603\ufe0e")),
-    "duplicates": ("accept", _of("The same text.")),
+    "duplicates": ("any", _of("The same text.")),
     "pipes": ("reject", _of("a|b|c|d|e|f", "||||||")),
     "marks alone": ("reject", _of("...", "?!", "—", "«»")),
     "combining marks": ("any", _of("e" + "\u0301" * 200, "\u0301", "\u064b\u064c")),

@@ -38,3 +38,8 @@ def test_a_whole_number_too_large_for_a_float(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["data:\n  val_path", "data:\n  cache_path", "training:\n  checkpoint_dir"])
 def test_paths_that_no_file_system_takes(tmp_path: Path, key: str, path: str, words: str) -> None:
     assert words in problem_of(tmp_path, f"{key}: {path}\n")
+
+
+def test_a_pitch_range_from_nearly_nothing_made_every_recording_look_bad(tmp_path: Path) -> None:
+    """Windows of an hour for each frame: every worker ran out of memory, and the recordings were blamed."""
+    assert "expected a number (Hz) of at least 20" in problem_of(tmp_path, "audio:\n  pitch_low_hz: 1e-9\n")
