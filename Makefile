@@ -8,7 +8,7 @@ BENCH ?= model_sizes optimizer_cost train_throughput
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 
-.PHONY: help setup train demo test lint bench docs clean
+.PHONY: help setup train demo test lint bench soak docs clean
 
 help:
 	@echo "make setup   make .venv and install into it (every other target does it when needed)"
@@ -17,6 +17,7 @@ help:
 	@echo "make test    run the tests"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   the quick measurements of bench/ (BENCH=... names others)"
+	@echo "make soak    an hour of bombs, bad clips and kills at level basic, against a clean run (resumable)"
 	@echo "make docs    write docs/configuration.md and the tables of both READMEs"
 
 $(STAMP): requirements.txt pyproject.toml
@@ -42,6 +43,9 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	@for name in $(BENCH); do echo "== $$name"; $(BIN)/python -m bench.$$name $(ARGS) || exit 1; done
+
+soak: $(STAMP)
+	$(BIN)/python -m bench.soak $(ARGS)
 
 docs: $(STAMP)
 	$(BIN)/python -m myxtts docs

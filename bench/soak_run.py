@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import json
 import os
 import random
 import re
@@ -125,11 +124,11 @@ class Scan:
             return
         problem, values, nonfinite = "", 0, 0
         try:
-            read_checkpoint(folder)
             for path in folder.glob(f"*{TENSORS_SUFFIX}"):
                 for array in parse_tensors(np.fromfile(path, np.uint8)).values():
                     values += array.size
                     nonfinite += count_nonfinite(array)
+            read_checkpoint(folder)
         except DamagedError as error:
             problem = error.damage.reason
         except (OSError, ValueError) as error:
@@ -138,7 +137,7 @@ class Scan:
             return  # it was pruned or saved anew meanwhile
         self.seen.add(before)
         self.values += values
-        self.nonfinite += nonfinite + ("not finite" in problem)
+        self.nonfinite += nonfinite
         if problem:
             self.damaged.append(f"{folder.name}: {problem}")
 
@@ -297,13 +296,6 @@ def validations(run: Path) -> dict[int, dict[str, float]]:
     )
 
 
-def moments_of_kills(seed: int, number: int, least: float, most: float) -> float:
+def moment_of_kill(seed: int, number: int, least: float, most: float) -> float:
     """Seconds after which process `number` is killed."""
     return random.Random(f"{seed} {number}").uniform(60.0 * least, 60.0 * most)
-
-
-def state_of(run: Path) -> dict[str, Any]:
-    """state.json of the newest checkpoint."""
-    path = RunDirectory(run).checkpoints_path / step_name(newest_whole(run)) / "state.json"
-    value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return value
