@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from myxtts.config.document import plain
 from myxtts.doctor.findings import Said
 from myxtts.doctor.sentences_data import DATA
+from myxtts.doctor.sentences_reasons import REASONS
 from myxtts.doctor.sentences_runs import RUNS
 from myxtts.doctor.sentences_screen import SCREEN
 from myxtts.doctor.sentences_settings import SETTINGS
@@ -34,6 +35,8 @@ def _shown(value: object, language: str, python: str) -> str:
         return words(value, language, python)
     if isinstance(value, float):
         return plain(float(f"{value:.6g}"))
+    if language == "fa" and isinstance(value, str):
+        value = REASONS.get(value, value)
     return safe(plain(value))
 
 

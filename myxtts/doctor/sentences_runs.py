@@ -59,7 +59,7 @@ RUNS: Mapping[str, tuple[str, str]] = {
         "let the run go on; what it lowered by itself stays lowered",
         "بگذارید اجرا ادامه یابد؛ آنچه خودش کم کرده است کم می‌ماند",
     ),
-    "quarantined": ("{count} clips are in quarantine: {names}", "{count} کلیپ در قرنطینه است: {names}"),
+    "quarantined": ("clips in quarantine: {count} ({names})", "کلیپ‌های در قرنطینه: {count} ({names})"),
     "hear_clips": (
         "listen to these clips and compare them with their texts; mend or delete their rows",
         "به این کلیپ‌ها گوش دهید و با متنشان بسنجید؛ سطرشان را درست یا پاک کنید",

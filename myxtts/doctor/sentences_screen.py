@@ -67,12 +67,12 @@ SCREEN: Mapping[str, tuple[str, str]] = {
         "فایل events.jsonl نیست: از نردبان چیزی دانسته نیست",
     ),
     "ladder_never": ("never needed", "هرگز لازم نشد"),
-    "ladder_count": ("rung {rung}, {meaning}: {count} times", "پلهٔ {rung}، {meaning}: {count} بار"),
+    "ladder_count": ("rung {rung}, {meaning}: {count}", "پلهٔ {rung}، {meaning}: {count} بار"),
     "ladder_event": ("update {update}, rung {rung}: {message}", "به‌روزرسانی {update}، پلهٔ {rung}: {message}"),
     "ladder_newest": ("the newest steps:", "تازه‌ترین گام‌ها:"),
     "ladder_repaired": (
-        "repaired by fix_nan_loss.py: {count} times",
-        "تعمیرشده با fix_nan_loss.py: ‏{count} بار",
+        "repairs by fix_nan_loss.py: {count}",
+        "تعمیرها با fix_nan_loss.py: {count}",
     ),
     "ladder_old": (
         "this run is from before the ladder: its checkpoints keep no state of it",

@@ -25,8 +25,8 @@ SETTINGS: Mapping[str, tuple[str, str]] = {
         "مقدار {written} برابر {value} است؛ پایدار: {key} {stable}",
     ),
     "costly": (
-        "no causes of NaN, but with them it costs more once it is there; stable would be: {settings}",
-        "این‌ها علت NaN نیستند، اما اگر پیش بیاید زیانش را بیشتر می‌کنند؛ پایدار چنین است: {settings}",
+        "not causes of NaN, but more work is lost once it is there; stable: {settings}",
+        "این‌ها علت NaN نیستند، اما اگر پیش بیاید کار بیشتری از دست می‌رود؛ مقدار پایدار: {settings}",
     ),
     "set_to": ("set {key}: {value} ({reason})", "بنویسید {key}: {value} ({reason})"),
     "set_plain": ("set {key}: {value}", "بنویسید {key}: {value}"),

@@ -133,6 +133,7 @@ def test_persian(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ):
         out = called(capsys, *words, "--language", "fa")
         assert re.search(r"[\u0600-\u06ff]", out) and not re.search(r"\b(likely|nothing|because):? ", out)
+    assert "با 8e-5 اجراها واگرا شدند" in called(capsys, "check", "old.yaml", "--language", "fa")
     assert myxtts_main(["doctor", "run", "--language", "fa"]) == 0
     assert "حال اجرا: سالم" in capsys.readouterr().out
 
@@ -174,9 +175,9 @@ def test_doctor(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert myxtts_main(["doctor", "run"]) == 0
     out = capsys.readouterr().out
     assert "health: healthy (as saved with the checkpoint of update 40)" in out and "the loss falls [healthy]" in out
-    assert "rung 4, back, and the learning rate halved: 1 times" in out
+    assert "rung 4, back, and the learning rate halved: 1\n" in out
     assert "update 33, rung 1: skip [incidents/update-0000033-micro-000130/]" in out
-    assert "learning rate x 0.5, clip x 1.0" in out and "1 clips are in quarantine: c4" in out
+    assert "learning rate x 0.5, clip x 1.0" in out and "clips in quarantine: 1 (c4)" in out
     rows = [line.split() for line in out.splitlines() if re.match(r"  c\d+ ", line)]
     assert len(rows) == 20 and rows[0][:4] == ["c4", "1.414", "3", "3"] and rows[1][0] == "c29"
     assert out.rstrip().endswith("listen to the clips in quarantine and mend or delete their rows")

@@ -237,7 +237,9 @@ def test_what_a_check_finds_in_a_run(tmp_path: Path) -> None:
     ranked = [(finding.rank, words(finding.what, "en")) for finding in report.ranked()]
     assert [rank for rank, _ in ranked] == sorted(rank for rank, _ in ranked)
     text = "\n".join(line for _, line in ranked)
-    assert "not finite" in text and "gave up" in text and "far above its lowest" in text and "quarantine: c1" in text
+    assert (
+        "not finite" in text and "gave up" in text and "far above its lowest" in text and "quarantine: 1 (c1)" in text
+    )
     assert ranked[0][0] == Rank.CERTAIN
 
 

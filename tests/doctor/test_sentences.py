@@ -12,6 +12,8 @@ import pytest
 from myxtts.doctor.checkpoints import SIGN_NAMES
 from myxtts.doctor.findings import Rank, said
 from myxtts.doctor.language import SENTENCES, words
+from myxtts.doctor.rules import STABLE
+from myxtts.doctor.sentences_reasons import REASONS
 from myxtts.health import Health
 
 ROOT = Path(__file__).resolve().parents[2] / "myxtts"
@@ -66,6 +68,11 @@ def test_every_sentence_is_used_and_every_one_used_is_there() -> None:
 def test_every_sign_of_health_has_a_name() -> None:
     checks = {check.name for check in Health().verdict().checks} | {"finite"}
     assert checks == set(SIGN_NAMES) and set(SIGN_NAMES.values()) <= set(SENTENCES)
+
+
+def test_every_reason_of_the_stable_level_has_its_persian() -> None:
+    assert set(REASONS) == {override.reason for override in STABLE.values()}
+    assert all(re.search(r"[\u0600-\u06ff]", persian) and not set("يك") & set(persian) for persian in REASONS.values())
 
 
 def test_a_value_cannot_forge_a_line_or_turn_the_writing() -> None:
