@@ -13,8 +13,7 @@ import sys
 import tempfile
 import time
 from argparse import Namespace
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,13 +25,11 @@ from myxtts.cli.screen import Screen, guarded
 from myxtts.cli.train import resolve_request
 from myxtts.config.layers import program_layer
 from myxtts.config.schema import DataConfig
-from myxtts.errors import EXIT_DONE, EXIT_STOPPED
+from myxtts.errors import EXIT_DONE
 
 if TYPE_CHECKING:
     from myxtts.config.resolve import Resolved
     from myxtts.data.prepare import Prepared
-    from myxtts.storage.journal import Journal
-    from myxtts.training.loop import Loop
 
 NEVER = 10_000_000
 FEWEST_UPDATES, MOST_UPDATES = 20, 100
@@ -70,13 +67,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(given: Namespace) -> int:
+    from myxtts.data import demo_corpus
+    from myxtts.data.prepare import prepare
+
     screen = Screen()
-    resolved, prepared = _prepared(given, screen)
-    threads = resolved.config.training.threads or len(os.sched_getaffinity(0))
-    windows = measured(resolved, prepared, given.windows, given.updates, screen)
+    root = given.data or str(demo_corpus.ensure(Path(DataConfig().cache_path).expanduser(), screen.progress))
+    resolved = _resolved(given, root, [])
+    prepared = prepare(resolved.config, screen.progress, named=resolved.named)
     screen.close()
-    if windows is None:
-        return EXIT_STOPPED
+    screen.say(*prepared.audit.table())
+    threads = resolved.config.training.threads or len(os.sched_getaffinity(0))
+    per_epoch = len(prepared.training_batches(resolved.config)) // resolved.config.training.grad_accum
+    updates = given.updates or min(MOST_UPDATES, max(FEWEST_UPDATES, per_epoch))
+    windows = measured(given, root, prepared, updates, screen)
+    screen.close()
     usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     rate = statistics.median(window.frames_per_second for window in windows)
     rows: list[tuple[str, ...]] = [("window", "updates", "frames", "seconds", "frames/s", "waiting")]
@@ -116,100 +120,65 @@ def _row(name: str, window: Window) -> tuple[str, ...]:
     )
 
 
-def _prepared(given: Namespace, screen: Screen) -> tuple[Resolved, Prepared]:
-    """Settings and data, as the training command makes them."""
-    from myxtts.data import demo_corpus
-    from myxtts.data.prepare import prepare
-
-    root = given.data or str(demo_corpus.ensure(Path(DataConfig().cache_path).expanduser(), screen.progress))
+def _resolved(given: Namespace, root: str, more: Sequence[str]) -> Resolved:
+    """Settings, as the training command makes them."""
     words = ["--train-data", root, "--val-data", root, "--model-size", given.size, "--optimization-level", given.level]
     words += ["--precision", given.precision] if given.precision else []
-    for setting in (f"training.validation_every_updates={NEVER}", *given.set):
+    for setting in (f"training.validation_every_updates={NEVER}", *given.set, *more):
         words += ["--set", setting]
     entry = program_layer("train_main.py", {})
-    resolved, _ = resolve_request(request_of(*training_parser(entry.name, None).parse_known(words)), entry, None)
-    prepared = prepare(resolved.config, screen.progress, named=resolved.named)
-    screen.close()
-    screen.say(*prepared.audit.table())
-    return resolved, prepared
+    return resolve_request(request_of(*training_parser(entry.name, None).parse_known(words)), entry, None)[0]
 
 
-def measured(resolved: Resolved, prepared: Prepared, windows: int, updates: int, screen: Screen) -> list[Window] | None:
-    """Trains through a warm-up of one window and then `windows` of them; None if a signal ended it."""
-    from myxtts.storage.journal import Journal
+class _Watch:
+    """The screen of a run that is measured: it notes the moment of every update."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self.moments: list[float] = []
+
+    def say(self, *lines: str) -> None:
+        """Nothing: the table is what is printed."""
+
+    def warn(self, *lines: str) -> None:
+        """Warnings are shown."""
+        self._screen.warn(*lines)
+
+    def training(self, done: int, total: int, figures: Mapping[str, str], line: bool = False) -> None:
+        """An update."""
+        self.moments.append(time.perf_counter())
+        self._screen.progress("updates", done, total)
+
+    def progress(self, task: str, done: int, total: int) -> None:
+        """Of the validation at the end, which is not counted."""
+
+
+def measured(given: Namespace, root: str, prepared: Prepared, updates: int, screen: Screen) -> list[Window]:
+    """Trains through a warm-up of one window and then those that were asked for."""
+    from myxtts.storage.journal import read_metrics
     from myxtts.storage.run_directory import RunDirectory
 
     with quiet_loading():
-        from myxtts.training.run import prepare_tensorflow
-    from myxtts.training.signals import StopSignals
+        from myxtts.training.run import train
 
-    prepare_tensorflow(resolved.config.training.threads)
-    per_epoch = len(prepared.training_batches(resolved.config)) // resolved.config.training.grad_accum
-    updates = updates or min(MOST_UPDATES, max(FEWEST_UPDATES, per_epoch))
-    with ExitStack() as stack:
-        directory = RunDirectory(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="myxtts-bench-"))))
-        journal = stack.enter_context(Journal(directory.metrics_path))
-        loop = _loop(resolved, prepared, directory, journal, screen, stack)
-        signals = stack.enter_context(StopSignals())
-        done = []
-        for number in range(windows + 1):
-            loop.total_updates = loop.trainer.position.update + updates
-            begun = time.perf_counter()
-            if loop.run(signals) != "updates":
-                return None
-            seconds = time.perf_counter() - begun
-            journal.flush()
-            if number:
-                done.append(_window(directory, updates, seconds))
-        return done
+    watch = _Watch(screen)
+    with tempfile.TemporaryDirectory(prefix="myxtts-bench-") as folder:
+        total = updates * (given.windows + 1)
+        resolved = _resolved(given, root, [f"training.checkpoint_dir={folder}", f"training.max_updates={total}"])
+        train(resolved, prepared, fresh=False, init_from=None, command="", screen=watch)
+        records = [r for r in read_metrics(RunDirectory(Path(folder)).metrics_path) if r["kind"] == "train"]
+    done = []
+    for first in range(updates, len(records) - updates + 1, updates):
+        seconds = watch.moments[first + updates - 1] - watch.moments[first - 1]
+        done.append(_window(records[first : first + updates], seconds))
+    return done
 
 
-def _loop(
-    resolved: Resolved, prepared: Prepared, directory: Any, journal: Journal, screen: Screen, stack: ExitStack
-) -> Loop:
-    """The program's loop with everything that belongs to it but validation."""
-    from myxtts.data.loader import Loader
-    from myxtts.models.generate import Generator
-    from myxtts.storage.store import CheckpointStore
-    from myxtts.training.loop import Loop
-    from myxtts.training.saving import PatientJournal, Saver
-    from myxtts.training.tensorboard_log import TensorBoardLog
-    from myxtts.training.trainer import Trainer
-
-    config = resolved.config
-    trainer = Trainer(config, prepared.corpus)
-    batches = prepared.training_batches(config)
-    store = CheckpointStore(
-        directory.checkpoints_path, config.training.keep_checkpoints, config.training.checkpoint_every_updates
-    )
-    metrics = PatientJournal(journal, screen.warn)
-
-    def tell(event: str, message: str, **more: object) -> None:
-        if event not in ("checkpoint", "best"):
-            screen.warn(f"{event}: {message}")
-
-    return Loop(
-        trainer,
-        stack.enter_context(Loader(batches)),
-        Saver(trainer, store, Generator(trainer.average), batches, {}, metrics, tell),
-        metrics,
-        stack.enter_context(TensorBoardLog(directory.tensorboard_path)),
-        screen,
-        tell,
-        lambda: False,
-        [utterance.id for utterance in prepared.train.utterances],
-        total_updates=0,
-    )
-
-
-def _window(directory: Any, updates: int, seconds: float) -> Window:
-    """The newest `updates` lines of the journal as a window that took `seconds`."""
-    from myxtts.storage.journal import read_metrics
-
-    records = [record for record in read_metrics(directory.metrics_path) if record["kind"] == "train"][-updates:]
+def _window(records: Sequence[Mapping[str, Any]], seconds: float) -> Window:
+    """Lines of the journal as a window that took `seconds`."""
     spent = [record["frames"] / record["frames_per_second"] for record in records]
     waited = sum(record["wait_share"] * time for record, time in zip(records, spent, strict=True))
-    return Window(updates, seconds, sum(record["frames"] for record in records), waited / sum(spent))
+    return Window(len(records), seconds, sum(record["frames"] for record in records), waited / sum(spent))
 
 
 if __name__ == "__main__":
