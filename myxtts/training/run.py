@@ -33,6 +33,8 @@ from myxtts.training.trainer import Trainer
 from myxtts.training.validation import Validation
 
 SCANNED_UPDATES = 2_000_000
+SHOWN_EVENTS = ("save_failed", "incident_failed")
+"""Events that are warnings: the training goes on, and a person must know."""
 END_WORDS = {
     "updates": "all updates are made",
     "minutes": "the minutes of training.max_minutes are over",
@@ -122,6 +124,8 @@ class _Run:
         """Write an event."""
         update = self.trainer.position.update if hasattr(self, "trainer") else 0
         self.events.write({"time": time.time(), "update": update, "event": event, "message": message, **more})
+        if event in SHOWN_EVENTS:
+            self.screen.warn(message)
 
     # 1. the newest valid checkpoint, if there is one  2. the corpus of that checkpoint, so that ids keep their meaning
     # 3. models and optimizer  4. weights, moments, position  5. journals cut to that position  6. loader from there
@@ -192,6 +196,8 @@ class _Run:
         generator = Generator(trainer.average)
         saver = Saver(trainer, self.store, generator, batches, self.texts, self.metrics, self.tell)
         if position.update >= updates:
+            if position.best_update == position.update:
+                saver.save(last=True)  # a kill in the last save may have cost the mark of the best
             self.screen.say(f"This run has made its {updates} updates; --epochs or --max-updates lets it go on.")
             return position.update
         ladder = Ladder(

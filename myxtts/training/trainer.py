@@ -54,6 +54,17 @@ class Position:
     order: str = ""
     """What the order of the data followed from; `epoch` and `index` mean nothing in another one."""
 
+    @classmethod
+    def from_json(cls, state: Mapping[str, Any]) -> Position:
+        """The position that a checkpoint holds. Raises TypeError or ValueError for what is none."""
+        found = cls(**state)
+        for name, value in vars(found).items():
+            kind = str if name in ("order", "best_metric") else (int, float)
+            odd = isinstance(value, bool) or not isinstance(value, kind)
+            if odd and not (name == "best" and value is None):
+                raise TypeError(f"position.{name} is {value!r}")
+        return found
+
     def best_fields(self) -> tuple[float | None, int, int]:
         """What a validation changes when it improves; see `set_best`."""
         return self.best, self.best_update, self.validations_since_best
@@ -151,10 +162,10 @@ class Trainer:
         Raises:
             CheckpointError: it is of another model, optimizer or data.
         """
-        self._restore_numbers(checkpoint)
         state: Mapping[str, Any] = checkpoint.state
         with _named(checkpoint):
-            self.position = Position(**state["position"])
+            self._restore_numbers(checkpoint)
+            self.position = Position.from_json(state["position"])
             self.health = Health.from_json(state["health"])
             # checkpoints of before the ladder have none
             self.recovery = Recovery.from_json(state["recovery"]) if "recovery" in state else Recovery()
@@ -169,10 +180,10 @@ class Trainer:
         Raises:
             CheckpointError: it is of another model, optimizer or data.
         """
-        self._restore_numbers(checkpoint)
         state: Mapping[str, Any] = checkpoint.state
         with _named(checkpoint):
-            then = Position(**state["position"])
+            self._restore_numbers(checkpoint)
+            then = Position.from_json(state["position"])
             skips = self.health
             self.health = Health.from_json(state["health"])
             self.health.carry_skips(skips)
@@ -189,8 +200,7 @@ class Trainer:
         self.step.accepted.assign(checkpoint.arrays["detector"]["accepted"])
         for variable in self.step.adaptive.trainable_variables:
             variable.assign(checkpoint.arrays["adaptive"][variable.path])
-        with _named(checkpoint):
-            self.step.loss_scale.restore(checkpoint.state["loss_scale"])
+        self.step.loss_scale.restore(dict(checkpoint.state["loss_scale"]))
         self.step.share_weights()
 
     def start_from(self, checkpoint: Checkpoint) -> LoadReport:
@@ -203,8 +213,11 @@ class Trainer:
 
 @contextmanager
 def _named(checkpoint: Checkpoint) -> Iterator[None]:
-    """Turns a part that is missing in the state into an error that names the checkpoint."""
+    """Turns a part that is missing, or of another kind, into an error that names the checkpoint."""
     try:
         yield
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"checkpoint {checkpoint.path}: state.json lacks {error}: take another one") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"checkpoint {checkpoint.path}: does not hold what this program needs "
+            f"({type(error).__name__}: {str(error)[:80]!r}): take another one"
+        ) from error

@@ -335,8 +335,10 @@ def test_a_disk_that_is_full_for_a_while_loses_nothing(
     folder: Path, unbroken: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MYXTTS_FAULT", "store.before_files:1-2:enospc")
-    assert made_run.train(folder, name)[0] == UPDATES
-    assert len(events(folder / name, "save_failed")) == 2
+    updates, screen = made_run.train(folder, name)
+    assert updates == UPDATES
+    told = [e["message"] for e in events(folder / name, "save_failed")]
+    assert len(told) == 2 and told == [w for w in screen.warnings if "trying again in" in w]
     assert losses(folder / name) == losses(unbroken) and hashes(folder / name) == hashes(unbroken)
 
 
