@@ -78,7 +78,7 @@ def usual_loop(
             total = tf.reduce_mean(tf.add_n([w * terms[t] for t, w in weights.items()]))
             scaled = total * loss_factor(update) * scale
         gradients = tape.gradient(scaled, [v.value for v in model.trainable_variables], unconnected_gradients="zero")
-        gradients = [tf.cast(g, tf.float32) / scale * gradient_factor(update) for g in gradients]
+        gradients = [tf.convert_to_tensor(g) / scale * gradient_factor(update) for g in gradients]
         gradients, _ = tf.clip_by_global_norm(gradients, CLIP)
         optimizer.learning_rate = rate(update)
         optimizer.apply(gradients, model.trainable_variables)
