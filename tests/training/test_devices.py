@@ -20,7 +20,7 @@ from myxtts.training import replicas
 TOLERANCE = 1e-6
 """Of whole vectors, by their norm: the devices' float32 sums are the same numbers added up in another order. A single
 weight whose gradient is near zero differs by more, because Adam divides the gradient by its own size."""
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(600)
 
 
 def found_by(part: str, folder: Path) -> dict[str, Any]:
@@ -36,6 +36,7 @@ def agreement(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found_by("agreement", tmp_path_factory.mktemp("agreement"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["terms", "norms", "weights", "average", "moments"])
 def test_two_devices_compute_what_one_does(agreement: dict[str, Any], what: str) -> None:
     assert agreement["applied"] == [True] * len(made_devices.WINDOWS)
@@ -43,16 +44,19 @@ def test_two_devices_compute_what_one_does(agreement: dict[str, Any], what: str)
     assert max(agreement[what]) < TOLERANCE, agreement[what]
 
 
+@pytest.mark.slow
 def test_the_replicas_are_the_same_to_the_bit_after_every_update(agreement: dict[str, Any]) -> None:
     assert all(len(digests) == 2 and len(set(digests)) == 1 for digests in agreement["digests"])
     assert len({digests[0] for digests in agreement["digests"]}) == len(made_devices.WINDOWS), "and they learn"
 
 
+@pytest.mark.slow
 def test_each_replica_is_on_its_device(agreement: dict[str, Any]) -> None:
     ends = [text.rsplit("/", 1)[-1] for text in agreement["placed"]]
     assert ends == ["device:CPU:0", "device:CPU:1"] and all(text.startswith("1 ") for text in agreement["placed"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "row"), [("nan", 3), ("inf", 2), ("huge", None), ("batch", 3)], ids=["nan", "inf", "huge", "batch"]
 )
@@ -65,16 +69,19 @@ def test_a_fault_on_the_second_device_alone_changes_nothing(
     assert learned and different == 1
 
 
+@pytest.mark.slow
 def test_the_good_micro_batch_beside_it_counts_alone(agreement: dict[str, Any]) -> None:
     assert agreement["faults"]["dropped_alone"] == [2.0, True]
 
 
+@pytest.mark.slow
 def test_replicas_that_differ_in_one_bit_are_told(agreement: dict[str, Any]) -> None:
     before, while_it, after = agreement["differ"]
     assert before == after == ""
     assert while_it.startswith("1 of ") and "CPU:1" in while_it and "voice_cloner/" in while_it
 
 
+@pytest.mark.slow
 def test_devices_are_chosen(agreement: dict[str, Any]) -> None:
     assert agreement["all"] == ["CPU:0", "CPU:0", "2 devices (CPU:0, CPU:1)"]
     with pytest.raises(ConfigError, match=r"training\.devices 64: TensorFlow sees CPU:0 here: give at most 1, or 0"):
