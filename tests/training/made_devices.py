@@ -18,8 +18,9 @@ import made_run
 import numpy as np
 import tensorflow as tf
 from made_step import RICH, MadeStep
+from test_blame import windowed
 
-from myxtts.training import injection, replicas, run
+from myxtts.training import blame, injection, replicas, run
 
 DEVICES = ("/device:CPU:0", "/device:CPU:1")
 WINDOWS = (((0, 1, 2, 3), (4, 5, 6, 7)), ((1, 2, 3), (8, 9, 10, 11)), ((5,), (2, 3, 12, 13)), ((0, 4, 8, 12),) * 2)
@@ -60,7 +61,7 @@ def agreement() -> dict[str, Any]:
         found["average"].append(difference(*values, "average"))
         found["moments"].append(difference(*values, "moment first"))
         found["digests"].append(digests(two))
-    return found | {"faults": faults(two), "differ": differ(two), "placed": placed(two)}
+    return found | {"faults": faults(two), "blamed": blamed(two), "differ": differ(two), "placed": placed(two)}
 
 
 def faults(two: MadeStep) -> dict[str, Any]:
@@ -91,6 +92,21 @@ def faults(two: MadeStep) -> dict[str, Any]:
     two.micro((4, 5))
     two.update()
     return found | {"dropped_alone": [count, two.bytes() == with_it]}
+
+
+def blamed(two: MadeStep) -> dict[str, Any]:
+    """Who is found guilty of a gradient that is not finite, and of a spike, on the second device."""
+    found: dict[str, Any] = {}
+    for name, factor, row in (("gradient", 1e38, 3), ("spike", 1e6, 2)):
+        factors = np.ones(4, np.float32)
+        factors[row] = factor
+        batches = [made_batch.make_batch(), made_batch.make_batch((4, 5, 6, 7))]
+        window = windowed(two, batches, [{"term_fault": {"mel": factors}}, {}])
+        bar = 20.0 * float(np.linalg.norm(window.micros[1].result.group_norm_G)) if name == "spike" else None
+        guilty = blame.find(two.step, window, bar)
+        assert guilty is not None
+        found[name] = [window.micros[0].result.good, guilty.rows, guilty.terms, guilty.single]
+    return found
 
 
 def differ(two: MadeStep) -> list[str]:

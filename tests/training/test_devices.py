@@ -75,6 +75,11 @@ def test_the_good_micro_batch_beside_it_counts_alone(agreement: dict[str, Any]) 
 
 
 @pytest.mark.slow
+def test_the_guilty_clip_on_the_second_device_is_found(agreement: dict[str, Any]) -> None:
+    assert agreement["blamed"] == {"gradient": [False, [3], ["mel"], True], "spike": [True, [2], ["mel"], True]}
+
+
+@pytest.mark.slow
 def test_replicas_that_differ_in_one_bit_are_told(agreement: dict[str, Any]) -> None:
     before, while_it, after = agreement["differ"]
     assert before == after == ""
