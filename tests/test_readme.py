@@ -22,11 +22,12 @@ from myxtts.data.records import REASONS
 
 ROOT = Path(__file__).resolve().parents[1]
 READMES = ("README.md", "README.fa.md")
+PERSIAN_PAGES = ("README.fa.md", "docs/troubleshooting.fa.md")
 PAGES = (
     *READMES,
     "CONTRIBUTING.md",
     "bench/README.md",
-    *(f"docs/{n}.md" for n in ("design", "data", "model", "measurements")),
+    *(f"docs/{n}.md" for n in ("design", "data", "model", "measurements", "troubleshooting", "troubleshooting.fa")),
 )
 OLDER_NAMES = {f"training.{name}" for name in ("learning_rate", "gradient_clip_norm", "warmup_steps")}
 OLDER_NAMES |= {"data.mixed_precision"}
@@ -205,17 +206,19 @@ def test_links_lead_somewhere(page: str) -> None:
             assert ((ROOT / page).parent / target).exists(), f"{page}: {target}"
 
 
-def test_the_persian_page_reads_from_right_to_left_and_its_code_does_not() -> None:
-    page = text("README.fa.md")
+@pytest.mark.parametrize("name", PERSIAN_PAGES)
+def test_a_persian_page_reads_from_right_to_left_and_its_code_does_not(name: str) -> None:
+    page = text(name)
     assert page.startswith('<div dir="rtl">') and page.rstrip().endswith("</div>")
     assert page.count("<div") == page.count("</div>")
     assert page.count('<div dir="ltr">') * 2 == len(re.findall(r"^```", page, re.M))
     assert not set("يكۀ") & set(page), "Arabic letters where Persian ones belong"
 
 
-def test_code_in_the_persian_prose_is_not_turned_around() -> None:
+@pytest.mark.parametrize("name", PERSIAN_PAGES)
+def test_code_in_the_persian_prose_is_not_turned_around(name: str) -> None:
     """`../dataset` between Persian words shows as `dataset/..` unless left-to-right marks stand around it."""
-    prose = re.sub(r"^```.*?^```$", "", text("README.fa.md"), flags=re.M | re.S)
+    prose = re.sub(r"^```.*?^```$", "", text(name), flags=re.M | re.S)
     for match in re.finditer(r"(.?)`([^`\n]+)`(.?)", prose):
         before, code, after = match.groups()
         assert (code[0].isalnum() and code[-1].isalnum()) or before == after == "\u200e", code
