@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -164,7 +165,7 @@ def _group(variable: keras.Variable) -> str:
     return parts[1] if parts[0] == "voice_cloner" and len(parts) > 2 else parts[0]
 
 
-def fill(batch: Mapping[str, object], replicas: int) -> dict[str, npt.NDArray[np.generic]]:
+def fill(batch: Mapping[str, object], replicas: int) -> dict[str, npt.NDArray[Any]]:
     """The batch with rows of weight 0 at its end, so that every replica gets as many."""
     arrays = {key: np.asarray(value) for key, value in batch.items()}
     rows = -len(arrays["weight_B"]) % replicas
