@@ -66,6 +66,7 @@ class Chain:
             "data.cache_path": str(folder / "cache"),
             "training.threads": 1,
             "training.max_updates": updates,
+            "training.epochs": 1_000_000,
             "training.hot_checkpoint_seconds": HOT_SECONDS,
             "training.checkpoint_every_updates": 200,
             "training.keep_checkpoints": 2,
