@@ -87,11 +87,12 @@ class Ladder:
         self.trainer.clip_losses.observe(window)
         dropped = window.dropped()
         if result.applied:
-            self.recovery.applied(number, loss, clean=not dropped)
-        elif result.overflow:
+            self.recovery.applied(number, loss, clean=result.overflow or not dropped)
+        if result.overflow:
+            # nobody is to blame, and it is no trouble: the scale finds its place by overflowing
             self._tell("overflow", f"update {number}: fp16 overflowed, the loss scale is halved", rung=0)
             return
-        else:
+        if not result.applied:
             self.recovery.refuse(number)
             self.trainer.position.skipped += 1
         if dropped or not result.applied:

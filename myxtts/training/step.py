@@ -52,7 +52,7 @@ class UpdateResult:
     grad_norm: float
     spike: bool
     overflow: bool
-    """Refused because fp16 overflowed; the loss scale, which has room left, is lowered."""
+    """fp16 overflowed in some micro-batch, or in all; the loss scale, which has room left, is lowered."""
     group_norm_G: FloatArray
 
 
@@ -281,7 +281,7 @@ class Step:
             tf.constant(learning_rate, tf.float32), tf.constant(clip_norm, tf.float32)
         )
         finite = self._window_finite and bool(np.isfinite(norm.numpy()))
-        overflow = not finite and not bool(applied) and self.loss_scale.has_room
+        overflow = not finite and self.loss_scale.has_room
         self.loss_scale.after_update(applied=bool(applied), finite=finite)
         self._window_finite = True
         return UpdateResult(bool(applied), float(count), float(norm), bool(spike), overflow, groups.numpy())

@@ -178,6 +178,18 @@ def test_a_poisoned_weight_is_never_written_and_the_run_goes_back(
     assert all(np.isfinite(loss) for _, loss in losses(run))
 
 
+def test_an_overflow_of_fp16_is_nobodys_fault(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("myxtts.training.run.Trainer", KeptTrainers().trainer)  # kept ones are of fp32
+    monkeypatch.setenv("MYXTTS_FAULT", "step.gradient:4-7:inf")
+    updates, _ = made_run.train(folder, name, **QUICK, training__precision="fp16")
+    run = folder / name
+    assert updates == 8 and not rungs(run) and not events(run, "skip") and not events(run, "dropped")
+    told = events(run, "overflow")
+    assert len(told) >= 4 and "fp16 overflowed, the loss scale is halved" in told[0]["message"]
+    state = find(run, "last").state
+    assert state["recovery"]["strikes"] == {} and state["loss_scale"]["value"] < 2.0**13
+
+
 def test_a_rollback_that_was_interrupted_is_ended(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     run = folder / name
     monkeypatch.setenv("MYXTTS_FAULT", "step.loss.mel:6-8:nan")
