@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,17 @@ from myxtts.storage.files import write_bytes_atomic
 from myxtts.storage.run_directory import RunDirectory
 
 MAX_EVENT_ROWS = 200
+RUNGS = {
+    0: "micro-batches dropped, or fp16 overflowed",
+    1: "updates refused",
+    2: "clips put in quarantine",
+    3: "back to a healthy checkpoint",
+    4: "back, with half the learning rate",
+    5: "back, with a third of the clip",
+    6: "back, with half the mel weight",
+    7: "gave up",
+}
+"""What each rung of the ladder is; see docs/reliability.md."""
 NOTHING, TIMES = "\u2013", "\u00d7"
 SIGN_WORDS = {"healthy": "Healthy", "watch": "Watch it", "ill": "Ill"}
 
@@ -83,7 +94,9 @@ def render(run: Run) -> str:
         terms=term_table(run),
         settings=_settings(run.provenance),
         has_provenance=isinstance(run.provenance, dict),
-        events=_event_rows(run),
+        events=_event_rows(run.events[-MAX_EVENT_ROWS:]),
+        ladder=_event_rows(run.ladder),
+        rungs=[(rung, RUNGS.get(rung, "rung"), count) for rung, count in sorted(run.rungs.items())],
         events_total=len(run.events),
         gallery=shown,
         notes=run.notes,
@@ -199,10 +212,10 @@ def _shown(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _event_rows(run: Run) -> list[EventRow]:
-    """The newest events, newest first; what an event says besides its message is added to it."""
+def _event_rows(events: Sequence[Mapping[str, Any]]) -> list[EventRow]:
+    """Events, newest first; what an event says besides its message is added to it."""
     rows = []
-    for event in reversed(run.events[-MAX_EVENT_ROWS:]):
+    for event in reversed(events):
         update = event.get("update")
         rows.append(
             EventRow(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from myxtts.errors import DataError
 from myxtts.storage.files import storage_error
 
 MAX_EVENTS = 20_000
+MAX_LADDER_EVENTS = 200
 MARKER_FILES = ("config.yaml", "metrics.jsonl", "events.jsonl")
 
 _HUGE = 2**100
@@ -64,6 +66,10 @@ class Run:
     first_time: float | None = None
     last_time: float | None = None
     events: list[dict[str, Any]] = field(default_factory=list)
+    ladder: list[dict[str, Any]] = field(default_factory=list)
+    """The newest of those events that are a rung of the ladder of recovery."""
+    rungs: Counter[int] = field(default_factory=Counter)
+    """How often each rung was taken."""
     notes: list[str] = field(default_factory=list)
 
     def setting(self, key: str, default: Any = None) -> Any:
@@ -104,6 +110,10 @@ def read_run(path: Path) -> Run:
         run.events.append(event)
         if len(run.events) > MAX_EVENTS:
             del run.events[: MAX_EVENTS // 2]
+        rung = event.get("rung")
+        if isinstance(rung, int) and not isinstance(rung, bool):
+            run.rungs[rung] += 1
+            run.ladder = [*run.ladder[-MAX_LADDER_EVENTS + 1 :], event]
     return run
 
 

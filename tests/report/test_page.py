@@ -164,6 +164,21 @@ def test_samples_are_pictures_and_players(run: Path) -> None:
     assert base64.b64decode(wav.group(1)) == (run / "samples/update-0000500/one.wav").read_bytes()
 
 
+def test_what_the_ladder_did_is_not_lost_among_the_events(run: Path) -> None:
+    saved = [{"update": u, "event": "checkpoint", "message": "saved"} for u in range(25_000)]
+    taken = [
+        {"update": 300, "event": "skip", "rung": 1, "message": "update 301 refused"},
+        {"update": 300, "event": "skip", "rung": 1, "message": "update 301 refused once more"},
+        {"update": 300, "event": "rollback", "rung": 3, "message": "rung 3: back to update 200 from 300"},
+    ]
+    (run / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in [*taken, *saved]))
+    page = write_report(run).read_text(encoding="utf-8")
+    parsed(page)
+    assert page.count("rung 3: back to update 200 from 300") == 1, "the table of all events shows the newest alone"
+    assert re.search(r"<td>updates refused</td><td[^>]*>2</td>", page)
+    assert re.search(r"<td>back to a healthy checkpoint</td><td[^>]*>1</td>", page)
+
+
 def test_text_of_users_is_escaped(run: Path) -> None:
     write_samples(run, 600, text="</p><script>alert(1)</script>", name="x")
     with (run / "events.jsonl").open("a") as file:
@@ -184,6 +199,7 @@ def test_a_young_run_says_what_is_missing(tmp_path: Path) -> None:
         "No loss term is measured yet",
         "No samples yet",
         "No event is written yet",
+        "no micro-batch was dropped, no update refused, and the run never went back",
         "There is no metrics.jsonl",
         "too early to judge: 0 of 100 updates",
     ):
