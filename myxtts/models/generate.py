@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,9 @@ from myxtts.text.symbols import BLANK
 
 HIGHEST_MEL = 5.0
 """Deviations over a channel's mean: over any speech, and what an untrained model gives stays finite in a waveform."""
+TOKEN_STEP, FRAME_STEP = 16, 64
+"""Lengths are padded up to multiples of these: the processor's library keeps prepared kernels for every shape that it
+meets, about a megabyte for each new length."""
 _SMALLEST_NORM = 1e-3
 
 
@@ -87,6 +91,13 @@ def mean_voice(voices: Sequence[Voice]) -> Voice:
     return Voice((voice_E / norm).astype(np.float32), style_S.astype(np.float32))
 
 
+def _padded(x: npt.NDArray[Any], axis: int, step: int) -> npt.NDArray[Any]:
+    """The array with zeros at the end of an axis, up to a multiple of `step`."""
+    x = np.asarray(x)
+    widths = [(0, -x.shape[at] % step if at == axis else 0) for at in range(x.ndim)]
+    return np.pad(x, widths)
+
+
 class Generator:
     """A model made ready to speak: graphs for any length, traced once, with the weights that the model has when called.
 
@@ -104,8 +115,9 @@ class Generator:
             tf.TensorSpec([None, None, config.width], f32), tf.TensorSpec([None, None, channels], f32),
             tokens, reals, reals, voice, style, tf.TensorSpec([], f32), tf.TensorSpec([2], i32),
         ]  # fmt: skip
+        numbers = tf.TensorSpec([None], i32)
         self._predict = tf.function(
-            self._predict_graph, input_signature=[tokens, tf.TensorSpec([None], i32), voice, style], autograph=False
+            self._predict_graph, input_signature=[tokens, numbers, numbers, voice, style], autograph=False
         )
         self._encode = tf.function(
             self._encode_graph,
@@ -123,7 +135,8 @@ class Generator:
     def voices(self, reference_NRC: FloatArray, length_N: IntArray) -> list[Voice]:
         """The voice and the style's posterior mean of each normalized reference mel (N, R, C) with its frames (N,)."""
         voice_NE, style_NS = self._encode(
-            tf.constant(reference_NRC, tf.float32), tf.constant(np.asarray(length_N), tf.int32)
+            tf.constant(_padded(reference_NRC, 1, FRAME_STEP), tf.float32),
+            tf.constant(np.asarray(length_N), tf.int32),
         )
         return [Voice(voice_E, style_S) for voice_E, style_S in zip(voice_NE.numpy(), style_NS.numpy(), strict=True)]
 
@@ -139,29 +152,30 @@ class Generator:
         Errors: NonFiniteError if the model gives a value that is not finite.
         """
         manner = manner or Manner()
-        tokens_1T = tf.constant(np.asarray(tokens_T)[None, :], tf.int32)
+        tokens = len(tokens_T)
+        tokens_1T = tf.constant(_padded(np.asarray(tokens_T, np.int32)[None, :], 1, TOKEN_STEP))
         who = (tf.constant(voice.voice_E[None, :], tf.float32), tf.constant(voice.style_S[None, :], tf.float32))
-        predicted = self._predict(tokens_1T, tf.constant([language], tf.int32), *who)
+        predicted = self._predict(tokens_1T, tf.constant([tokens]), tf.constant([language], tf.int32), *who)
         durations = round_durations(
-            predicted["log_duration_BT"].numpy()[0],
+            predicted["log_duration_BT"].numpy()[0, :tokens],
             np.asarray(tokens_T) != BLANK,
             speed=manner.speed,
             longest_token=manner.longest_token,
             longest=manner.longest,
         )
-        pitch_T = shifted(predicted["pitch_BT"].numpy()[0], manner.pitch_shift)
-        energy_T = shifted(predicted["energy_BT"].numpy()[0], manner.energy_shift)
+        pitch_T = shifted(predicted["pitch_BT"].numpy()[0, :tokens], manner.pitch_shift)
+        energy_T = shifted(predicted["energy_BT"].numpy()[0, :tokens], manner.energy_shift)
         mel_1MC = self._decoder(manner.steps)(
             predicted["text_BTD"],
             predicted["mean_BTC"],
-            tf.constant(durations.frames_T[None, :], tf.int32),
-            tf.constant(pitch_T[None, :], tf.float32),
-            tf.constant(energy_T[None, :], tf.float32),
+            tf.constant(_padded(durations.frames_T[None, :], 1, TOKEN_STEP), tf.int32),
+            tf.constant(_padded(pitch_T[None, :], 1, TOKEN_STEP), tf.float32),
+            tf.constant(_padded(energy_T[None, :], 1, TOKEN_STEP), tf.float32),
             *who,
             tf.constant(manner.temperature, tf.float32),
             tf.constant([manner.seed, 17], tf.int32),
         )
-        mel_MC: FloatArray = mel_1MC.numpy()[0]
+        mel_MC: FloatArray = mel_1MC.numpy()[0, : int(durations.frames_T.sum())]
         if not np.isfinite(mel_MC).all():
             raise NonFiniteError("the model gave a mel that is not finite; take another checkpoint")
         mel_MC = np.minimum(mel_MC, np.float32(HIGHEST_MEL))
@@ -186,10 +200,9 @@ class Generator:
         return heads["voice_BE"], heads["style_mean_BS"]
 
     def _predict_graph(
-        self, text_BT: tf.Tensor, language_B: tf.Tensor, voice_BE: tf.Tensor, style_BS: tf.Tensor
+        self, text_BT: tf.Tensor, length_B: tf.Tensor, language_B: tf.Tensor, voice_BE: tf.Tensor, style_BS: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         tokens = tf.shape(text_BT)[1]
-        length_B = tf.fill([tf.shape(text_BT)[0]], tokens)
         text = self.model.text_encoder(text_BT, length_B, language_B)
         condition = self.model.condition(voice_BE, style_BS)
         prosody = self.model.predict_prosody(text, condition, sequence_mask(length_B, tokens))
@@ -211,7 +224,7 @@ class Generator:
         steps: int,
     ) -> tf.Tensor:
         frames_B = tf.reduce_sum(duration_BT, axis=1)
-        frames = tf.reduce_max(frames_B)
+        frames = -(-tf.reduce_max(frames_B) // FRAME_STEP) * FRAME_STEP
         mask = sequence_mask(frames_B, frames)
         path = path_of(duration_BT, frames)
         x, base = self.model.decoder_input(text_BTD, mean_BTC, duration_BT, pitch_BT, energy_BT, path)

@@ -172,3 +172,18 @@ def test_a_broken_model_is_told(generator: Generator) -> None:
             generator.generate_mel(TOKENS, 0, a_voice())
     finally:
         bias.assign(old)
+
+
+@pytest.mark.parametrize("tokens", [5, 16, 21])
+def test_what_lengths_are_padded_up_to_is_not_heard(
+    generator: Generator, tokens: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library beneath TensorFlow keeps kernels for every shape, so few shapes are asked for."""
+    text = np.arange(tokens, dtype=np.int32) % 3 + 3
+    voice = generator.voices(np.zeros((1, 64, 80), np.float32), np.array([64]))[0]
+    padded = generator.generate_mel(text, 0, voice)
+    monkeypatch.setattr("myxtts.models.generate.TOKEN_STEP", 1)
+    monkeypatch.setattr("myxtts.models.generate.FRAME_STEP", 1)
+    exact = Generator(generator.model).generate_mel(text, 0, voice)
+    assert padded.duration_T.tolist() == exact.duration_T.tolist() and len(padded.mel_MC) == exact.duration_T.sum()
+    np.testing.assert_allclose(padded.mel_MC, exact.mel_MC, atol=2e-5)
