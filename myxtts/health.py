@@ -216,7 +216,7 @@ class Health:
             return Check(name, "healthy", "gradient norm: " + self._too_early())
         norm = statistics.median(self._norms)
         first = self._first_norm
-        if first is not None and NORM_ILL <= norm <= NORM_RISE * first and self._seen < NORM_PATIENCE_UPDATES:
+        if first is not None and NORM_HIGH <= norm <= NORM_RISE * first and self._seen < NORM_PATIENCE_UPDATES:
             sentence = f"gradient norm {norm:.3g} is not under {NORM_HIGH:g}, began at {first:.3g}; give it time"
             return Check(name, "watch", sentence)
         if norm >= NORM_HIGH:
