@@ -156,6 +156,8 @@ def test_a_stuck_thread_is_replaced_once_and_its_stacks_are_written(tmp_path):
         assert "in build" in text and "in __next__" in text and "batch 1 of epoch 0" in text
         source.free.set()  # what the stuck thread makes now must go nowhere
         assert take(loader, 2) == [(1, 2), (2, 0)]
+    for thread in threads():  # the stuck one ends by itself once it is free
+        thread.join(10.0)
     assert threads() == []
 
 

@@ -16,7 +16,7 @@ from myxtts.errors import EXIT_DONE, EXIT_STOPPED, EXIT_STORAGE
 from myxtts.storage import faults
 from myxtts.storage.journal import read_events
 from myxtts.storage.run_directory import RunDirectory
-from myxtts.storage.searching import newest_in
+from myxtts.storage.searching import newest_in, steps_in
 from tests.faults import small_run
 
 UPDATES = 120
@@ -79,12 +79,14 @@ def test_a_kill_at_each_point_one_after_the_other(tmp_path: Path, unbroken: obje
 
 
 def test_a_dozen_kills_at_random_moments(tmp_path: Path, unbroken: object) -> None:
+    """By progress, not by the clock: how fast the machine is decides nothing."""
     chance, kills = random.Random(0), 0
     for _ in range(30):
-        with process(tmp_path) as child:
+        with process(tmp_path, hot_seconds=0.01) as child:
             before = saved(tmp_path)
             if kills < 12:
-                time.sleep(chance.uniform(0.05, 0.5))
+                wait_for_step(tmp_path, child, before + chance.randint(0, 8))
+                time.sleep(chance.uniform(0.0, 0.02))
                 child.kill()
             child.wait(60)
         assert saved(tmp_path) >= before
@@ -94,6 +96,12 @@ def test_a_dozen_kills_at_random_moments(tmp_path: Path, unbroken: object) -> No
         kills += 1
     assert child.returncode == EXIT_DONE and kills >= 5
     assert small_run.outcome(tmp_path) == unbroken
+
+
+def wait_for_step(folder: Path, child: subprocess.Popen[str], update: int) -> None:
+    """Until a checkpoint of that update or a later one is there, or the process has ended."""
+    while child.poll() is None and max(steps_in(RunDirectory(folder).checkpoints_path), default=0) < update:
+        time.sleep(0.002)
 
 
 def test_signals_lose_no_update(tmp_path: Path, unbroken: object) -> None:

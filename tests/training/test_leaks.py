@@ -17,7 +17,7 @@ MOST_MB = 60.0
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_run_of_some_hundred_updates_leaks_nothing(tmp_path: Path) -> None:
-    settings = ["training.validation_every_updates=100", "training.hot_checkpoint_seconds=1"]
+    settings = ["training.threads=0", "training.validation_every_updates=100", "training.hot_checkpoint_seconds=1"]
     found = leaks.measure(tmp_path, 250, settings, Screen())
     assert leaks.failed(found, MOST_MB) == []
     assert found["updates"] == 250 and found["refused"] > 0
