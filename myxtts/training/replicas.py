@@ -138,11 +138,14 @@ class Replica:
             summed = tf.reduce_sum(tf.where(batch["weight_B"] > 0.0, total_B, 0.0))
             scaled = summed * scale
         gradients = tape.gradient(scaled, [v.value for v in self.weights], unconnected_gradients="zero")
-        unscale = 1.0 / scale
-        gradients = [
-            tf.cast(g, tf.float32) * (unscale * group_fault[i])
-            for g, i in zip(gradients, self.group_index, strict=True)
-        ]
+        gradients = [tf.convert_to_tensor(g) for g in gradients]
+        # a product reads and writes every gradient once more, so it is made only where a factor is not 1
+        factors = group_fault / scale
+        gradients = tf.cond(
+            tf.reduce_all(factors == 1.0),
+            lambda: gradients,
+            lambda: [g * factors[i] for g, i in zip(gradients, self.group_index, strict=True)],
+        )
         group_square = self.group_squares(gradients)
         good = tf.math.is_finite(summed) & tf.math.is_finite(tf.reduce_sum(group_square))
         terms_KB = tf.stack([terms[t] for t in losses.TERMS])

@@ -80,7 +80,7 @@ def test_an_injected_fault_is_called_one(folder: Path, monkeypatch: pytest.Monke
     made_run.train(folder, run.name, training__max_updates=2)
     replayed = replay(bundle_of(run))
     assert not replayed.result.good and replayed.operation is not None and replayed.bad_inputs == []
-    assert replayed.operation.name == "Mul" and replayed.operation.place.startswith("training/")
+    assert replayed.operation.name in ("Mul", "RealDiv") and replayed.operation.place.startswith("training/")
     assert bad_terms(replayed) == (["pitch"] if "pitch" in fault else [])
     assert "a fail point (MYXTTS_FAULT) struck here" in "\n".join(lines_of(replayed))
 
