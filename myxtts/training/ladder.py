@@ -167,7 +167,7 @@ class Ladder:
                 cause=cause,
                 utterances=ids,
                 rows=rows,
-                weights=self._weights(),
+                weights={v.path: v.numpy() for v in self.trainer.step.weights},
                 texts=self.texts,
                 loss_scale=float(self.trainer.step.loss_scale.value),
                 most_norm=most_norm,
@@ -176,11 +176,6 @@ class Ladder:
             self._tell("incident_failed", str(error))
             return None
         return str(path.relative_to(self.directory.path))
-
-    def _weights(self) -> dict[str, Any]:
-        """All that learns, by path."""
-        arrays = self.trainer.arrays({})
-        return {**arrays["weights"], **arrays.get("adaptive", {})}
 
     # --- rungs 3 to 7: trouble that goes on
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,7 @@ def bad_terms(replayed: Replayed) -> list[str]:
 
 def _trainer(incident: Incident) -> Trainer:
     config = config_of_file(incident.config_path)
+    config = replace(config, training=replace(config.training, devices=1))  # there may be fewer here than there were
     trainer = Trainer(config, Corpus.from_json(incident.corpus), 0)
     for variable in trainer.step.weights:
         value = incident.weights.get(variable.path)

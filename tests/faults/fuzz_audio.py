@@ -21,7 +21,7 @@ from myxtts.data.prepare import Prepared, prepare
 from myxtts.errors import DataError
 from myxtts.progress import silent
 from tests.data.made_recordings import buzz
-from tests.faults.fuzzed import Expected, Outcome, judged, nonfinite_in_batch, told
+from tests.faults.fuzzed import Expected, Outcome, chosen_items, judged, nonfinite_in_batch, told
 
 GROUP = 50
 Maker = Callable[[Path, np.random.Generator], None]
@@ -185,19 +185,10 @@ def config_for(root: Path, cache: Path) -> Config:
     )
 
 
-def chosen_items(count: int, random: np.random.Generator) -> list[str]:
-    """Every item in turn, those of WEIGHTS several times."""
-    names = [name for name in ITEMS for _ in range(WEIGHTS.get(name, 1))]
-    order: list[str] = []
-    while len(order) < count:
-        order += [names[int(i)] for i in random.permutation(len(names))]
-    return order[:count]
-
-
 def fuzz(count: int, seed: int, done: Callable[[int], None]) -> Iterator[Outcome]:
     """Audio inputs in datasets of 50."""
     random = np.random.default_rng([seed, 1])
-    items = chosen_items(count, random)
+    items = chosen_items(ITEMS, WEIGHTS, count, random)
     for start in range(0, count, GROUP):
         yield from dataset(items[start : start + GROUP], random)
         done(min(GROUP, count - start))

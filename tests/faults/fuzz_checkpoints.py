@@ -27,7 +27,7 @@ from myxtts.storage.searching import find, newest_in
 from myxtts.storage.store import CheckpointStore
 from myxtts.synthesis.source import open_source
 from tests import made_model
-from tests.faults.fuzzed import Expected, Outcome, judged, time_limit, told
+from tests.faults.fuzzed import Expected, Outcome, chosen_items, judged, time_limit, told
 
 Maker = Callable[[Path, np.random.Generator], None]
 LOADED_EVERY = 4
@@ -254,15 +254,6 @@ WEIGHTS = {
 LOADED = ("other shapes, sealed", "odd corpus, sealed", "odd settings, sealed", "tensors gone, sealed")
 
 
-def chosen_items(count: int, random: np.random.Generator) -> list[str]:
-    """Every item in turn, those of WEIGHTS several times."""
-    names = [name for name in ITEMS for _ in range(WEIGHTS.get(name, 1))]
-    order: list[str] = []
-    while len(order) < count:
-        order += [names[int(i)] for i in random.permutation(len(names))]
-    return order[:count]
-
-
 @lru_cache(maxsize=1)
 def _arrays() -> dict[str, np.ndarray]:
     return {"a/kernel": np.ones((7, 5), np.float32), "b/bias": np.arange(3, dtype=np.float32)}
@@ -291,7 +282,7 @@ def fuzz(count: int, seed: int, done: Callable[[int], None], with_models: bool =
             {"position": {"update": 2, "epoch": 0, "index": 3}, "health": Health().to_json(), "loss_scale": {}}
         )
         (step / "state.json").write_text(state)
-        for number, item in enumerate(chosen_items(count, random)):
+        for number, item in enumerate(chosen_items(ITEMS, WEIGHTS, count, random)):
             yield one(item, folder, step, random, with_models and number % LOADED_EVERY == 0)
             done(1)
 

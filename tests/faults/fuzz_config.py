@@ -18,7 +18,7 @@ from myxtts.config.leaves import LEAVES
 from myxtts.config.resolve import resolve
 from myxtts.config.write import config_yaml
 from tests.data.made_recordings import make_root
-from tests.faults.fuzzed import Expected, Outcome, judged, time_limit, told
+from tests.faults.fuzzed import Expected, Outcome, chosen_items, judged, time_limit, told
 
 Maker = Callable[[np.random.Generator], bytes]
 VALUES = ["nan", ".nan", "inf", "-.inf", "-1", "0", "1", "1e9", "1e999", "-0.0", "'16'", '"3"', "1e-05", "0x10", "0o7", "1_000", "16.0",
@@ -119,22 +119,13 @@ ITEMS: dict[str, tuple[Expected, Maker]] = {
 WEIGHTS = {"any value": 12, "values in their ranges": 5, "changed lines": 10, "noise": 2, "paths": 3}
 
 
-def chosen_items(count: int, random: np.random.Generator) -> list[str]:
-    """Every item in turn, those of WEIGHTS several times."""
-    names = [name for name in ITEMS for _ in range(WEIGHTS.get(name, 1))]
-    order: list[str] = []
-    while len(order) < count:
-        order += [names[int(i)] for i in random.permutation(len(names))]
-    return order[:count]
-
-
 def fuzz(count: int, seed: int, done: Callable[[int], None]) -> Iterator[Outcome]:
     """Settings files, each through the command."""
     random = np.random.default_rng([seed, 4])
     with tempfile.TemporaryDirectory(prefix="myxtts-fuzz-") as name:
         folder = Path(name)
         make_root(folder / "root", clips=3)
-        for item in chosen_items(count, random):
+        for item in chosen_items(ITEMS, WEIGHTS, count, random):
             yield one(item, folder, random)
             done(1)
 

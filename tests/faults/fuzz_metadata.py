@@ -20,7 +20,7 @@ from myxtts.errors import MyXTTSError
 from myxtts.progress import silent
 from tests.data.made_recordings import buzz
 from tests.faults.fuzz_audio import config_for, nonfinite_values
-from tests.faults.fuzzed import Expected, Outcome, judged, message_problem, time_limit, told
+from tests.faults.fuzzed import Expected, Outcome, chosen_items, judged, message_problem, time_limit, told
 
 CLIPS = 4
 PREPARED_EVERY = 8
@@ -131,15 +131,6 @@ ITEMS: dict[str, tuple[Expected, Maker]] = {
 WEIGHTS = {"changed bytes": 8, "any cells": 12, "noise": 3, "VCTK": 3}
 
 
-def chosen_items(count: int, random: np.random.Generator) -> list[str]:
-    """Every item in turn, those of WEIGHTS several times."""
-    names = [name for name in ITEMS for _ in range(WEIGHTS.get(name, 1))]
-    order: list[str] = []
-    while len(order) < count:
-        order += [names[int(i)] for i in random.permutation(len(names))]
-    return order[:count]
-
-
 def fuzz(count: int, seed: int, done: Callable[[int], None]) -> Iterator[Outcome]:
     """Metadata inputs, each in a root of its own; recordings and the cache are shared."""
     random = np.random.default_rng([seed, 3])
@@ -147,7 +138,7 @@ def fuzz(count: int, seed: int, done: Callable[[int], None]) -> Iterator[Outcome
         folder = Path(name)
         for i in range(CLIPS):
             soundfile.write(folder / f"c{i}.wav", buzz(1.0 + i / 10, seed=i), 22_050)
-        for number, item in enumerate(chosen_items(count, random)):
+        for number, item in enumerate(chosen_items(ITEMS, WEIGHTS, count, random)):
             yield one(item, folder, random, number % PREPARED_EVERY == 0)
             done(1)
 

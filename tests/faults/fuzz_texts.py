@@ -20,7 +20,7 @@ from myxtts.data.prepare import prepare
 from myxtts.progress import silent
 from tests.data.made_recordings import buzz
 from tests.faults.fuzz_audio import config_for, nonfinite_values, rejected_by_line
-from tests.faults.fuzzed import Expected, Outcome, judged, told
+from tests.faults.fuzzed import Expected, Outcome, chosen_items, judged, told
 
 GROUP = 50
 LANGUAGES = ("en-us", "fa", "de", "ar", "cmn", "xx", "")
@@ -93,19 +93,10 @@ ITEMS: dict[str, tuple[Expected, Maker]] = {
 WEIGHTS = {"mixed pieces": 12, "any character": 3, "letters of the world": 3, "any bytes": 3, "digits": 2}
 
 
-def chosen_items(count: int, random: np.random.Generator) -> list[str]:
-    """Every item in turn, those of WEIGHTS several times."""
-    names = [name for name in ITEMS for _ in range(WEIGHTS.get(name, 1))]
-    order: list[str] = []
-    while len(order) < count:
-        order += [names[int(i)] for i in random.permutation(len(names))]
-    return order[:count]
-
-
 def fuzz(count: int, seed: int, done: Callable[[int], None]) -> Iterator[Outcome]:
     """Texts in datasets of 50, phonemes and characters by turns."""
     random = np.random.default_rng([seed, 2])
-    items = chosen_items(count, random)
+    items = chosen_items(ITEMS, WEIGHTS, count, random)
     for number, start in enumerate(range(0, count, GROUP)):
         symbols = ("phonemes", "characters")[number % 2]
         yield from dataset(items[start : start + GROUP], random, symbols)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Literal, Protocol
@@ -36,6 +36,17 @@ class Kind(Protocol):
 
     def __call__(self, count: int, seed: int, done: Callable[[int], None]) -> Iterator[Outcome]:
         """`count` outcomes; `done` is told of each group that is finished."""
+
+
+def chosen_items(
+    items: Iterable[str], weights: Mapping[str, int], count: int, random: np.random.Generator
+) -> list[str]:
+    """`count` of the items: every one in turn, those of `weights` several times."""
+    names = [name for name in items for _ in range(weights.get(name, 1))]
+    order: list[str] = []
+    while len(order) < count:
+        order += [names[int(i)] for i in random.permutation(len(names))]
+    return order[:count]
 
 
 def judged(item: str, expected: Expected, state: State, message: str, places: Sequence[str] = ()) -> Outcome:

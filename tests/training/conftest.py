@@ -1,12 +1,16 @@
-"""Steps of the small model, traced once for the whole session; a test gets them as they were made."""
+"""The small model's steps and trainers, traced once for the whole session; a test gets them as they were made."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from made_run import KeptTrainers, make_root
 from made_step import RICH, MadeStep
+
+from myxtts.storage import faults
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +41,26 @@ def rich(rich_session: Any) -> Iterator[Any]:
 @pytest.fixture
 def half(half_session: Any) -> Iterator[Any]:
     yield half_session.anew()
+
+
+@pytest.fixture(scope="session")
+def kept() -> KeptTrainers:
+    return KeptTrainers()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Recordings in folder/root; the runs of a module stand beside them."""
+    made = tmp_path_factory.mktemp("runs")
+    make_root(made / "root")
+    return made
+
+
+@pytest.fixture
+def quick_runs(kept: KeptTrainers, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whole runs and replays take trainers whose graphs are there already; no fault outlives the test."""
+    for module in ("run", "replay"):
+        monkeypatch.setattr(f"myxtts.training.{module}.Trainer", kept.trainer)
+    monkeypatch.setattr("myxtts.training.run.Generator", kept.generator)
+    yield
+    faults.disarm()

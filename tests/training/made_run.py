@@ -152,18 +152,20 @@ class KeptTrainers:
         from myxtts.training.recovery import Recovery
         from myxtts.training.trainer import Position, Trainer
 
-        key = (config.model, config.loss, config.optimizer, config.training.seed, tuple(corpus.speakers))
+        training = config.training
+        key = (config.model, config.loss, config.optimizer, training.seed, training.precision, tuple(corpus.speakers))
         if key not in self._kept:
             made = Trainer(config, corpus, clips)
             step = made.step
             variables = [v.value for v in (*step.weights, *made.average.trainable_variables)]
             variables += [*step.optimizer.moments().values(), step.norms, step.accepted]
-            variables += [*step.accumulated, step.utterances]
+            variables += [*step.accumulated, step.utterances, step.loss_scale.value]
             self._kept[key] = (made, variables, [v.numpy() for v in variables])
         made, variables, first = self._kept[key]
         for variable, value in zip(variables, first, strict=True):
             variable.assign(value)
-        made.step.training, made.config, made.corpus = config.training, config, corpus
+        made.step.training, made.config, made.corpus = training, config, corpus
+        made.step.loss_scale.good_updates = 0
         made.position, made.health = Position(), Health()
         made.recovery, made.clip_losses = Recovery(), ClipLosses(clips)
         return made

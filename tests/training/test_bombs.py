@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import made_run
 import numpy as np
 import pytest
-from made_run import KeptTrainers, events, losses, records
+from made_run import events, losses, records
 
 from myxtts.storage import faults
 from myxtts.storage.searching import find
@@ -28,24 +27,7 @@ SETTINGS: dict[str, object] = {
 }
 
 
-@pytest.fixture(scope="module")
-def kept() -> KeptTrainers:
-    return KeptTrainers()
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("bombs")
-    made_run.make_root(made / "root")
-    return made
-
-
-@pytest.fixture(autouse=True)
-def quick(kept: KeptTrainers, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("myxtts.training.run.Trainer", kept.trainer)
-    monkeypatch.setattr("myxtts.training.run.Generator", kept.generator)
-    yield
-    faults.disarm()
+pytestmark = pytest.mark.usefixtures("quick_runs")
 
 
 def validation(run: Path) -> dict[str, float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,32 +13,15 @@ from made_run import KeptTrainers, events, hashes, losses, records
 
 from myxtts.data.batches import Batches
 from myxtts.errors import EXIT_DIVERGED, NonFiniteError
-from myxtts.storage import faults
 from myxtts.storage.searching import find
 from myxtts.training import incidents
 
 QUICK: dict[str, object] = {"training__candidate_every_updates": 2, "training__max_updates": 8}
 
 
-@pytest.fixture(scope="module")
-def kept() -> KeptTrainers:
-    return KeptTrainers()
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("ladder")
-    made_run.make_root(made / "root")
-    return made
-
-
 @pytest.fixture(autouse=True)
-def quick(kept: KeptTrainers, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("myxtts.training.run.Trainer", kept.trainer)
-    monkeypatch.setattr("myxtts.training.run.Generator", kept.generator)
+def soon_healthy(quick_runs: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("myxtts.training.recovery.CLEAN_UPDATES", 1)
-    yield
-    faults.disarm()
 
 
 @pytest.fixture
@@ -179,7 +161,6 @@ def test_a_poisoned_weight_is_never_written_and_the_run_goes_back(
 
 
 def test_an_overflow_of_fp16_is_nobodys_fault(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("myxtts.training.run.Trainer", KeptTrainers().trainer)  # kept ones are of fp32
     monkeypatch.setenv("MYXTTS_FAULT", "step.gradient:4-7:inf")
     updates, _ = made_run.train(folder, name, **QUICK, training__precision="fp16")
     run = folder / name

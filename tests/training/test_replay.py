@@ -3,43 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import made_run
 import numpy as np
 import pytest
-from made_run import KeptTrainers, events
+from made_run import events
 
 from myxtts.cli.replay import lines_of
 from myxtts.data.batches import Batches
 from myxtts.errors import CheckpointError
-from myxtts.storage import faults
 from myxtts.training.replay import bad_terms, replay
 
-pytestmark = pytest.mark.timeout(400)  # operation by operation, each looked at
-
-
-@pytest.fixture(scope="module")
-def kept() -> KeptTrainers:
-    return KeptTrainers()
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("replay")
-    made_run.make_root(made / "root")
-    return made
-
-
-@pytest.fixture(autouse=True)
-def quick(kept: KeptTrainers, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for module in ("run", "replay"):
-        monkeypatch.setattr(f"myxtts.training.{module}.Trainer", kept.trainer)
-    monkeypatch.setattr("myxtts.training.run.Generator", kept.generator)
-    yield
-    faults.disarm()
+# operation by operation, each looked at
+pytestmark = [pytest.mark.timeout(400), pytest.mark.usefixtures("quick_runs")]
 
 
 def bundle_of(run: Path) -> Path:

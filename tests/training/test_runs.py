@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,30 +20,12 @@ from myxtts.errors import (
     Stopped,
     StorageError,
 )
-from myxtts.storage import faults
 from myxtts.storage.searching import find
 
 UPDATES = 6
 
 
-@pytest.fixture(scope="module")
-def kept() -> KeptTrainers:
-    return KeptTrainers()
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("runs")
-    made_run.make_root(made / "root")
-    return made
-
-
-@pytest.fixture(autouse=True)
-def quick(kept: KeptTrainers, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("myxtts.training.run.Trainer", kept.trainer)
-    monkeypatch.setattr("myxtts.training.run.Generator", kept.generator)
-    yield
-    faults.disarm()
+pytestmark = pytest.mark.usefixtures("quick_runs")
 
 
 @pytest.fixture(scope="module")
