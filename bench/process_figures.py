@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import statistics
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ class Sample:
     rss_mb: float
     files: int
     threads: int
+    allocated_mb: float | None = None
+    """What the C library's allocator has given out; unlike `rss_mb` without what it keeps. Only of this process."""
 
 
 def sample(process: int | str, update: int) -> Sample | None:
@@ -33,7 +36,24 @@ def sample(process: int | str, update: int) -> Sample | None:
         return None
     if not resident:  # killed and not yet reaped
         return None
-    return Sample(update, resident, files, threads)
+    return Sample(update, resident, files, threads, allocated_mb() if process == "self" else None)
+
+
+class _Mallinfo2(ctypes.Structure):
+    """`struct mallinfo2` of glibc."""
+
+    _names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
+    _fields_ = tuple((name, ctypes.c_size_t) for name in _names.split())
+
+
+def allocated_mb() -> float | None:
+    """Memory that this process has from malloc and not given back; None without glibc 2.33 or later."""
+    ask = getattr(ctypes.CDLL(None), "mallinfo2", None)
+    if ask is None:
+        return None
+    ask.restype = _Mallinfo2
+    found = ask()
+    return float(found.uordblks + found.hblkhd) / 1e6
 
 
 def slope(series: Sequence[Sequence[tuple[float, float]]]) -> float | None:
@@ -56,7 +76,11 @@ def after_warm_up(samples: Sequence[Sample], share: float) -> list[Sample]:
     return [s for s in samples if s.update >= first + share * (last - first)]
 
 
-def memory_slope(series: Sequence[Sequence[Sample]]) -> float | None:
-    """Growth of the memory in MB per 1,000 updates over all processes; None without enough samples."""
-    found = slope([[(float(s.update), s.rss_mb) for s in samples] for samples in series])
+def memory_slope(series: Sequence[Sequence[Sample]], allocated: bool = False) -> float | None:
+    """Growth of the memory in MB per 1,000 updates over all processes; None without enough samples.
+
+    With `allocated` of what is not given back, which does not move with the allocator's own habits.
+    """
+    points = [[(float(s.update), s.allocated_mb if allocated else s.rss_mb) for s in samples] for samples in series]
+    found = slope([[(x, y) for x, y in one if y is not None] for one in points])
     return None if found is None else 1_000.0 * found

@@ -1,9 +1,13 @@
 """The guarded step: gradients of a micro-batch, and the update that a window of them makes, or does not make.
 
-A micro-batch whose loss or gradient is not finite is dropped before accumulation and the divisor shrinks. Over the
+A micro-batch whose loss or gradient is not finite is dropped from the window and the divisor shrinks. Over the
 window the gradient is averaged over the utterances, measured, and only then clipped; one `tf.cond` covers clipping,
 optimizer, average of the weights, detector and counters, so that a refused update changes nothing. Nothing is ever
 masked from NaN to zero.
+
+A gradient is added to the window as soon as it is there, while the rest is still computed: to wait for the finite test
+of all cost 1.5% of a step (bench/safety_cost). The rare window that took in a bad micro-batch is emptied, and its good
+ones are computed again, with the same bits.
 
 On several devices each computes its piece of the rows and sums up its own gradients. A micro-batch is good only if all
 its pieces are. The update sums the replicas' gradients on the first device before it measures them, moves the weights
@@ -15,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -96,6 +101,8 @@ class Step:
         self.loss_scale = LossScale(training.precision)
         self.utterances = tf.Variable(0.0, trainable=False)
         self._window_finite = True
+        self._window: list[tuple[Any, ...]] = []
+        """Arguments of the micro-batches that the accumulators hold."""
         self.norms = tf.Variable(tf.zeros([DETECTOR_SIZE]), trainable=False)
         self.accepted = tf.Variable(0, dtype=tf.int64, trainable=False)
         batch = batch_signature(model.channels)
@@ -156,21 +163,16 @@ class Step:
                 knobs = (weights, faults[n], group_fault, self.loss_scale.value)
                 pieces.append(replica.compute(own, seed_of(seed, n), prior, *knobs))
 
-        def accumulate() -> tf.Tensor:
-            for replica, part in zip(self.replicas, pieces, strict=True):
-                with replica.scope():
-                    for total, gradient in zip(replica.accumulated, part.gradients, strict=True):
-                        total.assign_add(gradient)
-            self.utterances.assign_add(tf.reduce_sum(batch["weight_B"]))
-            return tf.constant(True)
-
+            with replica.scope():
+                for total, gradient in zip(replica.accumulated, pieces[n].gradients, strict=True):
+                    total.assign_add(gradient)
+        self.utterances.assign_add(tf.reduce_sum(batch["weight_B"]))
         good = reduce(tf.logical_and, [p.good for p in pieces])
-        accepted = tf.cond(good, accumulate, lambda: tf.constant(False))
         if count == 1:
-            return accepted, pieces[0].terms_KB, pieces[0].total_B, pieces[0].group_norm_G
+            return good, pieces[0].terms_KB, pieces[0].total_B, pieces[0].group_norm_G
         terms_KB = tf.concat([p.terms_KB for p in pieces], axis=1)
         total_B = tf.concat([p.total_B for p in pieces], axis=0)
-        return accepted, terms_KB, total_B, tf.add_n([p.group_norm_G for p in pieces])
+        return good, terms_KB, total_B, tf.add_n([p.group_norm_G for p in pieces])
 
     def micro(
         self,
@@ -198,24 +200,38 @@ class Step:
         for term, factor in (term_fault or {}).items():
             faults_KB[losses.TERMS.index(term), :rows] = factor
         faults_G = np.array([(group_fault or {}).get(g, 1.0) for g in self.groups], np.float32)
-        good, *numbers = self._micro(
-            {k: tf.convert_to_tensor(v) for k, v in arrays.items()},
-            tf.constant(seed, tf.int32),
-            tf.constant(prior_strength, tf.float32),
-            tf.constant([weights[t] for t in self.term_weights], tf.float32),
-            faults_KB,
-            faults_G,
-        )
-        terms_KB, total_B, group_norm_G = (x.numpy() for x in numbers)
+        scalars = np.array(seed, np.int32), np.float32(prior_strength)
+        weights_K = np.array([weights[t] for t in self.term_weights], np.float32)
+        call = (arrays, *scalars, weights_K, faults_KB, faults_G)
+        good, terms_KB, total_B, group_norm_G = self._add(*call)
+        if good:
+            self._window.append(call)
+        else:
+            self._mend_window()
         # a loss that is not finite before its scale is applied is no overflow of the scale
         losses_finite = bool(np.isfinite(total_B[arrays["weight_B"] > 0]).all())
-        self._window_finite &= bool(good) or not losses_finite
-        return MicroResult(bool(good), terms_KB[:, :rows], total_B[:rows], group_norm_G)
+        self._window_finite &= good or not losses_finite
+        return MicroResult(good, terms_KB[:, :rows], total_B[:rows], group_norm_G)
+
+    def _add(self, arrays: Mapping[str, Any], *knobs: Any) -> tuple[bool, FloatArray, FloatArray, FloatArray]:
+        """Compute a micro-batch and add it to the window, whatever it is."""
+        good, *numbers = self._micro({k: tf.convert_to_tensor(v) for k, v in arrays.items()}, *knobs)
+        terms_KB, total_B, group_norm_G = (x.numpy() for x in numbers)
+        return bool(good), terms_KB, total_B, group_norm_G
+
+    def _mend_window(self) -> None:
+        """Bring the accumulators to what the good micro-batches make of them."""
+        whole = False
+        while not whole:
+            self._empty_window()
+            good = [call for call in self._window if self._add(*call)[0]]
+            # seeds are fixed, so one that was good is good again; if a device thinks otherwise, it goes
+            whole, self._window = len(good) == len(self._window), good
 
     def discard(self) -> None:
         """Empty the window without an update: what was added to it (by a search for the guilty) never counts."""
         self._empty_window()
-        self._window_finite = True
+        self._window, self._window_finite = [], True
 
     def _empty_window(self) -> None:
         for replica in self.replicas:
@@ -283,7 +299,7 @@ class Step:
         finite = self._window_finite and bool(np.isfinite(norm.numpy()))
         overflow = not finite and self.loss_scale.has_room
         self.loss_scale.after_update(applied=bool(applied), finite=finite)
-        self._window_finite = True
+        self._window, self._window_finite = [], True
         return UpdateResult(bool(applied), float(count), float(norm), bool(spike), overflow, groups.numpy())
 
     # --- validation ------------------------------------------------------------------------------------------

@@ -159,13 +159,14 @@ class KeptTrainers:
             step = made.step
             variables = [v.value for v in (*step.weights, *made.average.trainable_variables)]
             variables += [*step.optimizer.moments().values(), step.norms, step.accepted]
-            variables += [*step.accumulated, step.utterances, step.loss_scale.value]
+            variables.append(step.loss_scale.value)
             self._kept[key] = (made, variables, [v.numpy() for v in variables])
         made, variables, first = self._kept[key]
         for variable, value in zip(variables, first, strict=True):
             variable.assign(value)
         made.step.training, made.config, made.corpus = training, config, corpus
         made.step.loss_scale.good_updates = 0
+        made.step.discard()
         made.position, made.health = Position(), Health()
         made.recovery, made.clip_losses = Recovery(), ClipLosses(clips)
         return made

@@ -81,8 +81,7 @@ class MadeStep:
         from myxtts.training.precision import INITIAL_SCALE
 
         step = self.step
-        for variable in (*step.accumulated, step.utterances):
-            variable.assign(np.zeros(variable.shape, np.float32))
+        step.discard()
         self.put(self._first)
         step.loss_scale.value.assign(INITIAL_SCALE if step.loss_scale.moves else 1.0)
         step.loss_scale.good_updates = 0

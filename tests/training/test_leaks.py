@@ -4,25 +4,42 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench import leaks
-from bench.process_figures import Sample, after_warm_up, memory_slope, slope
+from bench.process_figures import Sample, after_warm_up, allocated_mb, memory_slope, slope
 from myxtts.cli.screen import Screen
 
-MOST_MB = 60.0
-"""Per 1,000 updates; over some hundred updates the allocator is still finding its size."""
+UPDATES, VALIDATE_EVERY = 250, 40
+MOST_MB = 100.0
+"""Per 1,000 updates. A run this short can show no small leak: oneDNN still makes kernels for new lengths."""
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_run_of_some_hundred_updates_leaks_nothing(tmp_path: Path) -> None:
-    settings = ["training.threads=0", "training.validation_every_updates=100", "training.hot_checkpoint_seconds=1"]
-    found = leaks.measure(tmp_path, 250, settings, Screen())
-    assert leaks.failed(found, MOST_MB) == []
-    assert found["updates"] == 250 and found["refused"] > 0
+    settings = [f"training.validation_every_updates={VALIDATE_EVERY}", "training.hot_checkpoint_seconds=1"]
+    found = leaks.measure(tmp_path, UPDATES, ["training.threads=0", *settings], Screen(), warm_up_share=0.5)
+    assert leaks.failed_counts(found) == []
+    # not the resident size: what the allocator keeps for later jumps by tens of MB under load
+    growth = found["allocated_mb_per_1000_updates"]
+    assert growth is None or growth < MOST_MB
+    assert found["updates"] == UPDATES and found["refused"] > 0
     assert found["buckets"] >= 6 and found["graphs"]["Step.micro"] == 1
-    assert found["attempts"] > 250
+    assert found["attempts"] > UPDATES
+
+
+def test_memory_that_is_held_is_seen_and_memory_given_back_is_not() -> None:
+    before = allocated_mb()
+    if before is None:
+        pytest.skip("this C library does not tell what it has given out")
+    block = np.ones(8_000_000, np.float32)
+    held = allocated_mb()
+    assert held is not None and held - before == pytest.approx(32.0, abs=2.0)
+    del block
+    after = allocated_mb()
+    assert after is not None and after - before == pytest.approx(0.0, abs=2.0)
 
 
 def test_the_slope_is_that_of_most_points() -> None:

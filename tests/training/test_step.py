@@ -23,6 +23,8 @@ GROUPS = (
     "voice_heads",
 )
 
+NAN = {"decoder": float("nan")}
+
 
 def assert_learns(made: Any) -> None:
     """An update from here is applied, changes every part and leaves everything finite."""
@@ -100,6 +102,22 @@ def test_only_the_bad_micro_batch_of_a_window_is_dropped(plain: Any, fault: dict
     alone = plain.update()
     assert alone.applied and alone.grad_norm == result.grad_norm
     assert plain.bytes() == found
+
+
+def test_the_window_is_the_same_wherever_the_bad_micro_batches_were(plain: Any) -> None:
+    start, found = plain.values(), set()
+    for bad in [(), (0,), (2,), (0, 1, 2)]:
+        plain.anew()
+        plain.put(start)
+        for number, rows in enumerate([(0, 1), (2, 3)]):
+            if number in bad:
+                assert not plain.step.micro(make_batch((4, 5)), seed=(1, 9), prior_strength=0.5, group_fault=NAN).good
+            assert plain.step.micro(make_batch(rows), seed=(1, number), prior_strength=0.5).good
+        for _ in range(int(2 in bad)):
+            assert not plain.step.micro(make_batch((6,)), seed=(1, 9), prior_strength=0.5, group_fault=NAN).good
+        assert float(plain.step.utterances) == 4.0
+        found.add(b"".join(v.numpy().tobytes() for v in plain.step.accumulated))
+    assert len(found) == 1
 
 
 @pytest.mark.parametrize("key", ["mel_BMC", "reference_BRC", "spectrum_BC", "pitch_BM", "energy_BM", "prosody_BP"])
