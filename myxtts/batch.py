@@ -1,6 +1,7 @@
 """The batch contract: what a batch holds, under which key, in which shape and dtype, and what padding looks like.
 
-Letters: B utterances, T text tokens, M mel frames, R reference frames, C mel channels, P prosody figures (3).
+Letters: B utterances, T text tokens, M mel frames, S frames of the target, R reference frames, C mel channels,
+P prosody figures (3).
 A batch has few shapes: T, M and R are bucket sizes, B is always the full batch size; a row that only fills the
 batch has weight 0 and utterance -1, and counts in no loss.
 """
@@ -33,6 +34,8 @@ FIELDS: tuple[Field, ...] = (
     Field("text_length_B", "B", "int32", 1, "tokens in each row, at least 1"),
     Field("mel_BMC", "BMC", "float32", 0.0, "log-mel, normalized by the corpus statistics"),
     Field("mel_length_B", "B", "int32", 1, "frames in each row, at least the tokens that are no blanks"),
+    Field("target_BS", "BS", "int32", 0, "frames that the decoder makes, neighbours; behind the last one anything"),
+    Field("target_length_B", "B", "int32", 1, "how many of them count in the losses of the mel, at least 1"),
     Field("pitch_BM", "BM", "float32", 0.0, "ln F0, normalized by the corpus; 0 where unvoiced"),
     Field("voiced_BM", "BM", "float32", 0.0, "1 where the pitch tracker heard a voice, else 0"),
     Field("energy_BM", "BM", "float32", 0.0, "log frame energy, normalized by the corpus"),

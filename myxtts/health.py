@@ -35,6 +35,9 @@ FALL_SHARE, RISE_SHARE, DIVERGE_SHARE = 0.01, 0.05, 0.5
 """Change of the loss against its median at half the run: falling, rising, diverging."""
 VALIDATIONS_PATIENCE = 5
 VALIDATION_RISE_SHARE = 0.01
+VOICES_PATIENCE = 3
+EQUAL_ERROR_HIGH = 0.3
+"""From the third validation on the voices of speakers should be told apart better than this; chance is 0.5."""
 
 _BLOCK_UPDATES = 50
 _MAX_BLOCKS = 128
@@ -80,6 +83,8 @@ class Health:
         self._best: tuple[int, float] | None = None
         self._newest_validation: tuple[int, float] | None = None
         self._validations_since_best = 0
+        self._voices: tuple[int, float] | None = None
+        self._voices_seen = 0
 
     def observe(
         self,
@@ -125,6 +130,11 @@ class Health:
         if self._best is None or value < self._best[1]:
             self._best, self._validations_since_best = (update, value), 0
 
+    def observe_voices(self, update: int, equal_error_rate: float) -> None:
+        """Take in how well one validation told the voices of its speakers apart, 0 (always) to 0.5 (by chance)."""
+        if math.isfinite(equal_error_rate):
+            self._voices, self._voices_seen = (update, equal_error_rate), self._voices_seen + 1
+
     def carry_skips(self, later: Health) -> None:
         """Take over the skips of the state that the run went back from: they happened."""
         self._skips = deque((min(update, self._update) for update in later._skips), maxlen=SKIP_SHARE_UPDATES)
@@ -139,6 +149,7 @@ class Health:
             self._check_skips(),
             self._check_validation(),
             self._check_wait(),
+            *([self._check_voices(self._voices[1])] if self._voices else []),
         ]
         if self._not_finite_update is not None:
             sentence = f"NaN or Inf at update {self._not_finite_update:,}; go back to the newest good checkpoint"
@@ -254,6 +265,14 @@ class Health:
             return Check(name, "watch", sentence)
         return Check(name, "healthy", stood)
 
+    def _check_voices(self, rate: float) -> Check:
+        name = "voices are told apart"
+        told = f"equal error rate of the voices {rate:.0%} (0% always told apart, 50% chance)"
+        if rate > EQUAL_ERROR_HIGH and self._voices_seen >= VOICES_PATIENCE:
+            sentence = f"not enough speakers to clone: {told}; add recordings of more people"
+            return Check(name, "watch", sentence)
+        return Check(name, "healthy", told)
+
     def _check_wait(self) -> Check:
         name = "waiting for data under 20%"
         if len(self._waits) < WINDOW_UPDATES:
@@ -274,6 +293,8 @@ class Health:
             **{name: getattr(self, f"_{name}") and list(getattr(self, f"_{name}")) for name in _POINTS},
             "clip_norm": self._clip_norm,
             "first_norm": self._first_norm,
+            "voices": self._voices and list(self._voices),
+            "voices_seen": self._voices_seen,
             "not_finite_update": self._not_finite_update,
         }
 
@@ -291,7 +312,9 @@ class Health:
             for name in _POINTS:
                 setattr(health, f"_{name}", _point(state[name]))
             clip_norm, not_finite = state["clip_norm"], state["not_finite_update"]
-            first_norm = state.get("first_norm")  # states of before have none
+            # states of before have none of these
+            health._voices, health._voices_seen = _point(state.get("voices")), int(state.get("voices_seen", 0))
+            first_norm = state.get("first_norm")
             health._first_norm = None if first_norm is None else float(first_norm)
             health._clip_norm = None if clip_norm is None else float(clip_norm)
             health._not_finite_update = None if not_finite is None else int(not_finite)

@@ -48,13 +48,14 @@ def make_batch(
     """
     shapes = [SHAPES[r % len(SHAPES)] for r in rows]
     tokens, frames, reference = (max(s[i] for s in shapes) + pad[i] for i in range(3))
-    sizes = {"B": len(rows) + fill, "T": tokens, "M": frames, "R": reference, "C": CHANNELS, "P": 3}
+    sizes = {"B": len(rows) + fill, "T": tokens, "M": frames, "S": frames, "R": reference, "C": CHANNELS, "P": 3}
     batch = {f.key: np.full([sizes[x] for x in f.letters], f.padding, f.dtype) for f in contract.FIELDS}
     for at, (r, (t, m, ref)) in enumerate(zip(rows, shapes, strict=True)):
         rng = np.random.default_rng([seed, r])
         batch["text_BT"][at, :t:2] = BLANK
         batch["text_BT"][at, 1:t:2] = rng.integers(3, SYMBOLS, len(range(1, t, 2)))
         batch["text_length_B"][at], batch["mel_length_B"][at], batch["reference_length_B"][at] = t, m, ref
+        batch["target_BS"][at], batch["target_length_B"][at] = np.arange(frames), m
         batch["mel_BMC"][at, :m] = rng.normal(size=(m, CHANNELS))
         batch["voiced_BM"][at, :m] = voiced = rng.random(m) < 0.6
         batch["pitch_BM"][at, :m] = rng.normal(size=m) * voiced

@@ -154,6 +154,30 @@ def test_validation_may_rise_briefly_but_not_for_long() -> None:
     ]
 
 
+def test_voices_that_are_not_told_apart_are_watched_from_the_third_validation_on() -> None:
+    health = fed(falling(2_000))
+    assert not any("voices" in check.name for check in health.verdict().checks)
+    for update in (500, 1_000):
+        health.observe_voices(update, 0.45)
+        assert health.verdict().sign == "healthy"
+    health.observe_voices(1_500, math.nan)
+    health = Health.from_json(json.loads(json.dumps(health.to_json())))
+    health.observe_voices(2_000, 0.41)
+    assert health.verdict().sign == "watch"
+    assert health.verdict().reasons == [
+        "not enough speakers to clone: equal error rate of the voices 41% (0% always told apart, 50% chance); "
+        "add recordings of more people"
+    ]
+    health.observe_voices(2_500, 0.2)
+    assert health.verdict().sign == "healthy"
+
+
+def test_a_state_of_before_the_voices_is_read() -> None:
+    state = fed(falling(300)).to_json()
+    del state["voices"], state["voices_seen"]
+    assert Health.from_json(state).verdict().sign == "healthy"
+
+
 def test_the_worst_reason_comes_first() -> None:
     verdict = fed([8.0] * 500, norm=1.5, wait=0.5).verdict()
     assert verdict.sign == "ill" and "over 5" in verdict.reasons[0] and len(verdict.reasons) == 4

@@ -73,10 +73,11 @@ class DataConfig:
     """Where recordings are, which are taken, and how batches are made of them."""
 
     train_path: str = leaf("../dataset/dataset_train")
-    """Root of the training data. Where this default does not exist, the built-in corpus takes its place."""
+    """Root of the training data, or several with the system's path separator (: or, on Windows, ;) between them. Where
+    this default does not exist, the built-in corpus takes its place."""
     val_path: str = leaf("../dataset/dataset_eval")
-    """Root of the validation data. Where this default does not exist, or the training data is not the default one: the
-    training root's own metadata_eval.csv, else a fixed share of it."""
+    """Root of the validation data, or several. Where this default does not exist, or the training data is not the
+    default one: the training root's own metadata_eval.csv, else a fixed share of it."""
     cache_path: str = leaf("~/.cache/myxtts")
     """Folder of computed features and of the built-in corpus."""
     min_clip_seconds: float = leaf(0.3, "seconds", above=0.0)
@@ -89,8 +90,20 @@ class DataConfig:
     """The run stops before it starts if a larger share of the clips is rejected."""
     validation_share: float = leaf(0.05, "", above=0.0, high=0.5)
     """Share of the training data kept for validation where there is no validation data."""
-    reference_seconds: float = leaf(3.0, "seconds", low=0.5, high=30.0)
-    """Longest piece of another recording of the same speaker that the speaker encoder hears in training."""
+    reference_seconds: float = leaf(10.0, "seconds", low=0.5, high=30.0)
+    """Longest reference that the speaker encoder hears: pieces of other recordings of the same speaker in training."""
+    reference_min_seconds: float = leaf(3.0, "seconds", low=0.1, high=30.0)
+    """Shortest reference in training, where the speaker has so much; the length is drawn anew for every utterance."""
+    held_out_speakers: int = leaf(0, "speakers", low=0, high=100_000)
+    """Speakers that are never trained on: all their clips validate. Always the same ones, chosen by their names."""
+    augment_level_db: float = leaf(0.0, "dB", low=0.0, high=40.0)
+    """References in training are made louder or softer by up to so much; 0 turns it off."""
+    augment_band: float = leaf(0.0, "", low=0.0, high=0.9)
+    """References in training lose up to this share of the mel channels from the top, softly; 0 turns it off."""
+    augment_noise_db: float = leaf(0.0, "dB", low=0.0, high=100.0)
+    """References in training get noise that is at least so far under the speech, up to 30 dB more; 0 turns it off."""
+    augment_speed: float = leaf(0.0, "", low=0.0, high=0.5)
+    """References in training are up to this share faster or slower; 0 turns it off."""
     length_buckets: int = leaf(12, "", low=1, high=64)
     """Number of batch shapes; more means less padding (allison_en: 25% with 6, 16% with 12) and more set-up."""
     num_workers: int = leaf(0, "processes", low=0, high=256)
@@ -221,6 +234,9 @@ class TrainingConfig:
     """Updates after which the run ends; 0 leaves it to `epochs`."""
     max_minutes: float = leaf(0.0, "minutes", low=0.0, high=1e6)
     """Minutes of training after which the run ends, resumable; 0 sets no limit."""
+    segment_seconds: float = leaf(0.0, "seconds", low=0.0, high=60.0)
+    """The decoder makes a piece of at most this length of each clip, drawn anew every epoch; aligner and predictors see
+    the whole. Long clips cost a fraction then. 0: all of each clip."""
     precision: str = leaf("fp32", choices=("fp32", "bf16", "fp16", "auto"))
     """Precision of the networks; losses, normalizations, weights and moments are fp32 always. auto: bf16 where the
     processor or the GPU multiplies it natively, else fp32."""

@@ -9,6 +9,7 @@ import numpy as np
 from myxtts.batch import FIELDS, Batch
 from myxtts.config.schema import Config
 from myxtts.data.corpus import Corpus, FloatArray, measure_speakers
+from myxtts.data.hearing import augmented, heard, joined
 from myxtts.data.plan import (
     FILL_ROW,
     STEP,
@@ -17,19 +18,26 @@ from myxtts.data.plan import (
     batches_per_epoch,
     choose_buckets,
     epoch_plan,
+    generator,
     utterance_seed,
     without,
 )
-from myxtts.data.references import References
+from myxtts.data.references import Choice, References
 from myxtts.data.store import FeatureStore
 from myxtts.units import frames_of_seconds
+
+_STREAM_AUGMENT = 3
+
+
+def frames_of(seconds: float, config: Config) -> int:
+    """Frames of some seconds, rounded up to a multiple of 16; 0 for 0."""
+    frames = frames_of_seconds(seconds, config.audio.sample_rate_hz, config.audio.hop_samples)
+    return -(-frames // STEP) * STEP
 
 
 def reference_frames(config: Config) -> int:
     """Frames of the longest reference, a multiple of 16: the one reference shape of a run."""
-    audio = config.audio
-    frames = frames_of_seconds(config.data.reference_seconds, audio.sample_rate_hz, audio.hop_samples)
-    return -(-frames // STEP) * STEP
+    return frames_of(config.data.reference_seconds, config)
 
 
 def buckets_of(stores: Sequence[FeatureStore], count: int) -> tuple[Bucket, ...]:
@@ -60,8 +68,14 @@ class Batches:
         self.batch_size = config.training.batch_size
         self.training = training
         self.reference_frames = reference_frames(config)
+        self._config = config
         self._seed = config.training.seed
-        self._references = References(store.speakers, store.lengths[1], self.reference_frames)
+        self.segment_frames = frames_of(config.training.segment_seconds, config) if training else 0
+        """Most frames of an utterance that the decoder makes; 0: all."""
+        least = frames_of(config.data.reference_min_seconds, config)
+        self._references = References(
+            store.speakers, store.lengths[1], least, self.reference_frames, self.segment_frames
+        )
         self._speaker_of = {name: index for index, name in enumerate(corpus.speakers)}
         self._language_of = {name: index for index, name in enumerate(corpus.languages)}
         self._figures = _figures_by_speaker(store, corpus)
@@ -89,7 +103,9 @@ class Batches:
     def build(self, planned: PlannedBatch, epoch: int) -> Batch:
         """The arrays of a planned batch; keeps the contract of myxtts.batch."""
         epoch = epoch if self.training else 0
-        batch = empty_batch(len(planned.rows), planned.bucket, self.reference_frames, len(self.corpus.mel_mean_C))
+        segment = min(self.segment_frames or planned.bucket.mel_cap, planned.bucket.mel_cap)
+        channels = len(self.corpus.mel_mean_C)
+        batch = empty_batch(len(planned.rows), planned.bucket, segment, self.reference_frames, channels)
         for at, row in enumerate(planned.rows):
             if row != FILL_ROW:
                 self._fill(batch, at, row, epoch)
@@ -112,10 +128,13 @@ class Batches:
         batch["mel_length_B"][at] = frames
         batch["pitch_BM"][at, :frames], batch["voiced_BM"][at, :frames] = self.corpus.normalize_pitch(pitch_M)
         batch["energy_BM"][at, :frames] = self.corpus.normalize_energy(energy_M)
-        reference = self._references.choose(row, self._seed, epoch, self.quarantined)
-        piece = self.store.mel(reference.row)[reference.start : reference.start + reference.frames]
-        batch["reference_BRC"][at, : reference.frames] = self.corpus.normalize_mel(piece)
-        batch["reference_length_B"][at] = reference.frames
+        choice = self._references.choose(row, self._seed, epoch, self.quarantined)
+        target = choice.target.start + np.arange(batch["target_BS"].shape[1])
+        batch["target_BS"][at] = np.minimum(target, batch["mel_BMC"].shape[1] - 1)
+        batch["target_length_B"][at] = choice.target.frames
+        reference_RC = self._heard(choice, row, epoch)
+        batch["reference_BRC"][at, : len(reference_RC)] = reference_RC
+        batch["reference_length_B"][at] = len(reference_RC)
         batch["spectrum_BC"][at], batch["prosody_BP"][at] = self._figures[utterance.speaker]
         batch["speaker_B"][at] = self._speaker_of.get(utterance.speaker, -1)
         batch["language_B"][at] = self._language_of[utterance.language]
@@ -123,13 +142,23 @@ class Batches:
         batch["utterance_B"][at] = row
         batch["seed_B"][at] = utterance_seed(self._seed, epoch, row)
 
+    def _heard(self, choice: Choice, row: int, epoch: int) -> FloatArray:
+        """The reference (R, C) of a choice as the voice encoder takes it."""
+        pieces = [self.store.mel(p.row)[p.start : p.start + p.frames] for p in choice.reference]
+        mel_RC, audio = joined(pieces), self._config.audio
+        if self.training:
+            random = generator(_STREAM_AUGMENT, self._seed, epoch, row)
+            mel_RC = augmented(mel_RC, self._config.data, audio, random)
+        return heard(mel_RC, self.corpus, audio)[: self.reference_frames]
 
-def empty_batch(rows: int, bucket: Bucket, reference_frames: int, mel_channels: int) -> Batch:
+
+def empty_batch(rows: int, bucket: Bucket, segment: int, reference_frames: int, mel_channels: int) -> Batch:
     """A batch of rows that only fill, with the contract's padding in every array."""
     sizes = {
         "B": rows,
         "T": bucket.text_cap,
         "M": bucket.mel_cap,
+        "S": segment,
         "R": reference_frames,
         "C": mel_channels,
         "P": 3,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,7 +23,17 @@ from myxtts.data.records import (
 from myxtts.data.table import LANGUAGE_CODE, SEPARATOR_NAMES, Row, Table, read_table
 from myxtts.errors import DataError
 
-__all__ = ["EXPECTED", "METADATA_NAMES", "Manifest", "Rejection", "Split", "Utterance", "default_speaker", "read_root"]
+__all__ = [
+    "EXPECTED",
+    "METADATA_NAMES",
+    "Manifest",
+    "Rejection",
+    "Split",
+    "Utterance",
+    "default_speaker",
+    "read_root",
+    "read_roots",
+]
 
 Split = Literal["train", "val"]
 
@@ -51,6 +63,22 @@ def read_root(root: Path, split: Split, default_language: str, speaker: str | No
         return _read_root(root, split, default_language, speaker)
     except OSError as error:
         raise DataError(f"{root}: cannot be read ({error.strerror}); check the path and its permissions") from error
+
+
+def read_roots(
+    roots: Sequence[Path], split: Split, default_language: str, speaker: str | None = None
+) -> list[Manifest]:
+    """The manifest of each root; of several, ids begin with their root's name. Raises DataError as `read_root`."""
+    manifests = [read_root(root, split, default_language, speaker) for root in roots]
+    if len(roots) == 1:
+        return manifests
+    names = [default_speaker(root) for root in roots]
+    if len(set(names)) < len(names):
+        names = [f"{number}-{name}" for number, name in enumerate(names, 1)]
+    return [
+        replace(manifest, utterances=[replace(u, id=f"{name}/{u.id}") for u in manifest.utterances])
+        for name, manifest in zip(names, manifests, strict=True)
+    ]
 
 
 def _read_root(root: Path, split: Split, default_language: str, speaker: str | None) -> Manifest:

@@ -8,22 +8,20 @@ from pathlib import Path
 
 from myxtts.audio import mel
 from myxtts.config.schema import Config, DataConfig
-from myxtts.data import demo_corpus
 from myxtts.data.audit import Audit, SetFigures, check_share
 from myxtts.data.batches import Batches, buckets_of
 from myxtts.data.corpus import Corpus, measure_corpus
 from myxtts.data.features import gather, symbol_table
-from myxtts.data.manifest import EXPECTED, METADATA_NAMES, default_speaker, read_root
+from myxtts.data.manifest import default_speaker, read_roots
 from myxtts.data.plan import Bucket
 from myxtts.data.records import UNKNOWN_LANGUAGE, Manifest, Rejection, Utterance, shown
-from myxtts.data.split import split_validation
+from myxtts.data.roots import Roots, find_roots
+from myxtts.data.split import hold_out_speakers, split_validation
 from myxtts.data.store import Clip, FeatureStore
 from myxtts.errors import DataError
+from myxtts.likeness import ENOUGH_SPEAKERS
 from myxtts.progress import Progress
 from myxtts.text.phonemes import canonical_language
-
-TRAIN_KEY = "data.train_path"
-VALIDATION_KEY = "data.val_path"
 
 
 @dataclass(frozen=True)
@@ -46,15 +44,6 @@ class Prepared:
         return Batches(self.validation, self.corpus, self.buckets, config, training=False)
 
 
-@dataclass(frozen=True)
-class Roots:
-    """Where the data is. `validation` None: a share of the training data is kept."""
-
-    train: Path
-    validation: Path | None
-    notes: list[str]
-
-
 def prepare(config: Config, progress: Progress, *, named: Collection[str] = frozenset()) -> Prepared:
     """Reads, audits and caches the data of a run.
 
@@ -66,89 +55,87 @@ def prepare(config: Config, progress: Progress, *, named: Collection[str] = froz
     """
     roots = find_roots(config, named, progress)
     notes = list(roots.notes)
-    manifest = read_root(roots.train, "train", config.text.language)
-    notes += manifest.notes
-    held = None
-    if roots.validation is not None:
-        speaker = default_speaker(roots.train)
-        held = read_root(roots.validation, "val", config.text.language, speaker)
-        if held.metadata.resolve() == manifest.metadata.resolve():
-            notes.append(f"{held.metadata}: holds the training data too, so a share of it is kept for validation")
-            held = None
-        else:
-            notes += held.notes + _overlap(manifest, held)
-    train, rejections = _gathered("training", manifest, roots.train, config, progress)
-    if held is None or roots.validation is None:
-        train, validation = _split(train, config.data, notes)
-    else:
+    manifests = read_roots(roots.train, "train", config.text.language)
+    notes += [note for manifest in manifests for note in manifest.notes] + _in_several(manifests)
+    held = _held(roots, manifests, config, notes)
+    train, rejections = _gathered("training", manifests, roots.train, config, progress)
+    if held:
         validation, more = _gathered("validation", held, roots.validation, config, progress, train)
         rejections += more
+    else:
+        train, validation = _split(train, config.data, notes)
+    if config.data.held_out_speakers:
+        train, validation = _without_speakers(train, validation, config.data.held_out_speakers, notes)
     return _prepared(FeatureStore(train), FeatureStore(validation), rejections, notes, config)
 
 
-def find_roots(config: Config, named: Collection[str], progress: Progress) -> Roots:
-    """Where training and validation data are; the built-in corpus where the default does not exist.
+def _held(roots: Roots, manifests: Sequence[Manifest], config: Config, notes: list[str]) -> list[Manifest]:
+    """Manifests of the validation data; none where a share of the training data is kept."""
+    if not roots.validation:
+        return []
+    speaker = default_speaker(roots.train[0]) if len(roots.train) == 1 else None
+    held = read_roots(roots.validation, "val", config.text.language, speaker)
+    own = {manifest.metadata.resolve() for manifest in manifests}
+    same = [one for one in held if one.metadata.resolve() in own]
+    if same:
+        notes.append(f"{same[0].metadata}: holds the training data too, so a share of it is kept for validation")
+        return []
+    for one in held:
+        notes += one.notes
+        for manifest in manifests:
+            notes += _overlap(manifest, one)
+    return held
 
-    Errors: DataError for a path that the user named and that does not exist, or that cannot be looked at.
-    """
-    try:
-        return _find_roots(config, named, progress)
-    except OSError as error:
+
+def _in_several(manifests: Sequence[Manifest]) -> list[str]:
+    """A note if a speaker is in several roots."""
+    roots_of: dict[str, int] = {}
+    for manifest in manifests:
+        for speaker in {u.speaker for u in manifest.utterances}:
+            roots_of[speaker] = roots_of.get(speaker, 0) + 1
+    several = sorted(speaker for speaker, count in roots_of.items() if count > 1)
+    if not several:
+        return []
+    return [f"{len(several)} speakers are in several roots and count as one person each: {shown(', '.join(several))}"]
+
+
+def _without_speakers(
+    train: list[Clip], validation: list[Clip], count: int, notes: list[str]
+) -> tuple[list[Clip], list[Clip]]:
+    """Training clips without those of the speakers held out, which validate with the rest."""
+    names = {clip.utterance.speaker for clip in (*train, *validation)}
+    out = hold_out_speakers(names, count)
+    kept = [clip for clip in train if clip.utterance.speaker not in out]
+    ids = {clip.utterance.id for clip in validation}
+    moved = [clip for clip in train if clip.utterance.speaker in out and clip.utterance.id not in ids]
+    if not kept:
+        raise DataError(f"data.held_out_speakers is {count}: no clip is left to train on; hold out fewer")
+    languages = {clip.utterance.language for clip in kept}
+    strange = {c.utterance.language for c in (*validation, *moved)} - languages
+    if strange:
         raise DataError(
-            f"{TRAIN_KEY} or {VALIDATION_KEY}: {shown(str(error.filename), 200)} cannot be looked at "
-            f"({error.strerror}); check the path and its permissions"
-        ) from error
-
-
-def _find_roots(config: Config, named: Collection[str], progress: Progress) -> Roots:
-    """As `find_roots`, with the errors of the disk as they come."""
-    data, default = config.data, DataConfig()
-    notes: list[str] = []
-    train = Path(data.train_path).expanduser()
-    built_in = not train.exists() and data.train_path == default.train_path and TRAIN_KEY not in named
-    if built_in:
-        train = demo_corpus.ensure(Path(data.cache_path).expanduser(), progress)
-        notes.append(
-            f"there is no {data.train_path}: training on the built-in corpus (synthetic speech of eSpeak NG, not human "
-            f"voices) in {train}; name your recordings with --train-data"
+            f"data.held_out_speakers is {count}: no clip in {shown(', '.join(sorted(strange)))} is left to train on; "
+            "hold out fewer"
         )
-    elif not train.exists():
-        raise _absent(TRAIN_KEY, data.train_path, "--train-data")
-    validation = Path(data.val_path).expanduser()
-    if data.val_path != default.val_path or VALIDATION_KEY in named:
-        if not validation.exists():
-            raise _absent(VALIDATION_KEY, data.val_path, "--val-data")
-        return Roots(train, validation, notes)
-    # The default validation data belongs to the default training data: it says nothing of other recordings.
-    belongs = train.resolve() == Path(default.train_path).expanduser().resolve()
-    if belongs and validation.exists():
-        return Roots(train, validation, notes)
-    why = f"there is no {data.val_path}"
-    if validation.exists():
-        why = f"{data.val_path} belongs to {default.train_path} and is not taken (--val-data names what is)"
-    own = next((name for name in METADATA_NAMES["val"][:3] if (train / name).is_file()), None)
-    if own is None:
-        notes.append(f"{why}: {data.validation_share:.0%} of the training clips validate")
-    elif not built_in:
-        notes.append(f"{why}: {train / own} validates")
-    return Roots(train, train if own else None, notes)
-
-
-def _absent(key: str, value: str, option: str) -> DataError:
-    """The error for a named path that is not there."""
-    return DataError(
-        f"{key}: {shown(value, 200)} does not exist (looked in {shown(str(Path.cwd()), 120)}); name a folder with "
-        f"{EXPECTED} by {option}"
-    )
+    notes.append(f"{len(out)} speakers are never trained on and validate: {shown(', '.join(sorted(out)), 200)}")
+    return kept, [*validation, *moved]
 
 
 def _gathered(
-    name: str, manifest: Manifest, root: Path, config: Config, progress: Progress, train: Sequence[Clip] = ()
+    name: str,
+    manifests: Sequence[Manifest],
+    roots: Sequence[Path],
+    config: Config,
+    progress: Progress,
+    train: Sequence[Clip] = (),
 ) -> tuple[list[Clip], list[Rejection]]:
-    """The clips of a manifest that can be used and all rejections; stops if too many are rejected."""
-    gathered = gather(_one_name_a_language(manifest.utterances, config), root, config, progress)
-    clips = gathered.clips
-    rejections = [*manifest.rejections, *gathered.rejections]
+    """The clips of some manifests that can be used and all rejections; stops if too many are rejected."""
+    clips: list[Clip] = []
+    rejections: list[Rejection] = []
+    for manifest, root in zip(manifests, roots, strict=True):
+        gathered = gather(_one_name_a_language(manifest.utterances, config), root, config, progress)
+        clips += gathered.clips
+        rejections += [*manifest.rejections, *gathered.rejections]
     if train:
         languages = {clip.utterance.language for clip in train}
         strange = [clip.utterance for clip in clips if clip.utterance.language not in languages]
@@ -210,6 +197,12 @@ def _prepared(
     corpus = measure_corpus(train, symbol_table(config).to_json(), mel.fingerprint(config.audio))
     audit = Audit(SetFigures.of(train), SetFigures.of(validation), rejections)
     buckets = buckets_of([train, validation], config.data.length_buckets)
+    if len(corpus.speakers) < ENOUGH_SPEAKERS:
+        count = f"{len(corpus.speakers)} training speaker{'' if len(corpus.speakers) == 1 else 's'}"
+        notes.append(
+            f"{count}: not enough speakers to clone other people's voices (at least {ENOUGH_SPEAKERS}, better "
+            "hundreds); these are learned all the same"
+        )
     unknown = sorted(set(validation.speakers) - set(corpus.speakers))
     if unknown:
         notes.append(f"{len(unknown)} validation speakers are in no training clip: {shown(', '.join(unknown))}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from hashlib import blake2b
 
 from myxtts.data.records import Utterance
+from myxtts.errors import DataError
 
 
 def split_validation(utterances: Sequence[Utterance], share: float) -> tuple[list[Utterance], list[Utterance]]:
@@ -26,6 +27,19 @@ def split_validation(utterances: Sequence[Utterance], share: float) -> tuple[lis
     if not kept:
         kept = _smallest(utterances, share)
     return [u for u in utterances if u.id not in kept], [u for u in utterances if u.id in kept]
+
+
+def hold_out_speakers(names: Collection[str], count: int) -> set[str]:
+    """`count` of the speakers, those whose name has the smallest hash: the same ones on every run.
+
+    Errors: DataError if fewer than two would be left to train on.
+    """
+    if count > max(0, len(names) - 2):
+        raise DataError(
+            f"data.held_out_speakers is {count}, and the data has {len(names)} speakers; at least two must be left to "
+            "train on"
+        )
+    return set(sorted(names, key=_hash)[:count])
 
 
 def _smallest(clips: Sequence[Utterance], share: float) -> set[str]:

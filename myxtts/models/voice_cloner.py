@@ -18,13 +18,16 @@ POSITION_FEATURES = 3
 PRECISIONS = {"fp32": "float32", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
 
 
-def position_features(duration_BT: tf.Tensor, path_BMT: tf.Tensor) -> tf.Tensor:
-    """Where a frame stands in its token, (B, M, 3): the share passed, sine of it, and the token's log-duration."""
+def position_features(duration_BT: tf.Tensor, path_BMT: tf.Tensor, frame_BM: tf.Tensor) -> tf.Tensor:
+    """Where a frame stands in its token, (B, M, 3): the share passed, sine of it, and the token's log-duration.
+
+    `frame_BM` or (1, M): number of each frame in its utterance.
+    """
     duration = tf.cast(duration_BT, tf.float32)
     start = tf.cumsum(duration, axis=1) - duration
     per_token = tf.stack([start, duration], axis=-1)
     start_M, duration_M = tf.unstack(tf.einsum("bmt,btk->bmk", path_BMT, per_token), axis=-1)
-    frame = tf.range(tf.shape(path_BMT)[1], dtype=tf.float32)[None, :]
+    frame = tf.cast(frame_BM, tf.float32)
     inside = tf.reduce_sum(path_BMT, axis=-1)
     share = (frame - start_M + 0.5) / tf.maximum(duration_M, 1.0) * inside
     return tf.stack([share - 0.5 * inside, tf.sin(3.14159265 * share), tf.math.log1p(duration_M) * 0.5], axis=-1)
@@ -45,6 +48,21 @@ def style_sample(mean_BS: tf.Tensor, log_variance_BS: tf.Tensor, seed_B: tf.Tens
         fn_output_signature=tf.float32,
     )
     return mean_BS + tf.exp(0.5 * log_variance_BS) * draw
+
+
+def target_of(batch: dict[str, tf.Tensor], path_BMT: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """The part of each utterance that the decoder makes: its path (B, S, T), true mel (B, S, C) and mask (B, S, 1)."""
+    frame_BS = batch["target_BS"]
+    size = tf.shape(frame_BS)[1]
+    mask = sequence_mask(batch["target_length_B"], size)
+    # neither has a gradient, so nothing is scattered back
+    whole = tf.equal(size, tf.shape(path_BMT)[1]) & tf.reduce_all(frame_BS[:, 0] == 0)
+    path, mel = tf.cond(
+        whole,
+        lambda: (path_BMT, batch["mel_BMC"]),
+        lambda: (tf.gather(path_BMT, frame_BS, batch_dims=1), tf.gather(batch["mel_BMC"], frame_BS, batch_dims=1)),
+    )
+    return path, tf.ensure_shape(mel, [None, None, batch["mel_BMC"].shape[2]]), mask
 
 
 class VoiceCloner(Module):
@@ -97,13 +115,18 @@ class VoiceCloner(Module):
         pitch_BT: tf.Tensor,
         energy_BT: tf.Tensor,
         path_BMT: tf.Tensor,
+        frame_BM: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Text with its prosody, stretched over the frames (B, M, D + 3 + C), and the aligner's mean (B, M, C)."""
+        """Text with its prosody, stretched over the frames (B, M, D + 3 + C), and the aligner's mean (B, M, C).
+
+        `frame_BM` is the number of each frame where they are not those from the first on.
+        """
+        frame_BM = tf.range(tf.shape(path_BMT)[1])[None, :] if frame_BM is None else frame_BM
         prosody = self.prosody_in(tf.stack([pitch_BT, energy_BT], axis=-1))
         tokens = tf.cast(text_BTD, tf.float32) + tf.cast(prosody, tf.float32)
         stretched = tf.einsum("bmt,btd->bmd", path_BMT, tokens)
         mean = tf.einsum("bmt,btc->bmc", path_BMT, tf.stop_gradient(mean_BTC))
-        return tf.concat([stretched, mean, position_features(duration_BT, path_BMT)], axis=-1), mean
+        return tf.concat([stretched, mean, position_features(duration_BT, path_BMT, frame_BM)], axis=-1), mean
 
     def voice_of(self, mel_BRC: tf.Tensor, length_B: tf.Tensor) -> tf.Tensor:
         """Voice (B, E) of a mel, by the speaker encoder held fixed: a gradient reaches the mel, not the encoder."""
@@ -122,8 +145,8 @@ class VoiceCloner(Module):
             seed: (2,) int32 for dropout; None for validation (no dropout). Style and flow noise follow from seed_B.
 
         Returns:
-            Mapping with mel_BMC (predicted, normalized), estimate and target residuals, aligner_BMC (its mean for
-            each frame), duration_BT, path_BMT, the predictors' outputs and targets, the voice and style heads.
+            Mapping with mel_BSC (predicted, normalized) of the target frames and target_BSC (true), aligner_BMC (its
+            mean for each frame), duration_BT, path_BMT, the predictors' outputs and targets, the voice and style heads.
         """
         text_length, mel_length = batch["text_length_B"], batch["mel_length_B"]
         frames = tf.shape(batch["mel_BMC"])[1]
@@ -143,20 +166,22 @@ class VoiceCloner(Module):
         energy, spoken = token_means(batch["energy_BM"], mel_mask[:, :, 0], path)
 
         predicted = self.predict_prosody(text, condition, text_mask, seed)
-        x, base = self.decoder_input(text, mean, duration, pitch, energy, path)
-        base = (base + tf.stop_gradient(known["spectrum_BC"])[:, None, :]) * mel_mask
-        target = batch["mel_BMC"] - base
-        decoded = self.decoder(x, condition, mel_mask, target, batch["seed_B"], seed)
+        part, target_mel, target_mask = target_of(batch, path)
+        x, base = self.decoder_input(text, mean, duration, pitch, energy, part, batch["target_BS"])
+        base = (base + tf.stop_gradient(known["spectrum_BC"])[:, None, :]) * target_mask
+        target = target_mel * target_mask - base
+        decoded = self.decoder(x, condition, target_mask, target, batch["seed_B"], seed)
         mel = base + decoded["estimate_BMC"]
-        near = tf.minimum(mel_length, SIMILARITY_FRAMES)
-        similar_voice = self.voice_of(first_frames(mel, tf.minimum(frames, SIMILARITY_FRAMES)), near)
+        near = tf.minimum(batch["target_length_B"], SIMILARITY_FRAMES)
+        similar_voice = self.voice_of(first_frames(mel, tf.minimum(tf.shape(mel)[1], SIMILARITY_FRAMES)), near)
         return {
             **heads,
             "known_spectrum_BC": known["spectrum_BC"],
             "known_prosody_BP": known["prosody_BP"],
             "cosine_BZ": known["cosine_BZ"],
             "predicted_voice_BE": similar_voice,
-            "mel_BMC": mel,
+            "mel_BSC": mel,
+            "target_BSC": target_mel,
             "aligner_BMC": tf.einsum("bmt,btc->bmc", path, mean),
             "centered_BMC": centered,
             "duration_BT": duration,
@@ -165,5 +190,5 @@ class VoiceCloner(Module):
             "token_energy_BT": energy,
             "token_spoken_BT": spoken,
             **predicted,
-            **({"velocity_error_BMC": decoded["velocity_error_BMC"]} if "velocity_error_BMC" in decoded else {}),
+            **({"velocity_error_BSC": decoded["velocity_error_BMC"]} if "velocity_error_BMC" in decoded else {}),
         }

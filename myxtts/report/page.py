@@ -110,6 +110,8 @@ def judge(run: Run) -> Health:
     clip = run.number("optimizer.clip_norm", math.nan)
     metric = str(run.setting("training.best_metric", "total"))
     validations = [(update, metrics[metric]) for update, metrics in run.validations if metric in metrics]
+    for update, metrics in run.validations:
+        health.observe_voices(update, metrics.get("voice_equal_error_rate", math.nan))
     next_validation = 0
     empty = [math.nan] * len(curve.updates)
     columns = (curve.values.get(name, empty) for name in ("loss", "grad_norm", "wait_share"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from myxtts.config.leaves import shown
 from myxtts.config.schema import AudioConfig, Config
 from myxtts.data.batches import reference_frames
 from myxtts.data.corpus import Corpus
+from myxtts.data.hearing import heard
 from myxtts.errors import DataError
 from myxtts.units import frames_of_seconds
 
@@ -22,10 +22,6 @@ FloatArray = npt.NDArray[np.float32]
 SHORTEST_SECONDS = 0.5
 LONGEST_SECONDS = 600.0
 MOST_PIECES = 8
-_LEVEL_MARGIN = math.log(10.0) / 20.0 * 6.0
-"""6 dB beyond the quietest and the loudest training speaker is left alone: level is a part of how a voice sounds."""
-_LARGEST_GAIN = 1e4
-_ROUNDS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +55,7 @@ def pieces_of(reference: Path | str | FloatArray, number: int, config: Config, c
             f"{name}: {len(samples_N) / audio.sample_rate_hz:.2f} s of sound, at least {SHORTEST_SECONDS:g} s are "
             "needed; three to ten seconds of clean speech are best"
         )
-    mel_MC = corpus.normalize_mel(levelled_mel(samples_N, corpus, audio))
+    mel_MC = heard(mel.log_mel(samples_N, audio), corpus, audio)
     return cut(mel_MC, reference_frames(config), frames_of_seconds(1.0, audio.sample_rate_hz, audio.hop_samples))
 
 
@@ -75,33 +71,6 @@ def _checked(samples: FloatArray, name: str, audio: AudioConfig) -> FloatArray:
     if len(array) > LONGEST_SECONDS * audio.sample_rate_hz:
         raise DataError(f"{name}: longer than {LONGEST_SECONDS:g} s; cut it")
     return np.ascontiguousarray(array, np.float32)
-
-
-def levelled_mel(samples_N: FloatArray, corpus: Corpus, audio: AudioConfig) -> FloatArray:
-    """Log-mel float32[M, C] of a clip, made louder or softer until its mean lies where those of training speakers do.
-
-    A gain of g adds ln g to a log-mel, but for what is at the floor; so a few rounds may be needed.
-    """
-    low, high = level_range(corpus)
-    gain = 1.0
-    mel_MC = mel.log_mel(samples_N, audio)
-    for _ in range(_ROUNDS):
-        level = float(mel_MC.mean(dtype=np.float64))
-        change = min(max(level, low), high) - level
-        if abs(change) < 0.02:
-            break
-        gain = min(gain * math.exp(change), _LARGEST_GAIN)
-        mel_MC = mel.log_mel(samples_N * np.float32(gain), audio)
-    return mel_MC
-
-
-def level_range(corpus: Corpus) -> tuple[float, float]:
-    """Lowest and highest mean log-mel that a speaker of this model may have."""
-    if len(corpus.speaker_spectrum_SC):
-        level_S = corpus.denormalize_mel(corpus.speaker_spectrum_SC).mean(axis=1)
-    else:
-        level_S = corpus.mel_mean_C.mean(keepdims=True)
-    return float(level_S.min()) - _LEVEL_MARGIN, float(level_S.max()) + _LEVEL_MARGIN
 
 
 def cut(mel_MC: FloatArray, longest: int, step: int) -> Pieces:

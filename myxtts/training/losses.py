@@ -122,11 +122,12 @@ def terms(outputs: Mapping[str, tf.Tensor], batch: Mapping[str, tf.Tensor], loss
         term -> (B,) fp32, in the order of TERMS.
     """
     mel_mask = sequence_mask(batch["mel_length_B"], tf.shape(batch["mel_BMC"])[1])
+    target_mask = sequence_mask(batch["target_length_B"], tf.shape(batch["target_BS"])[1])
     text_mask = sequence_mask(batch["text_length_B"], tf.shape(batch["text_BT"])[1])[:, :, 0]
     spoken = outputs["token_spoken_BT"] * text_mask
-    error = outputs["mel_BMC"] - batch["mel_BMC"]
-    if "velocity_error_BMC" in outputs:
-        mel_loss = 0.5 * tf.square(outputs["velocity_error_BMC"])
+    error = (outputs["mel_BSC"] - outputs["target_BSC"]) * target_mask
+    if "velocity_error_BSC" in outputs:
+        mel_loss = 0.5 * tf.square(outputs["velocity_error_BSC"])
     else:
         mel_loss = huber(error, loss.huber_delta) if loss.huber_delta > 0.0 else tf.abs(error)
     log_duration = tf.math.log1p(tf.cast(outputs["duration_BT"], tf.float32))
@@ -134,7 +135,7 @@ def terms(outputs: Mapping[str, tf.Tensor], batch: Mapping[str, tf.Tensor], loss
     cosine = tf.reduce_sum(outputs["predicted_voice_BE"] * tf.stop_gradient(outputs["voice_BE"]), axis=-1)
     nll = gaussian_nll(outputs["centered_BMC"] - outputs["aligner_BMC"])
     return {
-        "mel": masked_mean(mel_loss, mel_mask),
+        "mel": masked_mean(mel_loss, target_mask),
         "alignment": masked_mean(nll, mel_mask),
         "kl": kl_to_normal(outputs["style_mean_BS"], outputs["style_log_variance_BS"], loss.kl_free_bits),
         "duration": masked_mean(tf.square(outputs["log_duration_BT"] - log_duration), text_mask),
@@ -145,7 +146,7 @@ def terms(outputs: Mapping[str, tf.Tensor], batch: Mapping[str, tf.Tensor], loss
         "voice_reconstruction": tf.reduce_mean(tf.abs(outputs["known_spectrum_BC"] - batch["spectrum_BC"]), axis=-1),
         "prosody_matching": tf.reduce_mean(huber(outputs["known_prosody_BP"] - batch["prosody_BP"], 1.0), axis=-1),
         "spectral_consistency": 0.5
-        * (masked_mean(tf.abs(along_time), mel_mask[:, 1:]) + masked_mean(tf.abs(along_frequency), mel_mask)),
+        * (masked_mean(tf.abs(along_time), target_mask[:, 1:]) + masked_mean(tf.abs(along_frequency), target_mask)),
     }
 
 

@@ -14,7 +14,7 @@ from myxtts.models.generate import Generator
 from myxtts.storage.journal import Journal
 from myxtts.storage.store import CheckpointStore
 from myxtts.training.trainer import Trainer
-from myxtts.training.validation import speaker_voices
+from myxtts.training.voices import speaker_voices
 
 MOST_FAILURES = 10
 RETRY_SECONDS = 30.0
@@ -136,7 +136,7 @@ class Saver:
         """The speakers' voices by the weights as they are; those of the save before where they are not finite."""
         begun = time.monotonic()
         try:
-            self._voices = speaker_voices(self._generator, self._batches, self.trainer.corpus)
+            self._voices = speaker_voices(self._generator, self._batches, self.trainer.corpus, self.trainer.config)
         except NonFiniteError as error:
             self._tell("voices_failed", f"the voices of the save before serve: {error}")
         self._voices_seconds = time.monotonic() - begun

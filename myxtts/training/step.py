@@ -308,9 +308,9 @@ class Step:
         outputs = self.average(batch, tf.constant(0.0))
         terms = losses.terms(outputs, batch, self.loss)
         terms_KB = tf.stack([terms[t] for t in losses.TERMS])
-        return terms_KB, outputs["mel_BMC"], outputs["path_BMT"]
+        return terms_KB, outputs["mel_BSC"], outputs["path_BMT"]
 
     def validate(self, batch: Mapping[str, object]) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Terms (K, B), predicted mel (B, M, C) and alignment (B, M, T) of a batch on the averaged weights."""
+        """Terms (K, B), predicted mel (B, S, C) and alignment (B, M, T) of a batch on the averaged weights."""
         terms, mel, path = self._validate({k: tf.convert_to_tensor(v) for k, v in batch.items()})
         return terms.numpy(), mel.numpy(), path.numpy()

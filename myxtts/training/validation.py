@@ -20,18 +20,18 @@ from myxtts.config.schema import Config
 from myxtts.data.batches import Batches
 from myxtts.data.corpus import Corpus
 from myxtts.errors import NonFiniteError, StorageError
-from myxtts.models.generate import Generator, Manner, Voice, mean_voice
+from myxtts.likeness import Likeness
+from myxtts.models.generate import Generator, Manner
 from myxtts.storage.files import write_text_atomic
 from myxtts.storage.run_directory import RunDirectory
 from myxtts.training.losses import TERMS, weights_of
 from myxtts.training.step import Step
 from myxtts.training.tensorboard_log import TensorBoardLog
 from myxtts.training.trainer import Trainer
+from myxtts.training.voices import voice_likeness
 from myxtts.units import seconds_of_frames
 
 SAMPLES = 3
-VOICE_REFERENCES = 8
-VOICE_BATCH = 32
 FloatArray = npt.NDArray[np.float32]
 
 
@@ -45,32 +45,6 @@ def validate(step: Step, batches: Iterable[Batch], config: Config) -> dict[str, 
     metrics = {term: float(value) for term, value in zip(TERMS, means, strict=True)}
     metrics["total"] = sum(weight * metrics[term] for term, weight in weights_of(config.loss).items())
     return metrics
-
-
-def speaker_voices(generator: Generator, batches: Batches, corpus: Corpus) -> dict[str, FloatArray]:
-    """Mean voice (Z, E) and style (Z, S) of each training speaker over a few of its recordings.
-
-    A fixed choice, so that they depend on the weights alone.
-    """
-    speakers = np.array([corpus.speaker_index(name) for name in batches.store.speakers])
-    longest = batches.reference_frames
-    of_speaker: list[list[Voice]] = [[] for _ in corpus.speakers]
-    rows: list[int] = []
-    for speaker in range(len(corpus.speakers)):
-        own = np.flatnonzero(speakers == speaker)
-        usable = np.minimum(batches.store.lengths[1][own], longest)
-        rows += own[np.argsort(-usable, kind="stable")[:VOICE_REFERENCES]].tolist()
-    for start in range(0, len(rows), VOICE_BATCH):
-        chosen = rows[start : start + VOICE_BATCH]
-        mels = np.zeros([len(chosen), longest, len(corpus.mel_mean_C)], np.float32)
-        frames = np.zeros(len(chosen), np.int32)
-        for at, row in enumerate(chosen):
-            piece = corpus.normalize_mel(batches.store.mel(row)[:longest])
-            mels[at, : len(piece)], frames[at] = piece, len(piece)
-        for row, voice in zip(chosen, generator.voices(mels, frames), strict=True):
-            of_speaker[speakers[row]].append(voice)
-    means = [mean_voice(voices) for voices in of_speaker]
-    return {"voice_ZE": np.stack([v.voice_E for v in means]), "style_ZS": np.stack([v.style_S for v in means])}
 
 
 @dataclass(frozen=True)
@@ -182,6 +156,15 @@ class Screen(Protocol):
         """A Progress."""
 
 
+def _told_apart(likeness: Likeness | None) -> str:
+    if likeness is None:
+        return ""
+    return (
+        f"; voices: same speaker {likeness.same:.2f}, other {likeness.other:.2f}, equal error rate "
+        f"{likeness.equal_error_rate:.0%} over {likeness.speakers} speakers"
+    )
+
+
 def _shown(best: float | None) -> str:
     return "none" if best is None else f"{best:.4f}"
 
@@ -211,6 +194,14 @@ class Validation:
         trainer = self.trainer
         config, position = trainer.config, trainer.position
         metrics = validate(trainer.step, self._progressing(), config)
+        likeness = voice_likeness(self.generator, self.batches, trainer.corpus, config)
+        if likeness is not None:
+            metrics |= {
+                "voice_same": likeness.same,
+                "voice_other": likeness.other,
+                "voice_equal_error_rate": likeness.equal_error_rate,
+            }
+            trainer.health.observe_voices(position.update, likeness.equal_error_rate)
         value = metrics[config.training.best_metric]
         bar = math.inf if position.best is None else position.best - config.training.early_stopping_min_delta
         improved = value < bar  # never where the value is not finite
@@ -229,7 +220,7 @@ class Validation:
         self.screen.say(
             f"validation at update {position.update}: {config.training.best_metric} {value:.4f}"
             f"{' (best)' if improved else f', best {_shown(position.best)} at update {position.best_update}'}, "
-            f"total {metrics['total']:.3f}"
+            f"total {metrics['total']:.3f}{_told_apart(likeness)}"
         )
         return improved
 

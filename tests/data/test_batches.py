@@ -11,8 +11,9 @@ from myxtts.data.corpus import measure_corpus
 from myxtts.data.store import FeatureStore
 
 
-def settings(batch_size=4, seed=1):
-    return Config(data=DataConfig(length_buckets=3), training=TrainingConfig(batch_size=batch_size, seed=seed))
+def settings(batch_size=4, seed=1, **training):
+    training = TrainingConfig(batch_size=batch_size, seed=seed, **training)
+    return Config(data=DataConfig(length_buckets=3), training=training)
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def test_every_batch_keeps_the_contract_and_an_epoch_is_every_clip_once(batches)
     for batch in made:
         assert contract.problems(batch) == []
         assert batch["text_BT"].shape[0] == 4
-        assert batch["reference_BRC"].shape[1] == reference_frames(settings()) == 272
+        assert batch["reference_BRC"].shape[1] == reference_frames(settings()) == 864
         assert (batch["mel_length_B"] <= batch["mel_BMC"].shape[1]).all()
         filled = batch["weight_B"] == 0
         assert (batch["utterance_B"][filled] == -1).all() and not batch["mel_BMC"][filled].any()
@@ -103,3 +104,37 @@ def test_fewer_clips_than_a_batch(tmp_path):
     made = epoch_of(batches, 0)
     assert len(made) == 1 and contract.problems(made[0]) == []
     assert made[0]["weight_B"].sum() == 1 and made[0]["mel_BMC"].shape == (16, 64, 80)
+
+
+def test_a_segment_is_all_that_the_decoder_makes_of_a_clip(batches, store):
+    config = settings(segment_seconds=0.7)
+    cut = Batches(store, batches.corpus, batches.buckets, config)
+    assert cut.segment_frames == 64
+    for planned in cut.plan(3):
+        batch = cut.build(planned, 3)
+        assert contract.problems(batch) == []
+        size = min(64, planned.bucket.mel_cap)
+        assert batch["target_BS"].shape == (4, size)
+        for at in np.flatnonzero(batch["weight_B"]):
+            frames, length = int(batch["mel_length_B"][at]), int(batch["target_length_B"][at])
+            target = batch["target_BS"][at, :length]
+            assert (np.diff(target) == 1).all() and target[0] >= 0 and target[-1] < frames
+            alone = store.speakers[int(batch["utterance_B"][at])] == "ann"
+            assert length == (min(size, -(-frames // 2)) if alone else min(size, frames))
+    held = Batches(store, batches.corpus, batches.buckets, config, training=False)
+    for planned in held.plan(0):
+        batch = held.build(planned, 0)
+        assert batch["target_BS"].shape == (4, planned.bucket.mel_cap), "validation makes the whole"
+
+
+def test_validation_hears_no_augmentation(batches, store):
+    loud = dataclasses.replace(settings(), data=dataclasses.replace(settings().data, augment_level_db=30.0))
+    for training in (True, False):
+        plain, other = (
+            Batches(store, batches.corpus, batches.buckets, c, training=training) for c in (settings(), loud)
+        )
+        same = [
+            np.array_equal(a["reference_BRC"], b["reference_BRC"])
+            for a, b in zip(epoch_of(plain, 1), epoch_of(other, 1), strict=True)
+        ]
+        assert all(same) == (not training)

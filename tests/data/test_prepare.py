@@ -1,4 +1,5 @@
 import dataclasses
+import os
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from made_recordings import make_root
 from myxtts import batch as contract
 from myxtts.config.schema import Config, DataConfig, TextConfig, TrainingConfig
 from myxtts.data import demo_corpus, prepare
+from myxtts.data.roots import find_roots, roots_in
 from myxtts.errors import DataError
 from myxtts.progress import silent
 
@@ -109,14 +111,14 @@ def default_roots(tmp_path, monkeypatch, *names):
 def test_other_training_data_is_not_validated_on_the_default_eval(tmp_path, root, monkeypatch):
     default_roots(tmp_path, monkeypatch, "dataset_train", "dataset_eval")
     config = settings(tmp_path, train_path=str(root), validation_share=0.25)
-    roots = prepare.find_roots(config, {"data.train_path"}, silent)
-    assert roots.train == root and roots.validation is None
+    roots = find_roots(config, {"data.train_path"}, silent)
+    assert roots.train == (root,) and roots.validation == ()
     assert "../dataset/dataset_eval belongs to ../dataset/dataset_train" in roots.notes[0]
     assert "25% of the training clips validate" in roots.notes[0] and "--val-data" in roots.notes[0]
     data = prepare.prepare(config, silent, named={"data.train_path"})
     assert set(ids(data.train)) | set(ids(data.validation)) == {f"c{i}" for i in range(8)}
-    named = prepare.find_roots(config, {"data.train_path", "data.val_path"}, silent)
-    assert str(named.validation) == "../dataset/dataset_eval" and named.notes == []
+    named = find_roots(config, {"data.train_path", "data.val_path"}, silent)
+    assert list(map(str, named.validation)) == ["../dataset/dataset_eval"] and named.notes == []
 
 
 def test_other_training_data_is_validated_on_its_own_eval(tmp_path, root, monkeypatch):
@@ -132,8 +134,8 @@ def test_other_training_data_is_validated_on_its_own_eval(tmp_path, root, monkey
 @pytest.mark.parametrize("named", [set(), {"data.train_path"}])
 def test_the_default_roots_belong_together(tmp_path, monkeypatch, named):
     default_roots(tmp_path, monkeypatch, "dataset_train", "dataset_eval")
-    roots = prepare.find_roots(settings(tmp_path), named, silent)
-    assert str(roots.validation) == "../dataset/dataset_eval" and roots.notes == []
+    roots = find_roots(settings(tmp_path), named, silent)
+    assert list(map(str, roots.validation)) == ["../dataset/dataset_eval"] and roots.notes == []
 
 
 def test_a_root_of_its_own_for_validation(tmp_path, root):
@@ -175,3 +177,57 @@ def test_a_validation_language_that_is_not_trained_is_rejected(tmp_path, root):
     data = prepare.prepare(config, silent)
     assert ids(data.validation) == ["c0"]
     assert [(r.reason, r.utterance_id) for r in data.audit.rejections] == [("unknown language", "c1")]
+
+
+def speakers_of(store):
+    return set(store.speakers)
+
+
+def test_several_roots_are_one_corpus(tmp_path, root):
+    other = make_root(tmp_path / "other", clips=4)
+    config = settings(tmp_path, train_path=os.pathsep.join((str(root), str(other))), validation_share=0.25)
+    data = prepare.prepare(config, silent)
+    found = set(ids(data.train)) | set(ids(data.validation))
+    assert found == {f"root/c{i}" for i in range(8)} | {f"other/c{i}" for i in range(4)}
+    assert any("are in several roots and count as one person each" in note for note in data.notes)
+
+
+def test_every_root_of_several_must_be_there(tmp_path, root):
+    config = settings(tmp_path, train_path=os.pathsep.join((str(root), str(tmp_path / "gone"))))
+    with pytest.raises(DataError, match="gone' does not exist") as caught:
+        prepare.prepare(config, silent)
+    assert "--train-data" in str(caught.value)
+
+
+def test_a_folder_with_the_separator_in_its_name_is_one_root(tmp_path):
+    strange = tmp_path / f"a{os.pathsep}b"
+    strange.mkdir()
+    assert roots_in(str(strange)) == (strange,)
+    assert roots_in(f"x{os.pathsep}y") == tuple(map(type(strange), ("x", "y")))
+    assert roots_in(os.pathsep) == (type(strange)(os.pathsep),)
+
+
+def many_speakers(tmp_path, speakers=6, each=2):
+    made = make_root(tmp_path / "many", clips=speakers * each)
+    rows = [f"c{i}|Say it again.|s{i % speakers}" for i in range(speakers * each)]
+    (made / "metadata.csv").write_text("id|text|speaker\n" + "\n".join(rows) + "\n")
+    return made
+
+
+def test_speakers_that_are_held_out_are_never_trained_on(tmp_path):
+    config = settings(tmp_path, train_path=str(many_speakers(tmp_path)), held_out_speakers=2)
+    data = prepare.prepare(config, silent)
+    held = speakers_of(data.validation) - speakers_of(data.train)
+    assert len(held) == 2 and not held & set(data.corpus.speakers)
+    assert sorted(ids(data.train) + ids(data.validation)) == sorted(f"c{i}" for i in range(12))
+    assert all(speaker in data.notes[-1] or speaker in " ".join(data.notes) for speaker in held)
+    assert speakers_of(prepare.prepare(config, silent).validation) - set(data.corpus.speakers) == held
+    fewer = settings(tmp_path, train_path=config.data.train_path, held_out_speakers=1)
+    one = prepare.prepare(fewer, silent)
+    assert speakers_of(one.validation) - speakers_of(one.train) < held, "who is held out does not change with the count"
+
+
+def test_two_speakers_must_be_left(tmp_path):
+    config = settings(tmp_path, train_path=str(many_speakers(tmp_path)), held_out_speakers=5)
+    with pytest.raises(DataError, match="held_out_speakers is 5, and the data has 6 speakers; at least two"):
+        prepare.prepare(config, silent)

@@ -1,42 +1,82 @@
 import numpy as np
 
-from myxtts.data.references import References
+from myxtts.data.references import MOST_PIECES, References
 
 SPEAKERS = ["bob", "eve", "bob", "bob", "ann"]
 FRAMES = np.array([300, 200, 20, 500, 90])
+LEAST, MOST = 64, 128
 
 
-def drawn(most=128, epochs=60):
-    references = References(SPEAKERS, FRAMES, most)
+def made(segment=0, speakers=SPEAKERS, frames=FRAMES):
+    return References(speakers, frames, LEAST, MOST, segment)
+
+
+def drawn(segment=0, epochs=80):
+    references = made(segment)
     return {(row, epoch): references.choose(row, 7, epoch) for row in range(5) for epoch in range(epochs)}
 
 
-def test_another_clip_of_the_same_speaker_inside_its_frames():
-    for (row, _), reference in drawn().items():
-        assert SPEAKERS[reference.row] == SPEAKERS[row]
-        assert 1 <= reference.frames <= 128
-        assert reference.start >= 0 and reference.start + reference.frames <= FRAMES[reference.row]
+def test_pieces_of_other_clips_of_the_same_speaker_inside_their_frames():
+    for (row, _), choice in drawn().items():
+        assert 1 <= choice.frames <= MOST
+        for piece in choice.reference:
+            assert SPEAKERS[piece.row] == SPEAKERS[row]
+            assert piece.start >= 0 and piece.frames > 0 and piece.start + piece.frames <= FRAMES[piece.row]
+            assert (piece.row != row) == (SPEAKERS[row] == "bob")
         if SPEAKERS[row] == "bob":
-            assert reference.row != row
-        else:
-            assert reference.row == row and reference.frames <= FRAMES[row] // 2
+            assert choice.frames >= LEAST and choice.target.start == 0 and choice.target.frames == FRAMES[row]
+            assert len({piece.row for piece in choice.reference}) == len(choice.reference)
+
+
+def test_short_clips_are_put_together_until_the_reference_is_long_enough():
+    short = made(speakers=["bob"] * 30, frames=np.full(30, 12))
+    for epoch in range(20):
+        choice = short.choose(3, 7, epoch)
+        assert choice.frames == min(12 * MOST_PIECES, choice.frames) and choice.frames >= LEAST
+        assert 3 not in {piece.row for piece in choice.reference}
+
+
+def test_a_speakers_only_clip_gives_reference_and_target_from_different_parts():
+    for segment in (0, 60):
+        seen = {"reference first": 0, "target first": 0}
+        covered = np.zeros(FRAMES[1], bool)
+        for (row, _), choice in drawn(segment).items():
+            if row != 1:
+                continue
+            (piece,), target = choice.reference, choice.target
+            assert piece.row == target.row == 1 and piece.frames <= FRAMES[1] // 2 + (segment > 0) * FRAMES[1]
+            assert target.frames == (60 if segment else FRAMES[1] - piece.frames)
+            for part in (piece, target):
+                assert part.start >= 0 and part.start + part.frames <= FRAMES[1]
+            before = piece.start + piece.frames <= target.start
+            assert before or target.start + target.frames <= piece.start
+            seen["reference first" if before else "target first"] += 1
+            covered[target.start : target.start + target.frames] = True
+        assert min(seen.values()) > 20 and covered.all()
+
+
+def test_a_segment_is_a_piece_of_the_clip_anywhere_in_it():
+    for (row, _), choice in drawn(60).items():
+        assert choice.target.row == row and choice.target.frames == min(60, FRAMES[row], choice.target.frames)
+    starts = {choice.target.start for (row, _), choice in drawn(60).items() if row == 0}
+    assert len(starts) > 40 and max(starts) <= 240
+    assert {c.target.frames for (row, _), c in drawn(60).items() if row == 2} == {20}
 
 
 def test_all_others_are_drawn_and_places_and_lengths_vary():
-    of_first = [reference for (row, _), reference in drawn().items() if row == 0]
-    assert {reference.row for reference in of_first} == {2, 3}
-    assert len({(reference.start, reference.frames) for reference in of_first}) > 20
+    of_first = [choice for (row, _), choice in drawn().items() if row == 0]
+    assert {piece.row for choice in of_first for piece in choice.reference} == {2, 3}
+    assert len({(choice.reference[0].start, choice.frames) for choice in of_first}) > 20
 
 
 def test_a_draw_depends_on_its_own_row_alone():
-    references = References(SPEAKERS, FRAMES, 128)
-    assert references.choose(3, 7, 5) == drawn()[3, 5]
-    assert References(["eve"], np.array([1]), 128).choose(0, 1, 1).frames == 1
+    assert made().choose(3, 7, 5) == drawn()[3, 5]
+    assert made(speakers=["eve"], frames=np.array([1])).choose(0, 1, 1).frames == 1
 
 
 def test_a_clip_in_quarantine_is_nobodys_reference():
-    references = References(SPEAKERS, FRAMES, 128)
-    drawn_now = [references.choose(0, 7, epoch, avoid={2}) for epoch in range(40)]
-    assert {reference.row for reference in drawn_now} == {3}
+    references = made()
+    rows = {piece.row for epoch in range(40) for piece in references.choose(0, 7, epoch, avoid={2}).reference}
+    assert rows == {3}
     alone = references.choose(0, 7, 1, avoid={2, 3})
-    assert alone.row == 0 and alone.frames <= FRAMES[0] // 2
+    assert alone.reference[0].row == 0 and alone.frames <= FRAMES[0] // 2

@@ -9,8 +9,9 @@ import pytest
 
 from myxtts.config.schema import Config, DataConfig
 from myxtts.data.manifest import read_root
-from myxtts.data.prepare import find_roots, prepare
+from myxtts.data.prepare import prepare
 from myxtts.data.records import CONTROL_CHARACTER, MISSING_TEXT, UNKNOWN_LANGUAGE
+from myxtts.data.roots import find_roots
 from myxtts.errors import DataError
 from myxtts.progress import silent
 from tests.data.made_recordings import make_root

@@ -155,7 +155,8 @@ DESCRIPTORS = [
         ),
         batch_and_prior,
         {
-            "mel_BMC": ((B, 19, CHANNELS), "float32"),
+            "mel_BSC": ((B, 19, CHANNELS), "float32"),
+            "target_BSC": ((B, 19, CHANNELS), "float32"),
             "aligner_BMC": ((B, 19, CHANNELS), "float32"),
             "centered_BMC": ((B, 19, CHANNELS), "float32"),
             "duration_BT": ((B, 7), "int32"),
@@ -282,7 +283,7 @@ def test_weights_go_out_and_in_by_name(decoder: str) -> None:
     report = load_weights(other, arrays)
     assert len(report.loaded) == len(arrays) and report.lines() == [f"{len(arrays)} tensors loaded"]
     inputs = batch_and_prior()
-    np.testing.assert_array_equal(one(*inputs)["mel_BMC"], other(*inputs)["mel_BMC"])
+    np.testing.assert_array_equal(one(*inputs)["mel_BSC"], other(*inputs)["mel_BSC"])
 
 
 def test_the_seed_alone_determines_the_weights() -> None:

@@ -126,7 +126,7 @@ def test_path_of_durations() -> None:
 
 def test_place_in_the_token() -> None:
     duration = tf.constant([[2, 0, 1]])
-    found = position_features(duration, aligner.path_of(duration, tf.constant(4))).numpy()[0]
+    found = position_features(duration, aligner.path_of(duration, tf.constant(4)), tf.range(4)[None, :]).numpy()[0]
     share = np.array([0.25, 0.75, 0.5])
     np.testing.assert_allclose(found[:3, 0], share - 0.5, atol=1e-6)
     np.testing.assert_allclose(found[:3, 1], np.sin(np.pi * share), atol=1e-6)

@@ -13,7 +13,7 @@ from myxtts.config.schema import LossConfig
 from myxtts.training import losses
 
 PRIOR = tf.constant(0.3)
-PER_FRAME = ("mel_BMC", "aligner_BMC", "centered_BMC", "path_BMT", "velocity_error_BMC")
+PER_FRAME = ("mel_BSC", "target_BSC", "aligner_BMC", "centered_BMC", "path_BMT", "velocity_error_BSC")
 PER_TOKEN = ("duration_BT", "log_duration_BT", "pitch_BT", "energy_BT", "token_pitch_BT", "token_spoken_BT")
 
 
@@ -65,7 +65,7 @@ def test_what_stands_in_the_padding_is_not_heard(cloner: Any) -> None:
 def test_padding_of_the_output_is_zero(cloner: Any) -> None:
     found, _ = outputs_and_terms(cloner, made_batch.make_batch(pad=(2, 5, 7)))
     for row, (tokens, frames, _) in enumerate(made_batch.SHAPES):
-        assert not found["mel_BMC"][row, frames:].any() and not found["path_BMT"][row, frames:].any()
+        assert not found["mel_BSC"][row, frames:].any() and not found["path_BMT"][row, frames:].any()
         assert not found["log_duration_BT"][row, tokens:].any() and not found["duration_BT"][row, tokens:].any()
 
 
@@ -123,3 +123,32 @@ def test_the_mean_of_the_aligner_is_taught_by_its_own_term_alone(cloner: Any) ->
         own = tf.reduce_sum(terms["alignment"])
     assert all(g is None for g in tape.gradient(others, aligner))
     assert all(g is not None for g in tape.gradient(own, aligner))
+
+
+def test_a_segment_is_the_same_frames_of_the_same_utterance(cloner: Any) -> None:
+    """Aligner, predictors and the decoder's input are those of the whole; only what is decoded is less."""
+    batch = made_batch.make_batch()
+    whole, _ = outputs_and_terms(cloner, batch)
+    part = {**batch, "target_BS": np.array([[4, 5, 6, 7], [0, 1, 2, 3], [5, 6, 7, 8], [20, 21, 22, 23]], np.int32)}
+    part["target_length_B"] = np.array([4, 2, 4, 4], np.int32)
+    found, terms = outputs_and_terms(cloner, part)
+    for key in ("duration_BT", "aligner_BMC", "centered_BMC", "token_pitch_BT", "log_duration_BT", "voice_BE"):
+        np.testing.assert_allclose(found[key], whole[key], atol=1e-5, err_msg=key)
+    for row, frames in enumerate(part["target_BS"]):
+        np.testing.assert_array_equal(found["target_BSC"][row], batch["mel_BMC"][row][frames])
+    assert found["mel_BSC"].shape == (4, 4, made_batch.CHANNELS) and not found["mel_BSC"][1, 2:].any()
+    error = (found["mel_BSC"] - found["target_BSC"])[1, :2]
+    if "velocity_error_BSC" not in found:
+        np.testing.assert_allclose(terms["mel"][1], np.abs(error).mean(), rtol=1e-5)
+
+
+def test_a_decoder_without_a_kernel_across_frames_makes_a_segment_as_it_makes_the_whole() -> None:
+    """The frames' place in their token must be counted from the utterance's start, not from the segment's."""
+    batch = made_batch.tensors(made_batch.make_batch())
+    cloner = made_batch.build(decoder_patch=1)
+    seen: list[Any] = []
+    cloner.decoder.call = lambda x, condition, mask, target, *_: seen.append(x) or {"estimate_BMC": 0.0 * target}
+    cloner(batch, PRIOR)
+    frames = tf.constant([[4, 5], [6, 7], [1, 2], [20, 21]])
+    cloner({**batch, "target_BS": frames, "target_length_B": tf.constant([2, 2, 2, 2])}, PRIOR)
+    np.testing.assert_allclose(tf.gather(seen[0], frames, batch_dims=1), seen[1], atol=1e-6)

@@ -104,7 +104,8 @@ def made_outputs(batch: dict[str, Any]) -> dict[str, Any]:
     zeros = np.zeros(batch["text_BT"].shape, np.float32)
     spoken = (duration > 0).astype(np.float32)
     return {
-        "mel_BMC": batch["mel_BMC"] + 0.5,
+        "mel_BSC": batch["mel_BMC"] + 0.5,
+        "target_BSC": batch["mel_BMC"],
         "centered_BMC": batch["mel_BMC"],
         "aligner_BMC": batch["mel_BMC"] - 2.0,
         "duration_BT": duration,
@@ -150,14 +151,14 @@ def test_spectral_consistency_is_of_differences() -> None:
     batch = made_batch.make_batch()
     outputs = made_outputs(batch)
     ramp = np.arange(batch["mel_BMC"].shape[1], dtype=np.float32)[None, :, None]
-    outputs["mel_BMC"] = batch["mel_BMC"] + 0.2 * ramp
+    outputs["mel_BSC"] = batch["mel_BMC"] + 0.2 * ramp
     found = losses.terms({k: tf.constant(v) for k, v in outputs.items()}, made_batch.tensors(batch), LossConfig())
     np.testing.assert_allclose(found["spectral_consistency"], [0.1] * 4, rtol=1e-5)
 
 
 def test_the_flow_is_taught_by_its_velocity() -> None:
     batch = made_batch.make_batch()
-    outputs = {**made_outputs(batch), "velocity_error_BMC": np.full(batch["mel_BMC"].shape, 3.0, np.float32)}
+    outputs = {**made_outputs(batch), "velocity_error_BSC": np.full(batch["mel_BMC"].shape, 3.0, np.float32)}
     found = losses.terms({k: tf.constant(v) for k, v in outputs.items()}, made_batch.tensors(batch), LossConfig())
     np.testing.assert_allclose(found["mel"], [4.5] * 4)
 

@@ -1,0 +1,85 @@
+"""A reference as the voice encoder hears it, in training and at synthesis alike: without long pauses, at one level.
+
+Everything is done on natural-log mels, so that it costs next to nothing and needs no recording: a gain of g adds ln g,
+noise adds up in power, a low-pass filter takes away from the upper channels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from myxtts.config.schema import AudioConfig, DataConfig
+from myxtts.data.corpus import Corpus
+
+FloatArray = npt.NDArray[np.float32]
+
+PAUSE_DB = 40.0
+"""A frame so far under the loud ones is a pause."""
+PAUSE_FRAMES = 12
+"""Of a longer pause so many frames are kept (0.14 s)."""
+LOUD_PERCENTILE = 95.0
+NEPER_OF_DB = math.log(10.0) / 20.0
+LOW_PASS_SLOPE_DB = 6.0
+"""Of the augmentation, for each mel channel above its edge."""
+
+
+def heard(mel_RC: FloatArray, corpus: Corpus, audio: AudioConfig) -> FloatArray:
+    """A natural-log mel (R, C) of a reference, at least a frame, without long pauses, at one level, normalized."""
+    return corpus.normalize_mel(levelled(without_pauses(mel_RC), corpus, audio))
+
+
+def without_pauses(mel_RC: FloatArray) -> FloatArray:
+    """The mel with every long pause cut down to PAUSE_FRAMES; natural log in, natural log out."""
+    loudness_R = mel_RC.mean(axis=1)
+    quiet_R = loudness_R < np.percentile(loudness_R, LOUD_PERCENTILE) - PAUSE_DB * NEPER_OF_DB
+    run_R = np.zeros(len(quiet_R), np.int64)
+    for at in np.flatnonzero(quiet_R):
+        run_R[at] = run_R[at - 1] + 1 if at else 1
+    return np.ascontiguousarray(mel_RC[run_R <= PAUSE_FRAMES])
+
+
+def levelled(mel_RC: FloatArray, corpus: Corpus, audio: AudioConfig) -> FloatArray:
+    """The mel with a gain that brings its mean to that of the corpus; nothing falls under the convention's floor."""
+    gain = float(corpus.mel_mean_C.mean(dtype=np.float64) - mel_RC.mean(dtype=np.float64))
+    return np.maximum(mel_RC + np.float32(gain), np.float32(math.log(audio.log_floor)))
+
+
+def augmented(mel_RC: FloatArray, data: DataConfig, audio: AudioConfig, random: np.random.Generator) -> FloatArray:
+    """The mel as another microphone, room or tempo would have given it.
+
+    Args:
+        mel_RC: natural log.
+        data: which of the augmentations are on, and how strong they may be (augment_...).
+        audio: the mel convention.
+        random: all four draws are made whether they are used or not, so that one setting does not change another.
+    """
+    speed, level, edge, noise = random.uniform(size=4)
+    made = mel_RC
+    if data.augment_speed:
+        factor = 1.0 + data.augment_speed * (2.0 * speed - 1.0)
+        places = np.linspace(0, len(made) - 1, max(1, round(len(made) / factor)))
+        below = np.minimum(places.astype(np.int64), max(0, len(made) - 2))
+        share = (places - below).astype(np.float32)[:, None]
+        made = made[below] * (1.0 - share) + made[np.minimum(below + 1, len(made) - 1)] * share
+    if data.augment_band:
+        channels = made.shape[1]
+        first = channels * (1.0 - data.augment_band * edge)
+        over = np.maximum(0.0, np.arange(channels) - first)
+        made = made - (LOW_PASS_SLOPE_DB * NEPER_OF_DB * over).astype(np.float32)
+    if data.augment_noise_db:
+        # white noise: magnitudes follow from the width of the channels; here alike in all, at a random distance
+        distance = data.augment_noise_db + 30.0 * noise
+        loud = float(np.percentile(made.mean(axis=1), LOUD_PERCENTILE)) - distance * NEPER_OF_DB
+        made = 0.5 * np.logaddexp(2.0 * made, 2.0 * loud)
+    if data.augment_level_db:
+        made = made + np.float32(data.augment_level_db * NEPER_OF_DB * (2.0 * level - 1.0))
+    return np.maximum(made, math.log(audio.log_floor)).astype(np.float32)
+
+
+def joined(pieces: Sequence[FloatArray]) -> FloatArray:
+    """Pieces of recordings one behind the other."""
+    return pieces[0] if len(pieces) == 1 else np.concatenate(list(pieces))

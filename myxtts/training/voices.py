@@ -1,0 +1,80 @@
+"""Voices during training: the stored ones of the training speakers, and how well the encoder tells people apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from myxtts.config.schema import Config
+from myxtts.data.batches import Batches
+from myxtts.data.corpus import Corpus
+from myxtts.data.hearing import heard
+from myxtts.likeness import Likeness, compared
+from myxtts.models.generate import Generator, Voice, mean_voice
+
+FloatArray = npt.NDArray[np.float32]
+
+VOICE_REFERENCES = 8
+VOICE_BATCH = 32
+LIKENESS_SPEAKERS, LIKENESS_PIECES = 64, 4
+
+
+def speaker_voices(generator: Generator, batches: Batches, corpus: Corpus, config: Config) -> dict[str, FloatArray]:
+    """Mean voice (Z, E) and style (Z, S) of each training speaker over a few of its recordings.
+
+    A fixed choice, so that they depend on the weights alone.
+    """
+    speakers = np.array([corpus.speaker_index(name) for name in batches.store.speakers])
+    longest = batches.reference_frames
+    of_speaker: list[list[Voice]] = [[] for _ in corpus.speakers]
+    rows: list[int] = []
+    for speaker in range(len(corpus.speakers)):
+        own = np.flatnonzero(speakers == speaker)
+        usable = np.minimum(batches.store.lengths[1][own], longest)
+        rows += own[np.argsort(-usable, kind="stable")[:VOICE_REFERENCES]].tolist()
+    pieces = [heard(batches.store.mel(row)[:longest], corpus, config.audio) for row in rows]
+    for row, voice in zip(rows, _voices(generator, pieces, longest), strict=True):
+        of_speaker[speakers[row]].append(voice)
+    means = [mean_voice(voices) for voices in of_speaker]
+    return {"voice_ZE": np.stack([v.voice_E for v in means]), "style_ZS": np.stack([v.style_S for v in means])}
+
+
+def voice_likeness(generator: Generator, batches: Batches, corpus: Corpus, config: Config) -> Likeness | None:
+    """How well the encoder tells the validation's speakers apart; those who were never trained on, where there are two.
+
+    Up to LIKENESS_SPEAKERS speakers with up to LIKENESS_PIECES pieces of their recordings each, always the same ones; a
+    speaker with one recording gives its two halves. None with fewer than two speakers.
+    """
+    rows_of: dict[str, list[int]] = {}
+    for row, speaker in enumerate(batches.store.speakers):
+        rows_of.setdefault(speaker, []).append(row)
+    strangers = sorted(set(rows_of) - set(corpus.speakers))
+    chosen = strangers if len(strangers) > 1 else sorted(rows_of)
+    pieces: list[FloatArray] = []
+    names: list[str] = []
+    for speaker in chosen[:LIKENESS_SPEAKERS]:
+        mels = [batches.store.mel(row) for row in rows_of[speaker][:LIKENESS_PIECES]]
+        if len(mels) == 1:
+            half = len(mels[0]) // 2
+            mels = [mels[0][:half], mels[0][half:]]
+        heard_mels = [heard(mel, corpus, config.audio)[: batches.reference_frames] for mel in mels if len(mel)]
+        pieces += heard_mels
+        names += [speaker] * len(heard_mels)
+    if len(set(names)) < 2:
+        return None
+    voices = [voice.voice_E for voice in _voices(generator, pieces, batches.reference_frames)]
+    return compared(np.stack(voices), names)
+
+
+def _voices(generator: Generator, pieces: Sequence[FloatArray], longest: int) -> list[Voice]:
+    """The voice of each normalized mel (R, C) of at most `longest` frames."""
+    found: list[Voice] = []
+    for start in range(0, len(pieces), VOICE_BATCH):
+        chosen = pieces[start : start + VOICE_BATCH]
+        mels = np.zeros([len(chosen), longest, chosen[0].shape[1]], np.float32)
+        for at, piece in enumerate(chosen):
+            mels[at, : len(piece)] = piece
+        found += generator.voices(mels, np.array([len(piece) for piece in chosen], np.int32))
+    return found

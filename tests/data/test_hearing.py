@@ -1,0 +1,87 @@
+"""References as they are heard: level and long pauses do not count, each augmentation does what it says."""
+
+import math
+
+import numpy as np
+import pytest
+
+from myxtts.audio import mel
+from myxtts.config.schema import AudioConfig, DataConfig
+from myxtts.data.corpus import measure_corpus
+from myxtts.data.hearing import NEPER_OF_DB, PAUSE_FRAMES, augmented, heard, joined, levelled, without_pauses
+
+AUDIO = AudioConfig()
+
+
+def buzz(seconds=2.0, gain=0.3):
+    """A buzz with syllables, samples."""
+    time = np.arange(int(seconds * AUDIO.sample_rate_hz)) / AUDIO.sample_rate_hz
+    tones = sum(np.sin(2 * np.pi * 140 * k * time) / k for k in range(1, 30))
+    noise = np.random.default_rng(1).normal(0.0, 0.01, len(time))
+    return (gain * (tones * (0.6 + 0.4 * np.sin(20 * time)) + noise)).astype(np.float32)
+
+
+def mel_of(samples):
+    return mel.log_mel(samples, AUDIO)
+
+
+def draw(seed=1):
+    return np.random.default_rng(seed)
+
+
+def test_a_gain_on_the_samples_changes_nothing_of_what_is_heard(store):
+    corpus = measure_corpus(store, {}, "")
+    loud, soft = (heard(mel_of(buzz(gain=gain)), corpus, AUDIO) for gain in (0.5, 0.05))
+    assert loud.shape == soft.shape and np.abs(loud - soft).mean() < 0.02
+    level = corpus.denormalize_mel(loud).mean()
+    assert level == pytest.approx(corpus.mel_mean_C.mean(), abs=0.05)
+    assert levelled(np.full((3, 80), -11.0, np.float32), corpus, AUDIO).min() >= math.log(AUDIO.log_floor) - 1e-5
+
+
+def test_long_pauses_are_cut_and_short_ones_are_not():
+    speech, silence = mel_of(buzz(0.5)), mel_of(np.zeros(30 * AUDIO.hop_samples, np.float32))
+    with_pause = np.concatenate([speech, silence, speech])
+    assert len(without_pauses(with_pause)) == 2 * len(speech) + PAUSE_FRAMES
+    short = np.concatenate([speech, silence[:6], speech])
+    assert np.array_equal(without_pauses(short), short)
+    only = mel_of(np.zeros(20 * AUDIO.hop_samples, np.float32))
+    assert len(without_pauses(only)) == len(only), "there is nothing louder"
+
+
+def test_without_augmentation_nothing_changes():
+    whole = mel_of(buzz())
+    assert np.array_equal(augmented(whole, DataConfig(), AUDIO, draw()), whole)
+
+
+def test_each_augmentation_does_what_it_says():
+    whole = mel_of(buzz())
+    levels = [
+        float((augmented(whole, DataConfig(augment_level_db=6.0), AUDIO, draw(s)) - whole).mean()) for s in range(40)
+    ]
+    assert max(levels) <= 6.0 * NEPER_OF_DB and min(levels) >= -6.0 * NEPER_OF_DB
+    assert max(levels) > 3.0 * NEPER_OF_DB and min(levels) < -3.0 * NEPER_OF_DB
+    lengths = {len(augmented(whole, DataConfig(augment_speed=0.1), AUDIO, draw(s))) for s in range(40)}
+    assert min(lengths) >= len(whole) / 1.11 and max(lengths) <= len(whole) / 0.89 and len(lengths) > 10
+    band = [augmented(whole, DataConfig(augment_band=0.5), AUDIO, draw(s)) for s in range(20)]
+    assert all(np.array_equal(one[:, :40], whole[:, :40]) for one in band)
+    assert min(float((one - whole)[:, -1].mean()) for one in band) < -2.0
+    noisy = [augmented(whole, DataConfig(augment_noise_db=20.0), AUDIO, draw(s)) for s in range(20)]
+    assert all((one >= whole - 1e-4).all() for one in noisy)
+    silence = np.concatenate([whole, np.full((50, 80), math.log(1e-5), np.float32)])
+    loud = np.percentile(silence.mean(axis=1), 95.0)
+    heights = [
+        augmented(silence, DataConfig(augment_noise_db=20.0), AUDIO, draw(s))[-1].mean() - loud for s in range(40)
+    ]
+    assert min(heights) >= -50.5 * NEPER_OF_DB and max(heights) <= -19.5 * NEPER_OF_DB
+
+
+def test_one_augmentation_does_not_change_the_draw_of_another():
+    whole = mel_of(buzz())
+    alone = augmented(whole, DataConfig(augment_level_db=6.0), AUDIO, draw(3)) - whole
+    both = augmented(whole, DataConfig(augment_level_db=6.0, augment_band=0.5), AUDIO, draw(3)) - whole
+    assert np.allclose(alone[:, 0], both[:, 0])
+
+
+def test_pieces_stand_one_behind_the_other():
+    first, second = np.zeros((3, 80), np.float32), np.ones((2, 80), np.float32)
+    assert joined([first]) is first and joined([first, second])[:, 0].tolist() == [0, 0, 0, 1, 1]
