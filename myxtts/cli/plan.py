@@ -64,13 +64,18 @@ def _is_bf16(config: Config) -> bool:
     return precision == "bf16" or (precision == "auto" and processor_has_bf16())
 
 
-def frame_rate(config: Config, tokens_per_frame: float) -> float:
-    """Mel frames a second that training reaches by formula; a calibration may put a measured figure in its place."""
+def frame_rate(config: Config, tokens_per_frame: float, decoded_share: float = 1.0) -> float:
+    """Mel frames a second that training reaches by formula; a calibration may put a measured figure in its place.
+
+    `decoded_share` of the frames go through the decoder (training.segment_seconds).
+    """
     parts = part_weights(config.model, config.audio.mel_channels)
     # Forward and backward are six operations a weight; the decoder works on patches, the speaker encoder on a quarter
     # of the frames of a reference and of the prediction.
     work = 6.0 * (
-        parts["frames"] / config.model.decoder_patch + parts["tokens"] * tokens_per_frame + parts["reference"] / 2
+        decoded_share * parts["frames"] / config.model.decoder_patch
+        + parts["tokens"] * tokens_per_frame
+        + parts["reference"] / 2
     )
     threads = config.training.threads or os.cpu_count() or 1
     gain = _BF16_GAIN if _is_bf16(config) else 1.0
@@ -106,7 +111,9 @@ def make_plan(
     training, audio = config.training, config.audio
     clips, frames = len(mel_lengths), float(mel_lengths.sum())
     tokens_per_frame = float(text_lengths.sum()) / max(frames, 1.0)
-    rate = frames_per_second or frame_rate(config, tokens_per_frame)
+    segment = frames_of_seconds(training.segment_seconds, audio.sample_rate_hz, audio.hop_samples)
+    decoded = float(mel_lengths.clip(max=segment).sum()) if segment else frames
+    rate = frames_per_second or frame_rate(config, tokens_per_frame, decoded / max(frames, 1.0))
     batches = max(1, batches_per_epoch(clips, training.batch_size))
     per_epoch = batches / training.grad_accum
     updates = total_updates(training.max_updates, training.epochs, batches, training.grad_accum)

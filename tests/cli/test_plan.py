@@ -76,3 +76,8 @@ def test_flow_has_more_weights() -> None:
 @pytest.mark.parametrize(("seconds", "words"), [(40, "40 s"), (540, "9 min"), (12_600, "3.5 h"), (181_440, "2.1 days")])
 def test_durations_in_words(seconds: float, words: str) -> None:
     assert duration_words(seconds) == words
+
+
+def test_segments_make_long_clips_cheaper() -> None:
+    whole, cut = (make_plan(config(training__segment_seconds=s), *lengths(130), 0, 1) for s in (0.0, 1.0))
+    assert cut.frames_per_second > 1.3 * whole.frames_per_second and cut.seconds < whole.seconds / 1.3
