@@ -1,0 +1,218 @@
+"""Cloning: trains on many voices, and after each mark of minutes speaks in the voices of people it never heard.
+
+Some speakers (--readers) are held out of the training by data.held_out_speakers. Each of them speaks the text of the
+next one, so that no word of it is in the reference, which is his own recording. Sentences held out of the training
+speakers' recordings are spoken in their voices besides. A judge (see bench.recordings) listens to both, and to the
+readers' recordings through the mel and Griffin-Lim, the most that a model could reach.
+
+WORK holds run/ (the run directory), spoken/, judged/, marks/. The same command goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bench import held_out, results
+from bench.held_out import HeldOut, by_hash
+from bench.marks import JUDGED, MANY, call, cell, judge_problems, judged, same_work, trained_minutes, training
+from myxtts.cli.arguments import request_of, training_parser
+from myxtts.cli.screen import Screen, guarded
+from myxtts.cli.train import resolve_request
+from myxtts.config.layers import program_layer
+from myxtts.data.records import Utterance
+from myxtts.data.store import FeatureStore
+from myxtts.errors import EXIT_DONE, ConfigError, DataError
+from myxtts.units import frames_of_seconds
+
+CEILING = "recordings"
+KINDS = ("readers", "sentences")
+VALIDATION_SHARE = 0.1
+SAME, OTHER = 0.87, 0.52
+"""SECS of two clips of one LibriSpeech reader, and of two readers, by the judge."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measures as `argv` says; returns the exit code."""
+    made = results.parser("cloning", "Trains on many voices and judges strangers' voices after marks of minutes.")
+    made.add_argument("--data", metavar="ROOT", type=Path, nargs="+", required=True, help="data roots")
+    made.add_argument("--work", metavar="DIR", type=Path, required=True, help="folder for everything that is made")
+    made.add_argument("--minutes", metavar="N", type=float, nargs="+", default=[30.0, 120.0], help="marks (30 120)")
+    made.add_argument("--size", metavar="SIZE", default="tiny", help="model size (tiny)")
+    made.add_argument("--level", metavar="LEVEL", default="enhanced", help="optimization level (enhanced)")
+    made.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="any other setting")
+    made.add_argument("--readers", metavar="N", type=int, default=20, help="speakers held out (20)")
+    made.add_argument("--sentences", metavar="N", type=int, default=20, help="most sentences of known voices (20)")
+    made.add_argument("--prefer", choices=("best", "last"), default="last", help="which checkpoint speaks (last)")
+    made.add_argument("--judge-python", metavar="FILE", help="Python that runs the judge")
+    made.add_argument("--judge-script", metavar="FILE", type=Path, help="the judge")
+    given = made.parse_args(argv)
+    return guarded(lambda: _run(given))
+
+
+def _run(given: Namespace) -> int:
+    problems = judge_problems(given)
+    if min(given.minutes) <= 0 or given.readers < 2 or given.sentences < 0:
+        problems.append("--minutes must be over 0, --readers at least 2, --sentences at least 0")
+    if problems:
+        raise ConfigError(problems)
+    given.work, given.data = given.work.resolve(), [root.resolve() for root in given.data]
+    given.work.mkdir(parents=True, exist_ok=True)
+    names = ("size", "level", "set", "readers", "sentences", "prefer")
+    same_work(given, {"data": [str(r) for r in given.data], **{name: getattr(given, name) for name in names}})
+    screen = Screen()
+    lists = _lists(given, screen)
+    ceiling = given.work / "spoken" / CEILING
+    if not (ceiling / "list.tsv").is_file():
+        held_out.through_griffin_lim(lists["recordings"], ceiling, screen.progress)
+    screen.close()
+    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches the training too, which saves and ends by itself
+    figures: list[dict[str, Any]] = [{"mark": CEILING, "readers": judged(given, CEILING)}]
+    for minutes in sorted(given.minutes):
+        record = given.work / "marks" / f"minutes-{minutes:g}.json"
+        if not record.is_file() and (code := _mark(given, minutes, record, screen)) != EXIT_DONE:
+            return code
+        row = json.loads(record.read_text(encoding="utf-8"))
+        figures.append({**row, **{kind: judged(given, f"{row['mark']}-{kind}") for kind in row["kinds"]}})
+        _table(given, figures, None)
+    _table(given, figures, given.json or given.work / "cloning.json")
+    return EXIT_DONE
+
+
+def training_words(given: Namespace, minutes: float) -> list[str]:
+    """The training command. Its only end is the time."""
+    words = ["--train-data", os.pathsep.join(map(str, given.data)), "--model-size", given.size]
+    words += ["--optimization-level", given.level, "--checkpoint-dir", str(given.work / "run")]
+    words += ["--epochs", MANY, "--max-updates", MANY]
+    own = (
+        f"training.early_stopping_validations={MANY}",
+        f"data.held_out_speakers={given.readers}",
+        f"data.validation_share={VALIDATION_SHARE}",
+    )
+    for setting in (*own, *given.set, f"training.max_minutes={minutes:g}"):
+        words += ["--set", setting]
+    return words
+
+
+def _lists(given: Namespace, screen: Screen) -> dict[str, list[HeldOut]]:
+    """What is spoken: written to WORK once, since it follows from the data and the settings."""
+    from myxtts.data.prepare import prepare
+
+    names = (*KINDS, "recordings")
+    paths = {name: given.work / f"{name}.json" for name in names}
+    if not all(path.is_file() for path in paths.values()):
+        parsed = training_parser("train_main.py", None).parse_known(training_words(given, 1.0))
+        resolved = resolve_request(request_of(*parsed), program_layer("train_main.py", {}), None)[0]
+        prepared = prepare(resolved.config, screen.progress, named=resolved.named)
+        audio = resolved.config.audio
+        near = frames_of_seconds(held_out.REFERENCE_SECONDS, audio.sample_rate_hz, audio.hop_samples)
+        made = {
+            "readers": readers(prepared.validation, set(prepared.corpus.speakers)),
+            "sentences": sentences(prepared.train, prepared.validation, given.sentences, near),
+            "recordings": recordings(prepared.validation, set(prepared.corpus.speakers)),
+        }
+        for name, rows in made.items():
+            results.write_json(paths[name], [asdict(row) for row in rows])
+    return {
+        name: [HeldOut(**row) for row in json.loads(path.read_text(encoding="utf-8"))] for name, path in paths.items()
+    }
+
+
+def _said(utterance: Utterance, text: str, reference: Utterance) -> HeldOut:
+    places = str(utterance.audio_path), str(reference.audio_path)
+    return HeldOut(utterance.id, text, utterance.speaker, utterance.language, *places)
+
+
+def strangers(validation: FeatureStore, known: set[str]) -> list[Utterance]:
+    """One recording of each speaker that is never trained on, by name. Raises DataError for fewer than two."""
+    first: dict[str, Utterance] = {}
+    for utterance in validation.utterances:
+        if utterance.speaker not in known:
+            first.setdefault(utterance.speaker, utterance)
+    if len(first) < 2:
+        raise DataError(f"{len(first)} speakers are held out, expected at least 2; raise --readers")
+    return [first[speaker] for speaker in sorted(first)]
+
+
+def readers(validation: FeatureStore, known: set[str]) -> list[HeldOut]:
+    """Every stranger with the text of the next one; the reference is his own recording."""
+    people = strangers(validation, known)
+    return [_said(p, people[(at + 1) % len(people)].text, p) for at, p in enumerate(people)]
+
+
+def recordings(validation: FeatureStore, known: set[str]) -> list[HeldOut]:
+    """Every stranger's recording as it is."""
+    return [_said(p, p.text, p) for p in strangers(validation, known)]
+
+
+def sentences(train: FeatureStore, validation: FeatureStore, count: int, near_frames: int) -> list[HeldOut]:
+    """Held-out sentences of training speakers; the reference is the training recording nearest to `near_frames`."""
+    rows_of: dict[str, list[int]] = {}
+    for row, speaker in enumerate(train.speakers):
+        rows_of.setdefault(speaker, []).append(row)
+    known = [
+        u
+        for u in validation.utterances
+        if u.speaker in rows_of and len(held_out.words_of(u.text)) >= held_out.FEWEST_WORDS
+    ]
+    found = []
+    for utterance in sorted(known, key=lambda u: by_hash(u.id))[:count]:
+        rows = rows_of[utterance.speaker]
+        nearest = min(rows, key=lambda row: (abs(int(train.lengths[1][row]) - near_frames), row))
+        found.append(_said(utterance, utterance.text, train.utterances[nearest]))
+    return found
+
+
+def _mark(given: Namespace, minutes: float, record: Path, screen: Screen) -> int:
+    """Trains up to a mark, speaks both lists, writes the record; the exit code of what failed, else 0."""
+    run, mark = given.work / "run", f"minutes-{minutes:g}"
+    before = trained_minutes(run)
+    if before > 1.02 * minutes + 0.5:
+        raise DataError(
+            f"{run} has trained {before:.1f} minutes already, past the mark of {minutes:g}; take another --work"
+        )
+    code = call([sys.executable, str(results.ROOT / "train_main.py"), *training_words(given, minutes)], screen)
+    kinds = []
+    for kind in KINDS:
+        if code != EXIT_DONE:
+            return code
+        path = given.work / f"{kind}.json"
+        if not json.loads(path.read_text(encoding="utf-8")):
+            continue
+        spoken = given.work / "spoken" / f"{mark}-{kind}"
+        words = ["--checkpoint", str(run), "--list", str(path), "--out", str(spoken), "--prefer", given.prefer]
+        code = call([sys.executable, "-m", "bench.speak_list", *words, "--json", str(spoken / "speech.json")], screen)
+        kinds.append(kind)
+    if code == EXIT_DONE:
+        results.write_json(record, {"mark": mark, "minutes": trained_minutes(run), "kinds": kinds, **training(run)})
+    return code
+
+
+def _table(given: Namespace, figures: Sequence[dict[str, Any]], json_path: Path | None) -> None:
+    heads = ("mark", "who", "minutes", "updates", "refused", "val. mel", "voices EER", "SECS's place")
+    rows: list[tuple[str, ...]] = [(*heads, *(name for _, name in JUDGED))]
+    for row in figures:
+        validation = row.get("validation", {})
+        about = [cell(row.get("minutes"), ".1f"), *(cell(row.get(key), "d") for key in ("updates", "skipped"))]
+        about += [cell(validation.get("mel"), ".3f"), cell(validation.get("voice_equal_error_rate"), ".3f")]
+        for kind in KINDS:
+            if kind in row:
+                found = row[kind] or {}
+                secs = found.get("secs")
+                place = "-" if secs is None else f"{(secs - OTHER) / (SAME - OTHER):.0%}"
+                rows.append((row["mark"], kind, *about, place, *(cell(found.get(key), ".3f") for key, _ in JUDGED)))
+    data = " + ".join(root.name for root in given.data)
+    title = f"Cloning: {data}, size {given.size}, level {given.level}, {given.readers} readers held out"
+    settings = {"data": data, "size": given.size, "level": given.level, "set": given.set, "prefer": given.prefer}
+    results.show(title, rows, {"settings": settings, "marks": list(figures)}, json_path, heads=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

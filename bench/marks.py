@@ -1,0 +1,111 @@
+"""What measurements share that train for some minutes, speak, train on, and have a judge listen to each mark."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from bench import results
+from myxtts.cli.screen import Screen, escaped
+from myxtts.errors import ConfigError, DataError
+from myxtts.storage.journal import read_metrics
+from myxtts.storage.run_directory import RunDirectory
+
+MANY = "1000000"
+"""Epochs, updates, validations: so many that only the time ends a training."""
+JUDGED = (("wer", "word error"), ("cer", "char. error"), ("dnsmos", "DNSMOS"), ("secs", "SECS"))
+
+
+def judge_problems(given: Namespace) -> list[str]:
+    """What is wrong with the options of the judge."""
+    problems = []
+    if (given.judge_python is None) != (given.judge_script is None):
+        problems.append("--judge-python and --judge-script belong together; give both or none")
+    if given.judge_script is not None and not given.judge_script.is_file():
+        problems.append(f"--judge-script is {str(given.judge_script)!r}, which is no file; name the judge's script")
+    return problems
+
+
+def same_work(given: Namespace, own: dict[str, Any]) -> None:
+    """Raises ConfigError where the folder holds a measurement with other settings."""
+    path = given.work / "settings.json"
+    if path.is_file():
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if stored != own:
+            other = ", ".join(
+                f"{name} {stored.get(name)!r} (now {own[name]!r})" for name in own if stored.get(name) != own[name]
+            )
+            raise ConfigError(f"--work {str(given.work)!r} holds a measurement with {other}; take another folder")
+    results.write_json(path, own)
+
+
+def judged(given: Namespace, mark: str) -> dict[str, float] | None:
+    """What the judge says of a mark, asked once; None without a judge. Raises DataError where it fails."""
+    path = given.work / "judged" / f"{mark}.json"
+    if not path.is_file():
+        if given.judge_script is None:
+            return None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".tmp")
+        list_path = given.work / "spoken" / mark / "list.tsv"
+        words = [
+            given.judge_python,
+            str(given.judge_script),
+            str(list_path.resolve()),
+            "--json",
+            str(temporary.resolve()),
+        ]
+        code = subprocess.run(words, check=False).returncode
+        if code != 0:
+            raise DataError(f"the judge ended with exit code {code} on {list_path}; its own words stand above")
+        temporary.replace(path)
+    total: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))["total"]
+    return total
+
+
+def call(words: list[str], screen: Screen) -> int:
+    """Runs a command of this project in a process of its own and passes its output on."""
+    screen.say("", f"$ {escaped(' '.join(words))}")
+    code = subprocess.run(words, cwd=results.ROOT, check=False).returncode
+    return code if code >= 0 else 128 - code
+
+
+def trained_minutes(run: Path) -> float:
+    """Minutes of training in the newest checkpoint, all resumptions together; 0 without one."""
+    try:
+        step = json.loads((RunDirectory(run).checkpoints_path / "last.json").read_text(encoding="utf-8"))["step"]
+        state = json.loads((RunDirectory(run).checkpoints_path / step / "state.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return 0.0
+    return float(state["position"]["trained_seconds"]) / 60.0
+
+
+def training(run: Path) -> dict[str, Any]:
+    """Updates, refused updates, frames a second, epochs, and the newest validation, by the run's journal."""
+    updates = skipped = epoch = 0
+    frames = seconds = 0.0
+    validation: dict[str, float] = {}
+    for record in read_metrics(RunDirectory(run).metrics_path):
+        if record["kind"] == "validation":
+            validation = record["metrics"]
+        elif record["kind"] == "train":
+            updates, epoch = record["update"], record["epoch"]
+            skipped += bool(record["skipped"])
+            frames += record["frames"]
+            seconds += record["frames"] / max(record["frames_per_second"], 1e-9)
+    rate = frames / seconds if seconds else 0.0
+    return {
+        "updates": updates,
+        "skipped": skipped,
+        "epochs": epoch,
+        "frames_per_second": rate,
+        "validation": validation,
+    }
+
+
+def cell(value: Any, form: str) -> str:
+    """A figure for the table; a dash where there is none."""
+    return "-" if value is None else format(value, form)
