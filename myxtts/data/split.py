@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from hashlib import blake2b
 
 from myxtts.data.records import Utterance
@@ -29,17 +30,28 @@ def split_validation(utterances: Sequence[Utterance], share: float) -> tuple[lis
     return [u for u in utterances if u.id not in kept], [u for u in utterances if u.id in kept]
 
 
-def hold_out_speakers(names: Collection[str], count: int) -> set[str]:
+def hold_out_speakers(utterances: Sequence[Utterance], count: int) -> set[str]:
     """`count` of the speakers, those whose name has the smallest hash: the same ones on every run.
 
-    Errors: DataError if fewer than two would be left to train on.
+    A speaker without whom nobody would be left in one of his languages is passed over.
+
+    Errors: DataError if fewer than two would be left to train on, or not so many can be held out.
     """
-    if count > max(0, len(names) - 2):
+    languages_of: dict[str, set[str]] = {}
+    for utterance in utterances:
+        languages_of.setdefault(utterance.speaker, set()).add(utterance.language)
+    left = Counter(language for languages in languages_of.values() for language in languages)
+    chosen: set[str] = set()
+    for speaker in sorted(languages_of, key=_hash):
+        if len(chosen) < count and all(left[language] > 1 for language in languages_of[speaker]):
+            chosen.add(speaker)
+            left.subtract(languages_of[speaker])
+    if len(chosen) < count or len(languages_of) - count < 2:
         raise DataError(
-            f"data.held_out_speakers is {count}, and the data has {len(names)} speakers; at least two must be left to "
-            "train on"
+            f"data.held_out_speakers is {count}, and the data has {len(languages_of)} speakers in {len(left)} "
+            "languages; at least two must be left to train on, and one in each language"
         )
-    return set(sorted(names, key=_hash)[:count])
+    return chosen
 
 
 def _smallest(clips: Sequence[Utterance], share: float) -> set[str]:

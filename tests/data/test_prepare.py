@@ -229,5 +229,7 @@ def test_speakers_that_are_held_out_are_never_trained_on(tmp_path):
 
 def test_two_speakers_must_be_left(tmp_path):
     config = settings(tmp_path, train_path=str(many_speakers(tmp_path)), held_out_speakers=5)
-    with pytest.raises(DataError, match="held_out_speakers is 5, and the data has 6 speakers; at least two"):
+    with pytest.raises(
+        DataError, match="held_out_speakers is 5, and the data has 6 speakers in 1 languages; at least two"
+    ):
         prepare.prepare(config, silent)

@@ -1,7 +1,10 @@
 from pathlib import Path
 
+import pytest
+
 from myxtts.data.records import Utterance
-from myxtts.data.split import split_validation
+from myxtts.data.split import hold_out_speakers, split_validation
+from myxtts.errors import DataError
 
 
 def clips(**counts):
@@ -36,3 +39,19 @@ def test_speakers_of_one_clip_each_still_give_a_share():
 def test_one_clip_serves_as_both():
     train, held = split_validation(clips(bob=1), 0.05)
     assert train == held and len(train) == 1
+
+
+def test_nobody_is_held_out_without_whom_a_language_has_no_voice():
+    people = [("ann", "en-us"), ("bob", "en-us"), ("eve", "en-us"), ("zoe", "fa"), ("max", "de"), ("tom", "de")]
+    spoken = [
+        Utterance(f"{name}{i}", Path(f"{name}{i}.wav"), "Say.", name, code, "m:1")
+        for name, code in people
+        for i in (1, 2)
+    ]
+    for count in (1, 2, 3):
+        out = hold_out_speakers(spoken, count)
+        assert len(out) == count and "zoe" not in out
+        assert {u.language for u in spoken if u.speaker not in out} == {"en-us", "fa", "de"}
+        assert out == hold_out_speakers(spoken[::-1], count)
+    with pytest.raises(DataError, match="is 4, and the data has 6 speakers in 3 languages"):
+        hold_out_speakers(spoken, 4)
