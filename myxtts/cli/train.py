@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -17,9 +18,10 @@ from myxtts.config.layers import Layer, built_in_corpus_layer, program_layer
 from myxtts.config.leaves import LEAVES
 from myxtts.config.load import load_file
 from myxtts.config.resolve import Resolved, resolve
-from myxtts.errors import EXIT_DONE, MyXTTSError
+from myxtts.errors import EXIT_DONE, CheckpointError, DataError, MyXTTSError
 
 if TYPE_CHECKING:
+    from myxtts.data.corpus import Corpus
     from myxtts.data.prepare import Prepared
 
 _LENGTH_KEYS = ("training.epochs", "training.max_updates")
@@ -57,13 +59,12 @@ def _train(words: list[str], entry: Layer, pinned_level: str | None) -> int:
         for key in request.explain:
             screen.say(*explain(resolved, key))
         return EXIT_DONE
-    if request.init_from:
-        _check_initial_weights(Path(request.init_from))
+    base = _base_corpus(request, Path(resolved.config.training.checkpoint_dir).expanduser())
     screen.say(*settings_table(resolved))
     # Prepared before TensorFlow is imported: the worker processes then fork a small program.
     from myxtts.data.prepare import prepare
 
-    prepared = prepare(resolved.config, screen.progress, named=resolved.named)
+    prepared = prepare(resolved.config, screen.progress, named=resolved.named, base=base)
     screen.close()
     screen.say("", *prepared.notes, *prepared.audit.table(), "")
     if request.dry_run:
@@ -76,11 +77,29 @@ def _train(words: list[str], entry: Layer, pinned_level: str | None) -> int:
     return EXIT_DONE
 
 
-def _check_initial_weights(path: Path) -> None:
-    """Raises CheckpointError if no checkpoint is at `path`: before features are computed, and anything is written."""
-    from myxtts.storage.searching import find
+def _base_corpus(request: Request, run: Path) -> Corpus | None:
+    """The corpus of the weights that learn on: of --init-from, or of what the run in `run` began with; None without.
 
-    find(path)
+    Raises CheckpointError where --init-from names none: before features are computed, and anything is written.
+    """
+    from myxtts.storage.run_directory import RunDirectory
+
+    stored = RunDirectory(run).base_corpus_path
+    if request.init_from:
+        from myxtts.storage.searching import find
+
+        checkpoint = find(Path(request.init_from))
+        text, where = checkpoint.texts.get("corpus.json", ""), str(checkpoint.path)
+    elif not request.fresh and stored.is_file():
+        text, where = stored.read_text(encoding="utf-8"), str(stored)
+    else:
+        return None
+    from myxtts.data.corpus import Corpus
+
+    try:
+        return Corpus.from_json(json.loads(text))
+    except (ValueError, DataError) as error:
+        raise CheckpointError(f"{where}: its corpus cannot be read ({error}); take another checkpoint") from error
 
 
 def resolve_request(request: Request, entry: Layer, pinned_level: str | None) -> tuple[Resolved, bool]:

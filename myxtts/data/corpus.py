@@ -135,15 +135,24 @@ def _check_names(what: str, names: Any) -> None:
         raise DataError(f"corpus: {what} are {shown(str(names))}, expected a list of different names")
 
 
-def measure_corpus(store: FeatureStore, symbols: Any, mel_fingerprint: str) -> Corpus:
+def measure_corpus(store: FeatureStore, symbols: Any, mel_fingerprint: str, base: Corpus | None = None) -> Corpus:
     """Statistics of a training set.
 
     Args:
         store: the training clips, at least one.
         symbols: the symbol table as plain values.
         mel_fingerprint: of the mel convention that made the features.
+        base: what the weights were trained on that learn on. Its scales hold, so that the weights keep their meaning,
+            and its languages keep their numbers; only the speakers are those of the store.
+
+    Errors: DataError if the base has another mel convention.
     """
-    mel_mean_C, mel_std_C, pitch, energy = _moments(store)
+    if base is not None and base.mel_fingerprint != mel_fingerprint:
+        raise DataError("--init-from: that run was trained on another mel convention (section audio); take the same")
+    mel_mean_C, mel_std_C, pitch, energy = _moments(store) if base is None else _scales_of(base)
+    languages = sorted({utterance.language for utterance in store.utterances})
+    if base is not None:
+        languages = [*base.languages, *(code for code in languages if code not in base.languages)]
     bare = Corpus(
         mel_mean_C=mel_mean_C,
         mel_std_C=mel_std_C,
@@ -156,22 +165,29 @@ def measure_corpus(store: FeatureStore, symbols: Any, mel_fingerprint: str) -> C
         speaker_prosody_S3=np.zeros((0, 3), np.float32),
         prosody_mean_3=np.zeros(3, np.float32),
         prosody_std_3=np.zeros(3, np.float32),
-        languages=sorted({utterance.language for utterance in store.utterances}),
+        languages=languages,
         symbols=symbols,
         mel_fingerprint=mel_fingerprint,
     )
     figures = measure_speakers(store, bare)
     raw = figures.raw_prosody_S3.astype(np.float64)
-    spread = raw.std(axis=0)
+    mean, spread = raw.mean(axis=0), raw.std(axis=0)
     spread = np.where(spread >= PROSODY_STD_FLOOR, spread, 0.0)
+    if base is not None:
+        mean, spread = base.prosody_mean_3, base.prosody_std_3
     measured = dataclasses.replace(
         bare,
         speakers=figures.names,
         speaker_spectrum_SC=figures.spectrum_SC,
-        prosody_mean_3=raw.mean(axis=0).astype(np.float32),
+        prosody_mean_3=mean.astype(np.float32),
         prosody_std_3=spread.astype(np.float32),
     )
     return dataclasses.replace(measured, speaker_prosody_S3=measured.normalize_prosody(figures.raw_prosody_S3))
+
+
+def _scales_of(base: Corpus) -> tuple[FloatArray, FloatArray, tuple[float, float], tuple[float, float]]:
+    pitch, energy = (base.pitch_mean, base.pitch_std), (base.energy_mean, base.energy_std)
+    return base.mel_mean_C, base.mel_std_C, pitch, energy
 
 
 def _moments(store: FeatureStore) -> tuple[FloatArray, FloatArray, tuple[float, float], tuple[float, float]]:

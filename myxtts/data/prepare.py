@@ -34,6 +34,8 @@ class Prepared:
     audit: Audit
     buckets: tuple[Bucket, ...]
     notes: list[str]
+    base: Corpus | None = None
+    """What the weights were trained on that learn on here; its scales hold."""
 
     def training_batches(self, config: Config) -> Batches:
         """The batches of the training clips."""
@@ -44,13 +46,16 @@ class Prepared:
         return Batches(self.validation, self.corpus, self.buckets, config, training=False)
 
 
-def prepare(config: Config, progress: Progress, *, named: Collection[str] = frozenset()) -> Prepared:
+def prepare(
+    config: Config, progress: Progress, *, named: Collection[str] = frozenset(), base: Corpus | None = None
+) -> Prepared:
     """Reads, audits and caches the data of a run.
 
     Args:
         config: its sections audio, text, data and training.batch_size count.
         progress: told of "features", "texts" and the making of the built-in corpus.
         named: keys that the user set, such as "data.train_path"; a path that was named must exist.
+        base: the corpus of the run whose weights learn on here.
     Errors: DataError for data that cannot be used as it is, StorageError if the cache cannot be written.
     """
     roots = find_roots(config, named, progress)
@@ -66,7 +71,7 @@ def prepare(config: Config, progress: Progress, *, named: Collection[str] = froz
         train, validation = _split(train, config.data, notes)
     if config.data.held_out_speakers:
         train, validation = _without_speakers(train, validation, config.data.held_out_speakers, notes)
-    return _prepared(FeatureStore(train), FeatureStore(validation), rejections, notes, config)
+    return _prepared(FeatureStore(train), FeatureStore(validation), rejections, notes, config, base)
 
 
 def _held(roots: Roots, manifests: Sequence[Manifest], config: Config, notes: list[str]) -> list[Manifest]:
@@ -183,10 +188,15 @@ def _overlap(train: Manifest, held: Manifest) -> list[str]:
 
 
 def _prepared(
-    train: FeatureStore, validation: FeatureStore, rejections: list[Rejection], notes: list[str], config: Config
+    train: FeatureStore,
+    validation: FeatureStore,
+    rejections: list[Rejection],
+    notes: list[str],
+    config: Config,
+    base: Corpus | None,
 ) -> Prepared:
     """Statistics and shapes over the clips of both sets."""
-    corpus = measure_corpus(train, symbol_table(config).to_json(), mel.fingerprint(config.audio))
+    corpus = measure_corpus(train, symbol_table(config).to_json(), mel.fingerprint(config.audio), base)
     audit = Audit(SetFigures.of(train), SetFigures.of(validation), rejections)
     buckets = buckets_of([train, validation], config.data.length_buckets)
     if len(corpus.speakers) < ENOUGH_SPEAKERS:
@@ -198,4 +208,4 @@ def _prepared(
     unknown = sorted(set(validation.speakers) - set(corpus.speakers))
     if unknown:
         notes.append(f"{len(unknown)} validation speakers are in no training clip: {shown(', '.join(unknown))}")
-    return Prepared(train, validation, corpus, audit, buckets, notes)
+    return Prepared(train, validation, corpus, audit, buckets, notes, base)

@@ -62,6 +62,11 @@ class RunDirectory:
         return self.path / "provenance.json"
 
     @property
+    def base_corpus_path(self) -> Path:
+        """Corpus of the run whose weights this one began with; its scales hold here too."""
+        return self.path / "base_corpus.json"
+
+    @property
     def corpus_path(self) -> Path:
         """What the model remembers of its data."""
         return self.path / "corpus.json"

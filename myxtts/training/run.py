@@ -185,6 +185,9 @@ class _Run:
         write_text_atomic(self.directory.config_path, self.texts["config.yaml"])
         write_text_atomic(self.directory.provenance_path, provenance_json(self.resolved))
         write_text_atomic(self.directory.corpus_path, corpus)
+        if self.prepared.base is not None:
+            base = json.dumps(self.prepared.base.to_json(), ensure_ascii=False)
+            write_text_atomic(self.directory.base_corpus_path, base)
         ids = "".join(f"{utterance.id}\n" for utterance in self.prepared.train.utterances)
         write_text_atomic(self.directory.utterances_path, ids)
 

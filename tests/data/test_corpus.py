@@ -87,3 +87,19 @@ def test_a_damaged_corpus_is_refused(store, change, message):
     del values["energy_mean"]
     with pytest.raises(DataError, match="energy_mean missing"):
         Corpus.from_json(values)
+
+
+def test_weights_that_learn_on_keep_their_scales_and_languages(store, tmp_path):
+    base = measure_corpus(store, {"a": 3}, "abcd")
+    quiet = FeatureStore([make_clip(tmp_path, f"n{i}", "new", 50 + 10 * i, 14, seed=90 + i) for i in range(3)])
+    own, based = measure_corpus(quiet, {"a": 3}, "abcd"), measure_corpus(quiet, {"a": 3}, "abcd", base)
+    for name in ("mel_mean_C", "mel_std_C", "prosody_mean_3", "prosody_std_3"):
+        assert np.array_equal(getattr(based, name), getattr(base, name))
+        assert not np.array_equal(getattr(own, name), getattr(base, name))
+    assert (based.pitch_mean, based.energy_std) == (base.pitch_mean, base.energy_std)
+    assert based.speakers == ["new"] and based.speaker_spectrum_SC.shape == (1, 80)
+    assert based.languages[: len(base.languages)] == base.languages
+    raw = measure_speakers(quiet, base).raw_prosody_S3
+    assert np.array_equal(based.speaker_prosody_S3, base.normalize_prosody(raw))
+    with pytest.raises(DataError, match="--init-from: that run was trained on another mel convention"):
+        measure_corpus(quiet, {"a": 3}, "other", base)

@@ -107,12 +107,16 @@ def train(
     **more: object,
 ) -> tuple[int, Screen]:
     """Prepares the data and trains; updates that the run has, and the screen."""
+    from myxtts.data.corpus import Corpus
     from myxtts.data.prepare import prepare
     from myxtts.progress import silent
     from myxtts.training.run import train as really
 
     settings, screen = resolved(folder, run, **more), screen or Screen()
-    prepared = prepare(settings.config, silent, named={"data.train_path"})
+    base = None
+    if init_from is not None and init_from.exists():
+        base = Corpus.from_json(json.loads((init_from / "corpus.json").read_text()))
+    prepared = prepare(settings.config, silent, named={"data.train_path"}, base=base)
     updates = really(
         settings, prepared, fresh=fresh, init_from=init_from, command="python3 train_main.py --again", screen=screen
     )
