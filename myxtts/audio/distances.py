@@ -132,7 +132,9 @@ def _path_of(one_MK: Float64, other_MK: Float64) -> WarpingPath:
 _cheapest_path = numba.njit(cache=True, nogil=True)(_path_of)
 
 
-def pitch_error(true_hz_M: FloatArray, made_hz_M: FloatArray, path_P2: WarpingPath) -> tuple[float | None, float | None]:
+def pitch_error(
+    true_hz_M: FloatArray, made_hz_M: FloatArray, path_P2: WarpingPath
+) -> tuple[float | None, float | None]:
     """RMSE and median of (made less true) in semitones, over the pairs of a path that are voiced in both.
 
     None, None where no pair is.
