@@ -123,7 +123,7 @@ def _evaluate(given: Namespace, screen: Screen) -> int:
         measuring = Measuring(model, source.config.audio, folder, given.baseline, given.seed)
         left_out = LeftOut()
         chosen = choices(known, given.seed, source.config.data.max_clip_seconds, left_out)
-        measured = measuring.run(chosen, given.clips, left_out, screen.progress)
+        measured = measuring.run(chosen, min(given.clips, len(known.clips)), left_out, screen.progress)
         judge, failure = _judged(place, measured, folder, screen)
         told = [*_told(measured, given, known, left_out), *([failure] if failure else [])]
         result = _result(given, source, measured, judge, [*notes, *told])
@@ -223,11 +223,11 @@ def _told(measured: Measured, given: Namespace, known: Known, left_out: LeftOut)
     """What a reader should know of the clips."""
     notes = []
     if len(measured.clips) < given.clips:
-        notes.append(f"{len(measured.clips)} clips instead of {given.clips}: there are {len(known.clips)}")
+        notes.append(f"clips: {len(measured.clips)} instead of {given.clips}; the split has {len(known.clips)}")
     own = sum(clip.own_reference for clip in measured.clips)
     if own:
         notes.append(
-            f"{own} of {len(measured.clips)} clips are their own reference, since their speaker has no other clip"
+            f"clips that are their own reference, since their speaker has no other: {own} of {len(measured.clips)}"
         )
     return [*notes, *left_out.lines()]
 
@@ -278,7 +278,7 @@ def _show(result: dict[str, Any], told: Sequence[str], out: Path, screen: Screen
     from myxtts.evaluation.document import speakers_line, table
     from myxtts.evaluation.folder import NAME, PAGE_NAME
 
-    screen.say(f"{len(result['clips'])} clips of {escaped(result['data'])}, split {result['split']}:")
+    screen.say(f"{escaped(result['data'])}, split {result['split']}, clips: {len(result['clips'])}")
     screen.table(table(result))
     screen.say(speakers_line(result))
     screen.say(*(f"note: {escaped(note)}" for note in told))

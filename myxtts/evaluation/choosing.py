@@ -65,7 +65,7 @@ class LeftOut:
             found.append(f"left out: {len(self.problems) - most} more")
         if self.lengths:
             limits = f"shorter than {SHORTEST_SECONDS:g} s or longer than {self.longest_seconds:g} s"
-            found.append(f"{self.lengths} clips {limits} were passed over")
+            found.append(f"clips {limits}, passed over: {self.lengths}")
         return found
 
 
@@ -86,7 +86,9 @@ def known_clips(root: Path, split: Split, config: Config, trained: Collection[st
     notes = [note for manifest in (main, held) if manifest is not None for note in manifest.notes]
     rejected = sum(len(manifest.rejections) for manifest in (main, held) if manifest is not None)
     if rejected:
-        notes.append(f"{rejected} rows of the metadata cannot be used (train_main.py --dry-run lists such rows)")
+        notes.append(
+            f"rows of the metadata that cannot be used: {rejected} (a dry run of the training lists such rows)"
+        )
     everyone = list({u.id: u for manifest in (main, held) if manifest for u in manifest.utterances}.values())
     if split == "all":
         chosen = everyone
@@ -121,8 +123,8 @@ def _seen(
     both = {u.id for u in chosen} & set(trained)
     if split == "val" and both:
         yield (
-            f"{len(both)} of {len(chosen)} clips have the id of a training clip ({shown(min(both))}): if they are the "
-            "same recordings, the figures flatter"
+            f"clips with the id of a training clip: {len(both)} of {len(chosen)}, as {shown(min(both))}; if they are "
+            "the same recordings, the figures flatter"
         )
 
 
@@ -132,11 +134,11 @@ def in_languages(known: Known, speaks: Callable[[str], bool]) -> Known:
     if not strange:
         return known
     kept = [u for u in known.clips if u.language not in strange]
-    left_out = f"{len(known.clips) - len(kept)} clips are in a language that this model does not speak"
     languages = ", ".join(shown(language) for language in strange)
+    told = f"clips of a language that this model does not speak ({languages}): {len(known.clips) - len(kept)}"
     if not kept:
-        raise DataError(f"no clip can be evaluated: {left_out} ({languages}); name data of its language")
-    return Known(kept, known.everyone, [*known.notes, f"{left_out} ({languages})"])
+        raise DataError(f"no clip can be evaluated; {told}; name data of a language that it was trained on")
+    return Known(kept, known.everyone, [*known.notes, told])
 
 
 def in_order(clips: Sequence[Utterance], seed: int) -> list[Utterance]:

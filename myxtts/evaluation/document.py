@@ -117,9 +117,9 @@ def _cell(summary: Mapping[str, float] | None, name: str, figure: Figure) -> str
 def speakers_line(result: Mapping[str, Any]) -> str:
     """How the model's voices part the speakers of the real recordings, in a line."""
     found = result["speakers"]
-    of = f"own encoder on {found['recordings']} recordings (pairs of {found['pairs']})"
+    of = f"own encoder on {found['recordings']} recordings, pairs of {found['pairs']}"
     same, other = (_number(found[name]) for name in ("same_mean", "other_mean"))
-    parts = [f"same speaker {same} ({found['same_pairs']} pairs)", f"others {other} ({found['other_pairs']} pairs)"]
+    parts = [f"same speaker {same} (pairs: {found['same_pairs']})", f"others {other} (pairs: {found['other_pairs']})"]
     if found["equal_error_rate"] is not None:
         parts.append(f"equal error rate {found['equal_error_rate']:.1%}")
     return f"{of}: {', '.join(parts)}"

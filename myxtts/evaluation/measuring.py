@@ -95,7 +95,7 @@ class Measuring:
                 break
         if not self.clips:
             raise DataError(f"no clip can be evaluated; {'; '.join(left_out.lines(1)) or 'there is none'}")
-        progress("evaluation", count, count)
+        progress("evaluation", len(self.clips), len(self.clips))
         found, pairs = self._separation()
         return Measured(self.clips, found, pairs, len(self._voices))
 
