@@ -111,7 +111,7 @@ def table(result: Mapping[str, Any]) -> list[list[str]]:
 
 
 def _cell(summary: Mapping[str, float] | None, name: str, figure: Figure) -> str:
-    return f"{summary[name]:.{figure.digits}f}" if summary else ""
+    return f"{summary[name]:z.{figure.digits}f}" if summary else ""
 
 
 def speakers_line(result: Mapping[str, Any]) -> str:

@@ -93,7 +93,8 @@ def _clip(result: Mapping[str, Any], clip: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{key: clip[key] for key in ("id", "speaker", "language", "text", "notes")},
         "players": _players(clip),
-        "heard": [(PLAYERS[who].lower(), words or "(nothing)") for who, words in clip["heard"].items()],
+        "heard": [(result["who"][who], words or "(nothing)") for who, words in clip["heard"].items()],
+        "own": [(row.title, row.cells[0]) for row in rows if row.cells[0] != _DASH],
         "rows": rows,
     }
 
@@ -126,4 +127,4 @@ def _number(value: float | None) -> str:
 
 
 def _cell(value: float | None, figure: Mapping[str, Any]) -> str:
-    return _DASH if value is None else f"{value:.{figure['digits']}f}"
+    return _DASH if value is None else f"{value:z.{figure['digits']}f}"

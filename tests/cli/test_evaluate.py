@@ -158,7 +158,7 @@ def test_no_clip_that_can_be_used(run: Path, root: Path, tmp_path: Path, capsys:
     made_model.save_recording(bad / "wavs" / "c0.wav", 0.5)
     assert evaluate.main(words_of(run, bad, "--no-judge", "--out", str(tmp_path / "out"))) == 2
     error = capsys.readouterr().err
-    assert "error: no clip can be evaluated; left out: " in error and "metadata.csv:2: c1: nothing in" in error
+    assert "error: no clip can be evaluated; left out: " in error and "metadata.csv:3: c1: nothing in" in error
     assert "clips shorter than 1 s or longer than 12 s, passed over: 1" in error
     assert not (tmp_path / "out").exists()
 
