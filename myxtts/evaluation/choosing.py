@@ -96,11 +96,17 @@ def known_clips(root: Path, split: Split, config: Config, trained: Collection[st
         ids = {u.id for u in held.utterances}
         chosen = [u for u in everyone if (u.id in ids) == (split == "val")]
     elif _is_same(root, config.data.train_path):
-        _, kept = split_validation(everyone, config.data.validation_share)
-        held_ids = {u.id for u in kept} - set(trained)
-        chosen = [u for u in everyone if (u.id in held_ids) == (split == "val")]
-        if not trained:
+        seen = set(trained)
+        if trained:
+            unseen = sum(u.id not in seen for u in everyone)
+            notes.append(
+                f"clips that the run was not trained on, kept for validation or left out by its audit: {unseen} of "
+                f"{len(everyone)}"
+            )
+        else:
+            seen = {u.id for u in split_validation(everyone, config.data.validation_share)[0]}
             notes.append("the run has no list of its training clips (utterances.txt): the split was reckoned again")
+        chosen = [u for u in everyone if (u.id in seen) == (split == "train")]
     else:
         chosen = everyone if split == "val" else []
         notes.append(f"not the training data of this run ({shown(config.data.train_path)}): no clip was trained on")
