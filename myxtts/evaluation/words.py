@@ -1,0 +1,57 @@
+"""Word and character error rates: the edits that turn what should be said into what was heard."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+from myxtts.text.normalization import normalize
+
+_APOSTROPHES = dict.fromkeys(map(ord, "\u2019\u2018\u02bc\u00b4`"), "'")
+
+
+@dataclass(frozen=True)
+class ErrorRates:
+    """Edits over the words, and over the characters, of the text; both can be over 1. `words` and `characters` count
+    the text.
+    """
+
+    wer: float
+    cer: float
+    words: int
+    characters: int
+
+
+def spoken_form(text: str, language: str) -> str:
+    """What of a text can be heard: words in lower case parted by one blank.
+
+    The language's own normalization (numbers, dates, abbreviations, signs in words) comes first, so that "Dr. 5" and
+    "doctor five" are the same; then Unicode NFKC and lower case. Letters, their marks and digits stay, and an
+    apostrophe inside a word; all else, the zero-width non-joiner and hyphens too, parts words.
+    """
+    folded = unicodedata.normalize("NFKC", normalize(text, language)).casefold().translate(_APOSTROPHES)
+    kept = "".join(c if c == "'" or unicodedata.category(c)[0] in "LMN" else " " for c in folded)
+    return " ".join(word.strip("'") for word in kept.split() if word.strip("'"))
+
+
+def error_rates(text: str, heard: str, language: str) -> ErrorRates | None:
+    """Error rates of what was heard against the text; None for a text without a word."""
+    wanted, got = spoken_form(text, language), spoken_form(heard, language)
+    if not wanted:
+        return None
+    words = wanted.split()
+    return ErrorRates(edits(words, got.split()) / len(words), edits(wanted, got) / len(wanted), len(words), len(wanted))
+
+
+def edits(wanted: Sequence[Hashable], got: Sequence[Hashable]) -> int:
+    """The fewest insertions, deletions and replacements that turn one sequence into the other.
+
+    Source: Levenshtein (1966); Wagner, Fischer (1974), "The string-to-string correction problem", algorithm X.
+    """
+    row = list(range(len(got) + 1))
+    for i, item in enumerate(wanted, start=1):
+        diagonal, row[0] = row[0], i
+        for j, other in enumerate(got, start=1):
+            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (item != other))
+    return row[-1]

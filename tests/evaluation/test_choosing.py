@@ -1,0 +1,140 @@
+"""Which clips are spoken: splits as the run saw them, an order by the seed, a reference of the same speaker."""
+
+import dataclasses
+from pathlib import Path
+
+import made_model
+import pytest
+
+from myxtts.config.schema import Config
+from myxtts.data.records import Utterance
+from myxtts.data.split import split_validation
+from myxtts.errors import DataError
+from myxtts.evaluation.choosing import Known, LeftOut, choices, in_languages, in_order, known_clips
+
+
+def settings(train: Path | str = "elsewhere") -> Config:
+    return made_model.resolved(data__train_path=str(train)).config
+
+
+def rows(*names: str, speaker: str = "ann") -> str:
+    return "".join(f"{name}|Say {name} now.|{speaker}\n" for name in names)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Twelve clips of two speakers, lengths 1.0 to 2.1 s, and one of a third that has no other."""
+    folder = tmp_path / "root"
+    (folder / "wavs").mkdir(parents=True)
+    lines = ["id|text|speaker\n"]
+    for at in range(13):
+        made_model.save_recording(folder / "wavs" / f"c{at:02d}.wav", 1.0 + at / 10)
+        lines.append(rows(f"c{at:02d}", speaker="solo" if at == 12 else ("ann", "bob")[at % 2]))
+    (folder / "metadata.csv").write_text("".join(lines))
+    return folder
+
+
+def names(clips: list[Utterance]) -> set[str]:
+    return {clip.id for clip in clips}
+
+
+def test_of_its_training_data_a_run_did_not_see_what_it_validated_on(root: Path) -> None:
+    config = settings(root)
+    everyone = known_clips(root, "all", config, ()).everyone
+    train, held = split_validation(everyone, config.data.validation_share)
+    known = known_clips(root, "val", config, names(train))
+    assert names(known.clips) == names(held)
+    assert (
+        f"clips that the run was not trained on, kept for validation or left out by its audit: {len(held)} of 13"
+        in (known.notes)
+    )
+    assert names(known_clips(root, "val", config, {"c03", "c04"}).clips) == names(everyone) - {"c03", "c04"}
+    assert names(known_clips(root, "train", config, {"c03", "c04"}).clips) == {"c03", "c04"}
+    guessed = known_clips(root, "val", config, ())
+    assert names(guessed.clips) == names(held) and names(known_clips(root, "train", config, ()).clips) == names(train)
+    assert any("no list of its training clips (utterances.txt)" in note for note in guessed.notes)
+
+
+def test_what_was_trained_on_is_never_held_out(root: Path) -> None:
+    everyone = known_clips(root, "all", settings(root), ()).everyone
+    with pytest.raises(DataError, match=r"no clip of --split val among 13, for a run that was .*; name other data"):
+        known_clips(root, "val", settings(root), names(everyone))
+
+
+def test_other_data_is_all_new(root: Path) -> None:
+    known = known_clips(root, "val", settings(), {"c01", "x"})
+    assert len(known.clips) == 13
+    assert any("not the training data of this run ('elsewhere')" in note for note in known.notes)
+    assert any("clips with the id of a training clip: 1 of 13, as 'c01'" in note for note in known.notes)
+    with pytest.raises(DataError, match="no clip of --split train among 13"):
+        known_clips(root, "train", settings(), ())
+
+
+def test_metadata_of_its_own_for_validation_counts(root: Path) -> None:
+    (root / "metadata_eval.csv").write_text("id|text|speaker\n" + rows("c03", "c05", speaker="bob"))
+    for config in (settings(root), settings()):
+        assert names(known_clips(root, "val", config, ()).clips) == {"c03", "c05"}
+        assert len(known_clips(root, "train", config, ()).clips) == 11
+        assert len(known_clips(root, "all", config, ()).clips) == 13
+    (root / "metadata.csv").unlink()
+    known = known_clips(root, "val", settings(), ())
+    assert names(known.clips) == names(known.everyone) == {"c03", "c05"}
+
+
+def test_rows_that_cannot_be_used_are_counted(root: Path) -> None:
+    with (root / "metadata.csv").open("a") as file:
+        file.write(rows("gone"))
+    assert any(
+        "rows of the metadata that cannot be used: 1" in note for note in known_clips(root, "all", settings(), ()).notes
+    )
+
+
+@pytest.mark.parametrize("split", ["val", "train", "all"])
+def test_a_root_without_metadata(tmp_path: Path, split: str) -> None:
+    with pytest.raises(DataError, match=r"no metadata for train; expected metadata_train\.csv"):
+        known_clips(tmp_path, split, settings(), ())  # type: ignore[arg-type]
+
+
+def test_the_order_is_that_of_the_seed_and_speakers_take_turns(root: Path) -> None:
+    clips = known_clips(root, "all", settings(), ()).clips
+    order = in_order(clips, 1)
+    assert in_order(clips[::-1], 1) == order and in_order(clips, 2) != order and names(order) == names(clips)
+    assert {clip.speaker for clip in order[:3]} == {"ann", "bob", "solo"}
+
+
+def test_references(root: Path) -> None:
+    known = known_clips(root, "all", settings(), ())
+    left_out = LeftOut()
+    found = list(choices(known, 1, 12.0, left_out))
+    assert len(found) == 13 and left_out.lines() == []
+    assert [(c.clip.id, c.reference.id) for c in choices(known, 1, 12.0, LeftOut())] == [
+        (c.clip.id, c.reference.id) for c in found
+    ]
+    for choice in found:
+        assert choice.reference.speaker == choice.clip.speaker
+        assert choice.own_reference == (choice.clip.speaker == "solo")
+    longest = max(c.reference.id for c in found if c.clip.speaker == "ann" and c.clip.id != "c10")
+    assert longest == "c10"  # the nearest to five seconds
+
+
+def test_what_is_left_out_is_told(root: Path) -> None:
+    (root / "wavs" / "c00.wav").write_bytes(b"no sound")
+    known = known_clips(root, "all", settings(), ())
+    left_out = LeftOut()
+    found = list(choices(known, 1, 1.85, left_out))
+    assert len(found) == 8 and left_out.lengths == 4
+    problem, lengths = left_out.lines()
+    assert (
+        problem.startswith(f"left out: {root / 'metadata.csv'}:2: ") and "not a recording that can be read" in problem
+    )
+    assert lengths == "clips shorter than 1 s or longer than 1.85 s, passed over: 4"
+    assert LeftOut(0, 0.0, ["a", "b", "c"]).lines(1) == ["left out: a", "left out: 2 more"]
+
+
+def test_languages() -> None:
+    clip = Utterance("a", Path("a.wav"), "A.", "ann", "en-us", "m:1")
+    strange = dataclasses.replace(clip, id="b", language="fa")
+    known = in_languages(Known([clip, strange], [clip, strange], []), lambda code: code == "en-us")
+    assert known.clips == [clip] and known.notes == ["clips of a language that this model does not speak ('fa'): 1"]
+    with pytest.raises(DataError, match=r"no clip can be evaluated; .* \('fa'\): 1; name data of a language"):
+        in_languages(Known([strange], [strange], []), lambda code: code == "en-us")

@@ -1,0 +1,163 @@
+"""Clips measured with models that are known to be right or wrong."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import made_model
+import numpy as np
+import pytest
+import soundfile
+
+from myxtts.audio import waveform
+from myxtts.data.records import Utterance
+from myxtts.errors import DataError
+from myxtts.evaluation.choosing import Choice, LeftOut
+from myxtts.evaluation.document import document, speakers_line, table
+from myxtts.evaluation.measuring import Measured, Measuring
+from myxtts.progress import silent
+
+ABOUT = {"update": 10, "data": "root"}
+
+
+class Parrot:
+    """Says again what it is told to; its voice is the mean pitch's direction."""
+
+    def __init__(self, sounds: dict[str, np.ndarray]) -> None:
+        self.sounds = sounds
+
+    def speak(self, text: str, language: str, reference_N: np.ndarray) -> tuple[np.ndarray, Sequence[str]]:
+        if text not in self.sounds:
+            raise DataError(f"nothing in {text!r} can be spoken")
+        return self.sounds[text], ["it is a parrot"]
+
+    def voice(self, samples_N: np.ndarray) -> np.ndarray:
+        if len(samples_N) < 11_025:
+            raise DataError("0.10 s of sound, at least 0.5 s are needed")
+        peak = np.abs(np.fft.rfft(samples_N))[:400].argmax() / len(samples_N) * 22_050
+        angle = np.radians(peak / 4)
+        return np.array([np.cos(angle), np.sin(angle)], np.float32)
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> list[Utterance]:
+    found = []
+    for speaker, hz in (("ann", 220.0), ("bob", 110.0)):
+        for take in range(2):
+            path = made_model.save_recording(tmp_path / f"{speaker}{take}.wav", 1.5 + take / 10, tone_hz=hz)
+            found.append(Utterance(f"{speaker}{take}", path, f"{speaker} {take}.", speaker, "en-us", f"m:{len(found)}"))
+    return found
+
+
+def sounds_of(clips: Sequence[Utterance]) -> dict[str, np.ndarray]:
+    return {clip.text: waveform.read(clip.audio_path, made_model.AUDIO) for clip in clips}
+
+
+def measured(
+    folder: Path, model: Parrot, choices: Sequence[Choice], count: int = 9, left_out: LeftOut | None = None
+) -> Measured:
+    (folder / "audio").mkdir(parents=True)
+    measuring = Measuring(model, made_model.AUDIO, folder, baseline=True, seed=1)
+    return measuring.run(iter(choices), count, left_out or LeftOut(), silent)
+
+
+def test_what_is_said_again_is_as_near_as_can_be(tmp_path: Path, clips: list[Utterance]) -> None:
+    ann, ann2, bob, bob2 = clips
+    choices = [Choice(ann, ann2), Choice(bob, bob2)]
+    found = measured(tmp_path / "out", Parrot(sounds_of(clips)), choices)
+    first = found.clips[0]
+    spoken, vocoder, recording = (first.figures[who] for who in ("spoken", "vocoder", "recording"))
+    assert spoken["mcd_db"] == 0.0 and spoken["pitch_error_semitones"] == 0.0 and spoken["voicing_error"] == 0.0
+    assert spoken["length_ratio"] == 1.0 and spoken["likeness"] == pytest.approx(1.0, abs=1e-3)
+    assert vocoder["mcd_db"] is not None and 0.0 < vocoder["mcd_db"] < 3.0
+    assert set(recording) == {"likeness"}
+    assert (first.reference, first.own_reference, first.notes) == ("ann1", False, ["it is a parrot"])
+    assert (found.separation.same_pairs, found.separation.other_pairs, found.recordings) == (2, 4, 4)
+    assert found.separation.equal_error_rate == 0.0 and found.pairs == "recordings"
+    for clip in found.clips:
+        assert set(clip.files) == {"spoken", "vocoder", "recording", "reference"}
+        for who, name in clip.files.items():
+            assert soundfile.info(tmp_path / "out" / name).duration == pytest.approx(clip.seconds[who])
+
+
+def test_the_wrong_voice_is_seen(tmp_path: Path, clips: list[Utterance]) -> None:
+    ann, ann2, bob, _ = clips
+    sounds = sounds_of(clips)
+    sounds[ann.text] = np.repeat(sounds[bob.text], 1)[: int(1.2 * 22_050)]
+    spoken = measured(tmp_path / "out", Parrot(sounds), [Choice(ann, ann2)]).clips[0].figures["spoken"]
+    assert spoken["likeness"] is not None and spoken["likeness"] < 0.95
+    assert spoken["pitch_shift_semitones"] == pytest.approx(-12.0, abs=0.2)
+    assert spoken["length_ratio"] == pytest.approx(0.8, abs=0.01) and spoken["length_error"] == pytest.approx(
+        0.2, abs=0.01
+    )
+    assert spoken["mcd_db"] is not None and spoken["mcd_db"] > 0.5
+
+
+def test_speakers_of_one_recording_are_told_by_its_halves(tmp_path: Path, clips: list[Utterance]) -> None:
+    ann, _, bob, _ = clips
+    longer = {clip.id: made_model.save_recording(tmp_path / f"{clip.id}-long.wav", 3.0, tone_hz=hz)
+              for clip, hz in ((ann, 220.0), (bob, 110.0))}  # fmt: skip
+    alone = [Utterance(c.id, longer[c.id], c.text, c.speaker, c.language, c.source) for c in (ann, bob)]
+    found = measured(tmp_path / "out", Parrot(sounds_of(alone)), [Choice(clip, clip) for clip in alone])
+    assert found.pairs == "halves of recordings" and found.separation.equal_error_rate == 0.0
+    assert (found.separation.same_pairs, found.separation.other_pairs) == (2, 2)
+    assert found.clips[0].own_reference and found.clips[0].figures["recording"] == {}
+
+
+def test_clips_that_cannot_be_spoken_are_left_out(tmp_path: Path, clips: list[Utterance]) -> None:
+    ann, ann2, bob, bob2 = clips
+    sounds = sounds_of([bob])
+    bob2.audio_path.write_bytes(b"x" * 100)
+    left_out = LeftOut()
+    choices = [Choice(ann, ann2), Choice(bob, bob2), Choice(bob, bob)]
+    found = measured(tmp_path / "out", Parrot(sounds), choices, 1, left_out)
+    assert [clip.id for clip in found.clips] == ["bob0"]
+    assert left_out.problems[0] == "m:0: ann0: nothing in 'ann 0.' can be spoken"
+    assert "bob1.wav': not a recording that can be read" in left_out.problems[1]
+    with pytest.raises(DataError, match=r"no clip can be evaluated; left out: m:0: ann0: nothing in 'ann 0\.'"):
+        measured(tmp_path / "none", Parrot({}), [Choice(ann, ann2)])
+
+
+def test_silence_is_no_recording_and_short_speech_has_no_likeness(tmp_path: Path, clips: list[Utterance]) -> None:
+    ann, ann2, _, _ = clips
+    short = {ann.text: sounds_of([ann])[ann.text][:4_000]}
+    clip = measured(tmp_path / "out", Parrot(short), [Choice(ann, ann2)]).clips[0]
+    assert clip.figures["spoken"]["likeness"] is None
+    assert clip.notes[-1] == "no likeness of spoken: 0.10 s of sound, at least 0.5 s are needed"
+    waveform.write_wav(ann.audio_path, np.zeros(30_000, np.float32), 22_050)
+    left_out = LeftOut()
+    with pytest.raises(DataError, match="silence; leave it out"):
+        measured(tmp_path / "none", Parrot(short), [Choice(ann, ann2)], 1, left_out)
+
+
+def test_the_document_and_its_table(tmp_path: Path, clips: list[Utterance]) -> None:
+    ann, ann2, bob, bob2 = clips
+    found = measured(tmp_path / "out", Parrot(sounds_of(clips)), [Choice(ann, ann2), Choice(bob, bob2)])
+    found.clips[0].text, found.clips[1].text = "one two three four", "five"
+    found.clips[0].figures["spoken"] |= {"wer": 0.0, "cer": 0.0}
+    found.clips[1].figures["spoken"] |= {"wer": 1.0, "cer": None}
+    result = document(found, ABOUT, None, ["a note"])
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    assert set(result) == {
+        "format",
+        "update",
+        "data",
+        "judge",
+        "notes",
+        "legend",
+        "who",
+        "figures",
+        "speakers",
+        "clips",
+    }
+    assert result["figures"]["spoken"]["wer"] == {"mean": 0.2, "median": 0.5, "clips": 2}
+    assert result["figures"]["spoken"]["cer"]["clips"] == 1 and "wer" not in result["figures"]["vocoder"]
+    rows = {row[0]: row[1:] for row in table(result)}
+    assert rows["figure"] == ["model", "median", "Griffin-Lim", "median", "recordings", "median", "better"]
+    assert rows["mel cepstral distortion, dB"][:2] == ["0.00", "0.00"] and rows["word error rate"][2:] == [""] * 4 + [
+        "lower"
+    ]
+    assert "predicted quality, 1 to 5" not in rows
+    line = speakers_line(result)
+    assert line.startswith("own encoder on 4 recordings, pairs of recordings: same speaker 1.000 (pairs: 2), others 0.")
+    assert line.endswith("equal error rate 0.0%")
