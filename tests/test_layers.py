@@ -16,7 +16,6 @@ LAYER = {
     "units": 0,
     "batch": 0,
     "progress": 0,
-    "likeness": 0,
     "config": 1,
     "storage": 1,
     "health": 1,

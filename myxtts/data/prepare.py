@@ -19,9 +19,11 @@ from myxtts.data.roots import Roots, find_roots
 from myxtts.data.split import hold_out_speakers, split_validation
 from myxtts.data.store import Clip, FeatureStore
 from myxtts.errors import DataError
-from myxtts.likeness import ENOUGH_SPEAKERS
 from myxtts.progress import Progress
 from myxtts.text.phonemes import canonical_language
+
+ENOUGH_SPEAKERS = 20
+"""With fewer training speakers the encoder learns who these are, not what makes a voice."""
 
 
 @dataclass(frozen=True)

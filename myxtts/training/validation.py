@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from myxtts.audio.griffin_lim import waveform_of_mel
+from myxtts.audio.likeness import Separation
 from myxtts.audio.waveform import write_wav
 from myxtts.batch import Batch
 from myxtts.config.schema import Config
 from myxtts.data.batches import Batches
 from myxtts.data.corpus import Corpus
 from myxtts.errors import NonFiniteError, StorageError
-from myxtts.likeness import Likeness
 from myxtts.models.generate import Generator, Manner
 from myxtts.storage.files import write_text_atomic
 from myxtts.storage.run_directory import RunDirectory
@@ -32,6 +32,7 @@ from myxtts.training.voices import voice_likeness
 from myxtts.units import seconds_of_frames
 
 SAMPLES = 3
+VOICE_METRICS = ("voice_same", "voice_other", "voice_equal_error_rate")
 FloatArray = npt.NDArray[np.float32]
 
 
@@ -156,12 +157,13 @@ class Screen(Protocol):
         """A Progress."""
 
 
-def _told_apart(likeness: Likeness | None) -> str:
+def _told_apart(likeness: tuple[Separation, int] | None) -> str:
     if likeness is None:
         return ""
+    told, speakers = likeness
     return (
-        f"; voices: same speaker {likeness.same:.2f}, other {likeness.other:.2f}, equal error rate "
-        f"{likeness.equal_error_rate:.0%} over {likeness.speakers} speakers"
+        f"; voices: same speaker {told.same_mean:.2f}, other {told.other_mean:.2f}, equal error rate "
+        f"{told.equal_error_rate:.0%} over {speakers} speakers"
     )
 
 
@@ -196,12 +198,10 @@ class Validation:
         metrics = validate(trainer.step, self._progressing(), config)
         likeness = voice_likeness(self.generator, self.batches, trainer.corpus, config)
         if likeness is not None:
-            metrics |= {
-                "voice_same": likeness.same,
-                "voice_other": likeness.other,
-                "voice_equal_error_rate": likeness.equal_error_rate,
-            }
-            trainer.health.observe_voices(position.update, likeness.equal_error_rate)
+            told = likeness[0]
+            figures = (told.same_mean, told.other_mean, told.equal_error_rate)
+            metrics |= {name: value for name, value in zip(VOICE_METRICS, figures, strict=True) if value is not None}
+            trainer.health.observe_voices(position.update, metrics["voice_equal_error_rate"])
         value = metrics[config.training.best_metric]
         bar = math.inf if position.best is None else position.best - config.training.early_stopping_min_delta
         improved = value < bar  # never where the value is not finite

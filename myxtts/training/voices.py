@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from myxtts.audio.likeness import Separation, separation
 from myxtts.config.schema import Config
 from myxtts.data.batches import Batches
 from myxtts.data.corpus import Corpus
 from myxtts.data.hearing import heard
-from myxtts.likeness import Likeness, compared
 from myxtts.models.generate import Generator, Voice, mean_voice
 
 FloatArray = npt.NDArray[np.float32]
@@ -41,11 +41,13 @@ def speaker_voices(generator: Generator, batches: Batches, corpus: Corpus, confi
     return {"voice_ZE": np.stack([v.voice_E for v in means]), "style_ZS": np.stack([v.style_S for v in means])}
 
 
-def voice_likeness(generator: Generator, batches: Batches, corpus: Corpus, config: Config) -> Likeness | None:
+def voice_likeness(
+    generator: Generator, batches: Batches, corpus: Corpus, config: Config
+) -> tuple[Separation, int] | None:
     """How well the encoder tells the validation's speakers apart; those who were never trained on, where there are two.
 
     Up to LIKENESS_SPEAKERS speakers with up to LIKENESS_PIECES pieces of their recordings each, always the same ones; a
-    speaker with one recording gives its two halves. None with fewer than two speakers.
+    speaker with one recording gives its two halves. Returned with the number of speakers; None with fewer than two.
     """
     rows_of: dict[str, list[int]] = {}
     for row, speaker in enumerate(batches.store.speakers):
@@ -64,8 +66,11 @@ def voice_likeness(generator: Generator, batches: Batches, corpus: Corpus, confi
         names += [speaker] * len(heard_mels)
     if len(set(names)) < 2:
         return None
-    voices = [voice.voice_E for voice in _voices(generator, pieces, batches.reference_frames)]
-    return compared(np.stack(voices), names)
+    voice_NE = np.stack([voice.voice_E for voice in _voices(generator, pieces, batches.reference_frames)])
+    if not np.isfinite(voice_NE).all():
+        return None  # the losses tell of it
+    found = separation(voice_NE, names)
+    return None if found.equal_error_rate is None else (found, len(set(names)))
 
 
 def _voices(generator: Generator, pieces: Sequence[FloatArray], longest: int) -> list[Voice]:
