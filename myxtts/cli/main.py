@@ -14,7 +14,10 @@ from myxtts.errors import EXIT_DONE, ConfigError
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("myxtts.cli.train", "train a voice (train_main.py is the same)"),
     "demo": ("myxtts.cli.demo", "train on the built-in corpus for about ten minutes and speak (make demo)"),
-    "synthesize": ("myxtts.cli.synthesize", "speak a text in the voice of recordings, training speakers or a saved one"),
+    "synthesize": (
+        "myxtts.cli.synthesize",
+        "speak a text in the voice of recordings, training speakers or a saved one",
+    ),
     "voice": ("myxtts.cli.voice", "save a voice made of recordings, training speakers or chance to a small file"),
     "report": ("myxtts.cli.report", "write the HTML report of a run"),
     "doctor": ("myxtts.cli.checkup", "health of a run, what its ladder did, its worst utterances, and what to do"),

@@ -144,6 +144,7 @@ def _speak_streaming(
     finally:
         screen.close()
     seconds = time.perf_counter() - ready
+    place = "stdout" if given.out == STDOUT else escaped(given.out)
     if streamed.first_at is None:
         screen.say("the reader left before the first sentence")
         return
@@ -153,7 +154,7 @@ def _speak_streaming(
         *(f"note: {escaped(note)}" for note in (*first.notes, *duration_notes(streamed.pieces))),
         f"first sound {streamed.first_at - ready:.2f} s after the model was loaded, "
         f"{streamed.first_at - started:.2f} s after the start",
-        f"{escaped(given.out)}: {streamed.seconds:.2f} s in {_count(len(streamed.pieces), 'sentence')}; computed in "
+        f"{place}: {streamed.seconds:.2f} s in {_count(len(streamed.pieces), 'sentence')}; computed in "
         f"{seconds:.2f} s, real-time factor {seconds / streamed.seconds:.3f}",
     )
     if streamed.reader_left:

@@ -42,9 +42,10 @@ def add_voice_options(group: argparse._ArgumentGroup) -> None:
 
 
 def sources_of(given: Namespace, source: Source) -> list[VoiceSource]:
-    """The parts of the voice that is asked for. Raises ConfigError and DataError; recordings are looked at."""
+    """The parts of the voice that is asked for. Raises ConfigError and DataError; files are looked at."""
     from myxtts.audio import waveform
     from myxtts.synthesis.source import speaker_index
+    from myxtts.synthesis.voice_file import fit_note, read_voice
 
     found: list[VoiceSource] = []
     told: list[tuple[str, float | None]] = []
@@ -66,6 +67,8 @@ def sources_of(given: Namespace, source: Source) -> list[VoiceSource]:
             waveform.probe(part.what)
         elif part.kind == "speaker":
             speaker_index(source, str(part.what))
+        elif part.kind == "voice" and isinstance(part.what, Path):
+            fit_note(read_voice(part.what), part.what, source)
     return found
 
 
