@@ -34,15 +34,20 @@ class Streamed:
         return f"{len(self.pieces)} of {total} sentences" if self.pieces else "no sentence"
 
 
+def stdout_problems() -> list[str]:
+    """One line if stdout is a terminal, which would take sound for letters."""
+    if sys.stdout is not None and os.isatty(1):
+        return ["--out - would write sound to the terminal; pipe it, or name a file"]
+    return []
+
+
 @contextlib.contextmanager
 def sound_on_stdout() -> Iterator[BinaryIO]:
     """The program's stdout for sound alone: until the end whatever else is printed there goes to stderr.
 
-    Raises ConfigError for a terminal, or where there is no stdout.
+    Raises ConfigError where there is no stdout.
     """
     try:
-        if os.isatty(1):
-            raise ConfigError("--out - would write sound to the terminal; pipe it into a player, or name a file")
         sound = os.dup(1)
     except OSError:
         raise ConfigError("--out - has no stdout to write to; name a file") from None

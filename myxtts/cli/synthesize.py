@@ -14,7 +14,7 @@ from myxtts.cli.arguments import OneLineParser
 from myxtts.cli.places import place_problems
 from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.screen import Screen, escaped, guarded
-from myxtts.cli.sound_out import STDOUT, Streamed, telling_what_is_there, write_stream
+from myxtts.cli.sound_out import STDOUT, Streamed, stdout_problems, telling_what_is_there, write_stream
 from myxtts.cli.voice_options import add_voice_options, sources_of
 from myxtts.config.leaves import shown
 from myxtts.errors import EXIT_DONE, ConfigError, StorageError
@@ -190,7 +190,9 @@ def _problems(given: Namespace) -> list[str]:
     found += limit_problems({name: getattr(given, name) for name in names}, prefix="--")
     if not given.out:
         found.append("--out is missing; name the WAV file to write, or - for stdout")
-    elif given.out != STDOUT:
+    elif given.out == STDOUT:
+        found += stdout_problems()
+    else:
         found += place_problems("--out", Path(given.out), RAW_SUFFIXES if given.raw else [".wav"])
     if given.save_mel:
         found += place_problems("--save-mel", Path(given.save_mel), [".npy"])

@@ -60,6 +60,7 @@ class Prepared:
     voice: Voice
     voice_told: str
     manner: Manner
+    energy_db: float
     notes: tuple[str, ...]
 
 

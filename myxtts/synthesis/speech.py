@@ -60,6 +60,16 @@ def sane_mel(mel_MC: FloatArray, audio: AudioConfig) -> FloatArray:
     return floored
 
 
+def level_db(mel_MC: FloatArray) -> float:
+    """Mean power of a sentence in decibels, from its natural-log mel; what it is relative to does not matter."""
+    return 10.0 * math.log10(float(np.exp(2.0 * mel_MC.astype(np.float64)).sum(axis=1).mean()))
+
+
+def louder(mel_MC: FloatArray, decibels: float) -> FloatArray:
+    """A natural-log mel of the same sound, louder."""
+    return mel_MC + np.float32(decibels * math.log(10.0) / 20.0)
+
+
 def ready_to_join(
     mel_MC: FloatArray, wave_N: FloatArray, audio: AudioConfig, speed: float, *, first: bool
 ) -> tuple[FloatArray, FloatArray]:

@@ -88,6 +88,20 @@ def test_energy_moves_the_level_by_decibels(asked: float, synthesizer: Synthesiz
     assert other.seconds == plain.seconds and abs(semitones_between(plain, other, synthesizer)) < 0.2
 
 
+def test_a_model_that_hardly_listens_is_as_loud_as_asked(
+    synthesizer: Synthesizer, plain: Speech, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The decoder does a third of what it is told; a gain does the rest."""
+    exact = told_exactly(synthesizer)(None)  # type: ignore[operator]
+
+    def deaf(text: object, mean: object, durations: object, pitches: object, energies: tf.Tensor, *more: object):
+        return exact(text, mean, durations, pitches, energies / 3.0, *more)
+
+    monkeypatch.setattr(synthesizer.generator, "_decoder", lambda steps: deaf)
+    soft, loud = (synthesizer.speak(TEXT, speaker="bob", energy=energy) for energy in (0.0, 6.0))
+    assert level_db(loud) - level_db(soft) == pytest.approx(6.0, abs=0.2)
+
+
 def test_the_bench_measures_the_same(synthesizer: Synthesizer) -> None:
     from bench import control
 

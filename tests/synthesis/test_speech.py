@@ -1,9 +1,10 @@
 """Sentences become one piece of speech."""
 
 import numpy as np
+import pytest
 
 from myxtts.config.schema import AudioConfig
-from myxtts.synthesis.speech import HIGHEST_PEAK, gain_for, ready_to_join, sane_mel
+from myxtts.synthesis.speech import HIGHEST_PEAK, gain_for, level_db, louder, ready_to_join, sane_mel
 
 AUDIO = AudioConfig()
 
@@ -17,6 +18,12 @@ def test_a_pause_stands_between_sentences_and_frames_go_with_samples() -> None:
     assert samples[pause * 256] == 0.0 and samples[pause * 256 + 1000] == 0.5 and samples[-1] == 0.0
     assert len(ready_to_join(mel_MC, wave_N, AUDIO, 4.0, first=False)[0]) < len(mel)
     assert len(ready_to_join(mel_MC, wave_N, AUDIO, 1.0, first=True)[1]) == 20 * 256
+
+
+def test_level_is_in_decibels() -> None:
+    mel_MC = np.random.default_rng(1).normal(size=(30, 80)).astype(np.float32)
+    assert level_db(louder(mel_MC, 4.5)) - level_db(mel_MC) == pytest.approx(4.5, abs=1e-4)
+    assert np.isfinite(level_db(np.full((3, 80), -11.5, np.float32)))
 
 
 def test_no_peak_clips() -> None:
