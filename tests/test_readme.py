@@ -27,7 +27,10 @@ PAGES = (
     *READMES,
     "CONTRIBUTING.md",
     "bench/README.md",
-    *(f"docs/{n}.md" for n in ("design", "data", "model", "measurements", "troubleshooting", "troubleshooting.fa")),
+    *(
+        f"docs/{n}.md"
+        for n in ("design", "data", "model", "synthesis", "measurements", "troubleshooting", "troubleshooting.fa")
+    ),
 )
 OLDER_NAMES = {f"training.{name}" for name in ("learning_rate", "gradient_clip_norm", "warmup_steps")}
 OLDER_NAMES |= {"data.mixed_precision"}

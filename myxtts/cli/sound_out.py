@@ -19,11 +19,15 @@ STDOUT = "-"
 
 
 class Streamed:
-    """What of a text was written: its pieces, seconds of sound, and when the first sound was there."""
+    """What of a text was written: its pieces, seconds of sound, and when the first sound was there.
+
+    `compute_seconds` leaves out the time that a slow reader, such as a player, made it wait.
+    """
 
     def __init__(self) -> None:
         self.pieces: list[Piece] = []
         self.seconds = 0.0
+        self.compute_seconds = 0.0
         self.first_at: float | None = None
         self.reader_left = False
 
@@ -74,7 +78,12 @@ def write_stream(pieces: Iterator[Piece], out: str, *, raw: bool, streamed: Stre
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(sound_on_stdout()) if out == STDOUT else None
         writer: SoundWriter | None = None
-        for piece in pieces:
+        while True:
+            asked_at = time.perf_counter()
+            piece = next(pieces, None)
+            streamed.compute_seconds += time.perf_counter() - asked_at
+            if piece is None:
+                return
             try:
                 if file is None:
                     file = stack.enter_context(Path(out).open("wb", buffering=0))

@@ -118,7 +118,7 @@ def _speak_whole(given: Namespace, synthesizer: Synthesizer, text: str, asked: d
     mel_path = Path(given.save_mel) if given.save_mel else None
     _write(speech, Path(given.out), mel_path, raw=given.raw)
     screen.say(
-        _voice_line(speech.voice, speech.language, given.seed),
+        _voice_line(speech.voice, speech.language, given),
         *(f"note: {escaped(note)}" for note in speech.notes),
         f"{escaped(given.out)}: {speech.seconds:.2f} s in {_count(len(speech.sentences), 'sentence')}; computed in "
         f"{speech.compute_seconds:.2f} s, real-time factor {speech.real_time_factor:.3f}",
@@ -143,19 +143,18 @@ def _speak_streaming(
             write_stream(pieces, given.out, raw=given.raw, streamed=streamed)
     finally:
         screen.close()
-    seconds = time.perf_counter() - ready
     place = "stdout" if given.out == STDOUT else escaped(given.out)
     if streamed.first_at is None:
         screen.say("the reader left before the first sentence")
         return
     first = streamed.pieces[0]
     screen.say(
-        _voice_line(first.voice, first.language, given.seed),
+        _voice_line(first.voice, first.language, given),
         *(f"note: {escaped(note)}" for note in (*first.notes, *duration_notes(streamed.pieces))),
         f"first sound {streamed.first_at - ready:.2f} s after the model was loaded, "
         f"{streamed.first_at - started:.2f} s after the start",
         f"{place}: {streamed.seconds:.2f} s in {_count(len(streamed.pieces), 'sentence')}; computed in "
-        f"{seconds:.2f} s, real-time factor {seconds / streamed.seconds:.3f}",
+        f"{streamed.compute_seconds:.2f} s, real-time factor {streamed.compute_seconds / streamed.seconds:.3f}",
     )
     if streamed.reader_left:
         screen.say(f"the reader left after {streamed.told}")
@@ -165,8 +164,9 @@ def _speak_streaming(
         screen.say(_mel_line(Path(given.save_mel), *mel_MC.shape))
 
 
-def _voice_line(voice: str, language: str, seed: int) -> str:
-    return f"voice: {escaped(voice)}; language: {language}; seed {seed}"
+def _voice_line(voice: str, language: str, given: Namespace) -> str:
+    varied = f"; delivery varied by {given.vary:g}" if given.vary else ""
+    return f"voice: {escaped(voice)}; language: {language}; seed {given.seed}{varied}"
 
 
 def _mel_line(path: Path, frames: int, channels: int) -> str:

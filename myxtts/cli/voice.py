@@ -58,7 +58,7 @@ def _run(argv: Sequence[str]) -> int:
     out = Path(given.out)
     source = open_source(Path(given.checkpoint), given.prefer)
     belonging = belonging_of(source)
-    name = given.name if given.name is not None else out.stem
+    name = given.name if given.name is not None else out.stem if out.stem.isprintable() else "voice"
     made = _made(given, source)
     voice, style = made.voice.voice_E, made.voice.style_S
     write_voice(out, StoredVoice(voice, style, name, made.made_from, belonging))

@@ -128,7 +128,7 @@ def read_voice(path: Path) -> StoredVoice:
     if texts.get("format") != FORMAT:
         raise DataError(f"{name}: no voice of MyXTTS; {_NAME_ONE}")
     version = texts.get("version", "")
-    if version.isdecimal() and int(version) > FORMAT_VERSION:
+    if version.isdecimal() and (len(version) > 9 or int(version) > FORMAT_VERSION):
         raise DataError(f"{name}: of format {shown(version)}, this MyXTTS reads up to {FORMAT_VERSION}; upgrade MyXTTS")
     if problem := _problem(arrays, texts):
         raise DataError(f"{name}: damaged ({problem}); {_AGAIN}")

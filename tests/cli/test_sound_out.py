@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import made_model
@@ -123,6 +124,20 @@ def test_a_disk_that_refuses_is_told(run: Path, tmp_path: Path) -> None:
     pieces = Synthesizer.load(run).stream(TEXT, speaker="bob")
     with pytest.raises(StorageError, match=r"writing the speech failed at .*Is a directory"):
         write_stream(pieces, str(tmp_path), raw=False, streamed=Streamed())
+
+
+def test_waiting_for_a_player_is_not_counted_as_computing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from myxtts.synthesis.speech import SpokenSentence
+    from myxtts.synthesis.stream import Piece, SoundWriter
+
+    write = SoundWriter.write
+    monkeypatch.setattr(SoundWriter, "write", lambda self, samples: (time.sleep(0.2), write(self, samples))[1])
+    told = SpokenSentence("x", "x", 0.0, 0.0), 1, 2, "x", "x", (), 0, False
+    piece = Piece(np.zeros(2205, np.float32), 22_050, np.zeros((0, 80), np.float32), *told)
+    streamed = Streamed()
+    write_stream(iter([piece, piece]), str(tmp_path / "a.wav"), raw=False, streamed=streamed)
+    assert streamed.compute_seconds < 0.1 and streamed.seconds == pytest.approx(0.2)
+    assert streamed.told == "2 of 2 sentences"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")

@@ -99,9 +99,10 @@ def test_all_mistakes_at_once(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_help_and_mistakes_need_no_tensorflow(run: Path, tmp_path: Path) -> None:
+    out = str(tmp_path / "x.voice")
     code = (
         "import sys; from myxtts.cli import voice\n"
-        f"found = voice.main(['--checkpoint', {str(run)!r}, '--speaker', 'bop', '--out', {str(tmp_path / 'x.voice')!r}])\n"
+        f"found = voice.main(['--checkpoint', {str(run)!r}, '--speaker', 'bop', '--out', {out!r}])\n"
         "assert 'tensorflow' not in sys.modules; sys.exit(found)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)

@@ -90,6 +90,10 @@ def test_what_is_no_voice_is_refused_with_what_to_do(tmp_path: Path) -> None:
     write_tensors(later, {"w": np.zeros(3, np.float32)}, {"format": "myxtts-voice", "version": "2"})
     with pytest.raises(DataError, match="of format '2', this MyXTTS reads up to 1; upgrade MyXTTS"):
         read_voice(later)
+    later.unlink()
+    write_tensors(later, {"w": np.zeros(3, np.float32)}, {"format": "myxtts-voice", "version": "9" * 5000})
+    with pytest.raises(DataError, match="upgrade MyXTTS"):
+        read_voice(later)
     bad = tmp_path / "bad.voice"
     write_voice(bad, dataclasses.replace(made(), voice_E=np.full(8, np.nan, np.float32)))
     with pytest.raises(DataError, match="voice_E is no row of finite numbers"):
