@@ -1,13 +1,18 @@
-"""How far speed, pitch and energy of a trained voice do what they say: asked against measured, on its sound.
+"""How far speed, pitch, energy and --vary of a trained voice do what they say: asked against measured, on its sound.
 
 Every sentence is spoken plainly and with one thing changed. Speed: how many times shorter the sound became. Pitch: the
 median, over frames that are voiced in both, of the semitones between them, by the project's own pitch tracker; the
 frames stand at the same place, since pitch changes no duration. Energy: decibels between the levels, before a gain that
 keeps peaks from clipping. A sentence counts as one; the table has the median of all and the least and greatest.
+
+Vary: each sentence is spoken with several seeds. How much the delivery differs between them is the deviation of the
+duration (in percent) and of the median pitch (in semitones); whether the voice stays is the cosine between the voices
+that the model's own encoder hears in them and in the plain sentence. Strength 0 is what phases alone make of it.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 import sys
 from argparse import Namespace
@@ -31,6 +36,8 @@ if TYPE_CHECKING:
 SPEEDS = (0.7, 0.85, 1.2, 1.4)
 PITCHES = (-4.0, -2.0, -1.0, 1.0, 2.0, 4.0)
 ENERGIES = (-6.0, -3.0, 3.0, 6.0)
+STRENGTHS = (0.0, 0.5, 1.0, 2.0)
+SEEDS = (1, 2, 3, 4)
 UNITS = {"speed": "times", "pitch": "semitones", "energy": "dB"}
 SENTENCES = (
     "The rain had stopped before the train came in.",
@@ -64,6 +71,16 @@ class Row:
     sentences: int
 
 
+@dataclass(frozen=True)
+class Variety:
+    """What a strength of --vary did, means over the sentences: deviations over the seeds, and the voice's cosine."""
+
+    strength: float
+    duration_percent: float
+    pitch_semitones: float
+    cosine: float
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Measures as `argv` says; returns the exit code."""
     made = results.parser("control", "Speed, pitch and energy of a trained voice: asked against measured.")
@@ -94,6 +111,7 @@ def _run(given: Namespace) -> int:
     screen = Screen()
     synthesizer = Synthesizer.load(given.checkpoint, prefer=given.prefer)
     rows = measure(synthesizer, sentences, asking, screen.progress)
+    varieties = measure_variety(synthesizer, sentences, asking, screen.progress)
     screen.close()
     table = [("what", "asked", "measured", "least", "greatest", "sentences")]
     table += [(f"{row.what}, {UNITS[row.what]}", f"{row.asked:g}", *_figures(row), str(row.sentences)) for row in rows]
@@ -101,7 +119,14 @@ def _run(given: Namespace) -> int:
         "update": synthesizer.source.checkpoint.update,
         "sentences": sentences,
         "rows": [vars(row) for row in rows],
+        "vary": [vars(variety) for variety in varieties],
     }
+    varied = [("vary", "duration, %", "pitch, semitones", "cosine to the plain voice")]
+    varied += [
+        (f"{v.strength:g}", f"{v.duration_percent:.2f}", f"{v.pitch_semitones:.2f}", f"{v.cosine:.3f}")
+        for v in varieties
+    ]
+    results.show(f"Delivery of {given.checkpoint}, deviation over {len(SEEDS)} seeds", varied, {}, None, heads=True)
     results.show(f"Control of {given.checkpoint}", table, figures, given.json, heads=True)
     return EXIT_DONE
 
@@ -133,6 +158,30 @@ def measure(synthesizer: Synthesizer, sentences: Sequence[str], asking: Asking, 
             raise DataError(f"no sentence has {FEWEST_FRAMES} frames with a pitch in them; train the model longer")
         rows.append(Row(what, asked, statistics.median(values), min(values), max(values), len(values)))
     return rows
+
+
+def measure_variety(
+    synthesizer: Synthesizer, sentences: Sequence[str], asking: Asking, progress: Progress
+) -> list[Variety]:
+    """What each strength of --vary does to the delivery and to the voice."""
+    found: dict[float, list[tuple[float, float, float]]] = {strength: [] for strength in STRENGTHS}
+    for number, sentence in enumerate(sentences):
+        plain_E = synthesizer.voice([synthesizer.speak(sentence, **asking).samples])[0].voice_E
+        for strength in STRENGTHS:
+            spoken = [synthesizer.speak(sentence, vary=strength, seed=seed, **asking) for seed in SEEDS]
+            seconds = [math.log(speech.seconds) for speech in spoken]
+            pitches = [12.0 * math.log2(hz) for speech in spoken if (hz := _median_hz(speech, synthesizer)) > 0]
+            cosines = [float(plain_E @ synthesizer.voice([speech.samples])[0].voice_E) for speech in spoken]
+            spread = statistics.pstdev(pitches) if pitches else 0.0
+            found[strength].append((100.0 * statistics.pstdev(seconds), spread, statistics.mean(cosines)))
+        progress("varying", number + 1, len(sentences))
+    return [Variety(s, *(statistics.mean(column) for column in zip(*rows, strict=True))) for s, rows in found.items()]
+
+
+def _median_hz(speech: Speech, synthesizer: Synthesizer) -> float:
+    """Median pitch of a sentence, 0 where none was heard."""
+    hz_M = pitch.track(speech.samples, synthesizer.config.audio)
+    return float(np.median(hz_M[hz_M > 0])) if (hz_M > 0).any() else 0.0
 
 
 def _measured(what: str, plain: Speech, other: Speech, synthesizer: Synthesizer) -> float | None:

@@ -39,8 +39,10 @@ class Streamed:
 
 
 def stdout_problems() -> list[str]:
-    """One line if stdout is a terminal, which would take sound for letters."""
-    if sys.stdout is not None and os.isatty(1):
+    """One line if there is no stdout, or it is a terminal, which would take sound for letters."""
+    if sys.stdout is None:
+        return ["--out - has no stdout to write to; name a file"]
+    if os.isatty(1):
         return ["--out - would write sound to the terminal; pipe it, or name a file"]
     return []
 

@@ -151,6 +151,15 @@ def test_a_full_disk_is_told(run: Path) -> None:
         write_stream(pieces, "/dev/full", raw=True, streamed=Streamed())
 
 
+def test_a_closed_stdout_is_told(run: Path) -> None:
+    command = [sys.executable, "-c", "import os, sys; os.close(1); os.execv(sys.executable, sys.argv[1:])", *COMMAND]
+    done = subprocess.run(
+        [*command, "--checkpoint", str(run), "--out", "-"], stderr=subprocess.PIPE, timeout=100, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.decode() == "error: --out - has no stdout to write to; name a file\n"
+
+
 def test_a_terminal_gets_no_sound(run: Path) -> None:
     ours, theirs = os.openpty()
     try:
