@@ -29,7 +29,16 @@ PAGES = (
     "bench/README.md",
     *(
         f"docs/{n}.md"
-        for n in ("design", "data", "model", "evaluation", "measurements", "troubleshooting", "troubleshooting.fa")
+        for n in (
+            "design",
+            "data",
+            "model",
+            "synthesis",
+            "evaluation",
+            "measurements",
+            "troubleshooting",
+            "troubleshooting.fa",
+        )
     ),
 )
 OLDER_NAMES = {f"training.{name}" for name in ("learning_rate", "gradient_clip_norm", "warmup_steps")}

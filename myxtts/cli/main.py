@@ -14,7 +14,11 @@ from myxtts.errors import EXIT_DONE, ConfigError
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("myxtts.cli.train", "train a voice (train_main.py is the same)"),
     "demo": ("myxtts.cli.demo", "train on the built-in corpus for about ten minutes and speak (make demo)"),
-    "synthesize": ("myxtts.cli.synthesize", "speak a text in the voice of a recording or of a training speaker"),
+    "synthesize": (
+        "myxtts.cli.synthesize",
+        "speak a text in the voice of recordings, training speakers or a saved one",
+    ),
+    "voice": ("myxtts.cli.voice", "save a voice made of recordings, training speakers or chance to a small file"),
     "evaluate": (
         "myxtts.cli.evaluate",
         "measure a model on recordings: nearness, likeness, word error; a page to hear",

@@ -158,7 +158,8 @@ def guarded(command: Callable[[], int]) -> int:
     """
     try:
         code = command()
-        sys.stdout.flush()
+        if sys.stdout is not None:  # it is where the program was started with stdout closed
+            sys.stdout.flush()
         return code
     except MyXTTSError as error:
         print(*error_lines(error), sep="\n", file=sys.stderr)

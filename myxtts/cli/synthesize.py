@@ -1,26 +1,32 @@
-"""`python -m myxtts synthesize`: speaks a text in the voice of a recording or of a training speaker."""
+"""`python -m myxtts synthesize`: speaks a text in the voice of recordings, training speakers, a file or chance."""
 
 from __future__ import annotations
 
 import io
-import os
+import sys
+import time
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from myxtts.cli.arguments import OneLineParser
+from myxtts.cli.places import place_problems
 from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.screen import Screen, escaped, guarded
+from myxtts.cli.sound_out import STDOUT, Streamed, stdout_problems, telling_what_is_there, write_stream
+from myxtts.cli.voice_options import add_voice_options, sources_of
 from myxtts.config.leaves import shown
 from myxtts.errors import EXIT_DONE, ConfigError, StorageError
 from myxtts.synthesis.limits import LIMITS, LONGEST_TEXT, limit_problems, text_problems
 
 if TYPE_CHECKING:
-    from myxtts.synthesis import Speech
+    from myxtts.synthesis import Speech, Synthesizer
     from myxtts.synthesis.source import Source
+    from myxtts.synthesis.speech import FloatArray
 
 PROGRAM = "python -m myxtts synthesize"
+RAW_SUFFIXES = (".raw", ".pcm")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -40,6 +46,7 @@ def _parser() -> OneLineParser:
         usage=f"{PROGRAM} --checkpoint RUN --text TEXT --out FILE.wav [options]",
         description="Speaks a text with a trained model.",
     )
+    parser.set_defaults(voices=[])
     parser.add_argument("--checkpoint", metavar="RUN", help="run directory, or one of its step folders")
     parser.add_argument("--prefer", choices=("best", "last"), default="best", help="which checkpoint of a run (best)")
     what = parser.add_argument_group("what")
@@ -47,26 +54,36 @@ def _parser() -> OneLineParser:
     what.add_argument("--text-file", metavar="FILE", help="the same from a UTF-8 text file")
     what.add_argument("--language", metavar="CODE", help="language of the text (the default of the model)")
     voice = parser.add_argument_group("voice")
-    voice.add_argument(
-        "--reference",
-        metavar="WAV",
-        action="append",
-        default=[],
-        help="recording of the voice, three to ten seconds of clean speech; may be given several times",
-    )
-    voice.add_argument("--speaker", metavar="NAME", help="a training speaker instead of a recording")
+    add_voice_options(voice)
     voice.add_argument("--list", action="store_true", help="print the speakers and languages of the model")
     manner = parser.add_argument_group("manner")
     manner.add_argument("--speed", metavar="X", type=float, default=1.0, help=_range("speed", "1"))
     manner.add_argument("--pitch", metavar="X", type=float, default=0.0, help=_range("pitch", "0"))
     manner.add_argument("--energy", metavar="X", type=float, default=0.0, help=_range("energy", "0"))
+    manner.add_argument(
+        "--vary",
+        metavar="X",
+        type=float,
+        default=0.0,
+        help=f"another delivery in the same voice, each --seed its own: how far it goes, {_range('vary', '0')}",
+    )
     manner.add_argument("--seed", metavar="N", type=int, default=1, help="of everything random (1)")
     manner.add_argument(
         "--temperature", metavar="X", type=float, default=0.667, help=f"flow decoder: {_range('temperature', '0.667')}"
     )
     manner.add_argument("--steps", metavar="N", type=int, help=f"flow decoder: {_range('steps', 'as in the settings')}")
     out = parser.add_argument_group("output")
-    out.add_argument("--out", metavar="FILE.wav", help="where to write the speech, 16-bit WAV")
+    out.add_argument(
+        "--out", metavar="FILE.wav", help="where to write the speech, 16-bit WAV; - is stdout, sentence by sentence"
+    )
+    out.add_argument(
+        "--stream",
+        action="store_true",
+        help="write each sentence to the file as soon as it is ready, not all at the end",
+    )
+    out.add_argument(
+        "--raw", action="store_true", help="no WAV but its samples alone: 16 bits, signed, little-endian, mono"
+    )
     out.add_argument(
         "--save-mel", metavar="FILE.npy", help="write the mel: float32 [frames, channels], natural log, for a vocoder"
     )
@@ -74,31 +91,86 @@ def _parser() -> OneLineParser:
 
 
 def _run(argv: Sequence[str]) -> int:
+    started = time.perf_counter()
     namespace, unknown = _parser().parse_known(argv)
     problems = [*unknown, *_problems(namespace)]
     if problems:
         raise ConfigError(problems)
-    screen = Screen()
+    screen = Screen(out=sys.stderr) if namespace.out == STDOUT else Screen()
     if namespace.list:
-        _print_list(screen, Path(namespace.checkpoint))
+        _print_list(Screen(), Path(namespace.checkpoint))
         return EXIT_DONE
     text = namespace.text if namespace.text is not None else _text_of(Path(namespace.text_file))
-    out, mel_path = Path(namespace.out), Path(namespace.save_mel) if namespace.save_mel else None
+    synthesizer, asked = _ready(namespace, screen)
+    if namespace.stream or namespace.out == STDOUT:
+        _speak_streaming(namespace, synthesizer, text, asked, screen, started)
+    else:
+        _speak_whole(namespace, synthesizer, text, asked, screen)
+    return EXIT_DONE
+
+
+def _speak_whole(given: Namespace, synthesizer: Synthesizer, text: str, asked: dict[str, Any], screen: Screen) -> None:
+    """Speaks, writes, and says what was done. Raises what speaking and writing raise."""
     try:
-        speech = _speak(namespace, text, screen)
+        speech = synthesizer.speak(text, progress=screen.progress, **asked)
     finally:
         screen.close()
-    _write(speech, out, mel_path)
+    mel_path = Path(given.save_mel) if given.save_mel else None
+    _write(speech, Path(given.out), mel_path, raw=given.raw)
     screen.say(
-        f"voice: {escaped(speech.voice)}; language: {speech.language}; seed {namespace.seed}",
+        _voice_line(speech.voice, speech.language, given),
         *(f"note: {escaped(note)}" for note in speech.notes),
-        f"{escaped(str(out))}: {speech.seconds:.2f} s in {_count(len(speech.sentences), 'sentence')}; computed in "
+        f"{escaped(given.out)}: {speech.seconds:.2f} s in {_count(len(speech.sentences), 'sentence')}; computed in "
         f"{speech.compute_seconds:.2f} s, real-time factor {speech.real_time_factor:.3f}",
     )
     if mel_path:
-        frames, channels = speech.mel_MC.shape
-        screen.say(f"{escaped(str(mel_path))}: log-mel of {frames} frames x {channels} channels")
-    return EXIT_DONE
+        screen.say(_mel_line(mel_path, *speech.mel_MC.shape))
+
+
+def _speak_streaming(
+    given: Namespace, synthesizer: Synthesizer, text: str, asked: dict[str, Any], screen: Screen, started: float
+) -> None:
+    """The same, sentence by sentence."""
+    import numpy as np
+
+    from myxtts.synthesis.synthesizer import duration_notes
+
+    ready = time.perf_counter()
+    streamed = Streamed()
+    try:
+        pieces = synthesizer.stream(text, progress=screen.progress, **asked)
+        with telling_what_is_there(streamed, given.out):
+            write_stream(pieces, given.out, raw=given.raw, streamed=streamed)
+    finally:
+        screen.close()
+    place = "stdout" if given.out == STDOUT else escaped(given.out)
+    if streamed.first_at is None:
+        screen.say("the reader left before the first sentence")
+        return
+    first = streamed.pieces[0]
+    screen.say(
+        _voice_line(first.voice, first.language, given),
+        *(f"note: {escaped(note)}" for note in (*first.notes, *duration_notes(streamed.pieces))),
+        f"first sound {streamed.first_at - ready:.2f} s after the model was loaded, "
+        f"{streamed.first_at - started:.2f} s after the start",
+        f"{place}: {streamed.seconds:.2f} s in {_count(len(streamed.pieces), 'sentence')}; computed in "
+        f"{streamed.compute_seconds:.2f} s, real-time factor {streamed.compute_seconds / streamed.seconds:.3f}",
+    )
+    if streamed.reader_left:
+        screen.say(f"the reader left after {streamed.told}")
+    if given.save_mel:
+        mel_MC = np.concatenate([piece.mel_MC for piece in streamed.pieces])
+        _write_mel(Path(given.save_mel), mel_MC)
+        screen.say(_mel_line(Path(given.save_mel), *mel_MC.shape))
+
+
+def _voice_line(voice: str, language: str, given: Namespace) -> str:
+    varied = f"; delivery varied by {given.vary:g}" if given.vary else ""
+    return f"voice: {escaped(voice)}; language: {language}; seed {given.seed}{varied}"
+
+
+def _mel_line(path: Path, frames: int, channels: int) -> str:
+    return f"{escaped(str(path))}: log-mel of {frames} frames x {channels} channels"
 
 
 def _problems(given: Namespace) -> list[str]:
@@ -114,32 +186,17 @@ def _problems(given: Namespace) -> list[str]:
         found.append("both --text and --text-file are given; choose one of them")
     elif given.text is not None:
         found += text_problems(given.text, "--text")
-    if given.reference and given.speaker is not None:
-        found.append("both --reference and --speaker are given; choose one of them")
-    names = ("speed", "pitch", "energy", "temperature", "steps", "seed")
+    names = ("speed", "pitch", "energy", "vary", "temperature", "steps", "seed")
     found += limit_problems({name: getattr(given, name) for name in names}, prefix="--")
     if not given.out:
-        found.append("--out is missing; name the WAV file to write")
-    for option, path, suffix in (("--out", given.out, ".wav"), ("--save-mel", given.save_mel, ".npy")):
-        if path:
-            found += _place_problems(option, Path(path), suffix)
-    if given.out and given.out == given.save_mel:
-        found.append("--out and --save-mel name the same file; give two")
+        found.append("--out is missing; name the WAV file to write, or - for stdout")
+    elif given.out == STDOUT:
+        found += stdout_problems()
+    else:
+        found += place_problems("--out", Path(given.out), RAW_SUFFIXES if given.raw else [".wav"])
+    if given.save_mel:
+        found += place_problems("--save-mel", Path(given.save_mel), [".npy"])
     return found
-
-
-def _place_problems(option: str, path: Path, suffix: str) -> list[str]:
-    """What is in the way of writing a file, seen before minutes of computing."""
-    name = shown(str(path), 200)
-    if path.suffix.lower() != suffix:
-        return [f"{option} is {name}, expected a name that ends in {suffix}"]
-    if path.is_dir():
-        return [f"{option} is {name}, which is a folder; name a file"]
-    if not path.parent.is_dir():
-        return [f"{option} is {name}, its folder does not exist; make it first"]
-    if not os.access(path.parent, os.W_OK):
-        return [f"{option} is {name}, its folder cannot be written to; choose another place"]
-    return []
 
 
 def _text_of(path: Path) -> str:
@@ -165,34 +222,29 @@ def _text_of(path: Path) -> str:
     return text
 
 
-def _speak(given: Namespace, text: str, screen: Screen) -> Speech:
-    """Opens the checkpoint, checks what is asked of it, and only then imports TensorFlow and speaks."""
-    from myxtts.audio import waveform
-    from myxtts.synthesis.source import language_index, open_source, speaker_index
+def _ready(given: Namespace, screen: Screen) -> tuple[Synthesizer, dict[str, Any]]:
+    """Opens the checkpoint, checks what is asked of it, and only then imports TensorFlow; and what is asked."""
+    from myxtts.synthesis.source import language_index, open_source
 
-    for reference in given.reference:
-        waveform.probe(Path(reference))
     source = open_source(Path(given.checkpoint), given.prefer)
     language_index(source, given.language)
-    if given.speaker is not None:
-        speaker_index(source, given.speaker)
+    voices = sources_of(given, source)
     screen.say(_told(source))
     with quiet_loading():
         from myxtts.synthesis.synthesizer import Synthesizer
 
-    return Synthesizer(source).speak(
-        text,
-        references=[Path(reference) for reference in given.reference],
-        speaker=given.speaker,
-        language=given.language,
-        speed=given.speed,
-        pitch=given.pitch,
-        energy=given.energy,
-        seed=given.seed,
-        temperature=given.temperature,
-        steps=given.steps,
-        progress=screen.progress,
-    )
+    asked = {
+        "voices": voices,
+        "language": given.language,
+        "speed": given.speed,
+        "pitch": given.pitch,
+        "energy": given.energy,
+        "vary": given.vary,
+        "seed": given.seed,
+        "temperature": given.temperature,
+        "steps": given.steps,
+    }
+    return Synthesizer(source), asked
 
 
 def _told(source: Source) -> str:
@@ -209,23 +261,34 @@ def _print_list(screen: Screen, path: Path) -> None:
     screen.say(*(f"  {escaped(name)}" for name in source.corpus.speakers))
 
 
-def _write(speech: Speech, out: Path, mel_path: Path | None) -> None:
+def _write(speech: Speech, out: Path, mel_path: Path | None, *, raw: bool) -> None:
     """Writes the files, each whole or not at all. Raises StorageError."""
-    import numpy as np
-
     from myxtts.audio.waveform import write_wav
     from myxtts.storage.files import write_bytes_atomic
+    from myxtts.synthesis.stream import pcm16
 
     if mel_path is not None:
-        encoded = io.BytesIO()
-        np.save(encoded, speech.mel_MC, allow_pickle=False)
-        write_bytes_atomic(mel_path, encoded.getvalue())
+        _write_mel(mel_path, speech.mel_MC)
     try:
-        write_wav(out, speech.samples, speech.sample_rate_hz)
+        if raw:
+            write_bytes_atomic(out, pcm16(speech.samples))
+        else:
+            write_wav(out, speech.samples, speech.sample_rate_hz)
     except StorageError:
         if mel_path is not None:
             mel_path.unlink(missing_ok=True)
         raise
+
+
+def _write_mel(path: Path, mel_MC: FloatArray) -> None:
+    """Writes a mel, whole or not at all. Raises StorageError."""
+    import numpy as np
+
+    from myxtts.storage.files import write_bytes_atomic
+
+    encoded = io.BytesIO()
+    np.save(encoded, mel_MC, allow_pickle=False)
+    write_bytes_atomic(path, encoded.getvalue())
 
 
 def _count(number: int, noun: str) -> str:

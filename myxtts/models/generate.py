@@ -74,21 +74,30 @@ class Generated:
         return (np.arange(len(self.duration_T))[:, None] == owner_M[None, :]).astype(np.float16)
 
 
-def mean_voice(voices: Sequence[Voice]) -> Voice:
-    """The mean of some voices, at unit length again; every one counts alike.
+def mean_voice(voices: Sequence[Voice], weights: Sequence[float] | None = None) -> Voice:
+    """The mean of some voices, at unit length again; every one counts alike, or as its weight over 0 says.
 
     Errors: ValueError for none or opposite ones, NonFiniteError.
     """
     if not voices:
         raise ValueError("no voices to average")
-    voice_E: npt.NDArray[np.float64] = np.stack([voice.voice_E for voice in voices]).mean(axis=0, dtype=np.float64)
+    voice_E = _mean([voice.voice_E for voice in voices], weights)
     norm = float(np.linalg.norm(voice_E))
     if not np.isfinite(norm):
         raise NonFiniteError("the model gave a voice that is not finite; take another checkpoint")
     if norm <= _SMALLEST_NORM:
         raise ValueError("the voices cancel each other out")
-    style_S: npt.NDArray[np.float64] = np.stack([voice.style_S for voice in voices]).mean(axis=0, dtype=np.float64)
+    style_S = _mean([voice.style_S for voice in voices], weights)
     return Voice((voice_E / norm).astype(np.float32), style_S.astype(np.float32))
+
+
+def _mean(rows: Sequence[FloatArray], weights: Sequence[float] | None) -> npt.NDArray[np.float64]:
+    stacked = np.stack(rows)
+    if weights is None:
+        plain: npt.NDArray[np.float64] = stacked.mean(axis=0, dtype=np.float64)
+        return plain
+    weighted: npt.NDArray[np.float64] = np.average(stacked.astype(np.float64), axis=0, weights=weights)
+    return weighted
 
 
 def _padded(x: npt.NDArray[Any], axis: int, step: int) -> npt.NDArray[Any]:

@@ -54,11 +54,16 @@ def check_storable(name: str, array: Array) -> None:
         raise ValueError(f"{name!r} is no name for a tensor")
 
 
-def write_tensors(path: Path, arrays: Mapping[str, Array]) -> tuple[int, str]:
-    """Writes `arrays` to a new file at `path`, on the disk when it returns. Returns size and SHA-256. OSError."""
+def write_tensors(
+    path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None
+) -> tuple[int, str]:
+    """Writes `arrays` to a new file at `path`, on the disk when it returns. Returns size and SHA-256. OSError.
+
+    `metadata` are texts by name, which the format has a place for.
+    """
     # wide types first keeps every tensor aligned, as the safetensors package does
     ordered = sorted(arrays.items(), key=lambda item: (-item[1].dtype.itemsize, item[0]))
-    header: dict[str, object] = {}
+    header: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
     end = 0
     for name, array in ordered:
         check_storable(name, array)
@@ -118,6 +123,16 @@ def parse_tensors(content: npt.NDArray[np.uint8]) -> dict[str, Array]:
     if reached != data.size:
         raise ValueError(f"its tensors end at byte {reached} of {data.size}")
     return arrays
+
+
+def parse_metadata(content: npt.NDArray[np.uint8]) -> dict[str, str]:
+    """Texts by name in a file that `parse_tensors` took; empty if it has none. Raises ValueError for others."""
+    length = int.from_bytes(content[:8].tobytes(), "little")
+    header = strict_json(content[8 : 8 + length].tobytes())
+    metadata = header.get("__metadata__", {}) if isinstance(header, dict) else None
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise ValueError("its metadata are no texts by name")
+    return metadata
 
 
 def _check_entry(name: str, entry: object, available: int) -> tuple[str, tuple[int, ...], int, int]:

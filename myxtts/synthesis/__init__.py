@@ -10,11 +10,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from myxtts.synthesis.speech import Speech
+    from myxtts.synthesis.stream import Piece
     from myxtts.synthesis.synthesizer import Synthesizer
+    from myxtts.synthesis.voice_sources import VoiceSource
 
-__all__ = ["Speech", "Synthesizer"]
+__all__ = ["Piece", "Speech", "Synthesizer", "VoiceSource"]
 
-_HOMES = {"Synthesizer": "myxtts.synthesis.synthesizer", "Speech": "myxtts.synthesis.speech"}
+_HOMES = {
+    "Piece": "myxtts.synthesis.stream",
+    "Speech": "myxtts.synthesis.speech",
+    "Synthesizer": "myxtts.synthesis.synthesizer",
+    "VoiceSource": "myxtts.synthesis.voice_sources",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -21,6 +21,7 @@ LIMITS: dict[str, Limit] = {
     "energy": Limit(-30.0, 30.0, "dB"),
     "temperature": Limit(0.0, 2.0),
     "steps": Limit(1, 200, "steps"),
+    "vary": Limit(0.0, 2.0),
     "seed": Limit(0, 2**31 - 1),
 }
 LONGEST_TEXT = 100_000

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from myxtts.config.schema import AudioConfig
-from myxtts.units import frames_of_seconds, seconds_of_frames
+from myxtts.units import frames_of_seconds
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -34,7 +33,8 @@ class Speech:
     """A text that was spoken.
 
     `samples` float32[N] within -1..1; `mel_MC` float32[M, C] natural-log mel, N = M * hop, for a vocoder of one's own;
-    `voice` and `language` say what was used, `notes` what a listener should know.
+    `voice` and `language` say what was used, `notes` what a listener should know. `gain`: what all samples were
+    multiplied by so that no peak clips, 1 where none would.
     """
 
     samples: FloatArray
@@ -46,6 +46,7 @@ class Speech:
     voice: str
     language: str
     notes: tuple[str, ...]
+    gain: float = 1.0
 
     @property
     def real_time_factor(self) -> float:
@@ -59,33 +60,33 @@ def sane_mel(mel_MC: FloatArray, audio: AudioConfig) -> FloatArray:
     return floored
 
 
-def join(
-    mels: Sequence[FloatArray], waves: Sequence[FloatArray], audio: AudioConfig, speed: float
-) -> tuple[FloatArray, FloatArray, list[tuple[float, float]]]:
-    """Sentences with pauses between them: samples [N], mel [M, C], (start, length) of each in seconds; N = M * hop."""
-    hop, rate = audio.hop_samples, audio.sample_rate_hz
-    pause = frames_of_seconds(PAUSE_SECONDS / speed, rate, hop)
+def level_db(mel_MC: FloatArray) -> float:
+    """Mean power of a sentence in decibels, from its natural-log mel; what it is relative to does not matter."""
+    return 10.0 * math.log10(float(np.exp(2.0 * mel_MC.astype(np.float64)).sum(axis=1).mean()))
+
+
+def louder(mel_MC: FloatArray, decibels: float) -> FloatArray:
+    """A natural-log mel of the same sound, louder."""
+    return mel_MC + np.float32(decibels * math.log(10.0) / 20.0)
+
+
+def ready_to_join(
+    mel_MC: FloatArray, wave_N: FloatArray, audio: AudioConfig, speed: float, *, first: bool
+) -> tuple[FloatArray, FloatArray]:
+    """Mel [M, C] and samples [N] of a sentence with a pause before it, unless it is the first; N = M * hop."""
+    wave_N = _faded(wave_N, audio.sample_rate_hz)
+    if first:
+        return mel_MC, wave_N
+    pause = frames_of_seconds(PAUSE_SECONDS / speed, audio.sample_rate_hz, audio.hop_samples)
     silence_MC = np.full((pause, audio.mel_channels), math.log(audio.log_floor), np.float32)
-    all_mels: list[FloatArray] = []
-    all_waves: list[FloatArray] = []
-    places: list[tuple[float, float]] = []
-    frames = 0
-    for mel_MC, wave_N in zip(mels, waves, strict=True):
-        if places:
-            all_mels.append(silence_MC)
-            all_waves.append(np.zeros(pause * hop, np.float32))
-            frames += pause
-        all_mels.append(mel_MC)
-        all_waves.append(_faded(wave_N, rate))
-        places.append((seconds_of_frames(frames, rate, hop), seconds_of_frames(len(mel_MC), rate, hop)))
-        frames += len(mel_MC)
-    return within_full_scale(np.concatenate(all_waves)), np.concatenate(all_mels), places
+    silence_N = np.zeros(pause * audio.hop_samples, np.float32)
+    return np.concatenate([silence_MC, mel_MC]), np.concatenate([silence_N, wave_N])
 
 
-def within_full_scale(samples_N: FloatArray) -> FloatArray:
-    """Samples, all of them softer where a peak would clip."""
+def gain_for(samples_N: FloatArray) -> float:
+    """What samples are multiplied by so that no peak clips; 1 where none would."""
     peak = float(np.abs(samples_N).max(initial=0.0))
-    return samples_N * np.float32(HIGHEST_PEAK / peak) if peak > HIGHEST_PEAK else samples_N
+    return HIGHEST_PEAK / peak if peak > HIGHEST_PEAK else 1.0
 
 
 def _faded(wave_N: FloatArray, sample_rate_hz: int) -> FloatArray:

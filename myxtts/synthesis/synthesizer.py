@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Unpack
 
 import numpy as np
-import numpy.typing as npt
 
 from myxtts.audio.griffin_lim import waveform_of_mel
 from myxtts.config.leaves import shown
 from myxtts.config.schema import Config
 from myxtts.data.corpus import Corpus
-from myxtts.errors import CheckpointError, ConfigError, DataError
+from myxtts.errors import CheckpointError, DataError
 from myxtts.models.build import build_voice_cloner, load_weights
-from myxtts.models.generate import Generated, Generator, Manner, Voice, mean_voice
-from myxtts.models.prosody import FloatArray, shift_of_decibels, shift_of_semitones
+from myxtts.models.generate import Generated, Generator, Manner, Voice
+from myxtts.models.prosody import FloatArray, IntArray
 from myxtts.progress import Progress, silent
-from myxtts.synthesis.limits import limit_problems, text_problems
-from myxtts.synthesis.reading import Reading, read_text
-from myxtts.synthesis.references import pieces_of
-from myxtts.synthesis.source import Source, language_index, open_source, speaker_index
-from myxtts.synthesis.speech import Speech, SpokenSentence, join, sane_mel
+from myxtts.synthesis.asked import Asked, Prepared, Reference, manner_of, parts_of
+from myxtts.synthesis.limits import text_problems
+from myxtts.synthesis.reading import read_text
+from myxtts.synthesis.source import Source, language_index, open_source
+from myxtts.synthesis.speech import Speech, SpokenSentence, gain_for, level_db, louder, ready_to_join, sane_mel
+from myxtts.synthesis.stream import Piece, limited
+from myxtts.synthesis.voice_sources import VoiceSource
+from myxtts.synthesis.voices import MadeVoice, VoiceMaker, varied
 from myxtts.text.tokenizer import Tokenizer
-from myxtts.units import frames_of_seconds
-
-Reference = Path | str | npt.NDArray[np.float32]
+from myxtts.units import frames_of_seconds, seconds_of_frames
 
 LONGEST_TOKEN_SECONDS = 1.5
 LONGEST_SENTENCE_SECONDS = 60.0
@@ -57,6 +57,7 @@ class Synthesizer:
         )
         load_weights(model, source.checkpoint.arrays["average"])
         self.generator = Generator(model)
+        self._voice_maker = VoiceMaker(source, self.generator)
 
     @classmethod
     def load(cls, path: Path | str, prefer: Literal["best", "last"] = "best") -> Synthesizer:
@@ -86,145 +87,146 @@ class Synthesizer:
         """Codes of the languages that the model was trained on."""
         return list(self.corpus.languages)
 
-    def speak(
+    def speak(self, text: str, *, progress: Progress = silent, **asked: Unpack[Asked]) -> Speech:
+        """Speaks a text of any length, sentence by sentence, in one voice.
+
+        Args:
+            text: at least a word; what cannot be spoken is named in the notes.
+            progress: told of "synthesis", in sentences.
+            asked: voice and manner, see `Asked`.
+
+        Where a peak would clip, all of it is made softer alike.
+
+        Errors: DataError for text, voices or language that cannot be used, ConfigError for numbers out of range,
+        NonFiniteError if the model is broken.
+        """
+        started = time.perf_counter()
+        prepared = self._prepare(text, **asked)
+        pieces = list(self._pieces(prepared, progress))
+        samples = np.concatenate([piece.samples for piece in pieces])
+        gain = gain_for(samples)
+        return Speech(
+            samples=samples * np.float32(gain) if gain < 1.0 else samples,
+            sample_rate_hz=self.config.audio.sample_rate_hz,
+            mel_MC=np.concatenate([piece.mel_MC for piece in pieces]),
+            seconds=len(samples) / self.config.audio.sample_rate_hz,
+            compute_seconds=time.perf_counter() - started,
+            sentences=tuple(piece.sentence for piece in pieces),
+            voice=prepared.voice_told,
+            language=prepared.code,
+            notes=(*prepared.notes, *duration_notes(pieces)),
+            gain=gain,
+        )
+
+    def stream(self, text: str, *, progress: Progress = silent, **asked: Unpack[Asked]) -> Iterator[Piece]:
+        """The same as `speak`, one sentence at a time, as soon as it is ready. Everything is checked before the first.
+
+        The samples of all pieces in a row are those of `speak` where no peak would clip. Where one would, only its
+        surroundings are made softer, since what comes after is not known.
+        """
+        prepared = self._prepare(text, **asked)
+        pieces = self._pieces(prepared, progress)
+        return (replace(piece, samples=limited(piece.samples, piece.sample_rate_hz)) for piece in pieces)
+
+    def voice(
+        self, references: Sequence[Reference] = (), speaker: str | None = None, voices: Sequence[VoiceSource] = ()
+    ) -> tuple[Voice, str]:
+        """The voice of recordings, training speakers, saved voices or chance, and what it is called. DataError."""
+        made = self.make_voice(references, speaker, voices)
+        return made.voice, made.told
+
+    def make_voice(
+        self, references: Sequence[Reference] = (), speaker: str | None = None, voices: Sequence[VoiceSource] = ()
+    ) -> MadeVoice:
+        """The same with what a user should know of it."""
+        return self._voice_maker.make(parts_of(references, speaker, voices))
+
+    def _prepare(
         self,
         text: str,
         *,
         references: Sequence[Reference] = (),
         speaker: str | None = None,
+        voices: Sequence[VoiceSource] = (),
         language: str | None = None,
         speed: float = 1.0,
         pitch: float = 0.0,
         energy: float = 0.0,
+        vary: float = 0.0,
         seed: int = 1,
         temperature: float = 0.667,
         steps: int | None = None,
-        progress: Progress = silent,
-    ) -> Speech:
-        """Speaks a text of any length, sentence by sentence, in one voice.
-
-        Args:
-            text: at least a word; what cannot be spoken is named in the notes.
-            references: recordings of the voice, paths or mono float32 samples at the model's rate; averaged.
-            speaker: a training speaker instead; with neither, the first one.
-            language: of the text, one that the model was trained on; None: the default of its settings.
-            speed: 0.25 to 4, 2 is twice as fast.
-            pitch: -24 to 24 semitones.
-            energy: -30 to 30 dB.
-            seed: of the decoder's noise and of the phases; the same seed gives the same samples.
-            temperature: of the flow decoder's noise, 0 to 2.
-            steps: Euler steps of the flow decoder; None: as in the model's settings.
-            progress: told of "synthesis", in sentences.
-
-        Errors: DataError for text, references, speaker or language that cannot be used, ConfigError for numbers out of
-        range, NonFiniteError if the model is broken.
-        """
-        started = time.perf_counter()
-        asked: dict[str, float | None] = {"speed": speed, "pitch": pitch, "energy": energy, "temperature": temperature}
-        if problems := limit_problems({**asked, "steps": steps, "seed": seed}):
-            raise ConfigError(problems)
+    ) -> Prepared:
+        manner = manner_of(
+            self.corpus,
+            self._frames(LONGEST_TOKEN_SECONDS),
+            self._frames(LONGEST_SENTENCE_SECONDS),
+            speed=speed,
+            pitch=pitch,
+            energy=energy,
+            vary=vary,
+            seed=seed,
+            temperature=temperature,
+            steps=steps,
+        )
         for problem in text_problems(text):
             raise DataError(problem)
         language_id, code = language_index(self.source, language)
         reading = read_text(text, code, self.tokenizer, self.languages)
-        notes = [*self.source.notes, *reading.notes]
-        voice, name = self.voice(references, speaker, notes)
-        audio = self.config.audio
-        manner = Manner(
-            speed=speed,
-            pitch_shift=shift_of_semitones(pitch, self.corpus.pitch_std),
-            energy_shift=shift_of_decibels(energy, self.corpus.energy_std),
-            seed=seed,
-            temperature=temperature,
-            steps=steps,
-            longest_token=frames_of_seconds(LONGEST_TOKEN_SECONDS, audio.sample_rate_hz, audio.hop_samples),
-            longest=frames_of_seconds(LONGEST_SENTENCE_SECONDS, audio.sample_rate_hz, audio.hop_samples),
-        )
-        mels, waves, notes_of_model = self._spoken(reading, language_id, voice, manner, progress)
-        notes += notes_of_model
-        samples, mel_MC, places = join(mels, waves, audio, speed)
-        told = tuple(
-            SpokenSentence(sentence, encoding.normalized, *place)
-            for sentence, encoding, place in zip(reading.sentences, reading.encodings, places, strict=True)
-        )
-        seconds = len(samples) / audio.sample_rate_hz
-        compute = time.perf_counter() - started
-        return Speech(samples, audio.sample_rate_hz, mel_MC, seconds, compute, told, name, code, tuple(notes))
+        made = self.make_voice(references, speaker, voices)
+        voice = varied(made.voice, vary, seed)
+        notes = (*self.source.notes, *reading.notes, *made.notes)
+        return Prepared(reading, language_id, code, voice, made.told, manner, energy, notes)
 
-    def _spoken(
-        self, reading: Reading, language: int, voice: Voice, manner: Manner, progress: Progress
-    ) -> tuple[list[FloatArray], list[FloatArray], list[str]]:
-        """Natural-log mel and waveform of each sentence, and notes about what the model predicted."""
-        mels, waves, made = [], [], []
-        total = len(reading.encodings)
-        for at, encoding in enumerate(reading.encodings):
+    def _frames(self, seconds: float) -> int:
+        return frames_of_seconds(seconds, self.config.audio.sample_rate_hz, self.config.audio.hop_samples)
+
+    def _pieces(self, prepared: Prepared, progress: Progress) -> Iterator[Piece]:
+        """Each sentence with the pause before it, its peaks as they are."""
+        audio, reading, manner = self.config.audio, prepared.reading, prepared.manner
+        rate, hop = audio.sample_rate_hz, audio.hop_samples
+        total, frames = len(reading.encodings), 0
+        for at, (text, encoding) in enumerate(zip(reading.sentences, reading.encodings, strict=True)):
             progress("synthesis", at, total)
             own = replace(manner, seed=(manner.seed + at * _SEED_STEP) % 2**31)
-            made.append(self.generator.generate_mel(encoding.tokens, language, voice, own))
-            mels.append(sane_mel(self.corpus.denormalize_mel(made[-1].mel_MC), self.config.audio))
-            waves.append(waveform_of_mel(mels[-1], self.config.audio, seed=own.seed))
+            made, mel_MC = self._mel(encoding.tokens, prepared, own)
+            wave_N = waveform_of_mel(mel_MC, audio, seed=own.seed)
+            length = len(mel_MC)
+            mel_MC, wave_N = ready_to_join(mel_MC, wave_N, audio, manner.speed, first=at == 0)
+            frames += len(mel_MC)
+            start = seconds_of_frames(frames - length, rate, hop)
+            sentence = SpokenSentence(text, encoding.normalized, start, seconds_of_frames(length, rate, hop))
+            told = (prepared.voice_told, prepared.code, prepared.notes)
+            yield Piece(wave_N, rate, mel_MC, sentence, at + 1, total, *told, made.capped, made.squeezed)
         progress("synthesis", total, total)
-        return mels, waves, _duration_notes(made)
 
-    def voice(
-        self, references: Sequence[Reference] = (), speaker: str | None = None, notes: list[str] | None = None
-    ) -> tuple[Voice, str]:
-        """The voice of some recordings, or of a training speaker, and what it is called. Raises DataError."""
-        if isinstance(references, (str, Path, np.ndarray)):
-            raise DataError("references is one recording, expected a list; write references=[...]")
-        if len(references) and speaker is not None:
-            raise DataError(f"both references and speaker {shown(speaker)} are given; choose one of them")
-        if len(references):
-            return self._voice_of_references(references)
-        if speaker is None:
-            if not self.corpus.speakers:
-                raise DataError("this model has no training speakers; give a recording of a voice as a reference")
-            speaker = self.corpus.speakers[0]
-            if notes is not None and len(self.corpus.speakers) > 1:
-                notes.append(f"no voice was asked for: the first training speaker {shown(speaker)} speaks")
-        return self._stored_voice(speaker), f"training speaker {shown(speaker)}"
+    def _mel(self, tokens_T: IntArray, prepared: Prepared, manner: Manner) -> tuple[Generated, FloatArray]:
+        """A sentence: what the model gave, and its natural-log mel, as loud as was asked.
 
-    def _voice_of_references(self, references: Sequence[Reference]) -> tuple[Voice, str]:
-        voices = []
-        for number, reference in enumerate(references, start=1):
-            pieces = pieces_of(reference, number, self.config, self.corpus)
-            voices.append(self.generator.voices(pieces.mel_NRC, pieces.length_N))
-        try:
-            voice = mean_voice([mean_voice(pieces) for pieces in voices])
-        except ValueError as error:
-            raise DataError(f"the references have no voice in common ({error}); take one person") from error
-        names = [shown(str(r), 80) if isinstance(r, (str, Path)) else "samples" for r in references]
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        return voice, f"{'reference' if len(names) == 1 else 'mean of references'} {', '.join(names[:3])}{more}"
-
-    def _stored_voice(self, speaker: str) -> Voice:
-        index = speaker_index(self.source, speaker)
-        stored = self.source.checkpoint.arrays.get("voices", {})
-        try:
-            voice_E, style_S = stored["voice_ZE"][index], stored["style_ZS"][index]
-        except (KeyError, IndexError):
-            raise CheckpointError(
-                f"checkpoint {shown(str(self.source.checkpoint.path), 200)} holds no voice of speaker "
-                f"{shown(speaker)}; give a recording of it as a reference"
-            ) from None
-        model = self.config.model
-        if voice_E.shape != (model.voice_width,) or style_S.shape != (model.style_width,):
-            raise CheckpointError(
-                f"checkpoint {shown(str(self.source.checkpoint.path), 200)}: stored voices of widths {voice_E.shape} "
-                f"and {style_S.shape}, the model has {model.voice_width} and {model.style_width}; take another one"
-            )
-        return mean_voice([Voice(np.asarray(voice_E, np.float32), np.asarray(style_S, np.float32))])
+        A model that is asked for more energy speaks as if with more, but not all of the way (bench.control: 2 dB of 6
+        after 2,050 updates, 4 after 6,738). How loud it would have been is known, so a gain does the rest.
+        """
+        audio = self.config.audio
+        made = self.generator.generate_mel(tokens_T, prepared.language, prepared.voice, manner)
+        mel_MC = self.corpus.denormalize_mel(made.mel_MC)
+        if prepared.energy_db:
+            plainly = replace(manner, energy_shift=0.0)
+            plain = self.generator.generate_mel(tokens_T, prepared.language, prepared.voice, plainly)
+            wanted = level_db(self.corpus.denormalize_mel(plain.mel_MC)) + prepared.energy_db
+            mel_MC = louder(mel_MC, wanted - level_db(mel_MC))
+        return made, sane_mel(mel_MC, audio)
 
 
-def _duration_notes(spoken: Sequence[Generated]) -> list[str]:
-    capped = sum(made.capped for made in spoken)
+def duration_notes(pieces: Sequence[Piece]) -> list[str]:
+    """What is to be said of the durations that the model predicted for some sentences."""
+    capped = sum(piece.capped for piece in pieces)
     notes = []
     if capped:
         notes.append(
             f"{capped} tokens were predicted longer than {LONGEST_TOKEN_SECONDS:g} s and cut: "
             "the model needs more training"
         )
-    if any(made.squeezed for made in spoken):
+    if any(piece.squeezed for piece in pieces):
         notes.append(
             f"a sentence was predicted longer than {LONGEST_SENTENCE_SECONDS:g} s and squeezed: "
             "the model needs more training"

@@ -86,6 +86,14 @@ def test_shifts() -> None:
     assert shifted(np.array([0.0, 5.5, -7.0], np.float32), 1.0).tolist() == [1.0, 6.0, -6.0]
 
 
+def test_mean_voice_counts_by_weight() -> None:
+    ann, bob = (Voice(np.eye(2, dtype=np.float32)[at], np.array([2.0 * at], np.float32)) for at in (0, 1))
+    mean = mean_voice([ann, bob], [3.0, 1.0])
+    assert np.allclose(mean.voice_E, np.array([3.0, 1.0]) / np.sqrt(10.0)) and np.allclose(mean.style_S, 0.5)
+    assert mean.voice_E.dtype == mean.style_S.dtype == np.float32
+    assert np.allclose(mean_voice([ann, bob], [2.0, 2.0]).voice_E, mean_voice([ann, bob]).voice_E)
+
+
 def test_mean_voice_has_unit_length() -> None:
     mean = mean_voice(
         [

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import load_file
 
-from myxtts.storage.tensors import count_nonfinite, parse_tensors, write_tensors
+from myxtts.storage.tensors import count_nonfinite, parse_metadata, parse_tensors, write_tensors
 
 
 def test_other_tools_read_our_files(tmp_path: Path) -> None:
@@ -77,3 +78,16 @@ def entry(dtype: str = "F32", shape: Any = (4,), offsets: Any = (0, 16)) -> dict
 def test_a_header_that_lies_is_refused_before_anything_is_made(content: np.ndarray, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         parse_tensors(content)
+
+
+def test_metadata_go_round_and_other_tools_read_them(tmp_path: Path) -> None:
+    texts = {"name": "آنا", "made_from": "reference 'a.wav'"}
+    write_tensors(tmp_path / "a", {"w": np.ones(3, np.float32)}, texts)
+    content = np.fromfile(tmp_path / "a", np.uint8)
+    assert parse_metadata(content) == texts and list(parse_tensors(content)) == ["w"]
+    with safe_open(tmp_path / "a", "np") as file:
+        assert file.metadata() == texts
+    write_tensors(tmp_path / "b", {"w": np.ones(3, np.float32)})
+    assert parse_metadata(np.fromfile(tmp_path / "b", np.uint8)) == {}
+    with pytest.raises(ValueError, match="no texts by name"):
+        parse_metadata(file_of({"__metadata__": {"a": 1}}, b""))

@@ -1,29 +1,35 @@
 """Sentences become one piece of speech."""
 
 import numpy as np
+import pytest
 
 from myxtts.config.schema import AudioConfig
-from myxtts.synthesis.speech import HIGHEST_PEAK, join, sane_mel, within_full_scale
+from myxtts.synthesis.speech import HIGHEST_PEAK, gain_for, level_db, louder, ready_to_join, sane_mel
 
 AUDIO = AudioConfig()
 
 
-def test_join_puts_pauses_between_and_keeps_frames_and_samples_together() -> None:
-    mels = [np.zeros((frames, 80), np.float32) for frames in (10, 20)]
-    waves = [np.full(len(mel) * 256, 0.5, np.float32) for mel in mels]
-    samples, mel, places = join(mels, waves, AUDIO, 1.0)
-    pause = len(mel) - 30
+def test_a_pause_stands_between_sentences_and_frames_go_with_samples() -> None:
+    mel_MC, wave_N = np.zeros((20, 80), np.float32), np.full(20 * 256, 0.5, np.float32)
+    mel, samples = ready_to_join(mel_MC, wave_N, AUDIO, 1.0, first=False)
+    pause = len(mel) - 20
     assert len(samples) == len(mel) * 256 and 0.24 < pause * 256 / 22_050 < 0.28
-    assert np.allclose(mel[10 : 10 + pause], np.log(1e-5)) and not samples[10 * 256 : (10 + pause) * 256].any()
-    assert places[1][0] == (10 + pause) * 256 / 22_050 and places[0] == (0.0, 10 * 256 / 22_050)
-    assert samples[0] == 0.0 and samples[1000] == 0.5
-    assert len(join(mels, waves, AUDIO, 4.0)[1]) < len(mel)
+    assert np.allclose(mel[:pause], np.log(1e-5)) and not mel[pause:].any() and not samples[: pause * 256].any()
+    assert samples[pause * 256] == 0.0 and samples[pause * 256 + 1000] == 0.5 and samples[-1] == 0.0
+    assert len(ready_to_join(mel_MC, wave_N, AUDIO, 4.0, first=False)[0]) < len(mel)
+    assert len(ready_to_join(mel_MC, wave_N, AUDIO, 1.0, first=True)[1]) == 20 * 256
+
+
+def test_level_is_in_decibels() -> None:
+    mel_MC = np.random.default_rng(1).normal(size=(30, 80)).astype(np.float32)
+    assert level_db(louder(mel_MC, 4.5)) - level_db(mel_MC) == pytest.approx(4.5, abs=1e-4)
+    assert np.isfinite(level_db(np.full((3, 80), -11.5, np.float32)))
 
 
 def test_no_peak_clips() -> None:
-    assert np.abs(within_full_scale(np.array([0.1, -4.0], np.float32))).max() <= HIGHEST_PEAK + 1e-6
-    quiet = np.array([0.1, -0.4], np.float32)
-    assert within_full_scale(quiet) is quiet
+    loud = np.array([0.1, -4.0], np.float32)
+    assert np.abs(loud * np.float32(gain_for(loud))).max() <= HIGHEST_PEAK + 1e-6
+    assert gain_for(np.array([0.1, -0.4], np.float32)) == 1.0 and gain_for(np.zeros(0, np.float32)) == 1.0
 
 
 def test_a_mel_has_a_floor() -> None:

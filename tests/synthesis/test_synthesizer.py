@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from myxtts.errors import CheckpointError, ConfigError, DataError
-from myxtts.synthesis import Synthesizer
+from myxtts.synthesis import Synthesizer, VoiceSource
 from myxtts.synthesis.source import language_index, open_source
 
 TEXT = "A good day to all of you."
@@ -139,7 +139,11 @@ def test_languages(synthesizer: Synthesizer) -> None:
             DataError,
             "speaker 'bop' is not in this model; did you mean 'bob'? there are: 'ann', 'bob'",
         ),
-        ({"speaker": "bob", "references": ["x.wav"]}, DataError, "both references and speaker 'bob' are given"),
+        ({"voices": VoiceSource("speaker", "bob")}, DataError, "write voices=[...]"),
+        ({"voices": ["bob"]}, DataError, "voices holds 'bob', expected VoiceSource(kind, what, weight)"),
+        ({"voices": [VoiceSource("speaker", "bob", 0.0)]}, DataError, "the weight is 0.0, expected a number over 0"),
+        ({"voices": [VoiceSource("random", -1)]}, DataError, "-1 is no random"),
+        ({"vary": -1.0}, ConfigError, "vary is -1.0, expected 0 to 2"),
         ({"references": "x.wav"}, DataError, "write references=[...]"),
         ({"references": ["nowhere.wav"]}, DataError, "reference 'nowhere.wav': cannot be opened"),
     ],

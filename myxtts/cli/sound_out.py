@@ -1,0 +1,116 @@
+"""Speech to a file or to stdout while it is made; whoever reads it may leave at any time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from myxtts.errors import ConfigError, MyXTTSError
+
+if TYPE_CHECKING:
+    from myxtts.synthesis.stream import Piece
+
+STDOUT = "-"
+
+
+class Streamed:
+    """What of a text was written: its pieces, seconds of sound, and when the first sound was there.
+
+    `compute_seconds` leaves out the time that a slow reader, such as a player, made it wait.
+    """
+
+    def __init__(self) -> None:
+        self.pieces: list[Piece] = []
+        self.seconds = 0.0
+        self.compute_seconds = 0.0
+        self.first_at: float | None = None
+        self.reader_left = False
+
+    @property
+    def told(self) -> str:
+        """How far it came: "3 of 12 sentences"."""
+        total = self.pieces[0].total if self.pieces else 0
+        return f"{len(self.pieces)} of {total} sentences" if self.pieces else "no sentence"
+
+
+def stdout_problems() -> list[str]:
+    """One line if there is no stdout, or it is a terminal, which would take sound for letters."""
+    if sys.stdout is None:
+        return ["--out - has no stdout to write to; name a file"]
+    if os.isatty(1):
+        return ["--out - would write sound to the terminal; pipe it, or name a file"]
+    return []
+
+
+@contextlib.contextmanager
+def sound_on_stdout() -> Iterator[BinaryIO]:
+    """The program's stdout for sound alone: until the end whatever else is printed there goes to stderr.
+
+    Raises ConfigError where there is no stdout.
+    """
+    try:
+        sound = os.dup(1)
+    except OSError:
+        raise ConfigError("--out - has no stdout to write to; name a file") from None
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    os.dup2(2, 1)
+    try:
+        with os.fdopen(sound, "wb", buffering=0, closefd=False) as file:
+            yield file
+    finally:
+        os.dup2(sound, 1)
+        os.close(sound)
+
+
+def write_stream(pieces: Iterator[Piece], out: str, *, raw: bool, streamed: Streamed) -> None:
+    """Writes each piece as it comes; the file is made, or replaced, when the first one is ready.
+
+    `streamed` is kept up to date, so that it tells the truth after any error. A reader that leaves ends the stream
+    without one. Raises StorageError where the disk refuses, and what making the pieces raises.
+    """
+    from myxtts.storage.files import storage_error
+    from myxtts.synthesis.stream import SoundWriter
+
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(sound_on_stdout()) if out == STDOUT else None
+        writer: SoundWriter | None = None
+        while True:
+            asked_at = time.perf_counter()
+            piece = next(pieces, None)
+            streamed.compute_seconds += time.perf_counter() - asked_at
+            if piece is None:
+                return
+            try:
+                if file is None:
+                    file = stack.enter_context(Path(out).open("wb", buffering=0))
+                if writer is None:
+                    known = out != STDOUT and file.seekable()
+                    writer = SoundWriter(file, piece.sample_rate_hz, raw=raw, rewrites_header=known)
+                writer.write(piece.samples)
+            except BrokenPipeError:
+                streamed.reader_left = True
+                return
+            except OSError as error:
+                raise storage_error("writing the speech", Path(out), error) from error
+            if streamed.first_at is None:
+                streamed.first_at = time.perf_counter()
+            streamed.pieces.append(piece)
+            streamed.seconds = writer.seconds
+
+
+@contextlib.contextmanager
+def telling_what_is_there(streamed: Streamed, out: str) -> Iterator[None]:
+    """After an error or Ctrl-C, one line to stderr that says what of the speech was written before it."""
+    try:
+        yield
+    except (MyXTTSError, KeyboardInterrupt):
+        if streamed.pieces:
+            place = "stdout" if out == STDOUT else repr(out)
+            print(f"note: {streamed.told}, {streamed.seconds:.2f} s, were written to {place} before", file=sys.stderr)
+        raise

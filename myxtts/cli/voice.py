@@ -1,0 +1,96 @@
+"""`python -m myxtts voice`: makes a voice of recordings, training speakers or chance, and saves it to a small file."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from myxtts.cli.arguments import OneLineParser
+from myxtts.cli.places import place_problems
+from myxtts.cli.quiet import quiet_loading
+from myxtts.cli.screen import Screen, escaped, guarded
+from myxtts.cli.voice_options import add_voice_options, sources_of
+from myxtts.config.leaves import shown
+from myxtts.errors import EXIT_DONE, ConfigError
+
+if TYPE_CHECKING:
+    from myxtts.synthesis.source import Source
+    from myxtts.synthesis.voices import MadeVoice
+
+PROGRAM = "python -m myxtts voice"
+SUFFIX = ".voice"
+LONGEST_NAME = 100
+
+
+def main(argv: Sequence[str]) -> int:
+    """Saves a voice as `argv` says; returns the exit code."""
+    return guarded(lambda: _run(argv))
+
+
+def _parser() -> OneLineParser:
+    parser = OneLineParser(
+        prog=PROGRAM,
+        allow_abbrev=False,
+        usage=f"{PROGRAM} --checkpoint RUN --reference WAV --out NAME{SUFFIX} [options]",
+        description="Saves a voice, to be spoken with by `python -m myxtts synthesize --voice FILE`. It belongs to the "
+        "model it was made with.",
+    )
+    parser.set_defaults(voices=[])
+    parser.add_argument("--checkpoint", metavar="RUN", help="run directory, or one of its step folders")
+    parser.add_argument("--prefer", choices=("best", "last"), default="best", help="which checkpoint of a run (best)")
+    add_voice_options(parser.add_argument_group("voice"))
+    out = parser.add_argument_group("output")
+    out.add_argument("--out", metavar=f"NAME{SUFFIX}", help="where to write the voice")
+    out.add_argument("--name", metavar="NAME", help="what the voice is called (as the file)")
+    return parser
+
+
+def _run(argv: Sequence[str]) -> int:
+    given, unknown = _parser().parse_known(argv)
+    if problems := [*unknown, *_problems(given)]:
+        raise ConfigError(problems)
+    from myxtts.synthesis.source import open_source
+    from myxtts.synthesis.voice_file import StoredVoice, belonging_of, write_voice
+
+    screen = Screen()
+    out = Path(given.out)
+    source = open_source(Path(given.checkpoint), given.prefer)
+    belonging = belonging_of(source)
+    name = given.name if given.name is not None else out.stem if out.stem.isprintable() else "voice"
+    made = _made(given, source)
+    voice, style = made.voice.voice_E, made.voice.style_S
+    write_voice(out, StoredVoice(voice, style, name, made.made_from, belonging))
+    screen.say(
+        f"checkpoint: {escaped(str(source.checkpoint.path))} (update {belonging.update})",
+        f"voice: {escaped(made.told)}",
+        *(f"note: {escaped(note)}" for note in (*source.notes, *made.notes)),
+        f"{escaped(str(out))}: voice {shown(name)} of {len(voice)} + {len(style)} numbers, for encoder "
+        f"{belonging.encoder[:12]}",
+    )
+    return EXIT_DONE
+
+
+def _problems(given: Namespace) -> list[str]:
+    found = []
+    if not given.checkpoint:
+        found.append("--checkpoint is missing; name a run directory, as given with --checkpoint-dir in training")
+    if not given.voices:
+        found.append("there is no voice; give --reference, --speaker, --voice or --random-voice")
+    if not given.out:
+        found.append(f"--out is missing; name the file to write, as in anna{SUFFIX}")
+    else:
+        found += place_problems("--out", Path(given.out), [SUFFIX])
+    if given.name is not None and not (given.name.isprintable() and 0 < len(given.name.strip()) <= LONGEST_NAME):
+        found.append(f"--name is {shown(given.name)}, expected 1 to {LONGEST_NAME} printable characters")
+    return found
+
+
+def _made(given: Namespace, source: Source) -> MadeVoice:
+    """Checks what is asked of the checkpoint, and only then imports TensorFlow and makes the voice."""
+    sources = sources_of(given, source)
+    with quiet_loading():
+        from myxtts.synthesis.synthesizer import Synthesizer
+
+    return Synthesizer(source).make_voice(voices=sources)

@@ -1,0 +1,90 @@
+"""Options that say whose voice it is: recordings, training speakers, saved and random voices, each with a weight."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from argparse import Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from myxtts.config.leaves import shown
+from myxtts.errors import ConfigError
+from myxtts.synthesis.voice_sources import HIGHEST_SEED, Kind, VoiceSource, split_weight, weight_problem
+
+if TYPE_CHECKING:
+    from myxtts.synthesis.source import Source
+
+_OPTIONS: dict[str, tuple[Kind, str, str]] = {
+    "--reference": (
+        "reference",
+        "WAV[:WEIGHT]",
+        "recording of the voice, three to ten seconds of clean speech; this and the next three may be given several "
+        "times and together, then the voices are mixed, by weight or all alike",
+    ),
+    "--speaker": ("speaker", "NAME[:WEIGHT]", "a training speaker"),
+    "--voice": ("voice", "FILE[:WEIGHT]", "a voice that `python -m myxtts voice` saved"),
+    "--random-voice": ("random", "SEED[:WEIGHT]", "a new voice, drawn from how the training speakers differ"),
+}
+
+
+class _Append(argparse.Action):
+    """Keeps all voices in one list, in the order in which they were given."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        namespace.voices.append((str(option_string), str(values)))
+
+
+def add_voice_options(group: argparse._ArgumentGroup) -> None:
+    """Adds the options; the parser's defaults need `voices=[]`."""
+    for option, (_, metavar, meaning) in _OPTIONS.items():
+        group.add_argument(option, action=_Append, default=argparse.SUPPRESS, metavar=metavar, help=meaning)
+
+
+def sources_of(given: Namespace, source: Source) -> list[VoiceSource]:
+    """The parts of the voice that is asked for. Raises ConfigError and DataError; files are looked at."""
+    from myxtts.audio import waveform
+    from myxtts.synthesis.source import speaker_index
+    from myxtts.synthesis.voice_file import fit_note, read_voice
+
+    found: list[VoiceSource] = []
+    told: list[tuple[str, float | None]] = []
+    problems: list[str] = []
+    for option, text in given.voices:
+        try:
+            part = _source(option, text, source)
+        except ConfigError as error:
+            problems += error.problems
+            continue
+        found.append(part)
+        told.append((f"{option} {shown(text, 200)}", part.weight))
+    if not problems and (problem := weight_problem(told)):
+        problems.append(problem)
+    if problems:
+        raise ConfigError(problems)
+    for part in found:
+        if part.kind == "reference" and isinstance(part.what, Path):
+            waveform.probe(part.what)
+        elif part.kind == "speaker":
+            speaker_index(source, str(part.what))
+        elif part.kind == "voice" and isinstance(part.what, Path):
+            fit_note(read_voice(part.what), part.what, source)
+    return found
+
+
+def _source(option: str, text: str, source: Source) -> VoiceSource:
+    """One part. Raises ConfigError."""
+    kind = _OPTIONS[option][0]
+    speakers = source.corpus.speakers
+    is_whole = {"speaker": speakers.__contains__, "random": str.isdecimal}.get(kind, os.path.exists)
+    try:
+        name, weight = split_weight(text, is_whole)
+    except ConfigError as error:
+        raise ConfigError(f"{option} {error}") from None
+    if kind == "speaker":
+        return VoiceSource(kind, name, weight)
+    if kind == "random":
+        if not (name.isdecimal() and len(name) < 11 and int(name) <= HIGHEST_SEED):
+            raise ConfigError(f"{option} is {shown(text)}, expected a whole number 0 to {HIGHEST_SEED}")
+        return VoiceSource(kind, int(name), weight)
+    return VoiceSource(kind, Path(name), weight)

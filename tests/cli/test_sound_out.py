@@ -1,0 +1,172 @@
+"""Speech that is written while it is made: to stdout, to files, through pipes that break, under kill -9."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import made_model
+import numpy as np
+import pytest
+import soundfile
+
+from myxtts.cli import synthesize
+from myxtts.cli.sound_out import Streamed, write_stream
+from myxtts.errors import StorageError
+
+TEXT = "One. Two words! And a third sentence, which is longer than those."
+COMMAND = [sys.executable, "-m", "myxtts", "synthesize", "--text", TEXT, "--speaker", "bob"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_model.save_run(tmp_path_factory.mktemp("run"), made_model.resolved())
+
+
+@pytest.fixture(scope="module")
+def streamed(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The text as a file written by --stream."""
+    out = tmp_path_factory.mktemp("out") / "out.wav"
+    words = ["--checkpoint", str(run), "--text", TEXT, "--speaker", "bob", "--stream", "--out", str(out)]
+    assert synthesize.main(words) == 0
+    return out
+
+
+def test_stdout_carries_sound_and_nothing_else(run: Path, streamed: Path) -> None:
+    done = subprocess.run(
+        [*COMMAND, "--checkpoint", str(run), "--out", "-"], capture_output=True, timeout=100, check=True
+    )
+    header, samples = done.stdout[:44], done.stdout[44:]
+    assert header[:4] == b"RIFF" and header[4:8] == header[40:44] == b"\xff\xff\xff\xff"
+    assert samples == streamed.read_bytes()[44:]
+    told = done.stderr.decode()
+    assert "first sound " in told and " s after the model was loaded, " in told and " s after the start" in told
+    assert "voice: training speaker 'bob'; language: en-us; seed 1" in told and "stdout: " in told
+
+
+def test_a_reader_that_leaves_ends_the_stream_quietly(run: Path) -> None:
+    command = [*COMMAND, "--checkpoint", str(run), "--out", "-", "--raw"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert len(process.stdout.read(1000)) == 1000
+        process.stdout.close()
+        told = process.stderr.read().decode()
+        assert process.wait(60) == 0, told
+    assert "the reader left after" in told or "the reader left before the first sentence" in told
+    assert "Traceback" not in told and "Broken" not in told and "\nerror: " not in told
+
+
+def test_a_streamed_file_is_the_same_wav(run: Path, streamed: Path, tmp_path: Path) -> None:
+    raw, mel = tmp_path / "out.raw", tmp_path / "mel.npy"
+    words = ["--checkpoint", str(run), "--text", TEXT, "--speaker", "bob", "--raw", "--out", str(raw)]
+    assert synthesize.main([*words, "--stream", "--save-mel", str(mel)]) == 0
+    found, rate = soundfile.read(streamed, dtype="int16")
+    assert rate == 22_050 and np.array_equal(np.frombuffer(raw.read_bytes(), "<i2"), found)
+    assert np.load(mel, allow_pickle=False).shape == (len(found) // 256, 80)
+    assert synthesize.main(words) == 0  # all at the end, whole or not at all
+    assert len(raw.read_bytes()) == 2 * len(found)
+
+
+KILLED = """
+import sys, time
+import numpy as np
+from myxtts.cli.sound_out import Streamed, write_stream
+from myxtts.synthesis.speech import SpokenSentence
+from myxtts.synthesis.stream import Piece
+
+def pieces():
+    for number in range(1, 4):
+        if number == 3:
+            print("two are written", flush=True)
+            time.sleep(300)
+        told = SpokenSentence("x", "x", 0.0, 0.0), number, 3, "x", "x", (), 0, False
+        yield Piece(np.full(22050, 0.1 * number, np.float32), 22050, np.zeros((0, 80), np.float32), *told)
+
+write_stream(pieces(), sys.argv[1], raw=False, streamed=Streamed())
+"""
+
+
+def test_what_is_spoken_is_in_the_file_when_the_process_is_killed(tmp_path: Path) -> None:
+    out = tmp_path / "out.wav"
+    with subprocess.Popen([sys.executable, "-c", KILLED, str(out)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"two are written\n"
+        process.kill()
+    found, _ = soundfile.read(out)
+    assert len(found) == 44_100 and out.stat().st_size == 44 + 2 * len(found)
+    assert found[0] == pytest.approx(0.1, abs=1e-4) and found[-1] == pytest.approx(0.2, abs=1e-4)
+
+
+def test_ctrl_c_keeps_what_is_there(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from myxtts.synthesis.synthesizer import Synthesizer
+
+    out = tmp_path / "out.wav"
+    stream = Synthesizer.stream
+
+    def stopping(self: Synthesizer, *args: object, **more: object) -> object:
+        for piece in stream(self, *args, **more):
+            if piece.number == 3:
+                raise KeyboardInterrupt
+            yield piece
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Synthesizer, "stream", stopping)
+        words = ["--checkpoint", str(run), "--text", TEXT, "--speaker", "bob", "--stream", "--out", str(out)]
+        assert synthesize.main(words) == 75
+    seconds = soundfile.info(out).duration
+    assert f"note: 2 of 3 sentences, {seconds:.2f} s, were written to '{out}' before" in capsys.readouterr().err
+
+
+def test_a_disk_that_refuses_is_told(run: Path, tmp_path: Path) -> None:
+    from myxtts.synthesis import Synthesizer
+
+    pieces = Synthesizer.load(run).stream(TEXT, speaker="bob")
+    with pytest.raises(StorageError, match=r"writing the speech failed at .*Is a directory"):
+        write_stream(pieces, str(tmp_path), raw=False, streamed=Streamed())
+
+
+def test_waiting_for_a_player_is_not_counted_as_computing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from myxtts.synthesis.speech import SpokenSentence
+    from myxtts.synthesis.stream import Piece, SoundWriter
+
+    write = SoundWriter.write
+    monkeypatch.setattr(SoundWriter, "write", lambda self, samples: (time.sleep(0.2), write(self, samples))[1])
+    told = SpokenSentence("x", "x", 0.0, 0.0), 1, 2, "x", "x", (), 0, False
+    piece = Piece(np.zeros(2205, np.float32), 22_050, np.zeros((0, 80), np.float32), *told)
+    streamed = Streamed()
+    write_stream(iter([piece, piece]), str(tmp_path / "a.wav"), raw=False, streamed=streamed)
+    assert streamed.compute_seconds < 0.1 and streamed.seconds == pytest.approx(0.2)
+    assert streamed.told == "2 of 2 sentences"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_is_told(run: Path) -> None:
+    from myxtts.synthesis import Synthesizer
+
+    pieces = Synthesizer.load(run).stream(TEXT, speaker="bob")
+    with pytest.raises(
+        StorageError, match=r"writing the speech failed at '/dev/full': No space left on device \[ENOSPC\]"
+    ):
+        write_stream(pieces, "/dev/full", raw=True, streamed=Streamed())
+
+
+def test_a_closed_stdout_is_told(run: Path) -> None:
+    command = [sys.executable, "-c", "import os, sys; os.close(1); os.execv(sys.executable, sys.argv[1:])", *COMMAND]
+    done = subprocess.run(
+        [*command, "--checkpoint", str(run), "--out", "-"], stderr=subprocess.PIPE, timeout=100, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.decode() == "error: --out - has no stdout to write to; name a file\n"
+
+
+def test_a_terminal_gets_no_sound(run: Path) -> None:
+    ours, theirs = os.openpty()
+    try:
+        command = [*COMMAND, "--checkpoint", str(run), "--out", "-"]
+        done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, timeout=100, check=False)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.returncode == 2
+    assert done.stderr.decode() == "error: --out - would write sound to the terminal; pipe it, or name a file\n"

@@ -1,0 +1,140 @@
+"""Speed, pitch and energy act as named, measured on the sound.
+
+The model is small and untrained, so what its decoder would learn is put in its place: a decoder that sounds exactly as
+it is told, a harmonic tone of the pitch and energy of each token, for its frames. All the rest is the program's own
+path: predictors, shifts, rounded durations, mel, normalization, Griffin-Lim, and the pitch tracker that measures.
+"""
+
+from pathlib import Path
+
+import made_model
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from myxtts.audio import mel, pitch
+from myxtts.synthesis import Speech, Synthesizer
+
+TEXT = "The rain had stopped before the train came in, and nobody was there."
+HOP, RATE = 256, 22_050
+CORPUS = made_model.corpus(energy_std=0.7)
+"""What an untrained predictor says then stays within what a mel can hold."""
+
+
+def told_exactly(synthesizer: Synthesizer) -> object:
+    """A decoder that obeys."""
+    audio, corpus = synthesizer.config.audio, synthesizer.corpus
+
+    def decode(text: object, mean: object, durations: tf.Tensor, pitches: tf.Tensor, energies: tf.Tensor, *_: object):
+        frames_T = durations.numpy()[0]
+        hz_M = np.exp(np.repeat(pitches.numpy()[0], frames_T) * corpus.pitch_std + corpus.pitch_mean)
+        level_M = 0.02 * np.exp(np.repeat(energies.numpy()[0], frames_T) * corpus.energy_std)
+        hz_N, level_N = np.repeat(hz_M, HOP), np.repeat(level_M, HOP)
+        phase_N = 2 * np.pi * np.cumsum(hz_N) / RATE
+        wave_N = sum(np.where(k * hz_N < 5000, np.sin(k * phase_N) / k, 0.0) for k in range(1, 40))
+        mel_MC = corpus.normalize_mel(mel.log_mel((level_N * wave_N).astype(np.float32), audio))
+        return tf.constant(mel_MC[None])
+
+    return lambda steps: decode
+
+
+@pytest.fixture(scope="module")
+def synthesizer(tmp_path_factory: pytest.TempPathFactory) -> Synthesizer:
+    made = Synthesizer.load(made_model.save_run(tmp_path_factory.mktemp("run"), made_model.resolved(), CORPUS))
+    made.generator._decoder = told_exactly(made)  # type: ignore[method-assign, assignment]
+    return made
+
+
+@pytest.fixture(scope="module")
+def plain(synthesizer: Synthesizer) -> Speech:
+    return synthesizer.speak(TEXT, speaker="bob")
+
+
+def semitones_between(speech: Speech, other: Speech, synthesizer: Synthesizer) -> float:
+    hz, other_hz = (pitch.track(s.samples, synthesizer.config.audio) for s in (speech, other))
+    both = (hz > 0) & (other_hz > 0)
+    assert both.sum() > 40
+    return float(np.median(12 * np.log2(other_hz[both] / hz[both])))
+
+
+def level_db(speech: Speech) -> float:
+    samples = speech.samples.astype(np.float64) / speech.gain
+    return float(10 * np.log10(np.mean(samples**2)))
+
+
+@pytest.mark.parametrize("speed", [0.7, 1.4, 2.0])
+def test_speed_divides_the_duration(speed: float, synthesizer: Synthesizer, plain: Speech) -> None:
+    other = synthesizer.speak(TEXT, speaker="bob", speed=speed)
+    assert len(plain.samples) / len(other.samples) == pytest.approx(speed, rel=0.02)
+    assert abs(semitones_between_medians(plain, other, synthesizer)) < 1.0  # faster is not higher
+
+
+def semitones_between_medians(speech: Speech, other: Speech, synthesizer: Synthesizer) -> float:
+    hz, other_hz = (pitch.track(s.samples, synthesizer.config.audio) for s in (speech, other))
+    return float(12 * np.log2(np.median(other_hz[other_hz > 0]) / np.median(hz[hz > 0])))
+
+
+@pytest.mark.parametrize("asked", [-4.0, -1.0, 2.0, 4.0])
+def test_pitch_moves_the_voice_by_semitones(asked: float, synthesizer: Synthesizer, plain: Speech) -> None:
+    other = synthesizer.speak(TEXT, speaker="bob", pitch=asked)
+    assert semitones_between(plain, other, synthesizer) == pytest.approx(asked, abs=0.2)
+    assert other.seconds == plain.seconds and level_db(other) == pytest.approx(level_db(plain), abs=1.5)
+
+
+@pytest.mark.parametrize("asked", [-6.0, 3.0, 6.0])
+def test_energy_moves_the_level_by_decibels(asked: float, synthesizer: Synthesizer, plain: Speech) -> None:
+    other = synthesizer.speak(TEXT, speaker="bob", energy=asked)
+    assert level_db(other) - level_db(plain) == pytest.approx(asked, abs=0.5)
+    assert other.seconds == plain.seconds and abs(semitones_between(plain, other, synthesizer)) < 0.2
+
+
+def test_a_model_that_hardly_listens_is_as_loud_as_asked(
+    synthesizer: Synthesizer, plain: Speech, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The decoder does a third of what it is told; a gain does the rest."""
+    exact = told_exactly(synthesizer)(None)  # type: ignore[operator]
+
+    def deaf(text: object, mean: object, durations: object, pitches: object, energies: tf.Tensor, *more: object):
+        return exact(text, mean, durations, pitches, energies / 3.0, *more)
+
+    monkeypatch.setattr(synthesizer.generator, "_decoder", lambda steps: deaf)
+    soft, loud = (synthesizer.speak(TEXT, speaker="bob", energy=energy) for energy in (0.0, 6.0))
+    assert level_db(loud) - level_db(soft) == pytest.approx(6.0, abs=0.2)
+
+
+def test_the_bench_measures_the_same(synthesizer: Synthesizer) -> None:
+    from bench import control
+
+    rows = control.measure(synthesizer, [TEXT], control.Asking(speaker="bob"), lambda *step: None)
+    found = {(row.what, row.asked): row.measured for row in rows}
+    for (what, asked), measured in found.items():
+        tolerance = {"pitch": 0.2, "energy": 0.5, "speed": 0.02 * asked}[what]
+        assert measured == pytest.approx(asked, abs=tolerance), what
+    assert set(control.PITCHES) == {asked for what, asked in found if what == "pitch"}
+
+
+def test_the_bench_measures_variety(synthesizer: Synthesizer) -> None:
+    from bench import control
+
+    found = control.measure_variety(synthesizer, [TEXT], control.Asking(speaker="bob"), lambda *step: None)
+    none, *_, most = found
+    assert none.strength == 0.0 and none.duration_percent == 0.0 and none.pitch_semitones < 0.2 and none.cosine > 0.99
+    assert most.duration_percent > 0.1 and -1.0 <= most.cosine <= 1.0
+
+
+def test_the_shift_is_the_same_for_every_token_of_the_decoder(synthesizer: Synthesizer, tmp_path: Path) -> None:
+    """Nothing but the limits of what was learned, six deviations, stands between the option and the decoder."""
+    from myxtts.models.generate import Manner
+    from myxtts.models.prosody import shift_of_decibels, shift_of_semitones
+
+    voice, corpus = synthesizer.make_voice(speaker="bob").voice, synthesizer.corpus
+    tokens = synthesizer.tokenizer.encode([TEXT], "en-us")[0].tokens
+    plain = synthesizer.generator.generate_mel(tokens, 0, voice, Manner())
+    manner = Manner(
+        pitch_shift=shift_of_semitones(3.0, corpus.pitch_std), energy_shift=shift_of_decibels(4.0, corpus.energy_std)
+    )
+    other = synthesizer.generator.generate_mel(tokens, 0, voice, manner)
+    semitones = (other.pitch_T - plain.pitch_T) * corpus.pitch_std * 12 / np.log(2)
+    decibels = (other.energy_T - plain.energy_T) * corpus.energy_std * 20 / np.log(10)
+    assert np.allclose(semitones, 3.0, atol=1e-4) and np.allclose(decibels, 4.0, atol=1e-4)
+    assert np.array_equal(other.duration_T, plain.duration_T)
