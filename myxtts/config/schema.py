@@ -11,6 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MODEL_SIZES = ("tiny", "small", "normal", "big")
+BEST_METRICS = (
+    "total", "mel", "alignment", "duration", "spectral_consistency",
+    "voice_equal_error_rate", "mcd_db", "pitch_error_semitones", "voicing_error", "length_error",
+)  # fmt: skip
 OPTIMIZATION_LEVELS = ("basic", "enhanced", "experimental", "plateau_breaker")
 
 
@@ -262,8 +266,9 @@ class TrainingConfig:
     """The run ends after this many validations without improvement."""
     early_stopping_min_delta: float = leaf(0.001, "", low=0.0, high=1e3)
     """What counts as improvement of the metric."""
-    best_metric: str = leaf("mel", choices=("total", "mel", "alignment", "duration", "spectral_consistency"))
-    """Validation metric by which the best checkpoint is chosen; lower is better."""
+    best_metric: str = leaf("mel", choices=BEST_METRICS)
+    """Validation metric by which the best checkpoint is chosen; lower is better. The last five need two speakers
+    (voice_...) or the spoken samples."""
     spike_factor: float = leaf(20.0, "", above=1.0, high=1e9)
     """An update whose gradient norm exceeds the running median by this factor is skipped."""
     threads: int = leaf(0, "threads", low=0, high=1_024)

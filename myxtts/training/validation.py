@@ -13,6 +13,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from myxtts.audio import pitch
+from myxtts.audio.distances import COEFFICIENTS, Closeness, closeness
 from myxtts.audio.griffin_lim import waveform_of_mel
 from myxtts.audio.likeness import Separation
 from myxtts.audio.waveform import write_wav
@@ -32,6 +34,8 @@ from myxtts.training.voices import voice_likeness
 from myxtts.units import seconds_of_frames
 
 SAMPLES = 3
+NEARNESS_METRICS = ("mcd_db", "pitch_error_semitones", "voicing_error", "length_error")
+"""Of the samples to their recordings (audio.distances), means."""
 VOICE_METRICS = ("voice_same", "voice_other", "voice_equal_error_rate")
 FloatArray = npt.NDArray[np.float32]
 
@@ -58,6 +62,8 @@ class Sample:
     true_mel_MC: FloatArray
     alignment_TM: npt.NDArray[np.float16]
     wav_path: Path
+    closeness: Closeness | None
+    """To its recording; None with too few mel channels for a cepstrum."""
 
 
 def sample_rows(batches: Batches) -> list[int]:
@@ -98,15 +104,20 @@ def speak_samples(
                 batch["text_BT"][at, :tokens], int(batch["language_B"][at]), voice, Manner(seed=config.training.seed)
             )
             predicted = corpus.denormalize_mel(spoken.mel_MC)
+            wave_N = waveform_of_mel(predicted, audio)
+            true_mel_MC, true_hz_M, _ = batches.store.features(row)
             sample = Sample(
                 name=name,
                 text=utterance.text,
                 predicted_mel_MC=predicted,
-                true_mel_MC=batches.store.mel(row),
+                true_mel_MC=true_mel_MC,
                 alignment_TM=path_BMT[at, :frames, :tokens].T.astype(np.float16),
                 wav_path=folder / f"{name}.wav",
+                closeness=closeness(true_mel_MC, true_hz_M, predicted, pitch.track(wave_N, audio))
+                if audio.mel_channels > COEFFICIENTS
+                else None,
             )
-            write_wav(sample.wav_path, waveform_of_mel(predicted, audio), audio.sample_rate_hz)
+            write_wav(sample.wav_path, wave_N, audio.sample_rate_hz)
             _write_arrays(folder / f"{name}.npz", sample)
             samples.append(sample)
             index.append(
@@ -202,7 +213,14 @@ class Validation:
             figures = (told.same_mean, told.other_mean, told.equal_error_rate)
             metrics |= {name: value for name, value in zip(VOICE_METRICS, figures, strict=True) if value is not None}
             trainer.health.observe_voices(position.update, metrics["voice_equal_error_rate"])
-        value = metrics[config.training.best_metric]
+        try:
+            metrics |= self._spoken(position.update)
+        except (OSError, StorageError, NonFiniteError) as error:
+            self.tell("samples_failed", str(error))
+            self.screen.warn(f"the samples of update {position.update} could not be written: {error}")
+        value = metrics.get(config.training.best_metric, math.nan)
+        if math.isnan(value):
+            self.screen.warn(f"update {position.update} has no {config.training.best_metric}: it cannot be the best")
         bar = math.inf if position.best is None else position.best - config.training.early_stopping_min_delta
         improved = value < bar  # never where the value is not finite
         if improved:
@@ -213,10 +231,9 @@ class Validation:
         trainer.health.observe_validation(position.update, value)
         self.metrics.write({"kind": "validation", "update": position.update, "time": time.time(), "metrics": metrics})
         try:
-            self._show(metrics)
-        except (OSError, StorageError, NonFiniteError) as error:
-            self.tell("samples_failed", str(error))
-            self.screen.warn(f"the samples of update {position.update} could not be written: {error}")
+            self.tensorboard.validation(position.update, metrics)
+        except StorageError as error:
+            self.screen.warn(f"{error}; TensorBoard will lack the validation of update {position.update}")
         self.screen.say(
             f"validation at update {position.update}: {config.training.best_metric} {value:.4f}"
             f"{' (best)' if improved else f', best {_shown(position.best)} at update {position.best_update}'}, "
@@ -224,13 +241,12 @@ class Validation:
         )
         return improved
 
-    def _show(self, metrics: dict[str, float]) -> None:
-        """Speak the samples, and show them and the metrics in TensorBoard."""
+    def _spoken(self, update: int) -> dict[str, float]:
+        """Speak the samples and show them in TensorBoard; their mean nearness to the recordings."""
         trainer = self.trainer
-        update = trainer.position.update
-        self.tensorboard.validation(update, metrics)
         folder = self.directory.samples_of_update(update)
-        for sample in speak_samples(self.generator, trainer.step, self.batches, trainer.corpus, trainer.config, folder):
+        samples = speak_samples(self.generator, trainer.step, self.batches, trainer.corpus, trainer.config, folder)
+        for sample in samples:
             self.tensorboard.sample(
                 update,
                 sample.name,
@@ -239,6 +255,10 @@ class Validation:
                 alignment_TM=sample.alignment_TM,
                 wav_path=sample.wav_path,
             )
+        near = [sample.closeness for sample in samples if sample.closeness is not None]
+        found = {name: [getattr(one, name) for one in near] for name in NEARNESS_METRICS}
+        known = {name: [value for value in values if value is not None] for name, values in found.items()}
+        return {name: float(np.mean(values)) for name, values in known.items() if values}
 
     def _progressing(self) -> Iterator[Batch]:
         show: Callable[[str, int, int], None] = self.screen.progress

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -290,6 +291,24 @@ def test_a_best_that_could_not_be_saved_is_not_counted(
     made_run.train(folder, name, **settings)
     assert [e["update"] for e in events(folder / name, "best")] == [4]
     assert find(folder / name).update == 4, "0.6 is the best that is on the disk"
+
+
+def test_a_validation_measures_nearness_and_voices_and_the_best_may_go_by_them(folder: Path, name: str) -> None:
+    made_run.train(folder, name, training__max_updates=2, training__best_metric="mcd_db")
+    record = next(r for r in records(folder / name / "metrics.jsonl") if r["kind"] == "validation")
+    found = record["metrics"]
+    assert 0.5 < found["mcd_db"] < 60.0 and 0.0 <= found["voicing_error"] <= 1.0 and found["length_error"] >= 0.0
+    assert find(folder / name).state["position"]["best"] == pytest.approx(found["mcd_db"])
+    speakers = set(json.loads((folder / name / "corpus.json").read_text())["speakers"])
+    if len(speakers) > 1:
+        assert -1.0 <= found["voice_other"] <= 1.0 and 0.0 <= found["voice_equal_error_rate"] <= 1.0
+
+
+def test_a_metric_that_is_not_there_chooses_nothing(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("myxtts.training.validation.voice_likeness", lambda *_: None)
+    _, screen = made_run.train(folder, name, training__max_updates=2, training__best_metric="voice_equal_error_rate")
+    assert any("has no voice_equal_error_rate: it cannot be the best" in line for line in screen.warnings)
+    assert find(folder / name, "last").state["position"]["best"] is None
 
 
 # --- going on with other settings
