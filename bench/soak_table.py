@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.process_figures import after_warm_up, memory_slope
+from bench.process_figures import Sample, after_warm_up, memory_slope
 from bench.soak_run import Scan, Served, struck, validations
 from myxtts.config.schema import Config
 from myxtts.storage.journal import read_events
@@ -17,6 +17,8 @@ MOST_DIFFERENCE = 0.02
 SLACK_SECONDS = 30.0
 """An update and a save on a busy machine; a kill may cost so much more than the hot interval."""
 WARM_UP_SHARE = 0.4
+MEMORY_UPDATES = 300
+"""A slope of the memory over fewer updates of a process says nothing."""
 
 
 def figures(state: Mapping[str, Any], scan: Scan, dirty: Path, clean_run: Path, config: Config) -> dict[str, Any]:
@@ -55,13 +57,19 @@ def figures(state: Mapping[str, Any], scan: Scan, dirty: Path, clean_run: Path, 
         "values_scanned": scan.values,
         "nonfinite_on_disk": scan.nonfinite,
         "damaged": scan.damaged,
-        "memory_mb_per_1000_updates": memory_slope(series),
-        "memory_mb_per_1000_updates_clean": memory_slope(clean_series),
+        "memory_mb_per_1000_updates": memory_slope(_long(series)),
+        "memory_mb_per_1000_updates_clean": memory_slope(_long(clean_series)),
+        "memory_mb_most": [max(s.rss_mb for s in p) for p in series if len(p) > 1],
         "files_most": max((s.files for p in series for s in p), default=0),
         "files_growth": max((p[-1].files - p[0].files for p in (*series, *clean_series) if p), default=0),
         **state["data"],
         **_compared(validations(dirty), validations(clean_run)),
     }
+
+
+def _long(series: Sequence[list[Sample]]) -> list[list[Sample]]:
+    """The processes that lived long enough: before, every new batch shape still takes memory, once each."""
+    return [samples for samples in series if samples and samples[-1].update - samples[0].update >= MEMORY_UPDATES]
 
 
 def _resumed(killed: Served, processes: Sequence[Served]) -> bool:
@@ -138,6 +146,7 @@ def rows(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("checkpoints scanned", f"{found['checkpoints_scanned']} ({found['values_scanned']:,} values)"),
         ("values not finite on the disk", str(found["nonfinite_on_disk"])),
         ("damaged checkpoints", str(len(found["damaged"]))),
+        ("memory, most in each process", _range(found["memory_mb_most"])),
         ("memory per 1,000 updates", f"{_mb(found['memory_mb_per_1000_updates'])}, clean {_mb(growth)}"),
         ("open files: most, growth", f"{found['files_most']}, {found['files_growth']}"),
         ("bad rows, rejected", f"{found.get('bad', 0)} of {found.get('kinds', 0)} kinds, {found.get('rejected', 0)}"),
@@ -146,4 +155,10 @@ def rows(found: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _mb(value: float | None) -> str:
-    return "-" if value is None else f"{value:+.1f} MB"
+    return f"- (no process lived {MEMORY_UPDATES} updates)" if value is None else f"{value:+.1f} MB"
+
+
+def _range(values: Sequence[float]) -> str:
+    if not values:
+        return "-"
+    return f"{min(values):,.0f} to {max(values):,.0f} MB; first {values[0]:,.0f}, last {values[-1]:,.0f}"

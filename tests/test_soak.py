@@ -103,7 +103,8 @@ GOOD: dict[str, Any] = {
     "quarantined": 0, "rollbacks": [3], "kills": 15, "resumed": 15, "lost_most": 60, "lost_in_all": 400,
     "lost_seconds_most": 125.0, "hot_seconds": 120.0, "checkpoints_scanned": 40, "values_scanned": 10**9,
     "nonfinite_on_disk": 0, "damaged": [], "memory_mb_per_1000_updates": 1.0,
-    "memory_mb_per_1000_updates_clean": None, "files_most": 20, "files_growth": 0, "bad": 21, "kinds": 21,
+    "memory_mb_per_1000_updates_clean": None, "memory_mb_most": [2_700.0, 2_650.0],
+    "files_most": 20, "files_growth": 0, "bad": 21, "kinds": 21,
     "rejected": 21, "compared_at": 900, "compared": {"total": (2.02, 2.0), "mel": (1.0, 1.0)},
 }  # fmt: skip
 
@@ -112,6 +113,8 @@ def test_a_soak_that_kept_its_promises_says_so() -> None:
     assert soak_table.failed(GOOD) == []
     table = dict(soak_table.rows(GOOD))
     assert table["validation total at update 900"] == "2.0200, clean 2.0000: +1.00%"
+    assert table["memory per 1,000 updates"] == "+1.0 MB, clean - (no process lived 300 updates)"
+    assert table["memory, most in each process"] == "2,650 to 2,700 MB; first 2,700, last 2,650"
     assert table["rollbacks"] == "1 (rung 3)" and table["kills, resumed"] == "15, 15"
 
 
