@@ -34,6 +34,7 @@ SETTING_OPTIONS: dict[str, tuple[Option, ...]] = {
     "model and level": (
         Option("--model-size", "model_size", "SIZE", "size of the networks"),
         Option("--optimization-level", "optimization_level", "LEVEL", "named optimizer, loss and schedule settings"),
+        Option("--decoder", "model.decoder", "KIND", "mel decoder: regression, or flow matching"),
     ),
     "training": (
         Option("--lr", "optimizer.learning_rate", "RATE", "learning rate at the end of the warmup"),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from bench import cloning
+from bench import cloning, sweep_levels
+from myxtts.cli.arguments import request_of, training_parser
+from myxtts.cli.train import resolve_request
+from myxtts.config.layers import program_layer
 from myxtts.config.schema import Config, DataConfig, TextConfig, TrainingConfig
 from myxtts.data.prepare import Prepared, prepare
 from myxtts.errors import ConfigError
@@ -66,6 +70,26 @@ def test_the_training_command_names_all_roots_and_who_is_held_out(tmp_path: Path
     settings = [word for before, word in pairwise(words) if before == "--set"]
     assert "data.held_out_speakers=20" in settings and "loss.mel_weight=2" in settings
     assert settings[-1] == "training.max_minutes=30"
+
+
+def test_every_variant_of_the_sweep_is_a_setting_that_can_be_and_changes_one_thing(tmp_path: Path) -> None:
+    given = sweep_levels.Namespace(
+        work=tmp_path, size="tiny", set=[], minutes=6.0, language="en-us", data=tmp_path, sentences=20
+    )
+    seen = set()
+    for name in sweep_levels.VARIANTS:
+        parsed = training_parser("train_main.py", None).parse_known(sweep_levels.training_words(given, name))
+        config = resolve_request(request_of(*parsed), program_layer("train_main.py", {}), None)[0].config
+        assert config.optimization_level == "enhanced" and config.training.max_minutes == 6.0
+        seen.add(dataclasses.replace(config, training=dataclasses.replace(config.training, checkpoint_dir="")))
+    assert len(seen) == len(sweep_levels.VARIANTS)
+    folders = {sweep_levels.folder_of(name) for name in sweep_levels.VARIANTS}
+    assert len(folders) == len(sweep_levels.VARIANTS) and all("/" not in f and " " not in f for f in folders)
+
+
+def test_a_variant_that_does_not_exist_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sweep_levels.main(["--data", str(tmp_path), "--work", str(tmp_path / "w"), "--only", "rate tripled"]) == 2
+    assert "--only has 'rate tripled'; there are: enhanced, rate halved" in capsys.readouterr().err
 
 
 def test_too_few_readers_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
