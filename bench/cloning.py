@@ -22,7 +22,19 @@ from typing import Any
 
 from bench import held_out, results
 from bench.held_out import HeldOut, by_hash
-from bench.marks import JUDGED, MANY, call, cell, judge_problems, judged, same_work, trained_minutes, training
+from bench.marks import (
+    JUDGED,
+    MANY,
+    add_options,
+    call,
+    cell,
+    judge_problems,
+    judged,
+    same_work,
+    train_until,
+    trained_minutes,
+    training,
+)
 from myxtts.cli.arguments import request_of, training_parser
 from myxtts.cli.screen import Screen, guarded
 from myxtts.cli.train import resolve_request
@@ -43,16 +55,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measures as `argv` says; returns the exit code."""
     made = results.parser("cloning", "Trains on many voices and judges strangers' voices after marks of minutes.")
     made.add_argument("--data", metavar="ROOT", type=Path, nargs="+", required=True, help="data roots")
-    made.add_argument("--work", metavar="DIR", type=Path, required=True, help="folder for everything that is made")
-    made.add_argument("--minutes", metavar="N", type=float, nargs="+", default=[30.0, 120.0], help="marks (30 120)")
-    made.add_argument("--size", metavar="SIZE", default="tiny", help="model size (tiny)")
     made.add_argument("--level", metavar="LEVEL", default="enhanced", help="optimization level (enhanced)")
-    made.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="any other setting")
     made.add_argument("--readers", metavar="N", type=int, default=20, help="speakers held out (20)")
-    made.add_argument("--sentences", metavar="N", type=int, default=20, help="most sentences of known voices (20)")
     made.add_argument("--prefer", choices=("best", "last"), default="last", help="which checkpoint speaks (last)")
-    made.add_argument("--judge-python", metavar="FILE", help="Python that runs the judge")
-    made.add_argument("--judge-script", metavar="FILE", type=Path, help="the judge")
+    add_options(made, [30.0, 120.0])
     given = made.parse_args(argv)
     return guarded(lambda: _run(given))
 
@@ -173,12 +179,7 @@ def sentences(train: FeatureStore, validation: FeatureStore, count: int, near_fr
 def _mark(given: Namespace, minutes: float, record: Path, screen: Screen) -> int:
     """Trains up to a mark, speaks both lists, writes the record; the exit code of what failed, else 0."""
     run, mark = given.work / "run", f"minutes-{minutes:g}"
-    before = trained_minutes(run)
-    if before > 1.02 * minutes + 0.5:
-        raise DataError(
-            f"{run} has trained {before:.1f} minutes already, past the mark of {minutes:g}; take another --work"
-        )
-    code = call([sys.executable, str(results.ROOT / "train_main.py"), *training_words(given, minutes)], screen)
+    code = train_until(run, minutes, training_words(given, minutes), screen)
     kinds = []
     for kind in KINDS:
         if code != EXIT_DONE:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
+import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,37 @@ from myxtts.storage.run_directory import RunDirectory
 MANY = "1000000"
 """Epochs, updates, validations: so many that only the time ends a training."""
 JUDGED = (("wer", "word error"), ("cer", "char. error"), ("dnsmos", "DNSMOS"), ("secs", "SECS"))
+
+
+def add_options(made: argparse.ArgumentParser, minutes: Sequence[float] | float) -> None:
+    """The options that all of them have; several default minutes are marks."""
+    several = not isinstance(minutes, float)
+    shown = " ".join(f"{m:g}" for m in (minutes if isinstance(minutes, Sequence) else [minutes]))
+    made.add_argument("--work", metavar="DIR", type=Path, required=True, help="folder for everything that is made")
+    made.add_argument(
+        "--minutes",
+        metavar="N",
+        type=float,
+        nargs="+" if several else None,
+        default=minutes,
+        help=f"of training{', each a mark' if several else ''} ({shown})",
+    )
+    made.add_argument("--size", metavar="SIZE", default="tiny", help="model size (tiny)")
+    made.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="any other setting")
+    made.add_argument("--sentences", metavar="N", type=int, default=20, help="held-out sentences (20)")
+    made.add_argument("--judge-python", metavar="FILE", help="Python that runs the judge")
+    made.add_argument("--judge-script", metavar="FILE", type=Path, help="the judge")
+
+
+def train_until(run: Path, minutes: float, words: Sequence[str], screen: Screen) -> int:
+    """Trains RUN up to so many minutes by the training command's words; its exit code. DataError if it is past them."""
+    before = trained_minutes(run)
+    if before > 1.02 * minutes + 0.5:
+        raise DataError(
+            f"{run} has trained {before:.1f} minutes already, so the mark of {minutes:g} cannot be made from it; "
+            "take another --work"
+        )
+    return call([sys.executable, str(results.ROOT / "train_main.py"), *words], screen)
 
 
 def judge_problems(given: Namespace) -> list[str]:

@@ -17,10 +17,22 @@ from pathlib import Path
 from typing import Any
 
 from bench import held_out, results
-from bench.marks import JUDGED, MANY, call, cell, judge_problems, judged, same_work, trained_minutes, training
+from bench.marks import (
+    JUDGED,
+    MANY,
+    add_options,
+    call,
+    cell,
+    judge_problems,
+    judged,
+    same_work,
+    train_until,
+    trained_minutes,
+    training,
+)
 from myxtts.cli.screen import Screen, guarded
 from myxtts.config.schema import TextConfig
-from myxtts.errors import EXIT_DONE, ConfigError, DataError
+from myxtts.errors import EXIT_DONE, ConfigError
 
 CEILING = "recordings"
 
@@ -29,16 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measures as `argv` says; returns the exit code."""
     made = results.parser("recordings", "Trains on recordings and judges held-out sentences after marks of minutes.")
     made.add_argument("--data", metavar="ROOT", type=Path, required=True, help="data root with the recordings")
-    made.add_argument("--work", metavar="DIR", type=Path, required=True, help="folder for everything that is made")
-    made.add_argument("--minutes", metavar="N", type=float, nargs="+", default=[10.0, 40.0], help="marks (10 40)")
-    made.add_argument("--size", metavar="SIZE", default="tiny", help="model size (tiny)")
     made.add_argument("--level", metavar="LEVEL", default="enhanced", help="optimization level (enhanced)")
-    made.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="any other setting")
-    made.add_argument("--sentences", metavar="N", type=int, default=20, help="held-out sentences (20)")
     made.add_argument("--language", metavar="CODE", default=TextConfig().language, help="of rows that name none")
     made.add_argument("--prefer", choices=("best", "last"), default="last", help="which checkpoint speaks (last)")
-    made.add_argument("--judge-python", metavar="FILE", help="Python that runs the judge")
-    made.add_argument("--judge-script", metavar="FILE", type=Path, help="the judge")
+    add_options(made, [10.0, 40.0])
     given = made.parse_args(argv)
     return guarded(lambda: _run(given))
 
@@ -94,13 +100,7 @@ def training_words(given: Namespace, minutes: float) -> list[str]:
 def _train_and_speak(given: Namespace, minutes: float, mark: str, screen: Screen) -> int:
     """Trains up to a mark, speaks, and writes the mark's record; the exit code of what failed, else 0."""
     run, spoken = given.work / "run", given.work / "spoken" / mark
-    before = trained_minutes(run)
-    if before > 1.02 * minutes + 0.5:
-        raise DataError(
-            f"{run} has trained {before:.1f} minutes already, so the mark of {minutes:g} cannot be made from it; "
-            "take another --work"
-        )
-    code = call([sys.executable, str(results.ROOT / "train_main.py"), *training_words(given, minutes)], screen)
+    code = train_until(run, minutes, training_words(given, minutes), screen)
     if code != EXIT_DONE:
         return code
     words = ["--checkpoint", str(run), "--list", str(given.work / "held_out.json"), "--out", str(spoken)]

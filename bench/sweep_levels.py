@@ -18,7 +18,19 @@ from pathlib import Path
 from typing import Any
 
 from bench import held_out, results
-from bench.marks import JUDGED, MANY, call, cell, judge_problems, judged, same_work, trained_minutes, training
+from bench.marks import (
+    JUDGED,
+    MANY,
+    add_options,
+    call,
+    cell,
+    judge_problems,
+    judged,
+    same_work,
+    train_until,
+    trained_minutes,
+    training,
+)
 from myxtts.cli.screen import Screen, guarded
 from myxtts.config.schema import TextConfig
 from myxtts.errors import EXIT_DONE, ConfigError
@@ -58,15 +70,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Sweeps as `argv` says; returns the exit code."""
     made = results.parser("sweep_levels", "One setting changed at a time, trained for the same minutes from nothing.")
     made.add_argument("--data", metavar="ROOT", type=Path, required=True, help="data root")
-    made.add_argument("--work", metavar="DIR", type=Path, required=True, help="folder for everything that is made")
-    made.add_argument("--minutes", metavar="N", type=float, default=6.0, help="of training for each variant (6)")
-    made.add_argument("--size", metavar="SIZE", default="tiny", help="model size (tiny)")
     made.add_argument("--only", metavar="NAME", nargs="+", default=[], help="these variants; all without it")
-    made.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="a setting of all variants")
-    made.add_argument("--sentences", metavar="N", type=int, default=20, help="held-out sentences (20)")
     made.add_argument("--language", metavar="CODE", default=TextConfig().language, help="of rows that name none")
-    made.add_argument("--judge-python", metavar="FILE", help="Python that runs the judge")
-    made.add_argument("--judge-script", metavar="FILE", type=Path, help="the judge")
+    add_options(made, 6.0)
     given = made.parse_args(argv)
     return guarded(lambda: _run(given))
 
@@ -121,7 +127,7 @@ def training_words(given: Namespace, name: str) -> list[str]:
 def _train(given: Namespace, name: str, screen: Screen) -> int:
     """Trains a variant, has it speak where there is a judge, and writes its record; the exit code of what failed."""
     run, spoken = given.work / "runs" / folder_of(name), given.work / "spoken" / folder_of(name)
-    code = call([sys.executable, str(results.ROOT / "train_main.py"), *training_words(given, name)], screen)
+    code = train_until(run, given.minutes, training_words(given, name), screen)
     if code == EXIT_DONE and given.judge_script is not None:
         words = ["--checkpoint", str(run), "--list", str(given.work / "held_out.json"), "--out", str(spoken)]
         code = call([sys.executable, "-m", "bench.speak_list", *words], screen)

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from myxtts.errors import StorageError
@@ -57,14 +58,23 @@ def fsync_directory(directory: Path) -> None:
 
 def write_bytes_atomic(path: Path, content: bytes) -> None:
     """Replaces the file at `path` by `content`: after a crash it is the old or the new one. Raises StorageError."""
+
+    def write(temporary: Path) -> None:
+        with temporary.open("xb") as file:
+            file.write(content)
+            faults.point("file.in_atomic_write")
+            file.flush()
+            os.fsync(file.fileno())
+
+    write_atomic(path, write, "writing")
+
+
+def write_atomic(path: Path, write: Callable[[Path], object], doing: str) -> None:
+    """Replaces the file at `path` by what `write` makes, on the disk, at the path that it is given. StorageError."""
     temporary = path.parent / temporary_name(f".{path.name}")
     try:
         try:
-            with temporary.open("xb") as file:
-                file.write(content)
-                faults.point("file.in_atomic_write")
-                file.flush()
-                os.fsync(file.fileno())
+            write(temporary)
             temporary.replace(path)
         except OSError:
             with contextlib.suppress(OSError):  # the first error is the one to tell; a leftover harms nothing
@@ -72,7 +82,7 @@ def write_bytes_atomic(path: Path, content: bytes) -> None:
             raise
         fsync_directory(path.parent)
     except OSError as error:
-        raise storage_error("writing", path, error) from error
+        raise storage_error(doing, path, error) from error
 
 
 def write_text_atomic(path: Path, text: str) -> None:

@@ -12,7 +12,6 @@ Any other model is refused: in its space the same numbers are somebody else, or 
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import stat
 from collections.abc import Mapping
@@ -24,7 +23,7 @@ import numpy.typing as npt
 
 from myxtts.config.leaves import shown
 from myxtts.errors import CheckpointError, DataError
-from myxtts.storage.files import canonical_json, fsync_directory, storage_error, temporary_name
+from myxtts.storage.files import canonical_json, write_atomic
 from myxtts.storage.tensors import count_nonfinite, parse_metadata, parse_tensors, write_tensors
 from myxtts.synthesis.source import Source
 
@@ -98,18 +97,7 @@ def write_voice(path: Path, voice: StoredVoice) -> None:
         "style_width": str(len(voice.style_S)),
     }
     texts["digest"] = _digest(arrays, texts)
-    temporary = path.parent / temporary_name(f".{path.name}")
-    try:
-        try:
-            write_tensors(temporary, arrays, texts)
-            temporary.replace(path)
-        except OSError:
-            with contextlib.suppress(OSError):  # the first error is the one to tell; a leftover harms nothing
-                temporary.unlink(missing_ok=True)
-            raise
-        fsync_directory(path.parent)
-    except OSError as error:
-        raise storage_error("writing the voice", path, error) from error
+    write_atomic(path, lambda temporary: write_tensors(temporary, arrays, texts), "writing the voice")
 
 
 def read_voice(path: Path) -> StoredVoice:

@@ -6,7 +6,7 @@ optimizer, average of the weights, detector and counters, so that a refused upda
 masked from NaN to zero.
 
 A gradient is added to the window as soon as it is there, while the rest is still computed: to wait for the finite test
-of all cost 1.5% of a step (bench/safety_cost). The rare window that took in a bad micro-batch is emptied, and its good
+of all cost 2.6% of a step (bench/safety_cost). The rare window that took in a bad micro-batch is emptied, and its good
 ones are computed again, with the same bits.
 
 On several devices each computes its piece of the rows and sums up its own gradients. A micro-batch is good only if all

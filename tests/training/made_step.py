@@ -106,3 +106,16 @@ class MadeStep:
         moments = self.step.optimizer.moments()
         flat = [v.numpy().ravel() for k, v in moments.items() if k.startswith("first/")]
         return np.concatenate(flat) / (1.0 - self.step.settings.beta_1)
+
+
+def assert_learns(made: Any) -> None:
+    """An update from here is applied, changes every part and leaves everything finite."""
+    before = made.bytes()
+    result = made.run()
+    assert result.applied and 0.0 < result.grad_norm < 1e3
+    after = made.values()
+    assert all(np.isfinite(value).all() for value in after.values())
+    changed = {name for name, value in after.items() if value.tobytes() != before[name]}
+    for part in ("weight ", "average ", "moment "):
+        assert any(name.startswith(part) for name in changed)
+    assert {"accepted", "norms"} <= changed

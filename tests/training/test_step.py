@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from made_batch import make_batch
+from made_step import assert_learns
 
 from myxtts.training.losses import TERMS
 from myxtts.training.step import DETECTOR_SIZE, DETECTOR_WARMUP
@@ -24,19 +25,6 @@ GROUPS = (
 )
 
 NAN = {"decoder": float("nan")}
-
-
-def assert_learns(made: Any) -> None:
-    """An update from here is applied, changes every part and leaves everything finite."""
-    before = made.bytes()
-    result = made.run()
-    assert result.applied and 0.0 < result.grad_norm < 1e3
-    after = made.values()
-    assert all(np.isfinite(value).all() for value in after.values())
-    changed = {name for name, value in after.items() if value.tobytes() != before[name]}
-    for part in ("weight ", "average ", "moment "):
-        assert any(name.startswith(part) for name in changed)
-    assert {"accepted", "norms"} <= changed
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -306,105 +294,3 @@ def test_validation_hears_the_averaged_weights_and_changes_nothing(plain: Any) -
     np.testing.assert_array_equal(plain.step.validate(batch)[0], terms)
     plain.put({n: v * (0.5 if n.startswith("average ") else 1.0) for n, v in values.items()})
     assert np.abs(plain.step.validate(batch)[0] - terms).max() > 1e-3
-
-
-# --- the other switches
-
-
-def test_the_other_switches_learn_too(rich: Any) -> None:
-    losses = []
-    for _ in range(12):
-        losses.append(float(rich.micro().total_B.mean()))
-        assert rich.update(1e-2).applied
-    assert losses[-1] < losses[0]
-    assert all(np.isfinite(value).all() for value in rich.values().values())
-
-
-def test_learned_weights_change_and_are_part_of_what_is_saved(rich: Any) -> None:
-    assert [v.path for v in rich.step.adaptive.trainable_variables] == [
-        f"adaptive_weights/{t}_log_variance" for t in TERMS
-    ]
-    before = {t: float(v.numpy()) for t, v in rich.step.adaptive.log_variance.items()}
-    for _ in range(3):
-        rich.run()
-    moved = {t for t, v in rich.step.adaptive.log_variance.items() if float(v.numpy()) != before[t]}
-    assert moved == set(TERMS)
-    assert "adaptive_weights" in rich.step.groups
-
-
-@pytest.mark.parametrize("term", ["mel", "kl"])
-def test_a_refused_update_changes_nothing_with_muon_and_learned_weights_either(rich: Any, term: str) -> None:
-    rich.run()
-    before = rich.bytes()
-    assert not rich.run(term_fault={term: np.nan}).applied
-    assert rich.bytes() == before
-    assert_learns(rich)
-
-
-def test_the_same_micro_batch_draws_alike_and_the_next_one_does_not(rich: Any) -> None:
-    first = rich.micro().total_B
-    rich.calls -= 1
-    np.testing.assert_array_equal(rich.micro().total_B, first)
-    assert np.abs(rich.micro().total_B - first).max() > 1e-6
-
-
-def test_a_term_of_weight_zero_has_no_learned_weight() -> None:
-    from myxtts.config.schema import LossConfig
-    from myxtts.training.losses import weights_of
-
-    weights = weights_of(LossConfig(pitch_weight=0.0))
-    assert weights["pitch"] == 0.0 and all(w > 0 for t, w in weights.items() if t != "pitch")
-
-
-# --- fp16
-
-
-def test_the_loss_scale_halves_on_an_overflow_and_recovers(half: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    scale = half.step.loss_scale
-    assert float(scale.value) == 2.0**13
-    assert half.run().applied and float(scale.value) == 2.0**13
-    before = half.bytes()
-    assert not half.run(group_fault={"decoder": np.inf}).applied
-    assert float(scale.value) == 2.0**12 and half.bytes() == before
-    half.micro(term_fault={"mel": np.nan})
-    half.micro()
-    assert half.update().applied and float(scale.value) == 2.0**12, "a bad loss is no overflow"
-    half.micro(group_fault={"decoder": np.inf})
-    half.micro()
-    assert half.update().applied and float(scale.value) == 2.0**11, "a dropped micro-batch counts as an overflow"
-    monkeypatch.setattr("myxtts.training.precision.GROWTH_UPDATES", 2)
-    assert half.run().applied and half.run().applied and float(scale.value) == 2.0**12
-    state = scale.state()
-    scale.value.assign(8.0)
-    scale.restore(state)
-    assert float(scale.value) == 2.0**12
-
-
-def test_an_overflow_of_the_scale_itself_is_survived(half: Any) -> None:
-    half.step.loss_scale.value.assign(1e30)
-    before = half.bytes()
-    assert not half.run().applied and half.bytes() == before
-    assert float(half.step.loss_scale.value) == np.float32(5e29)
-    half.step.loss_scale.value.assign(2.0**10)
-    assert_learns(half)
-
-
-def test_the_scale_has_bounds(half: Any) -> None:
-    half.step.loss_scale.value.assign(1.0)
-    half.run(group_fault={"decoder": np.nan})
-    assert float(half.step.loss_scale.value) == 1.0
-
-
-def test_the_scale_does_not_change_the_update(half: Any) -> None:
-    start = half.values()
-    norms = []
-    for scale in (2.0**8, 2.0**13):
-        half.put(start)
-        half.step.loss_scale.value.assign(scale)
-        norms.append(half.run().grad_norm)
-    assert norms[0] == pytest.approx(norms[1], rel=0.02)
-
-
-def test_full_precision_has_no_scale(plain: Any) -> None:
-    plain.run(term_fault={"mel": np.nan})
-    assert float(plain.step.loss_scale.value) == 1.0 and not plain.step.loss_scale.moves
