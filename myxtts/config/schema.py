@@ -100,6 +100,9 @@ class DataConfig:
     """Shortest reference in training, where the speaker has so much; the length is drawn anew for every utterance."""
     held_out_speakers: int = leaf(0, "speakers", low=0, high=100_000)
     """Speakers that are never trained on: all their clips validate. Always the same ones, chosen by their names."""
+    perturbed_voices: float = leaf(0.0, "", low=0.0, high=0.3)
+    """Training speakers with little speech are heard twice more, by this share slower and faster, their voices so much
+    lower and higher: as speakers of their own. 0 turns it off."""
     augment_level_db: float = leaf(0.0, "dB", low=0.0, high=40.0)
     """References in training are made louder or softer by up to so much; 0 turns it off."""
     augment_band: float = leaf(0.0, "", low=0.0, high=0.9)
@@ -143,6 +146,11 @@ class ModelConfig:
     """Mel decoder: regression predicts the mel at once, flow matching (arXiv 2210.02747) in a few Euler steps."""
     flow_steps: int = leaf(8, "steps", low=1, high=200)
     """Euler steps of the flow decoder at synthesis."""
+    flow_guidance: float = leaf(1.0, "", low=0.0, high=10.0)
+    """How much further than told the flow decoder goes towards text and voice at synthesis (classifier-free guidance,
+    arXiv 2207.12598); 0: not, in half the time."""
+    flow_unguided_share: float = leaf(0.15, "", low=0.0, high=0.9)
+    """Share of the utterances that train the flow decoder without text and voice, which guidance needs."""
     dropout: float = leaf(0.1, "", low=0.0, high=0.9)
     """Dropout in the text encoder and the decoder."""
     predictor_dropout: float = leaf(0.3, "", low=0.0, high=0.9)

@@ -21,7 +21,10 @@ from myxtts.data.store import Clip, FeatureStore
 from myxtts.errors import DataError
 from myxtts.progress import Progress
 from myxtts.text.phonemes import canonical_language
+from myxtts.units import frames_of_seconds
 
+LITTLE_SPEECH_SECONDS = 120.0
+"""A speaker with more needs no copies: they are there for the number of voices, not of clips."""
 ENOUGH_SPEAKERS = 20
 """With fewer training speakers the encoder learns who these are, not what makes a voice."""
 
@@ -73,6 +76,8 @@ def prepare(
         train, validation = _split(train, config.data, notes)
     if config.data.held_out_speakers:
         train, validation = _without_speakers(train, validation, config.data.held_out_speakers, notes)
+    if config.data.perturbed_voices:
+        train = _with_copies(train, roots.train, config, notes, progress)
     return _prepared(FeatureStore(train), FeatureStore(validation), rejections, notes, config, base)
 
 
@@ -118,6 +123,36 @@ def _without_speakers(
         raise DataError(f"data.held_out_speakers is {count}: no clip is left to train on; hold out fewer")
     notes.append(f"{len(out)} speakers are never trained on and validate: {shown(', '.join(sorted(out)), 200)}")
     return kept, [*validation, *moved]
+
+
+def _with_copies(
+    train: list[Clip], roots: Sequence[Path], config: Config, notes: list[str], progress: Progress
+) -> list[Clip]:
+    """Training clips and, of every speaker with little speech, a slower and a faster copy under names of their own."""
+    frames: dict[str, int] = {}
+    for clip in train:
+        frames[clip.utterance.speaker] = frames.get(clip.utterance.speaker, 0) + clip.facts.frames
+    most = frames_of_seconds(LITTLE_SPEECH_SECONDS, config.audio.sample_rate_hz, config.audio.hop_samples)
+    few = {speaker for speaker, count in frames.items() if count < most}
+    share = config.data.perturbed_voices
+    copies: list[Clip] = []
+    for speed in (1.0 - share, 1.0 + share):
+        wanted = [_copy(clip.utterance, speed) for clip in train if clip.utterance.speaker in few]
+        # the cache keeps a list a root, so each copy is asked for where its recording is
+        for root in roots:
+            own = [u for u in wanted if u.audio_path.is_relative_to(root)]
+            copies += gather(own, root, config, progress).clips
+    notes.append(
+        f"data.perturbed_voices {share:g}: {len(copies)} copies of the clips of {len(few)} speakers with under "
+        f"{LITTLE_SPEECH_SECONDS / 60:g} minutes, slower and faster, train as speakers of their own"
+    )
+    return train + copies
+
+
+def _copy(utterance: Utterance, speed: float) -> Utterance:
+    """The utterance at another speed, by a speaker of its own."""
+    tag = f"@{speed:g}"
+    return replace(utterance, id=utterance.id + tag, speaker=utterance.speaker + tag, speed=speed)
 
 
 def _gathered(
