@@ -294,6 +294,22 @@ def test_what_training_is_called_with(calls: dict[str, Any]) -> None:
     options["screen"].say("a line")
 
 
+def test_a_level_for_learned_weights_warns_once_where_there_are_none(
+    calls: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main("--train-data", ".", "--optimization-level", "fine_tuning") == 0
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "--init-from" in line]
+    assert "schedule.diagonal_prior_updates is 0 (level fine_tuning)" in line
+    texts = {"corpus.json": json.dumps(made_model.corpus().to_json()), "config.yaml": config_yaml(resolve([]))}
+    CheckpointStore(Path("../old/checkpoints"), 1, 1).save(
+        3, {"average": {"w": np.ones(2, np.float32)}}, {}, texts=texts
+    )
+    words = ["--train-data", ".", "--optimization-level", "fine_tuning", "--init-from", "../old", "--dry-run"]
+    assert main(*words) == 0
+    told = capsys.readouterr()
+    assert "--init-from" not in told.err and "The plan" in told.out
+
+
 def test_a_run_that_began_with_other_weights_keeps_their_scales(calls: dict[str, Any]) -> None:
     base = made_model.corpus()
     Path("run").mkdir()
