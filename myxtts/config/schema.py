@@ -1,7 +1,7 @@
 """Every setting of MyXTTS: its default, unit, range and meaning.
 
 A field's meaning is the string beneath it; `docs/configuration.md` is generated from here. Order of precedence:
-schema default < model size < optimization level < settings file < command line (see resolve.py).
+schema default < model size < optimization level < run of --init-from < settings file < command line (see resolve.py).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ BEST_METRICS = (
     "total", "mel", "alignment", "duration", "spectral_consistency",
     "voice_equal_error_rate", "mcd_db", "pitch_error_semitones", "voicing_error", "length_error",
 )  # fmt: skip
-OPTIMIZATION_LEVELS = ("basic", "enhanced", "experimental", "plateau_breaker")
+OPTIMIZATION_LEVELS = ("basic", "enhanced", "experimental", "plateau_breaker", "fine_tuning")
 
 
 @dataclass(frozen=True)
