@@ -15,6 +15,10 @@ from myxtts.models.text_encoder import TextEncoder
 
 SIMILARITY_FRAMES = 128
 POSITION_FEATURES = 3
+TOKENS_BESIDE = 24
+"""Tokens (blanks counted) before and behind the target that the text encoder hears."""
+TOKEN_STEP = 32
+"""The processor's library keeps prepared kernels for every shape that it meets."""
 PRECISIONS = {"fp32": "float32", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
 
 
@@ -63,6 +67,37 @@ def target_of(batch: dict[str, tf.Tensor], path_BMT: tf.Tensor) -> tuple[tf.Tens
         lambda: (tf.gather(path_BMT, frame_BS, batch_dims=1), tf.gather(batch["mel_BMC"], frame_BS, batch_dims=1)),
     )
     return path, tf.ensure_shape(mel, [None, None, batch["mel_BMC"].shape[2]]), mask
+
+
+def tokens_around(
+    batch: dict[str, tf.Tensor], duration_BT: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """The tokens that the target part of each utterance needs, with some before and behind them.
+
+    Text encoder and predictors work on these alone: their cost would be that of the whole utterance otherwise.
+
+    Returns:
+        token_BK: numbers of the tokens in their utterance, K a multiple of TOKEN_STEP or the whole text.
+        length_B: how many of them are there.
+        mask_BK: 1 for those that are spoken in the target, and for those at an end of the text next to it, fp32.
+        size: K.
+    """
+    text_length_B, tokens = batch["text_length_B"], tf.shape(duration_BT)[1]
+    end_BT = tf.cumsum(duration_BT, axis=1)
+    first_frame_B1 = batch["target_BS"][:, :1]
+    last_frame_B1 = first_frame_B1 + tf.maximum(batch["target_length_B"], 1)[:, None] - 1
+    first_B = tf.reduce_sum(tf.cast(end_BT <= first_frame_B1, tf.int32), axis=1)
+    last_B = tf.reduce_sum(tf.cast(end_BT <= last_frame_B1, tf.int32), axis=1)
+    # the first and the last token of an utterance may have no frame of their own
+    first_B = tf.where(first_frame_B1[:, 0] == 0, 0, tf.minimum(first_B, text_length_B - 1))
+    last_B = tf.where(last_frame_B1[:, 0] >= batch["mel_length_B"] - 1, text_length_B - 1, last_B)
+    last_B = tf.minimum(last_B, text_length_B - 1)
+    wanted = tf.reduce_max(last_B - first_B) + 1 + 2 * TOKENS_BESIDE
+    size = tf.minimum(-(-wanted // TOKEN_STEP) * TOKEN_STEP, tokens)
+    start_B = tf.maximum(0, tf.minimum(first_B - TOKENS_BESIDE, tokens - size))
+    token_BK = start_B[:, None] + tf.range(size)[None, :]
+    mask_BK = tf.cast((token_BK >= first_B[:, None]) & (token_BK <= last_B[:, None]), tf.float32)
+    return token_BK, tf.clip_by_value(text_length_B - start_B, 0, size), mask_BK, size
 
 
 class VoiceCloner(Module):
@@ -150,9 +185,7 @@ class VoiceCloner(Module):
         """
         text_length, mel_length = batch["text_length_B"], batch["mel_length_B"]
         frames = tf.shape(batch["mel_BMC"])[1]
-        text_mask = sequence_mask(text_length, tf.shape(batch["text_BT"])[1])
         mel_mask = sequence_mask(mel_length, frames)
-        text = self.text_encoder(batch["text_BT"], text_length, batch["language_B"], seed)
         heads = self.speaker_encoder(batch["reference_BRC"], batch["reference_length_B"])
         style = style_sample(heads["style_mean_BS"], heads["style_log_variance_BS"], batch["seed_B"])
         condition = self.condition(heads["voice_BE"], style)
@@ -165,9 +198,27 @@ class VoiceCloner(Module):
         pitch, _ = token_means(batch["pitch_BM"], batch["voiced_BM"], path)
         energy, spoken = token_means(batch["energy_BM"], mel_mask[:, :, 0], path)
 
-        predicted = self.predict_prosody(text, condition, text_mask, seed)
+        token, count, needed, size = tokens_around(batch, duration)
+        text = self.text_encoder(tf.gather(batch["text_BT"], token, batch_dims=1), count, batch["language_B"], seed)
+        nearby = {
+            "token_mask_BT": needed,
+            "duration_BT": tf.gather(duration, token, batch_dims=1),
+            "token_pitch_BT": tf.gather(pitch, token, batch_dims=1),
+            "token_energy_BT": tf.gather(energy, token, batch_dims=1),
+            "token_spoken_BT": tf.gather(spoken, token, batch_dims=1),
+        }
+        predicted = self.predict_prosody(text, condition, sequence_mask(count, size), seed)
         part, target_mel, target_mask = target_of(batch, path)
-        x, base = self.decoder_input(text, mean, duration, pitch, energy, part, batch["target_BS"])
+        begin = tf.gather(tf.cumsum(duration, axis=1, exclusive=True), token, batch_dims=1)[:, :1]
+        x, base = self.decoder_input(
+            text,
+            tf.gather(mean, token, batch_dims=1),
+            nearby["duration_BT"],
+            nearby["token_pitch_BT"],
+            nearby["token_energy_BT"],
+            tf.gather(part, token, axis=2, batch_dims=1),
+            batch["target_BS"] - begin,
+        )
         base = (base + tf.stop_gradient(known["spectrum_BC"])[:, None, :]) * target_mask
         target = target_mel * target_mask - base
         decoded = self.decoder(x, condition, target_mask, target, batch["seed_B"], seed)
@@ -184,11 +235,8 @@ class VoiceCloner(Module):
             "target_BSC": target_mel,
             "aligner_BMC": tf.einsum("bmt,btc->bmc", path, mean),
             "centered_BMC": centered,
-            "duration_BT": duration,
             "path_BMT": path,
-            "token_pitch_BT": pitch,
-            "token_energy_BT": energy,
-            "token_spoken_BT": spoken,
+            **nearby,
             **predicted,
             **({"velocity_error_BSC": decoded["velocity_error_BMC"]} if "velocity_error_BMC" in decoded else {}),
         }

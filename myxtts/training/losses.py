@@ -44,6 +44,7 @@ SCALES: Mapping[str, float] = {
 MARGIN = 0.2
 MARGIN_SCALE = 16.0
 MAX_LOG_VARIANCE = 2.0
+LARGEST_LOG_ERROR = 3.0
 SECTION_WEIGHTS = {term: f"{term}_weight" for term in TERMS}
 
 
@@ -64,6 +65,19 @@ def huber(error: tf.Tensor, delta: float) -> tf.Tensor:
     """Huber loss divided by delta, so that it is L1 for large errors (Huber 1964, eq. 1, over delta)."""
     size = tf.abs(error)
     return tf.where(size <= delta, 0.5 * tf.square(error) / delta, size - 0.5 * delta)
+
+
+def mean_keeping(error: tf.Tensor) -> tf.Tensor:
+    """Loss of an error of logarithms (true less predicted) that is least where the prediction is the log of the mean.
+
+    The squared error of logarithms is least at the mean of the logarithms, which is less: speech comes out too short by as
+    much as durations are uncertain. Near 0 the two are the same; over LARGEST_LOG_ERROR it goes on as a straight line.
+
+    Source: the deviance of a gamma distribution, McCullagh and Nelder, Generalized Linear Models (1989), sec. 8.3.
+    """
+    near = tf.minimum(error, LARGEST_LOG_ERROR)
+    steep = tf.exp(near)
+    return 2.0 * (steep - 1.0 - near + (steep - 1.0) * (error - near))
 
 
 def gaussian_nll(error: tf.Tensor) -> tf.Tensor:
@@ -123,7 +137,7 @@ def terms(outputs: Mapping[str, tf.Tensor], batch: Mapping[str, tf.Tensor], loss
     """
     mel_mask = sequence_mask(batch["mel_length_B"], tf.shape(batch["mel_BMC"])[1])
     target_mask = sequence_mask(batch["target_length_B"], tf.shape(batch["target_BS"])[1])
-    text_mask = sequence_mask(batch["text_length_B"], tf.shape(batch["text_BT"])[1])[:, :, 0]
+    text_mask = outputs["token_mask_BT"]
     spoken = outputs["token_spoken_BT"] * text_mask
     error = (outputs["mel_BSC"] - outputs["target_BSC"]) * target_mask
     if "velocity_error_BSC" in outputs:
@@ -138,7 +152,7 @@ def terms(outputs: Mapping[str, tf.Tensor], batch: Mapping[str, tf.Tensor], loss
         "mel": masked_mean(mel_loss, target_mask),
         "alignment": masked_mean(nll, mel_mask),
         "kl": kl_to_normal(outputs["style_mean_BS"], outputs["style_log_variance_BS"], loss.kl_free_bits),
-        "duration": masked_mean(tf.square(outputs["log_duration_BT"] - log_duration), text_mask),
+        "duration": masked_mean(mean_keeping(log_duration - outputs["log_duration_BT"]), text_mask),
         "pitch": masked_mean(huber(outputs["pitch_BT"] - outputs["token_pitch_BT"], 1.0), spoken),
         "energy": masked_mean(huber(outputs["energy_BT"] - outputs["token_energy_BT"], 1.0), spoken),
         "voice_similarity": 1.0 - cosine,

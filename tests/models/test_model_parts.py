@@ -14,7 +14,7 @@ from myxtts.models import aligner
 from myxtts.models.layers import Convolution, Depthwise, Norm, dropout, rotate, sequence_mask
 from myxtts.models.mel_decoder import FlowDecoder, time_features
 from myxtts.models.predictors import token_means
-from myxtts.models.speaker_encoder import MAX_LOG_VARIANCE, SpeakerEncoder, attentive_statistics
+from myxtts.models.speaker_encoder import MAX_LOG_VARIANCE, SpeakerEncoder, attentive_statistics, plain_statistics
 from myxtts.models.voice_cloner import position_features, style_sample
 
 
@@ -107,7 +107,7 @@ def test_the_style_is_bounded_and_the_voice_has_unit_length() -> None:
 
 def test_a_reference_of_silence_has_a_finite_gradient() -> None:
     encoder = SpeakerEncoder(made_batch.model_config())
-    encoder.voice.build((None, 16))
+    encoder.voice.build((None, 16 + 16))
     encoder.voice.kernel.assign(tf.zeros_like(encoder.voice.kernel))
     variables = None
     with tf.GradientTape() as tape:
@@ -115,6 +115,17 @@ def test_a_reference_of_silence_has_a_finite_gradient() -> None:
         total = tf.add_n([tf.reduce_sum(v) for v in heads.values()])
     variables = [v.value for v in encoder.trainable_variables]
     assert all(np.isfinite(g).all() for g in tape.gradient(total, variables))
+
+
+def test_plain_statistics_are_of_the_content_alone() -> None:
+    random = np.random.default_rng(1)
+    reference = random.normal(size=(2, 7, 3)).astype(np.float32)
+    length = tf.constant([7, 4])
+    found = plain_statistics(tf.constant(reference), sequence_mask(length, 7)).numpy()
+    for row, frames in enumerate([7, 4]):
+        content = reference[row, :frames]
+        np.testing.assert_allclose(found[row, :3], content.mean(axis=0), atol=1e-6)
+        np.testing.assert_allclose(found[row, 3:], np.sqrt(content.var(axis=0) + 1e-4), atol=1e-5)
 
 
 def test_path_of_durations() -> None:

@@ -14,7 +14,7 @@ from myxtts.training import losses
 
 PRIOR = tf.constant(0.3)
 PER_FRAME = ("mel_BSC", "target_BSC", "aligner_BMC", "centered_BMC", "path_BMT", "velocity_error_BSC")
-PER_TOKEN = ("duration_BT", "log_duration_BT", "pitch_BT", "energy_BT", "token_pitch_BT", "token_spoken_BT")
+PER_TOKEN = ("token_mask_BT", "duration_BT", "log_duration_BT", "pitch_BT", "energy_BT", "token_pitch_BT", "token_spoken_BT")
 
 
 @pytest.fixture(scope="module", params=["regression", "flow"])

@@ -95,6 +95,19 @@ def test_masked_mean() -> None:
     assert losses.masked_mean(tf.zeros([2, 0, 3]), tf.zeros([2, 0, 1])).numpy().tolist() == [0.0, 0.0]
 
 
+def test_a_loss_of_logarithms_that_keeps_the_mean() -> None:
+    true = np.log(np.float32([1.0, 2.0, 9.0]))
+    guesses = np.linspace(0.0, 2.5, 2001, dtype=np.float32)
+    mean_loss = losses.mean_keeping(tf.constant(true[:, None] - guesses)).numpy().mean(axis=0)
+    assert guesses[mean_loss.argmin()] == pytest.approx(np.log(4.0), abs=2e-3), "the log of the mean, not of the median"
+    small = tf.constant([-0.01, 0.0, 0.01])
+    np.testing.assert_allclose(losses.mean_keeping(small), np.square(small), rtol=0.01)
+    steep = losses.LARGEST_LOG_ERROR
+    far = losses.mean_keeping(tf.constant([steep - 1e-3, steep, steep + 1.0, steep + 2.0])).numpy()
+    assert far[1] - far[0] == pytest.approx(2e-3 * (np.exp(steep) - 1.0), rel=0.02)
+    assert far[3] - far[2] == pytest.approx(far[2] - far[1], rel=1e-5), "a straight line: no error can blow it up"
+
+
 def made_outputs(batch: dict[str, Any]) -> dict[str, Any]:
     """What a model might return, from the batch alone, each term known."""
     duration = np.zeros(batch["text_BT"].shape, np.int32)
@@ -108,6 +121,7 @@ def made_outputs(batch: dict[str, Any]) -> dict[str, Any]:
         "target_BSC": batch["mel_BMC"],
         "centered_BMC": batch["mel_BMC"],
         "aligner_BMC": batch["mel_BMC"] - 2.0,
+        "token_mask_BT": (np.arange(zeros.shape[1]) < batch["text_length_B"][:, None]).astype(np.float32),
         "duration_BT": duration,
         "log_duration_BT": np.log1p(duration.astype(np.float32)) + 0.3,
         "pitch_BT": zeros + 0.5,
@@ -134,7 +148,7 @@ def test_values_worked_out_by_hand(pad: tuple[int, int, int]) -> None:
         "mel": 0.5,
         "alignment": 2.0,
         "kl": 4 * 0.45,
-        "duration": 0.09,
+        "duration": 2.0 * (np.exp(-0.3) - 1.0 + 0.3),
         "pitch": 0.125,
         "energy": 2.5,
         "voice_similarity": 0.4,
