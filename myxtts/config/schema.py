@@ -144,8 +144,10 @@ class ModelConfig:
     """Width of the style posterior."""
     decoder: str = leaf("regression", choices=("regression", "flow"))
     """Mel decoder: regression predicts the mel at once, flow matching (arXiv 2210.02747) in a few Euler steps."""
-    flow_steps: int = leaf(8, "steps", low=1, high=200)
-    """Euler steps of the flow decoder at synthesis."""
+    flow_steps: int = leaf(8, "steps", low=0, high=200)
+    """Euler steps of the flow decoder at synthesis; 0 speaks its draft alone."""
+    flow_draft_blocks: int = leaf(3, "", low=1, high=64)
+    """ConvNeXt blocks of the draft that the flow decoder starts from; the flow itself has `decoder_blocks`."""
     flow_guidance: float = leaf(1.0, "", low=0.0, high=10.0)
     """How much further than told the flow decoder goes towards text and voice at synthesis (classifier-free guidance,
     arXiv 2207.12598); 0: not, in half the time."""
@@ -163,6 +165,8 @@ class LossConfig:
 
     mel_weight: float = leaf(1.0, "", low=0.0, high=1e3)
     """Predicted against true mel."""
+    flow_weight: float = leaf(1.0, "", low=0.0, high=1e3)
+    """Velocity of the flow decoder; 0 with the regression decoder. The mel term is that of its draft."""
     alignment_weight: float = leaf(1.0, "", low=0.0, high=1e3)
     """Gaussian likelihood of the mel under the aligner's means."""
     kl_weight: float = leaf(0.5, "", low=0.0, high=1e3)

@@ -15,6 +15,7 @@ from myxtts.models.layers import sequence_mask
 
 TERMS = (
     "mel",
+    "flow",
     "alignment",
     "kl",
     "duration",
@@ -28,6 +29,7 @@ TERMS = (
 )
 SCALES: Mapping[str, float] = {
     "mel": 1.0,
+    "flow": 1.0,
     "alignment": 1.0,
     "kl": 1.0,
     "duration": 1.0,
@@ -140,16 +142,18 @@ def terms(outputs: Mapping[str, tf.Tensor], batch: Mapping[str, tf.Tensor], loss
     text_mask = outputs["token_mask_BT"]
     spoken = outputs["token_spoken_BT"] * text_mask
     error = (outputs["mel_BSC"] - outputs["target_BSC"]) * target_mask
+    mel_loss = huber(error, loss.huber_delta) if loss.huber_delta > 0.0 else tf.abs(error)
+    mel = masked_mean(mel_loss, target_mask)
+    flow = tf.zeros_like(mel)
     if "velocity_error_BSC" in outputs:
-        mel_loss = 0.5 * tf.square(outputs["velocity_error_BSC"])
-    else:
-        mel_loss = huber(error, loss.huber_delta) if loss.huber_delta > 0.0 else tf.abs(error)
+        flow = masked_mean(0.5 * tf.square(outputs["velocity_error_BSC"]), target_mask)
     log_duration = tf.math.log1p(tf.cast(outputs["duration_BT"], tf.float32))
     along_time, along_frequency = differences(error)
     cosine = tf.reduce_sum(outputs["predicted_voice_BE"] * tf.stop_gradient(outputs["voice_BE"]), axis=-1)
     nll = gaussian_nll(outputs["centered_BMC"] - outputs["aligner_BMC"])
     return {
-        "mel": masked_mean(mel_loss, target_mask),
+        "mel": mel,
+        "flow": flow,
         "alignment": masked_mean(nll, mel_mask),
         "kl": kl_to_normal(outputs["style_mean_BS"], outputs["style_log_variance_BS"], loss.kl_free_bits),
         "duration": masked_mean(mean_keeping(log_duration - outputs["log_duration_BT"]), text_mask),
