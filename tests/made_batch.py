@@ -29,6 +29,7 @@ def model_config(**changes: Any) -> ModelConfig:
         "voice_width": 8,
         "style_width": 4,
         "flow_steps": 2,
+        "flow_draft_blocks": 1,
         "dropout": 0.0,
         "predictor_dropout": 0.0,
     }

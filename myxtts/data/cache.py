@@ -86,7 +86,7 @@ class RecordingIndex:
             self._changed = False
 
     def _name(self, path: Path, speed: float) -> str:
-        """A file's name in the list: relative to the root; the speed of a copy stands behind a NUL, which no path has."""
+        """A file's name in the list: relative to the root; a copy's speed stands behind a NUL, which no path has."""
         name = str(path).removeprefix(self._prefix)
         return name if speed == 1.0 else f"{name}\0{speed!r}"
 

@@ -24,9 +24,7 @@ class Backbone(Module):
     Works on patches of `decoder_patch` neighbouring frames: half the positions, half the cost of every block.
     """
 
-    def __init__(
-        self, model: ModelConfig, blocks: int, channels: int, salt: int = SALT, **kwargs: object
-    ) -> None:
+    def __init__(self, model: ModelConfig, blocks: int, channels: int, salt: int = SALT, **kwargs: object) -> None:
         super().__init__(**kwargs)
         policy, width = self.dtype_policy, model.width
         self.patch, self.channels = model.decoder_patch, channels
@@ -122,8 +120,8 @@ class FlowDecoder(Module):
     The draft is what L1 makes of text and voice: right words, blurred. The flow is told it with text and voice and adds
     the detail that a mean cannot have.
 
-    In training the flow goes without any of them now and then, so that at synthesis the difference that they make can be
-    made larger: classifier-free guidance, which costs a second pass a step.
+    In training the flow goes without any of them now and then, so that at synthesis the difference that they make can
+    be made larger: classifier-free guidance, which costs a second pass a step.
 
     Source: arXiv 2210.02747, eq. 20 to 23 with sigma_min = 0; the flow on top of a regressed mel as in Matcha-TTS,
     arXiv 2309.03199, sec. 3.1 (there the text encoder's own); guidance: arXiv 2207.12598, eq. 6.
@@ -184,7 +182,7 @@ class FlowDecoder(Module):
         temperature: float,
         seed: tf.Tensor,
     ) -> tf.Tensor:
-        """Synthesis by `steps` Euler steps from noise of standard deviation `temperature` -> residual (B, M, C); 0 steps: the draft."""
+        """Synthesis by Euler steps from noise of deviation `temperature` -> residual (B, M, C); 0 steps: the draft."""
         shape = tf.stack([tf.shape(x_BMD)[0], tf.shape(x_BMD)[1], self.channels])
         draft = self.draft(x_BMD, condition_BE, mask_BM1)
         if steps == 0:

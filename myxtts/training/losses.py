@@ -72,8 +72,9 @@ def huber(error: tf.Tensor, delta: float) -> tf.Tensor:
 def mean_keeping(error: tf.Tensor) -> tf.Tensor:
     """Loss of an error of logarithms (true less predicted) that is least where the prediction is the log of the mean.
 
-    The squared error of logarithms is least at the mean of the logarithms, which is less: speech comes out too short by as
-    much as durations are uncertain. Near 0 the two are the same; over LARGEST_LOG_ERROR it goes on as a straight line.
+    The squared error of logarithms is least at the mean of the logarithms, which is less: speech comes out too short
+    by as much as durations are uncertain. Near 0 the two are the same; over LARGEST_LOG_ERROR this goes on as a
+    straight line.
 
     Source: the deviance of a gamma distribution, McCullagh and Nelder, Generalized Linear Models (1989), sec. 8.3.
     """

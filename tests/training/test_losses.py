@@ -21,7 +21,7 @@ PRIOR = tf.constant(0.3)
 
 @pytest.fixture(scope="module")
 def cloner() -> Any:
-    return made_batch.build()
+    return made_batch.build(decoder="flow")
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,11 @@ def test_what_each_term_teaches(run: Any) -> None:
         return {path.split("/")[0] for path, size in gradients[term].items() if size > 1e-9}
 
     speaking = {"text_encoder", "speaker_encoder", "prosody_in", "decoder"}
-    assert taught("mel") == taught("spectral_consistency") == taught("voice_similarity") == speaking
+    assert taught("mel") == taught("spectral_consistency") == taught("voice_similarity") == taught("flow") == speaking
+    _, gradients = run
+    parts = {t: {p.split("/")[1] for p, size in gradients[t].items() if p.startswith("decoder/") and size > 1e-9}
+             for t in ("mel", "flow")}  # fmt: skip
+    assert parts == {"mel": {"draft"}, "flow": {"backbone", "time_in", "time_out"}}
     assert taught("alignment") == {"aligner"}
     assert taught("kl") == {"speaker_encoder"}
     assert taught("duration") == {"duration", "speaker_encoder"}, "durations must not pull the text encoder"
@@ -146,6 +150,7 @@ def test_values_worked_out_by_hand(pad: tuple[int, int, int]) -> None:
     found = losses.terms(outputs, made_batch.tensors(batch), LossConfig(kl_free_bits=0.05))
     expected = {
         "mel": 0.5,
+        "flow": 0.0,
         "alignment": 2.0,
         "kl": 4 * 0.45,
         "duration": 2.0 * (np.exp(-0.3) - 1.0 + 0.3),
@@ -174,7 +179,8 @@ def test_the_flow_is_taught_by_its_velocity() -> None:
     batch = made_batch.make_batch()
     outputs = {**made_outputs(batch), "velocity_error_BSC": np.full(batch["mel_BMC"].shape, 3.0, np.float32)}
     found = losses.terms({k: tf.constant(v) for k, v in outputs.items()}, made_batch.tensors(batch), LossConfig())
-    np.testing.assert_allclose(found["mel"], [4.5] * 4)
+    np.testing.assert_allclose(found["flow"], [4.5] * 4)
+    np.testing.assert_allclose(found["mel"], [0.5] * 4, err_msg="the mel term is that of the draft")
 
 
 def test_huber_is_square_below_and_linear_above() -> None:
