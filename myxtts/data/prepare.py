@@ -76,9 +76,8 @@ def prepare(
         train, validation = _split(train, config.data, notes)
     if config.data.held_out_speakers:
         train, validation = _without_speakers(train, validation, config.data.held_out_speakers, notes)
-    if config.data.perturbed_voices:
-        train = _with_copies(train, roots.train, config, notes, progress)
-    return _prepared(FeatureStore(train), FeatureStore(validation), rejections, notes, config, base)
+    copies = _copies(train, roots.train, config, notes, progress) if config.data.perturbed_voices else []
+    return _prepared(train, copies, FeatureStore(validation), rejections, notes, config, base)
 
 
 def _held(roots: Roots, manifests: Sequence[Manifest], config: Config, notes: list[str]) -> list[Manifest]:
@@ -125,10 +124,10 @@ def _without_speakers(
     return kept, [*validation, *moved]
 
 
-def _with_copies(
+def _copies(
     train: list[Clip], roots: Sequence[Path], config: Config, notes: list[str], progress: Progress
 ) -> list[Clip]:
-    """Training clips and, of every speaker with little speech, a slower and a faster copy under names of their own."""
+    """Of every training speaker with little speech, slower and faster copies of the clips under names of their own."""
     frames: dict[str, int] = {}
     for clip in train:
         frames[clip.utterance.speaker] = frames.get(clip.utterance.speaker, 0) + clip.facts.frames
@@ -146,7 +145,7 @@ def _with_copies(
         f"data.perturbed_voices {share:g}: {len(copies)} copies of the clips of {len(few)} speakers with under "
         f"{LITTLE_SPEECH_SECONDS / 60:g} minutes, slower and faster, train as speakers of their own"
     )
-    return train + copies
+    return copies
 
 
 def _copy(utterance: Utterance, speed: float) -> Utterance:
@@ -225,7 +224,8 @@ def _overlap(train: Manifest, held: Manifest) -> list[str]:
 
 
 def _prepared(
-    train: FeatureStore,
+    recorded: list[Clip],
+    copies: list[Clip],
     validation: FeatureStore,
     rejections: list[Rejection],
     notes: list[str],
@@ -233,11 +233,13 @@ def _prepared(
     base: Corpus | None,
 ) -> Prepared:
     """Statistics and shapes over the clips of both sets."""
+    train = FeatureStore(recorded + copies)
     corpus = measure_corpus(train, symbol_table(config).to_json(), mel.fingerprint(config.audio), base)
-    audit = Audit(SetFigures.of(train), SetFigures.of(validation), rejections)
+    audit = Audit(SetFigures.of(FeatureStore(recorded)), SetFigures.of(validation), rejections)
     buckets = buckets_of([train, validation], config.data.length_buckets)
-    if len(corpus.speakers) < ENOUGH_SPEAKERS:
-        count = f"{len(corpus.speakers)} training speaker{'' if len(corpus.speakers) == 1 else 's'}"
+    people = len({clip.utterance.speaker for clip in recorded})
+    if people < ENOUGH_SPEAKERS:
+        count = f"{people} training speaker{'' if people == 1 else 's'}"
         notes.append(
             f"{count}: not enough speakers to clone other people's voices (at least {ENOUGH_SPEAKERS}, better "
             "hundreds); these are learned all the same"

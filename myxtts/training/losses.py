@@ -127,6 +127,14 @@ def differences(mel_BMC: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return along_time, higher - tf.slice(mel_BMC, [0, 0, 0], [size_B, size_M, size_C - 1])
 
 
+def pitch_of_frames(outputs: Mapping[str, tf.Tensor], target_mask_BS: tf.Tensor) -> tf.Tensor:
+    """Huber loss of the pitch of voiced frames and cross-entropy of the voicing of all frames, (B,)."""
+    voiced = outputs["true_voiced_BS"]
+    pitch = masked_mean(huber(outputs["frame_pitch_BS"] - outputs["true_pitch_BS"], 1.0), voiced * target_mask_BS)
+    voicing = tf.nn.sigmoid_cross_entropy_with_logits(voiced, outputs["frame_voicing_BS"])
+    return pitch + masked_mean(voicing, target_mask_BS)
+
+
 def terms(outputs: Mapping[str, tf.Tensor], batch: Mapping[str, tf.Tensor], loss: LossConfig) -> dict[str, tf.Tensor]:
     """Every loss term of every utterance.
 
@@ -158,7 +166,8 @@ def terms(outputs: Mapping[str, tf.Tensor], batch: Mapping[str, tf.Tensor], loss
         "alignment": masked_mean(nll, mel_mask),
         "kl": kl_to_normal(outputs["style_mean_BS"], outputs["style_log_variance_BS"], loss.kl_free_bits),
         "duration": masked_mean(mean_keeping(log_duration - outputs["log_duration_BT"]), text_mask),
-        "pitch": masked_mean(huber(outputs["pitch_BT"] - outputs["token_pitch_BT"], 1.0), spoken),
+        "pitch": masked_mean(huber(outputs["pitch_BT"] - outputs["token_pitch_BT"], 1.0), spoken)
+        + pitch_of_frames(outputs, target_mask[:, :, 0]),
         "energy": masked_mean(huber(outputs["energy_BT"] - outputs["token_energy_BT"], 1.0), spoken),
         "voice_similarity": 1.0 - cosine,
         "speaker_classification": margin_softmax(outputs["cosine_BZ"], batch["speaker_B"], loss.label_smoothing),

@@ -13,9 +13,10 @@ import tensorflow as tf
 from myxtts.models import aligner
 from myxtts.models.layers import Convolution, Depthwise, Norm, dropout, rotate, sequence_mask
 from myxtts.models.mel_decoder import FlowDecoder, guided_of, time_features
+from myxtts.models.pieces import position_features
 from myxtts.models.predictors import token_means
 from myxtts.models.speaker_encoder import MAX_LOG_VARIANCE, SpeakerEncoder, attentive_statistics, plain_statistics
-from myxtts.models.voice_cloner import position_features, style_sample
+from myxtts.models.voice_cloner import style_sample
 
 
 def normal(*shape: int, seed: int = 0) -> np.ndarray:

@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 
 from myxtts.config.schema import LossConfig
-from myxtts.models import voice_cloner
-from myxtts.models.voice_cloner import tokens_around
+from myxtts.models import pieces
+from myxtts.models.pieces import tokens_around
 from myxtts.training import losses
 
 
@@ -33,8 +33,8 @@ def test_the_whole_text_where_the_whole_utterance_is_made() -> None:
 
 
 def test_the_tokens_of_a_piece_and_those_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(voice_cloner, "TOKENS_BESIDE", 2)
-    monkeypatch.setattr(voice_cloner, "TOKEN_STEP", 4)
+    monkeypatch.setattr(pieces, "TOKENS_BESIDE", 2)
+    monkeypatch.setattr(pieces, "TOKEN_STEP", 4)
     duration = tf.constant([[3] * 20, [3] * 20, [6] * 10 + [0] * 10, [3] * 20])
     # frames 30 to 38 are tokens 10 to 12; 58 and 59 are token 19; 0 and 1 are token 0; 0 to 8 are tokens 0 to 2
     given = batch_of([30, 58, 0, 0], [9, 2, 2, 9], [20, 20, 10, 20], [60, 60, 60, 60], 9)
@@ -67,8 +67,8 @@ def test_a_piece_gives_what_the_whole_text_gives_where_everything_near_is_heard(
 
 
 def test_far_tokens_change_nothing_and_near_ones_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(voice_cloner, "TOKENS_BESIDE", 1)
-    monkeypatch.setattr(voice_cloner, "TOKEN_STEP", 1)
+    monkeypatch.setattr(pieces, "TOKENS_BESIDE", 1)
+    monkeypatch.setattr(pieces, "TOKEN_STEP", 1)
     cloner: Any = made_batch.build()
     batch = made_batch.make_batch((0,))
     batch["target_BS"], batch["target_length_B"][:] = batch["target_BS"][:, :2], 2
