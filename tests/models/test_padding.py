@@ -17,17 +17,6 @@ PER_FRAME = (
     "mel_BSC", "target_BSC", "aligner_BMC", "centered_BMC", "path_BMT", "velocity_error_BSC", "frame_pitch_BS",
     "frame_voicing_BS", "true_pitch_BS", "true_voiced_BS",
 )  # fmt: skip
-    "frame_pitch_BS",
-    "frame_voicing_BS",
-    "true_pitch_BS",
-    "true_voiced_BS",
-    "mel_BSC",
-    "target_BSC",
-    "aligner_BMC",
-    "centered_BMC",
-    "path_BMT",
-    "velocity_error_BSC",
-)
 PER_TOKEN = (
     "token_mask_BT",
     "duration_BT",
