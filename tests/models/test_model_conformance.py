@@ -36,6 +36,7 @@ from myxtts.models.predictors import Predictor
 from myxtts.models.speaker_encoder import SpeakerEncoder, VoiceHeads
 from myxtts.models.text_encoder import TextEncoder
 from myxtts.models.voice_cloner import PRECISIONS, VoiceCloner
+from myxtts.models.voice_source import VoiceSource
 from myxtts.training import losses
 
 B, T, D, E = 2, 5, 16, 12
@@ -129,6 +130,12 @@ DESCRIPTORS = [
         lambda **k: Predictor(MODEL, 2, 0, **k),
         lambda: (masked(D), CONDITION, MASK),
         {"": ((B, T, 2), "float32")},
+    ),
+    Descriptor(
+        VoiceSource,
+        lambda **k: VoiceSource(MODEL, made_batch.HARMONICS, **k),
+        lambda: (masked(D + 3), masked(2), CONDITION, MASK),
+        {"pitch_BM": ((B, T), "float32"), "voicing_BM": ((B, T), "float32")},
     ),
     Descriptor(
         Backbone,
@@ -341,6 +348,7 @@ def salts_of(cloner: VoiceCloner) -> list[int]:
         found += [block.salt, block.salt + 1]
     for predictor in (cloner.duration, cloner.pitch, cloner.energy):
         found += [predictor.salt + i for i in range(LAYERS)]
+    found += [block.salt for block in cloner.voice_source.blocks]
     found += [block.salt for block in cloner.decoder.backbone.blocks]
     if hasattr(cloner.decoder, "draft"):
         found += [block.salt for block in cloner.decoder.draft.blocks]

@@ -79,7 +79,7 @@ def test_what_each_term_teaches(run: Any) -> None:
     assert taught("alignment") == {"aligner"}
     assert taught("kl") == {"speaker_encoder"}
     assert taught("duration") == {"duration", "speaker_encoder"}, "durations must not pull the text encoder"
-    assert taught("pitch") == {"pitch", "text_encoder", "speaker_encoder"}
+    assert taught("pitch") == {"pitch", "voice_source", "text_encoder", "speaker_encoder"}
     assert taught("energy") == {"energy", "text_encoder", "speaker_encoder"}
     for term in ("speaker_classification", "voice_reconstruction", "prosody_matching"):
         assert taught(term) == {"speaker_encoder", "voice_heads"}
@@ -130,6 +130,10 @@ def made_outputs(batch: dict[str, Any]) -> dict[str, Any]:
         "log_duration_BT": np.log1p(duration.astype(np.float32)) + 0.3,
         "pitch_BT": zeros + 0.5,
         "token_pitch_BT": zeros,
+        "frame_pitch_BS": batch["pitch_BM"] + 3.0,
+        "true_pitch_BS": batch["pitch_BM"],
+        "frame_voicing_BS": np.where(batch["voiced_BM"] > 0, 1.0, -1.0).astype(np.float32),
+        "true_voiced_BS": batch["voiced_BM"],
         "energy_BT": zeros + 3.0,
         "token_energy_BT": zeros,
         "token_spoken_BT": spoken,
@@ -154,7 +158,7 @@ def test_values_worked_out_by_hand(pad: tuple[int, int, int]) -> None:
         "alignment": 2.0,
         "kl": 4 * 0.45,
         "duration": 2.0 * (np.exp(-0.3) - 1.0 + 0.3),
-        "pitch": 0.125,
+        "pitch": 0.125 + 2.5 + math.log1p(math.exp(-1.0)),
         "energy": 2.5,
         "voice_similarity": 0.4,
         "speaker_classification": 1.0,
