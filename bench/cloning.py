@@ -26,11 +26,11 @@ from bench.marks import (
     JUDGED,
     MANY,
     add_options,
-    call,
     cell,
     judge_problems,
     judged,
     same_work,
+    speak,
     train_until,
     trained_minutes,
     training,
@@ -188,8 +188,7 @@ def _mark(given: Namespace, minutes: float, record: Path, screen: Screen) -> int
         if not json.loads(path.read_text(encoding="utf-8")):
             continue
         spoken = given.work / "spoken" / f"{mark}-{kind}"
-        words = ["--checkpoint", str(run), "--list", str(path), "--out", str(spoken), "--prefer", given.prefer]
-        code = call([sys.executable, "-m", "bench.speak_list", *words, "--json", str(spoken / "speech.json")], screen)
+        code = speak(run, path, spoken, given.prefer, screen)
         kinds.append(kind)
     if code == EXIT_DONE:
         results.write_json(record, {"mark": mark, "minutes": trained_minutes(run), "kinds": kinds, **training(run)})

@@ -1,4 +1,4 @@
-"""A copy of a data root in which the same sentences are held out on every run, for bench.recordings."""
+"""A copy of a data root in which the same sentences are held out on every run, for bench.recordings and fine_tuning."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ from myxtts.progress import Progress
 
 FEWEST_WORDS = 4
 LONGEST_SECONDS = 8.0
+SHARE_THERE = 0.9
+"""A measurement that asks for minutes of training recordings is not made with less than this share of them."""
 REFERENCE_SECONDS = 5.0
 """The reference is the training recording of the speaker that is nearest to this length."""
 _HEADER = "id\ttext\tspeaker\tlanguage"
@@ -51,8 +53,10 @@ def by_hash(utterance_id: str) -> bytes:
     return blake2b(b"held out " + utterance_id.encode(), digest_size=8).digest()
 
 
-def choose(utterances: Sequence[Utterance], seconds: Sequence[float], count: int) -> list[int]:
-    """Rows of `count` held-out sentences: of four words and more, under eight seconds, said once in the data.
+def choose(
+    utterances: Sequence[Utterance], seconds: Sequence[float], count: int, longest: float = LONGEST_SECONDS
+) -> list[int]:
+    """Rows of `count` held-out sentences: of four words and more, under `longest` seconds, said once in the data.
 
     The candidates are sorted by length and cut into `count` groups; of each the one with the smallest hash of its id
     is taken. So the choice is spread over the lengths, and the same on every run. Raises DataError for too few.
@@ -62,12 +66,12 @@ def choose(utterances: Sequence[Utterance], seconds: Sequence[float], count: int
         row
         for row, utterance in enumerate(utterances)
         if len(words_of(utterance.text)) >= FEWEST_WORDS
-        and seconds[row] < LONGEST_SECONDS
+        and seconds[row] < longest
         and said[words_of(utterance.text)] == 1
     ]
     if len(candidates) < 2 * count:
         raise DataError(
-            f"{len(candidates)} sentences of {FEWEST_WORDS} words and more under {LONGEST_SECONDS:g} s, expected at "
+            f"{len(candidates)} sentences of {FEWEST_WORDS} words and more under {longest:g} s, expected at "
             f"least {2 * count} to hold {count} of them out; lower --sentences"
         )
     candidates.sort(key=lambda row: (seconds[row], by_hash(utterances[row].id)))
@@ -76,9 +80,36 @@ def choose(utterances: Sequence[Utterance], seconds: Sequence[float], count: int
     return [min(group, key=lambda row: by_hash(utterances[row].id)) for group in groups]
 
 
-def make_root(source: Path, work: Path, count: int, language: str, progress: Progress) -> list[HeldOut]:
+def limited(rows: Sequence[int], utterances: Sequence[Utterance], seconds: Sequence[float], most: float) -> list[int]:
+    """Those of `rows` with the smallest hashes whose seconds come nearest to `most` in all. DataError for too few."""
+    there = sum(seconds[row] for row in rows)
+    if there < SHARE_THERE * most:
+        raise DataError(
+            f"{there:.0f} s of training recordings beside the held-out ones, asked were {most:g}; lower --seconds"
+        )
+    taken: list[int] = []
+    total = 0.0
+    for row in sorted(rows, key=lambda row: by_hash(utterances[row].id)):
+        if abs(total + seconds[row] - most) >= abs(total - most):
+            break
+        taken.append(row)
+        total += seconds[row]
+    return sorted(taken)
+
+
+def make_root(
+    source: Path,
+    work: Path,
+    count: int,
+    language: str,
+    progress: Progress,
+    *,
+    longest: float = LONGEST_SECONDS,
+    train_seconds: float | None = None,
+) -> list[HeldOut]:
     """Copies the recordings of `source` to WORK/data, with metadata_train.csv and metadata_eval.csv of its own.
 
+    Held-out sentences are under `longest` seconds; training takes about `train_seconds` of the others, or all of them.
     Files are copied: links must not lead out of a data root. A copy that is there already is taken as it is.
     Raises DataError for data that cannot be used.
     """
@@ -87,17 +118,20 @@ def make_root(source: Path, work: Path, count: int, language: str, progress: Pro
         return [HeldOut(**row) for row in json.loads(record.read_text(encoding="utf-8"))]
     utterances = read_root(source, "train", language).utterances
     seconds = [waveform.probe(utterance.audio_path).seconds for utterance in utterances]
-    chosen = choose(utterances, seconds, count)
+    chosen = choose(utterances, seconds, count, longest)
+    train = [row for row in range(len(utterances)) if row not in set(chosen)]
+    if train_seconds is not None:
+        train = limited(train, utterances, seconds, train_seconds)
+    kept = sorted([*train, *chosen])
     target = work / "data"
     shutil.rmtree(target, ignore_errors=True)  # of a copy that was broken off
-    files = []
-    for row, utterance in enumerate(utterances):
-        name = f"wavs/{utterance.id}{utterance.audio_path.suffix}"
+    files: dict[int, str] = {}
+    for done, row in enumerate(kept, 1):
+        name = f"wavs/{utterances[row].id}{utterances[row].audio_path.suffix}"
         (target / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(utterance.audio_path, target / name)
-        files.append(name)
-        progress("copying recordings", row + 1, len(utterances))
-    train = [row for row in range(len(utterances)) if row not in set(chosen)]
+        shutil.copyfile(utterances[row].audio_path, target / name)
+        files[row] = name
+        progress("copying recordings", done, len(kept))
     held = []
     for row in chosen:
         utterance, reference = utterances[row], _reference(row, utterances, seconds, train)

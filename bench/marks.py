@@ -22,8 +22,10 @@ MANY = "1000000"
 JUDGED = (("wer", "word error"), ("cer", "char. error"), ("dnsmos", "DNSMOS"), ("secs", "SECS"))
 
 
-def add_options(made: argparse.ArgumentParser, minutes: Sequence[float] | float) -> None:
-    """The options that all of them have; several default minutes are marks."""
+def add_options(
+    made: argparse.ArgumentParser, minutes: Sequence[float] | float, *, sized: bool = True, sentences: int = 20
+) -> None:
+    """The options that all of them have; several default minutes are marks. `sized`: the networks can be chosen."""
     several = not isinstance(minutes, float)
     shown = " ".join(f"{m:g}" for m in (minutes if isinstance(minutes, Sequence) else [minutes]))
     made.add_argument("--work", metavar="DIR", type=Path, required=True, help="folder for everything that is made")
@@ -35,9 +37,10 @@ def add_options(made: argparse.ArgumentParser, minutes: Sequence[float] | float)
         default=minutes,
         help=f"of training{', each a mark' if several else ''} ({shown})",
     )
-    made.add_argument("--size", metavar="SIZE", default="tiny", help="model size (tiny)")
+    if sized:
+        made.add_argument("--size", metavar="SIZE", default="tiny", help="model size (tiny)")
     made.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="any other setting")
-    made.add_argument("--sentences", metavar="N", type=int, default=20, help="held-out sentences (20)")
+    made.add_argument("--sentences", metavar="N", type=int, default=sentences, help=f"held-out sentences ({sentences})")
     made.add_argument("--judge-python", metavar="FILE", help="Python that runs the judge")
     made.add_argument("--judge-script", metavar="FILE", type=Path, help="the judge")
 
@@ -51,6 +54,12 @@ def train_until(run: Path, minutes: float, words: Sequence[str], screen: Screen)
             "take another --work"
         )
     return call([sys.executable, str(results.ROOT / "train_main.py"), *words], screen)
+
+
+def speak(checkpoint: Path, sentences: Path, out: Path, prefer: str, screen: Screen) -> int:
+    """Speaks a list of sentences with a checkpoint into a folder, figures in its speech.json; the exit code."""
+    words = ["--checkpoint", str(checkpoint), "--list", str(sentences), "--out", str(out), "--prefer", prefer]
+    return call([sys.executable, "-m", "bench.speak_list", *words, "--json", str(out / "speech.json")], screen)
 
 
 def judge_problems(given: Namespace) -> list[str]:

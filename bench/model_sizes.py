@@ -44,6 +44,7 @@ def counted(size: str, decoder: str) -> Counter[str]:
 
     with quiet_loading():
         from myxtts.models.build import build_voice_cloner
+    from myxtts.audio.harmonics import harmonic_table
     from myxtts.text.symbols import default_table
 
     settings = (Given("model_size", size, "--size"), Given("model.decoder", decoder, "--decoder"))
@@ -54,6 +55,7 @@ def counted(size: str, decoder: str) -> Counter[str]:
         symbols=len(default_table(config.text.symbols)),
         languages=LANGUAGES,
         speakers=SPEAKERS,
+        harmonics=harmonic_table(config.audio, 5.0, 0.3),
     )
     counts: Counter[str] = Counter()
     for variable in model.trainable_variables:

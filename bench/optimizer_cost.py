@@ -65,6 +65,7 @@ def _steppers(size: str) -> tuple[dict[str, Callable[[], Any]], int]:
         import keras
         import tensorflow as tf
 
+    from myxtts.audio.harmonics import harmonic_table
     from myxtts.models.build import build_voice_cloner
     from myxtts.text.symbols import default_table
     from myxtts.training import optimizers
@@ -76,7 +77,14 @@ def _steppers(size: str) -> tuple[dict[str, Callable[[], Any]], int]:
     def weights() -> list[keras.Variable]:
         table = default_table(config.text.symbols)
         channels = config.audio.mel_channels
-        model = build_voice_cloner(config.model, channels=channels, symbols=len(table), languages=2, speakers=10)
+        model = build_voice_cloner(
+            config.model,
+            channels=channels,
+            symbols=len(table),
+            languages=2,
+            speakers=10,
+            harmonics=harmonic_table(config.audio, 5.0, 0.3),
+        )
         found: list[keras.Variable] = model.trainable_variables
         return found
 

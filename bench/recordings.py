@@ -21,11 +21,11 @@ from bench.marks import (
     JUDGED,
     MANY,
     add_options,
-    call,
     cell,
     judge_problems,
     judged,
     same_work,
+    speak,
     train_until,
     trained_minutes,
     training,
@@ -103,9 +103,7 @@ def _train_and_speak(given: Namespace, minutes: float, mark: str, screen: Screen
     code = train_until(run, minutes, training_words(given, minutes), screen)
     if code != EXIT_DONE:
         return code
-    words = ["--checkpoint", str(run), "--list", str(given.work / "held_out.json"), "--out", str(spoken)]
-    words += ["--prefer", given.prefer, "--json", str(spoken / "speech.json")]
-    code = call([sys.executable, "-m", "bench.speak_list", *words], screen)
+    code = speak(run, given.work / "held_out.json", spoken, given.prefer, screen)
     if code != EXIT_DONE:
         return code
     speech = json.loads((spoken / "speech.json").read_text(encoding="utf-8"))

@@ -8,11 +8,19 @@ from typing import Any
 import numpy as np
 
 from myxtts import batch as contract
+from myxtts.audio.harmonics import HarmonicTable
 from myxtts.config.schema import ModelConfig
 from myxtts.text.symbols import BLANK
 
 CHANNELS, SYMBOLS, LANGUAGES, SPEAKERS = 8, 20, 2, 3
-SIZES = {"channels": CHANNELS, "symbols": SYMBOLS, "languages": LANGUAGES, "speakers": SPEAKERS}
+HARMONICS = HarmonicTable(-3.0, 3.0, np.random.default_rng(9).normal(size=(16, CHANNELS)).astype(np.float32))
+SIZES: dict[str, Any] = {
+    "channels": CHANNELS,
+    "symbols": SYMBOLS,
+    "languages": LANGUAGES,
+    "speakers": SPEAKERS,
+    "harmonics": HARMONICS,
+}
 SHAPES = ((7, 19, 15), (5, 12, 24), (3, 9, 9), (9, 24, 17))
 """Tokens, mel frames and reference frames of the rows."""
 
@@ -29,6 +37,7 @@ def model_config(**changes: Any) -> ModelConfig:
         "voice_width": 8,
         "style_width": 4,
         "flow_steps": 2,
+        "flow_draft_blocks": 1,
         "dropout": 0.0,
         "predictor_dropout": 0.0,
     }

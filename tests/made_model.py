@@ -64,6 +64,7 @@ def corpus(**changes: Any) -> Corpus:
 
 def model(settings: Resolved, seed: int = 1) -> Any:
     """The built network, its predicted durations about six frames a token and its mels no constant."""
+    from myxtts.audio.harmonics import harmonic_table
     from myxtts.models.build import build_voice_cloner
 
     config = settings.config
@@ -73,6 +74,7 @@ def model(settings: Resolved, seed: int = 1) -> Any:
         symbols=len(default_table("phonemes")),
         languages=2,
         speakers=len(SPEAKERS),
+        harmonics=harmonic_table(config.audio, 5.0, 0.3),
         seed=seed,
     )
     cloner.duration.out.bias.assign([np.log(1.0 + 6.0)])

@@ -79,6 +79,16 @@ def read(path: Path, audio: AudioConfig, max_seconds: float | None = None) -> Ar
     return np.ascontiguousarray(samples_N, np.float32)
 
 
+def faster(samples_N: Array, speed: float) -> Array:
+    """The clip as a tape that runs `speed` times as fast gives it: shorter, its pitch and its formants higher by it.
+
+    Source: speed perturbation, Ko et al., Audio augmentation for speech recognition, Interspeech 2015, sec. 2.
+    """
+    if speed == 1.0:
+        return samples_N
+    return np.ascontiguousarray(soxr.resample(samples_N, speed, 1.0, quality="HQ"), np.float32)
+
+
 def trim(samples_N: Array, audio: AudioConfig) -> Array:
     """The clip without its leading and trailing parts that are `trim_db` under its loudest frame; 50 ms are kept."""
     if audio.trim_db <= 0.0 or len(samples_N) == 0:

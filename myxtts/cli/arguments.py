@@ -89,7 +89,8 @@ def training_parser(program: str, defaults: Resolved | None) -> OneLineParser:
         add_help=False,
         usage=f"python3 {program} [options]",
         description="Trains a voice. Running the same command again resumes.",
-        epilog="Every setting: docs/configuration.md. Order: default < size < level < settings file < command line.",
+        epilog="Every setting: docs/configuration.md. "
+        "Order: default < size < level < --init-from < settings file < command line.",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=36, width=110),
     )
     parser.set_defaults(settings=[], problems=[])
@@ -122,7 +123,7 @@ def training_parser(program: str, defaults: Resolved | None) -> OneLineParser:
 
 def _add_run_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--fresh", action="store_true", help="start over: the run that is there is moved aside")
-    group.add_argument("--init-from", metavar="RUN", help="start a new run from the weights of another")
+    group.add_argument("--init-from", metavar="RUN", help="start a new run from the weights and networks of another")
     group.add_argument("--dry-run", action="store_true", help="audit the data, print the plan, train nothing")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -13,15 +12,15 @@ from myxtts.cli.arguments import Request, request_of, training_parser
 from myxtts.cli.interpreter import python_command
 from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.screen import Screen, guarded, settings_table
+from myxtts.cli.source_run import SourceRun, cold_start, source_run
 from myxtts.config.explain import explain
 from myxtts.config.layers import Layer, built_in_corpus_layer, program_layer
 from myxtts.config.leaves import LEAVES
 from myxtts.config.load import load_file
 from myxtts.config.resolve import Resolved, resolve
-from myxtts.errors import EXIT_DONE, CheckpointError, DataError, MyXTTSError
+from myxtts.errors import EXIT_DONE, MyXTTSError
 
 if TYPE_CHECKING:
-    from myxtts.data.corpus import Corpus
     from myxtts.data.prepare import Prepared
 
 _LENGTH_KEYS = ("training.epochs", "training.max_updates")
@@ -54,13 +53,17 @@ def _train(words: list[str], entry: Layer, pinned_level: str | None) -> int:
         screen.say(training_parser(entry.name, resolve([entry])).format_help().rstrip())
         return EXIT_DONE
     request = request_of(*training_parser(entry.name, None).parse_known(words))
-    resolved, built_in = resolve_request(request, entry, pinned_level)
+    layers = _given_layers(request, entry)
+    source = source_run(request, layers)
+    resolved, built_in = _resolve(layers, source, entry, pinned_level)
     if request.explain:
         for key in request.explain:
             screen.say(*explain(resolved, key))
         return EXIT_DONE
-    base = _base_corpus(request, Path(resolved.config.training.checkpoint_dir).expanduser())
+    base = None if source is None else source.corpus()
     screen.say(*settings_table(resolved))
+    if warning := cold_start(resolved, source, fresh=request.fresh):
+        screen.warn(warning)
     # Prepared before TensorFlow is imported: the worker processes then fork a small program.
     from myxtts.data.prepare import prepare
 
@@ -77,36 +80,27 @@ def _train(words: list[str], entry: Layer, pinned_level: str | None) -> int:
     return EXIT_DONE
 
 
-def _base_corpus(request: Request, run: Path) -> Corpus | None:
-    """The corpus of the weights that learn on: of --init-from, or of what the run in `run` began with; None without.
-
-    Raises CheckpointError where --init-from names none: before features are computed, and anything is written.
-    """
-    from myxtts.storage.run_directory import RunDirectory
-
-    stored = RunDirectory(run).base_corpus_path
-    if request.init_from:
-        from myxtts.storage.searching import find
-
-        checkpoint = find(Path(request.init_from))
-        text, where = checkpoint.texts.get("corpus.json", ""), str(checkpoint.path)
-    elif not request.fresh and stored.is_file():
-        text, where = stored.read_text(encoding="utf-8"), str(stored)
-    else:
-        return None
-    from myxtts.data.corpus import Corpus
-
-    try:
-        return Corpus.from_json(json.loads(text))
-    except (ValueError, DataError) as error:
-        raise CheckpointError(f"{where}: its corpus cannot be read ({error}); take another checkpoint") from error
-
-
 def resolve_request(request: Request, entry: Layer, pinned_level: str | None) -> tuple[Resolved, bool]:
-    """The configuration, and whether the built-in corpus takes the place of the data. Raises ConfigError."""
+    """The configuration, and whether the built-in corpus takes the place of the data.
+
+    Raises ConfigError; CheckpointError for a run of --init-from whose settings cannot be read.
+    """
+    layers = _given_layers(request, entry)
+    return _resolve(layers, source_run(request, layers), entry, pinned_level)
+
+
+def _given_layers(request: Request, entry: Layer) -> list[Layer]:
+    """What the program, the command line and the settings file say."""
     layers = [entry, request.layer]
     if request.config_file is not None:
         layers.append(load_file(request.config_file))
+    return layers
+
+
+def _resolve(
+    given: Sequence[Layer], source: SourceRun | None, entry: Layer, pinned_level: str | None
+) -> tuple[Resolved, bool]:
+    layers = [*given] if source is None else [*given, source.layer]
     train_path = str(LEAVES["data.train_path"].default)
     built_in = not Path(train_path).expanduser().exists() and not any(layer.sets("data.train_path") for layer in layers)
     if built_in and not any(layer.sets(*_LENGTH_KEYS) for layer in layers):

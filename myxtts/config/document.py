@@ -25,9 +25,11 @@ A run has one value for each setting below. Where several places set it, the lat
 2. the entry point (`train_stable.py` pins the level `basic` and has its own run directory),
 3. the model size (`--model-size`),
 4. the optimization level (`--optimization-level`),
-5. the built-in corpus, where it takes the place of your data and you set no length of the run,
-6. the settings file (`--config FILE`),
-7. the command line.
+5. with `--init-from RUN`: that run, in what its weights are bound to (`model_size`, `model.*`, `audio.*`,
+   `text.symbols`, `text.blank_between`); a run that began so keeps its own when it is resumed,
+6. the built-in corpus, where it takes the place of your data and you set no length of the run,
+7. the settings file (`--config FILE`),
+8. the command line.
 
 `--explain KEY` prints the value of a setting and everything it shadowed. Settings without an option of their own are
 set by `--set section.key=value`. A settings file is YAML, with `model_size`, `optimization_level` and the sections as

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from myxtts.config.leaves import LEAVES, value_of
 from myxtts.config.levels import LEVELS, Override
+from myxtts.config.schema import Config
 from myxtts.config.sizes import SIZES
 
 
@@ -17,9 +19,10 @@ class Rank(IntEnum):
     PROGRAM = 1
     SIZE = 2
     LEVEL = 3
-    BUILT_IN_CORPUS = 4
-    FILE = 5
-    COMMAND_LINE = 6
+    SOURCE_RUN = 4
+    BUILT_IN_CORPUS = 5
+    FILE = 6
+    COMMAND_LINE = 7
 
     @property
     def named(self) -> bool:
@@ -56,6 +59,14 @@ BUILT_IN_CORPUS_OVERRIDES: tuple[Override, ...] = (
 )
 
 
+SOURCE_KEYS = tuple(
+    key
+    for key in LEAVES
+    if key in ("model_size", "text.symbols", "text.blank_between") or key.startswith(("audio.", "model."))
+)
+"""What weights are bound to: the networks, what a token is, and how a recording becomes a mel."""
+
+
 def program_layer(program: str, settings: Mapping[str, object]) -> Layer:
     """What an entry point sets of its own, such as its run directory."""
     return Layer(Rank.PROGRAM, program, tuple(Given(key, value, program) for key, value in settings.items()))
@@ -83,3 +94,17 @@ def built_in_corpus_layer() -> Layer:
     origin = "built-in corpus"
     settings = tuple(Given(row.key, row.value, origin, row.reason) for row in BUILT_IN_CORPUS_OVERRIDES)
     return Layer(Rank.BUILT_IN_CORPUS, origin, settings)
+
+
+def source_layer(source: Config, name: str) -> Layer:
+    """What the weights that learn on are bound to, as the run they come from had it; `name` tells of that run."""
+    reason = "the weights that learn on were made with it"
+    return Layer(Rank.SOURCE_RUN, name, tuple(Given(key, value_of(source, key), name, reason) for key in SOURCE_KEYS))
+
+
+def strongest(layers: Sequence[Layer], key: str) -> object:
+    """The raw value that the strongest of `layers` gives to `key`, the schema's default where none does."""
+    values = [
+        given.value for layer in sorted(layers, key=lambda x: x.rank) for given in layer.settings if given.key == key
+    ]
+    return values[-1] if values else LEAVES[key].default

@@ -66,6 +66,13 @@ def build(values: Mapping[str, Value]) -> Config:
     return dataclasses.replace(defaults, **top)  # type: ignore[arg-type]
 
 
+def value_of(config: Config, key: str) -> Value:
+    """The value of the leaf `key` in `config`."""
+    section, _, name = key.rpartition(".")
+    value: Value = getattr(getattr(config, section) if section else config, name)
+    return value
+
+
 def shown(value: object, longest: int = 60) -> str:
     """`value` as it is shown in a message: quoted if text, control characters escaped, shortened."""
     text = repr(value)

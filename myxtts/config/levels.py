@@ -92,6 +92,30 @@ _FAST = (
     Override("training.ema_decay", 0.998, "averages the last few epochs of a small corpus"),
 )
 
+_FINE_TUNING = (
+    Override(
+        "optimizer.learning_rate",
+        2e-4,
+        "a fifth of what a first training takes: the weights are good and shall be moved, not made; not yet swept",
+        by_size={"normal": 1e-4, "big": 1e-4},
+    ),
+    Override("schedule.warmup_updates", 50, "Adam's second moment starts anew; 1 / (1 - beta_2) is 100; not yet swept"),
+    Override("schedule.decay", "constant", "the run is a few hundred updates long; not yet compared with others"),
+    Override("schedule.diagonal_prior_updates", 0, "the aligner knows its alignment; the prior would pull it off it"),
+    Override("optimizer.clip_norm", 1.0, "as in the first training of these weights"),
+    Override("optimizer.beta_2", 0.99, "0.999 remembers more updates than the run has"),
+    Override("optimizer.weight_decay", 0.01, "customary; times the learning rate it is next to nothing in a short run"),
+    Override("training.batch_size", 8, "two minutes are some twenty clips: more updates an epoch; not yet swept"),
+    Override("training.grad_accum", 1, "no need to accumulate: there are few clips"),
+    Override("training.precision", "auto", "bf16 where it is native: more updates in the same time"),
+    Override("training.ema_decay", 0.99, "averages the last hundred updates of a few hundred; not yet swept"),
+    Override("training.validation_every_updates", 50, "little data overfits within minutes: seen early, best kept"),
+    Override("training.log_every_updates", 25, "the same as at the other levels"),
+    Override("training.checkpoint_every_updates", 500, "the run is short; best and last are kept besides"),
+    Override("training.early_stopping_validations", 10, "500 updates without improvement: it has learned the clips"),
+    Override("loss.speaker_classification_weight", 0.0, "there is nothing to tell apart with one speaker"),
+)
+
 LEVELS: Mapping[str, tuple[Override, ...]] = {
     "basic": _BASIC,
     "enhanced": _FAST,
@@ -107,6 +131,7 @@ LEVELS: Mapping[str, tuple[Override, ...]] = {
         Override("schedule.decay_updates", 2_000, "a restart every few epochs of a small corpus, then less often"),
         Override("schedule.warmup_updates", 300, "re-warm before the first full step"),
     ),
+    "fine_tuning": _FINE_TUNING,
 }
 
 LEVEL_SUMMARIES: Mapping[str, str] = {
@@ -114,4 +139,5 @@ LEVEL_SUMMARIES: Mapping[str, str] = {
     "enhanced": "the fast settings: intelligible speech on a laptop in minutes; the default of train_main.py",
     "experimental": "promising and not yet proved: bf16, Muon, flow matching",
     "plateau_breaker": "for a run that no longer falls: warm restarts of the learning rate",
+    "fine_tuning": "for a trained run (`--init-from`) and a few minutes of one new speaker; first values, not yet swept",
 }

@@ -1,7 +1,7 @@
 """Every setting of MyXTTS: its default, unit, range and meaning.
 
 A field's meaning is the string beneath it; `docs/configuration.md` is generated from here. Order of precedence:
-schema default < model size < optimization level < settings file < command line (see resolve.py).
+schema default < model size < optimization level < run of --init-from < settings file < command line (see resolve.py).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ BEST_METRICS = (
     "total", "mel", "alignment", "duration", "spectral_consistency",
     "voice_equal_error_rate", "mcd_db", "pitch_error_semitones", "voicing_error", "length_error",
 )  # fmt: skip
-OPTIMIZATION_LEVELS = ("basic", "enhanced", "experimental", "plateau_breaker")
+OPTIMIZATION_LEVELS = ("basic", "enhanced", "experimental", "plateau_breaker", "fine_tuning")
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,9 @@ class DataConfig:
     """Shortest reference in training, where the speaker has so much; the length is drawn anew for every utterance."""
     held_out_speakers: int = leaf(0, "speakers", low=0, high=100_000)
     """Speakers that are never trained on: all their clips validate. Always the same ones, chosen by their names."""
+    perturbed_voices: float = leaf(0.0, "", low=0.0, high=0.3)
+    """Training speakers with little speech are heard twice more, by this share slower and faster, their voices so much
+    lower and higher: as speakers of their own. 0 turns it off."""
     augment_level_db: float = leaf(0.0, "dB", low=0.0, high=40.0)
     """References in training are made louder or softer by up to so much; 0 turns it off."""
     augment_band: float = leaf(0.0, "", low=0.0, high=0.9)
@@ -141,8 +144,15 @@ class ModelConfig:
     """Width of the style posterior."""
     decoder: str = leaf("regression", choices=("regression", "flow"))
     """Mel decoder: regression predicts the mel at once, flow matching (arXiv 2210.02747) in a few Euler steps."""
-    flow_steps: int = leaf(8, "steps", low=1, high=200)
-    """Euler steps of the flow decoder at synthesis."""
+    flow_steps: int = leaf(8, "steps", low=0, high=200)
+    """Euler steps of the flow decoder at synthesis; 0 speaks its draft alone."""
+    flow_draft_blocks: int = leaf(3, "", low=1, high=64)
+    """ConvNeXt blocks of the draft that the flow decoder starts from; the flow itself has `decoder_blocks`."""
+    flow_guidance: float = leaf(1.0, "", low=0.0, high=10.0)
+    """How much further than told the flow decoder goes towards text and voice at synthesis (classifier-free guidance,
+    arXiv 2207.12598); 0: not, in half the time."""
+    flow_unguided_share: float = leaf(0.15, "", low=0.0, high=0.9)
+    """Share of the utterances that train the flow decoder without text and voice, which guidance needs."""
     dropout: float = leaf(0.1, "", low=0.0, high=0.9)
     """Dropout in the text encoder and the decoder."""
     predictor_dropout: float = leaf(0.3, "", low=0.0, high=0.9)
@@ -155,6 +165,8 @@ class LossConfig:
 
     mel_weight: float = leaf(1.0, "", low=0.0, high=1e3)
     """Predicted against true mel."""
+    flow_weight: float = leaf(1.0, "", low=0.0, high=1e3)
+    """Velocity of the flow decoder; 0 with the regression decoder. The mel term is that of its draft."""
     alignment_weight: float = leaf(1.0, "", low=0.0, high=1e3)
     """Gaussian likelihood of the mel under the aligner's means."""
     kl_weight: float = leaf(0.5, "", low=0.0, high=1e3)

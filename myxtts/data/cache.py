@@ -67,16 +67,16 @@ class RecordingIndex:
         self._records = read_list(self._path)
         self._changed = False
 
-    def get(self, path: Path, stamp: Stamp) -> AudioOutcome | None:
+    def get(self, path: Path, stamp: Stamp, speed: float = 1.0) -> AudioOutcome | None:
         """The outcome for a file that has not changed since; None if it is not known."""
-        record = self._records.get(self._name(path))
+        record = self._records.get(self._name(path, speed))
         if record is None or tuple(record[:3]) != stamp:
             return None
         return AudioOutcome(*record[3:])
 
-    def put(self, path: Path, stamp: Stamp, outcome: AudioOutcome) -> None:
+    def put(self, path: Path, stamp: Stamp, outcome: AudioOutcome, speed: float = 1.0) -> None:
         """Remembers an outcome for a file as it was when `stamp` was taken."""
-        self._records[self._name(path)] = [*stamp, *dataclasses.astuple(outcome)]
+        self._records[self._name(path, speed)] = [*stamp, *dataclasses.astuple(outcome)]
         self._changed = True
 
     def save(self) -> None:
@@ -85,9 +85,10 @@ class RecordingIndex:
             write_list(self._path, self._records)
             self._changed = False
 
-    def _name(self, path: Path) -> str:
-        """A file's name in the list: relative to the root."""
-        return str(path).removeprefix(self._prefix)
+    def _name(self, path: Path, speed: float) -> str:
+        """A file's name in the list: relative to the root; a copy's speed stands behind a NUL, which no path has."""
+        name = str(path).removeprefix(self._prefix)
+        return name if speed == 1.0 else f"{name}\0{speed!r}"
 
 
 @dataclasses.dataclass(frozen=True)

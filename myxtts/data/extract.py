@@ -29,6 +29,7 @@ class AudioJob:
     cache: Path
     min_seconds: float
     max_seconds: float
+    speed: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ def _computed(job: AudioJob, info: waveform.AudioInfo) -> AudioOutcome:
     with job.path.open("rb") as file:
         content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
     content.update(audio_settings(job.audio).encode())
+    if job.speed != 1.0:
+        content.update(repr(job.speed).encode())
     key = content.hexdigest()
     path = entry_path(job.cache, key)
     facts = check_entry(path, job.audio.mel_channels)
@@ -91,7 +94,7 @@ def _computed(job: AudioJob, info: waveform.AudioInfo) -> AudioOutcome:
         samples_N = waveform.read(job.path, job.audio, job.max_seconds)
         if waveform.is_silent(samples_N):
             return AudioOutcome(SILENT, f"{info.seconds:.2f} s", key, info.sample_rate_hz, info.channels, info.samples)
-        samples_N = waveform.trim(samples_N, job.audio)
+        samples_N = waveform.faster(waveform.trim(samples_N, job.audio), job.speed)
         mel_MC, energy_M = mel.features(samples_N, job.audio)
         pitch_M = pitch.track(samples_N, job.audio)
         if not all(np.isfinite(array).all() for array in (mel_MC, energy_M, pitch_M)):

@@ -102,7 +102,7 @@ class _Work:
                 recordings[row] = AudioOutcome(UNREADABLE, f"{visible(str(utterance.audio_path))}: not a regular file")
             else:
                 self.stamps[row] = stamp
-                outcome = self.index.get(utterance.audio_path, stamp)
+                outcome = self.index.get(utterance.audio_path, stamp, utterance.speed)
                 if outcome is not None and self._still_holds(row, outcome):
                     recordings[row] = outcome
             text = self._too_many_letters(utterance.text) or self.tokens.get(utterance.text, utterance.language)
@@ -151,6 +151,7 @@ class _Work:
                 self.cache,
                 data.min_clip_seconds,
                 data.max_clip_seconds,
+                utterances[row].speed,
             )
             for row in audio_rows
         ]
@@ -201,7 +202,7 @@ class _Work:
         """The outcomes of a job for its rows, remembered unless the worker died: next time it may live."""
         if isinstance(result, AudioOutcome):
             row = rows[0]
-            self.index.put(utterances[row].audio_path, self.stamps[row], result)
+            self.index.put(utterances[row].audio_path, self.stamps[row], result, utterances[row].speed)
             if not result.reason:
                 path = entry_path(self.cache, result.key)
                 facts = check_entry(path, self.config.audio.mel_channels)

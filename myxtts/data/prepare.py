@@ -21,7 +21,10 @@ from myxtts.data.store import Clip, FeatureStore
 from myxtts.errors import DataError
 from myxtts.progress import Progress
 from myxtts.text.phonemes import canonical_language
+from myxtts.units import frames_of_seconds
 
+LITTLE_SPEECH_SECONDS = 120.0
+"""A speaker with more needs no copies: they are there for the number of voices, not of clips."""
 ENOUGH_SPEAKERS = 20
 """With fewer training speakers the encoder learns who these are, not what makes a voice."""
 
@@ -73,7 +76,8 @@ def prepare(
         train, validation = _split(train, config.data, notes)
     if config.data.held_out_speakers:
         train, validation = _without_speakers(train, validation, config.data.held_out_speakers, notes)
-    return _prepared(FeatureStore(train), FeatureStore(validation), rejections, notes, config, base)
+    copies = _copies(train, roots.train, config, notes, progress) if config.data.perturbed_voices else []
+    return _prepared(train, copies, FeatureStore(validation), rejections, notes, config, base)
 
 
 def _held(roots: Roots, manifests: Sequence[Manifest], config: Config, notes: list[str]) -> list[Manifest]:
@@ -118,6 +122,36 @@ def _without_speakers(
         raise DataError(f"data.held_out_speakers is {count}: no clip is left to train on; hold out fewer")
     notes.append(f"{len(out)} speakers are never trained on and validate: {shown(', '.join(sorted(out)), 200)}")
     return kept, [*validation, *moved]
+
+
+def _copies(
+    train: list[Clip], roots: Sequence[Path], config: Config, notes: list[str], progress: Progress
+) -> list[Clip]:
+    """Of every training speaker with little speech, slower and faster copies of the clips under names of their own."""
+    frames: dict[str, int] = {}
+    for clip in train:
+        frames[clip.utterance.speaker] = frames.get(clip.utterance.speaker, 0) + clip.facts.frames
+    most = frames_of_seconds(LITTLE_SPEECH_SECONDS, config.audio.sample_rate_hz, config.audio.hop_samples)
+    few = {speaker for speaker, count in frames.items() if count < most}
+    share = config.data.perturbed_voices
+    copies: list[Clip] = []
+    for speed in (1.0 - share, 1.0 + share):
+        wanted = [_copy(clip.utterance, speed) for clip in train if clip.utterance.speaker in few]
+        # the cache keeps a list a root, so each copy is asked for where its recording is
+        for root in roots:
+            own = [u for u in wanted if u.audio_path.is_relative_to(root)]
+            copies += gather(own, root, config, progress).clips
+    notes.append(
+        f"data.perturbed_voices {share:g}: {len(copies)} copies of the clips of {len(few)} speakers with under "
+        f"{LITTLE_SPEECH_SECONDS / 60:g} minutes, slower and faster, train as speakers of their own"
+    )
+    return copies
+
+
+def _copy(utterance: Utterance, speed: float) -> Utterance:
+    """The utterance at another speed, by a speaker of its own."""
+    tag = f"@{speed:g}"
+    return replace(utterance, id=utterance.id + tag, speaker=utterance.speaker + tag, speed=speed)
 
 
 def _gathered(
@@ -190,7 +224,8 @@ def _overlap(train: Manifest, held: Manifest) -> list[str]:
 
 
 def _prepared(
-    train: FeatureStore,
+    recorded: list[Clip],
+    copies: list[Clip],
     validation: FeatureStore,
     rejections: list[Rejection],
     notes: list[str],
@@ -198,11 +233,13 @@ def _prepared(
     base: Corpus | None,
 ) -> Prepared:
     """Statistics and shapes over the clips of both sets."""
+    train = FeatureStore(recorded + copies)
     corpus = measure_corpus(train, symbol_table(config).to_json(), mel.fingerprint(config.audio), base)
-    audit = Audit(SetFigures.of(train), SetFigures.of(validation), rejections)
+    audit = Audit(SetFigures.of(FeatureStore(recorded)), SetFigures.of(validation), rejections)
     buckets = buckets_of([train, validation], config.data.length_buckets)
-    if len(corpus.speakers) < ENOUGH_SPEAKERS:
-        count = f"{len(corpus.speakers)} training speaker{'' if len(corpus.speakers) == 1 else 's'}"
+    people = len({clip.utterance.speaker for clip in recorded})
+    if people < ENOUGH_SPEAKERS:
+        count = f"{people} training speaker{'' if people == 1 else 's'}"
         notes.append(
             f"{count}: not enough speakers to clone other people's voices (at least {ENOUGH_SPEAKERS}, better "
             "hundreds); these are learned all the same"

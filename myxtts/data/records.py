@@ -50,7 +50,10 @@ REASONS = (
 
 @dataclass(frozen=True)
 class Utterance:
-    """One recording and its text. `source` is the place of its row: "file:line"."""
+    """One recording and its text. `source` is the place of its row: "file:line".
+
+    `speed` other than 1: a copy of it, played so much faster, its voice so much higher.
+    """
 
     id: str
     audio_path: Path
@@ -58,6 +61,7 @@ class Utterance:
     speaker: str
     language: str
     source: str
+    speed: float = 1.0
 
 
 @dataclass(frozen=True)

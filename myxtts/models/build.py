@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from myxtts.audio.harmonics import HarmonicTable
 from myxtts.batch import FIELDS, PROSODY_FIGURES
 from myxtts.config.schema import ModelConfig
 from myxtts.errors import CheckpointError
@@ -54,13 +55,20 @@ def build_voice_cloner(
     symbols: int,
     languages: int,
     speakers: int,
+    harmonics: HarmonicTable,
     precision: str = "fp32",
     seed: int = 1,
 ) -> VoiceCloner:
     """A VoiceCloner whose weights exist and follow from `seed` alone."""
     keras.utils.set_random_seed(seed)
     cloner = VoiceCloner(
-        model, channels=channels, symbols=symbols, languages=languages, speakers=speakers, precision=precision
+        model,
+        channels=channels,
+        symbols=symbols,
+        languages=languages,
+        speakers=speakers,
+        harmonics=harmonics,
+        precision=precision,
     )
     cloner(example_batch(channels), tf.constant(1.0))
     return cloner

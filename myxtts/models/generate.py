@@ -236,7 +236,10 @@ class Generator:
         frames = -(-tf.reduce_max(frames_B) // FRAME_STEP) * FRAME_STEP
         mask = sequence_mask(frames_B, frames)
         path = path_of(duration_BT, frames)
-        x, base = self.model.decoder_input(text_BTD, mean_BTC, duration_BT, pitch_BT, energy_BT, path)
-        base = (base + self.model.voice_heads(voice_BE)["spectrum_BC"][:, None, :]) * mask
+        along = self.model.stretched(text_BTD, mean_BTC, duration_BT, pitch_BT, energy_BT, path)
         condition = self.model.condition(voice_BE, style_BS)
+        frame = self.model.voice_source(along["text_BMD"], along["prosody_BMP"], condition, mask)
+        voiced = tf.cast(frame["voicing_BM"] > 0.0, tf.float32) * mask[:, :, 0]
+        x = self.model.decoder_input(along, frame["pitch_BM"], voiced)
+        base = (along["mean_BMC"] + self.model.voice_heads(voice_BE)["spectrum_BC"][:, None, :]) * mask
         return base + self.model.decoder.generate(x, condition, mask, steps, temperature, seed)

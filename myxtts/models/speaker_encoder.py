@@ -29,6 +29,14 @@ def attentive_statistics(x_BRD: tf.Tensor, score_BRD: tf.Tensor, mask_BR1: tf.Te
     return tf.concat([mean, tf.sqrt(variance + 1e-4)], axis=-1)
 
 
+def plain_statistics(reference_BRC: tf.Tensor, mask_BR1: tf.Tensor) -> tf.Tensor:
+    """Mean and standard deviation of each channel over time, (B, 2C) fp32; padding has no weight."""
+    frames = tf.maximum(tf.reduce_sum(mask_BR1, axis=1), 1.0)
+    mean = tf.reduce_sum(reference_BRC * mask_BR1, axis=1) / frames
+    variance = tf.reduce_sum(tf.square(reference_BRC - mean[:, None, :]) * mask_BR1, axis=1) / frames
+    return tf.concat([mean, tf.sqrt(variance + 1e-4)], axis=-1)
+
+
 class SpeakerEncoder(Module):
     """Convolutions over the reference mel, attentive pooling, and two heads."""
 
@@ -62,8 +70,10 @@ class SpeakerEncoder(Module):
             x = block(x, short_mask)
         pooled = attentive_statistics(x, self.attention_out(self.attention_in(x)), short_mask)
         mean, log_variance = tf.split(self.style(pooled), 2, axis=-1)
+        # plain statistics beside the learned ones: what a spectrum is like need not be learned from few voices
+        voice = self.voice(tf.concat([pooled, plain_statistics(reference_BRC, mask)], axis=-1))
         return {
-            "voice_BE": tf.math.l2_normalize(self.voice(pooled), axis=-1, epsilon=1e-8),
+            "voice_BE": tf.math.l2_normalize(voice, axis=-1, epsilon=1e-8),
             "style_mean_BS": mean,
             "style_log_variance_BS": MAX_LOG_VARIANCE * tf.tanh(log_variance / MAX_LOG_VARIANCE),
         }

@@ -5,32 +5,19 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from myxtts.audio.harmonics import HarmonicTable
 from myxtts.config.schema import ModelConfig
 from myxtts.models.aligner import Aligner, path_of
 from myxtts.models.layers import Module, sequence_mask
 from myxtts.models.mel_decoder import DECODERS
+from myxtts.models.pieces import position_features, target_of, tokens_around
 from myxtts.models.predictors import Predictor, token_means
 from myxtts.models.speaker_encoder import SpeakerEncoder, VoiceHeads
 from myxtts.models.text_encoder import TextEncoder
+from myxtts.models.voice_source import VoiceSource
 
 SIMILARITY_FRAMES = 128
-POSITION_FEATURES = 3
 PRECISIONS = {"fp32": "float32", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
-
-
-def position_features(duration_BT: tf.Tensor, path_BMT: tf.Tensor, frame_BM: tf.Tensor) -> tf.Tensor:
-    """Where a frame stands in its token, (B, M, 3): the share passed, sine of it, and the token's log-duration.
-
-    `frame_BM` or (1, M): number of each frame in its utterance.
-    """
-    duration = tf.cast(duration_BT, tf.float32)
-    start = tf.cumsum(duration, axis=1) - duration
-    per_token = tf.stack([start, duration], axis=-1)
-    start_M, duration_M = tf.unstack(tf.einsum("bmt,btk->bmk", path_BMT, per_token), axis=-1)
-    frame = tf.cast(frame_BM, tf.float32)
-    inside = tf.reduce_sum(path_BMT, axis=-1)
-    share = (frame - start_M + 0.5) / tf.maximum(duration_M, 1.0) * inside
-    return tf.stack([share - 0.5 * inside, tf.sin(3.14159265 * share), tf.math.log1p(duration_M) * 0.5], axis=-1)
 
 
 def first_frames(x_BMD: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
@@ -50,21 +37,6 @@ def style_sample(mean_BS: tf.Tensor, log_variance_BS: tf.Tensor, seed_B: tf.Tens
     return mean_BS + tf.exp(0.5 * log_variance_BS) * draw
 
 
-def target_of(batch: dict[str, tf.Tensor], path_BMT: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The part of each utterance that the decoder makes: its path (B, S, T), true mel (B, S, C) and mask (B, S, 1)."""
-    frame_BS = batch["target_BS"]
-    size = tf.shape(frame_BS)[1]
-    mask = sequence_mask(batch["target_length_B"], size)
-    # neither has a gradient, so nothing is scattered back
-    whole = tf.equal(size, tf.shape(path_BMT)[1]) & tf.reduce_all(frame_BS[:, 0] == 0)
-    path, mel = tf.cond(
-        whole,
-        lambda: (path_BMT, batch["mel_BMC"]),
-        lambda: (tf.gather(path_BMT, frame_BS, batch_dims=1), tf.gather(batch["mel_BMC"], frame_BS, batch_dims=1)),
-    )
-    return path, tf.ensure_shape(mel, [None, None, batch["mel_BMC"].shape[2]]), mask
-
-
 class VoiceCloner(Module):
     """Text encoder, aligner, speaker encoder, predictors and mel decoder as one.
 
@@ -74,11 +46,20 @@ class VoiceCloner(Module):
         symbols: size of the symbol table.
         languages: number of languages.
         speakers: number of training speakers, at least 1.
+        harmonics: what a pitch alone says of a mel, by pitch as the corpus normalizes it.
         precision: fp32, bf16 or fp16.
     """
 
     def __init__(
-        self, model: ModelConfig, *, channels: int, symbols: int, languages: int, speakers: int, precision: str = "fp32"
+        self,
+        model: ModelConfig,
+        *,
+        channels: int,
+        symbols: int,
+        languages: int,
+        speakers: int,
+        harmonics: HarmonicTable,
+        precision: str = "fp32",
     ) -> None:
         policy = keras.DTypePolicy(PRECISIONS[precision])
         super().__init__(name="voice_cloner", dtype=policy)
@@ -90,6 +71,7 @@ class VoiceCloner(Module):
         self.duration = Predictor(model, 1, 200, name="duration", dtype=policy)
         self.pitch = Predictor(model, 1, 220, name="pitch", dtype=policy)
         self.energy = Predictor(model, 1, 240, name="energy", dtype=policy)
+        self.voice_source = VoiceSource(model, harmonics, name="voice_source", dtype=policy)
         self.prosody_in = keras.layers.Dense(model.width, name="prosody_in", dtype=policy)
         self.decoder = DECODERS[model.decoder](model, channels, name="decoder", dtype=policy)
 
@@ -107,7 +89,7 @@ class VoiceCloner(Module):
             "energy_BT": tf.squeeze(self.energy(text_BTD, condition_BE, mask_BT1, seed), 2),
         }
 
-    def decoder_input(
+    def stretched(
         self,
         text_BTD: tf.Tensor,
         mean_BTC: tf.Tensor,
@@ -116,17 +98,31 @@ class VoiceCloner(Module):
         energy_BT: tf.Tensor,
         path_BMT: tf.Tensor,
         frame_BM: tf.Tensor | None = None,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Text with its prosody, stretched over the frames (B, M, D + 3 + C), and the aligner's mean (B, M, C).
+    ) -> dict[str, tf.Tensor]:
+        """What the tokens say of each frame.
 
         `frame_BM` is the number of each frame where they are not those from the first on.
+
+        Returns:
+            text_BMD: the text and where in its token the frame stands, D + 3 features.
+            prosody_BMP: the token's pitch and energy.
+            mean_BMC: the aligner's mean.
         """
         frame_BM = tf.range(tf.shape(path_BMT)[1])[None, :] if frame_BM is None else frame_BM
-        prosody = self.prosody_in(tf.stack([pitch_BT, energy_BT], axis=-1))
-        tokens = tf.cast(text_BTD, tf.float32) + tf.cast(prosody, tf.float32)
-        stretched = tf.einsum("bmt,btd->bmd", path_BMT, tokens)
-        mean = tf.einsum("bmt,btc->bmc", path_BMT, tf.stop_gradient(mean_BTC))
-        return tf.concat([stretched, mean, position_features(duration_BT, path_BMT, frame_BM)], axis=-1), mean
+        text = tf.einsum("bmt,btd->bmd", path_BMT, tf.cast(text_BTD, tf.float32))
+        return {
+            "text_BMD": tf.concat([text, position_features(duration_BT, path_BMT, frame_BM)], axis=-1),
+            "prosody_BMP": tf.einsum("bmt,btp->bmp", path_BMT, tf.stack([pitch_BT, energy_BT], axis=-1)),
+            "mean_BMC": tf.einsum("bmt,btc->bmc", path_BMT, tf.stop_gradient(mean_BTC)),
+        }
+
+    def decoder_input(self, along: dict[str, tf.Tensor], pitch_BM: tf.Tensor, voiced_BM: tf.Tensor) -> tf.Tensor:
+        """What the decoder is told of each frame, (B, M, any): `along` as `stretched` gave it, pitch and voicing."""
+        source = self.voice_source.features(pitch_BM, voiced_BM)
+        prosody = tf.cast(self.prosody_in(along["prosody_BMP"]), tf.float32)
+        width = self.config.width
+        text, place = along["text_BMD"][:, :, :width], along["text_BMD"][:, :, width:]
+        return tf.concat([text + prosody, along["mean_BMC"], place, source], axis=-1)
 
     def voice_of(self, mel_BRC: tf.Tensor, length_B: tf.Tensor) -> tf.Tensor:
         """Voice (B, E) of a mel, by the speaker encoder held fixed: a gradient reaches the mel, not the encoder."""
@@ -150,9 +146,7 @@ class VoiceCloner(Module):
         """
         text_length, mel_length = batch["text_length_B"], batch["mel_length_B"]
         frames = tf.shape(batch["mel_BMC"])[1]
-        text_mask = sequence_mask(text_length, tf.shape(batch["text_BT"])[1])
         mel_mask = sequence_mask(mel_length, frames)
-        text = self.text_encoder(batch["text_BT"], text_length, batch["language_B"], seed)
         heads = self.speaker_encoder(batch["reference_BRC"], batch["reference_length_B"])
         style = style_sample(heads["style_mean_BS"], heads["style_log_variance_BS"], batch["seed_B"])
         condition = self.condition(heads["voice_BE"], style)
@@ -165,10 +159,32 @@ class VoiceCloner(Module):
         pitch, _ = token_means(batch["pitch_BM"], batch["voiced_BM"], path)
         energy, spoken = token_means(batch["energy_BM"], mel_mask[:, :, 0], path)
 
-        predicted = self.predict_prosody(text, condition, text_mask, seed)
+        token, count, needed, size = tokens_around(batch, duration)
+        text = self.text_encoder(tf.gather(batch["text_BT"], token, batch_dims=1), count, batch["language_B"], seed)
+        nearby = {
+            "token_mask_BT": needed,
+            "duration_BT": tf.gather(duration, token, batch_dims=1),
+            "token_pitch_BT": tf.gather(pitch, token, batch_dims=1),
+            "token_energy_BT": tf.gather(energy, token, batch_dims=1),
+            "token_spoken_BT": tf.gather(spoken, token, batch_dims=1),
+        }
+        predicted = self.predict_prosody(text, condition, sequence_mask(count, size), seed)
         part, target_mel, target_mask = target_of(batch, path)
-        x, base = self.decoder_input(text, mean, duration, pitch, energy, part, batch["target_BS"])
-        base = (base + tf.stop_gradient(known["spectrum_BC"])[:, None, :]) * target_mask
+        begin = tf.gather(tf.cumsum(duration, axis=1, exclusive=True), token, batch_dims=1)[:, :1]
+        along = self.stretched(
+            text,
+            tf.gather(mean, token, batch_dims=1),
+            nearby["duration_BT"],
+            nearby["token_pitch_BT"],
+            nearby["token_energy_BT"],
+            tf.gather(part, token, axis=2, batch_dims=1),
+            batch["target_BS"] - begin,
+        )
+        frame = self.voice_source(along["text_BMD"], along["prosody_BMP"], condition, target_mask, seed)
+        true_pitch = tf.gather(batch["pitch_BM"], batch["target_BS"], batch_dims=1)
+        true_voiced = tf.gather(batch["voiced_BM"], batch["target_BS"], batch_dims=1) * target_mask[:, :, 0]
+        x = self.decoder_input(along, true_pitch, true_voiced)
+        base = (along["mean_BMC"] + tf.stop_gradient(known["spectrum_BC"])[:, None, :]) * target_mask
         target = target_mel * target_mask - base
         decoded = self.decoder(x, condition, target_mask, target, batch["seed_B"], seed)
         mel = base + decoded["estimate_BMC"]
@@ -184,11 +200,12 @@ class VoiceCloner(Module):
             "target_BSC": target_mel,
             "aligner_BMC": tf.einsum("bmt,btc->bmc", path, mean),
             "centered_BMC": centered,
-            "duration_BT": duration,
             "path_BMT": path,
-            "token_pitch_BT": pitch,
-            "token_energy_BT": energy,
-            "token_spoken_BT": spoken,
+            "frame_pitch_BS": frame["pitch_BM"],
+            "frame_voicing_BS": frame["voicing_BM"],
+            "true_pitch_BS": true_pitch,
+            "true_voiced_BS": true_voiced,
+            **nearby,
             **predicted,
             **({"velocity_error_BSC": decoded["velocity_error_BMC"]} if "velocity_error_BMC" in decoded else {}),
         }

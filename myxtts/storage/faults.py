@@ -30,7 +30,7 @@ from myxtts.errors import ConfigError
 VARIABLE = "MYXTTS_FAULT"
 
 LOSS_TERMS = (
-    "mel", "alignment", "kl", "duration", "pitch", "energy", "voice_similarity", "speaker_classification",
+    "mel", "flow", "alignment", "kl", "duration", "pitch", "energy", "voice_similarity", "speaker_classification",
     "voice_reconstruction", "prosody_matching", "spectral_consistency",
 )  # fmt: skip
 

@@ -20,7 +20,7 @@ LIMITS: dict[str, Limit] = {
     "pitch": Limit(-24.0, 24.0, "semitones"),
     "energy": Limit(-30.0, 30.0, "dB"),
     "temperature": Limit(0.0, 2.0),
-    "steps": Limit(1, 200, "steps"),
+    "steps": Limit(0, 200, "steps"),
     "vary": Limit(0.0, 2.0),
     "seed": Limit(0, 2**31 - 1),
 }

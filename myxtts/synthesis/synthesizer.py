@@ -11,6 +11,7 @@ from typing import Literal, Unpack
 import numpy as np
 
 from myxtts.audio.griffin_lim import waveform_of_mel
+from myxtts.audio.harmonics import harmonic_table
 from myxtts.config.leaves import shown
 from myxtts.config.schema import Config
 from myxtts.data.corpus import Corpus
@@ -53,6 +54,7 @@ class Synthesizer:
             symbols=len(source.table),
             languages=len(corpus.languages),
             speakers=max(1, len(corpus.speakers)),
+            harmonics=harmonic_table(config.audio, corpus.pitch_mean, corpus.pitch_std),
             precision="fp32",
         )
         load_weights(model, source.checkpoint.arrays["average"])

@@ -15,6 +15,7 @@ from myxtts.models.layers import sequence_mask
 
 TERMS = (
     "mel",
+    "flow",
     "alignment",
     "kl",
     "duration",
@@ -28,6 +29,7 @@ TERMS = (
 )
 SCALES: Mapping[str, float] = {
     "mel": 1.0,
+    "flow": 1.0,
     "alignment": 1.0,
     "kl": 1.0,
     "duration": 1.0,
@@ -44,6 +46,7 @@ SCALES: Mapping[str, float] = {
 MARGIN = 0.2
 MARGIN_SCALE = 16.0
 MAX_LOG_VARIANCE = 2.0
+LARGEST_LOG_ERROR = 3.0
 SECTION_WEIGHTS = {term: f"{term}_weight" for term in TERMS}
 
 
@@ -64,6 +67,20 @@ def huber(error: tf.Tensor, delta: float) -> tf.Tensor:
     """Huber loss divided by delta, so that it is L1 for large errors (Huber 1964, eq. 1, over delta)."""
     size = tf.abs(error)
     return tf.where(size <= delta, 0.5 * tf.square(error) / delta, size - 0.5 * delta)
+
+
+def mean_keeping(error: tf.Tensor) -> tf.Tensor:
+    """Loss of an error of logarithms (true less predicted) that is least where the prediction is the log of the mean.
+
+    The squared error of logarithms is least at the mean of the logarithms, which is less: speech comes out too short
+    by as much as durations are uncertain. Near 0 the two are the same; over LARGEST_LOG_ERROR this goes on as a
+    straight line.
+
+    Source: the deviance of a gamma distribution, McCullagh and Nelder, Generalized Linear Models (1989), sec. 8.3.
+    """
+    near = tf.minimum(error, LARGEST_LOG_ERROR)
+    steep = tf.exp(near)
+    return 2.0 * (steep - 1.0 - near + (steep - 1.0) * (error - near))
 
 
 def gaussian_nll(error: tf.Tensor) -> tf.Tensor:
@@ -110,6 +127,14 @@ def differences(mel_BMC: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return along_time, higher - tf.slice(mel_BMC, [0, 0, 0], [size_B, size_M, size_C - 1])
 
 
+def pitch_of_frames(outputs: Mapping[str, tf.Tensor], target_mask_BS: tf.Tensor) -> tf.Tensor:
+    """Huber loss of the pitch of voiced frames and cross-entropy of the voicing of all frames, (B,)."""
+    voiced = outputs["true_voiced_BS"]
+    pitch = masked_mean(huber(outputs["frame_pitch_BS"] - outputs["true_pitch_BS"], 1.0), voiced * target_mask_BS)
+    voicing = tf.nn.sigmoid_cross_entropy_with_logits(voiced, outputs["frame_voicing_BS"])
+    return pitch + masked_mean(voicing, target_mask_BS)
+
+
 def terms(outputs: Mapping[str, tf.Tensor], batch: Mapping[str, tf.Tensor], loss: LossConfig) -> dict[str, tf.Tensor]:
     """Every loss term of every utterance.
 
@@ -123,23 +148,26 @@ def terms(outputs: Mapping[str, tf.Tensor], batch: Mapping[str, tf.Tensor], loss
     """
     mel_mask = sequence_mask(batch["mel_length_B"], tf.shape(batch["mel_BMC"])[1])
     target_mask = sequence_mask(batch["target_length_B"], tf.shape(batch["target_BS"])[1])
-    text_mask = sequence_mask(batch["text_length_B"], tf.shape(batch["text_BT"])[1])[:, :, 0]
+    text_mask = outputs["token_mask_BT"]
     spoken = outputs["token_spoken_BT"] * text_mask
     error = (outputs["mel_BSC"] - outputs["target_BSC"]) * target_mask
+    mel_loss = huber(error, loss.huber_delta) if loss.huber_delta > 0.0 else tf.abs(error)
+    mel = masked_mean(mel_loss, target_mask)
+    flow = tf.zeros_like(mel)
     if "velocity_error_BSC" in outputs:
-        mel_loss = 0.5 * tf.square(outputs["velocity_error_BSC"])
-    else:
-        mel_loss = huber(error, loss.huber_delta) if loss.huber_delta > 0.0 else tf.abs(error)
+        flow = masked_mean(0.5 * tf.square(outputs["velocity_error_BSC"]), target_mask)
     log_duration = tf.math.log1p(tf.cast(outputs["duration_BT"], tf.float32))
     along_time, along_frequency = differences(error)
     cosine = tf.reduce_sum(outputs["predicted_voice_BE"] * tf.stop_gradient(outputs["voice_BE"]), axis=-1)
     nll = gaussian_nll(outputs["centered_BMC"] - outputs["aligner_BMC"])
     return {
-        "mel": masked_mean(mel_loss, target_mask),
+        "mel": mel,
+        "flow": flow,
         "alignment": masked_mean(nll, mel_mask),
         "kl": kl_to_normal(outputs["style_mean_BS"], outputs["style_log_variance_BS"], loss.kl_free_bits),
-        "duration": masked_mean(tf.square(outputs["log_duration_BT"] - log_duration), text_mask),
-        "pitch": masked_mean(huber(outputs["pitch_BT"] - outputs["token_pitch_BT"], 1.0), spoken),
+        "duration": masked_mean(mean_keeping(log_duration - outputs["log_duration_BT"]), text_mask),
+        "pitch": masked_mean(huber(outputs["pitch_BT"] - outputs["token_pitch_BT"], 1.0), spoken)
+        + pitch_of_frames(outputs, target_mask[:, :, 0]),
         "energy": masked_mean(huber(outputs["energy_BT"] - outputs["token_energy_BT"], 1.0), spoken),
         "voice_similarity": 1.0 - cosine,
         "speaker_classification": margin_softmax(outputs["cosine_BZ"], batch["speaker_B"], loss.label_smoothing),

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from myxtts.config.leaves import LEAVES, Value
+from myxtts.config.leaves import LEAVES, value_of
 from myxtts.config.resolve import config_of_file
 from myxtts.config.schema import Config, TrainingConfig
 from myxtts.data.corpus import Corpus
@@ -60,16 +60,10 @@ def check_same_data(checkpoint: Checkpoint, corpus: Corpus, run: Path) -> None:
         )
 
 
-def _value_of(config: Config, key: str) -> Value:
-    section, _, name = key.rpartition(".")
-    value: Value = getattr(getattr(config, section) if section else config, name)
-    return value
-
-
 def changed_settings(checkpoint: Checkpoint, now: Config) -> list[str]:
     """Every setting in which `now` differs from what the checkpoint was trained with, in words."""
     before = config_of_file(checkpoint.path / "config.yaml")
-    pairs = ((key, _value_of(before, key), _value_of(now, key)) for key in LEAVES)
+    pairs = ((key, value_of(before, key), value_of(now, key)) for key in LEAVES)
     return [f"{key} is {new!r}, was {old!r}" for key, old, new in pairs if old != new]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from myxtts.audio.harmonics import harmonic_table
 from myxtts.config.schema import Config
 from myxtts.data.corpus import Corpus
 from myxtts.errors import CheckpointError, NonFiniteError
@@ -92,6 +93,7 @@ class Trainer:
             "symbols": len(SymbolTable.from_json(corpus.symbols)),
             "languages": len(corpus.languages),
             "speakers": max(1, len(corpus.speakers)),
+            "harmonics": harmonic_table(config.audio, corpus.pitch_mean, corpus.pitch_std),
         }
         self.precision = precision = chosen_precision(config.training.precision)
         seed = config.training.seed

@@ -15,6 +15,8 @@ from myxtts.cli import train as command
 from myxtts.cli.arguments import training_parser
 from myxtts.cli.options import OPTION_OF_KEY
 from myxtts.config.leaves import LEAVES
+from myxtts.config.resolve import resolve
+from myxtts.config.write import config_yaml
 from myxtts.errors import DataError
 from myxtts.storage.store import CheckpointStore
 
@@ -279,7 +281,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(calls: dict[str, Any], capsy
 
 def test_what_training_is_called_with(calls: dict[str, Any]) -> None:
     base = made_model.corpus()
-    texts = {"corpus.json": json.dumps(base.to_json())}
+    texts = {"corpus.json": json.dumps(base.to_json()), "config.yaml": config_yaml(resolve([]))}
     store = CheckpointStore(Path("../old/checkpoints"), 1, 1)
     store.save(3, {"weights": {"w": np.ones(2, np.float32)}}, {}, texts=texts)
     assert main("--train-data", "a b", "--fresh", "--init-from", "../old", "--epochs", "2") == 0
@@ -292,10 +294,27 @@ def test_what_training_is_called_with(calls: dict[str, Any]) -> None:
     options["screen"].say("a line")
 
 
+def test_a_level_for_learned_weights_warns_once_where_there_are_none(
+    calls: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main("--train-data", ".", "--optimization-level", "fine_tuning") == 0
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "--init-from" in line]
+    assert "schedule.diagonal_prior_updates is 0 (level fine_tuning)" in line
+    texts = {"corpus.json": json.dumps(made_model.corpus().to_json()), "config.yaml": config_yaml(resolve([]))}
+    CheckpointStore(Path("../old/checkpoints"), 1, 1).save(
+        3, {"average": {"w": np.ones(2, np.float32)}}, {}, texts=texts
+    )
+    words = ["--train-data", ".", "--optimization-level", "fine_tuning", "--init-from", "../old", "--dry-run"]
+    assert main(*words) == 0
+    told = capsys.readouterr()
+    assert "--init-from" not in told.err and "The plan" in told.out
+
+
 def test_a_run_that_began_with_other_weights_keeps_their_scales(calls: dict[str, Any]) -> None:
     base = made_model.corpus()
     Path("run").mkdir()
     Path("run/base_corpus.json").write_text(json.dumps(base.to_json()), encoding="utf-8")
+    Path("run/config.yaml").write_text(config_yaml(resolve([])), encoding="utf-8")
     assert main("--train-data", ".", "--checkpoint-dir", "run") == 0
     assert calls["prepare"][2].to_json() == base.to_json()
     assert main("--train-data", ".", "--checkpoint-dir", "run", "--fresh") == 0
@@ -305,6 +324,7 @@ def test_a_run_that_began_with_other_weights_keeps_their_scales(calls: dict[str,
 def test_a_corpus_that_cannot_be_read_is_named(calls: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     Path("run").mkdir()
     Path("run/base_corpus.json").write_text("{}", encoding="utf-8")
+    Path("run/config.yaml").write_text(config_yaml(resolve([])), encoding="utf-8")
     assert main("--train-data", ".", "--checkpoint-dir", "run") == 2
     (line,) = errors(capsys)
     assert "run/base_corpus.json: its corpus cannot be read (corpus: mel_mean_C" in line
@@ -320,7 +340,7 @@ def test_no_weights_to_start_from_is_an_error_before_any_feature(
         (line,) = errors(capsys)
         assert message in line and "give a run directory" in line
     assert not calls and list(Path.cwd().iterdir()) == []
-    assert main("--init-from", "../nowhere", "--explain", "optimizer.learning_rate") == 0
+    assert main("--init-from", "../nowhere", "--explain", "optimizer.learning_rate") == 2, "its settings are a layer"
 
 
 def test_bad_data_is_exit_2_with_its_table(

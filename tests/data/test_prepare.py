@@ -233,3 +233,38 @@ def test_two_speakers_must_be_left(tmp_path):
         DataError, match="held_out_speakers is 5, and the data has 6 speakers in 1 languages; at least two"
     ):
         prepare.prepare(config, silent)
+
+
+def test_voices_with_little_speech_get_a_slower_and_a_faster_copy(tmp_path, monkeypatch):
+    # what is little speech: s0 has three clips, the others two
+    made = many_speakers(tmp_path)
+    rows = (made / "metadata.csv").read_text().splitlines()
+    rows[2] = rows[2].replace("|s1", "|s0")
+    (made / "metadata.csv").write_text("\n".join(rows) + "\n")
+    plain = settings(tmp_path, train_path=str(made), held_out_speakers=2)
+    before = prepare.prepare(plain, silent)
+    seconds = {s: sum(before.train.facts(r).frames for r, t in enumerate(before.train.speakers) if t == s) * 256 / 22050
+               for s in speakers_of(before.train)}  # fmt: skip
+    most = max(seconds, key=lambda speaker: seconds[speaker])
+    monkeypatch.setattr(prepare, "LITTLE_SPEECH_SECONDS", seconds[most] - 0.05)
+    config = settings(tmp_path, train_path=str(made), held_out_speakers=2, perturbed_voices=0.1)
+    data = prepare.prepare(config, silent)
+    few = speakers_of(before.train) - {most}
+    assert ids(data.train)[: len(before.train)] == ids(before.train) and ids(data.validation) == ids(before.validation)
+    assert speakers_of(data.train) == speakers_of(before.train) | {f"{s}@{v}" for s in few for v in (0.9, 1.1)}
+    assert set(data.corpus.speakers) == speakers_of(data.train)
+    assert any(f"copies of the clips of {len(few)} speakers" in note for note in data.notes)
+    by_id = {u.id: row for row, u in enumerate(data.train.utterances)}
+    for row, utterance in enumerate(data.train.utterances):
+        if utterance.speed != 1.0:
+            own = by_id[utterance.id.partition("@")[0]]
+            expected = data.train.facts(own).trimmed_samples / utterance.speed
+            assert data.train.facts(row).trimmed_samples == pytest.approx(expected, abs=2)
+            assert data.train.text_tokens(row).tolist() == data.train.text_tokens(own).tolist()
+            pitch, copied = data.train.pitch(own), data.train.pitch(row)
+            if (pitch > 0).sum() > 5:
+                assert np.median(copied[copied > 0]) / np.median(pitch[pitch > 0]) == pytest.approx(
+                    utterance.speed, rel=0.03
+                )
+    again = prepare.prepare(config, silent)
+    assert again.corpus.to_json() == data.corpus.to_json(), "from the cache, each speed its own"

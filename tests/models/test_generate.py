@@ -194,4 +194,4 @@ def test_what_lengths_are_padded_up_to_is_not_heard(
     monkeypatch.setattr("myxtts.models.generate.FRAME_STEP", 1)
     exact = Generator(generator.model).generate_mel(text, 0, voice)
     assert padded.duration_T.tolist() == exact.duration_T.tolist() and len(padded.mel_MC) == exact.duration_T.sum()
-    np.testing.assert_allclose(padded.mel_MC, exact.mel_MC, atol=2e-5)
+    np.testing.assert_allclose(padded.mel_MC, exact.mel_MC, atol=1e-4)

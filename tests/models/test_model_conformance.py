@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,7 @@ from myxtts.models.predictors import Predictor
 from myxtts.models.speaker_encoder import SpeakerEncoder, VoiceHeads
 from myxtts.models.text_encoder import TextEncoder
 from myxtts.models.voice_cloner import PRECISIONS, VoiceCloner
+from myxtts.models.voice_source import VoiceSource
 from myxtts.training import losses
 
 B, T, D, E = 2, 5, 16, 12
@@ -131,8 +132,14 @@ DESCRIPTORS = [
         {"": ((B, T, 2), "float32")},
     ),
     Descriptor(
+        VoiceSource,
+        lambda **k: VoiceSource(MODEL, made_batch.HARMONICS, **k),
+        lambda: (masked(D + 3), masked(2), CONDITION, MASK),
+        {"pitch_BM": ((B, T), "float32"), "voicing_BM": ((B, T), "float32")},
+    ),
+    Descriptor(
         Backbone,
-        lambda **k: Backbone(MODEL, CHANNELS, **k),
+        lambda **k: Backbone(MODEL, 1, CHANNELS, **k),
         lambda: (masked(D), CONDITION, MASK),
         {"": ((B, T, CHANNELS), "float32")},
     ),
@@ -320,11 +327,16 @@ def test_what_does_not_fit_is_named() -> None:
 def test_two_random_draws_of_a_network_never_share_their_salt() -> None:
     """Each call of dropout draws from (seed, salt): two of the same salt would drop alike."""
     for size, settings in SIZES.items():
-        given = {k.removeprefix("model."): v for k, v in settings.items() if k.startswith("model.")}
-        deep = {k: given[k] for k in ("text_blocks", "decoder_blocks")}
-        cloner = VoiceCloner(model_config(**deep), **made_batch.SIZES)
-        salts = [cloner_salt for cloner_salt in salts_of(cloner)]
-        assert len(salts) == len(set(salts)) > 10, size
+        for decoder in ("regression", "flow"):
+            assert_salts_differ(size, settings, decoder)
+
+
+def assert_salts_differ(size: str, settings: Mapping[str, object], decoder: str) -> None:
+    given = {k.removeprefix("model."): v for k, v in settings.items() if k.startswith("model.")}
+    deep = {k: given[k] for k in ("text_blocks", "decoder_blocks", "flow_draft_blocks") if k in given}
+    cloner = VoiceCloner(model_config(**deep, decoder=decoder), **made_batch.SIZES)
+    salts = salts_of(cloner)
+    assert len(salts) == len(set(salts)) > 10, size
 
 
 def salts_of(cloner: VoiceCloner) -> list[int]:
@@ -336,5 +348,8 @@ def salts_of(cloner: VoiceCloner) -> list[int]:
         found += [block.salt, block.salt + 1]
     for predictor in (cloner.duration, cloner.pitch, cloner.energy):
         found += [predictor.salt + i for i in range(LAYERS)]
+    found += [block.salt for block in cloner.voice_source.blocks]
     found += [block.salt for block in cloner.decoder.backbone.blocks]
+    if hasattr(cloner.decoder, "draft"):
+        found += [block.salt for block in cloner.decoder.draft.blocks]
     return found

@@ -12,10 +12,11 @@ import tensorflow as tf
 
 from myxtts.models import aligner
 from myxtts.models.layers import Convolution, Depthwise, Norm, dropout, rotate, sequence_mask
-from myxtts.models.mel_decoder import FlowDecoder, time_features
+from myxtts.models.mel_decoder import FlowDecoder, guided_of, time_features
+from myxtts.models.pieces import position_features
 from myxtts.models.predictors import token_means
-from myxtts.models.speaker_encoder import MAX_LOG_VARIANCE, SpeakerEncoder, attentive_statistics
-from myxtts.models.voice_cloner import position_features, style_sample
+from myxtts.models.speaker_encoder import MAX_LOG_VARIANCE, SpeakerEncoder, attentive_statistics, plain_statistics
+from myxtts.models.voice_cloner import style_sample
 
 
 def normal(*shape: int, seed: int = 0) -> np.ndarray:
@@ -107,7 +108,7 @@ def test_the_style_is_bounded_and_the_voice_has_unit_length() -> None:
 
 def test_a_reference_of_silence_has_a_finite_gradient() -> None:
     encoder = SpeakerEncoder(made_batch.model_config())
-    encoder.voice.build((None, 16))
+    encoder.voice.build((None, 16 + 16))
     encoder.voice.kernel.assign(tf.zeros_like(encoder.voice.kernel))
     variables = None
     with tf.GradientTape() as tape:
@@ -115,6 +116,17 @@ def test_a_reference_of_silence_has_a_finite_gradient() -> None:
         total = tf.add_n([tf.reduce_sum(v) for v in heads.values()])
     variables = [v.value for v in encoder.trainable_variables]
     assert all(np.isfinite(g).all() for g in tape.gradient(total, variables))
+
+
+def test_plain_statistics_are_of_the_content_alone() -> None:
+    random = np.random.default_rng(1)
+    reference = random.normal(size=(2, 7, 3)).astype(np.float32)
+    length = tf.constant([7, 4])
+    found = plain_statistics(tf.constant(reference), sequence_mask(length, 7)).numpy()
+    for row, frames in enumerate([7, 4]):
+        content = reference[row, :frames]
+        np.testing.assert_allclose(found[row, :3], content.mean(axis=0), atol=1e-6)
+        np.testing.assert_allclose(found[row, 3:], np.sqrt(content.var(axis=0) + 1e-4), atol=1e-5)
 
 
 def test_path_of_durations() -> None:
@@ -203,6 +215,10 @@ class Straight(FlowDecoder):
 
     goal: Any
 
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.draft = lambda x_BMD, *_: tf.zeros([*x_BMD.shape[:2], self.channels])
+
     def velocity(
         self, x_BMD: Any, condition_BE: Any, mask_BM1: Any, state_BMC: Any, time_B: Any, seed: Any
     ) -> tf.Tensor:
@@ -240,3 +256,48 @@ def test_the_flow_starts_from_noise_of_the_temperature() -> None:
     for temperature in (0.0, 0.5, 1.0):
         found = decoder.generate(tf.zeros([1, 400, 16]), tf.zeros([1, 12]), mask, 2, temperature, tf.constant([1, 2]))
         assert abs(float(np.std(found)) - temperature) < 0.05
+
+
+def test_no_step_is_the_draft_alone() -> None:
+    decoder = FlowDecoder(made_batch.model_config(), 8)
+    mask = sequence_mask(tf.constant([6, 4]), 6)
+    given = tf.constant(normal(2, 6, 16)), tf.constant(normal(2, 12)), mask
+    found = decoder.generate(*given, 0, 0.667, tf.constant([1, 2]))
+    np.testing.assert_array_equal(found, decoder.draft(*given))
+    assert not found[1, 4:].numpy().any()
+
+
+def test_guidance_goes_further_from_what_is_said_without_text_and_voice() -> None:
+    """One step from no noise: the residual is draft + velocity + guidance x (velocity - velocity told nothing)."""
+    config = made_batch.model_config(flow_guidance=1.5)
+    decoder = FlowDecoder(config, 8)
+    mask = sequence_mask(tf.constant([6]), 6)
+    x, condition = tf.constant(normal(1, 6, 16)), tf.constant(normal(1, 12))
+    guided = decoder.generate(x, condition, mask, 1, 0.0, tf.constant([1, 2])).numpy()
+    for variable in decoder.backbone.trainable_variables:
+        variable.assign(tf.random.stateless_normal(variable.shape, [3, len(variable.path)]) * 0.3)
+    guided = decoder.generate(x, condition, mask, 1, 0.0, tf.constant([1, 2])).numpy()
+    draft = decoder.draft(x, condition, mask)
+    told = tf.concat([x, draft], axis=-1)
+    start, time = tf.zeros([1, 6, 8]), tf.zeros([1])
+    velocity = decoder.velocity(told, condition, mask, start, time, None).numpy()
+    blind = decoder.velocity(tf.zeros_like(told), tf.zeros_like(condition), mask, start, time, None).numpy()
+    assert np.abs(velocity - blind).max() > 0.1
+    np.testing.assert_allclose(guided, draft.numpy() + velocity + 1.5 * (velocity - blind), atol=1e-4)
+
+
+def test_a_share_of_the_utterances_is_told_nothing_and_only_in_training() -> None:
+    share = guided_of(tf.range(2_000), 0.15).numpy()
+    assert set(share.tolist()) == {0.0, 1.0} and 0.12 < 1.0 - share.mean() < 0.18
+    np.testing.assert_array_equal(share[10:20], guided_of(tf.range(10, 20), 0.15), err_msg="each by its own seed")
+    decoder = FlowDecoder(made_batch.model_config(flow_unguided_share=0.9), 8)
+    mask = sequence_mask(tf.constant([6] * 4), 6)
+    given = [tf.constant(normal(4, 6, 16)), tf.constant(normal(4, 12)), mask, tf.constant(normal(4, 6, 8))]
+    decoder(*given, tf.range(4))
+    for variable in decoder.backbone.trainable_variables:
+        variable.assign(tf.random.stateless_normal(variable.shape, [3, len(variable.path)]) * 0.3)
+    seeds = tf.range(4)
+    assert guided_of(seeds, 0.9).numpy().sum() < 4
+    validated, trained = (decoder(*given, seeds, seed)["velocity_error_BMC"].numpy() for seed in (None, [1, 2]))
+    for row, kept in enumerate(guided_of(seeds, 0.9).numpy()):
+        assert np.allclose(validated[row], trained[row], atol=1e-5) == bool(kept)

@@ -13,8 +13,19 @@ from myxtts.config.schema import LossConfig
 from myxtts.training import losses
 
 PRIOR = tf.constant(0.3)
-PER_FRAME = ("mel_BSC", "target_BSC", "aligner_BMC", "centered_BMC", "path_BMT", "velocity_error_BSC")
-PER_TOKEN = ("duration_BT", "log_duration_BT", "pitch_BT", "energy_BT", "token_pitch_BT", "token_spoken_BT")
+PER_FRAME = (
+    "mel_BSC", "target_BSC", "aligner_BMC", "centered_BMC", "path_BMT", "velocity_error_BSC", "frame_pitch_BS",
+    "frame_voicing_BS", "true_pitch_BS", "true_voiced_BS",
+)  # fmt: skip
+PER_TOKEN = (
+    "token_mask_BT",
+    "duration_BT",
+    "log_duration_BT",
+    "pitch_BT",
+    "energy_BT",
+    "token_pitch_BT",
+    "token_spoken_BT",
+)
 
 
 @pytest.fixture(scope="module", params=["regression", "flow"])
@@ -138,8 +149,7 @@ def test_a_segment_is_the_same_frames_of_the_same_utterance(cloner: Any) -> None
         np.testing.assert_array_equal(found["target_BSC"][row], batch["mel_BMC"][row][frames])
     assert found["mel_BSC"].shape == (4, 4, made_batch.CHANNELS) and not found["mel_BSC"][1, 2:].any()
     error = (found["mel_BSC"] - found["target_BSC"])[1, :2]
-    if "velocity_error_BSC" not in found:
-        np.testing.assert_allclose(terms["mel"][1], np.abs(error).mean(), rtol=1e-5)
+    np.testing.assert_allclose(terms["mel"][1], np.abs(error).mean(), rtol=1e-5)
 
 
 def test_a_decoder_without_a_kernel_across_frames_makes_a_segment_as_it_makes_the_whole() -> None:

@@ -21,7 +21,7 @@ PRIOR = tf.constant(0.3)
 
 @pytest.fixture(scope="module")
 def cloner() -> Any:
-    return made_batch.build()
+    return made_batch.build(decoder="flow")
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +71,15 @@ def test_what_each_term_teaches(run: Any) -> None:
         return {path.split("/")[0] for path, size in gradients[term].items() if size > 1e-9}
 
     speaking = {"text_encoder", "speaker_encoder", "prosody_in", "decoder"}
-    assert taught("mel") == taught("spectral_consistency") == taught("voice_similarity") == speaking
+    assert taught("mel") == taught("spectral_consistency") == taught("voice_similarity") == taught("flow") == speaking
+    _, gradients = run
+    parts = {t: {p.split("/")[1] for p, size in gradients[t].items() if p.startswith("decoder/") and size > 1e-9}
+             for t in ("mel", "flow")}  # fmt: skip
+    assert parts == {"mel": {"draft"}, "flow": {"backbone", "time_in", "time_out"}}
     assert taught("alignment") == {"aligner"}
     assert taught("kl") == {"speaker_encoder"}
     assert taught("duration") == {"duration", "speaker_encoder"}, "durations must not pull the text encoder"
-    assert taught("pitch") == {"pitch", "text_encoder", "speaker_encoder"}
+    assert taught("pitch") == {"pitch", "voice_source", "text_encoder", "speaker_encoder"}
     assert taught("energy") == {"energy", "text_encoder", "speaker_encoder"}
     for term in ("speaker_classification", "voice_reconstruction", "prosody_matching"):
         assert taught(term) == {"speaker_encoder", "voice_heads"}
@@ -95,6 +99,19 @@ def test_masked_mean() -> None:
     assert losses.masked_mean(tf.zeros([2, 0, 3]), tf.zeros([2, 0, 1])).numpy().tolist() == [0.0, 0.0]
 
 
+def test_a_loss_of_logarithms_that_keeps_the_mean() -> None:
+    true = np.log(np.float32([1.0, 2.0, 9.0]))
+    guesses = np.linspace(0.0, 2.5, 2001, dtype=np.float32)
+    mean_loss = losses.mean_keeping(tf.constant(true[:, None] - guesses)).numpy().mean(axis=0)
+    assert guesses[mean_loss.argmin()] == pytest.approx(np.log(4.0), abs=2e-3), "the log of the mean, not of the median"
+    small = tf.constant([-0.01, 0.0, 0.01])
+    np.testing.assert_allclose(losses.mean_keeping(small), np.square(small), rtol=0.01)
+    steep = losses.LARGEST_LOG_ERROR
+    far = losses.mean_keeping(tf.constant([steep - 1e-3, steep, steep + 1.0, steep + 2.0])).numpy()
+    assert far[1] - far[0] == pytest.approx(2e-3 * (np.exp(steep) - 1.0), rel=0.02)
+    assert far[3] - far[2] == pytest.approx(far[2] - far[1], rel=1e-5), "a straight line: no error can blow it up"
+
+
 def made_outputs(batch: dict[str, Any]) -> dict[str, Any]:
     """What a model might return, from the batch alone, each term known."""
     duration = np.zeros(batch["text_BT"].shape, np.int32)
@@ -108,10 +125,15 @@ def made_outputs(batch: dict[str, Any]) -> dict[str, Any]:
         "target_BSC": batch["mel_BMC"],
         "centered_BMC": batch["mel_BMC"],
         "aligner_BMC": batch["mel_BMC"] - 2.0,
+        "token_mask_BT": (np.arange(zeros.shape[1]) < batch["text_length_B"][:, None]).astype(np.float32),
         "duration_BT": duration,
         "log_duration_BT": np.log1p(duration.astype(np.float32)) + 0.3,
         "pitch_BT": zeros + 0.5,
         "token_pitch_BT": zeros,
+        "frame_pitch_BS": batch["pitch_BM"] + 3.0,
+        "true_pitch_BS": batch["pitch_BM"],
+        "frame_voicing_BS": np.where(batch["voiced_BM"] > 0, 1.0, -1.0).astype(np.float32),
+        "true_voiced_BS": batch["voiced_BM"],
         "energy_BT": zeros + 3.0,
         "token_energy_BT": zeros,
         "token_spoken_BT": spoken,
@@ -132,10 +154,11 @@ def test_values_worked_out_by_hand(pad: tuple[int, int, int]) -> None:
     found = losses.terms(outputs, made_batch.tensors(batch), LossConfig(kl_free_bits=0.05))
     expected = {
         "mel": 0.5,
+        "flow": 0.0,
         "alignment": 2.0,
         "kl": 4 * 0.45,
-        "duration": 0.09,
-        "pitch": 0.125,
+        "duration": 2.0 * (np.exp(-0.3) - 1.0 + 0.3),
+        "pitch": 0.125 + 2.5 + math.log1p(math.exp(-1.0)),
         "energy": 2.5,
         "voice_similarity": 0.4,
         "speaker_classification": 1.0,
@@ -160,7 +183,8 @@ def test_the_flow_is_taught_by_its_velocity() -> None:
     batch = made_batch.make_batch()
     outputs = {**made_outputs(batch), "velocity_error_BSC": np.full(batch["mel_BMC"].shape, 3.0, np.float32)}
     found = losses.terms({k: tf.constant(v) for k, v in outputs.items()}, made_batch.tensors(batch), LossConfig())
-    np.testing.assert_allclose(found["mel"], [4.5] * 4)
+    np.testing.assert_allclose(found["flow"], [4.5] * 4)
+    np.testing.assert_allclose(found["mel"], [0.5] * 4, err_msg="the mel term is that of the draft")
 
 
 def test_huber_is_square_below_and_linear_above() -> None:

@@ -1,0 +1,77 @@
+"""What a pitch alone says of a mel: the comb of its harmonics, seen through the mel's triangles.
+
+In the lower channels, narrower than the distance of two harmonics, a voiced frame is the envelope of the sound times
+this comb. A decoder that is told the comb has the envelope left to find, which is smooth; one that is told a mean pitch
+of a token blurs the harmonics into each other, and the voice comes out hoarse.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from myxtts.audio.mel import mel_basis
+from myxtts.config.schema import AudioConfig
+
+FloatArray = npt.NDArray[np.float32]
+
+STEPS = 320
+"""Pitches in the table; the tenth harmonic moves by a fifth of a channel from one to the next."""
+VALLEY = 0.05
+"""Between two harmonics of recorded speech there is about so much left of their height."""
+
+
+@dataclass(frozen=True, eq=False)
+class HarmonicTable:
+    """Combs of a range of pitches: float32[K, C], natural log against a flat spectrum of the same strength.
+
+    `lowest` and `highest` are the first and last pitch, as the corpus normalizes ln F0; the steps between are even.
+    """
+
+    lowest: float
+    highest: float
+    comb_KC: FloatArray
+
+
+def harmonic_table(audio: AudioConfig, pitch_mean: float, pitch_std: float) -> HarmonicTable:
+    """The combs of every pitch that the tracker may hear, by normalized ln F0: (ln F0 - pitch_mean) / pitch_std."""
+    low, high = math.log(audio.pitch_low_hz), math.log(audio.pitch_high_hz)
+    return HarmonicTable((low - pitch_mean) / pitch_std, (high - pitch_mean) / pitch_std, _combs(audio))
+
+
+@lru_cache(maxsize=8)
+def _combs(audio: AudioConfig) -> FloatArray:
+    combs = np.stack([comb(hz, audio) for hz in np.geomspace(audio.pitch_low_hz, audio.pitch_high_hz, STEPS)])
+    combs.flags.writeable = False
+    return combs
+
+
+def comb(pitch_hz: float, audio: AudioConfig) -> FloatArray:
+    """Log-mel float32[C] of harmonics of one strength at multiples of a pitch, less that of a flat spectrum.
+
+    Each harmonic is the main lobe of the mel's Hann window; they add up in power, as with phases by chance.
+    """
+    bins_hz = np.linspace(0.0, audio.sample_rate_hz / 2.0, audio.fft_samples // 2 + 1)
+    harmonic_hz = pitch_hz * np.arange(1, int(audio.sample_rate_hz / 2.0 / pitch_hz) + 1)
+    distance = (bins_hz[:, None] - harmonic_hz[None, :]) * audio.fft_samples / audio.sample_rate_hz
+    power = np.square(_hann_lobe(distance)).sum(axis=1)
+    # of equal power in all: a flat spectrum has a mean power of 1 then
+    power *= pitch_hz * audio.fft_samples / audio.sample_rate_hz / 1.5
+    basis = mel_basis(audio).astype(np.float64)
+    flat = basis.sum(axis=1)
+    seen = basis @ np.sqrt(power)
+    ratio = np.where(flat > 0.0, seen / np.where(flat > 0.0, flat, 1.0), 1.0)
+    return np.log(ratio + VALLEY).astype(np.float32)
+
+
+def _hann_lobe(distance: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Magnitude of a Hann window's transform at a distance in bins, 1 at 0; its side lobes left out."""
+    inside = np.abs(distance) < 2.0
+    x = np.where(inside, distance, 0.0)
+    singular = np.abs(np.abs(x) - 1.0) < 1e-6
+    value = np.sinc(x) / np.where(singular, 1.0, 1.0 - np.square(x))
+    return np.where(inside, np.where(singular, 0.5, value), 0.0)

@@ -1,0 +1,111 @@
+"""The run whose weights learn on: what they are bound to comes from it as settings, and the scales of its data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from myxtts.cli.arguments import Request
+from myxtts.config.layers import Layer, source_layer, strongest
+from myxtts.config.leaves import LEAVES, coerce, shown
+from myxtts.config.resolve import Resolved, config_of_file
+from myxtts.errors import CheckpointError, ConfigError, DataError
+
+if TYPE_CHECKING:
+    from myxtts.data.corpus import Corpus
+
+
+@dataclass(frozen=True)
+class SourceRun:
+    """Settings of the weights that learn on, and their corpus as text with the place where it stands."""
+
+    layer: Layer
+    corpus_text: str
+    corpus_place: str
+
+    def corpus(self) -> Corpus:
+        """The corpus of these weights. Raises CheckpointError."""
+        from myxtts.data.corpus import Corpus
+
+        try:
+            return Corpus.from_json(json.loads(self.corpus_text))
+        except (ValueError, DataError) as error:
+            raise CheckpointError(
+                f"{self.corpus_place}: its corpus cannot be read ({error}); take another checkpoint"
+            ) from error
+
+
+def source_run(request: Request, layers: Sequence[Layer]) -> SourceRun | None:
+    """What --init-from names, or what the run that `layers` go on with began with; None without either.
+
+    Raises CheckpointError before features are computed and anything is written.
+    """
+    if request.init_from:
+        return _named(request.init_from)
+    run = _run_directory(layers)
+    return None if request.fresh or run is None else _begun_with(run)
+
+
+def cold_start(resolved: Resolved, source: SourceRun | None, *, fresh: bool) -> str | None:
+    """What to tell a user whose settings are meant for weights that have learned already, and who names none."""
+    from myxtts.storage.run_directory import RunDirectory
+
+    run = RunDirectory(Path(resolved.config.training.checkpoint_dir).expanduser())
+    resumes = run.checkpoints_path.exists() and not fresh
+    if source is not None or resumes or resolved.config.schedule.diagonal_prior_updates:
+        return None
+    return (
+        f"schedule.diagonal_prior_updates is 0 ({resolved.source('schedule.diagonal_prior_updates').layer}), which is "
+        "meant for weights that know their alignment; from nothing it may never be found: name a run with --init-from"
+    )
+
+
+def _named(init_from: str) -> SourceRun:
+    from myxtts.storage.searching import find
+
+    checkpoint = find(Path(init_from))
+    if "config.yaml" not in checkpoint.texts:
+        raise CheckpointError(f"{checkpoint.path}: holds no settings (config.yaml); take another checkpoint")
+    layer = _layer(checkpoint.path / "config.yaml", f"run {_name(init_from)} (--init-from)")
+    return SourceRun(layer, checkpoint.texts.get("corpus.json", ""), str(checkpoint.path))
+
+
+def _begun_with(run: Path) -> SourceRun | None:
+    """The networks and the base of a run that began with --init-from: its own settings have held since."""
+    from myxtts.storage.run_directory import RunDirectory
+
+    directory = RunDirectory(run)
+    place = directory.base_corpus_path
+    if not place.is_file():
+        return None
+    layer = _layer(directory.config_path, f"run {_name(str(run))} (begun with --init-from)")
+    try:
+        text = place.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{place}: its corpus cannot be read ({error}); take another checkpoint") from error
+    return SourceRun(layer, text, str(place))
+
+
+def _run_directory(layers: Sequence[Layer]) -> Path | None:
+    """The run directory that `layers` say; None for one that cannot be: it is told with the other settings."""
+    key = "training.checkpoint_dir"
+    try:
+        return Path(str(coerce(LEAVES[key], strongest(layers, key)))).expanduser()
+    except ValueError:
+        return None
+
+
+def _layer(config: Path, name: str) -> Layer:
+    try:
+        return source_layer(config_of_file(config), name)
+    except ConfigError as error:
+        raise CheckpointError(
+            f"{name}: its settings cannot be read ({error.problems[0]}); take another checkpoint"
+        ) from error
+
+
+def _name(path: str) -> str:
+    return path if path.isprintable() and len(path) <= 60 else shown(path)

@@ -1,0 +1,73 @@
+"""Which frames and tokens of an utterance the networks work on, and where each frame stands in its token."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from myxtts.models.layers import sequence_mask
+
+TOKENS_BESIDE = 24
+"""Tokens (blanks counted) before and behind the target that the text encoder hears."""
+TOKEN_STEP = 32
+"""The processor's library keeps prepared kernels for every shape that it meets."""
+
+
+def position_features(duration_BT: tf.Tensor, path_BMT: tf.Tensor, frame_BM: tf.Tensor) -> tf.Tensor:
+    """Where a frame stands in its token, (B, M, 3): the share passed, sine of it, and the token's log-duration.
+
+    `frame_BM` or (1, M): number of each frame in its utterance.
+    """
+    duration = tf.cast(duration_BT, tf.float32)
+    start = tf.cumsum(duration, axis=1) - duration
+    per_token = tf.stack([start, duration], axis=-1)
+    start_M, duration_M = tf.unstack(tf.einsum("bmt,btk->bmk", path_BMT, per_token), axis=-1)
+    frame = tf.cast(frame_BM, tf.float32)
+    inside = tf.reduce_sum(path_BMT, axis=-1)
+    share = (frame - start_M + 0.5) / tf.maximum(duration_M, 1.0) * inside
+    return tf.stack([share - 0.5 * inside, tf.sin(3.14159265 * share), tf.math.log1p(duration_M) * 0.5], axis=-1)
+
+
+def target_of(batch: dict[str, tf.Tensor], path_BMT: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """The part of each utterance that the decoder makes: its path (B, S, T), true mel (B, S, C) and mask (B, S, 1)."""
+    frame_BS = batch["target_BS"]
+    size = tf.shape(frame_BS)[1]
+    mask = sequence_mask(batch["target_length_B"], size)
+    # neither has a gradient, so nothing is scattered back
+    whole = tf.equal(size, tf.shape(path_BMT)[1]) & tf.reduce_all(frame_BS[:, 0] == 0)
+    path, mel = tf.cond(
+        whole,
+        lambda: (path_BMT, batch["mel_BMC"]),
+        lambda: (tf.gather(path_BMT, frame_BS, batch_dims=1), tf.gather(batch["mel_BMC"], frame_BS, batch_dims=1)),
+    )
+    return path, tf.ensure_shape(mel, [None, None, batch["mel_BMC"].shape[2]]), mask
+
+
+def tokens_around(
+    batch: dict[str, tf.Tensor], duration_BT: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """The tokens that the target part of each utterance needs, with some before and behind them.
+
+    Text encoder and predictors work on these alone: their cost would be that of the whole utterance otherwise.
+
+    Returns:
+        token_BK: numbers of the tokens in their utterance, K a multiple of TOKEN_STEP or the whole text.
+        length_B: how many of them are there.
+        mask_BK: 1 for those that are spoken in the target, and for those at an end of the text next to it, fp32.
+        size: K.
+    """
+    text_length_B, tokens = batch["text_length_B"], tf.shape(duration_BT)[1]
+    end_BT = tf.cumsum(duration_BT, axis=1)
+    first_frame_B1 = batch["target_BS"][:, :1]
+    last_frame_B1 = first_frame_B1 + tf.maximum(batch["target_length_B"], 1)[:, None] - 1
+    first_B = tf.reduce_sum(tf.cast(end_BT <= first_frame_B1, tf.int32), axis=1)
+    last_B = tf.reduce_sum(tf.cast(end_BT <= last_frame_B1, tf.int32), axis=1)
+    # the first and the last token of an utterance may have no frame of their own
+    first_B = tf.where(first_frame_B1[:, 0] == 0, 0, tf.minimum(first_B, text_length_B - 1))
+    last_B = tf.where(last_frame_B1[:, 0] >= batch["mel_length_B"] - 1, text_length_B - 1, last_B)
+    last_B = tf.minimum(last_B, text_length_B - 1)
+    wanted = tf.reduce_max(last_B - first_B) + 1 + 2 * TOKENS_BESIDE
+    size = tf.minimum(-(-wanted // TOKEN_STEP) * TOKEN_STEP, tokens)
+    start_B = tf.maximum(0, tf.minimum(first_B - TOKENS_BESIDE, tokens - size))
+    token_BK = start_B[:, None] + tf.range(size)[None, :]
+    mask_BK = tf.cast((token_BK >= first_B[:, None]) & (token_BK <= last_B[:, None]), tf.float32)
+    return token_BK, tf.clip_by_value(text_length_B - start_B, 0, size), mask_BK, size
