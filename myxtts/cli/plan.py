@@ -40,23 +40,33 @@ class Plan:
 def part_weights(model: ModelConfig, channels: int) -> dict[str, int]:
     """Weights of the network's parts by what they run over: tokens, frames, reference; norms and biases left out."""
     width, predictor, speaker = model.width, model.predictor_width, model.speaker_width
-    condition, patch = model.voice_width + model.style_width, model.decoder_patch
+    condition = model.voice_width + model.style_width
     prenet, aligner = 2 * 3 * width**2, 3 * width**2 + width * channels
     blocks = model.text_blocks * 12 * width**2
     predictors = 3 * (2 * 3 * predictor**2 + (width + condition) * predictor)
-    seen = width + channels + 3 + (channels if model.decoder == "flow" else 0)
     # a patch of frames is one position: its layers run once for all of them
-    decoder = model.decoder_blocks * 8 * width**2 + patch * (seen + channels) * width
+    told = width + 2 * channels + 5
+    decoder = _backbone(model, model.decoder_blocks, told, channels)
+    source = 2 * 4 * predictor**2 + (width + 5) * predictor
     reference = 8 * channels * speaker + 3 * 4 * speaker**2 + speaker**2
-    once = 2 * _TABLE_ROWS * width + model.decoder_blocks * 2 * width * condition + 4 * speaker * condition
+    once = 2 * _TABLE_ROWS * width + model.decoder_blocks * 2 * width * condition
+    once += (4 * speaker + 2 * channels) * condition + 2 * 2 * predictor * condition
     if model.decoder == "flow":
-        once += 64 * width + width**2 + model.decoder_blocks * 2 * width**2
+        decoder = _backbone(model, model.decoder_blocks, told + 2 * channels, channels)
+        decoder += _backbone(model, model.flow_draft_blocks, told, channels)
+        once += 64 * width + width**2 + 2 * width * (model.decoder_blocks * width + model.flow_draft_blocks * condition)
     return {
-        "tokens": prenet + aligner + blocks + predictors,
-        "frames": decoder,
+        "tokens": prenet + blocks + predictors,
+        "aligner": aligner,
+        "frames": decoder + source,
         "reference": reference,
         "once": once,
     }
+
+
+def _backbone(model: ModelConfig, blocks: int, told: int, channels: int) -> int:
+    """Weights of a mel decoder's blocks, its first and its last layer."""
+    return blocks * 8 * model.width**2 + model.decoder_patch * (told + channels) * model.width
 
 
 def _is_bf16(config: Config) -> bool:
@@ -67,14 +77,15 @@ def _is_bf16(config: Config) -> bool:
 def frame_rate(config: Config, tokens_per_frame: float, decoded_share: float = 1.0) -> float:
     """Mel frames a second that training reaches by formula; a calibration may put a measured figure in its place.
 
-    `decoded_share` of the frames go through the decoder (training.segment_seconds).
+    `decoded_share` of the frames go through the decoder, and of the tokens through the text encoder
+    (training.segment_seconds).
     """
     parts = part_weights(config.model, config.audio.mel_channels)
     # Forward and backward are six operations a weight; the decoder works on patches, the speaker encoder on a quarter
     # of the frames of a reference and of the prediction.
     work = 6.0 * (
         decoded_share * parts["frames"] / config.model.decoder_patch
-        + parts["tokens"] * tokens_per_frame
+        + (decoded_share * parts["tokens"] + parts["aligner"]) * tokens_per_frame
         + parts["reference"] / 2
     )
     threads = config.training.threads or os.cpu_count() or 1

@@ -88,19 +88,21 @@ class Trainer:
         self.config, self.corpus = config, corpus
         self.position, self.health = Position(), Health()
         self.recovery, self.clip_losses = Recovery(), ClipLosses(clips)
-        sizes = {
-            "channels": config.audio.mel_channels,
-            "symbols": len(SymbolTable.from_json(corpus.symbols)),
-            "languages": len(corpus.languages),
-            "speakers": max(1, len(corpus.speakers)),
-            "harmonics": harmonic_table(config.audio, corpus.pitch_mean, corpus.pitch_std),
-        }
         self.precision = precision = chosen_precision(config.training.precision)
         seed = config.training.seed
         self.devices = chosen_devices(config.training.devices)
 
         def build() -> VoiceCloner:
-            return build_voice_cloner(config.model, precision=precision, seed=seed, **sizes)
+            return build_voice_cloner(
+                config.model,
+                channels=config.audio.mel_channels,
+                symbols=len(SymbolTable.from_json(corpus.symbols)),
+                languages=len(corpus.languages),
+                speakers=max(1, len(corpus.speakers)),
+                harmonics=harmonic_table(config.audio, corpus.pitch_mean, corpus.pitch_std),
+                precision=precision,
+                seed=seed,
+            )
 
         self.model, self.average = build(), build()
         copies = []
