@@ -68,6 +68,8 @@ class VoiceSource(Module):
         last = table.shape[0] - 1
         lowest, highest = self.harmonics.lowest, self.harmonics.highest
         place = tf.clip_by_value((pitch_BM - lowest) / (highest - lowest) * last, 0.0, float(last))
+        # a pitch that is not finite reaches the losses as it is; as a row's number it would end the program
+        place = tf.where(tf.math.is_finite(place), place, 0.0)
         below = tf.minimum(tf.cast(place, tf.int32), last - 1)
         share = (place - tf.cast(below, tf.float32))[:, :, None]
         comb = tf.gather(table, below) * (1.0 - share) + tf.gather(table, below + 1) * share

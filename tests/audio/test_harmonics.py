@@ -29,10 +29,10 @@ def test_a_comb_is_what_a_pulse_train_of_that_pitch_looks_like(pitch_hz: float) 
     true = mel_MC[len(mel_MC) // 2 - 4 : len(mel_MC) // 2 + 4].mean(axis=0)
     made = comb(pitch_hz, AUDIO)
     # in the valleys the comb has a floor, as recorded speech has
-    peaks = true[:NARROW] > np.percentile(true[:NARROW], 40)
-    assert np.corrcoef(made[:NARROW], true[:NARROW])[0, 1] > 0.9
+    peaks = true[:NARROW] > np.percentile(true[:NARROW], 75)
+    assert np.corrcoef(made[:NARROW], true[:NARROW])[0, 1] > 0.88
     difference = (made - true)[:NARROW][peaks]
-    assert difference.std() < 0.15, "at the harmonics nothing but the strength is different"
+    assert difference.std() < 0.1, "at the harmonics nothing but the strength is different"
     others = [comb(pitch_hz * factor, AUDIO)[:NARROW] for factor in (0.9, 1.1, 1.25)]
     own = np.abs(made[:NARROW] - made[:NARROW].mean() - (true[:NARROW] - true[:NARROW].mean())).mean()
     for other in others:

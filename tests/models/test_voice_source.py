@@ -63,3 +63,10 @@ def test_no_gradient_reaches_the_text_and_no_padding_is_heard(source: VoiceSourc
     alone = source(text[1:, :6], prosody[1:, :6], condition[1:], MASK[1:, :6])
     for key in ("pitch_BM", "voicing_BM"):
         np.testing.assert_allclose(found[key][1, :6], alone[key][0], atol=1e-5, err_msg=key)
+
+
+def test_a_pitch_that_is_not_finite_ends_no_program(source: VoiceSource) -> None:
+    pitch = tf.constant([[np.nan, np.inf, -np.inf, 0.5]], tf.float32)
+    found = source.features(pitch, tf.ones([1, 4])).numpy()[0]
+    assert not np.isfinite(found[:3, CHANNELS]).any(), "the losses must see it"
+    assert np.isfinite(found[:, :CHANNELS][3]).all()

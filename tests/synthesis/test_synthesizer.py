@@ -133,7 +133,7 @@ def test_languages(synthesizer: Synthesizer) -> None:
         ({"text": "a" * 100_001}, DataError, "100001 characters, at most 100000"),
         ({"speed": 9.0}, ConfigError, "speed is 9.0, expected 0.25 to 4 times"),
         ({"pitch": float("nan")}, ConfigError, "pitch is nan, expected -24 to 24 semitones"),
-        ({"steps": 0}, ConfigError, "steps is 0, expected 1 to 200"),
+        ({"steps": -1}, ConfigError, "steps is -1, expected 0 to 200"),
         (
             {"speaker": "bop"},
             DataError,

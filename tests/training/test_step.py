@@ -22,6 +22,7 @@ GROUPS = (
     "speaker_encoder",
     "text_encoder",
     "voice_heads",
+    "voice_source",
 )
 
 NAN = {"decoder": float("nan")}
