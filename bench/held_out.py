@@ -94,6 +94,8 @@ def limited(rows: Sequence[int], utterances: Sequence[Utterance], seconds: Seque
             break
         taken.append(row)
         total += seconds[row]
+    if not taken:
+        raise DataError(f"no training recording is short enough for {most:g} s; raise --seconds")
     return sorted(taken)
 
 

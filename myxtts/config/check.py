@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from myxtts.config.schema import Config
 from myxtts.units import samples_of_seconds
 
+LEAST_PERTURBATION = 0.01
+
 
 @dataclass(frozen=True)
 class Contradiction:
@@ -78,6 +80,13 @@ def _data(config: Config) -> Iterator[Contradiction]:
             ("data.min_clip_seconds", "audio.fft_samples", "audio.sample_rate_hz"),
             "raise data.min_clip_seconds",
         )
+    data = config.data
+    if 0.0 < data.perturbed_voices < LEAST_PERTURBATION:
+        yield Contradiction(
+            f"a voice so little slower or faster is the same voice: at least {LEAST_PERTURBATION:g}, or 0 for none",
+            ("data.perturbed_voices",),
+            "take 0.1",
+        )
 
 
 def _model(config: Config) -> Iterator[Contradiction]:
@@ -89,6 +98,12 @@ def _model(config: Config) -> Iterator[Contradiction]:
             f"the width must be a multiple of twice the heads, {step} (rotary positions pair the channels of a head)",
             ("model.width", "model.heads"),
             f"take a width of {nearest}",
+        )
+    if config.model.decoder == "flow" and config.model.flow_guidance and not config.model.flow_unguided_share:
+        yield Contradiction(
+            "guidance needs a decoder that was trained without text and voice now and then",
+            ("model.flow_guidance", "model.flow_unguided_share"),
+            "take a share of 0.15, or a guidance of 0",
         )
 
 

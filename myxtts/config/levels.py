@@ -39,6 +39,7 @@ _BASIC = (
     Override("training.grad_accum", 4, "16 x 4 keeps the effective batch at 64"),
     Override("training.precision", "fp32", "half precision overflowed"),
     Override("loss.mel_weight", 1.0, "2.5 let one term dominate the gradient"),
+    Override("loss.flow_weight", 1.0, "as the mel; without effect on the regression decoder"),
     Override("loss.kl_weight", 0.5, "1.8 collapsed the style posterior"),
     Override("loss.voice_similarity_weight", 1.5, "half of 3.0"),
     Override("loss.speaker_classification_weight", 0.75, "half of 1.5"),
@@ -124,6 +125,7 @@ LEVELS: Mapping[str, tuple[Override, ...]] = {
         Override("training.precision", "bf16", "everywhere, also where it is emulated and slow"),
         Override("optimizer.name", "muon", "promising on matrices; not proved here"),
         Override("model.decoder", "flow", "sharper mels than regression"),
+        Override("training.best_metric", "total", "the mel term is that of the flow's draft alone"),
     ),
     "plateau_breaker": (
         *_FAST,

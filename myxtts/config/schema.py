@@ -174,7 +174,7 @@ class LossConfig:
     duration_weight: float = leaf(0.1, "", low=0.0, high=1e3)
     """Predicted log-durations against those of the aligner."""
     pitch_weight: float = leaf(0.05, "", low=0.0, high=1e3)
-    """Predicted pitch of each token."""
+    """Predicted pitch of each token and of each voiced frame, and which frames are voiced."""
     energy_weight: float = leaf(0.05, "", low=0.0, high=1e3)
     """Predicted energy of each token."""
     voice_similarity_weight: float = leaf(1.5, "", low=0.0, high=1e3)
@@ -251,8 +251,8 @@ class TrainingConfig:
     max_minutes: float = leaf(0.0, "minutes", low=0.0, high=1e6)
     """Minutes of training after which the run ends, resumable; 0 sets no limit."""
     segment_seconds: float = leaf(0.0, "seconds", low=0.0, high=60.0)
-    """The decoder makes a piece of at most this length of each clip, drawn anew every epoch; aligner and predictors see
-    the whole. Long clips cost a fraction then. 0: all of each clip."""
+    """The decoder makes a piece of at most this length of each clip, drawn anew every epoch; the aligner sees the
+    whole, text encoder and predictors the piece and what is beside it. Long clips cost a fraction then. 0: all."""
     precision: str = leaf("fp32", choices=("fp32", "bf16", "fp16", "auto"))
     """Precision of the networks; losses, normalizations, weights and moments are fp32 always. auto: bf16 where the
     processor or the GPU multiplies it natively, else fp32."""

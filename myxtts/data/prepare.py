@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,14 +15,13 @@ from myxtts.data.corpus import Corpus, measure_corpus
 from myxtts.data.features import gather, symbol_table
 from myxtts.data.manifest import default_speaker, read_roots
 from myxtts.data.plan import Bucket
-from myxtts.data.records import UNKNOWN_LANGUAGE, Manifest, Rejection, Utterance, shown
+from myxtts.data.records import TOO_LONG, UNKNOWN_LANGUAGE, Manifest, Rejection, Utterance, shown
 from myxtts.data.roots import Roots, find_roots
 from myxtts.data.split import hold_out_speakers, split_validation
 from myxtts.data.store import Clip, FeatureStore
 from myxtts.errors import DataError
 from myxtts.progress import Progress
 from myxtts.text.phonemes import canonical_language
-from myxtts.units import frames_of_seconds
 
 LITTLE_SPEECH_SECONDS = 120.0
 """A speaker with more needs no copies: they are there for the number of voices, not of clips."""
@@ -76,7 +76,7 @@ def prepare(
         train, validation = _split(train, config.data, notes)
     if config.data.held_out_speakers:
         train, validation = _without_speakers(train, validation, config.data.held_out_speakers, notes)
-    copies = _copies(train, roots.train, config, notes, progress) if config.data.perturbed_voices else []
+    copies = _copies(train, manifests, roots.train, config, notes, progress) if config.data.perturbed_voices else []
     return _prepared(train, copies, FeatureStore(validation), rejections, notes, config, base)
 
 
@@ -125,27 +125,49 @@ def _without_speakers(
 
 
 def _copies(
-    train: list[Clip], roots: Sequence[Path], config: Config, notes: list[str], progress: Progress
+    train: list[Clip],
+    manifests: Sequence[Manifest],
+    roots: Sequence[Path],
+    config: Config,
+    notes: list[str],
+    progress: Progress,
 ) -> list[Clip]:
     """Of every training speaker with little speech, slower and faster copies of the clips under names of their own."""
-    frames: dict[str, int] = {}
-    for clip in train:
-        frames[clip.utterance.speaker] = frames.get(clip.utterance.speaker, 0) + clip.facts.frames
-    most = frames_of_seconds(LITTLE_SPEECH_SECONDS, config.audio.sample_rate_hz, config.audio.hop_samples)
-    few = {speaker for speaker, count in frames.items() if count < most}
     share = config.data.perturbed_voices
+    seconds: dict[str, float] = defaultdict(float)
+    for clip in train:
+        seconds[clip.utterance.speaker] += seconds_of(clip)
+    few = {speaker for speaker, sum_ in seconds.items() if sum_ < LITTLE_SPEECH_SECONDS}
+    root_of = {u.id: root for manifest, root in zip(manifests, roots, strict=True) for u in manifest.utterances}
     copies: list[Clip] = []
+    left_out: Counter[str] = Counter()
     for speed in (1.0 - share, 1.0 + share):
-        wanted = [_copy(clip.utterance, speed) for clip in train if clip.utterance.speaker in few]
-        # the cache keeps a list a root, so each copy is asked for where its recording is
-        for root in roots:
-            own = [u for u in wanted if u.audio_path.is_relative_to(root)]
-            copies += gather(own, root, config, progress).clips
+        clips = [clip for clip in train if clip.utterance.speaker in few]
+        long = [clip for clip in clips if seconds_of(clip) / speed > config.data.max_clip_seconds]
+        left_out[TOO_LONG] += len(long)
+        left = {clip.utterance.id for clip in long}
+        for root in dict.fromkeys(roots):  # the cache keeps a list a root
+            own = [u for u in (c.utterance for c in clips) if root_of[u.id] == root and u.id not in left]
+            gathered = gather([_copy(u, speed) for u in own], root, config, progress)
+            copies += gathered.clips
+            left_out.update(rejection.reason for rejection in gathered.rejections)
+    same = {clip.utterance.speaker for clip in copies} & set(seconds)
+    if same:
+        raise DataError(
+            f"data.perturbed_voices {share:g}: the copy of a speaker would have the name of another one, "
+            f"{shown(min(same))}; rename that speaker, or set data.perturbed_voices to 0"
+        )
+    without = "".join(f"; {count} left out: {reason}" for reason, count in sorted(left_out.items()) if count)
     notes.append(
         f"data.perturbed_voices {share:g}: {len(copies)} copies of the clips of {len(few)} speakers with under "
-        f"{LITTLE_SPEECH_SECONDS / 60:g} minutes, slower and faster, train as speakers of their own"
+        f"{LITTLE_SPEECH_SECONDS / 60:g} minutes, slower and faster, train as speakers of their own{without}"
     )
     return copies
+
+
+def seconds_of(clip: Clip) -> float:
+    """Length of a clip's recording."""
+    return clip.facts.samples / clip.facts.sample_rate_hz
 
 
 def _copy(utterance: Utterance, speed: float) -> Utterance:

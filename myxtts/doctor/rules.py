@@ -40,6 +40,7 @@ RULES: Mapping[str, Rule] = {
     "training.grad_accum": Rule("higher", _POSSIBLE),
     "training.precision": Rule("equal", _LIKELY),
     "loss.mel_weight": Rule("lower", _LIKELY),
+    "loss.flow_weight": Rule("lower", _POSSIBLE),
     "loss.kl_weight": Rule("lower", _LIKELY),
     "loss.voice_similarity_weight": Rule("lower", _POSSIBLE),
     "loss.speaker_classification_weight": Rule("lower", _POSSIBLE),

@@ -34,6 +34,7 @@ _LOWERED: Mapping[str, str] = {
     "optimizer.learning_rate": "rate_factor",
     "optimizer.clip_norm": "clip_factor",
     "loss.mel_weight": "mel_factor",
+    "loss.flow_weight": "mel_factor",
 }
 """Settings that a diverged run must not have over the stable value, and the ladder's factor on each."""
 _PATHS: Mapping[str, str] = {"data.train_path": DataConfig().train_path, "data.val_path": DataConfig().val_path}

@@ -110,7 +110,8 @@ def load_weights(
         )
         raise CheckpointError(
             f"the checkpoint does not fit this model: {'; '.join(first[:3])} ({len(first)} tensors in all): "
-            "use the model size and decoder that it was trained with, or --init-from to take what fits"
+            "use the model size, decoder and version of MyXTTS that it was trained with, or --init-from to take what "
+            "fits"
         )
     for name in same:
         own[name].assign(arrays[name])

@@ -65,9 +65,10 @@ def tokens_around(
     first_B = tf.where(first_frame_B1[:, 0] == 0, 0, tf.minimum(first_B, text_length_B - 1))
     last_B = tf.where(last_frame_B1[:, 0] >= batch["mel_length_B"] - 1, text_length_B - 1, last_B)
     last_B = tf.minimum(last_B, text_length_B - 1)
-    wanted = tf.reduce_max(last_B - first_B) + 1 + 2 * TOKENS_BESIDE
-    size = tf.minimum(-(-wanted // TOKEN_STEP) * TOKEN_STEP, tokens)
-    start_B = tf.maximum(0, tf.minimum(first_B - TOKENS_BESIDE, tokens - size))
+    # each row hears what is beside its own piece, whatever its neighbours in the batch need
+    start_B = tf.maximum(0, first_B - TOKENS_BESIDE)
+    stop_B = tf.minimum(text_length_B, last_B + 1 + TOKENS_BESIDE)
+    size = tf.minimum(-(-tf.reduce_max(stop_B - start_B) // TOKEN_STEP) * TOKEN_STEP, tokens)
     token_BK = start_B[:, None] + tf.range(size)[None, :]
     mask_BK = tf.cast((token_BK >= first_B[:, None]) & (token_BK <= last_B[:, None]), tf.float32)
-    return token_BK, tf.clip_by_value(text_length_B - start_B, 0, size), mask_BK, size
+    return tf.minimum(token_BK, tokens - 1), stop_B - start_B, mask_BK, size

@@ -28,12 +28,12 @@ def token_means(frame_BM: tf.Tensor, weight_BM: tf.Tensor, path_BMT: tf.Tensor) 
 
 
 class Predictor(Module):
-    """Convolutions over the tokens, conditioned on the voice -> `outputs` numbers a token.
+    """Convolutions over the tokens, conditioned on the voice -> `outputs` numbers a token; `start` before training.
 
     Source: variance predictor, FastSpeech 2, arXiv 2006.04558, sec. 2.3.
     """
 
-    def __init__(self, model: ModelConfig, outputs: int, salt: int, **kwargs: object) -> None:
+    def __init__(self, model: ModelConfig, outputs: int, salt: int, start: float = 0.0, **kwargs: object) -> None:
         super().__init__(**kwargs)
         policy, width = self.dtype_policy, model.predictor_width
         self.rate, self.salt = model.predictor_dropout, salt
@@ -41,7 +41,8 @@ class Predictor(Module):
         self.front = keras.layers.Dense(width, name="front", dtype=policy)
         self.convolutions = [Convolution(width, 3, name=f"convolution_{i}", dtype=policy) for i in range(LAYERS)]
         self.norms = [Norm(name=f"norm_{i}", dtype=policy) for i in range(LAYERS)]
-        self.out = keras.layers.Dense(outputs, name="out", dtype="float32")
+        bias = keras.initializers.Constant(start)
+        self.out = keras.layers.Dense(outputs, bias_initializer=bias, name="out", dtype="float32")
 
     def call(
         self, x_BTD: tf.Tensor, condition_BE: tf.Tensor, mask_BT1: tf.Tensor, seed: tf.Tensor | None = None

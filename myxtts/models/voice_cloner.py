@@ -17,6 +17,8 @@ from myxtts.models.text_encoder import TextEncoder
 from myxtts.models.voice_source import VoiceSource
 
 SIMILARITY_FRAMES = 128
+LOG_DURATION_AT_START = 1.3
+"""ln(1 + 2.7 frames), about the mean of phonemes and blanks: from 0 the first errors would be the run's largest."""
 PRECISIONS = {"fp32": "float32", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
 
 
@@ -68,7 +70,7 @@ class VoiceCloner(Module):
         self.aligner = Aligner(model, symbols, channels, name="aligner", dtype="float32")
         self.speaker_encoder = SpeakerEncoder(model, name="speaker_encoder", dtype=policy)
         self.voice_heads = VoiceHeads(model, speakers, channels, name="voice_heads", dtype="float32")
-        self.duration = Predictor(model, 1, 200, name="duration", dtype=policy)
+        self.duration = Predictor(model, 1, 200, LOG_DURATION_AT_START, name="duration", dtype=policy)
         self.pitch = Predictor(model, 1, 220, name="pitch", dtype=policy)
         self.energy = Predictor(model, 1, 240, name="energy", dtype=policy)
         self.voice_source = VoiceSource(model, harmonics, name="voice_source", dtype=policy)

@@ -115,8 +115,8 @@ class Loop:
         rate = recovery.rate(number, scheduled, config.schedule.warmup_updates)
         prior = schedule.prior_strength(number, config.schedule)
         weights = dict(trainer.step.term_weights)
-        if "mel" in weights:
-            weights["mel"] *= recovery.mel_factor
+        for term in {"mel", "flow"} & set(weights):
+            weights[term] *= recovery.mel_factor
         term_factors, group_factors = injection.term_factors(), injection.gradient_factors(trainer.step.groups)
         window = Window()
         for _ in range(config.training.grad_accum):

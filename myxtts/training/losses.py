@@ -46,7 +46,7 @@ SCALES: Mapping[str, float] = {
 MARGIN = 0.2
 MARGIN_SCALE = 16.0
 MAX_LOG_VARIANCE = 2.0
-LARGEST_LOG_ERROR = 3.0
+LARGEST_LOG_ERROR = 2.0
 SECTION_WEIGHTS = {term: f"{term}_weight" for term in TERMS}
 
 

@@ -157,6 +157,11 @@ def test_persian_paths_with_their_joiner_are_kept() -> None:
         ({"audio.pitch_high_hz": "12000"}, ["pitch range ends over"]),
         ({"data.min_clip_seconds": "13"}, ["every clip would be rejected", "size tiny"]),
         ({"data.min_clip_seconds": "0.01"}, ["longer than half a window"]),
+        ({"data.perturbed_voices": "0.001"}, ["is the same voice: at least 0.01", "take 0.1"]),
+        (
+            {"model.decoder": "flow", "model.flow_unguided_share": "0"},
+            ["trained without text and voice now and then", "model.flow_guidance = 1.0 from", "a guidance of 0"],
+        ),
         ({"model.width": "250"}, ["a multiple of twice the heads, 8", "take a width of 248 or 256"]),
         ({"schedule.warmup_updates": "5000", "training.max_updates": "2000"}, ["40% of its value", "at most 2000"]),
     ],

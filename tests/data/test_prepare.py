@@ -243,8 +243,9 @@ def test_voices_with_little_speech_get_a_slower_and_a_faster_copy(tmp_path, monk
     (made / "metadata.csv").write_text("\n".join(rows) + "\n")
     plain = settings(tmp_path, train_path=str(made), held_out_speakers=2)
     before = prepare.prepare(plain, silent)
-    seconds = {s: sum(before.train.facts(r).frames for r, t in enumerate(before.train.speakers) if t == s) * 256 / 22050
-               for s in speakers_of(before.train)}  # fmt: skip
+    seconds = dict.fromkeys(speakers_of(before.train), 0.0)
+    for row, speaker in enumerate(before.train.speakers):
+        seconds[speaker] += before.train.facts(row).samples / before.train.facts(row).sample_rate_hz
     most = max(seconds, key=lambda speaker: seconds[speaker])
     monkeypatch.setattr(prepare, "LITTLE_SPEECH_SECONDS", seconds[most] - 0.05)
     config = settings(tmp_path, train_path=str(made), held_out_speakers=2, perturbed_voices=0.1)
@@ -255,6 +256,7 @@ def test_voices_with_little_speech_get_a_slower_and_a_faster_copy(tmp_path, monk
     assert set(data.corpus.speakers) == speakers_of(data.train)
     assert any(f"copies of the clips of {len(few)} speakers" in note for note in data.notes)
     by_id = {u.id: row for row, u in enumerate(data.train.utterances)}
+    ratios = []
     for row, utterance in enumerate(data.train.utterances):
         if utterance.speed != 1.0:
             own = by_id[utterance.id.partition("@")[0]]
@@ -262,9 +264,38 @@ def test_voices_with_little_speech_get_a_slower_and_a_faster_copy(tmp_path, monk
             assert data.train.facts(row).trimmed_samples == pytest.approx(expected, abs=2)
             assert data.train.text_tokens(row).tolist() == data.train.text_tokens(own).tolist()
             pitch, copied = data.train.pitch(own), data.train.pitch(row)
-            if (pitch > 0).sum() > 5:
-                assert np.median(copied[copied > 0]) / np.median(pitch[pitch > 0]) == pytest.approx(
-                    utterance.speed, rel=0.03
-                )
+            ratios.append(np.median(copied[copied > 0]) / np.median(pitch[pitch > 0]) / utterance.speed)
+    assert ratios == pytest.approx([1.0] * len(ratios), rel=0.03) and len(ratios) >= 4
     again = prepare.prepare(config, silent)
     assert again.corpus.to_json() == data.corpus.to_json(), "from the cache, each speed its own"
+
+
+def test_copies_of_nested_roots_are_made_once(tmp_path):
+    outer = many_speakers(tmp_path)
+    inner = make_root(outer / "inner", clips=4)
+    train_path = os.pathsep.join((str(outer), str(inner)))
+    data = prepare.prepare(settings(tmp_path, train_path=train_path, perturbed_voices=0.1), silent)
+    assert len(ids(data.train)) == len(set(ids(data.train)))
+    assert len(data.train) == 3 * sum("@" not in name for name in ids(data.train))
+
+
+def test_a_copy_that_would_be_over_the_cap_is_left_out_and_counted(tmp_path):
+    made = many_speakers(tmp_path)
+    plain = prepare.prepare(settings(tmp_path, train_path=str(made)), silent)
+    stores = (plain.train, plain.validation)
+    seconds = [s.facts(r).samples / s.facts(r).sample_rate_hz for s in stores for r in range(len(s))]
+    cap = max(seconds) + 0.01
+    config = settings(tmp_path, train_path=str(made), perturbed_voices=0.1, max_clip_seconds=cap)
+    data = prepare.prepare(config, silent)
+    over = sum(length / 0.9 > cap for length in seconds[: len(plain.train)])
+    slower = sum(name.endswith("@0.9") for name in ids(data.train))
+    assert over > 0 and slower == len(plain.train) - over
+    assert any(f"{over} left out: longer than the cap" in note for note in data.notes)
+
+
+def test_a_speaker_who_has_the_name_of_a_copy_is_told(tmp_path):
+    made = many_speakers(tmp_path)
+    text = (made / "metadata.csv").read_text().replace("|s1\n", "|s0@0.9\n")
+    (made / "metadata.csv").write_text(text)
+    with pytest.raises(DataError, match=r"another one, 's0@0\.9'; rename that speaker"):
+        prepare.prepare(settings(tmp_path, train_path=str(made), perturbed_voices=0.1), silent)

@@ -244,8 +244,10 @@ def test_half_precision_is_near_full_precision(descriptor: Descriptor) -> None:
     expected, found = call(descriptor, full), call(descriptor, half)
     for key in descriptor.outputs:
         size = np.abs(expected[key].numpy()).max()
+        # many layers one behind the other, their weights stirred
+        share = 0.08 if descriptor.kind is VoiceCloner else 0.05
         np.testing.assert_allclose(
-            tf.cast(found[key], tf.float32), tf.cast(expected[key], tf.float32), atol=0.08 * size, err_msg=key
+            tf.cast(found[key], tf.float32), tf.cast(expected[key], tf.float32), atol=share * size, err_msg=key
         )
 
 
