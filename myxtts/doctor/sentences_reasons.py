@@ -23,6 +23,7 @@ REASONS: Mapping[str, str] = {
     "16 x 4 keeps the effective batch at 64": "با ۱۶ × ۴ دستهٔ مؤثر ۶۴ می‌ماند",
     "half precision overflowed": "دقتِ نیمه سرریز می‌کرد",
     "2.5 let one term dominate the gradient": "با 2.5 یک مؤلفه بر گرادیان چیره می‌شد",
+    "as the mel; without effect on the regression decoder": "مانند مل؛ بر دیکودر رگرسیون اثری ندارد",
     "1.8 collapsed the style posterior": "با 1.8 توزیع پسینِ سبک فرومی‌ریخت",
     "half of 3.0": "نصف 3.0",
     "half of 1.5": "نصف 1.5",
