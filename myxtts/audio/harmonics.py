@@ -22,7 +22,7 @@ FloatArray = npt.NDArray[np.float32]
 STEPS = 320
 """Pitches in the table; the tenth harmonic moves by a fifth of a channel from one to the next."""
 VALLEY = 0.05
-"""Between two harmonics of recorded speech there is about so much left of their height."""
+"""Added to the comb before the logarithm: between two harmonics of recorded speech there is never nothing."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -141,8 +141,8 @@ def _copies(
     root_of = {u.id: root for manifest, root in zip(manifests, roots, strict=True) for u in manifest.utterances}
     copies: list[Clip] = []
     left_out: Counter[str] = Counter()
+    clips = [clip for clip in train if clip.utterance.speaker in few]
     for speed in (1.0 - share, 1.0 + share):
-        clips = [clip for clip in train if clip.utterance.speaker in few]
         long = [clip for clip in clips if seconds_of(clip) / speed > config.data.max_clip_seconds]
         left_out[TOO_LONG] += len(long)
         left = {clip.utterance.id for clip in long}

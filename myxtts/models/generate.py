@@ -238,7 +238,7 @@ class Generator:
         path = path_of(duration_BT, frames)
         along = self.model.stretched(text_BTD, mean_BTC, duration_BT, pitch_BT, energy_BT, path)
         condition = self.model.condition(voice_BE, style_BS)
-        frame = self.model.voice_source(along["text_BMD"], along["prosody_BMP"], condition, mask)
+        frame = self.model.source_of(along, condition, mask)
         voiced = tf.cast(frame["voicing_BM"] > 0.0, tf.float32) * mask[:, :, 0]
         x = self.model.decoder_input(along, frame["pitch_BM"], voiced)
         base = (along["mean_BMC"] + self.model.voice_heads(voice_BE)["spectrum_BC"][:, None, :]) * mask

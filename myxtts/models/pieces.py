@@ -42,9 +42,7 @@ def target_of(batch: dict[str, tf.Tensor], path_BMT: tf.Tensor) -> tuple[tf.Tens
     return path, tf.ensure_shape(mel, [None, None, batch["mel_BMC"].shape[2]]), mask
 
 
-def tokens_around(
-    batch: dict[str, tf.Tensor], duration_BT: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+def tokens_around(batch: dict[str, tf.Tensor], duration_BT: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """The tokens that the target part of each utterance needs, with some before and behind them.
 
     Text encoder and predictors work on these alone: their cost would be that of the whole utterance otherwise.
@@ -53,7 +51,6 @@ def tokens_around(
         token_BK: numbers of the tokens in their utterance, K a multiple of TOKEN_STEP or the whole text.
         length_B: how many of them are there.
         mask_BK: 1 for those that are spoken in the target, and for those at an end of the text next to it, fp32.
-        size: K.
     """
     text_length_B, tokens = batch["text_length_B"], tf.shape(duration_BT)[1]
     end_BT = tf.cumsum(duration_BT, axis=1)
@@ -71,4 +68,4 @@ def tokens_around(
     size = tf.minimum(-(-tf.reduce_max(stop_B - start_B) // TOKEN_STEP) * TOKEN_STEP, tokens)
     token_BK = start_B[:, None] + tf.range(size)[None, :]
     mask_BK = tf.cast((token_BK >= first_B[:, None]) & (token_BK <= last_B[:, None]), tf.float32)
-    return tf.minimum(token_BK, tokens - 1), stop_B - start_B, mask_BK, size
+    return tf.minimum(token_BK, tokens - 1), stop_B - start_B, mask_BK

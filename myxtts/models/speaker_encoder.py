@@ -21,19 +21,20 @@ def attentive_statistics(x_BRD: tf.Tensor, score_BRD: tf.Tensor, mask_BR1: tf.Te
 
     Source: attentive statistics pooling, arXiv 1803.10963, eq. 4 to 6. The floor stands inside the root.
     """
-    x = tf.cast(x_BRD, tf.float32)
     score = tf.cast(score_BRD, tf.float32) + (1.0 - mask_BR1) * -1e9
-    weight = tf.nn.softmax(score, axis=1)
-    mean = tf.reduce_sum(weight * x, axis=1)
-    variance = tf.reduce_sum(weight * tf.square(x - mean[:, None, :]), axis=1)
-    return tf.concat([mean, tf.sqrt(variance + 1e-4)], axis=-1)
+    return _statistics(tf.cast(x_BRD, tf.float32), tf.nn.softmax(score, axis=1))
 
 
 def plain_statistics(reference_BRC: tf.Tensor, mask_BR1: tf.Tensor) -> tf.Tensor:
     """Mean and standard deviation of each channel over time, (B, 2C) fp32; padding has no weight."""
-    frames = tf.maximum(tf.reduce_sum(mask_BR1, axis=1), 1.0)
-    mean = tf.reduce_sum(reference_BRC * mask_BR1, axis=1) / frames
-    variance = tf.reduce_sum(tf.square(reference_BRC - mean[:, None, :]) * mask_BR1, axis=1) / frames
+    frames = tf.maximum(tf.reduce_sum(mask_BR1, axis=1, keepdims=True), 1.0)
+    return _statistics(reference_BRC, mask_BR1 / frames)
+
+
+def _statistics(x_BRD: tf.Tensor, weight_BRD: tf.Tensor) -> tf.Tensor:
+    """Mean and standard deviation over time under weights that sum to 1."""
+    mean = tf.reduce_sum(weight_BRD * x_BRD, axis=1)
+    variance = tf.reduce_sum(weight_BRD * tf.square(x_BRD - mean[:, None, :]), axis=1)
     return tf.concat([mean, tf.sqrt(variance + 1e-4)], axis=-1)
 
 

@@ -106,25 +106,37 @@ class VoiceCloner(Module):
         `frame_BM` is the number of each frame where they are not those from the first on.
 
         Returns:
-            text_BMD: the text and where in its token the frame stands, D + 3 features.
+            text_BMD: the text.
+            place_BMK: where in its token the frame stands, three features.
             prosody_BMP: the token's pitch and energy.
             mean_BMC: the aligner's mean.
         """
         frame_BM = tf.range(tf.shape(path_BMT)[1])[None, :] if frame_BM is None else frame_BM
         text = tf.einsum("bmt,btd->bmd", path_BMT, tf.cast(text_BTD, tf.float32))
         return {
-            "text_BMD": tf.concat([text, position_features(duration_BT, path_BMT, frame_BM)], axis=-1),
+            "text_BMD": text,
+            "place_BMK": position_features(duration_BT, path_BMT, frame_BM),
             "prosody_BMP": tf.einsum("bmt,btp->bmp", path_BMT, tf.stack([pitch_BT, energy_BT], axis=-1)),
             "mean_BMC": tf.einsum("bmt,btc->bmc", path_BMT, tf.stop_gradient(mean_BTC)),
         }
+
+    def source_of(
+        self,
+        along: dict[str, tf.Tensor],
+        condition_BE: tf.Tensor,
+        mask_BM1: tf.Tensor,
+        seed: tf.Tensor | None = None,
+    ) -> dict[str, tf.Tensor]:
+        """Predicted pitch_BM and voicing_BM of each frame; `along` as `stretched` gave it."""
+        text = tf.concat([along["text_BMD"], along["place_BMK"]], axis=-1)
+        found: dict[str, tf.Tensor] = self.voice_source(text, along["prosody_BMP"], condition_BE, mask_BM1, seed)
+        return found
 
     def decoder_input(self, along: dict[str, tf.Tensor], pitch_BM: tf.Tensor, voiced_BM: tf.Tensor) -> tf.Tensor:
         """What the decoder is told of each frame, (B, M, any): `along` as `stretched` gave it, pitch and voicing."""
         source = self.voice_source.features(pitch_BM, voiced_BM)
         prosody = tf.cast(self.prosody_in(along["prosody_BMP"]), tf.float32)
-        width = self.config.width
-        text, place = along["text_BMD"][:, :, :width], along["text_BMD"][:, :, width:]
-        return tf.concat([text + prosody, along["mean_BMC"], place, source], axis=-1)
+        return tf.concat([along["text_BMD"] + prosody, along["mean_BMC"], along["place_BMK"], source], axis=-1)
 
     def voice_of(self, mel_BRC: tf.Tensor, length_B: tf.Tensor) -> tf.Tensor:
         """Voice (B, E) of a mel, by the speaker encoder held fixed: a gradient reaches the mel, not the encoder."""
@@ -161,7 +173,7 @@ class VoiceCloner(Module):
         pitch, _ = token_means(batch["pitch_BM"], batch["voiced_BM"], path)
         energy, spoken = token_means(batch["energy_BM"], mel_mask[:, :, 0], path)
 
-        token, count, needed, size = tokens_around(batch, duration)
+        token, count, needed = tokens_around(batch, duration)
         text = self.text_encoder(tf.gather(batch["text_BT"], token, batch_dims=1), count, batch["language_B"], seed)
         nearby = {
             "token_mask_BT": needed,
@@ -170,7 +182,7 @@ class VoiceCloner(Module):
             "token_energy_BT": tf.gather(energy, token, batch_dims=1),
             "token_spoken_BT": tf.gather(spoken, token, batch_dims=1),
         }
-        predicted = self.predict_prosody(text, condition, sequence_mask(count, size), seed)
+        predicted = self.predict_prosody(text, condition, sequence_mask(count, tf.shape(token)[1]), seed)
         part, target_mel, target_mask = target_of(batch, path)
         begin = tf.gather(tf.cumsum(duration, axis=1, exclusive=True), token, batch_dims=1)[:, :1]
         along = self.stretched(
@@ -182,7 +194,7 @@ class VoiceCloner(Module):
             tf.gather(part, token, axis=2, batch_dims=1),
             batch["target_BS"] - begin,
         )
-        frame = self.voice_source(along["text_BMD"], along["prosody_BMP"], condition, target_mask, seed)
+        frame = self.source_of(along, condition, target_mask, seed)
         true_pitch = tf.gather(batch["pitch_BM"], batch["target_BS"], batch_dims=1)
         true_voiced = tf.gather(batch["voiced_BM"], batch["target_BS"], batch_dims=1) * target_mask[:, :, 0]
         x = self.decoder_input(along, true_pitch, true_voiced)

@@ -25,8 +25,8 @@ def batch_of(first: list[int], frames: list[int], tokens: list[int], mel: list[i
 
 def test_the_whole_text_where_the_whole_utterance_is_made() -> None:
     duration = tf.constant([[0, 2, 3, 0, 0], [4, 1, 0, 0, 0]])  # the first and last token without a frame; padding
-    token, count, needed, size = tokens_around(batch_of([0, 0], [5, 5], [4, 2], [5, 5], 5), duration)
-    assert int(size) == 5 and count.numpy().tolist() == [4, 2]
+    token, count, needed = tokens_around(batch_of([0, 0], [5, 5], [4, 2], [5, 5], 5), duration)
+    assert token.shape[1] == 5 and count.numpy().tolist() == [4, 2]
     assert token.numpy().tolist() == [[0, 1, 2, 3, 4]] * 2
     assert needed.numpy().tolist() == [[1, 1, 1, 1, 0], [1, 1, 0, 0, 0]]
 
@@ -37,8 +37,8 @@ def test_the_tokens_of_a_piece_and_those_beside_it(monkeypatch: pytest.MonkeyPat
     duration = tf.constant([[3] * 20, [3] * 20, [6] * 10 + [0] * 10, [3] * 20])
     # frames 30 to 38 are tokens 10 to 12; 58 and 59 are token 19; 0 and 1 are token 0; 0 to 8 are tokens 0 to 2
     given = batch_of([30, 58, 0, 0], [9, 2, 2, 9], [20, 20, 10, 20], [60, 60, 60, 60], 9)
-    token, count, needed, size = tokens_around(given, duration)
-    assert int(size) == 8, "three tokens, two on each side, and up to a multiple of four"
+    token, count, needed = tokens_around(given, duration)
+    assert token.shape[1] == 8, "three tokens, two on each side, and up to a multiple of four"
     spoken = [token[b].numpy()[needed[b].numpy() > 0].tolist() for b in range(4)]
     assert spoken == [[10, 11, 12], [19], [0], [0, 1, 2]]
     assert token[:, 0].numpy().tolist() == [8, 17, 0, 0]

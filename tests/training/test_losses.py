@@ -72,7 +72,6 @@ def test_what_each_term_teaches(run: Any) -> None:
 
     speaking = {"text_encoder", "speaker_encoder", "prosody_in", "decoder"}
     assert taught("mel") == taught("spectral_consistency") == taught("voice_similarity") == taught("flow") == speaking
-    _, gradients = run
     parts = {t: {p.split("/")[1] for p, size in gradients[t].items() if p.startswith("decoder/") and size > 1e-9}
              for t in ("mel", "flow")}  # fmt: skip
     assert parts == {"mel": {"draft"}, "flow": {"backbone", "time_in", "time_out"}}
