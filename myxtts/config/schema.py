@@ -153,6 +153,8 @@ class ModelConfig:
     arXiv 2207.12598); 0: not, in half the time."""
     flow_unguided_share: float = leaf(0.15, "", low=0.0, high=0.9)
     """Share of the utterances that train the flow decoder without text and voice, which guidance needs."""
+    critic_width: int = leaf(0, "", low=0, high=1_024)
+    """Filters of the first layer of the critic, which tells recorded mels from made ones in training; 0: no critic."""
     dropout: float = leaf(0.1, "", low=0.0, high=0.9)
     """Dropout in the text encoder and the decoder."""
     predictor_dropout: float = leaf(0.3, "", low=0.0, high=0.9)
@@ -188,6 +190,14 @@ class LossConfig:
     """The speaker's pitch mean, pitch range and rate, predicted from the voice embedding."""
     spectral_consistency_weight: float = leaf(0.75, "", low=0.0, high=1e3)
     """L1 between time and frequency differences of predicted and true mel."""
+    critic_weight: float = leaf(0.1, "", low=0.0, high=1e3)
+    """The critic's own loss, in telling recorded mels from made ones; it trains nothing else. 0 without a critic."""
+    adversarial_weight: float = leaf(0.2, "", low=0.0, high=1e3)
+    """What the critic finds made in the prediction; it trains what made the prediction, not the critic. 0 without a
+    critic."""
+    feature_matching_weight: float = leaf(0.5, "", low=0.0, high=1e3)
+    """How far the prediction lies from the recording in the critic's features; trains what made the prediction. 0
+    without a critic."""
     kl_free_bits: float = leaf(0.05, "nats", low=0.0, high=10.0)
     """KL of each style dimension that costs nothing."""
     huber_delta: float = leaf(0.0, "", low=0.0, high=100.0)
@@ -234,6 +244,10 @@ class ScheduleConfig:
     """The cosine falls to this share of the learning rate."""
     diagonal_prior_updates: int = leaf(400, "updates", low=0, high=10_000_000)
     """The aligner's diagonal prior falls linearly to nothing over these updates."""
+    adversarial_start_updates: int = leaf(2_000, "updates", low=0, high=10_000_000)
+    """Until then the critic learns, and the decoder does not hear it."""
+    adversarial_ramp_updates: int = leaf(1_000, "updates", low=0, high=10_000_000)
+    """The weights by which the decoder hears the critic rise linearly from 0 to their full values over these updates."""
 
 
 @dataclass(frozen=True)

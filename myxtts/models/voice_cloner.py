@@ -8,6 +8,7 @@ import tensorflow as tf
 from myxtts.audio.harmonics import HarmonicTable
 from myxtts.config.schema import ModelConfig
 from myxtts.models.aligner import Aligner, path_of
+from myxtts.models.critic import Critic, feature_distance, places
 from myxtts.models.layers import Module, sequence_mask
 from myxtts.models.mel_decoder import DECODERS
 from myxtts.models.pieces import position_features, target_of, tokens_around
@@ -76,6 +77,7 @@ class VoiceCloner(Module):
         self.voice_source = VoiceSource(model, harmonics, name="voice_source", dtype=policy)
         self.prosody_in = keras.layers.Dense(model.width, name="prosody_in", dtype=policy)
         self.decoder = DECODERS[model.decoder](model, channels, name="decoder", dtype=policy)
+        self.critic = Critic(model, channels, name="critic", dtype=policy) if model.critic_width else None
 
     def condition(self, voice_BE: tf.Tensor, style_BS: tf.Tensor) -> tf.Tensor:
         """Voice and style as one condition (B, E + S), each with unit-sized elements."""
@@ -144,6 +146,31 @@ class VoiceCloner(Module):
         heads, _ = self.speaker_encoder.stateless_call(fixed, [], mel_BRC, length_B)
         return heads["voice_BE"]
 
+    def judged(
+        self, true_BSC: tf.Tensor, made_BSC: tf.Tensor, base_BSC: tf.Tensor, voice_BE: tf.Tensor, mask_BS1: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """What the critic thinks of a true mel and of a made one; nothing without a critic.
+
+        Returns:
+            true_score_BPF, made_score_BPF: with a gradient to the critic alone.
+            heard_score_BPF, feature_distance_B: of the made mel by the critic held fixed, with a gradient to the mel.
+            score_mask_BP1: where there is speech.
+        """
+        if self.critic is None:
+            return {}
+        told = tf.stop_gradient(base_BSC), tf.stop_gradient(voice_BE) * tf.sqrt(float(self.config.voice_width))
+        true = self.critic(true_BSC * mask_BS1, *told, mask_BS1)
+        made = self.critic(tf.stop_gradient(made_BSC), *told, mask_BS1)
+        fixed = [tf.stop_gradient(v.value) for v in self.critic.trainable_variables]
+        heard, _ = self.critic.stateless_call(fixed, [], made_BSC, *told, mask_BS1)
+        return {
+            "true_score_BPF": true["score_BPF"],
+            "made_score_BPF": made["score_BPF"],
+            "heard_score_BPF": heard["score_BPF"],
+            "score_mask_BP1": places(mask_BS1),
+            "feature_distance_B": feature_distance(true, heard),
+        }
+
     def call(
         self, batch: dict[str, tf.Tensor], prior_strength: tf.Tensor, seed: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
@@ -156,7 +183,8 @@ class VoiceCloner(Module):
 
         Returns:
             Mapping with mel_BSC (predicted, normalized) of the target frames and target_BSC (true), aligner_BMC (its
-            mean for each frame), duration_BT, path_BMT, the predictors' outputs and targets, the voice and style heads.
+            mean for each frame), duration_BT, path_BMT, the predictors' outputs and targets, the voice and style heads,
+            and what `judged` gives.
         """
         text_length, mel_length = batch["text_length_B"], batch["mel_length_B"]
         frames = tf.shape(batch["mel_BMC"])[1]
@@ -219,6 +247,7 @@ class VoiceCloner(Module):
             "frame_voicing_BS": frame["voicing_BM"],
             "true_pitch_BS": true_pitch,
             "true_voiced_BS": true_voiced,
+            **self.judged(target_mel, mel, base, heads["voice_BE"], target_mask),
             **nearby,
             **predicted,
             **({"velocity_error_BSC": decoded["velocity_error_BMC"]} if "velocity_error_BMC" in decoded else {}),

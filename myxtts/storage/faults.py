@@ -31,7 +31,7 @@ VARIABLE = "MYXTTS_FAULT"
 
 LOSS_TERMS = (
     "mel", "flow", "alignment", "kl", "duration", "pitch", "energy", "voice_similarity", "speaker_classification",
-    "voice_reconstruction", "prosody_matching", "spectral_consistency",
+    "voice_reconstruction", "prosody_matching", "spectral_consistency", "critic", "adversarial", "feature_matching",
 )  # fmt: skip
 
 NUMERIC_POINTS: dict[str, str] = {

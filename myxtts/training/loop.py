@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from myxtts.data.loader import Loader
 from myxtts.errors import NonFiniteError, StorageError
 from myxtts.storage import faults
-from myxtts.training import injection, schedule
+from myxtts.training import injection, losses, schedule
 from myxtts.training.ladder import Ladder
 from myxtts.training.saving import PatientJournal, Saver
 from myxtts.training.signals import StopSignals
@@ -117,6 +117,8 @@ class Loop:
         weights = dict(trainer.step.term_weights)
         for term in {"mel", "flow"} & set(weights):
             weights[term] *= recovery.mel_factor
+        for term in set(losses.FROM_CRITIC) & set(weights):
+            weights[term] *= schedule.adversarial_strength(number, config.schedule)
         term_factors, group_factors = injection.term_factors(), injection.gradient_factors(trainer.step.groups)
         window = Window()
         for _ in range(config.training.grad_accum):

@@ -26,7 +26,14 @@ TERMS = (
     "voice_reconstruction",
     "prosody_matching",
     "spectral_consistency",
+    "critic",
+    "adversarial",
+    "feature_matching",
 )
+FROM_CRITIC = ("adversarial", "feature_matching")
+"""What the decoder hears of the critic."""
+GAME = ("critic", *FROM_CRITIC)
+"""A game of two: none of these falls as a run goes well, so they are no part of the total that a person is shown."""
 SCALES: Mapping[str, float] = {
     "mel": 1.0,
     "flow": 1.0,
@@ -40,6 +47,9 @@ SCALES: Mapping[str, float] = {
     "voice_reconstruction": 0.5,
     "prosody_matching": 0.5,
     "spectral_consistency": 0.5,
+    "critic": 1.0,
+    "adversarial": 1.0,
+    "feature_matching": 1.0,
 }
 """Fixed sizes of the terms, set so that the total starts near 3 on an LJSpeech-like corpus at level basic."""
 
@@ -135,6 +145,23 @@ def pitch_of_frames(outputs: Mapping[str, tf.Tensor], target_mask_BS: tf.Tensor)
     return pitch + masked_mean(voicing, target_mask_BS)
 
 
+def critics_terms(outputs: Mapping[str, tf.Tensor], target_mask_BS1: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The terms of the game (B,): least squares, 1 is a recording and 0 is made; all 0 without a critic.
+
+    Source: arXiv 1611.04076, eq. 9.
+    """
+    if "true_score_BPF" not in outputs:
+        nothing = tf.zeros_like(target_mask_BS1[:, 0, 0])
+        return dict.fromkeys(GAME, nothing)
+    mask = outputs["score_mask_BP1"]
+    right = masked_mean(tf.square(outputs["true_score_BPF"] - 1.0), mask)
+    return {
+        "critic": 0.5 * (right + masked_mean(tf.square(outputs["made_score_BPF"]), mask)),
+        "adversarial": 0.5 * masked_mean(tf.square(outputs["heard_score_BPF"] - 1.0), mask),
+        "feature_matching": outputs["feature_distance_B"],
+    }
+
+
 def terms(outputs: Mapping[str, tf.Tensor], batch: Mapping[str, tf.Tensor], loss: LossConfig) -> dict[str, tf.Tensor]:
     """Every loss term of every utterance.
 
@@ -175,6 +202,7 @@ def terms(outputs: Mapping[str, tf.Tensor], batch: Mapping[str, tf.Tensor], loss
         "prosody_matching": tf.reduce_mean(huber(outputs["known_prosody_BP"] - batch["prosody_BP"], 1.0), axis=-1),
         "spectral_consistency": 0.5
         * (masked_mean(tf.abs(along_time), target_mask[:, 1:]) + masked_mean(tf.abs(along_frequency), target_mask)),
+        **critics_terms(outputs, target_mask),
     }
 
 

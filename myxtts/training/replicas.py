@@ -76,6 +76,7 @@ class Piece:
     gradients: list[tf.Tensor]
     terms_KB: tf.Tensor
     total_B: tf.Tensor
+    """Without the game with the critic."""
     group_norm_G: tf.Tensor
 
 
@@ -92,7 +93,8 @@ class Replica:
     def __init__(self, model: VoiceCloner, loss: LossConfig, terms: Sequence[str], device: str | None = None) -> None:
         self.model, self.loss, self.terms, self.device = model, loss, terms, device
         with self.scope():
-            self.adaptive = AdaptiveWeights(terms if loss.adaptive_weights else ())
+            adaptive = [term for term in terms if term not in losses.GAME]
+            self.adaptive = AdaptiveWeights(adaptive if loss.adaptive_weights else ())
             self.weights: list[keras.Variable] = [*model.trainable_variables, *self.adaptive.trainable_variables]
             self.accumulated = [tf.Variable(tf.zeros(v.shape), trainable=False) for v in self.weights]
         self.groups = sorted({_group(v) for v in self.weights})
@@ -133,9 +135,9 @@ class Replica:
             outputs = self.model(batch, prior, seed)
             terms = losses.terms(outputs, batch, self.loss)
             terms = {name: value * term_fault[i] for i, (name, value) in enumerate(terms.items())}
-            total_B = self._total(terms, weights)
+            total_B, game_B = self._total(terms, weights)
             # `where`, not a product: a row that only fills the batch must not count even if it is not finite
-            summed = tf.reduce_sum(tf.where(batch["weight_B"] > 0.0, total_B, 0.0))
+            summed = tf.reduce_sum(tf.where(batch["weight_B"] > 0.0, total_B + game_B, 0.0))
             scaled = summed * scale
         gradients = tape.gradient(scaled, [v.value for v in self.weights], unconnected_gradients="zero")
         gradients = [tf.convert_to_tensor(g) for g in gradients]
@@ -151,11 +153,14 @@ class Replica:
         terms_KB = tf.stack([terms[t] for t in losses.TERMS])
         return Piece(good, gradients, terms_KB, total_B, tf.sqrt(group_square))
 
-    def _total(self, terms: Mapping[str, tf.Tensor], weights: tf.Tensor) -> tf.Tensor:
+    def _total(self, terms: Mapping[str, tf.Tensor], weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The weighted sum (B,) of what shall fall, and that of the game with the critic."""
         weighted = {term: weights[i] * terms[term] for i, term in enumerate(self.terms)}
+        nothing = tf.zeros_like(terms["mel"])
+        game = tf.add_n([nothing, *(weighted.pop(term) for term in losses.GAME if term in weighted)])
         if self.loss.adaptive_weights:
-            return losses.adapted(weighted, {t: v.value for t, v in self.adaptive.log_variance.items()})
-        return tf.add_n(list(weighted.values()))
+            return losses.adapted(weighted, {t: v.value for t, v in self.adaptive.log_variance.items()}), game
+        return tf.add_n([nothing, *weighted.values()]), game
 
     def group_squares(self, gradients: Sequence[tf.Tensor]) -> tf.Tensor:
         """Squared norm of the gradients of each layer group, (G,)."""

@@ -66,6 +66,12 @@ def prior_strength(update: int, schedule: ScheduleConfig) -> float:
     return max(0.0, 1.0 - (update - 1) / schedule.diagonal_prior_updates)
 
 
+def adversarial_strength(update: int, schedule: ScheduleConfig) -> float:
+    """Share of their weights by which the decoder hears the critic: 0 up to the start, then rising linearly to 1."""
+    after = update - schedule.adversarial_start_updates
+    return min(1.0, max(0.0, after / max(1, schedule.adversarial_ramp_updates)))
+
+
 def scan(updates: int, optimizer: OptimizerConfig, schedule: ScheduleConfig) -> None:
     """Compute the rate of every update of the run; a value that is not finite and positive stops it before it starts.
 

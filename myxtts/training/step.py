@@ -44,6 +44,7 @@ class MicroResult:
     good: bool
     terms_KB: FloatArray
     total_B: FloatArray
+    """Weighted sum of the terms, without the game with the critic (losses.GAME)."""
     group_norm_G: FloatArray
     """Of the gradient; on several devices the sum of their norms, which is at least as large."""
 
@@ -209,7 +210,7 @@ class Step:
         else:
             self._mend_window()
         # a loss that is not finite before its scale is applied is no overflow of the scale
-        losses_finite = bool(np.isfinite(total_B[arrays["weight_B"] > 0]).all())
+        losses_finite = bool(np.isfinite(terms_KB[:, arrays["weight_B"] > 0]).all())
         self._window_finite &= good or not losses_finite
         return MicroResult(good, terms_KB[:, :rows], total_B[:rows], group_norm_G)
 

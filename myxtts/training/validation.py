@@ -26,7 +26,7 @@ from myxtts.errors import NonFiniteError, StorageError
 from myxtts.models.generate import Generator, Manner
 from myxtts.storage.files import write_text_atomic
 from myxtts.storage.run_directory import RunDirectory
-from myxtts.training.losses import TERMS, weights_of
+from myxtts.training.losses import GAME, TERMS, weights_of
 from myxtts.training.step import Step
 from myxtts.training.tensorboard_log import TensorBoardLog
 from myxtts.training.trainer import Trainer
@@ -48,7 +48,7 @@ def validate(step: Step, batches: Iterable[Batch], config: Config) -> dict[str, 
         rows.append(terms_KB[:, batch["weight_B"] > 0.0])
     means = np.concatenate(rows, axis=1).mean(axis=1, dtype=np.float64)
     metrics = {term: float(value) for term, value in zip(TERMS, means, strict=True)}
-    metrics["total"] = sum(weight * metrics[term] for term, weight in weights_of(config.loss).items())
+    metrics["total"] = sum(w * metrics[term] for term, w in weights_of(config.loss).items() if term not in GAME)
     return metrics
 
 

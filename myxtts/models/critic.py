@@ -1,0 +1,91 @@
+"""The critic: tells recorded mels from made ones, so that the decoder learns the detail that a mean cannot have.
+
+It sees the whole of what is said: the mel, the aligner's mean under it and whose voice it is. A decoder trained by L1
+alone answers with the mean of all that could be said there, which is blurred; a blurred mel is what the critic
+finds out first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import keras
+import tensorflow as tf
+
+from myxtts.config.schema import ModelConfig
+from myxtts.models.layers import Module
+
+LAYERS = 3
+SLOPE = 0.2
+FEATURES = tuple(f"features_{i}" for i in range(LAYERS))
+_SMALLEST = 1e-3
+
+
+class Critic(Module):
+    """Convolutions over time and frequency, with a score for every place, whose last features the voice weighs.
+
+    Source: patches, arXiv 1611.07004, sec. 3.2.2; the voice by projection, arXiv 1802.05637, eq. 3.
+    Differs: no normalization between the layers; places in frequency are told apart (arXiv 1807.03247), since a high
+    channel of speech is unlike a low one.
+    """
+
+    def __init__(self, model: ModelConfig, channels: int, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        policy, self.channels = self.dtype_policy, channels
+        widths = [model.critic_width * 2**i for i in range(LAYERS)]
+        self.convolutions = [
+            keras.layers.Conv2D(width, 3, 2, kernel_initializer="he_normal", name=f"convolution_{i}", dtype=policy)
+            for i, width in enumerate(widths)
+        ]
+        small = keras.initializers.RandomNormal(stddev=0.02)
+        self.out = keras.layers.Conv2D(1, 3, kernel_initializer=small, name="out", dtype="float32")
+        self.voice = keras.layers.Dense(
+            widths[-1], use_bias=False, kernel_initializer=small, name="voice", dtype="float32"
+        )
+
+    def call(
+        self, mel_BSC: tf.Tensor, base_BSC: tf.Tensor, voice_BE: tf.Tensor, mask_BS1: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Normalized mel and what lies under it (B, S, C), voice (B, E), mask (B, S, 1).
+
+        Returns:
+            score_BPF: for each place of eight frames and channels near 1 where it takes the mel for a recording, near 0
+                where for made; fp32, 0 at padding.
+            features_0 to features_2: of the layers, (B, S / 2, C / 2, width) and so on; 0 at padding.
+        """
+        place_C = tf.linspace(-1.0, 1.0, self.channels)
+        mask = mask_BS1[:, :, :, None]
+        x = tf.stack([mel_BSC, base_BSC, tf.broadcast_to(place_C, tf.shape(mel_BSC))], axis=-1) * mask
+        found: dict[str, tf.Tensor] = {}
+        for name, convolution in zip(FEATURES, self.convolutions, strict=True):
+            mask = mask[:, ::2]
+            x = tf.nn.leaky_relu(convolution(tf.cast(_framed(x), self.compute_dtype)), SLOPE)
+            found[name] = x = x * tf.cast(mask, x.dtype)
+        last = tf.cast(x, tf.float32)
+        fits = tf.einsum("bpfd,bd->bpf", last, self.voice(voice_BE))
+        found["score_BPF"] = (tf.squeeze(self.out(_framed(last)), -1) + fits) * mask[:, :, :, 0]
+        return found
+
+
+def places(mask_BS1: tf.Tensor) -> tf.Tensor:
+    """Mask (B, P, 1) of the critic's scores from that of the frames."""
+    return mask_BS1[:, :: 2**LAYERS]
+
+
+def feature_distance(true: Mapping[str, tf.Tensor], made: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """How far the critic's features of two mels lie apart, each layer's over the size of the true ones; (B,) fp32.
+
+    Source: feature matching, arXiv 1711.11585, eq. 5. Differs: relative to the features' size, which is the critic's
+    to choose.
+    """
+    layers = []
+    for name in FEATURES:
+        right, said = tf.cast(tf.stop_gradient(true[name]), tf.float32), tf.cast(made[name], tf.float32)
+        apart = tf.reduce_sum(tf.abs(right - said), axis=[1, 2, 3])
+        layers.append(apart / (tf.reduce_sum(tf.abs(right), axis=[1, 2, 3]) + _SMALLEST))
+    return tf.add_n(layers) / len(layers)
+
+
+def _framed(x_BSCD: tf.Tensor) -> tf.Tensor:
+    """Zeros around time and frequency: the same ones whatever the length, unlike the padding called SAME."""
+    return tf.pad(x_BSCD, [[0, 0], [1, 1], [1, 1], [0, 0]])
