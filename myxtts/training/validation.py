@@ -26,10 +26,10 @@ from myxtts.errors import NonFiniteError, StorageError
 from myxtts.models.generate import Generator, Manner
 from myxtts.storage.files import write_text_atomic
 from myxtts.storage.run_directory import RunDirectory
-from myxtts.training.losses import GAME, TERMS, weights_of
+from myxtts.training.losses import FROM_CRITIC, GAME, TERMS, weights_of
 from myxtts.training.step import Step
 from myxtts.training.tensorboard_log import TensorBoardLog
-from myxtts.training.trainer import Trainer
+from myxtts.training.trainer import Position, Trainer
 from myxtts.training.voices import voice_likeness
 from myxtts.units import seconds_of_frames
 
@@ -64,6 +64,17 @@ class Sample:
     wav_path: Path
     closeness: Closeness | None
     """To its recording; None with too few mel channels for a cepstrum."""
+
+
+def another_goal(position: Position, config: Config) -> bool:
+    """Whether the best so far is of before the decoder heard the critic in full.
+
+    Detail costs distance: a decoder that hears a critic is further from the recordings than the mean that it gave
+    before, and sounds better. The two cannot be compared by any metric of distance.
+    """
+    heard = config.schedule.adversarial_start_updates + config.schedule.adversarial_ramp_updates
+    plays = config.model.critic_width > 0 and any(getattr(config.loss, f"{term}_weight") for term in FROM_CRITIC)
+    return plays and position.best is not None and position.best_update < heard <= position.update
 
 
 def sample_rows(batches: Batches) -> list[int]:
@@ -221,6 +232,8 @@ class Validation:
         value = metrics.get(config.training.best_metric, math.nan)
         if math.isnan(value):
             self.screen.warn(f"update {position.update} has no {config.training.best_metric}: it cannot be the best")
+        if another_goal(position, config):
+            position.set_best(None, 0, 0)
         bar = math.inf if position.best is None else position.best - config.training.early_stopping_min_delta
         improved = value < bar  # never where the value is not finite
         if improved:

@@ -21,6 +21,7 @@ from myxtts.config.sizes import SIZES
 from myxtts.errors import CheckpointError
 from myxtts.models.aligner import Aligner
 from myxtts.models.build import build_voice_cloner, load_weights, weights_of
+from myxtts.models.critic import Critic
 from myxtts.models.layers import (
     ConvBlock,
     Convolution,
@@ -43,7 +44,7 @@ B, T, D, E = 2, 5, 16, 12
 LENGTHS = tf.constant([5, 3])
 MASK = sequence_mask(LENGTHS, T)
 SEED = tf.constant([1, 2])
-MODEL = model_config()
+MODEL = model_config(critic_width=4)
 
 
 def normal(*shape: int, seed: int = 0) -> tf.Tensor:
@@ -156,6 +157,17 @@ DESCRIPTORS = [
         {"estimate_BMC": ((B, T, CHANNELS), "float32"), "velocity_error_BMC": ((B, T, CHANNELS), "float32")},
     ),
     Descriptor(
+        Critic,
+        lambda **k: Critic(MODEL, CHANNELS, **k),
+        lambda: (masked(CHANNELS), masked(CHANNELS), CONDITION, MASK),
+        {
+            "score_BPF": ((B, 1, 1), "float32"),
+            "features_0": ((B, 3, 4, 4), COMPUTE),
+            "features_1": ((B, 2, 2, 8), COMPUTE),
+            "features_2": ((B, 1, 1, 16), COMPUTE),
+        },
+    ),
+    Descriptor(
         VoiceCloner,
         lambda dtype, **k: VoiceCloner(
             MODEL, precision={v: p for p, v in PRECISIONS.items()}[dtype.name], **made_batch.SIZES
@@ -179,6 +191,11 @@ DESCRIPTORS = [
             "known_spectrum_BC": ((B, CHANNELS), "float32"),
             "known_prosody_BP": ((B, 3), "float32"),
             "cosine_BZ": ((B, SPEAKERS), "float32"),
+            "true_score_BPF": ((B, 3, 1), "float32"),
+            "made_score_BPF": ((B, 3, 1), "float32"),
+            "heard_score_BPF": ((B, 3, 1), "float32"),
+            "score_mask_BP1": ((B, 3, 1), "float32"),
+            "feature_distance_B": ((B,), "float32"),
         },
     ),
 ]

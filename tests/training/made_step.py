@@ -12,7 +12,7 @@ from myxtts.config.schema import LossConfig, OptimizerConfig, TrainingConfig
 
 RATE = 3e-3
 RICH: dict[str, dict[str, Any]] = {
-    "model": {"decoder": "flow", "dropout": 0.1, "predictor_dropout": 0.3},
+    "model": {"decoder": "flow", "critic_width": 4, "dropout": 0.1, "predictor_dropout": 0.3},
     "loss": {"adaptive_weights": True, "huber_delta": 0.5, "label_smoothing": 0.1},
     "optimizer": {"name": "muon"},
 }

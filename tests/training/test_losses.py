@@ -21,7 +21,7 @@ PRIOR = tf.constant(0.3)
 
 @pytest.fixture(scope="module")
 def cloner() -> Any:
-    return made_batch.build(decoder="flow")
+    return made_batch.build(decoder="flow", critic_width=4)
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +75,8 @@ def test_what_each_term_teaches(run: Any) -> None:
     parts = {t: {p.split("/")[1] for p, size in gradients[t].items() if p.startswith("decoder/") and size > 1e-9}
              for t in ("mel", "flow")}  # fmt: skip
     assert parts == {"mel": {"draft"}, "flow": {"backbone", "time_in", "time_out"}}
+    assert taught("adversarial") == taught("feature_matching") == speaking, "the critic must not please itself"
+    assert taught("critic") == {"critic"}
     assert taught("alignment") == {"aligner"}
     assert taught("kl") == {"speaker_encoder"}
     assert taught("duration") == {"duration", "speaker_encoder"}, "durations must not pull the text encoder"

@@ -39,6 +39,14 @@ def test_cosine() -> None:
     assert rate(110, **settings) == pytest.approx(2e-4) == rate(10**6, **settings)
 
 
+def test_the_decoder_hears_the_critic_from_its_start_on() -> None:
+    settings = ScheduleConfig(adversarial_start_updates=100, adversarial_ramp_updates=50)
+    shares = [schedule.adversarial_strength(update, settings) for update in (1, 100, 101, 125, 150, 10**6)]
+    assert shares == [0.0, 0.0, 0.02, 0.5, 1.0, 1.0]
+    at_once = ScheduleConfig(adversarial_start_updates=0, adversarial_ramp_updates=0)
+    assert schedule.adversarial_strength(1, at_once) == 1.0
+
+
 @pytest.mark.parametrize("growth", [1.0, 1.5, 2.0, 10.0])
 @pytest.mark.parametrize("first", [1, 7, 100])
 def test_restarts_against_walking_through_them(growth: float, first: int) -> None:
