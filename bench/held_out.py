@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from bench.results import write_json
-from myxtts.audio import waveform
+from myxtts.audio import pitch, waveform
 from myxtts.audio.griffin_lim import waveform_of_mel
 from myxtts.audio.mel import log_mel
 from myxtts.config.schema import AudioConfig
@@ -166,8 +166,10 @@ def through_griffin_lim(held: Sequence[HeldOut], out: Path, progress: Progress) 
     lines = []
     for number, sentence in enumerate(held, 1):
         path = out / f"{number:02d}.wav"
-        mel_MC = log_mel(waveform.read(Path(sentence.recording), audio), audio)
-        waveform.write_wav(path, waveform_of_mel(mel_MC, audio), audio.sample_rate_hz)
+        recording_N = waveform.read(Path(sentence.recording), audio)
+        pitch_hz_M = pitch.track(recording_N, audio)
+        wave_N = waveform_of_mel(log_mel(recording_N, audio), audio, pitch_hz_M=pitch_hz_M)
+        waveform.write_wav(path, wave_N, audio.sample_rate_hz)
         lines.append(f"{path}\t{sentence.text}\t{sentence.reference}")
         progress("recordings through Griffin-Lim", number, len(held))
     (out / "list.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")

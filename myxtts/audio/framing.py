@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import scipy.fft
 
 from myxtts.config.schema import AudioConfig
 from myxtts.units import frames_of_samples
@@ -38,6 +39,13 @@ def pad(samples_N: Array, audio: AudioConfig) -> Array:
 def frames_view(padded: Array, length: int, hop: int) -> Array:
     """Overlapping frames [M, length] of an array, `hop` apart, without a copy; read only."""
     return np.lib.stride_tricks.sliding_window_view(padded, length)[::hop]
+
+
+def transform(samples_N: Array, audio: AudioConfig) -> npt.NDArray[np.complex64]:
+    """Short-time Fourier transform complex64[M, fft / 2 + 1] of a clip."""
+    frames = frames_view(pad(samples_N, audio), audio.fft_samples, audio.hop_samples)
+    spectrum: npt.NDArray[np.complex64] = scipy.fft.rfft(frames * hann(audio.fft_samples), axis=-1)
+    return spectrum
 
 
 def hann(length: int) -> Array:

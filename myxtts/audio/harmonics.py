@@ -58,7 +58,7 @@ def comb(pitch_hz: float, audio: AudioConfig) -> FloatArray:
     bins_hz = np.linspace(0.0, audio.sample_rate_hz / 2.0, audio.fft_samples // 2 + 1)
     harmonic_hz = pitch_hz * np.arange(1, int(audio.sample_rate_hz / 2.0 / pitch_hz) + 1)
     distance = (bins_hz[:, None] - harmonic_hz[None, :]) * audio.fft_samples / audio.sample_rate_hz
-    power = np.square(_hann_lobe(distance)).sum(axis=1)
+    power = np.square(hann_lobe(distance)).sum(axis=1)
     # of equal power in all: a flat spectrum has a mean power of 1 then
     power *= pitch_hz * audio.fft_samples / audio.sample_rate_hz / 1.5
     basis = mel_basis(audio).astype(np.float64)
@@ -68,7 +68,7 @@ def comb(pitch_hz: float, audio: AudioConfig) -> FloatArray:
     return np.log(ratio + VALLEY).astype(np.float32)
 
 
-def _hann_lobe(distance: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def hann_lobe(distance: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Magnitude of a Hann window's transform at a distance in bins, 1 at 0; its side lobes left out."""
     inside = np.abs(distance) < 2.0
     x = np.where(inside, distance, 0.0)

@@ -51,6 +51,7 @@ def part_weights(model: ModelConfig, channels: int) -> dict[str, int]:
     reference = 8 * channels * speaker + 3 * 4 * speaker**2 + speaker**2
     once = 2 * _TABLE_ROWS * width + model.decoder_blocks * 2 * width * condition
     once += (4 * speaker + 2 * channels) * condition + 2 * 2 * predictor * condition
+    once += sum(weights for weights, _ in _critic_layers(model, channels))
     if model.decoder == "flow":
         decoder = _backbone(model, model.decoder_blocks, told + 2 * channels, channels)
         decoder += _backbone(model, model.flow_draft_blocks, told, channels)
@@ -69,6 +70,12 @@ def _backbone(model: ModelConfig, blocks: int, told: int, channels: int) -> int:
     return blocks * 8 * model.width**2 + model.decoder_patch * (told + channels) * model.width
 
 
+def _critic_layers(model: ModelConfig, channels: int) -> list[tuple[int, float]]:
+    """Weights of the critic's convolutions, and how often each is used a frame."""
+    widths = [3, *(model.critic_width * 2**i for i in range(3))]
+    return [(9 * widths[i] * widths[i + 1], channels / 4 ** (i + 1)) for i in range(3)]
+
+
 def _is_bf16(config: Config) -> bool:
     precision = config.training.precision
     return precision == "bf16" or (precision == "auto" and processor_has_bf16())
@@ -80,13 +87,16 @@ def frame_rate(config: Config, tokens_per_frame: float, decoded_share: float = 1
     `decoded_share` of the frames go through the decoder, and of the tokens through the text encoder
     (training.segment_seconds).
     """
-    parts = part_weights(config.model, config.audio.mel_channels)
+    channels = config.audio.mel_channels
+    parts = part_weights(config.model, channels)
     # Forward and backward are six operations a weight; the decoder works on patches, the speaker encoder on a quarter
     # of the frames of a reference and of the prediction.
     work = 6.0 * (
         decoded_share * parts["frames"] / config.model.decoder_patch
         + (decoded_share * parts["tokens"] + parts["aligner"]) * tokens_per_frame
         + parts["reference"] / 2
+        # a true mel, a made one, and the made one as the decoder hears it judged
+        + decoded_share * 3 * sum(weights * uses for weights, uses in _critic_layers(config.model, channels))
     )
     threads = config.training.threads or os.cpu_count() or 1
     gain = _BF16_GAIN if _is_bf16(config) else 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from myxtts.batch import PROSODY_FIGURES
+from myxtts.config.schema import AudioConfig
 from myxtts.data.records import name_problem, shown
 from myxtts.data.store import FeatureStore
 from myxtts.errors import DataError
@@ -73,6 +75,12 @@ class Corpus:
         log_pitch = np.log(np.where(voiced, pitch_hz, 1.0))
         normalized = np.where(voiced, (log_pitch - self.pitch_mean) / self.pitch_std, 0.0)
         return normalized.astype(np.float32), voiced.astype(np.float32)
+
+    def pitch_hz(self, pitch_M: FloatArray, voiced_M: npt.NDArray[np.bool_], audio: AudioConfig) -> FloatArray:
+        """Inverse of `normalize_pitch` for a pitch that a model gave: in Hz, within the tracker's range, 0 unvoiced."""
+        log_pitch = pitch_M.astype(np.float64) * self.pitch_std + self.pitch_mean
+        low, high = math.log(audio.pitch_low_hz), math.log(audio.pitch_high_hz)
+        return np.where(voiced_M, np.exp(np.clip(log_pitch, low, high)), 0.0).astype(np.float32)
 
     def normalize_energy(self, energy: FloatArray) -> FloatArray:
         """Log frame energy to zero mean and unit deviation over the corpus."""

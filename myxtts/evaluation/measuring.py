@@ -115,9 +115,9 @@ class Measuring:
             notes=list(notes),
         )
         sounds = {SPOKEN: spoken_N, RECORDING: recording_N, REFERENCE: reference_N}
-        if self.baseline:
-            sounds[VOCODER] = waveform_of_mel(mel.log_mel(recording_N, self.audio), self.audio, seed=self.seed)
         true_MC, true_hz_M = self._heard(recording_N)
+        if self.baseline:
+            sounds[VOCODER] = waveform_of_mel(true_MC, self.audio, seed=self.seed, pitch_hz_M=true_hz_M)
         for who in (SPOKEN, VOCODER, RECORDING):
             if who in sounds:
                 figures: dict[str, float | None] = {}

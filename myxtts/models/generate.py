@@ -38,14 +38,15 @@ class Voice:
 class Manner:
     """How a text is spoken.
 
-    speed: 2 is twice as fast. pitch_shift, energy_shift: in deviations of the corpus (see models.prosody). seed: of the
-    decoder's noise. temperature: deviation of that noise. steps: Euler steps of the flow decoder, None: as in the
+    speed: 2 is twice as fast. pitch_shift, energy_shift: in deviations of the corpus (see models.prosody). pitch_range:
+    how far the melody goes from its mean, 1 as predicted. seed: of the decoder's noise. temperature: deviation of that noise. steps: Euler steps of the flow decoder, None: as in the
     model's settings. longest_token, longest: most frames of a token and of the text, at speed 1.
     """
 
     speed: float = 1.0
     pitch_shift: float = 0.0
     energy_shift: float = 0.0
+    pitch_range: float = 1.0
     seed: int = 1
     temperature: float = 0.667
     steps: int | None = None
@@ -57,13 +58,15 @@ class Manner:
 class Generated:
     """A spoken text: normalized mel float32[M, C], frames int32[T], pitch and energy float32[T] as they were used.
 
-    `capped` tokens were predicted longer than allowed; `squeezed`: so was the whole.
+    `frame_pitch_M` float32[M], normalized ln F0 of each frame, means something where `voiced_M`. `capped` tokens were predicted longer than allowed; `squeezed`: so was the whole.
     """
 
     mel_MC: FloatArray
     duration_T: IntArray
     pitch_T: FloatArray
     energy_T: FloatArray
+    frame_pitch_M: FloatArray
+    voiced_M: npt.NDArray[np.bool_]
     capped: int
     squeezed: bool
 
@@ -100,6 +103,19 @@ def _mean(rows: Sequence[FloatArray], weights: Sequence[float] | None) -> npt.ND
     return weighted
 
 
+def ranged(
+    pitch_BM: tf.Tensor, prosody_BMP: tf.Tensor, voiced_BM: tf.Tensor, pitch_range: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Pitch of the frames (B, M), and pitch and energy of their tokens (B, M, 2), the pitch `pitch_range` times as far
+    from its mean over the voiced frames."""
+    frames = tf.maximum(tf.reduce_sum(voiced_BM, axis=1, keepdims=True), 1.0)
+    mean_B1 = tf.reduce_sum(pitch_BM * voiced_BM, axis=1, keepdims=True) / frames
+    token_BM, energy_BM = tf.unstack(prosody_BMP, axis=-1)
+    wide = (mean_B1 + pitch_range * (x - mean_B1) for x in (pitch_BM, token_BM))
+    frame_BM, token_BM = wide
+    return frame_BM, tf.stack([token_BM, energy_BM], axis=-1)
+
+
 def _padded(x: npt.NDArray[Any], axis: int, step: int) -> npt.NDArray[Any]:
     """The array with zeros at the end of an axis, up to a multiple of `step`."""
     x = np.asarray(x)
@@ -122,7 +138,7 @@ class Generator:
         tokens, reals = tf.TensorSpec([None, None], i32), tf.TensorSpec([None, None], f32)
         self._decode_signature = [
             tf.TensorSpec([None, None, config.width], f32), tf.TensorSpec([None, None, channels], f32),
-            tokens, reals, reals, voice, style, tf.TensorSpec([], f32), tf.TensorSpec([2], i32),
+            tokens, reals, reals, voice, style, tf.TensorSpec([], f32), tf.TensorSpec([], f32), tf.TensorSpec([2], i32),
         ]  # fmt: skip
         numbers = tf.TensorSpec([None], i32)
         self._predict = tf.function(
@@ -174,21 +190,32 @@ class Generator:
         )
         pitch_T = shifted(predicted["pitch_BT"].numpy()[0, :tokens], manner.pitch_shift)
         energy_T = shifted(predicted["energy_BT"].numpy()[0, :tokens], manner.energy_shift)
-        mel_1MC = self._decoder(manner.steps)(
+        made = self._decoder(manner.steps)(
             predicted["text_BTD"],
             predicted["mean_BTC"],
             tf.constant(_padded(durations.frames_T[None, :], 1, TOKEN_STEP), tf.int32),
             tf.constant(_padded(pitch_T[None, :], 1, TOKEN_STEP), tf.float32),
             tf.constant(_padded(energy_T[None, :], 1, TOKEN_STEP), tf.float32),
             *who,
+            tf.constant(manner.pitch_range, tf.float32),
             tf.constant(manner.temperature, tf.float32),
             tf.constant([manner.seed, 17], tf.int32),
         )
-        mel_MC: FloatArray = mel_1MC.numpy()[0, : int(durations.frames_T.sum())]
+        frames = int(durations.frames_T.sum())
+        mel_MC, frame_pitch_M, voiced_M = (made[key].numpy()[0, :frames] for key in ("mel_BMC", "pitch_BM", "voiced_BM"))
         if not np.isfinite(mel_MC).all():
             raise NonFiniteError("the model gave a mel that is not finite; take another checkpoint")
         mel_MC = np.minimum(mel_MC, np.float32(HIGHEST_MEL))
-        return Generated(mel_MC, durations.frames_T, pitch_T, energy_T, durations.capped, durations.squeezed)
+        return Generated(
+            mel_MC=mel_MC,
+            duration_T=durations.frames_T,
+            pitch_T=pitch_T,
+            energy_T=energy_T,
+            frame_pitch_M=frame_pitch_M,
+            voiced_M=voiced_M > 0.0,
+            capped=durations.capped,
+            squeezed=durations.squeezed,
+        )
 
     def _decoder(self, steps: int | None) -> tf.types.experimental.PolymorphicFunction:
         """The graph with this number of steps, which are unrolled in it."""
@@ -198,7 +225,7 @@ class Generator:
             count = 1
         if count not in self._decode:
 
-            def decode(*inputs: tf.Tensor) -> tf.Tensor:
+            def decode(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
                 return self._decode_graph(*inputs, steps=count)
 
             self._decode[count] = tf.function(decode, input_signature=self._decode_signature, autograph=False)
@@ -227,11 +254,12 @@ class Generator:
         energy_BT: tf.Tensor,
         voice_BE: tf.Tensor,
         style_BS: tf.Tensor,
+        pitch_range: tf.Tensor,
         temperature: tf.Tensor,
         seed: tf.Tensor,
         *,
         steps: int,
-    ) -> tf.Tensor:
+    ) -> dict[str, tf.Tensor]:
         frames_B = tf.reduce_sum(duration_BT, axis=1)
         frames = -(-tf.reduce_max(frames_B) // FRAME_STEP) * FRAME_STEP
         mask = sequence_mask(frames_B, frames)
@@ -240,6 +268,8 @@ class Generator:
         condition = self.model.condition(voice_BE, style_BS)
         frame = self.model.source_of(along, condition, mask)
         voiced = tf.cast(frame["voicing_BM"] > 0.0, tf.float32) * mask[:, :, 0]
-        x = self.model.decoder_input(along, frame["pitch_BM"], voiced)
+        pitch_BM, along["prosody_BMP"] = ranged(frame["pitch_BM"], along["prosody_BMP"], voiced, pitch_range)
+        x = self.model.decoder_input(along, pitch_BM, voiced)
         base = (along["mean_BMC"] + self.model.voice_heads(voice_BE)["spectrum_BC"][:, None, :]) * mask
-        return base + self.model.decoder.generate(x, condition, mask, steps, temperature, seed)
+        mel = base + self.model.decoder.generate(x, condition, mask, steps, temperature, seed)
+        return {"mel_BMC": mel, "pitch_BM": pitch_BM, "voiced_BM": voiced}

@@ -115,7 +115,8 @@ def speak_samples(
                 batch["text_BT"][at, :tokens], int(batch["language_B"][at]), voice, Manner(seed=config.training.seed)
             )
             predicted = corpus.denormalize_mel(spoken.mel_MC)
-            wave_N = waveform_of_mel(predicted, audio)
+            pitch_hz_M = corpus.pitch_hz(spoken.frame_pitch_M, spoken.voiced_M, audio)
+            wave_N = waveform_of_mel(predicted, audio, pitch_hz_M=pitch_hz_M)
             true_mel_MC, true_hz_M, _ = batches.store.features(row)
             sample = Sample(
                 name=name,

@@ -73,6 +73,14 @@ def test_flow_has_more_weights() -> None:
     assert sum(part_weights(flow, 80).values()) > sum(part_weights(plain, 80).values())
 
 
+def test_a_critic_has_weights_and_costs_time() -> None:
+    with_critic, without = config(model__critic_width=24), config(model__critic_width=0)
+    more = [sum(part_weights(c.model, 80).values()) for c in (with_critic, without)]
+    assert 50_000 < more[0] - more[1] < 60_000
+    slower = frame_rate(with_critic, 0.3) / frame_rate(without, 0.3)
+    assert 0.7 < slower < 0.98  # 0.93 measured with pieces of 2.5 s
+
+
 @pytest.mark.parametrize(("seconds", "words"), [(40, "40 s"), (540, "9 min"), (12_600, "3.5 h"), (181_440, "2.1 days")])
 def test_durations_in_words(seconds: float, words: str) -> None:
     assert duration_words(seconds) == words

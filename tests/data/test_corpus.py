@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from made_clips import make_clip
 
+from myxtts.config.schema import AudioConfig
 from myxtts.data.corpus import Corpus, measure_corpus, measure_speakers
 from myxtts.data.store import FeatureStore
 from myxtts.errors import DataError
@@ -29,6 +30,15 @@ def test_pitch_is_zero_where_unvoiced(store):
     pitch, voiced = corpus.normalize_pitch(np.array([0.0, np.exp(corpus.pitch_mean), 0.0], np.float32))
     assert pitch.tolist() == pytest.approx([0, 0, 0], abs=1e-5) and voiced.tolist() == [0, 1, 0]
     assert (pitch.dtype, voiced.dtype) == (np.float32, np.float32)
+
+
+def test_a_pitch_of_a_model_becomes_hertz(store):
+    corpus = measure_corpus(store, {}, "")
+    hz = np.array([0.0, 110.0, 220.0], np.float32)
+    normalized, voiced = corpus.normalize_pitch(hz)
+    np.testing.assert_allclose(corpus.pitch_hz(normalized, voiced > 0, AudioConfig()), hz, rtol=1e-5)
+    wild = corpus.pitch_hz(np.array([-1e9, 1e9], np.float32), np.array([True, True]), AudioConfig())
+    np.testing.assert_allclose(wild, [65.0, 600.0], rtol=1e-5)
 
 
 def test_speakers_spectrum_and_prosody(store):

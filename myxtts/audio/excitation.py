@@ -1,0 +1,77 @@
+"""What the pitch of each frame says of a spectrum that the mel does not: harmonics in wide channels, and phases.
+
+From about 2 kHz on, a mel channel is wider than the distance of two harmonics: what comes back of it is flat, and a
+vowel sounds like whispering on top. Where the pitch is known, so are the places of the harmonics, and how their phases
+turn from one frame to the next.
+
+Source: harmonics up to a voiced frequency and noise above it as in Stylianou (2001), "Applying the harmonic plus noise
+model in concatenative speech synthesis", section II.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from myxtts.audio.framing import transform
+from myxtts.audio.harmonics import hann_lobe
+from myxtts.config.schema import AudioConfig
+
+Array = npt.NDArray[np.float32]
+
+VOICED_HZ = 5_000.0
+"""Up to here a voiced frame is made of harmonics."""
+NOISE_HZ = 7_000.0
+"""From here on of noise; between the two the harmonics sink into it."""
+VALLEY = 0.05
+"""Between two harmonics is so much of their height."""
+LEVEL = 0.6
+"""Of noise beside harmonics of height 1."""
+
+
+def combs(pitch_hz_M: Array, audio: AudioConfig) -> Array:
+    """Relative magnitudes float32[M, fft / 2 + 1] of frames with harmonics of one strength; 1 where unvoiced (0 Hz)."""
+    voiced_M1 = pitch_hz_M[:, None] > 0.0
+    hz_M1 = np.where(voiced_M1, pitch_hz_M[:, None], 1.0)
+    bins_hz = bins(audio)
+    nearest = np.maximum(np.round(bins_hz / hz_M1), 1.0)
+    distance = (bins_hz - nearest * hz_M1) * audio.fft_samples / audio.sample_rate_hz
+    comb = np.maximum(np.abs(hann_lobe(distance)), VALLEY)
+    harmonic = np.clip((NOISE_HZ - bins_hz) / (NOISE_HZ - VOICED_HZ), 0.0, 1.0)
+    found: Array = np.where(voiced_M1, comb * harmonic + LEVEL * (1.0 - harmonic), 1.0).astype(np.float32)
+    return found
+
+
+def phases(pitch_hz_M: Array, audio: AudioConfig) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """Phases float32[M, fft / 2 + 1] in radians of pulses at the pitch, and where they hold: in voiced frames, up to
+    VOICED_HZ."""
+    holds = (pitch_hz_M[:, None] > 0.0) & (bins(audio) < VOICED_HZ)
+    angle: Array = np.angle(transform(pulses(pitch_hz_M, audio), audio)).astype(np.float32)
+    return angle, holds
+
+
+def pulses(pitch_hz_M: Array, audio: AudioConfig) -> Array:
+    """Samples float32[M * hop]: cosines of height 1 at all multiples of the pitch up to VOICED_HZ.
+
+    The pitch moves evenly between the middles of frames, and over unvoiced ones from one voiced frame to the next, so
+    that the phases of a syllable do not depend on what lies before it by more than a turn of all.
+    """
+    frames, hop = len(pitch_hz_M), audio.hop_samples
+    voiced = np.flatnonzero(pitch_hz_M > 0.0)
+    if len(voiced) == 0:
+        return np.zeros(frames * hop, np.float32)
+    middle_N = (np.arange(frames * hop) + 0.5) / hop - 0.5
+    hz_N = np.exp(np.interp(middle_N, voiced, np.log(pitch_hz_M[voiced].astype(np.float64))))
+    half_N = np.pi * np.cumsum(hz_N) / audio.sample_rate_hz
+    count_N = np.floor(VOICED_HZ / hz_N)
+    # the sum of cos(k x) for k = 1 to n in closed form (Dirichlet's kernel)
+    low = np.sin(half_N)
+    near = np.abs(low) < 1e-6
+    ratio = np.sin((2.0 * count_N + 1.0) * half_N) / np.where(near, 1.0, low)
+    summed: Array = np.where(near, count_N, 0.5 * (ratio - 1.0)).astype(np.float32)
+    return summed
+
+
+def bins(audio: AudioConfig) -> npt.NDArray[np.float64]:
+    """Frequencies in Hz of the bins of a transform."""
+    return np.linspace(0.0, audio.sample_rate_hz / 2.0, audio.fft_samples // 2 + 1)
