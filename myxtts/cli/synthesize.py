@@ -18,6 +18,7 @@ from myxtts.cli.sound_out import STDOUT, Streamed, stdout_problems, telling_what
 from myxtts.cli.voice_options import add_voice_options, sources_of
 from myxtts.config.leaves import shown
 from myxtts.errors import EXIT_DONE, ConfigError, StorageError
+from myxtts.models.manner import PITCH_RANGE
 from myxtts.synthesis.limits import LIMITS, LONGEST_TEXT, limit_problems, text_problems
 
 if TYPE_CHECKING:
@@ -59,6 +60,14 @@ def _parser() -> OneLineParser:
     manner = parser.add_argument_group("manner")
     manner.add_argument("--speed", metavar="X", type=float, default=1.0, help=_range("speed", "1"))
     manner.add_argument("--pitch", metavar="X", type=float, default=0.0, help=_range("pitch", "0"))
+    manner.add_argument(
+        "--pitch-range",
+        metavar="X",
+        type=float,
+        default=PITCH_RANGE,
+        help="how far the melody goes from its mean, against what the model predicts; 0 is a monotone; "
+        + _range("pitch_range", f"{PITCH_RANGE:g}"),
+    )
     manner.add_argument("--energy", metavar="X", type=float, default=0.0, help=_range("energy", "0"))
     manner.add_argument(
         "--vary",
@@ -186,7 +195,7 @@ def _problems(given: Namespace) -> list[str]:
         found.append("both --text and --text-file are given; choose one of them")
     elif given.text is not None:
         found += text_problems(given.text, "--text")
-    names = ("speed", "pitch", "energy", "vary", "temperature", "steps", "seed")
+    names = ("speed", "pitch", "pitch_range", "energy", "vary", "temperature", "steps", "seed")
     found += limit_problems({name: getattr(given, name) for name in names}, prefix="--")
     if not given.out:
         found.append("--out is missing; name the WAV file to write, or - for stdout")
@@ -238,6 +247,7 @@ def _ready(given: Namespace, screen: Screen) -> tuple[Synthesizer, dict[str, Any
         "language": given.language,
         "speed": given.speed,
         "pitch": given.pitch,
+        "pitch_range": given.pitch_range,
         "energy": given.energy,
         "vary": given.vary,
         "seed": given.seed,

@@ -247,7 +247,7 @@ class ScheduleConfig:
     adversarial_start_updates: int = leaf(2_000, "updates", low=0, high=10_000_000)
     """Until then the critic learns, and the decoder does not hear it."""
     adversarial_ramp_updates: int = leaf(1_000, "updates", low=0, high=10_000_000)
-    """The weights by which the decoder hears the critic rise linearly from 0 to their full values over these updates."""
+    """From then on the weights by which the decoder hears it rise linearly to their full values over these updates."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from myxtts.config.schema import ModelConfig
 from myxtts.errors import NonFiniteError
 from myxtts.models.aligner import path_of
 from myxtts.models.layers import sequence_mask
+from myxtts.models.manner import Manner
 from myxtts.models.prosody import FloatArray, IntArray, round_durations, shifted
 from myxtts.models.voice_cloner import VoiceCloner
 from myxtts.text.symbols import BLANK
@@ -34,31 +35,12 @@ class Voice:
     style_S: FloatArray
 
 
-@dataclass(frozen=True)
-class Manner:
-    """How a text is spoken.
-
-    speed: 2 is twice as fast. pitch_shift, energy_shift: in deviations of the corpus (see models.prosody). pitch_range:
-    how far the melody goes from its mean, 1 as predicted. seed: of the decoder's noise. temperature: deviation of that noise. steps: Euler steps of the flow decoder, None: as in the
-    model's settings. longest_token, longest: most frames of a token and of the text, at speed 1.
-    """
-
-    speed: float = 1.0
-    pitch_shift: float = 0.0
-    energy_shift: float = 0.0
-    pitch_range: float = 1.0
-    seed: int = 1
-    temperature: float = 0.667
-    steps: int | None = None
-    longest_token: int = 129
-    longest: int = 5_168
-
-
 @dataclass(frozen=True, eq=False)
 class Generated:
     """A spoken text: normalized mel float32[M, C], frames int32[T], pitch and energy float32[T] as they were used.
 
-    `frame_pitch_M` float32[M], normalized ln F0 of each frame, means something where `voiced_M`. `capped` tokens were predicted longer than allowed; `squeezed`: so was the whole.
+    `frame_pitch_M` float32[M], normalized ln F0 of each frame, means something where `voiced_M`. `capped` tokens were
+    predicted longer than allowed; `squeezed`: so was the whole.
     """
 
     mel_MC: FloatArray
@@ -202,7 +184,8 @@ class Generator:
             tf.constant([manner.seed, 17], tf.int32),
         )
         frames = int(durations.frames_T.sum())
-        mel_MC, frame_pitch_M, voiced_M = (made[key].numpy()[0, :frames] for key in ("mel_BMC", "pitch_BM", "voiced_BM"))
+        keys = "mel_BMC", "pitch_BM", "voiced_BM"
+        mel_MC, frame_pitch_M, voiced_M = (made[key].numpy()[0, :frames] for key in keys)
         if not np.isfinite(mel_MC).all():
             raise NonFiniteError("the model gave a mel that is not finite; take another checkpoint")
         mel_MC = np.minimum(mel_MC, np.float32(HIGHEST_MEL))

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from myxtts.config.leaves import shown
 from myxtts.data.corpus import Corpus
 from myxtts.errors import ConfigError, DataError
-from myxtts.models.generate import Manner, Voice
+from myxtts.models.generate import Voice
+from myxtts.models.manner import Manner
 from myxtts.models.prosody import shift_of_decibels, shift_of_semitones
 from myxtts.synthesis.limits import limit_problems
 from myxtts.synthesis.reading import Reading
@@ -38,6 +39,8 @@ class Asked(TypedDict, total=False):
     """0.25 to 4, 2 is twice as fast (1)."""
     pitch: float
     """-24 to 24 semitones (0)."""
+    pitch_range: float
+    """How far the melody goes from its mean, 0 to 4 times what the model predicts (1.5): 0 is a monotone."""
     energy: float
     """-30 to 30 dB (0)."""
     vary: float
@@ -85,6 +88,7 @@ def manner_of(
     *,
     speed: float,
     pitch: float,
+    pitch_range: float,
     energy: float,
     vary: float,
     seed: int,
@@ -93,14 +97,15 @@ def manner_of(
 ) -> Manner:
     """The manner for a model of this corpus. Raises ConfigError for numbers that are out of range."""
     numbers: dict[str, float | None] = {
-        "speed": speed, "pitch": pitch, "energy": energy, "vary": vary, "temperature": temperature, "steps": steps,
-        "seed": seed,
+        "speed": speed, "pitch": pitch, "pitch_range": pitch_range, "energy": energy, "vary": vary,
+        "temperature": temperature, "steps": steps, "seed": seed,
     }  # fmt: skip
     if problems := limit_problems(numbers):
         raise ConfigError(problems)
     return Manner(
         speed=speed,
         pitch_shift=shift_of_semitones(pitch, corpus.pitch_std),
+        pitch_range=pitch_range,
         energy_shift=shift_of_decibels(energy, corpus.energy_std),
         seed=seed,
         temperature=temperature,

@@ -18,6 +18,7 @@ class Limit:
 LIMITS: dict[str, Limit] = {
     "speed": Limit(0.25, 4.0, "times"),
     "pitch": Limit(-24.0, 24.0, "semitones"),
+    "pitch_range": Limit(0.0, 4.0, "times"),
     "energy": Limit(-30.0, 30.0, "dB"),
     "temperature": Limit(0.0, 2.0),
     "steps": Limit(0, 200, "steps"),
@@ -35,7 +36,8 @@ def limit_problems(values: Mapping[str, float | None], prefix: str = "") -> list
         limit = LIMITS[name]
         if value is not None and not limit.low <= value <= limit.high:
             unit = f" {limit.unit}" if limit.unit else ""
-            found.append(f"{prefix}{name} is {value!r}, expected {limit.low:g} to {limit.high:g}{unit}")
+            said = prefix + (name.replace("_", "-") if prefix else name)
+            found.append(f"{said} is {value!r}, expected {limit.low:g} to {limit.high:g}{unit}")
     return found
 
 

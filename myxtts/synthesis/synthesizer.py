@@ -17,7 +17,8 @@ from myxtts.config.schema import Config
 from myxtts.data.corpus import Corpus
 from myxtts.errors import CheckpointError, DataError
 from myxtts.models.build import build_voice_cloner, load_weights
-from myxtts.models.generate import Generated, Generator, Manner, Voice
+from myxtts.models.generate import Generated, Generator, Voice
+from myxtts.models.manner import PITCH_RANGE, Manner
 from myxtts.models.prosody import FloatArray, IntArray
 from myxtts.progress import Progress, silent
 from myxtts.synthesis.asked import Asked, Prepared, Reference, manner_of, parts_of
@@ -153,6 +154,7 @@ class Synthesizer:
         language: str | None = None,
         speed: float = 1.0,
         pitch: float = 0.0,
+        pitch_range: float = PITCH_RANGE,
         energy: float = 0.0,
         vary: float = 0.0,
         seed: int = 1,
@@ -165,6 +167,7 @@ class Synthesizer:
             self._frames(LONGEST_SENTENCE_SECONDS),
             speed=speed,
             pitch=pitch,
+            pitch_range=pitch_range,
             energy=energy,
             vary=vary,
             seed=seed,

@@ -23,7 +23,8 @@ from myxtts.config.schema import Config
 from myxtts.data.batches import Batches
 from myxtts.data.corpus import Corpus
 from myxtts.errors import NonFiniteError, StorageError
-from myxtts.models.generate import Generator, Manner
+from myxtts.models.generate import Generator
+from myxtts.models.manner import Manner
 from myxtts.storage.files import write_text_atomic
 from myxtts.storage.run_directory import RunDirectory
 from myxtts.training.losses import FROM_CRITIC, GAME, TERMS, weights_of

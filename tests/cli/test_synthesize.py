@@ -102,6 +102,7 @@ def test_help_is_quick() -> None:
         (["--text", "a", "--speaker", "bop:0.5"], "speaker 'bop' is not in this model; did you mean 'bob'?"),
         (["--text", "a", "--random-voice", "x"], "--random-voice is 'x', expected a whole number 0 to 2147483647"),
         (["--text", "a", "--voice", "none.voice"], "voice 'none.voice': cannot be read (No such file or directory)"),
+        (["--text", "a", "--pitch-range", "9"], "--pitch-range is 9.0, expected 0 to 4 times"),
         (["--text", "a", "--vary", "3"], "--vary is 3.0, expected 0 to 2"),
         (["--text", "a", "--out", "a.wav", "--raw"], "--out is 'a.wav', expected a name that ends in .raw or .pcm"),
         (["--text-file", "none.txt"], "--text-file 'none.txt' does not exist"),

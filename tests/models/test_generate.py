@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from myxtts.errors import NonFiniteError
-from myxtts.models.generate import HIGHEST_MEL, Generator, Manner, Voice, mean_voice
+from myxtts.models.generate import HIGHEST_MEL, Generator, Voice, mean_voice
+from myxtts.models.manner import Manner
 from myxtts.models.prosody import round_durations, shift_of_decibels, shift_of_semitones, shifted
 from myxtts.text.symbols import BLANK
 
@@ -38,6 +39,19 @@ def flow() -> Generator:
 def a_voice(seed: int = 0) -> Voice:
     rng = np.random.default_rng(seed)
     return mean_voice([Voice(rng.normal(size=8).astype(np.float32), rng.normal(size=4).astype(np.float32))])
+
+
+def test_the_melody_goes_as_far_as_asked(generator: Generator) -> None:
+    """Around the same mean: half as far, as predicted, twice as far; and the mel hears it."""
+    made = [generator.generate_mel(TOKENS, 0, a_voice(), Manner(pitch_range=x)) for x in (0.5, 1.0, 2.0, 0.0)]
+    voiced = made[1].voiced_M
+    assert voiced.any() and all(np.array_equal(x.voiced_M, voiced) for x in made)
+    half, plain, twice, flat = (x.frame_pitch_M[voiced] for x in made)
+    np.testing.assert_allclose([x.mean() for x in (half, twice)], plain.mean(), atol=1e-5)
+    np.testing.assert_allclose(half - half.mean(), 0.5 * (plain - plain.mean()), atol=1e-5)
+    np.testing.assert_allclose(twice - twice.mean(), 2.0 * (plain - plain.mean()), atol=1e-5)
+    assert np.ptp(plain) > 1e-3 > np.ptp(flat)
+    assert not np.array_equal(made[0].mel_MC, made[2].mel_MC)
 
 
 def test_durations_keep_the_total() -> None:

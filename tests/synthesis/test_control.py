@@ -33,7 +33,12 @@ def told_exactly(synthesizer: Synthesizer) -> object:
         phase_N = 2 * np.pi * np.cumsum(hz_N) / RATE
         wave_N = sum(np.where(k * hz_N < 5000, np.sin(k * phase_N) / k, 0.0) for k in range(1, 40))
         mel_MC = corpus.normalize_mel(mel.log_mel((level_N * wave_N).astype(np.float32), audio))
-        return tf.constant(mel_MC[None])
+        normalized_M = np.repeat(pitches.numpy()[0], frames_T)[None]
+        return {
+            "mel_BMC": tf.constant(mel_MC[None]),
+            "pitch_BM": tf.constant(normalized_M),
+            "voiced_BM": tf.ones_like(normalized_M),
+        }
 
     return lambda steps: decode
 
@@ -124,7 +129,7 @@ def test_the_bench_measures_variety(synthesizer: Synthesizer) -> None:
 
 def test_the_shift_is_the_same_for_every_token_of_the_decoder(synthesizer: Synthesizer, tmp_path: Path) -> None:
     """Nothing but the limits of what was learned, six deviations, stands between the option and the decoder."""
-    from myxtts.models.generate import Manner
+    from myxtts.models.manner import Manner
     from myxtts.models.prosody import shift_of_decibels, shift_of_semitones
 
     voice, corpus = synthesizer.make_voice(speaker="bob").voice, synthesizer.corpus
