@@ -58,6 +58,7 @@ _BASIC = (
     Override("optimizer.epsilon", 1e-8, "standard"),
     Override("optimizer.weight_decay", 1e-7, "5e-7 before; next to none at this learning rate"),
     Override("model.decoder", "regression", "the decoder proved most stable"),
+    Override("model.critic_width", 0, "one network less that can go wrong"),
     Override("training.checkpoint_every_updates", 1_000, "2,000 lost more work at each crash"),
     Override("training.validation_every_updates", 500, "1,000 saw trouble late"),
     Override("training.log_every_updates", 25, "50 before"),
@@ -93,6 +94,10 @@ _FAST = (
     Override("training.ema_decay", 0.998, "averages the last few epochs of a small corpus"),
 )
 
+_CRITIC = (
+    Override("model.critic_width", 24, "CRITIC_REASON"),
+)
+
 _FINE_TUNING = (
     Override(
         "optimizer.learning_rate",
@@ -103,6 +108,8 @@ _FINE_TUNING = (
     Override("schedule.warmup_updates", 50, "Adam's second moment starts anew; 1 / (1 - beta_2) is 100; not yet swept"),
     Override("schedule.decay", "constant", "the run is a few hundred updates long; not yet compared with others"),
     Override("schedule.diagonal_prior_updates", 0, "the aligner knows its alignment; the prior would pull it off it"),
+    Override("schedule.adversarial_start_updates", 0, "a critic that comes with the run has learned; without it blur"),
+    Override("schedule.adversarial_ramp_updates", 0, "the decoder has heard the critic all along"),
     Override("optimizer.clip_norm", 1.0, "as in the first training of these weights"),
     Override("optimizer.beta_2", 0.99, "0.999 remembers more updates than the run has"),
     Override("optimizer.weight_decay", 0.01, "customary; times the learning rate it is next to nothing in a short run"),
@@ -119,7 +126,7 @@ _FINE_TUNING = (
 
 LEVELS: Mapping[str, tuple[Override, ...]] = {
     "basic": _BASIC,
-    "enhanced": _FAST,
+    "enhanced": (*_FAST, *_CRITIC),
     "experimental": (
         *_FAST,
         Override("training.precision", "bf16", "everywhere, also where it is emulated and slow"),
@@ -129,6 +136,7 @@ LEVELS: Mapping[str, tuple[Override, ...]] = {
     ),
     "plateau_breaker": (
         *_FAST,
+        *_CRITIC,
         Override("schedule.decay", "cosine_restarts", "warm restarts leave a plateau"),
         Override("schedule.decay_updates", 2_000, "a restart every few epochs of a small corpus, then less often"),
         Override("schedule.warmup_updates", 300, "re-warm before the first full step"),

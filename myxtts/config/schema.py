@@ -192,7 +192,7 @@ class LossConfig:
     """L1 between time and frequency differences of predicted and true mel."""
     critic_weight: float = leaf(0.1, "", low=0.0, high=1e3)
     """The critic's own loss, in telling recorded mels from made ones; it trains nothing else. 0 without a critic."""
-    adversarial_weight: float = leaf(0.2, "", low=0.0, high=1e3)
+    adversarial_weight: float = leaf(0.1, "", low=0.0, high=1e3)
     """What the critic finds made in the prediction; it trains what made the prediction, not the critic. 0 without a
     critic."""
     feature_matching_weight: float = leaf(0.5, "", low=0.0, high=1e3)

@@ -59,6 +59,7 @@ RULES: Mapping[str, Rule] = {
     "optimizer.epsilon": Rule("higher", _POSSIBLE),
     "optimizer.weight_decay": Rule("lower", _POSSIBLE),
     "model.decoder": Rule("equal", _POSSIBLE),
+    "model.critic_width": Rule("lower", _POSSIBLE),
     "training.checkpoint_every_updates": Rule("lower", _POSSIBLE, cause=False),
     "training.validation_every_updates": Rule("lower", _POSSIBLE, cause=False),
     "training.log_every_updates": Rule("lower", _POSSIBLE, cause=False),

@@ -76,13 +76,21 @@ def term_charts(run: Run) -> list[Chart]:
 
 
 def term_names(run: Run) -> list[str]:
-    """Names of the terms in the order training wrote them, then metrics that only validation has."""
+    """Names of the terms in the order training wrote them, then metrics that only validation has.
+
+    Terms that were 0 all along are left out: they belong to a part that this model does not have.
+    """
     terms = run.newest.get("terms")
     names = list(terms) if isinstance(terms, dict) else []
     names += sorted(key[6:] for key in run.train.values if key.startswith("terms.") and key[6:] not in names)
     for _, metrics in run.validations:
         names += [name for name in metrics if name not in names and name != "total"]
-    return names
+    return [name for name in names if _is_there(run, name)]
+
+
+def _is_there(run: Run, name: str) -> bool:
+    values = run.train.values.get(f"terms.{name}", [])
+    return not values or any(value != 0.0 for value in values)
 
 
 def term_table(run: Run) -> list[TermRow]:

@@ -206,6 +206,17 @@ def test_a_young_run_says_what_is_missing(tmp_path: Path) -> None:
         assert words.lower() in page.lower(), words
 
 
+def test_terms_of_a_part_that_the_model_does_not_have_are_left_out(tmp_path: Path) -> None:
+    terms = {"mel": 0.4, "flow": 0.0, "adversarial": 0.0}
+    lines = [train_line(u, terms=terms | {"adversarial": 0.3 * (u == 3)}, weighted={"mel": 0.4}) for u in (1, 2, 3)]
+    metrics = {"mel": 0.4, "flow": 0.0, "voice_equal_error_rate": 0.0}
+    lines.append(json.dumps({"kind": "validation", "update": 3, "time": 1.77e9, "metrics": metrics}) + "\n")
+    (tmp_path / "metrics.jsonl").write_text("".join(lines))
+    page = write_report(tmp_path).read_text(encoding="utf-8")
+    assert "Mel" in page and "Adversarial" in page and "Voice equal error rate" in page
+    assert "Flow" not in page
+
+
 def test_torn_and_foreign_lines_are_left_out_and_told(run: Path) -> None:
     with (run / "metrics.jsonl").open("ab") as file:
         file.write(b'[1]\n\xff\xfe\n{"kind":"train","update":"x"}\n{"kind":"train","update":1e999}\n')
