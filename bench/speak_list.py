@@ -18,6 +18,7 @@ from myxtts.audio.waveform import write_wav
 from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.screen import Screen, guarded
 from myxtts.errors import EXIT_DONE
+from myxtts.models.manner import PITCH_RANGE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     made.add_argument("--list", metavar="FILE", type=Path, required=True, help="JSON list: text, language, reference")
     made.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the WAV files")
     made.add_argument("--prefer", choices=("best", "last"), default="last", help="which checkpoint (last)")
+    made.add_argument("--pitch-range", metavar="X", type=float, default=PITCH_RANGE, help=f"({PITCH_RANGE:g})")
     given = made.parse_args(argv)
     return guarded(lambda: _run(given))
 
@@ -43,7 +45,12 @@ def _run(given: Namespace) -> int:
     synthesizer.speak(rows[0]["text"], references=[rows[0]["reference"]], language=rows[0]["language"])
     factors, lines, seconds = [], [], 0.0
     for number, row in enumerate(rows, 1):
-        speech = synthesizer.speak(row["text"], references=[row["reference"]], language=row["language"])
+        speech = synthesizer.speak(
+            row["text"],
+            references=[row["reference"]],
+            language=row["language"],
+            pitch_range=given.pitch_range,
+        )
         path = given.out / f"{number:02d}.wav"
         write_wav(path, speech.samples, speech.sample_rate_hz)
         lines.append(f"{path}\t{row['text']}\t{row['reference']}")
@@ -56,6 +63,7 @@ def _run(given: Namespace) -> int:
         "update": synthesizer.source.checkpoint.update,
         "sentences": len(rows),
         "seconds": seconds,
+        "pitch_range": given.pitch_range,
         "real_time_factor": statistics.median(factors),
     }
     results.show(

@@ -30,6 +30,7 @@ SETTINGS: dict[str, object] = {
     "model.voice_width": 8,
     "model.style_width": 4,
     "model.flow_steps": 2,
+    "model.critic_width": 2,
 }
 
 

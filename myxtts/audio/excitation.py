@@ -45,7 +45,7 @@ def combs(pitch_hz_M: Array, audio: AudioConfig) -> Array:
 def phases(pitch_hz_M: Array, audio: AudioConfig) -> tuple[Array, npt.NDArray[np.bool_]]:
     """Phases float32[M, fft / 2 + 1] in radians of pulses at the pitch, and where they hold: in voiced frames, up to
     VOICED_HZ."""
-    holds = (pitch_hz_M[:, None] > 0.0) & (bins(audio) < VOICED_HZ)
+    holds = (pitch_hz_M[:, None] > 0.0) & (bins(audio) < highest_hz(audio))
     angle: Array = np.angle(transform(pulses(pitch_hz_M, audio), audio)).astype(np.float32)
     return angle, holds
 
@@ -63,13 +63,18 @@ def pulses(pitch_hz_M: Array, audio: AudioConfig) -> Array:
     middle_N = (np.arange(frames * hop) + 0.5) / hop - 0.5
     hz_N = np.exp(np.interp(middle_N, voiced, np.log(pitch_hz_M[voiced].astype(np.float64))))
     half_N = np.pi * np.cumsum(hz_N) / audio.sample_rate_hz
-    count_N = np.floor(VOICED_HZ / hz_N)
+    count_N = np.floor(highest_hz(audio) / hz_N)
     # the sum of cos(k x) for k = 1 to n in closed form (Dirichlet's kernel)
     low = np.sin(half_N)
     near = np.abs(low) < 1e-6
     ratio = np.sin((2.0 * count_N + 1.0) * half_N) / np.where(near, 1.0, low)
     summed: Array = np.where(near, count_N, 0.5 * (ratio - 1.0)).astype(np.float32)
     return summed
+
+
+def highest_hz(audio: AudioConfig) -> float:
+    """VOICED_HZ, or what the sample rate can hold."""
+    return min(VOICED_HZ, 0.45 * audio.sample_rate_hz)
 
 
 def bins(audio: AudioConfig) -> npt.NDArray[np.float64]:

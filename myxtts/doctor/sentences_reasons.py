@@ -40,6 +40,7 @@ REASONS: Mapping[str, str] = {
     "standard": "معمول",
     "5e-7 before; next to none at this learning rate": "پیش‌تر 5e-7 بود؛ با این نرخ یادگیری تقریباً هیچ است",
     "the decoder proved most stable": "رمزگشایی که پایدارترین شناخته شد",
+    "one network less that can go wrong": "یک شبکه کمتر که ممکن است خراب شود",
     "2,000 lost more work at each crash": "با ۲٬۰۰۰ در هر ازکارافتادن کار بیشتری از دست می‌رفت",
     "1,000 saw trouble late": "با ۱٬۰۰۰ مشکل دیر دیده می‌شد",
     "50 before": "پیش‌تر 50 بود",

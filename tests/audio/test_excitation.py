@@ -42,6 +42,15 @@ def test_combs_are_high_at_harmonics_and_low_between() -> None:
     np.testing.assert_allclose(voiced[bins > excitation.NOISE_HZ], excitation.LEVEL)
 
 
+def test_at_a_low_sample_rate_no_pulse_is_folded_back() -> None:
+    audio = AudioConfig(8_000, 512, 128, 40, 0.0, 4_000.0)
+    found = excitation.pulses(track(*[390.0] * 40), audio)
+    spectrum = np.abs(np.fft.rfft(found[:4_000] * np.hanning(4_000)))
+    harmonics = [round(k * 390.0 / 2.0) for k in range(1, 10)]  # bins of 2 Hz; the tenth would lie at 3,900 Hz
+    strong = np.flatnonzero(spectrum > 0.1 * spectrum.max())
+    assert all(min(abs(bin_ - h) for h in harmonics) <= 2 for bin_ in strong)
+
+
 def test_phases_hold_in_voiced_frames_up_to_the_voiced_frequency() -> None:
     angle, holds = excitation.phases(track(0.0, *[300.0] * 8, 0.0), AUDIO)
     assert angle.shape == holds.shape == (10, 513)

@@ -31,6 +31,7 @@ SETTINGS: dict[str, object] = {
     "model.speaker_width": 8,
     "model.voice_width": 8,
     "model.style_width": 4,
+    "model.critic_width": 0,
     "training.precision": "fp32",
     "training.batch_size": 2,
     "training.grad_accum": 2,
