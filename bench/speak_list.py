@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     made.add_argument("--list", metavar="FILE", type=Path, required=True, help="JSON list: text, language, reference")
     made.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the WAV files")
     made.add_argument("--prefer", choices=("best", "last"), default="last", help="which checkpoint (last)")
-    made.add_argument("--pitch-range", metavar="X", type=float, default=PITCH_RANGE, help=f"({PITCH_RANGE:g})")
+    made.add_argument("--pitch-range", metavar="X", type=float, default=PITCH_RANGE, help=f"({PITCH_RANGE:g} times)")
     given = made.parse_args(argv)
     return guarded(lambda: _run(given))
 

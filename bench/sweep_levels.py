@@ -62,6 +62,8 @@ VARIANTS: Mapping[str, tuple[str, ...]] = {
     "beta_2 0.999": ("optimizer.beta_2=0.999",),
     "segment 2 s": ("training.segment_seconds=2",),
     "flow": ("model.decoder=flow",),
+    "no critic": ("model.critic_width=0",),
+    "critic heard early": ("schedule.adversarial_start_updates=400", "schedule.adversarial_ramp_updates=200"),
 }
 """Name -> settings on top of the level."""
 
