@@ -130,6 +130,10 @@ class Health:
         if self._best is None or value < self._best[1]:
             self._best, self._validations_since_best = (update, value), 0
 
+    def forget_best(self) -> None:
+        """What comes is another goal: the best so far says nothing about it."""
+        self._best, self._validations_since_best = None, 0
+
     def observe_voices(self, update: int, equal_error_rate: float) -> None:
         """Take in how well one validation told the voices of its speakers apart, 0 (always) to 0.5 (by chance)."""
         if math.isfinite(equal_error_rate):

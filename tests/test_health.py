@@ -154,6 +154,16 @@ def test_validation_may_rise_briefly_but_not_for_long() -> None:
     ]
 
 
+def test_a_best_of_another_goal_is_forgotten() -> None:
+    health = fed(falling(2_000))
+    for number, value in enumerate([0.2] + 12 * [0.3]):
+        if number == 1:
+            health.forget_best()
+        health.observe_validation(500 * number, value)
+    for state in (health, Health.from_json(health.to_json())):
+        assert not any("0.2" in reason for reason in state.verdict().reasons)
+
+
 def test_voices_that_are_not_told_apart_are_watched_from_the_third_validation_on() -> None:
     health = fed(falling(2_000))
     assert not any("voices" in check.name for check in health.verdict().checks)

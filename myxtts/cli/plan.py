@@ -106,7 +106,9 @@ def frame_rate(config: Config, tokens_per_frame: float, decoded_share: float = 1
 def memory_bytes(config: Config, longest_frames: int, tokens_per_frame: float) -> float:
     """Peak memory of the training process: what weights take, and activations of the largest micro-batch."""
     model, parts = config.model, part_weights(config.model, config.audio.mel_channels)
-    per_frame = model.decoder_blocks * 14 * model.width + 24 * config.audio.mel_channels + 6 * model.width
+    per_frame: float = model.decoder_blocks * 14 * model.width + 24 * config.audio.mel_channels + 6 * model.width
+    # three passes, each layer before and after its slope
+    per_frame += 9 * config.audio.mel_channels * model.critic_width * (1 / 4 + 1 / 8 + 1 / 16)
     per_token = model.text_blocks * 18 * model.width + 18 * model.predictor_width
     tokens = longest_frames * tokens_per_frame
     attention = model.text_blocks * model.heads * 3 * tokens**2

@@ -105,6 +105,13 @@ def _model(config: Config) -> Iterator[Contradiction]:
             ("model.flow_guidance", "model.flow_unguided_share"),
             "take a share of 0.15, or a guidance of 0",
         )
+    heard = config.loss.adversarial_weight + config.loss.feature_matching_weight
+    if config.model.critic_width and heard and not config.loss.critic_weight:
+        yield Contradiction(
+            "the decoder would hear a critic that never learns",
+            ("model.critic_width", "loss.critic_weight"),
+            "take a critic_weight of 0.1, or a critic_width of 0",
+        )
 
 
 def _length(config: Config, chosen: frozenset[str]) -> Iterator[Contradiction]:

@@ -112,8 +112,6 @@ _FINE_TUNING = (
     Override("schedule.warmup_updates", 50, "Adam's second moment starts anew; 1 / (1 - beta_2) is 100; not yet swept"),
     Override("schedule.decay", "constant", "the run is a few hundred updates long; not yet compared with others"),
     Override("schedule.diagonal_prior_updates", 0, "the aligner knows its alignment; the prior would pull it off it"),
-    Override("schedule.adversarial_start_updates", 0, "a critic that comes with the run has learned; without it blur"),
-    Override("schedule.adversarial_ramp_updates", 0, "the decoder has heard the critic all along"),
     Override("optimizer.clip_norm", 1.0, "as in the first training of these weights"),
     Override("optimizer.beta_2", 0.99, "0.999 remembers more updates than the run has"),
     Override("optimizer.weight_decay", 0.01, "customary; times the learning rate it is next to nothing in a short run"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from myxtts.config.check import contradictions
-from myxtts.config.layers import Layer, Rank, level_layer, size_layer
+from myxtts.config.layers import Given, Layer, Rank, level_layer, size_layer
 from myxtts.config.leaves import LEAVES, Value, build, coerce, shown, unknown_key
 from myxtts.config.load import load_file
 from myxtts.config.schema import Config
@@ -91,9 +91,16 @@ def resolve(layers: Sequence[Layer], pinned: Mapping[str, tuple[str, str]] | Non
 
 
 def config_of_file(path: str | Path) -> Config:
-    """The configuration in a complete settings file, such as the config.yaml of a run. Raises ConfigError."""
-    return resolve([load_file(path)]).config
+    """The configuration in a complete settings file, such as the config.yaml of a run. Raises ConfigError.
 
+    What a file does not name that was complete when it was written is `BEFORE`, whatever its level says today.
+    """
+    before = tuple(Given(key, value, "settings of before it") for key, value in BEFORE.items())
+    return resolve([Layer(Rank.SOURCE_RUN, "settings of before it", before), load_file(path)]).config
+
+
+BEFORE: Mapping[str, Value] = {"model.critic_width": 0}
+"""What a run had before a setting was there, where levels set it now."""
 
 _CHOOSERS = ("model_size", "optimization_level")
 

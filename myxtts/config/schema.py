@@ -205,7 +205,7 @@ class LossConfig:
     label_smoothing: float = leaf(0.0, "", low=0.0, high=0.5)
     """Label smoothing of the speaker classification."""
     adaptive_weights: bool = leaf(False)
-    """Learn a bounded log-variance per term (arXiv 1705.07115) on top of the fixed weights."""
+    """Learn a bounded log-variance per term but the critic's (arXiv 1705.07115) on top of the fixed weights."""
 
 
 @dataclass(frozen=True)

@@ -228,6 +228,8 @@ def _replayed(path: Path, progress: Progress) -> tuple[Verdict, str, int] | None
                 wait_share=_number(record.get("wait_share")),
             )
         elif record["kind"] == "validation":
+            if record.get("anew") is True:
+                health.forget_best()
             value = _number(mapping(record.get("metrics")).get("mel"))
             if value is not None:
                 health.observe_validation(at, value)

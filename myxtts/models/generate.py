@@ -15,7 +15,7 @@ from myxtts.errors import NonFiniteError
 from myxtts.models.aligner import path_of
 from myxtts.models.layers import sequence_mask
 from myxtts.models.manner import Manner
-from myxtts.models.prosody import FloatArray, IntArray, round_durations, shifted
+from myxtts.models.prosody import PROSODY_LIMIT, FloatArray, IntArray, round_durations, shifted
 from myxtts.models.voice_cloner import VoiceCloner
 from myxtts.text.symbols import BLANK
 
@@ -37,10 +37,11 @@ class Voice:
 
 @dataclass(frozen=True, eq=False)
 class Generated:
-    """A spoken text: normalized mel float32[M, C], frames int32[T], pitch and energy float32[T] as they were used.
+    """A spoken text: normalized mel float32[M, C], frames int32[T], pitch and energy float32[T] of the tokens.
 
-    `frame_pitch_M` float32[M], normalized ln F0 of each frame, means something where `voiced_M`. `capped` tokens were
-    predicted longer than allowed; `squeezed`: so was the whole.
+    The pitch is that before the range of the melody. `frame_pitch_M` float32[M], normalized ln F0 of each frame as it
+    was used, means something where `voiced_M`. `capped` tokens were predicted longer than allowed; `squeezed`: so was
+    the whole.
     """
 
     mel_MC: FloatArray
@@ -89,12 +90,12 @@ def ranged(
     pitch_BM: tf.Tensor, prosody_BMP: tf.Tensor, voiced_BM: tf.Tensor, pitch_range: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Pitch of the frames (B, M), and pitch and energy of their tokens (B, M, 2), the pitch `pitch_range` times as far
-    from its mean over the voiced frames."""
+    from its mean over the voiced frames, within PROSODY_LIMIT."""
     frames = tf.maximum(tf.reduce_sum(voiced_BM, axis=1, keepdims=True), 1.0)
     mean_B1 = tf.reduce_sum(pitch_BM * voiced_BM, axis=1, keepdims=True) / frames
     token_BM, energy_BM = tf.unstack(prosody_BMP, axis=-1)
     wide = (mean_B1 + pitch_range * (x - mean_B1) for x in (pitch_BM, token_BM))
-    frame_BM, token_BM = wide
+    frame_BM, token_BM = (tf.clip_by_value(x, -PROSODY_LIMIT, PROSODY_LIMIT) for x in wide)
     return frame_BM, tf.stack([token_BM, energy_BM], axis=-1)
 
 

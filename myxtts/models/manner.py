@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 PITCH_RANGE = 1.5
 """The melody goes so many times as far from its mean as the model predicts: that is a mean of many melodies, flatter
-than any of them (docs/synthesis.md says what it was measured by)."""
+than any of them (docs/measurements.md, "Many voices")."""
 
 
 @dataclass(frozen=True)

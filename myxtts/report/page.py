@@ -109,7 +109,7 @@ def judge(run: Run) -> Health:
     curve = run.train
     clip = run.number("optimizer.clip_norm", math.nan)
     metric = str(run.setting("training.best_metric", "total"))
-    validations = [(update, metrics[metric]) for update, metrics in run.validations if metric in metrics]
+    validations = [(u, metrics[metric]) for u, metrics in run.validations if metric in metrics and u >= run.anew_from]
     for update, metrics in run.validations:
         health.observe_voices(update, metrics.get("voice_equal_error_rate", math.nan))
     next_validation = 0
@@ -164,7 +164,9 @@ def _figures(run: Run, verdict: Verdict) -> list[tuple[str, str, str]]:
     """The figures at the top: name, value, a word on it."""
     metric = str(run.setting("training.best_metric", "total"))
     measured = [
-        (values[metric], update) for update, values in run.validations if math.isfinite(values.get(metric, math.nan))
+        (values[metric], update)
+        for update, values in run.validations
+        if math.isfinite(values.get(metric, math.nan)) and update >= run.anew_from
     ]
     best = min(measured) if measured else None
     epoch = run.newest.get("epoch")

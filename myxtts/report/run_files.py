@@ -62,6 +62,8 @@ class Run:
     corpus: dict[str, Any] = field(default_factory=dict)
     train: TrainCurve = field(default_factory=TrainCurve)
     validations: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+    anew_from: int = 0
+    """Update of the validation from which on the best is chosen anew; 0: it never was."""
     newest: dict[str, Any] = field(default_factory=dict)
     first_time: float | None = None
     last_time: float | None = None
@@ -205,6 +207,8 @@ def _read_metrics(run: Run) -> None:
             metrics = {name: finite(value) for name, value in _mapping(record.get("metrics")).items()}
             run.validations = [(at, values) for at, values in run.validations if at < update]
             run.validations.append((update, metrics))
+            if record.get("anew") is True or run.anew_from > update:
+                run.anew_from = update
     if unusable:
         run.notes.append(f"{unusable:,} entries of metrics.jsonl have no update number and are left out.")
 

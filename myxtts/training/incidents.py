@@ -167,7 +167,8 @@ def knobs_of(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "seed": tuple(kept["seed"]),
         "prior_strength": kept["prior_strength"],
-        "weights": kept["weights"],
+        # an incident of before a term was there
+        "weights": kept["weights"] and {**dict.fromkeys(TERMS, 0.0), **kept["weights"]},
         "term_fault": {t: np.array([_number(x) for x in f], np.float32) for t, f in kept["term_fault"].items()},
         "group_fault": {g: _number(f) for g, f in kept["group_fault"].items()},
     }

@@ -50,6 +50,8 @@ class Position:
     best_metric: str = ""
     """Which metric `best` is a value of."""
     validations_since_best: int = 0
+    heard: int = 0
+    """1 once a validation has seen a decoder that hears the critic in full."""
     validated_update: int = -1
     """The update of the newest validation."""
     order: str = ""
@@ -194,6 +196,7 @@ class Trainer:
             watch = Recovery.from_json(state["recovery"]).watch if "recovery" in state else LossWatch()
         self.position.update, self.position.validated_update = then.update, then.validated_update
         self.position.set_best(*then.best_fields())
+        self.position.heard = then.heard
         return watch
 
     def _restore_numbers(self, checkpoint: Checkpoint) -> None:

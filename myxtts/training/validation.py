@@ -28,9 +28,10 @@ from myxtts.models.manner import Manner
 from myxtts.storage.files import write_text_atomic
 from myxtts.storage.run_directory import RunDirectory
 from myxtts.training.losses import FROM_CRITIC, GAME, TERMS, weights_of
+from myxtts.training.schedule import adversarial_strength
 from myxtts.training.step import Step
 from myxtts.training.tensorboard_log import TensorBoardLog
-from myxtts.training.trainer import Position, Trainer
+from myxtts.training.trainer import Trainer
 from myxtts.training.voices import voice_likeness
 from myxtts.units import seconds_of_frames
 
@@ -67,15 +68,14 @@ class Sample:
     """To its recording; None with too few mel channels for a cepstrum."""
 
 
-def another_goal(position: Position, config: Config) -> bool:
-    """Whether the best so far is of before the decoder heard the critic in full.
+def hears_the_critic(update: int, config: Config) -> bool:
+    """Whether the decoder hears a critic in full by then.
 
-    Detail costs distance: a decoder that hears a critic is further from the recordings than the mean that it gave
-    before, and sounds better. The two cannot be compared by any metric of distance.
+    Detail costs distance: such a decoder is further from the recordings than the mean that it gave before, and sounds
+    better. The two cannot be compared by any metric of distance.
     """
-    heard = config.schedule.adversarial_start_updates + config.schedule.adversarial_ramp_updates
     plays = config.model.critic_width > 0 and any(getattr(config.loss, f"{term}_weight") for term in FROM_CRITIC)
-    return plays and position.best is not None and position.best_update < heard <= position.update
+    return plays and adversarial_strength(update, config.schedule) >= 1.0
 
 
 def sample_rows(batches: Batches) -> list[int]:
@@ -234,8 +234,9 @@ class Validation:
         value = metrics.get(config.training.best_metric, math.nan)
         if math.isnan(value):
             self.screen.warn(f"update {position.update} has no {config.training.best_metric}: it cannot be the best")
-        if another_goal(position, config):
+        if anew := self._chosen_anew(value):
             position.set_best(None, 0, 0)
+            trainer.health.forget_best()
         bar = math.inf if position.best is None else position.best - config.training.early_stopping_min_delta
         improved = value < bar  # never where the value is not finite
         if improved:
@@ -244,7 +245,8 @@ class Validation:
             position.validations_since_best += 1
         position.validated_update = position.update
         trainer.health.observe_validation(position.update, value)
-        self.metrics.write({"kind": "validation", "update": position.update, "time": time.time(), "metrics": metrics})
+        record = {"kind": "validation", "update": position.update, "time": time.time(), "metrics": metrics}
+        self.metrics.write(record | ({"anew": True} if anew else {}))
         try:
             self.tensorboard.validation(position.update, metrics)
         except StorageError as error:
@@ -255,6 +257,15 @@ class Validation:
             f"total {metrics['total']:.3f}{_told_apart(likeness)}"
         )
         return improved
+
+    def _chosen_anew(self, value: float) -> bool:
+        """Whether the best is chosen anew from this validation on: the first at which the decoder hears the critic."""
+        position = self.trainer.position
+        hears = int(hears_the_critic(position.update, self.trainer.config))
+        if hears == position.heard or not math.isfinite(value):
+            return False
+        position.heard = hears
+        return position.best is not None
 
     def _spoken(self, update: int) -> dict[str, float]:
         """Speak the samples and show them in TensorBoard; their mean nearness to the recordings."""

@@ -96,7 +96,7 @@ def test_a_pitch_gives_harmonics_where_the_mel_shows_none() -> None:
     assert distance(np.exp(mel.log_mel(told, AUDIO)), np.exp(log_mel)) < 0.12
 
 
-def test_without_a_voiced_frame_a_pitch_changes_nothing() -> None:
+def test_without_a_voiced_frame_the_mel_is_as_near_as_without_a_pitch() -> None:
     log_mel = mel.log_mel(harmonic_clip(5_000), AUDIO)
     told = griffin_lim.waveform_of_mel(log_mel, AUDIO, 4, pitch_hz_M=np.zeros(len(log_mel), np.float32))
     again = mel.log_mel(told, AUDIO)

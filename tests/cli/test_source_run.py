@@ -12,7 +12,7 @@ from myxtts.cli.arguments import request_of, training_parser
 from myxtts.cli.source_run import SourceRun, cold_start, source_run
 from myxtts.cli.train import main, resolve_request
 from myxtts.config.layers import SOURCE_KEYS, Given, Layer, Rank, program_layer, source_layer, strongest
-from myxtts.config.resolve import Resolved, resolve
+from myxtts.config.resolve import Resolved, config_of_file, resolve
 from myxtts.config.schema import Config
 from myxtts.config.write import config_yaml
 from myxtts.errors import CheckpointError
@@ -126,6 +126,27 @@ def test_every_key_of_the_source_is_bound_to_weights() -> None:
     assert sections == {"model_size", "audio", "text", "model"} and "text.language" not in SOURCE_KEYS
     layer = source_layer(Config(), "run x (--init-from)")
     assert [given.key for given in layer.settings] == list(SOURCE_KEYS) and not layer.rank.named
+
+
+def test_a_decoder_that_heard_a_critic_goes_on_hearing_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    make_source(tmp_path / "old", config_yaml(resolve([])))
+    for level in ("fine_tuning", "plateau_breaker", "enhanced"):
+        resolved = asked("--init-from", "../old", "--optimization-level", level)
+        assert resolved.config.model.critic_width == 24
+        schedule = resolved.config.schedule
+        assert (schedule.adversarial_start_updates, schedule.adversarial_ramp_updates) == (0, 0), level
+        assert "has learned" in resolved.source("schedule.adversarial_start_updates").reason
+
+
+def test_a_run_of_before_the_critic_has_none(tmp_path: Path) -> None:
+    lines = config_yaml(resolve([])).splitlines(keepends=True)
+    path = tmp_path / "config.yaml"
+    path.write_text("".join(line for line in lines if "critic" not in line), encoding="utf-8")
+    assert config_of_file(path).model.critic_width == 0, "whatever its level says today"
+    path.write_text("".join(lines), encoding="utf-8")
+    assert config_of_file(path).model.critic_width == 24
 
 
 def test_the_strongest_layer_and_its_last_word_hold() -> None:

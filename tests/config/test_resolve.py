@@ -159,6 +159,10 @@ def test_persian_paths_with_their_joiner_are_kept() -> None:
         ({"data.min_clip_seconds": "0.01"}, ["longer than half a window"]),
         ({"data.perturbed_voices": "0.001"}, ["is the same voice: at least 0.01", "take 0.1"]),
         (
+            {"model.critic_width": "8", "loss.critic_weight": "0"},
+            ["would hear a critic that never learns", "take a critic_weight of 0.1, or a critic_width of 0"],
+        ),
+        (
             {"model.decoder": "flow", "model.flow_unguided_share": "0"},
             ["trained without text and voice now and then", "model.flow_guidance = 1.0 from", "a guidance of 0"],
         ),

@@ -51,6 +51,8 @@ def test_the_melody_goes_as_far_as_asked(generator: Generator) -> None:
     np.testing.assert_allclose(half - half.mean(), 0.5 * (plain - plain.mean()), atol=1e-5)
     np.testing.assert_allclose(twice - twice.mean(), 2.0 * (plain - plain.mean()), atol=1e-5)
     assert np.ptp(plain) > 1e-3 > np.ptp(flat)
+    wide = generator.generate_mel(TOKENS, 0, a_voice(), Manner(pitch_shift=5.9, pitch_range=4.0))
+    assert np.abs(wide.frame_pitch_M).max() <= 6.0, "further out the decoder has learned nothing"
     assert not np.array_equal(made[0].mel_MC, made[2].mel_MC)
 
 

@@ -217,6 +217,16 @@ def test_terms_of_a_part_that_the_model_does_not_have_are_left_out(tmp_path: Pat
     assert "Flow" not in page
 
 
+def test_the_best_is_that_since_it_was_chosen_anew(tmp_path: Path) -> None:
+    lines = [train_line(1), validation_line(1, 0.2), train_line(2), validation_line(2, 0.5), validation_line(3, 0.4)]
+    (tmp_path / "config.yaml").write_text("training: {best_metric: mel}\n")
+    (tmp_path / "metrics.jsonl").write_text("".join(lines))
+    assert "mel, update 1" in write_report(tmp_path).read_text(encoding="utf-8")
+    lines[3] = lines[3].replace('{"kind"', '{"anew": true, "kind"')
+    (tmp_path / "metrics.jsonl").write_text("".join(lines))
+    assert "mel, update 3" in write_report(tmp_path).read_text(encoding="utf-8")
+
+
 def test_torn_and_foreign_lines_are_left_out_and_told(run: Path) -> None:
     with (run / "metrics.jsonl").open("ab") as file:
         file.write(b'[1]\n\xff\xfe\n{"kind":"train","update":"x"}\n{"kind":"train","update":1e999}\n')
