@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from myxtts.audio.framing import transform
+from myxtts.audio.framing import bins_hz, transform
 from myxtts.audio.harmonics import hann_lobe
 from myxtts.config.schema import AudioConfig
 
@@ -33,11 +33,11 @@ def combs(pitch_hz_M: Array, audio: AudioConfig) -> Array:
     """Relative magnitudes float32[M, fft / 2 + 1] of frames with harmonics of one strength; 1 where unvoiced (0 Hz)."""
     voiced_M1 = pitch_hz_M[:, None] > 0.0
     hz_M1 = np.where(voiced_M1, pitch_hz_M[:, None], 1.0)
-    bins_hz = bins(audio)
-    nearest = np.maximum(np.round(bins_hz / hz_M1), 1.0)
-    distance = (bins_hz - nearest * hz_M1) * audio.fft_samples / audio.sample_rate_hz
+    bin_hz = bins_hz(audio)
+    nearest = np.maximum(np.round(bin_hz / hz_M1), 1.0)
+    distance = (bin_hz - nearest * hz_M1) * audio.fft_samples / audio.sample_rate_hz
     comb = np.maximum(np.abs(hann_lobe(distance)), VALLEY)
-    harmonic = np.clip((NOISE_HZ - bins_hz) / (NOISE_HZ - VOICED_HZ), 0.0, 1.0)
+    harmonic = np.clip((NOISE_HZ - bin_hz) / (NOISE_HZ - VOICED_HZ), 0.0, 1.0)
     found: Array = np.where(voiced_M1, comb * harmonic + LEVEL * (1.0 - harmonic), 1.0).astype(np.float32)
     return found
 
@@ -45,7 +45,7 @@ def combs(pitch_hz_M: Array, audio: AudioConfig) -> Array:
 def phases(pitch_hz_M: Array, audio: AudioConfig) -> tuple[Array, npt.NDArray[np.bool_]]:
     """Phases float32[M, fft / 2 + 1] in radians of pulses at the pitch, and where they hold: in voiced frames, up to
     VOICED_HZ."""
-    holds = (pitch_hz_M[:, None] > 0.0) & (bins(audio) < highest_hz(audio))
+    holds = (pitch_hz_M[:, None] > 0.0) & (bins_hz(audio) < highest_hz(audio))
     angle: Array = np.angle(transform(pulses(pitch_hz_M, audio), audio)).astype(np.float32)
     return angle, holds
 
@@ -75,8 +75,3 @@ def pulses(pitch_hz_M: Array, audio: AudioConfig) -> Array:
 def highest_hz(audio: AudioConfig) -> float:
     """VOICED_HZ, or what the sample rate can hold."""
     return min(VOICED_HZ, 0.45 * audio.sample_rate_hz)
-
-
-def bins(audio: AudioConfig) -> npt.NDArray[np.float64]:
-    """Frequencies in Hz of the bins of a transform."""
-    return np.linspace(0.0, audio.sample_rate_hz / 2.0, audio.fft_samples // 2 + 1)

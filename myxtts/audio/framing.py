@@ -48,6 +48,11 @@ def transform(samples_N: Array, audio: AudioConfig) -> npt.NDArray[np.complex64]
     return spectrum
 
 
+def bins_hz(audio: AudioConfig) -> npt.NDArray[np.float64]:
+    """Frequencies in Hz of the bins of a transform, (fft / 2 + 1,)."""
+    return np.linspace(0.0, audio.sample_rate_hz / 2.0, audio.fft_samples // 2 + 1)
+
+
 def hann(length: int) -> Array:
     """The periodic Hann window, as short-time Fourier transforms use it."""
     window: Array = (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(length) / length)).astype(np.float32)

@@ -17,7 +17,7 @@ Array = npt.NDArray[np.float32]
 Complex = npt.NDArray[np.complex64]
 
 _MOMENTUM = 0.99
-_MAGNITUDE_UPDATES, _COMB_UPDATES = 8, 8
+_MAGNITUDE_UPDATES = 8
 _LARGEST_LOG = 12.0
 """Far over any real log-mel: what an untrained model may give must not overflow."""
 
@@ -68,12 +68,18 @@ def magnitude_of_mel(log_mel_MC: Array, audio: AudioConfig, pitch_hz_M: Array | 
     start_MF = mel_MC @ _pseudo_inverse(audio).T
     # A value of zero stays zero in a multiplicative update, so what the inverse made negative starts small instead.
     magnitude_MF = np.maximum(start_MF, 0.01 * np.abs(start_MF))
-    wanted_MF = mel_MC @ basis_CF
-    for number in range(_MAGNITUDE_UPDATES if pitch_hz_M is None else _MAGNITUDE_UPDATES + _COMB_UPDATES):
-        if pitch_hz_M is not None and number == _MAGNITUDE_UPDATES:
-            magnitude_MF *= excitation.combs(pitch_hz_M, audio)
-        magnitude_MF *= wanted_MF / np.maximum((magnitude_MF @ basis_CF.T) @ basis_CF, 1e-12)
+    _approach(magnitude_MF, mel_MC, basis_CF)
+    if pitch_hz_M is not None:
+        magnitude_MF *= excitation.combs(pitch_hz_M, audio)
+        _approach(magnitude_MF, mel_MC, basis_CF)
     return magnitude_MF
+
+
+def _approach(magnitude_MF: Array, mel_MC: Array, basis_CF: Array) -> None:
+    """Multiplicative updates of magnitudes, in place, towards those whose mel is `mel_MC`."""
+    wanted_MF = mel_MC @ basis_CF
+    for _ in range(_MAGNITUDE_UPDATES):
+        magnitude_MF *= wanted_MF / np.maximum((magnitude_MF @ basis_CF.T) @ basis_CF, 1e-12)
 
 
 @lru_cache(maxsize=8)

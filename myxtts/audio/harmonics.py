@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from myxtts.audio.framing import bins_hz
 from myxtts.audio.mel import mel_basis
 from myxtts.config.schema import AudioConfig
 
@@ -55,9 +56,8 @@ def comb(pitch_hz: float, audio: AudioConfig) -> FloatArray:
 
     Each harmonic is the main lobe of the mel's Hann window; they add up in power, as with phases by chance.
     """
-    bins_hz = np.linspace(0.0, audio.sample_rate_hz / 2.0, audio.fft_samples // 2 + 1)
     harmonic_hz = pitch_hz * np.arange(1, int(audio.sample_rate_hz / 2.0 / pitch_hz) + 1)
-    distance = (bins_hz[:, None] - harmonic_hz[None, :]) * audio.fft_samples / audio.sample_rate_hz
+    distance = (bins_hz(audio)[:, None] - harmonic_hz[None, :]) * audio.fft_samples / audio.sample_rate_hz
     power = np.square(hann_lobe(distance)).sum(axis=1)
     # of equal power in all: a flat spectrum has a mean power of 1 then
     power *= pitch_hz * audio.fft_samples / audio.sample_rate_hz / 1.5

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
-from myxtts.audio.framing import frames_view, hann, pad
+from myxtts.audio.framing import bins_hz, frames_view, hann, pad
 from myxtts.config.schema import AudioConfig
 
 Array = npt.NDArray[np.float32]
@@ -51,12 +51,12 @@ def hz_of_mel(mel: npt.ArrayLike) -> npt.NDArray[np.float64]:
 @lru_cache(maxsize=8)
 def mel_basis(audio: AudioConfig) -> Array:
     """The triangles as a matrix float32[C, fft / 2 + 1]; a mel is basis @ magnitudes. Read only."""
-    bins_hz = np.linspace(0.0, audio.sample_rate_hz / 2.0, audio.fft_samples // 2 + 1)
+    bin_hz = bins_hz(audio)
     low, high = mel_of_hz([audio.mel_low_hz, audio.mel_high_hz])
     edges = hz_of_mel(np.linspace(low, high, audio.mel_channels + 2))
     lower, centre, upper = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    rising = (bins_hz - lower) / (centre - lower)
-    falling = (upper - bins_hz) / (upper - centre)
+    rising = (bin_hz - lower) / (centre - lower)
+    falling = (upper - bin_hz) / (upper - centre)
     basis: Array = (np.maximum(0.0, np.minimum(rising, falling)) * 2.0 / (upper - lower)).astype(np.float32)
     basis.flags.writeable = False
     return basis

@@ -207,8 +207,10 @@ def _read_metrics(run: Run) -> None:
             metrics = {name: finite(value) for name, value in _mapping(record.get("metrics")).items()}
             run.validations = [(at, values) for at, values in run.validations if at < update]
             run.validations.append((update, metrics))
-            if record.get("anew") is True or run.anew_from > update:
+            if record.get("anew") is True:
                 run.anew_from = update
+            elif run.anew_from >= update:
+                run.anew_from = 0  # the run went back behind it
     if unusable:
         run.notes.append(f"{unusable:,} entries of metrics.jsonl have no update number and are left out.")
 

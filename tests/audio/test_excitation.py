@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from myxtts.audio import excitation
+from myxtts.audio.framing import bins_hz
 from myxtts.config.schema import AudioConfig
 
 AUDIO = AudioConfig()
@@ -33,7 +34,7 @@ def test_unvoiced_frames_are_passed_over_and_nothing_voiced_is_silence() -> None
 
 
 def test_combs_are_high_at_harmonics_and_low_between() -> None:
-    bins = excitation.bins(AUDIO)
+    bins = bins_hz(AUDIO)
     voiced, unvoiced = excitation.combs(track(10 * bins[1], 0.0), AUDIO)  # every tenth bin is a harmonic
     assert (unvoiced == 1.0).all()
     below = round(excitation.VOICED_HZ / bins[1]) // 10 * 10
@@ -55,7 +56,7 @@ def test_phases_hold_in_voiced_frames_up_to_the_voiced_frequency() -> None:
     angle, holds = excitation.phases(track(0.0, *[300.0] * 8, 0.0), AUDIO)
     assert angle.shape == holds.shape == (10, 513)
     assert not holds[0].any() and not holds[-1].any()
-    assert holds[4].sum() == (excitation.bins(AUDIO) < excitation.VOICED_HZ).sum()
+    assert holds[4].sum() == (bins_hz(AUDIO) < excitation.VOICED_HZ).sum()
     # a harmonic's phase turns by its frequency times the hop
     harmonic = round(5 * 300.0 / 22_050 * 1_024)
     turned = np.exp(1j * (angle[5, harmonic] - angle[4, harmonic] - 2.0 * np.pi * 1_500.0 * 256 / 22_050))

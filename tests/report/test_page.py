@@ -225,6 +225,9 @@ def test_the_best_is_that_since_it_was_chosen_anew(tmp_path: Path) -> None:
     lines[3] = lines[3].replace('{"kind"', '{"anew": true, "kind"')
     (tmp_path / "metrics.jsonl").write_text("".join(lines))
     assert "mel, update 3" in write_report(tmp_path).read_text(encoding="utf-8")
+    lines += [train_line(1), validation_line(1, 0.2), train_line(2), validation_line(2, 0.3)]  # it went back behind it
+    (tmp_path / "metrics.jsonl").write_text("".join(lines))
+    assert "mel, update 1" in write_report(tmp_path).read_text(encoding="utf-8")
 
 
 def test_torn_and_foreign_lines_are_left_out_and_told(run: Path) -> None:
