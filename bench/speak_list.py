@@ -18,7 +18,6 @@ from myxtts.audio.waveform import write_wav
 from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.screen import Screen, guarded
 from myxtts.errors import EXIT_DONE
-from myxtts.models.manner import PITCH_RANGE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     made.add_argument("--list", metavar="FILE", type=Path, required=True, help="JSON list: text, language, reference")
     made.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the WAV files")
     made.add_argument("--prefer", choices=("best", "last"), default="last", help="which checkpoint (last)")
-    made.add_argument("--pitch-range", metavar="X", type=float, default=PITCH_RANGE, help=f"({PITCH_RANGE:g} times)")
+    made.add_argument("--pitch-range", metavar="X", type=float, default=1.0, help="of the melody (1)")
     given = made.parse_args(argv)
     return guarded(lambda: _run(given))
 

@@ -18,7 +18,6 @@ from myxtts.cli.sound_out import STDOUT, Streamed, stdout_problems, telling_what
 from myxtts.cli.voice_options import add_voice_options, sources_of
 from myxtts.config.leaves import shown
 from myxtts.errors import EXIT_DONE, ConfigError, StorageError
-from myxtts.models.manner import PITCH_RANGE
 from myxtts.synthesis.limits import LIMITS, LONGEST_TEXT, limit_problems, text_problems
 
 if TYPE_CHECKING:
@@ -64,9 +63,8 @@ def _parser() -> OneLineParser:
         "--pitch-range",
         metavar="X",
         type=float,
-        default=PITCH_RANGE,
-        help="how far the melody goes from its mean, against what the model predicts; 0 is a monotone; "
-        + _range("pitch_range", f"{PITCH_RANGE:g}"),
+        default=1.0,
+        help=f"how far the melody goes from its mean, against what the model predicts; {_range('pitch_range', '1')}",
     )
     manner.add_argument("--energy", metavar="X", type=float, default=0.0, help=_range("energy", "0"))
     manner.add_argument(

@@ -98,7 +98,7 @@ _CRITIC = (
     Override(
         "model.critic_width",
         24,
-        "strangers' voices after 42 minutes: likeness 0.71 against 0.67, DNSMOS 2.78 against 2.63 (bench.cloning)",
+        "strangers' voices after 42 minutes: likeness 0.71 against 0.67, DNSMOS 2.78 against 2.63 (docs/measurements.md)",
     ),
 )
 

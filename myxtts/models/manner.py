@@ -1,12 +1,8 @@
-"""How a text is spoken: plain numbers, so that the command line knows their defaults without a library."""
+"""How a text is spoken: plain numbers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-PITCH_RANGE = 1.5
-"""The melody goes so many times as far from its mean as the model predicts: that is a mean of many melodies, flatter
-than any of them (docs/measurements.md, "Many voices")."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +18,7 @@ class Manner:
     speed: float = 1.0
     pitch_shift: float = 0.0
     energy_shift: float = 0.0
-    pitch_range: float = PITCH_RANGE
+    pitch_range: float = 1.0
     seed: int = 1
     temperature: float = 0.667
     steps: int | None = None

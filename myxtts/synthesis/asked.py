@@ -40,7 +40,7 @@ class Asked(TypedDict, total=False):
     pitch: float
     """-24 to 24 semitones (0)."""
     pitch_range: float
-    """How far the melody goes from its mean, 0 to 4 times what the model predicts (1.5): 0 is a monotone."""
+    """How far the melody goes from its mean, 0 to 4 times what the model predicts (1): 0 is a monotone."""
     energy: float
     """-30 to 30 dB (0)."""
     vary: float

@@ -18,7 +18,7 @@ from myxtts.data.corpus import Corpus
 from myxtts.errors import CheckpointError, DataError
 from myxtts.models.build import build_voice_cloner, load_weights
 from myxtts.models.generate import Generated, Generator, Voice
-from myxtts.models.manner import PITCH_RANGE, Manner
+from myxtts.models.manner import Manner
 from myxtts.models.prosody import FloatArray, IntArray
 from myxtts.progress import Progress, silent
 from myxtts.synthesis.asked import Asked, Prepared, Reference, manner_of, parts_of
@@ -154,7 +154,7 @@ class Synthesizer:
         language: str | None = None,
         speed: float = 1.0,
         pitch: float = 0.0,
-        pitch_range: float = PITCH_RANGE,
+        pitch_range: float = 1.0,
         energy: float = 0.0,
         vary: float = 0.0,
         seed: int = 1,
