@@ -58,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     made.add_argument("--level", metavar="LEVEL", default="enhanced", help="optimization level (enhanced)")
     made.add_argument("--readers", metavar="N", type=int, default=20, help="speakers held out (20)")
     made.add_argument("--prefer", choices=("best", "last"), default="last", help="which checkpoint speaks (last)")
+    made.add_argument("--no-recordings", action="store_true", help="leave out the readers' recordings themselves")
     add_options(made, [30.0, 120.0])
     given = made.parse_args(argv)
     return guarded(lambda: _run(given))
@@ -76,11 +77,13 @@ def _run(given: Namespace) -> int:
     screen = Screen()
     lists = _lists(given, screen)
     ceiling = given.work / "spoken" / CEILING
-    if not (ceiling / "list.tsv").is_file():
+    if not given.no_recordings and not (ceiling / "list.tsv").is_file():
         held_out.through_griffin_lim(lists["recordings"], ceiling, screen.progress)
     screen.close()
     signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches the training too, which saves and ends by itself
-    figures: list[dict[str, Any]] = [{"mark": CEILING, "readers": judged(given, CEILING)}]
+    figures: list[dict[str, Any]] = []
+    if not given.no_recordings:
+        figures.append({"mark": CEILING, "readers": judged(given, CEILING)})
     for minutes in sorted(given.minutes):
         record = given.work / "marks" / f"minutes-{minutes:g}.json"
         if not record.is_file() and (code := _mark(given, minutes, record, screen)) != EXIT_DONE:

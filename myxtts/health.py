@@ -1,7 +1,8 @@
 """Is a run well? The signs that the training shows on the screen and the report shows on its page.
 
-The signs: the loss falls and lies within 0.5 to 5, the gradient norm is under 1, no update was skipped, the validation
-is not rising for long, and training does not wait for data. Memory is constant however long the run is.
+The signs: the loss falls and lies within 0.5 to 5 (or lower, if the validation's is as low), the gradient norm is
+under 1, no update was skipped, the validation is not rising for long, and training does not wait for data. Memory is
+constant however long the run is.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ _SEVERITY: Mapping[Sign, int] = {"healthy": 0, "watch": 1, "ill": 2}
 WINDOW_UPDATES = 100
 """Medians are taken over this many updates; nothing is judged before."""
 LOSS_LOW, LOSS_HIGH = 0.5, 5.0
+BY_HEART_RATIO = 1.25
+"""A loss under LOSS_LOW is no fault unless that of the validation is so many times as high."""
 NORM_HIGH, NORM_ILL = 1.0, 10.0
 NORM_PATIENCE_UPDATES = 1_000
 NORM_RISE = 1.2
@@ -82,6 +85,7 @@ class Health:
         self._not_finite_update: int | None = None
         self._best: tuple[int, float] | None = None
         self._newest_validation: tuple[int, float] | None = None
+        self._newest_total: tuple[int, float] | None = None
         self._validations_since_best = 0
         self._voices: tuple[int, float] | None = None
         self._voices_seen = 0
@@ -129,6 +133,11 @@ class Health:
         self._validations_since_best += 1
         if self._best is None or value < self._best[1]:
             self._best, self._validations_since_best = (update, value), 0
+
+    def observe_total(self, update: int, total: float) -> None:
+        """Take in the total of one validation, of the same terms and weights as the loss of the updates."""
+        if math.isfinite(total):
+            self._newest_total = (update, total)
 
     def forget_best(self) -> None:
         """What comes is another goal: the best so far says nothing about it."""
@@ -221,9 +230,22 @@ class Health:
             )
             return Check(name, "watch" if falls else "ill", sentence)
         if now < LOSS_LOW:
+            return self._low_loss(name, now)
+        return Check(name, "healthy", f"loss {now:.3g}, within {LOSS_LOW:g} to {LOSS_HIGH:g}")
+
+    def _low_loss(self, name: str, now: float) -> Check:
+        if self._newest_total is None:
             sentence = f"loss {now:.3g} is under {LOSS_LOW:g}; compare it with the validation: it may learn by heart"
             return Check(name, "watch", sentence)
-        return Check(name, "healthy", f"loss {now:.3g}, within {LOSS_LOW:g} to {LOSS_HIGH:g}")
+        update, total = self._newest_total
+        if total > BY_HEART_RATIO * now:
+            sentence = (
+                f"loss {now:.3g}, on validation {total:.3g} at update {update:,}: it learns the clips by heart; "
+                "take the best checkpoint, add data or raise model.dropout"
+            )
+            return Check(name, "watch", sentence)
+        near = f"the validation's is near it: {total:.3g} at update {update:,}"
+        return Check(name, "healthy", f"loss {now:.3g}, under {LOSS_LOW:g}, and {near}")
 
     def _check_norm(self) -> Check:
         name = "gradient norm under 1"
@@ -314,7 +336,7 @@ class Health:
             health._skips.extend(int(update) for update in state["skips"])
             health._blocks = [(int(update), float(value)) for update, value in state["blocks"]]
             for name in _POINTS:
-                setattr(health, f"_{name}", _point(state[name]))
+                setattr(health, f"_{name}", _point(state.get(name) if name == "newest_total" else state[name]))
             clip_norm, not_finite = state["clip_norm"], state["not_finite_update"]
             # states of before have none of these
             health._voices, health._voices_seen = _point(state.get("voices")), int(state.get("voices_seen", 0))
@@ -337,7 +359,7 @@ class Health:
 # The parts of the state by type, as attributes with a leading underscore and as keys of the JSON.
 _NUMBERS = ("update", "seen", "block_number", "stride", "skips_in_a_row", "skips_total", "validations_since_best")
 _LISTS = ("losses", "norms", "waits", "block")
-_POINTS = ("best", "newest_validation")
+_POINTS = ("best", "newest_validation", "newest_total")
 
 
 def _point(value: Any) -> tuple[int, float] | None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
-from bench import cloning, sweep_levels
+from bench import cloning, sweep_levels, sweep_voices
 from myxtts.cli.arguments import request_of, training_parser
 from myxtts.cli.train import resolve_request
 from myxtts.config.layers import program_layer
@@ -19,6 +22,7 @@ from myxtts.errors import ConfigError
 from myxtts.progress import silent
 from tests.data.made_recordings import make_root
 
+FloatArray = npt.NDArray[np.float32]
 CLIPS, SPEAKERS = 15, 5
 
 
@@ -90,6 +94,44 @@ def test_every_variant_of_the_sweep_is_a_setting_that_can_be_and_changes_one_thi
 def test_a_variant_that_does_not_exist_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert sweep_levels.main(["--data", str(tmp_path), "--work", str(tmp_path / "w"), "--only", "rate tripled"]) == 2
     assert "--only has 'rate tripled'; there are: enhanced, rate halved" in capsys.readouterr().err
+
+
+def test_every_variant_of_the_voices_is_a_setting_that_can_be_and_changes_something(tmp_path: Path) -> None:
+    given = sweep_voices.Namespace(
+        work=tmp_path,
+        size="tiny",
+        set=["training.segment_seconds=2.5"],
+        minutes=12.0,
+        readers=3,
+        sentences=0,
+        data=[tmp_path],
+        judge_script=None,
+    )
+    seen = set()
+    for name in sweep_voices.VARIANTS:
+        words = sweep_voices.cloning_words(given, name)
+        asked = [setting for at, setting in enumerate(words) if at and words[at - 1] == "--set"]
+        assert asked == ["training.segment_seconds=2.5", *sweep_voices.VARIANTS[name]]
+        trained = ["--train-data", str(tmp_path), *(word for setting in asked for word in ("--set", setting))]
+        parsed = training_parser("train_main.py", None).parse_known(trained)
+        seen.add(resolve_request(request_of(*parsed), program_layer("train_main.py", {}), None)[0].config)
+    assert len(seen) == len(sweep_voices.VARIANTS)
+
+
+def test_the_second_half_is_heard_as_it_is_called() -> None:
+    rate = 22_050
+    seconds = np.arange(2 * rate) / rate
+    tone = {hz: (0.1 * np.sin(2.0 * np.pi * hz * seconds)).astype(np.float32) for hz in (100, 1_000, 6_000)}
+
+    def level(samples: FloatArray) -> float:
+        return float(np.sqrt(np.mean(samples[rate // 2 :] ** 2)))
+
+    assert 20.0 * math.log10(level(sweep_voices.softer(tone[1_000], rate)) / level(tone[1_000])) == pytest.approx(-12.0)
+    for hz, low, high in ((100, 0.0, 0.1), (1_000, 0.95, 1.05), (6_000, 0.0, 0.1)):
+        assert low <= level(sweep_voices.telephone(tone[hz], rate)) / level(tone[hz]) <= high
+    noise = sweep_voices.noisy(tone[1_000], rate) - tone[1_000]
+    assert 20.0 * math.log10(level(tone[1_000]) / level(noise)) == pytest.approx(20.0, abs=0.5)
+    assert len(sweep_voices.faster(tone[1_000], rate)) == pytest.approx(2 * rate / 1.1, abs=2)
 
 
 def test_too_few_readers_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

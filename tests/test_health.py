@@ -154,6 +154,26 @@ def test_validation_may_rise_briefly_but_not_for_long() -> None:
     ]
 
 
+def test_a_low_loss_is_well_where_the_validation_is_as_low_and_learned_by_heart_where_it_is_not() -> None:
+    health = fed([1.0 - 0.6 * i / 999 for i in range(1_000)])
+    assert health.verdict().reasons == [
+        "loss 0.429 is under 0.5; compare it with the validation: it may learn by heart"
+    ]
+    health.observe_total(900, math.nan)
+    assert health.verdict().sign == "watch"
+    health.observe_total(1_000, 0.5)
+    for state in (health, Health.from_json(json.loads(json.dumps(health.to_json())))):
+        assert state.verdict().sign == "healthy"
+        assert "loss 0.429, under 0.5, and the validation's is near it: 0.5 at update 1,000" in [
+            check.sentence for check in state.verdict().checks
+        ]
+    health.observe_total(1_100, 0.6)
+    assert health.verdict().reasons == [
+        "loss 0.429, on validation 0.6 at update 1,100: it learns the clips by heart; take the best checkpoint, "
+        "add data or raise model.dropout"
+    ]
+
+
 def test_a_best_of_another_goal_is_forgotten() -> None:
     health = fed(falling(2_000))
     for number, value in enumerate([0.2] + 12 * [0.3]):
@@ -182,9 +202,9 @@ def test_voices_that_are_not_told_apart_are_watched_from_the_third_validation_on
     assert health.verdict().sign == "healthy"
 
 
-def test_a_state_of_before_the_voices_is_read() -> None:
+def test_a_state_of_before_voices_and_totals_is_read() -> None:
     state = fed(falling(300)).to_json()
-    del state["voices"], state["voices_seen"]
+    del state["voices"], state["voices_seen"], state["newest_total"]
     assert Health.from_json(state).verdict().sign == "healthy"
 
 
@@ -198,6 +218,8 @@ def test_state_survives_json_and_goes_on_equally() -> None:
     whole, first = fed(losses), fed(losses)
     whole.observe_validation(3_000, 0.7)
     first.observe_validation(3_000, 0.7)
+    whole.observe_total(3_000, 0.9)
+    first.observe_total(3_000, 0.9)
     second = Health.from_json(json.loads(json.dumps(first.to_json(), allow_nan=False)))
     for health in (whole, second):
         for update in range(3_334, 3_900):

@@ -233,6 +233,9 @@ def _replayed(path: Path, progress: Progress) -> tuple[Verdict, str, int] | None
             value = _number(mapping(record.get("metrics")).get("mel"))
             if value is not None:
                 health.observe_validation(at, value)
+            total = _number(mapping(record.get("metrics")).get("total"))
+            if total is not None:
+                health.observe_total(at, total)
             rate = _number(mapping(record.get("metrics")).get("voice_equal_error_rate"))
             if rate is not None:
                 health.observe_voices(at, rate)

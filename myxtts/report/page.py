@@ -112,6 +112,8 @@ def judge(run: Run) -> Health:
     validations = [(u, metrics[metric]) for u, metrics in run.validations if metric in metrics and u >= run.anew_from]
     for update, metrics in run.validations:
         health.observe_voices(update, metrics.get("voice_equal_error_rate", math.nan))
+        if not run.setting("loss.adaptive_weights", False):  # else the loss of the updates is another sum
+            health.observe_total(update, metrics.get("total", math.nan))
     next_validation = 0
     empty = [math.nan] * len(curve.updates)
     columns = (curve.values.get(name, empty) for name in ("loss", "grad_norm", "wait_share"))

@@ -245,6 +245,8 @@ class Validation:
             position.validations_since_best += 1
         position.validated_update = position.update
         trainer.health.observe_validation(position.update, value)
+        if not config.loss.adaptive_weights:  # else the loss of the updates is another sum
+            trainer.health.observe_total(position.update, metrics["total"])
         record = {"kind": "validation", "update": position.update, "time": time.time(), "metrics": metrics}
         self.metrics.write(record | ({"anew": True} if anew else {}))
         try:
