@@ -106,7 +106,8 @@ class DataConfig:
     augment_level_db: float = leaf(0.0, "dB", low=0.0, high=40.0)
     """References in training are made louder or softer by up to so much; 0 turns it off."""
     augment_band: float = leaf(0.0, "", low=0.0, high=0.9)
-    """References in training lose up to this share of the mel channels from the top, softly; 0 turns it off."""
+    """References in training lose up to this share of the mel channels from the top, and up to a quarter of it from the
+    bottom, softly; 0 turns it off."""
     augment_noise_db: float = leaf(0.0, "dB", low=0.0, high=100.0)
     """References in training get noise that is at least so far under the speech, up to 30 dB more; 0 turns it off."""
     augment_speed: float = leaf(0.0, "", low=0.0, high=0.5)
@@ -159,6 +160,11 @@ class ModelConfig:
     """Dropout in the text encoder and the decoder."""
     predictor_dropout: float = leaf(0.3, "", low=0.0, high=0.9)
     """Dropout in the duration, pitch and energy predictors, which overfit first."""
+
+
+GAME_TERMS = ("critic", "adversarial", "feature_matching")
+"""Loss terms of the game with the critic: none of these falls as a run goes well, so they are no part of the total that
+a person is shown."""
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,10 @@ PAUSE_FRAMES = 12
 """Of a longer pause so many frames are kept (0.14 s)."""
 LOUD_PERCENTILE = 95.0
 NEPER_OF_DB = math.log(10.0) / 20.0
-LOW_PASS_SLOPE_DB = 6.0
-"""Of the augmentation, for each mel channel above its edge."""
+SLOPE_DB = 6.0
+"""Of the band that the augmentation leaves, for each mel channel beyond its edge."""
+LOWEST_SHARE = 0.25
+"""Of the channels that go at the top, so many may go at the bottom: 300 Hz to 3.4 kHz is 8 and 22 of 80."""
 
 
 def heard(mel_RC: FloatArray, corpus: Corpus, audio: AudioConfig) -> FloatArray:
@@ -55,9 +57,9 @@ def augmented(mel_RC: FloatArray, data: DataConfig, audio: AudioConfig, random: 
         mel_RC: natural log.
         data: which of the augmentations are on, and how strong they may be (augment_...).
         audio: the mel convention.
-        random: all four draws are made whether they are used or not, so that one setting does not change another.
+        random: all draws are made whether they are used or not, so that one setting does not change another.
     """
-    speed, level, edge, noise = random.uniform(size=4)
+    speed, level, edge, noise, low_edge = random.uniform(size=5)
     made = mel_RC
     if data.augment_speed:
         factor = 1.0 + data.augment_speed * (2.0 * speed - 1.0)
@@ -67,9 +69,10 @@ def augmented(mel_RC: FloatArray, data: DataConfig, audio: AudioConfig, random: 
         made = made[below] * (1.0 - share) + made[np.minimum(below + 1, len(made) - 1)] * share
     if data.augment_band:
         channels = made.shape[1]
-        first = channels * (1.0 - data.augment_band * edge)
-        over = np.maximum(0.0, np.arange(channels) - first)
-        made = made - (LOW_PASS_SLOPE_DB * NEPER_OF_DB * over).astype(np.float32)
+        last = channels * (1.0 - data.augment_band * edge)
+        first = channels * LOWEST_SHARE * data.augment_band * low_edge
+        beyond = np.maximum(0.0, np.maximum(np.arange(channels) - last, first - 1.0 - np.arange(channels)))
+        made = made - (SLOPE_DB * NEPER_OF_DB * beyond).astype(np.float32)
     if data.augment_noise_db:
         # white noise: magnitudes follow from the width of the channels; here alike in all, at a random distance
         distance = data.augment_noise_db + 30.0 * noise

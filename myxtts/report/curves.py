@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from myxtts.config.schema import GAME_TERMS
 from myxtts.health import LOSS_HIGH, LOSS_LOW, NORM_HIGH, WAIT_HIGH, WINDOW_UPDATES
 from myxtts.report.charts import Chart, Line, Rule, chart, train_lines
 from myxtts.report.run_files import Run
@@ -17,7 +18,10 @@ MAX_MARKS = 200
 
 @dataclass(frozen=True)
 class TermRow:
-    """A loss term now: medians of the last updates, the newest validation, and its share of the total in percent."""
+    """A loss term now: medians of the last updates, the newest validation, and its share of the total in percent.
+
+    What is no part of the total (a metric, a term of the game with the critic) has no share: NaN.
+    """
 
     name: str
     train: float
@@ -97,14 +101,15 @@ def term_table(run: Run) -> list[TermRow]:
     """The terms as they stand now, the largest contribution first."""
     newest = run.validations[-1][1] if run.validations else {}
     weighted = {name: recent(run, f"weighted.{name}") for name in term_names(run)}
-    total = sum(abs(value) for value in weighted.values() if math.isfinite(value)) or math.nan
+    counted = {name: abs(value) for name, value in weighted.items() if math.isfinite(value) and name not in GAME_TERMS}
+    total = sum(counted.values()) or math.nan
     rows = [
         TermRow(
             _words(name),
             recent(run, f"terms.{name}"),
             newest.get(name, math.nan),
             weighted[name],
-            100 * abs(weighted[name]) / total if math.isfinite(weighted[name]) and math.isfinite(total) else math.nan,
+            100.0 * counted[name] / total if name in counted else math.nan,
         )
         for name in weighted
     ]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from myxtts.config.schema import LossConfig
+from myxtts.config.schema import GAME_TERMS, LossConfig
 from myxtts.models.layers import sequence_mask
 
 TERMS = (
@@ -32,8 +32,6 @@ TERMS = (
 )
 FROM_CRITIC = ("adversarial", "feature_matching")
 """What the decoder hears of the critic."""
-GAME = ("critic", *FROM_CRITIC)
-"""A game of two: none of these falls as a run goes well, so they are no part of the total that a person is shown."""
 SCALES: Mapping[str, float] = {
     "mel": 1.0,
     "flow": 1.0,
@@ -152,7 +150,7 @@ def critics_terms(outputs: Mapping[str, tf.Tensor], target_mask_BS1: tf.Tensor) 
     """
     if "true_score_BPF" not in outputs:
         nothing = tf.zeros_like(target_mask_BS1[:, 0, 0])
-        return dict.fromkeys(GAME, nothing)
+        return dict.fromkeys(GAME_TERMS, nothing)
     mask = outputs["score_mask_BP1"]
     right = masked_mean(tf.square(outputs["true_score_BPF"] - 1.0), mask)
     return {

@@ -16,7 +16,7 @@ there, and copies them to the others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -44,7 +44,7 @@ class MicroResult:
     good: bool
     terms_KB: FloatArray
     total_B: FloatArray
-    """Weighted sum of the terms, without the game with the critic (losses.GAME)."""
+    """Weighted sum of the terms, without the game with the critic (GAME_TERMS)."""
     group_norm_G: FloatArray
     """Of the gradient; on several devices the sum of their norms, which is at least as large."""
 
@@ -66,6 +66,14 @@ def batch_signature(channels: int) -> dict[str, tf.TensorSpec]:
     """What a graph takes for a batch: any B, T, M and R, so that one graph serves every bucket."""
     sizes = {"C": channels, "P": len(PROSODY_FIGURES)}
     return {f.key: tf.TensorSpec([sizes.get(letter) for letter in f.letters], f.dtype, f.key) for f in FIELDS}
+
+
+def _graph(made: Callable[..., Any], signature: Sequence[Any]) -> Any:
+    """A graph of TensorFlow's operations alone: Python's `if` and `for` mean Python's, so nothing needs translating.
+
+    Translating them takes a part of every start.
+    """
+    return tf.function(made, input_signature=signature, autograph=False)
 
 
 class Step:
@@ -113,12 +121,11 @@ class Step:
             tf.TensorSpec([len(losses.TERMS), None], f32, "term_fault"),
             tf.TensorSpec([len(self.groups)], f32, "group_fault"),
         ]
-        self._micro = tf.function(
-            self._micro_graph, input_signature=[batch, tf.TensorSpec([2], i32), tf.TensorSpec([], f32), *knobs]
-        )
-        self._apply = tf.function(self._apply_graph, input_signature=[tf.TensorSpec([], f32)] * 2)
-        self._validate = tf.function(self._validate_graph, input_signature=[batch])
-        self._differ = tf.function(self._differ_graph, input_signature=[])
+        micro = [batch, tf.TensorSpec([2], i32), tf.TensorSpec([], f32), *knobs]
+        self._micro = _graph(self._micro_graph, micro)
+        self._apply = _graph(self._apply_graph, [tf.TensorSpec([], f32)] * 2)
+        self._validate = _graph(self._validate_graph, [batch])
+        self._differ = _graph(self._differ_graph, [])
         self.share_weights()
 
     # --- replicas --------------------------------------------------------------------------------------------

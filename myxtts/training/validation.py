@@ -19,7 +19,7 @@ from myxtts.audio.griffin_lim import waveform_of_mel
 from myxtts.audio.likeness import Separation
 from myxtts.audio.waveform import write_wav
 from myxtts.batch import Batch
-from myxtts.config.schema import Config
+from myxtts.config.schema import GAME_TERMS, Config
 from myxtts.data.batches import Batches
 from myxtts.data.corpus import Corpus
 from myxtts.errors import NonFiniteError, StorageError
@@ -27,7 +27,7 @@ from myxtts.models.generate import Generator
 from myxtts.models.manner import Manner
 from myxtts.storage.files import write_text_atomic
 from myxtts.storage.run_directory import RunDirectory
-from myxtts.training.losses import FROM_CRITIC, GAME, TERMS, weights_of
+from myxtts.training.losses import FROM_CRITIC, TERMS, weights_of
 from myxtts.training.schedule import adversarial_strength
 from myxtts.training.step import Step
 from myxtts.training.tensorboard_log import TensorBoardLog
@@ -50,7 +50,7 @@ def validate(step: Step, batches: Iterable[Batch], config: Config) -> dict[str, 
         rows.append(terms_KB[:, batch["weight_B"] > 0.0])
     means = np.concatenate(rows, axis=1).mean(axis=1, dtype=np.float64)
     metrics = {term: float(value) for term, value in zip(TERMS, means, strict=True)}
-    metrics["total"] = sum(w * metrics[term] for term, w in weights_of(config.loss).items() if term not in GAME)
+    metrics["total"] = sum(w * metrics[term] for term, w in weights_of(config.loss).items() if term not in GAME_TERMS)
     return metrics
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import re
 import time
 from html.parser import HTMLParser
@@ -14,6 +15,7 @@ import pytest
 from myxtts.audio.waveform import write_wav
 from myxtts.errors import DataError, StorageError
 from myxtts.report import write_report
+from myxtts.report.curves import term_table
 from myxtts.report.page import judge
 from myxtts.report.run_files import read_run
 from myxtts.report.samples import gallery
@@ -215,6 +217,16 @@ def test_terms_of_a_part_that_the_model_does_not_have_are_left_out(tmp_path: Pat
     page = write_report(tmp_path).read_text(encoding="utf-8")
     assert "Mel" in page and "Adversarial" in page and "Voice equal error rate" in page
     assert "Flow" not in page
+
+
+def test_the_shares_of_the_total_leave_out_the_game_with_the_critic(tmp_path: Path) -> None:
+    weighted = {"mel": 0.6, "kl": 0.2, "critic": 0.1, "adversarial": 0.3}
+    terms = {"mel": 0.6, "kl": 0.4, "critic": 1.0, "adversarial": 3.0}
+    (tmp_path / "metrics.jsonl").write_text(train_line(1, terms=terms, weighted=weighted))
+    rows = {row.name: row for row in term_table(read_run(tmp_path))}
+    assert (rows["Mel"].share, rows["KL divergence"].share) == (pytest.approx(75.0), pytest.approx(25.0))
+    assert math.isnan(rows["Critic"].share) and math.isnan(rows["Adversarial"].share)
+    assert rows["Critic"].weighted == pytest.approx(0.1)
 
 
 def test_the_best_is_that_since_it_was_chosen_anew(tmp_path: Path) -> None:

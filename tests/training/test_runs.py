@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from made_run import KeptTrainers, Screen, events, hashes, losses, records
 
-from myxtts.config.schema import LossConfig
+from myxtts.config.schema import GAME_TERMS, LossConfig
 from myxtts.errors import (
     EXIT_STOPPED,
     CheckpointError,
@@ -23,7 +23,6 @@ from myxtts.errors import (
     StorageError,
 )
 from myxtts.storage.searching import find
-from myxtts.training.losses import GAME
 
 UPDATES = 6
 
@@ -331,7 +330,7 @@ def test_a_run_with_a_critic(folder: Path, name: str) -> None:
         heard = record["weighted"]["adversarial"] / record["terms"]["adversarial"]
         assert heard == pytest.approx(LossConfig().adversarial_weight * share)
         assert record["weighted"]["critic"] > 0.0
-        shown = {term: value for term, value in record["weighted"].items() if term not in GAME}
+        shown = {term: value for term, value in record["weighted"].items() if term not in GAME_TERMS}
         assert record["loss"] == pytest.approx(sum(shown.values()), rel=1e-5), "the game is no part of the total"
     assert find(folder / name, "last").state["position"]["best_update"] == 3, "never better by 100, but anew at 3"
     run = hashes(folder / name)

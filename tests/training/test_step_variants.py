@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from made_step import assert_learns
 
-from myxtts.training.losses import GAME, TERMS
+from myxtts.config.schema import GAME_TERMS
+from myxtts.training.losses import TERMS
 
 # --- the other switches
 
@@ -23,7 +24,7 @@ def test_the_other_switches_learn_too(rich: Any) -> None:
 
 
 def test_learned_weights_change_and_are_part_of_what_is_saved(rich: Any) -> None:
-    learned = [term for term in TERMS if term not in GAME]
+    learned = [term for term in TERMS if term not in GAME_TERMS]
     paths = [v.path for v in rich.step.adaptive.trainable_variables]
     assert paths == [f"adaptive_weights/{t}_log_variance" for t in learned], "no weight is learned for the game"
     before = {t: float(v.numpy()) for t, v in rich.step.adaptive.log_variance.items()}
