@@ -28,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     made.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the WAV files")
     made.add_argument("--prefer", choices=("best", "last"), default="last", help="which checkpoint (last)")
     made.add_argument("--pitch-range", metavar="X", type=float, default=1.0, help="of the melody (1)")
+    made.add_argument("--steps", metavar="N", type=int, help="flow: Euler steps, 0 its draft alone")
+    made.add_argument("--temperature", metavar="X", type=float, default=0.667, help="flow: of its noise (0.667)")
     given = made.parse_args(argv)
     return guarded(lambda: _run(given))
 
@@ -49,6 +51,8 @@ def _run(given: Namespace) -> int:
             references=[row["reference"]],
             language=row["language"],
             pitch_range=given.pitch_range,
+            steps=given.steps,
+            temperature=given.temperature,
         )
         path = given.out / f"{number:02d}.wav"
         write_wav(path, speech.samples, speech.sample_rate_hz)
@@ -63,6 +67,8 @@ def _run(given: Namespace) -> int:
         "sentences": len(rows),
         "seconds": seconds,
         "pitch_range": given.pitch_range,
+        "steps": given.steps,
+        "temperature": given.temperature,
         "real_time_factor": statistics.median(factors),
     }
     results.show(

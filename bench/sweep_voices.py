@@ -49,6 +49,7 @@ VARIANTS: Mapping[str, tuple[str, ...]] = {
     "augmented: band": (BAND,),
     "augmented: noise": (NOISE,),
     "augmented: speed": (SPEED,),
+    "augmented: band and noise": (BAND, NOISE),
     "augmented: all": (LEVEL, BAND, NOISE, SPEED),
 }
 """Name -> settings on top of the level. `other chance` says how much of a difference is none."""
