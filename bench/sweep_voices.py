@@ -52,7 +52,7 @@ VARIANTS: Mapping[str, tuple[str, ...]] = {
     "augmented: band and noise": (BAND, NOISE),
     "augmented: all": (LEVEL, BAND, NOISE, SPEED),
 }
-"""Name -> settings on top of the level. `other chance` says how much of a difference is none."""
+"""Name -> settings on top of the level, whose own augmentations are off. `other chance`: how much says nothing."""
 TERMS = ("voice_similarity", "voice_reconstruction", "prosody_matching", "spectral_consistency", "mel")
 """Of the newest validation, each without its weight."""
 TELEPHONE_HZ = (300.0, 3_400.0)
@@ -138,13 +138,20 @@ def record_of(given: Namespace, name: str) -> Path:
     return path
 
 
+def settings_of(name: str) -> list[str]:
+    """The settings of a variant: what it names, and every augmentation that it does not name is off."""
+    named = VARIANTS[name]
+    off = [setting.partition("=")[0] for setting in (LEVEL, BAND, NOISE, SPEED) if setting not in named]
+    return [*(f"{key}=0" for key in off), *named]
+
+
 def cloning_words(given: Namespace, name: str) -> list[str]:
     """The options of bench.cloning for a variant."""
     folder = given.work / folder_of(name)
     words = ["--data", *map(str, given.data), "--work", str(folder), "--minutes", f"{given.minutes:g}"]
     words += ["--size", given.size, "--readers", str(given.readers), "--sentences", str(given.sentences)]
     words += ["--no-recordings", "--json", str(folder / "cloning.json")]
-    for setting in (*given.set, *VARIANTS[name]):
+    for setting in (*given.set, *settings_of(name)):
         words += ["--set", setting]
     if given.judge_script is not None:
         words += ["--judge-python", given.judge_python, "--judge-script", str(given.judge_script.resolve())]
