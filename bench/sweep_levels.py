@@ -9,7 +9,6 @@ variants.
 from __future__ import annotations
 
 import json
-import signal
 import statistics
 import sys
 from argparse import Namespace
@@ -27,6 +26,8 @@ from bench.marks import (
     judge_problems,
     judged,
     same_work,
+    strange_variants,
+    sweep,
     train_until,
     trained_minutes,
     training,
@@ -83,9 +84,7 @@ def _run(given: Namespace) -> int:
     problems = judge_problems(given)
     if given.minutes <= 0 or given.sentences < 1:
         problems.append("--minutes must be over 0 and --sentences at least 1")
-    strange = [name for name in given.only if name not in VARIANTS]
-    if strange:
-        problems.append(f"--only has {', '.join(map(repr, strange))}; there are: {', '.join(VARIANTS)}")
+    problems += strange_variants(given, VARIANTS)
     if problems:
         raise ConfigError(problems)
     given.work, given.data = given.work.resolve(), given.data.resolve()
@@ -95,13 +94,7 @@ def _run(given: Namespace) -> int:
     screen = Screen()
     held_out.make_root(given.data, given.work, given.sentences, given.language, screen.progress)
     screen.close()
-    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches the training too, which saves and ends by itself
-    for name in given.only or VARIANTS:
-        if not record_of(given, name).is_file() and (code := _train(given, name, screen)) != EXIT_DONE:
-            return code
-        _table(given, None)
-    _table(given, given.json or given.work / "sweep.json")
-    return EXIT_DONE
+    return sweep(given, VARIANTS, record_of, _train, _table)
 
 
 def folder_of(name: str) -> str:

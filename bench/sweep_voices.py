@@ -12,7 +12,6 @@ WORK holds a folder a variant; a variant that has its record is not trained agai
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +23,7 @@ import numpy.typing as npt
 
 from bench import results
 from bench.cloning import KINDS
-from bench.marks import JUDGED, add_options, call, cell, judge_problems, same_work
+from bench.marks import JUDGED, add_options, call, cell, judge_problems, same_work, strange_variants, sweep
 from bench.sweep_levels import folder_of
 from myxtts.audio import waveform
 from myxtts.audio.likeness import separated
@@ -114,22 +113,14 @@ def _run(given: Namespace) -> int:
     problems = judge_problems(given)
     if given.minutes <= 0:
         problems.append(f"--minutes is {given.minutes:g}, expected more than 0")
-    if strange := [name for name in given.only if name not in VARIANTS]:
-        problems.append(f"--only has {', '.join(map(repr, strange))}; there are: {', '.join(VARIANTS)}")
+    problems += strange_variants(given, VARIANTS)
     if problems:
         raise ConfigError(problems)
     given.work, given.data = given.work.resolve(), [root.resolve() for root in given.data]
     given.work.mkdir(parents=True, exist_ok=True)
     names = ("minutes", "size", "set", "sentences", "readers")
     same_work(given, {"data": [str(r) for r in given.data], **{name: getattr(given, name) for name in names}})
-    screen = Screen()
-    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches the training too, which saves and ends by itself
-    for name in given.only or VARIANTS:
-        if not record_of(given, name).is_file() and (code := _train(given, name, screen)) != EXIT_DONE:
-            return code
-        _table(given, None)
-    _table(given, given.json or given.work / "sweep.json")
-    return EXIT_DONE
+    return sweep(given, VARIANTS, record_of, _train, _table)
 
 
 def record_of(given: Namespace, name: str) -> Path:

@@ -316,10 +316,12 @@ class Health:
             **{name: list(getattr(self, f"_{name}")) for name in _LISTS},
             "skips": list(self._skips),
             "blocks": [list(block) for block in self._blocks],
-            **{name: getattr(self, f"_{name}") and list(getattr(self, f"_{name}")) for name in _POINTS},
+            **{
+                name: getattr(self, f"_{name}") and list(getattr(self, f"_{name}"))
+                for name in (*_POINTS, *_LATER_POINTS)
+            },
             "clip_norm": self._clip_norm,
             "first_norm": self._first_norm,
-            "voices": self._voices and list(self._voices),
             "voices_seen": self._voices_seen,
             "not_finite_update": self._not_finite_update,
         }
@@ -336,10 +338,12 @@ class Health:
             health._skips.extend(int(update) for update in state["skips"])
             health._blocks = [(int(update), float(value)) for update, value in state["blocks"]]
             for name in _POINTS:
-                setattr(health, f"_{name}", _point(state.get(name) if name == "newest_total" else state[name]))
+                setattr(health, f"_{name}", _point(state[name]))
+            for name in _LATER_POINTS:
+                setattr(health, f"_{name}", _point(state.get(name)))
             clip_norm, not_finite = state["clip_norm"], state["not_finite_update"]
-            # states of before have none of these
-            health._voices, health._voices_seen = _point(state.get("voices")), int(state.get("voices_seen", 0))
+            # states of before have neither
+            health._voices_seen = int(state.get("voices_seen", 0))
             first_norm = state.get("first_norm")
             health._first_norm = None if first_norm is None else float(first_norm)
             health._clip_norm = None if clip_norm is None else float(clip_norm)
@@ -359,7 +363,9 @@ class Health:
 # The parts of the state by type, as attributes with a leading underscore and as keys of the JSON.
 _NUMBERS = ("update", "seen", "block_number", "stride", "skips_in_a_row", "skips_total", "validations_since_best")
 _LISTS = ("losses", "norms", "waits", "block")
-_POINTS = ("best", "newest_validation", "newest_total")
+_POINTS = ("best", "newest_validation")
+_LATER_POINTS = ("voices", "newest_total")
+"""States of before have none of these."""
 
 
 def _point(value: Any) -> tuple[int, float] | None:
