@@ -1,9 +1,7 @@
 """What each voice weight and each augmentation of references changes: trained with and without, on the same minutes.
 
-Every variant is a training of its own from nothing by bench.cloning, which says how strangers' voices came out. Of the
-voice encoder it is measured besides how well it tells the held-out readers apart when one half of each recording is
-heard as it is and the other one as another microphone would have given it: softer, through a telephone's band, under
-noise, faster. These are changes of the sound itself, by other means than the augmentations, which work on mels.
+Every variant is a training of its own from nothing by bench.cloning, which says how strangers' voices came out; how
+well its voice encoder tells them apart when they are heard in another way is measured by bench.told_apart.
 
 WORK holds a folder a variant; a variant that has its record is not trained again, and one that was stopped goes on.
 `--only` names variants, so that two processes can share WORK, each on its own processor.
@@ -14,24 +12,17 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from bench import results
 from bench.cloning import KINDS
 from bench.marks import JUDGED, add_options, call, cell, judge_problems, same_work, strange_variants, sweep
 from bench.sweep_levels import folder_of
-from myxtts.audio import waveform
-from myxtts.audio.likeness import separated
-from myxtts.cli.quiet import quiet_loading
+from bench.told_apart import HEARD, told_apart
 from myxtts.cli.screen import Screen, guarded
 from myxtts.errors import EXIT_DONE, ConfigError
-
-FloatArray = npt.NDArray[np.float32]
 
 BASE = "all weights"
 LEVEL, BAND = "data.augment_level_db=12", "data.augment_band=0.4"
@@ -54,48 +45,6 @@ VARIANTS: Mapping[str, tuple[str, ...]] = {
 """Name -> settings on top of the level, whose own augmentations are off. `other chance`: how much says nothing."""
 TERMS = ("voice_similarity", "voice_reconstruction", "prosody_matching", "spectral_consistency", "mel")
 """Of the newest validation, each without its weight."""
-TELEPHONE_HZ = (300.0, 3_400.0)
-SOFTER_DB, NOISE_DB, FASTER = 12.0, 20.0, 1.1
-
-
-def softer(samples_N: FloatArray, rate_hz: int) -> FloatArray:
-    """Twelve decibels less."""
-    return samples_N * np.float32(10.0 ** (-SOFTER_DB / 20.0))
-
-
-def telephone(samples_N: FloatArray, rate_hz: int) -> FloatArray:
-    """300 to 3,400 Hz, fourth-order Butterworth."""
-    from scipy.signal import butter, sosfilt
-
-    return np.asarray(sosfilt(butter(4, TELEPHONE_HZ, "bandpass", fs=rate_hz, output="sos"), samples_N), np.float32)
-
-
-def noisy(samples_N: FloatArray, rate_hz: int) -> FloatArray:
-    """White noise 20 dB under the speech."""
-    noise_N = np.random.default_rng(1).normal(size=len(samples_N)).astype(np.float32)
-    return samples_N + noise_N * np.float32(np.sqrt(np.mean(samples_N**2)) * 10.0 ** (-NOISE_DB / 20.0))
-
-
-def faster(samples_N: FloatArray, rate_hz: int) -> FloatArray:
-    """A tenth faster at the same pitch."""
-    from librosa.effects import time_stretch
-
-    return np.asarray(time_stretch(samples_N, rate=FASTER), np.float32)
-
-
-def unchanged(samples_N: FloatArray, rate_hz: int) -> FloatArray:
-    """As it is."""
-    return samples_N
-
-
-HEARD: Mapping[str, Callable[[FloatArray, int], FloatArray]] = {
-    "clean": unchanged,
-    "softer": softer,
-    "telephone": telephone,
-    "noisy": noisy,
-    "faster": faster,
-}
-"""How the second half of a recording is heard."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -159,29 +108,6 @@ def _train(given: Namespace, name: str, screen: Screen) -> int:
         told = told_apart(folder / "run", [Path(row["recording"]) for row in recordings])
         results.write_json(record_of(given, name), {"name": name, **mark, "told_apart": told})
     return code
-
-
-def told_apart(run: Path, recordings: Sequence[Path]) -> dict[str, dict[str, float | None]]:
-    """How near a run's encoder hears both halves of a recording, and halves of two, by how the second one is heard."""
-    with quiet_loading():
-        from myxtts.synthesis.synthesizer import Synthesizer
-
-    synthesizer = Synthesizer.load(run, prefer="last")
-    audio = synthesizer.config.audio
-    loaded = [waveform.read(path, audio) for path in recordings]
-    first = np.stack([synthesizer.voice(references=[x[: len(x) // 2]])[0].voice_E for x in loaded])
-    found: dict[str, dict[str, float | None]] = {}
-    for how, change in HEARD.items():
-        second = [
-            synthesizer.voice(references=[change(x[len(x) // 2 :], audio.sample_rate_hz)])[0].voice_E for x in loaded
-        ]
-        parted = separated((first @ np.stack(second).T).ravel(), np.eye(len(loaded), dtype=bool).ravel())
-        found[how] = {
-            "same": parted.same_mean,
-            "other": parted.other_mean,
-            "equal_error_rate": parted.equal_error_rate,
-        }
-    return found
 
 
 def _table(given: Namespace, json_path: Path | None) -> None:

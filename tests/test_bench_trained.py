@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from bench import cloning, sweep_levels, sweep_voices
+from bench import cloning, sweep_levels, sweep_voices, told_apart
 from myxtts.cli.arguments import request_of, training_parser
 from myxtts.cli.train import resolve_request
 from myxtts.config.layers import program_layer
@@ -129,12 +129,12 @@ def test_the_second_half_is_heard_as_it_is_called() -> None:
     def level(samples: FloatArray) -> float:
         return float(np.sqrt(np.mean(samples[rate // 2 :] ** 2)))
 
-    assert 20.0 * math.log10(level(sweep_voices.softer(tone[1_000], rate)) / level(tone[1_000])) == pytest.approx(-12.0)
+    assert 20.0 * math.log10(level(told_apart.softer(tone[1_000], rate)) / level(tone[1_000])) == pytest.approx(-12.0)
     for hz, low, high in ((100, 0.0, 0.1), (1_000, 0.95, 1.05), (6_000, 0.0, 0.1)):
-        assert low <= level(sweep_voices.telephone(tone[hz], rate)) / level(tone[hz]) <= high
-    noise = sweep_voices.noisy(tone[1_000], rate) - tone[1_000]
+        assert low <= level(told_apart.telephone(tone[hz], rate)) / level(tone[hz]) <= high
+    noise = told_apart.noisy(tone[1_000], rate) - tone[1_000]
     assert 20.0 * math.log10(level(tone[1_000]) / level(noise)) == pytest.approx(20.0, abs=0.5)
-    assert len(sweep_voices.faster(tone[1_000], rate)) == pytest.approx(2 * rate / 1.1, abs=2)
+    assert len(told_apart.faster(tone[1_000], rate)) == pytest.approx(2 * rate / 1.1, abs=2)
 
 
 def test_too_few_readers_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
