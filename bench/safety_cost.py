@@ -21,11 +21,9 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from bench import results
-from myxtts.cli.arguments import request_of, training_parser
+from bench.stepping import resolved_with, timed, windows
 from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.screen import Screen, guarded
-from myxtts.cli.train import resolve_request
-from myxtts.config.layers import program_layer
 from myxtts.config.schema import DataConfig
 from myxtts.errors import EXIT_DONE
 
@@ -60,7 +58,7 @@ def _run(given: Namespace) -> int:
 
     screen = Screen()
     root = given.data or str(demo_corpus.ensure(Path(DataConfig().cache_path).expanduser(), screen.progress))
-    resolved = _resolved(given, root, [])
+    resolved = resolved_with(given, root, [])
     prepared = prepare(resolved.config, screen.progress, named=resolved.named)
     with quiet_loading():
         from myxtts.training.run import prepare_tensorflow
@@ -74,14 +72,6 @@ def _run(given: Namespace) -> int:
         title, rows(found), {"figures": found, "pairs": pairs, "loop": own, "saves": saves}, given.json, heads=True
     )
     return EXIT_DONE
-
-
-def _resolved(given: Namespace, root: str, more: Sequence[str]) -> Resolved:
-    words = ["--train-data", root, "--val-data", root, "--model-size", given.size, "--optimization-level", given.level]
-    for setting in (*given.set, *more):
-        words += ["--set", setting]
-    entry = program_layer("train_main.py", {})
-    return resolve_request(request_of(*training_parser(entry.name, None).parse_known(words)), entry, None)[0]
 
 
 # --- the step with and without its guard
@@ -109,29 +99,14 @@ def guard_pairs(resolved: Resolved, prepared: Prepared, count: int, screen: Scre
         plain.update(RATE)
 
     pairs = []
-    for pair, window in zip(range(count + WARM_UP), _windows(prepared, config), strict=False):
+    for pair, window in zip(range(count + WARM_UP), windows(prepared, config), strict=False):
         order: list[Callable[..., None]] = [with_guard, without] if pair % 2 else [without, with_guard]
         number = next(numbers)
-        taken = {step: _timed(step, window, number) for step in order}
+        taken = {step: timed(step, window, number) for step in order}
         if pair >= WARM_UP:
             pairs.append((taken[with_guard], taken[without]))
         screen.progress("pairs of updates", pair + 1, count + WARM_UP)
     return pairs
-
-
-def _windows(prepared: Prepared, config: Any) -> Iterator[list[Any]]:
-    """Batches of an update, again and again."""
-    batches = prepared.training_batches(config)
-    for epoch in itertools.count():
-        planned = iter(batches.plan(epoch))
-        while len(window := list(itertools.islice(planned, config.training.grad_accum))) == config.training.grad_accum:
-            yield [batches.build(one, epoch) for one in window]
-
-
-def _timed(call: Callable[..., None], *arguments: object) -> float:
-    begun = time.perf_counter()
-    call(*arguments)
-    return time.perf_counter() - begun
 
 
 # --- the loop of the program
@@ -195,7 +170,7 @@ def loop_times(
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="myxtts-safety-"))
         quiet = [f"training.checkpoint_dir={folder}/run", f"training.max_updates={updates}"]
         quiet += [f"training.candidate_every_updates={SAVE_EVERY}", f"training.validation_every_updates={NEVER}"]
-        resolved = _resolved(given, root, quiet)
+        resolved = resolved_with(given, root, quiet)
         for name, owner, functions in (
             ("ladder", ladder.Ladder, ("observe", "climb_if_needed")),
             ("journal", saving.PatientJournal, ("write",)),

@@ -19,11 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import results
-from myxtts.cli.arguments import request_of, training_parser
+from bench.stepping import resolved_with
 from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.screen import Screen, guarded
-from myxtts.cli.train import resolve_request
-from myxtts.config.layers import program_layer
 from myxtts.config.schema import DataConfig
 from myxtts.errors import EXIT_DONE
 
@@ -121,13 +119,9 @@ def _row(name: str, window: Window) -> tuple[str, ...]:
 
 
 def _resolved(given: Namespace, root: str, more: Sequence[str]) -> Resolved:
-    """Settings, as the training command makes them."""
-    words = ["--train-data", root, "--val-data", root, "--model-size", given.size, "--optimization-level", given.level]
-    words += ["--precision", given.precision] if given.precision else []
-    for setting in (f"training.validation_every_updates={NEVER}", *given.set, *more):
-        words += ["--set", setting]
-    entry = program_layer("train_main.py", {})
-    return resolve_request(request_of(*training_parser(entry.name, None).parse_known(words)), entry, None)[0]
+    """The settings of `given`; nothing validates while it is measured."""
+    quiet = [f"training.precision={given.precision}"] if given.precision else []
+    return resolved_with(given, root, [f"training.validation_every_updates={NEVER}", *quiet, *more])
 
 
 class _Watch:
