@@ -1,0 +1,196 @@
+"""The signs, each from the figures of a run alone: how it stands, with the number and, where it is bad, what to do."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from myxtts.health.state import BLOCK_UPDATES, SKIP_SHARE_UPDATES, WINDOW_UPDATES, State
+
+Sign = Literal["healthy", "watch", "ill"]
+SEVERITY: Mapping[Sign, int] = {"healthy": 0, "watch": 1, "ill": 2}
+
+LOSS_LOW, LOSS_HIGH = 0.5, 5.0
+BY_HEART_RATIO = 1.25
+"""A loss under LOSS_LOW is no fault unless that of the validation is so many times as high."""
+NORM_HIGH, NORM_ILL = 1.0, 10.0
+NORM_PATIENCE_UPDATES = 1_000
+NORM_RISE = 1.2
+"""A run may begin with a high norm: it is ill if it has not fallen after so many updates, or has risen so much."""
+WAIT_HIGH = 0.2
+SKIP_MEMORY_UPDATES = 1_000
+"""A skipped update is shown as a sign for this many updates."""
+SKIP_SHARE_ILL = 0.05
+SKIPS_IN_A_ROW_ILL = 3
+FALL_SHARE, RISE_SHARE, DIVERGE_SHARE = 0.01, 0.05, 0.5
+"""Change of the loss against its median at half the run: falling, rising, diverging."""
+VALIDATIONS_PATIENCE = 5
+VALIDATION_RISE_SHARE = 0.01
+VOICES_PATIENCE = 3
+EQUAL_ERROR_HIGH = 0.3
+"""From the third validation on the voices of speakers should be told apart better than this; chance is 0.5."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One sign: its name, how it stands, and a sentence with the number and, where it is bad, what to do."""
+
+    name: str
+    sign: Sign
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The worst of all signs; `reasons` are the sentences of those that are not healthy, worst first."""
+
+    sign: Sign
+    reasons: list[str]
+    checks: list[Check]
+
+
+def all_of(state: State) -> list[Check]:
+    """Every sign of a run as it stands."""
+    checks = [loss_trend(state), loss_range(state), norm(state), skips(state), validation(state), wait(state)]
+    if state.voices:
+        checks.append(voices(state, state.voices[1]))
+    if state.not_finite_update is not None:
+        sentence = f"NaN or Inf at update {state.not_finite_update:,}; go back to the newest good checkpoint"
+        checks.insert(0, Check("finite", "ill", sentence))
+    return checks
+
+
+def too_early(state: State, needed: int = WINDOW_UPDATES) -> str:
+    """That nothing can be said yet, and when it can."""
+    return f"too early to judge: {min(state.seen, needed)} of {needed} updates"
+
+
+def loss_trend(state: State) -> Check:
+    """Whether the loss falls, stands still, rises or diverges."""
+    earlier = state.earlier()
+    if earlier is None or len(state.losses) < WINDOW_UPDATES:
+        return Check("loss falls", "healthy", "loss trend: " + too_early(state, WINDOW_UPDATES + BLOCK_UPDATES))
+    now = statistics.median(state.losses)
+    then_update, then = earlier
+    scale = max(abs(then), 1e-3)
+    lowest_update, lowest = min(state.blocks, key=lambda block: block[1])
+    was = f"{then:.3g} at update {then_update:,}"
+    if now - lowest > DIVERGE_SHARE * max(abs(lowest), 0.1):
+        sentence = (
+            f"loss {now:.3g} is far above its lowest, {lowest:.3g} at update {lowest_update:,}; "
+            "halve optimizer.learning_rate and resume from the best checkpoint"
+        )
+        return Check("loss falls", "ill", sentence)
+    if now - then > RISE_SHARE * scale:
+        sentence = f"loss rises: {now:.3g} now, {was}; if it goes on, halve optimizer.learning_rate"
+        return Check("loss falls", "watch", sentence)
+    if then - now < FALL_SHARE * scale:
+        sentence = f"loss stands still: {now:.3g} now, {was}; stop, add data, or try level plateau_breaker"
+        return Check("loss falls", "watch", sentence)
+    return Check("loss falls", "healthy", f"loss falls: {now:.3g} now, {was}")
+
+
+def loss_range(state: State) -> Check:
+    """Whether the loss lies where that of a good run does."""
+    name = "loss within 0.5 to 5"
+    if len(state.losses) < WINDOW_UPDATES:
+        return Check(name, "healthy", "loss: " + too_early(state))
+    now = statistics.median(state.losses)
+    if now > LOSS_HIGH:
+        falls = loss_trend(state).sentence.startswith("loss falls")
+        sentence = f"loss {now:.3g} is over {LOSS_HIGH:g}; " + (
+            "it falls, so give it time" if falls else "check the data, then lower optimizer.learning_rate"
+        )
+        return Check(name, "watch" if falls else "ill", sentence)
+    if now < LOSS_LOW:
+        return _low_loss(state, name, now)
+    return Check(name, "healthy", f"loss {now:.3g}, within {LOSS_LOW:g} to {LOSS_HIGH:g}")
+
+
+def _low_loss(state: State, name: str, now: float) -> Check:
+    if state.newest_total is None:
+        sentence = f"loss {now:.3g} is under {LOSS_LOW:g}; compare it with the validation: it may learn by heart"
+        return Check(name, "watch", sentence)
+    update, total = state.newest_total
+    if total > BY_HEART_RATIO * now:
+        sentence = (
+            f"loss {now:.3g}, on validation {total:.3g} at update {update:,}: it learns the clips by heart; "
+            "take the best checkpoint, add data or raise model.dropout"
+        )
+        return Check(name, "watch", sentence)
+    near = f"the validation's is near it: {total:.3g} at update {update:,}"
+    return Check(name, "healthy", f"loss {now:.3g}, under {LOSS_LOW:g}, and {near}")
+
+
+def norm(state: State) -> Check:
+    """Whether the gradient norm is under 1, or on its way there."""
+    name = "gradient norm under 1"
+    if len(state.norms) < WINDOW_UPDATES:
+        return Check(name, "healthy", "gradient norm: " + too_early(state))
+    now = statistics.median(state.norms)
+    first = state.first_norm
+    if first is not None and NORM_HIGH <= now <= NORM_RISE * first and state.seen < NORM_PATIENCE_UPDATES:
+        sentence = f"gradient norm {now:.3g} is not under {NORM_HIGH:g}, began at {first:.3g}; give it time"
+        return Check(name, "watch", sentence)
+    if now >= NORM_HIGH:
+        sign: Sign = "ill" if now >= NORM_ILL else "watch"
+        return Check(name, sign, f"gradient norm {now:.3g} is not under {NORM_HIGH:g}; halve the learning rate")
+    clipped = ""
+    if state.clip_norm is not None:
+        share = sum(value > state.clip_norm for value in state.norms) / len(state.norms)
+        clipped = f"; {share:.0%} of the updates clipped at {state.clip_norm:g}"
+    return Check(name, "healthy", f"gradient norm {now:.2g}, under {NORM_HIGH:g}{clipped}")
+
+
+def skips(state: State) -> Check:
+    """Whether updates were skipped of late."""
+    name = "no skipped update"
+    recent = [update for update in state.skips if update > state.update - SKIP_MEMORY_UPDATES]
+    if not recent:
+        before = f" in the last {SKIP_MEMORY_UPDATES:,} ({state.skips_total} before)" if state.skips_total else ""
+        return Check(name, "healthy", f"no update skipped{before}")
+    window = min(SKIP_SHARE_UPDATES, max(state.seen, 1))
+    share = sum(update > state.update - SKIP_SHARE_UPDATES for update in recent) / window
+    many = len(recent) >= SKIPS_IN_A_ROW_ILL and share > SKIP_SHARE_ILL
+    counted = f"{len(recent)} {'update' if len(recent) == 1 else 'updates'} skipped, the last at {recent[-1]:,}"
+    if state.skips_in_a_row >= SKIPS_IN_A_ROW_ILL or many:
+        return Check(name, "ill", f"{counted}; look at events.jsonl and halve optimizer.learning_rate")
+    return Check(name, "watch", f"{counted}; events.jsonl names the clips")
+
+
+def validation(state: State) -> Check:
+    """Whether the validation has been rising for long."""
+    name = "validation does not rise"
+    if state.newest_validation is None or state.best is None:
+        return Check(name, "healthy", "no validation yet")
+    value, (best_update, best) = state.newest_validation[1], state.best
+    stood = f"validation {value:.3g}, best {best:.3g} at update {best_update:,}"
+    rises = value - best > VALIDATION_RISE_SHARE * max(abs(best), 1e-3)
+    if rises and state.validations_since_best >= VALIDATIONS_PATIENCE:
+        sentence = f"{stood}, {state.validations_since_best} validations ago; take the best checkpoint or add data"
+        return Check(name, "watch", sentence)
+    return Check(name, "healthy", stood)
+
+
+def voices(state: State, rate: float) -> Check:
+    """Whether voices are told apart, by the equal error `rate` of the newest validation."""
+    name = "voices are told apart"
+    told = f"equal error rate of the voices {rate:.0%} (0% always told apart, 50% chance)"
+    if rate > EQUAL_ERROR_HIGH and state.voices_seen >= VOICES_PATIENCE:
+        sentence = f"not enough speakers to clone: {told}; add recordings of more people"
+        return Check(name, "watch", sentence)
+    return Check(name, "healthy", told)
+
+
+def wait(state: State) -> Check:
+    """Whether training waits for data."""
+    name = "waiting for data under 20%"
+    if len(state.waits) < WINDOW_UPDATES:
+        return Check(name, "healthy", "waiting for data: " + too_early(state))
+    wait = statistics.median(state.waits)
+    if wait >= WAIT_HIGH:
+        sentence = f"{wait:.0%} of the time waits for data; move data.cache_path to a faster disk"
+        return Check(name, "watch", sentence)
+    return Check(name, "healthy", f"waiting for data {wait:.0%}, under {WAIT_HIGH:.0%}")

@@ -1,0 +1,133 @@
+"""What is kept of a run to judge it by: constant in size however long the run is."""
+
+from __future__ import annotations
+
+import statistics
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from myxtts.errors import CheckpointError
+
+WINDOW_UPDATES = 100
+"""Medians are taken over this many updates; nothing is judged before."""
+SKIP_SHARE_UPDATES = 200
+BLOCK_UPDATES = 50
+_MAX_BLOCKS = 128
+
+Point = tuple[int, float]
+"""An update and what was measured then."""
+
+
+def _window() -> deque[float]:
+    return deque(maxlen=WINDOW_UPDATES)
+
+
+def _skips() -> deque[int]:
+    return deque(maxlen=SKIP_SHARE_UPDATES)
+
+
+@dataclass
+class State:
+    """The figures of a run, as of its newest update."""
+
+    update: int = 0
+    seen: int = 0
+    """Updates that were taken in, skipped ones too."""
+    losses: deque[float] = field(default_factory=_window)
+    norms: deque[float] = field(default_factory=_window)
+    waits: deque[float] = field(default_factory=_window)
+    clip_norm: float | None = None
+    first_norm: float | None = None
+    """Median of the first window, if the run was taken in from its start."""
+    block: list[float] = field(default_factory=list)
+    blocks: list[Point] = field(default_factory=list)
+    """Median loss of blocks of updates: of each, later of every second, every fourth and so on."""
+    block_number: int = 0
+    stride: int = 1
+    skips: deque[int] = field(default_factory=_skips)
+    skips_in_a_row: int = 0
+    skips_total: int = 0
+    not_finite_update: int | None = None
+    best: Point | None = None
+    newest_validation: Point | None = None
+    newest_total: Point | None = None
+    validations_since_best: int = 0
+    voices: Point | None = None
+    voices_seen: int = 0
+
+    def keep_block(self, loss: float) -> None:
+        """Keep the median of every block of updates, of every second block once there are many, and so on."""
+        self.block.append(loss)
+        if len(self.block) < BLOCK_UPDATES:
+            return
+        if self.block_number % self.stride == 0:
+            self.blocks.append((self.update, statistics.median(self.block)))
+        self.block_number += 1
+        self.block.clear()
+        if len(self.blocks) > _MAX_BLOCKS:
+            self.blocks = self.blocks[::2]
+            self.stride *= 2
+
+    def earlier(self) -> Point | None:
+        """The loss at half the run: median of the three blocks nearest to it, none of them in the newest window."""
+        before = [block for block in self.blocks if block[0] <= self.update - WINDOW_UPDATES]
+        nearest = sorted(before, key=lambda block: abs(block[0] - self.update / 2))[:3]
+        return (nearest[0][0], statistics.median(loss for _, loss in nearest)) if nearest else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values, for a checkpoint."""
+        return {name: _plain(getattr(self, name)) for name in self.__dataclass_fields__}
+
+    @classmethod
+    def from_json(cls, given: Mapping[str, Any]) -> State:
+        """The state that `to_json` described. Raises CheckpointError for what is none."""
+        state = cls()
+        try:
+            for name in _NUMBERS:
+                setattr(state, name, int(given[name]))
+            for name in _LISTS:
+                getattr(state, name).extend(float(value) for value in given[name])
+            state.skips.extend(int(update) for update in given["skips"])
+            state.blocks = [(int(update), float(value)) for update, value in given["blocks"]]
+            for name in _POINTS:
+                setattr(state, name, _point(given[name]))
+            state.clip_norm = _float_or_none(given["clip_norm"])
+            not_finite = given["not_finite_update"]
+            state.not_finite_update = None if not_finite is None else int(not_finite)
+            # states of before have none of these
+            for name in _LATER_POINTS:
+                setattr(state, name, _point(given.get(name)))
+            state.voices_seen = int(given.get("voices_seen", 0))
+            state.first_norm = _float_or_none(given.get("first_norm"))
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"health state of the checkpoint is damaged ({type(error).__name__}: {str(error)[:80]!r}); "
+                "take an older checkpoint"
+            ) from error
+        if state.stride < 1:
+            raise CheckpointError(f"health state of the checkpoint has stride {state.stride}; take an older checkpoint")
+        return state
+
+
+_NUMBERS = ("update", "seen", "block_number", "stride", "skips_in_a_row", "skips_total", "validations_since_best")
+_LISTS = ("losses", "norms", "waits", "block")
+_POINTS = ("best", "newest_validation")
+_LATER_POINTS = ("voices", "newest_total")
+
+
+def _plain(value: Any) -> Any:
+    """Tuples and windows as lists."""
+    return [_plain(one) for one in value] if isinstance(value, tuple | list | deque) else value
+
+
+def _point(value: Any) -> Point | None:
+    if value is None:
+        return None
+    update, measured = value
+    return int(update), float(measured)
+
+
+def _float_or_none(value: Any) -> float | None:
+    return None if value is None else float(value)
