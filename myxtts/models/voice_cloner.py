@@ -8,7 +8,7 @@ import tensorflow as tf
 from myxtts.audio.harmonics import HarmonicTable
 from myxtts.config.schema import ModelConfig
 from myxtts.models.aligner import Aligner, path_of
-from myxtts.models.critic import Critic, feature_distance, places
+from myxtts.models.critic import Critic, feature_distance, places, score_channels
 from myxtts.models.layers import Module, sequence_mask
 from myxtts.models.mel_decoder import DECODERS
 from myxtts.models.pieces import position_features, target_of, tokens_around
@@ -147,9 +147,19 @@ class VoiceCloner(Module):
         return heads["voice_BE"]
 
     def judged(
-        self, true_BSC: tf.Tensor, made_BSC: tf.Tensor, base_BSC: tf.Tensor, voice_BE: tf.Tensor, mask_BS1: tf.Tensor
+        self,
+        true_BSC: tf.Tensor,
+        made_BSC: tf.Tensor,
+        base_BSC: tf.Tensor,
+        voice_BE: tf.Tensor,
+        mask_BS1: tf.Tensor,
+        learns: tf.Tensor,
+        heard: tf.Tensor,
     ) -> dict[str, tf.Tensor]:
         """What the critic thinks of a true mel and of a made one; nothing without a critic.
+
+        As long as it does not learn, nothing of it is computed; where it learns and is not heard, nothing of what the
+        decoder would hear. The scores are then those that give no loss.
 
         Returns:
             true_score_BPF, made_score_BPF: with a gradient to the critic alone.
@@ -158,21 +168,40 @@ class VoiceCloner(Module):
         """
         if self.critic is None:
             return {}
+        critic, mask_BP1 = self.critic, places(mask_BS1)
         told = tf.stop_gradient(base_BSC), tf.stop_gradient(voice_BE) * tf.sqrt(float(self.config.voice_width))
-        true = self.critic(true_BSC * mask_BS1, *told, mask_BS1)
-        made = self.critic(tf.stop_gradient(made_BSC), *told, mask_BS1)
-        fixed = [tf.stop_gradient(v.value) for v in self.critic.trainable_variables]
-        heard, _ = self.critic.stateless_call(fixed, [], made_BSC, *told, mask_BS1)
+        none_BPF = tf.zeros([*tf.unstack(tf.shape(mask_BP1))[:2], score_channels(self.channels)])
+
+        nothing_B = tf.zeros_like(mask_BS1[:, 0, 0])
+
+        def by_fixed(true: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+            fixed = [tf.stop_gradient(v.value) for v in critic.trainable_variables]
+            made, _ = critic.stateless_call(fixed, [], made_BSC, *told, mask_BS1)
+            return made["score_BPF"], feature_distance(true, made)
+
+        def game() -> tuple[tf.Tensor, ...]:
+            true = critic(true_BSC * mask_BS1, *told, mask_BS1)
+            made = critic(tf.stop_gradient(made_BSC), *told, mask_BS1)
+            by_decoder = tf.cond(heard, lambda: by_fixed(true), lambda: (none_BPF + 1.0, nothing_B))
+            return true["score_BPF"], made["score_BPF"], *by_decoder
+
+        idle = none_BPF + 1.0, none_BPF, none_BPF + 1.0, nothing_B
+        true_BPF, made_BPF, heard_BPF, distance_B = tf.cond(learns, game, lambda: idle)
         return {
-            "true_score_BPF": true["score_BPF"],
-            "made_score_BPF": made["score_BPF"],
-            "heard_score_BPF": heard["score_BPF"],
-            "score_mask_BP1": places(mask_BS1),
-            "feature_distance_B": feature_distance(true, heard),
+            "true_score_BPF": true_BPF,
+            "made_score_BPF": made_BPF,
+            "heard_score_BPF": heard_BPF,
+            "score_mask_BP1": mask_BP1,
+            "feature_distance_B": distance_B,
         }
 
     def call(
-        self, batch: dict[str, tf.Tensor], prior_strength: tf.Tensor, seed: tf.Tensor | None = None
+        self,
+        batch: dict[str, tf.Tensor],
+        prior_strength: tf.Tensor,
+        seed: tf.Tensor | None = None,
+        critic_learns: tf.Tensor | None = None,
+        critic_heard: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
         """Training and validation: everything that the losses need.
 
@@ -180,6 +209,7 @@ class VoiceCloner(Module):
             batch: see myxtts.batch.
             prior_strength: of the aligner's diagonal prior, 1 to 0.
             seed: (2,) int32 for dropout; None for validation (no dropout). Style and flow noise follow from seed_B.
+            critic_learns, critic_heard: () bool, see `judged`; None is true.
 
         Returns:
             Mapping with mel_BSC (predicted, normalized) of the target frames and target_BSC (true), aligner_BMC (its
@@ -213,13 +243,15 @@ class VoiceCloner(Module):
         predicted = self.predict_prosody(text, condition, sequence_mask(count, tf.shape(token)[1]), seed)
         part, target_mel, target_mask = target_of(batch, path)
         begin = tf.gather(tf.cumsum(duration, axis=1, exclusive=True), token, batch_dims=1)[:, :1]
+        # beyond the count the last token of the text may stand again: it must not be added up
+        kept = tf.sequence_mask(count, tf.shape(token)[1], dtype=part.dtype)
         along = self.stretched(
             text,
             tf.gather(mean, token, batch_dims=1),
             nearby["duration_BT"],
             nearby["token_pitch_BT"],
             nearby["token_energy_BT"],
-            tf.gather(part, token, axis=2, batch_dims=1),
+            tf.gather(part, token, axis=2, batch_dims=1) * kept[:, None, :],
             batch["target_BS"] - begin,
         )
         frame = self.source_of(along, condition, target_mask, seed)
@@ -247,7 +279,15 @@ class VoiceCloner(Module):
             "frame_voicing_BS": frame["voicing_BM"],
             "true_pitch_BS": true_pitch,
             "true_voiced_BS": true_voiced,
-            **self.judged(target_mel, mel, base, heads["voice_BE"], target_mask),
+            **self.judged(
+                target_mel,
+                mel,
+                base,
+                heads["voice_BE"],
+                target_mask,
+                tf.constant(True) if critic_learns is None else critic_learns,
+                tf.constant(True) if critic_heard is None else critic_heard,
+            ),
             **nearby,
             **predicted,
             **({"velocity_error_BSC": decoded["velocity_error_BMC"]} if "velocity_error_BMC" in decoded else {}),

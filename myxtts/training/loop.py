@@ -119,6 +119,8 @@ class Loop:
             weights[term] *= recovery.mel_factor
         for term in set(losses.FROM_CRITIC) & set(weights):
             weights[term] *= schedule.adversarial_strength(number, config.schedule)
+        if "critic" in weights and not schedule.critic_learns(number, config.schedule):
+            weights["critic"] = 0.0
         term_factors, group_factors = injection.term_factors(), injection.gradient_factors(trainer.step.groups)
         window = Window()
         for _ in range(config.training.grad_accum):

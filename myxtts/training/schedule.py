@@ -72,6 +72,11 @@ def adversarial_strength(update: int, schedule: ScheduleConfig) -> float:
     return min(1.0, max(0.0, after / max(1, schedule.adversarial_ramp_updates)))
 
 
+def critic_learns(update: int, schedule: ScheduleConfig) -> bool:
+    """Whether the critic learns: from one ramp before the decoder begins to hear it; it costs a sixth of an update."""
+    return update > schedule.adversarial_start_updates - schedule.adversarial_ramp_updates
+
+
 def scan(updates: int, optimizer: OptimizerConfig, schedule: ScheduleConfig) -> None:
     """Compute the rate of every update of the run; a value that is not finite and positive stops it before it starts.
 

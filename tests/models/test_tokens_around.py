@@ -84,3 +84,19 @@ def test_a_row_hears_the_same_alone_and_beside_one_that_needs_more(monkeypatch: 
     assert size < together["pitch_BT"].shape[1]
     for key in ("pitch_BT", "log_duration_BT", "energy_BT", "token_mask_BT"):
         np.testing.assert_allclose(together[key][0, :size], alone[key][0], atol=1e-5, err_msg=key)
+
+
+def test_the_last_token_of_a_text_that_fills_the_batch_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its row ends at the last column, and another row needs more tokens than are left of it."""
+    monkeypatch.setattr(pieces, "TOKENS_BESIDE", 0)
+    monkeypatch.setattr(pieces, "TOKEN_STEP", 1)
+    cloner: Any = made_batch.build()
+    batch = made_batch.make_batch((0, 3))
+    assert batch["text_length_B"][1] == batch["text_BT"].shape[1]
+    batch["target_BS"] = np.array([[0], [22]], np.int32) + np.arange(9, dtype=np.int32)
+    batch["target_BS"] = np.minimum(batch["target_BS"], batch["mel_BMC"].shape[1] - 1)
+    batch["target_length_B"] = np.array([9, 2], np.int32)
+    together = cloner(made_batch.tensors(batch), tf.constant(0.0))
+    alone = cloner(made_batch.tensors({key: value[1:] for key, value in batch.items()}), tf.constant(0.0))
+    assert together["pitch_BT"].shape[1] > alone["pitch_BT"].shape[1], "else nothing stands twice"
+    np.testing.assert_allclose(together["mel_BSC"][1, :2], alone["mel_BSC"][0, :2], atol=1e-5)

@@ -101,6 +101,10 @@ class MadeStep:
         self.micro(rows, **faults)
         return self.update()
 
+    def gradients(self) -> dict[str, np.ndarray]:
+        """What the window holds, by weight."""
+        return {v.path: total.numpy() for v, total in zip(self.step.weights, self.step.accumulated, strict=True)}
+
     def clipped(self) -> np.ndarray:
         """The gradient that AdamW's first step was given, from its first moments."""
         moments = self.step.optimizer.moments()

@@ -313,26 +313,27 @@ def test_a_metric_that_is_not_there_chooses_nothing(folder: Path, name: str, mon
 
 
 def test_a_run_with_a_critic(folder: Path, name: str) -> None:
-    """It learns from the first update on, the decoder hears it from its start on, and the best is chosen anew then."""
+    """It learns from a ramp before its start on, the decoder hears it from there on, and the best is chosen anew."""
     settings: dict[str, Any] = {
-        "training__max_updates": 5,
+        "training__max_updates": 7,
         "training__validation_every_updates": 1,
         "training__early_stopping_min_delta": 100.0,
         "model__critic_width": 4,
-        "schedule__adversarial_start_updates": 1,
+        "schedule__adversarial_start_updates": 3,
         "schedule__adversarial_ramp_updates": 2,
     }
     made_run.train(folder, name, training__max_updates=2, **{k: v for k, v in settings.items() if "max" not in k})
     made_run.train(folder, name, **settings)
     lines = records(folder / name / "metrics.jsonl")
     trained = [r for r in lines if r["kind"] == "train"]
-    for record, share in zip(trained, (0.0, 0.5, 1.0, 1.0, 1.0), strict=True):
-        heard = record["weighted"]["adversarial"] / record["terms"]["adversarial"]
-        assert heard == pytest.approx(LossConfig().adversarial_weight * share)
-        assert record["weighted"]["critic"] > 0.0
+    for record, share in zip(trained, (0.0, 0.0, 0.0, 0.5, 1.0, 1.0, 1.0), strict=True):
+        game = [record["weighted"]["adversarial"], record["terms"]["adversarial"]]
+        assert game[0] == pytest.approx(LossConfig().adversarial_weight * share * game[1])
+        assert (game[1] > 0.0) == (share > 0.0), "what nobody hears is not computed"
+        assert (record["weighted"]["critic"] > 0.0) == (record["update"] > 1)
         shown = {term: value for term, value in record["weighted"].items() if term not in GAME_TERMS}
         assert record["loss"] == pytest.approx(sum(shown.values()), rel=1e-5), "the game is no part of the total"
-    assert find(folder / name, "last").state["position"]["best_update"] == 3, "never better by 100, but anew at 3"
+    assert find(folder / name, "last").state["position"]["best_update"] == 5, "never better by 100, but anew at 5"
     run = hashes(folder / name)
     made_run.train(folder, f"{name}-whole", **settings)
     assert run == hashes(folder / f"{name}-whole"), "going on is to the bit"

@@ -47,6 +47,14 @@ def test_the_decoder_hears_the_critic_from_its_start_on() -> None:
     assert schedule.adversarial_strength(1, at_once) == 1.0
 
 
+def test_the_critic_learns_from_one_ramp_before_it_is_heard() -> None:
+    settings = ScheduleConfig(adversarial_start_updates=100, adversarial_ramp_updates=30)
+    assert [schedule.critic_learns(update, settings) for update in (1, 70, 71, 100)] == [False, False, True, True]
+    for start, ramp in ((0, 0), (0, 1000), (10, 1000)):
+        early = ScheduleConfig(adversarial_start_updates=start, adversarial_ramp_updates=ramp)
+        assert schedule.critic_learns(1, early), "the decoder never hears one that has not learned"
+
+
 @pytest.mark.parametrize("growth", [1.0, 1.5, 2.0, 10.0])
 @pytest.mark.parametrize("first", [1, 7, 100])
 def test_restarts_against_walking_through_them(growth: float, first: int) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_step import assert_learns
+from made_step import MadeStep, assert_learns
 
 from myxtts.config.schema import GAME_TERMS
 from myxtts.training.losses import TERMS
@@ -111,3 +111,31 @@ def test_the_scale_does_not_change_the_update(half: Any) -> None:
 def test_full_precision_has_no_scale(plain: Any) -> None:
     plain.run(term_fault={"mel": np.nan})
     assert float(plain.step.loss_scale.value) == 1.0 and not plain.step.loss_scale.moves
+
+
+# --- the game with the critic
+
+
+def test_a_critic_that_does_not_play_yet_costs_nothing_and_changes_nothing_else() -> None:
+    made = MadeStep(model={"critic_width": 4})
+    weights = made.step.term_weights
+    heard = {"adversarial": 0.0, "feature_matching": 0.0}
+    learned = {
+        name: (made.anew().micro(weights={**weights, **more}), made.gradients())
+        for name, more in {"plays": {}, "learns": heard, "waits": {**heard, "critic": 0.0}}.items()
+    }
+    terms = {name: dict(zip(TERMS, result.terms_KB, strict=True)) for name, (result, _) in learned.items()}
+    for term in TERMS:
+        if term not in GAME_TERMS:
+            for name in ("learns", "waits"):
+                np.testing.assert_array_equal(terms[name][term], terms["plays"][term], err_msg=term)
+    assert all(terms["plays"][term].all() for term in GAME_TERMS)
+    assert terms["learns"]["critic"].all() and not terms["learns"]["adversarial"].any()
+    assert not any(terms["waits"][term].any() for term in GAME_TERMS)
+    for path, gradient in learned["waits"][1].items():
+        if "critic/" in path:
+            assert not gradient.any() and learned["learns"][1][path].any(), path
+        else:
+            np.testing.assert_allclose(gradient, learned["learns"][1][path], rtol=1e-5, atol=1e-7, err_msg=path)
+    apart = [p for p, g in learned["plays"][1].items() if not np.allclose(g, learned["learns"][1][p], atol=1e-7)]
+    assert any("decoder/" in path for path in apart) and not any("critic/" in path for path in apart)
