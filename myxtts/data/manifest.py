@@ -31,6 +31,7 @@ __all__ = [
     "Split",
     "Utterance",
     "default_speaker",
+    "id_prefixes",
     "read_root",
     "read_roots",
 ]
@@ -70,15 +71,20 @@ def read_roots(
 ) -> list[Manifest]:
     """The manifest of each root; of several, ids begin with their root's name. Raises DataError as `read_root`."""
     manifests = [read_root(root, split, default_language, speaker) for root in roots]
-    if len(roots) == 1:
-        return manifests
+    return [
+        replace(manifest, utterances=[replace(u, id=prefix + u.id) for u in manifest.utterances])
+        for prefix, manifest in zip(id_prefixes(roots), manifests, strict=True)
+    ]
+
+
+def id_prefixes(roots: Sequence[Path]) -> list[str]:
+    """What the ids of each root begin with: nothing where there is one root, else its name."""
     names = [default_speaker(root) for root in roots]
+    if len(names) == 1:
+        return [""]
     if len(set(names)) < len(names):
         names = [f"{number}-{name}" for number, name in enumerate(names, 1)]
-    return [
-        replace(manifest, utterances=[replace(u, id=f"{name}/{u.id}") for u in manifest.utterances])
-        for name, manifest in zip(names, manifests, strict=True)
-    ]
+    return [f"{name}/" for name in names]
 
 
 def _read_root(root: Path, split: Split, default_language: str, speaker: str | None) -> Manifest:

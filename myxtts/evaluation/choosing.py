@@ -12,8 +12,9 @@ from typing import Literal
 from myxtts.audio import waveform
 from myxtts.config.leaves import shown
 from myxtts.config.schema import Config
-from myxtts.data.manifest import METADATA_NAMES, read_root
+from myxtts.data.manifest import METADATA_NAMES, id_prefixes, read_root
 from myxtts.data.records import Utterance
+from myxtts.data.roots import roots_in
 from myxtts.data.split import split_validation
 from myxtts.errors import DataError
 
@@ -76,7 +77,8 @@ def known_clips(root: Path, split: Split, config: Config, trained: Collection[st
         root: folder with metadata and recordings.
         split: "val" are clips that the run was not trained on, "train" those it was, "all" both.
         config: settings of the run.
-        trained: ids of its training clips, empty if they are not known.
+        trained: ids of its training clips as the run has them (of several roots, with their names), empty if they
+            are not known.
     Errors: DataError for a root that cannot be read, or without a clip of that split.
     """
     has_own = any((root / name).is_file() for name in _OWN_VALIDATION)
@@ -89,14 +91,14 @@ def known_clips(root: Path, split: Split, config: Config, trained: Collection[st
         notes.append(
             f"rows of the metadata that cannot be used: {rejected} (a dry run of the training lists such rows)"
         )
+    same, seen = _trained_here(root, config, trained)
     everyone = list({u.id: u for manifest in (main, held) if manifest for u in manifest.utterances}.values())
     if split == "all":
         chosen = everyone
-    elif held is not None:
+    elif held is not None and not (same and trained):
         ids = {u.id for u in held.utterances}
         chosen = [u for u in everyone if (u.id in ids) == (split == "val")]
-    elif _is_same(root, config.data.train_path):
-        seen = set(trained)
+    elif same:
         if trained:
             unseen = sum(u.id not in seen for u in everyone)
             notes.append(
@@ -115,16 +117,25 @@ def known_clips(root: Path, split: Split, config: Config, trained: Collection[st
             f"{root}: no clip of --split {split} among {len(everyone)}, for a run that was trained on "
             f"{shown(config.data.train_path)}; name other data, or take --split all"
         )
-    return Known(chosen, everyone, [*notes, *_seen(root, chosen, split, config, trained)])
+    return Known(chosen, everyone, [*notes, *_seen(chosen, split, seen)])
 
 
-def _is_same(root: Path, train_path: str) -> bool:
-    return root.resolve() == Path(train_path).expanduser().resolve()
+def _trained_here(root: Path, config: Config, trained: Collection[str]) -> tuple[bool, set[str]]:
+    """Whether a root is one of those that the run was trained on, and the ids of training clips as that root has them.
+
+    Of a root that is none of them, the ids that any of them has.
+    """
+    roots = roots_in(config.data.train_path)
+    ids_of = [
+        {name.removeprefix(prefix) for name in trained if name.startswith(prefix)} for prefix in id_prefixes(roots)
+    ]
+    for own, ids in zip(roots, ids_of, strict=True):
+        if own.resolve() == root.resolve():
+            return True, ids
+    return False, set().union(*ids_of)
 
 
-def _seen(
-    root: Path, chosen: Sequence[Utterance], split: Split, config: Config, trained: Collection[str]
-) -> Iterator[str]:
+def _seen(chosen: Sequence[Utterance], split: Split, trained: Collection[str]) -> Iterator[str]:
     """A warning where clips that should be new have the ids of training clips."""
     both = {u.id for u in chosen} & set(trained)
     if split == "val" and both:

@@ -25,9 +25,16 @@ def place_problem(out: Path) -> str | None:
         return "is a file; name a folder" if nearest == out else "lies in a file; choose another place"
     if not os.access(nearest, os.W_OK | os.X_OK):
         return "cannot be written to; choose another place"
-    if nearest == out and any(out.iterdir()) and not (out / NAME).is_file():
+    if nearest == out and not (out / NAME).is_file() and not _is_half_moved(out):
         return f"holds other files and no {NAME}; name a new folder"
     return None
+
+
+def _is_half_moved(out: Path) -> bool:
+    """Whether a folder without a document holds nothing but what an evaluation puts there before it, or nothing."""
+    sounds = out / AUDIO_FOLDER
+    own = {path.name for path in out.iterdir()} <= {AUDIO_FOLDER, PAGE_NAME}
+    return own and (not sounds.is_dir() or all(_SOUND_NAME.fullmatch(path.name) for path in sounds.iterdir()))
 
 
 @contextlib.contextmanager

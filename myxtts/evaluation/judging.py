@@ -72,7 +72,7 @@ def judged(place: JudgePlace, clips: Sequence[Clip], folder: Path, progress: Pro
             place.command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, encoding="utf-8"
         )
         try:
-            description = _conversation(process, json.dumps(order), asked, progress)
+            description, answers = _conversation(process, json.dumps(order), len(asked), progress)
             process.wait()
         finally:
             process.kill()
@@ -80,9 +80,11 @@ def judged(place: JudgePlace, clips: Sequence[Clip], folder: Path, progress: Pro
             for pipe in (process.stdin, process.stdout):
                 if pipe is not None:
                     pipe.close()
-        if process.returncode or description is None:
+        if process.returncode or description is None or len(answers) < len(asked):
             complaints.seek(0)
             raise DataError(f"the judge ended with code {process.returncode}: {_last_line(complaints.read())}")
+    for (clip, who), answer in zip(asked, answers, strict=True):
+        add_answer(clip, who, answer)
     progress("judge", len(jobs), len(jobs))
     return description
 
@@ -95,16 +97,14 @@ def _job(clip: Clip, who: str, number: int, folder: Path) -> dict[str, Any]:
 
 
 def _conversation(
-    process: subprocess.Popen[str], order: str, asked: Sequence[tuple[Clip, str]], progress: Progress
-) -> dict[str, Any] | None:
-    """Gives the order and takes the answers; the judge's description, None if it ended before all was said."""
+    process: subprocess.Popen[str], order: str, count: int, progress: Progress
+) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+    """Gives the order and takes the judge's description and its answers, fewer than `count` if it ended before."""
     wanted, answers = process.stdin, process.stdout
-    if wanted is None or answers is None:
-        return None
-    if not _given(wanted, order):
-        return None
     description: dict[str, Any] | None = None
     got: list[dict[str, Any]] = []
+    if wanted is None or answers is None or not _given(wanted, order):
+        return description, got
     for line in answers:
         if not line.endswith("\n"):
             break  # it was ended in the middle of a word
@@ -113,12 +113,8 @@ def _conversation(
             description = dict(answer["judge"])
             continue
         got.append(answer)
-        progress("judge", len(got), len(asked))
-    if len(got) < len(asked):
-        return None
-    for (clip, who), answer in zip(asked, got, strict=True):
-        add_answer(clip, who, answer)
-    return description
+        progress("judge", len(got), count)
+    return description, got
 
 
 def _given(pipe: IO[str], order: str) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from myxtts.audio import decoding, mel, pitch, waveform
-from myxtts.audio.distances import closeness
+from myxtts.audio.distances import COEFFICIENTS, closeness
 from myxtts.audio.griffin_lim import waveform_of_mel
 from myxtts.audio.likeness import Separation, cosine, separated, separation
 from myxtts.config.schema import AudioConfig
@@ -121,12 +121,12 @@ class Measuring:
         for who in (SPOKEN, VOCODER, RECORDING):
             if who in sounds:
                 figures: dict[str, float | None] = {}
-                if who != RECORDING:
+                if who != RECORDING and self.audio.mel_channels > COEFFICIENTS:
                     figures |= asdict(closeness(true_MC, true_hz_M, *self._heard(sounds[who])))
                 if not (choice.own_reference and who == RECORDING):
                     figures["likeness"] = self._likeness(reference_E, sounds[who], who, clip)
                 clip.figures[who] = figures
-        self._remember(choice, recording_N, reference_E)
+        self._remember(choice, recording_N, reference_E, clip)
         number = len(self.clips) + 1
         for who, samples_N in sounds.items():
             clip.files[who] = f"{AUDIO_FOLDER}/{number:03d}-{who}.wav"
@@ -152,17 +152,18 @@ class Measuring:
             clip.notes.append(f"no likeness of {who}: {error}")
             return None
 
-    def _remember(self, choice: Choice, recording_N: FloatArray, reference_E: FloatArray) -> None:
+    def _remember(self, choice: Choice, recording_N: FloatArray, reference_E: FloatArray, clip: Clip) -> None:
         """The voices of both recordings, and of the halves of one that has no other of its speaker."""
         self._voices[choice.reference.id] = choice.reference.speaker, reference_E
-        if not choice.own_reference:
-            if choice.clip.id not in self._voices:
-                self._voices[choice.clip.id] = choice.clip.speaker, self.model.voice(recording_N)
-        elif len(recording_N) >= 2 * self.audio.sample_rate_hz:
-            middle = len(recording_N) // 2
-            halves = recording_N[:middle], recording_N[middle:]
-            if not any(waveform.is_silent(half) for half in halves):
-                self._halves.append((self.model.voice(halves[0]), self.model.voice(halves[1])))
+        try:
+            if not choice.own_reference:
+                if choice.clip.id not in self._voices:
+                    self._voices[choice.clip.id] = choice.clip.speaker, self.model.voice(recording_N)
+            elif len(recording_N) >= 2 * self.audio.sample_rate_hz:
+                first_N, second_N = np.array_split(recording_N, 2)
+                self._halves.append((self.model.voice(first_N), self.model.voice(second_N)))
+        except DataError as error:
+            clip.notes.append(f"not counted among the voices: {error}")
 
     def _separation(self) -> tuple[Separation, str]:
         """Over the recordings; over halves of recordings where no speaker has two."""

@@ -41,6 +41,19 @@ def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_move_that_was_stopped_does_not_lock_the_place(tmp_path: Path) -> None:
+    """The document goes first and comes last; between, the folder holds what is ours and nothing else."""
+    out = tmp_path / "out"
+    make(out, ("001-spoken.wav", "002-spoken.wav"), "old")
+    (out / "evaluation.json").unlink()
+    assert place_problem(out) is None
+    make(out)
+    assert files(out) == ["audio/001-spoken.wav", "evaluation.json", "index.html"]
+    (out / "evaluation.json").unlink()
+    (out / "audio" / "mine.wav").write_text("mine")
+    assert place_problem(out) == "holds other files and no evaluation.json; name a new folder"
+
+
 def test_places_that_cannot_be_taken(tmp_path: Path) -> None:
     file, full = tmp_path / "file", tmp_path / "full"
     file.write_text("x")

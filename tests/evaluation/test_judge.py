@@ -58,6 +58,10 @@ def test_a_recognizer_of_ones_own(judge_modules: Path, tmp_path: Path) -> None:
     persian = clip("fa")
     assert judged(place, [persian], tmp_path, told)["recognizer"] == str(folder)
     assert persian.heard["spoken"] == "salaam fa."
+    norwegian, esperanto = clip("nb-no"), clip("eo")
+    judged(place, [norwegian, esperanto], tmp_path, told)
+    assert norwegian.heard["spoken"] == "salaam no.", "the recognizer's own code"
+    assert esperanto.heard == {} and esperanto.figures["spoken"]["dnsmos"] == 2.5
 
 
 def test_what_is_missing_is_named(judge_modules: Path) -> None:
@@ -89,6 +93,15 @@ def test_a_judge_that_fails_in_the_middle_gives_no_figures(judge_modules: Path, 
     (judge_modules / "faster_whisper.py").write_text("raise SystemExit(3)\n")
     with pytest.raises(DataError, match="the judge ended with code 3: without a word"):
         judged(JudgePlace(), [mine], tmp_path, told)
+
+
+def test_a_judge_that_dies_after_its_last_answer_gives_no_figures(judge_modules: Path, tmp_path: Path) -> None:
+    with (judge_modules / "faster_whisper.py").open("a") as module:
+        module.write("\nimport atexit, os\natexit.register(os._exit, 9)\n")
+    mine = clip()
+    with pytest.raises(DataError, match="the judge ended with code 9"):
+        judged(JudgePlace(), [mine], tmp_path, told)
+    assert mine.figures == {"spoken": {"mcd_db": 1.0}, "recording": {}} and not mine.heard
 
 
 def test_the_file_runs_without_this_package(judge_modules: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Clips measured with models that are known to be right or wrong."""
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -102,6 +103,33 @@ def test_speakers_of_one_recording_are_told_by_its_halves(tmp_path: Path, clips:
     assert found.pairs == "halves of recordings" and found.separation.equal_error_rate == 0.0
     assert (found.separation.same_pairs, found.separation.other_pairs) == (2, 2)
     assert found.clips[0].own_reference and found.clips[0].figures["recording"] == {}
+
+
+def test_a_half_that_has_no_voice_costs_the_clip_nothing_but_its_pair(tmp_path: Path, clips: list[Utterance]) -> None:
+    ann = clips[0]
+    path = made_model.save_recording(tmp_path / "long.wav", 3.0, tone_hz=220.0)
+    alone = Utterance(ann.id, path, ann.text, ann.speaker, ann.language, ann.source)
+    model = Parrot(sounds_of([alone]))
+    voice = model.voice
+
+    def no_second_half(samples_N: np.ndarray) -> np.ndarray:
+        if len(samples_N) < 40_000:
+            raise DataError("0.40 s of sound, at least 0.5 s are needed")
+        return voice(samples_N)
+
+    model.voice = no_second_half  # type: ignore[method-assign]
+    found = measured(tmp_path / "out", model, [Choice(alone, alone)])
+    assert [clip.id for clip in found.clips] == ["ann0"] and found.clips[0].figures["spoken"]["mcd_db"] is not None
+    assert found.clips[0].notes[-1] == "not counted among the voices: 0.40 s of sound, at least 0.5 s are needed"
+
+
+def test_a_mel_of_few_channels_has_no_distortion(
+    tmp_path: Path, clips: list[Utterance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(made_model, "AUDIO", dataclasses.replace(made_model.AUDIO, mel_channels=8))
+    ann, ann2, _, _ = clips
+    found = measured(tmp_path / "out", Parrot(sounds_of(clips)), [Choice(ann, ann2)])
+    assert set(found.clips[0].figures["spoken"]) == {"likeness"}
 
 
 def test_clips_that_cannot_be_spoken_are_left_out(tmp_path: Path, clips: list[Utterance]) -> None:
