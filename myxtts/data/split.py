@@ -31,7 +31,7 @@ def split_validation(utterances: Sequence[Utterance], share: float) -> tuple[lis
 
 
 def hold_out_speakers(utterances: Sequence[Utterance], count: int) -> set[str]:
-    """`count` of the speakers, those whose name has the smallest hash: the same ones on every run.
+    """`count` of the speakers of training clips, those whose name has the smallest hash: the same ones on every run.
 
     A speaker without whom nobody would be left in one of his languages is passed over.
 
@@ -48,7 +48,7 @@ def hold_out_speakers(utterances: Sequence[Utterance], count: int) -> set[str]:
             left.subtract(languages_of[speaker])
     if len(chosen) < count or len(languages_of) - count < 2:
         raise DataError(
-            f"data.held_out_speakers is {count}, and the data has {len(languages_of)} speakers in {len(left)} "
+            f"data.held_out_speakers is {count}, and the training data has {len(languages_of)} speakers in {len(left)} "
             "languages; at least two must be left to train on, and one in each language"
         )
     return chosen

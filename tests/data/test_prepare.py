@@ -230,9 +230,26 @@ def test_speakers_that_are_held_out_are_never_trained_on(tmp_path):
 def test_two_speakers_must_be_left(tmp_path):
     config = settings(tmp_path, train_path=str(many_speakers(tmp_path)), held_out_speakers=5)
     with pytest.raises(
-        DataError, match="held_out_speakers is 5, and the data has 6 speakers in 1 languages; at least two"
+        DataError, match="held_out_speakers is 5, and the training data has 6 speakers in 1 languages; at least two"
     ):
         prepare.prepare(config, silent)
+
+
+def test_who_is_held_out_is_chosen_among_those_who_train(tmp_path):
+    """Validation data of other people changes nothing: who is only there is not trained on anyway."""
+    made = many_speakers(tmp_path)
+    config = settings(tmp_path, train_path=str(made), held_out_speakers=2)
+    alone = prepare.prepare(config, silent)
+    held = speakers_of(alone.validation) - speakers_of(alone.train)
+    other = make_root(tmp_path / "other", clips=12)
+    rows = [f"c{i}|Say it again.|t{i}" for i in range(12)]
+    (other / "metadata.csv").write_text("id|text|speaker\n" + "\n".join(rows) + "\n")
+    both = settings(tmp_path, train_path=str(made), val_path=str(other), held_out_speakers=2)
+    data = prepare.prepare(both, silent)
+    assert speakers_of(data.train) == {f"s{i}" for i in range(6)} - held
+    assert speakers_of(data.validation) == held | {f"t{i}" for i in range(12)}
+    # both roots number their clips alike, and none gets lost for it
+    assert len(data.validation) == 12 + 2 * len(held)
 
 
 def test_voices_with_little_speech_get_a_slower_and_a_faster_copy(tmp_path, monkeypatch):

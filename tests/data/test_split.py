@@ -53,5 +53,5 @@ def test_nobody_is_held_out_without_whom_a_language_has_no_voice():
         assert len(out) == count and "zoe" not in out
         assert {u.language for u in spoken if u.speaker not in out} == {"en-us", "fa", "de"}
         assert out == hold_out_speakers(spoken[::-1], count)
-    with pytest.raises(DataError, match="is 4, and the data has 6 speakers in 3 languages"):
+    with pytest.raises(DataError, match="is 4, and the training data has 6 speakers in 3 languages"):
         hold_out_speakers(spoken, 4)
