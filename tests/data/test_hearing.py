@@ -48,39 +48,53 @@ def test_long_pauses_are_cut_and_short_ones_are_not():
     assert len(without_pauses(only)) == len(only), "there is nothing louder"
 
 
+def changed(mel, seed, **settings):
+    return augmented(mel, DataConfig(**settings), AUDIO, draw(seed))[0]
+
+
 def test_without_augmentation_nothing_changes():
     whole = mel_of(buzz())
-    assert np.array_equal(augmented(whole, DataConfig(), AUDIO, draw()), whole)
+    made, gain_db = augmented(whole, DataConfig(), AUDIO, draw())
+    assert np.array_equal(made, whole) and gain_db == 0.0
 
 
-def test_each_augmentation_does_what_it_says():
+def test_each_augmentation_does_what_it_says(store):
     whole = mel_of(buzz())
-    levels = [
-        float((augmented(whole, DataConfig(augment_level_db=6.0), AUDIO, draw(s)) - whole).mean()) for s in range(40)
-    ]
-    assert max(levels) <= 6.0 * NEPER_OF_DB and min(levels) >= -6.0 * NEPER_OF_DB
-    assert max(levels) > 3.0 * NEPER_OF_DB and min(levels) < -3.0 * NEPER_OF_DB
-    lengths = {len(augmented(whole, DataConfig(augment_speed=0.1), AUDIO, draw(s))) for s in range(40)}
+    corpus = measure_corpus(store, {}, "")
+    levels = []
+    for seed in range(40):
+        made, gain_db = augmented(whole, DataConfig(augment_level_db=6.0), AUDIO, draw(seed))
+        gain = corpus.denormalize_mel(heard(made, corpus, AUDIO, gain_db)) - levelled(whole, corpus, AUDIO)
+        levels.append(float(np.median(gain)) / NEPER_OF_DB)
+    assert 3.0 < max(levels) <= 6.01 and -6.01 <= min(levels) < -3.0
+    lengths = {len(changed(whole, s, augment_speed=0.1)) for s in range(40)}
     assert min(lengths) >= len(whole) / 1.11 and max(lengths) <= len(whole) / 0.89 and len(lengths) > 10
-    band = [augmented(whole, DataConfig(augment_band=0.5), AUDIO, draw(s)) for s in range(20)]
+    band = [changed(whole, s, augment_band=0.5) for s in range(20)]
     assert all(np.array_equal(one[:, 10:40], whole[:, 10:40]) for one in band)
     assert min(float((one - whole)[:, -1].mean()) for one in band) < -2.0
     assert min(float((one - whole)[:, 0].mean()) for one in band) < -2.0
-    noisy = [augmented(whole, DataConfig(augment_noise_db=20.0), AUDIO, draw(s)) for s in range(20)]
+    noisy = [changed(whole, s, augment_noise_db=20.0) for s in range(20)]
     assert all((one >= whole - 1e-4).all() for one in noisy)
     silence = np.concatenate([whole, np.full((50, 80), math.log(1e-5), np.float32)])
     loud = np.percentile(silence.mean(axis=1), 95.0)
-    heights = [
-        augmented(silence, DataConfig(augment_noise_db=20.0), AUDIO, draw(s))[-1].mean() - loud for s in range(40)
-    ]
+    heights = [changed(silence, s, augment_noise_db=20.0)[-1].mean() - loud for s in range(40)]
     assert min(heights) >= -50.5 * NEPER_OF_DB and max(heights) <= -19.5 * NEPER_OF_DB
 
 
 def test_one_augmentation_does_not_change_the_draw_of_another():
     whole = mel_of(buzz())
-    alone = augmented(whole, DataConfig(augment_level_db=6.0), AUDIO, draw(3)) - whole
-    both = augmented(whole, DataConfig(augment_level_db=6.0, augment_band=0.5), AUDIO, draw(3)) - whole
-    assert np.allclose(alone[:, 20], both[:, 20])
+    alone = augmented(whole, DataConfig(augment_noise_db=20.0), AUDIO, draw(3))
+    both = augmented(whole, DataConfig(augment_level_db=6.0, augment_noise_db=20.0, augment_band=0.5), AUDIO, draw(3))
+    assert np.array_equal(alone[0][:, 20], both[0][:, 20]) and both[1] != 0.0
+
+
+def test_noise_in_a_band_is_as_far_under_the_speech_as_without_the_band():
+    """The band takes away channels: the loudness that the noise is reckoned from must not fall with them."""
+    whole = np.concatenate([mel_of(buzz()), np.full((50, 80), math.log(1e-5), np.float32)])
+    for seed in range(20):
+        noisy, both = (changed(whole, seed, augment_noise_db=15.0, **more) for more in ({}, {"augment_band": 0.4}))
+        assert np.array_equal(noisy[:, 10:45], both[:, 10:45]), "where nothing is taken away"
+        assert (both <= noisy + 1e-6).all()
 
 
 def test_pieces_stand_one_behind_the_other():
