@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from myxtts.errors import ConfigError, MyXTTSError
+from myxtts.errors import ConfigError, MyXTTSError, Stopped
 
 if TYPE_CHECKING:
     from myxtts.synthesis.stream import Piece
@@ -106,11 +106,21 @@ def write_stream(pieces: Iterator[Piece], out: str, *, raw: bool, streamed: Stre
 
 @contextlib.contextmanager
 def telling_what_is_there(streamed: Streamed, out: str) -> Iterator[None]:
-    """After an error or Ctrl-C, one line to stderr that says what of the speech was written before it."""
+    """After an error, one line to stderr that says what of the speech was written before it.
+
+    Raises Stopped that says the same after Ctrl-C: sound that was written stays, and is no whole.
+    """
+    place = "stdout" if out == STDOUT else repr(out)
     try:
         yield
-    except (MyXTTSError, KeyboardInterrupt):
+    except MyXTTSError:
         if streamed.pieces:
-            place = "stdout" if out == STDOUT else repr(out)
             print(f"note: {streamed.told}, {streamed.seconds:.2f} s, were written to {place} before", file=sys.stderr)
         raise
+    except KeyboardInterrupt:
+        if not streamed.pieces:
+            raise
+        raise Stopped(
+            f"stopped by Ctrl-C; {streamed.told}, {streamed.seconds:.2f} s, were written to {place}; the same command "
+            "begins anew"
+        ) from None

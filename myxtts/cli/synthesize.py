@@ -105,7 +105,7 @@ def _run(argv: Sequence[str]) -> int:
         raise ConfigError(problems)
     screen = Screen(out=sys.stderr) if namespace.out == STDOUT else Screen()
     if namespace.list:
-        _print_list(Screen(), Path(namespace.checkpoint))
+        _print_list(Screen(), namespace)
         return EXIT_DONE
     text = namespace.text if namespace.text is not None else _text_of(Path(namespace.text_file))
     synthesizer, asked = _ready(namespace, screen)
@@ -261,10 +261,10 @@ def _told(source: Source) -> str:
     return f"checkpoint: {escaped(str(checkpoint.path))} (update {checkpoint.update}{kind}, averaged weights)"
 
 
-def _print_list(screen: Screen, path: Path) -> None:
+def _print_list(screen: Screen, given: Namespace) -> None:
     from myxtts.synthesis.source import open_source
 
-    source = open_source(path)
+    source = open_source(Path(given.checkpoint), given.prefer)
     screen.say(_told(source), f"languages: {', '.join(map(escaped, source.corpus.languages))}", "speakers:")
     screen.say(*(f"  {escaped(name)}" for name in source.corpus.speakers))
 

@@ -115,7 +115,8 @@ def test_ctrl_c_keeps_what_is_there(run: Path, tmp_path: Path, capsys: pytest.Ca
         words = ["--checkpoint", str(run), "--text", TEXT, "--speaker", "bob", "--stream", "--out", str(out)]
         assert synthesize.main(words) == 75
     seconds = soundfile.info(out).duration
-    assert f"note: 2 of 3 sentences, {seconds:.2f} s, were written to '{out}' before" in capsys.readouterr().err
+    told = f"2 of 3 sentences, {seconds:.2f} s, were written to '{out}'; the same command begins anew"
+    assert capsys.readouterr().err.endswith(f"error: stopped by Ctrl-C; {told}\n")
 
 
 def test_a_disk_that_refuses_is_told(run: Path, tmp_path: Path) -> None:

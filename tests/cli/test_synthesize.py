@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import made_model
@@ -11,6 +10,7 @@ import pytest
 import soundfile
 
 from myxtts.cli import synthesize
+from myxtts.storage.store import CheckpointStore, find
 
 TEXT = "A good day to all of you."
 
@@ -68,16 +68,22 @@ def test_list_needs_no_tensorflow(run: Path) -> None:
     assert done.stdout.endswith("languages: en-us, fa\nspeakers:\n  ann\n  bob\n  cleo\n")
 
 
-def test_help_is_quick() -> None:
-    started = time.monotonic()
-    command = [sys.executable, "-m", "myxtts", "synthesize", "--help"]
+def test_list_is_of_the_checkpoint_that_is_preferred(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, settings = tmp_path / "run", made_model.resolved()
+    made_model.save_run(run, settings)
+    store = CheckpointStore(run / "checkpoints", keep=2, kept_every_updates=10)
+    arrays = {"average": made_model.weights(settings.config.model.decoder)}
+    store.save(20, arrays, {"update": 20}, texts=find(run).texts)
+    for prefer, update in (("best", 10), ("last", 20)):
+        assert synthesize.main(["--checkpoint", str(run), "--list", "--prefer", prefer]) == 0
+        assert f"(update {update}" in capsys.readouterr().out
+
+
+def test_help_loads_nothing_heavy() -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "myxtts", "synthesize", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    assert time.monotonic() - started < 5.0  # a fraction of a second where the machine has nothing else to do
     assert "--reference WAV" in done.stdout
-    modules = subprocess.run(
-        [sys.executable, "-X", "importtime", *command[1:]], capture_output=True, text=True, timeout=60, check=True
-    ).stderr
-    assert "tensorflow" not in modules and "numpy" not in modules
+    assert "tensorflow" not in done.stderr and "numpy" not in done.stderr
 
 
 @pytest.mark.parametrize(
