@@ -20,6 +20,7 @@ from myxtts.storage.run_directory import RunDirectory
 
 MANY = "1000000"
 """Epochs, updates, validations: so many that only the time ends a training."""
+JUDGE = results.ROOT / "bench" / "judge.py"
 JUDGED = (("wer", "word error"), ("cer", "char. error"), ("dnsmos", "DNSMOS"), ("secs", "SECS"))
 
 
@@ -42,8 +43,8 @@ def add_options(
         made.add_argument("--size", metavar="SIZE", default="tiny", help="model size (tiny)")
     made.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="any other setting")
     made.add_argument("--sentences", metavar="N", type=int, default=sentences, help=f"held-out sentences ({sentences})")
-    made.add_argument("--judge-python", metavar="FILE", help="Python that runs the judge")
-    made.add_argument("--judge-script", metavar="FILE", type=Path, help="the judge")
+    made.add_argument("--judge-python", metavar="FILE", help="Python with the extra judge; without it none judges")
+    made.add_argument("--judge-script", metavar="FILE", type=Path, default=JUDGE, help="another judge (bench/judge.py)")
 
 
 def train_until(run: Path, minutes: float, words: Sequence[str], screen: Screen) -> int:
@@ -66,9 +67,9 @@ def speak(checkpoint: Path, sentences: Path, out: Path, prefer: str, screen: Scr
 def judge_problems(given: Namespace) -> list[str]:
     """What is wrong with the options of the judge."""
     problems = []
-    if (given.judge_python is None) != (given.judge_script is None):
-        problems.append("--judge-python and --judge-script belong together; give both or none")
-    if given.judge_script is not None and not given.judge_script.is_file():
+    if given.judge_python is None and given.judge_script != JUDGE:
+        problems.append("--judge-script needs --judge-python, a Python that can run it")
+    if not given.judge_script.is_file():
         problems.append(f"--judge-script is {str(given.judge_script)!r}, which is no file; name the judge's script")
     return problems
 
@@ -114,7 +115,7 @@ def judged(given: Namespace, mark: str) -> dict[str, float] | None:
     """What the judge says of a mark, asked once; None without a judge. Raises DataError where it fails."""
     path = given.work / "judged" / f"{mark}.json"
     if not path.is_file():
-        if given.judge_script is None:
+        if given.judge_python is None:
             return None
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".tmp")

@@ -124,7 +124,7 @@ def _train(given: Namespace, name: str, screen: Screen) -> int:
     """Trains a variant, has it speak where there is a judge, and writes its record; the exit code of what failed."""
     run, spoken = given.work / "runs" / folder_of(name), given.work / "spoken" / folder_of(name)
     code = train_until(run, given.minutes, training_words(given, name), screen)
-    if code == EXIT_DONE and given.judge_script is not None:
+    if code == EXIT_DONE and given.judge_python is not None:
         words = ["--checkpoint", str(run), "--list", str(given.work / "held_out.json"), "--out", str(spoken)]
         code = call([sys.executable, "-m", "bench.speak_list", *words], screen)
     if code == EXIT_DONE:

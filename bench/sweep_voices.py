@@ -93,7 +93,7 @@ def cloning_words(given: Namespace, name: str) -> list[str]:
     words += ["--no-recordings", "--json", str(folder / "cloning.json")]
     for setting in (*given.set, *settings_of(name)):
         words += ["--set", setting]
-    if given.judge_script is not None:
+    if given.judge_python is not None:
         words += ["--judge-python", given.judge_python, "--judge-script", str(given.judge_script.resolve())]
     return words
 

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import stand_in_judge
 
 from bench import basic_curve, held_out, recordings, results
+from bench.marks import JUDGE
 from myxtts.audio.waveform import write_wav
 from myxtts.cli.arguments import request_of, training_parser
 from myxtts.cli.train import resolve_request
@@ -109,13 +111,13 @@ def test_another_measurement_in_the_same_folder_is_refused(
     assert "size 'small' (now 'tiny')" in capsys.readouterr().err
 
 
-def test_a_judge_needs_python_and_script(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_judge_of_ones_own_needs_a_python(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = recordings.main(
         ["--data", str(root), "--work", str(tmp_path / "w"), "--judge-script", str(tmp_path / "no.py")]
     )
     assert code == 2
     told = capsys.readouterr().err
-    assert "belong together" in told and "which is no file" in told
+    assert "--judge-script needs --judge-python" in told and "which is no file" in told
     assert not (tmp_path / "w").exists()
 
 
@@ -189,3 +191,18 @@ def test_the_throughput_is_measured_with_the_loop_of_the_program(root: Path, tmp
     assert [window["updates"] for window in measured["windows"]] == [2, 2]
     assert all(window["frames"] > 100 and window["seconds"] > 0 for window in measured["windows"])
     assert 0.0 <= measured["wait_share"] <= 1.0
+
+
+def test_the_judge_of_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With stand-ins for its models, which hear "hello en." in every clip; totals are over words, not over clips."""
+    (tmp_path / "modules").mkdir()
+    stand_in_judge.install(tmp_path / "modules", monkeypatch)
+    lines = ["a.wav\tHello.\treference.wav", "b.wav\tGood morning, hello en.\t"]
+    (tmp_path / "list.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    words = [sys.executable, str(JUDGE), str(tmp_path / "list.tsv"), "--json", str(tmp_path / "found.json")]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    assert "a.wav  wer 1.00  cer 0.60  dnsmos 2.50  secs 0.60  heard: hello en." in done.stdout
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert [clip["secs"] for clip in found["clips"]] == [pytest.approx(0.6), None]
+    assert found["total"]["wer"] == pytest.approx((1 + 2) / (1 + 4)) and found["total"]["secs"] == pytest.approx(0.6)
+    assert (found["total"]["clips"], found["total"]["dnsmos"]) == (2, 2.5)

@@ -93,7 +93,7 @@ def test_every_variant_of_the_sweep_is_a_setting_that_can_be_and_changes_one_thi
 
 def test_a_variant_that_does_not_exist_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert sweep_levels.main(["--data", str(tmp_path), "--work", str(tmp_path / "w"), "--only", "rate tripled"]) == 2
-    assert "--only has 'rate tripled'; there are: enhanced, rate halved" in capsys.readouterr().err
+    assert "--only has 'rate tripled'; there are: enhanced, other chance" in capsys.readouterr().err
 
 
 def test_every_variant_of_the_voices_is_a_setting_that_can_be_and_changes_something(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_every_variant_of_the_voices_is_a_setting_that_can_be_and_changes_someth
         readers=3,
         sentences=0,
         data=[tmp_path],
-        judge_script=None,
+        judge_python=None,
     )
     seen = set()
     for name in sweep_voices.VARIANTS:

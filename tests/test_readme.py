@@ -188,7 +188,7 @@ def test_facts_in_the_prose() -> None:
     assert all(f"| `{term}` |" in text("docs/model.md") for term in _terms())
     minutes = {override.key: override.value for override in BUILT_IN_CORPUS_OVERRIDES}["training.max_minutes"]
     assert minutes == 9 and "nine minutes of training" in text("README.md") and "نُه دقیقه" in text("README.fa.md")
-    assert (health.WINDOW_UPDATES, health.SKIP_MEMORY_UPDATES, health.WAIT_HIGH) == (100, 1_000, 0.2)
+    assert (health.WINDOW_UPDATES, health.signs.SKIP_MEMORY_UPDATES, health.WAIT_HIGH) == (100, 1_000, 0.2)
     assert (health.LOSS_LOW, health.LOSS_HIGH, health.NORM_HIGH) == (0.5, 5.0, 1.0)
     assert "last 100\nupdates" in text("README.md") and "none in the last 1,000" in text("README.md")
     training = TrainingConfig()

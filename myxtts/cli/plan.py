@@ -10,9 +10,14 @@ from myxtts.config.schema import Config, ModelConfig
 from myxtts.data.plan import IntArray, batches_per_epoch, total_updates
 from myxtts.units import frames_of_seconds, seconds_of_frames
 
-MATRIX_FLOPS_PER_THREAD = 1.0e11
-"""Matrix work of one processor thread in training, fp32: 7,000 frames/s at size tiny on two cores, rounded."""
-_BF16_GAIN = 1.6
+MATRIX_FLOPS_PER_THREAD = 8.0e10
+"""Matrix work of one processor thread in training, fp32."""
+_BF16_GAIN = 1.4
+SECONDS_A_FRAME = 1.1e-4
+"""Of one thread for what is no matrix work, in fp32 and bf16 alike. All three were fitted to frames/s of one thread:
+3,100 at size tiny in fp32, 3,550 in bf16, 1,550 at small in bf16; `python -m bench.train_throughput` measures."""
+_UNDECODED_SHARE = 0.2
+"""Of that time for frames that do not go through the decoder."""
 _PROCESS_BYTES = 900e6
 _FLOATS_KEPT_PER_WEIGHT = 5
 """The weight, its gradient, two moments, the average."""
@@ -100,7 +105,8 @@ def frame_rate(config: Config, tokens_per_frame: float, decoded_share: float = 1
     )
     threads = config.training.threads or os.cpu_count() or 1
     gain = _BF16_GAIN if _is_bf16(config) else 1.0
-    return threads * MATRIX_FLOPS_PER_THREAD * gain / work
+    other = SECONDS_A_FRAME * (_UNDECODED_SHARE + (1.0 - _UNDECODED_SHARE) * decoded_share)
+    return threads / (work / (MATRIX_FLOPS_PER_THREAD * gain) + other)
 
 
 def memory_bytes(config: Config, longest_frames: int, tokens_per_frame: float) -> float:

@@ -26,7 +26,9 @@ A run has one value for each setting below. Where several places set it, the lat
 3. the model size (`--model-size`),
 4. the optimization level (`--optimization-level`),
 5. with `--init-from RUN`: that run, in what its weights are bound to (`model_size`, `model.*`, `audio.*`,
-   `text.symbols`, `text.blank_between`); a run that began so keeps its own when it is resumed,
+   `text.symbols`, `text.blank_between`, `text.language`), and 0 for what its weights no longer need
+   (`schedule.diagonal_prior_updates`; with a critic `schedule.adversarial_start_updates` and
+   `schedule.adversarial_ramp_updates`); a run that began so keeps its own when it is resumed,
 6. the built-in corpus, where it takes the place of your data and you set no length of the run,
 7. the settings file (`--config FILE`),
 8. the command line.

@@ -99,10 +99,15 @@ def built_in_corpus_layer() -> Layer:
 def source_layer(source: Config, name: str) -> Layer:
     """What the weights that learn on are bound to, as the run they come from had it; `name` tells of that run.
 
-    A decoder that has heard a critic goes on hearing it from the first update, or it would unlearn what it was told.
+    A decoder that has heard a critic goes on hearing it from the first update, or it would unlearn what it was told;
+    an aligner that knows its alignment is not told a diagonal.
     """
     reason = "the weights that learn on were made with it"
     rows = [Given(key, value_of(source, key), name, reason) for key in SOURCE_KEYS]
+    rows += [
+        Given("text.language", source.text.language, name, "what the weights learned to speak"),
+        Given("schedule.diagonal_prior_updates", 0, name, "the aligner that comes with the weights has learned"),
+    ]
     if source.model.critic_width:
         heard = "the critic that comes with the weights has learned, and they with it"
         rows += [Given(f"schedule.adversarial_{key}_updates", 0, name, heard) for key in ("start", "ramp")]

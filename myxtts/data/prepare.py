@@ -11,7 +11,7 @@ from myxtts.audio import mel
 from myxtts.config.schema import Config, DataConfig
 from myxtts.data.audit import Audit, SetFigures, check_share
 from myxtts.data.batches import Batches, buckets_of
-from myxtts.data.corpus import Corpus, measure_corpus
+from myxtts.data.corpus import COPY_MARK, ENOUGH_SPEAKERS, Corpus, measure_corpus
 from myxtts.data.features import gather, symbol_table
 from myxtts.data.manifest import default_speaker, read_roots
 from myxtts.data.plan import Bucket
@@ -25,8 +25,6 @@ from myxtts.text.phonemes import canonical_language
 
 LITTLE_SPEECH_SECONDS = 120.0
 """A speaker with more needs no copies: they are there for the number of voices, not of clips."""
-ENOUGH_SPEAKERS = 20
-"""With fewer training speakers the encoder learns who these are, not what makes a voice."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +168,7 @@ def seconds_of(clip: Clip) -> float:
 
 def _copy(utterance: Utterance, speed: float) -> Utterance:
     """The utterance at another speed, by a speaker of its own."""
-    tag = f"@{speed:g}"
+    tag = f"{COPY_MARK}{speed:g}"
     return replace(utterance, id=utterance.id + tag, speaker=utterance.speaker + tag, speed=speed)
 
 

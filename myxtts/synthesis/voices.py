@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from myxtts.config.leaves import shown
+from myxtts.data.corpus import ENOUGH_SPEAKERS
 from myxtts.errors import CheckpointError, DataError
 from myxtts.models.generate import Generator, Voice, mean_voice
 from myxtts.models.prosody import FloatArray
@@ -53,6 +54,13 @@ class VoiceMaker:
             sources = [VoiceSource("speaker", speakers[0])]
             if len(speakers) > 1:
                 notes.append(f"no voice was asked for: the first training speaker {shown(speakers[0])} speaks")
+        people = self._source.corpus.people
+        if people < ENOUGH_SPEAKERS and any(source.kind == "reference" for source in sources):
+            voices_learned = "one voice" if people == 1 else f"{people} voices"
+            notes.append(
+                f"this model has learned {voices_learned}: a reference of somebody else changes little (cloning needs "
+                f"at least {ENOUGH_SPEAKERS} training speakers)"
+            )
         shares = shares_of(sources)
         voices = [self._voice(source, number, notes) for number, source in enumerate(sources, start=1)]
         weighted = any(source.weight is not None for source in sources)

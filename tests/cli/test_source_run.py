@@ -123,9 +123,22 @@ def test_a_resumed_run_whose_corpus_or_settings_are_gone_is_told(tmp_path: Path)
 
 def test_every_key_of_the_source_is_bound_to_weights() -> None:
     sections = {key.partition(".")[0] for key in SOURCE_KEYS}
-    assert sections == {"model_size", "audio", "text", "model"} and "text.language" not in SOURCE_KEYS
+    assert sections == {"model_size", "audio", "text", "model"}
     layer = source_layer(Config(), "run x (--init-from)")
-    assert [given.key for given in layer.settings] == list(SOURCE_KEYS) and not layer.rank.named
+    more = ["text.language", "schedule.diagonal_prior_updates"]
+    assert [given.key for given in layer.settings] == [*SOURCE_KEYS, *more] and not layer.rank.named
+
+
+def test_what_learned_once_is_not_taught_as_if_it_were_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Persian run goes on in Persian, and an aligner that knows its alignment gets no diagonal at any level."""
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    make_source(tmp_path / "old", settings(**{"text.language": "fa"}))
+    for level in ("plateau_breaker", "enhanced", "basic"):
+        resolved = asked("--init-from", "../old", "--optimization-level", level)
+        assert resolved.config.text.language == "fa" and resolved.config.schedule.diagonal_prior_updates == 0
+        other = asked("--init-from", "../old", "--set", "text.language=de")
+        assert other.config.text.language == "de"
 
 
 def test_a_decoder_that_heard_a_critic_goes_on_hearing_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

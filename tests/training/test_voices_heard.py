@@ -1,0 +1,92 @@
+"""Voices during training, by an encoder whose answers are known: whose recordings count, and how many of them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from myxtts.config.schema import AudioConfig
+from myxtts.models.generate import Voice
+from myxtts.training.voices import speaker_voices, voice_likeness
+
+CHANNELS, LONGEST = 80, 40
+CONFIG: Any = SimpleNamespace(audio=AudioConfig())
+
+
+class Ear:
+    """A voice is the shape of the mean spectrum; nothing else is heard."""
+
+    def __init__(self) -> None:
+        self.heard = 0
+
+    def voices(self, mel_BRC: np.ndarray, length_B: np.ndarray) -> list[Voice]:
+        self.heard += len(length_B)
+        means = [mel[:length].mean(axis=0) for mel, length in zip(mel_BRC, length_B, strict=True)]
+        shapes = [(mean - mean.mean(), length) for mean, length in zip(means, length_B, strict=True)]
+        return [Voice(shape / np.linalg.norm(shape), np.full(2, length)) for shape, length in shapes]
+
+
+def batches_of(clips: list[tuple[str, int]]) -> Any:
+    """Clips as (speaker, frames); every speaker has a spectrum of his own."""
+    spectra = {name: np.random.default_rng(list(name.encode())).normal(size=CHANNELS) for name, _ in clips}
+    noise = np.random.default_rng(1)
+    mels = [spectra[name] - 5.0 + 0.1 * noise.normal(size=(frames, CHANNELS)) for name, frames in clips]
+    store = SimpleNamespace(
+        speakers=[name for name, _ in clips],
+        mel=lambda row: mels[row].astype(np.float32),
+        lengths=(None, np.array([frames for _, frames in clips])),
+    )
+    return SimpleNamespace(store=store, reference_frames=LONGEST)
+
+
+def corpus_of(*speakers: str) -> Any:
+    return SimpleNamespace(
+        speakers=speakers,
+        speaker_index=speakers.index,
+        mel_mean_C=np.full(CHANNELS, -5.0, np.float32),
+        normalize_mel=lambda mel: mel + 5.0,
+    )
+
+
+def test_strangers_are_told_apart_where_there_are_two() -> None:
+    clips = [("ann", 50), ("ann", 60), ("bob", 50), ("bob", 30), ("eve", 60), ("zoe", 61)]
+    ear: Any = Ear()
+    found = voice_likeness(ear, batches_of(clips), corpus_of("ann", "bob"), CONFIG)
+    assert found is not None and found[1] == 2 and ear.heard == 4, "two halves of the only recording of each"
+    assert (found[0].same_pairs, found[0].other_pairs, found[0].equal_error_rate) == (2, 4, 0.0)
+    assert found[0].same_mean > 0.9 > found[0].other_mean  # type: ignore[operator]
+
+
+def test_with_one_stranger_everybody_counts() -> None:
+    clips = [("ann", 50), ("ann", 60), ("bob", 50), ("bob", 30), ("eve", 60)]
+    found = voice_likeness(Ear(), batches_of(clips), corpus_of("ann", "bob"), CONFIG)  # type: ignore[arg-type]
+    assert found is not None and found[1] == 3 and found[0].same_pairs == 3 and found[0].other_pairs == 12
+
+
+def test_nobody_can_be_told_apart_from_nobody() -> None:
+    assert voice_likeness(Ear(), batches_of([("ann", 50)] * 3), corpus_of("ann"), CONFIG) is None  # type: ignore[arg-type]
+
+
+def test_many_speakers_cost_no_more_than_some() -> None:
+    clips = [(f"s{number:03d}", 20) for number in range(70) for _ in range(6)]
+    ear: Any = Ear()
+    found = voice_likeness(ear, batches_of(clips), corpus_of(), CONFIG)
+    assert found is not None and found[1] == 64 and ear.heard == 64 * 4
+    assert found[0].same_pairs == 64 * 6
+
+
+def test_the_stored_voice_of_a_speaker_is_that_of_his_longest_recordings() -> None:
+    clips = [("bob" if number % 2 else "ann", 10 + number) for number in range(24)]
+    given, ear = batches_of(clips), Ear()
+    found = speaker_voices(ear, given, corpus_of("ann", "bob"), CONFIG)  # type: ignore[arg-type]
+    assert ear.heard == 16 and found["voice_ZE"].shape == (2, CHANNELS)
+    lengths = [np.mean(range(first, 34, 2)) for first in (18, 19)]
+    assert found["style_ZS"][:, 0] == pytest.approx(lengths), "eight each, the longest"
+    for speaker, name in enumerate(("ann", "bob")):
+        rows = [row for row, (who, _) in enumerate(clips) if who == name]
+        spectrum = np.mean([given.store.mel(row).mean(axis=0) for row in rows], axis=0)
+        shape = (spectrum - spectrum.mean()) / np.linalg.norm(spectrum - spectrum.mean())
+        assert found["voice_ZE"][speaker] @ shape > 0.99
