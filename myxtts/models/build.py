@@ -58,8 +58,9 @@ def build_voice_cloner(
     harmonics: HarmonicTable,
     precision: str = "fp32",
     seed: int = 1,
+    mel_std_C: npt.NDArray[np.float32] | None = None,
 ) -> VoiceCloner:
-    """A VoiceCloner whose weights exist and follow from `seed` alone."""
+    """A VoiceCloner whose weights exist and follow from `seed` alone; `mel_std_C` matters in training (VoiceCloner)."""
     keras.utils.set_random_seed(seed)
     cloner = VoiceCloner(
         model,
@@ -69,6 +70,7 @@ def build_voice_cloner(
         speakers=speakers,
         harmonics=harmonics,
         precision=precision,
+        mel_std_C=mel_std_C,
     )
     cloner(example_batch(channels), tf.constant(1.0))
     return cloner

@@ -72,11 +72,6 @@ def places(mask_BS1: tf.Tensor) -> tf.Tensor:
     return mask_BS1[:, :: 2**LAYERS]
 
 
-def score_channels(channels: int) -> int:
-    """How many scores the critic gives along the channels of a mel."""
-    return -(-channels // 2**LAYERS)
-
-
 def feature_distance(true: Mapping[str, tf.Tensor], made: Mapping[str, tf.Tensor]) -> tf.Tensor:
     """How far the critic's features of two mels lie apart, each layer's over the size of the true ones; (B,) fp32.
 

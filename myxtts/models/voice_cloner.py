@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from myxtts.audio.harmonics import HarmonicTable
 from myxtts.config.schema import ModelConfig
 from myxtts.models.aligner import Aligner, path_of
-from myxtts.models.critic import Critic, feature_distance, places, score_channels
+from myxtts.models.critic import Critic, feature_distance, places
 from myxtts.models.layers import Module, sequence_mask
 from myxtts.models.mel_decoder import DECODERS
 from myxtts.models.pieces import position_features, target_of, tokens_around
@@ -51,6 +53,8 @@ class VoiceCloner(Module):
         speakers: number of training speakers, at least 1.
         harmonics: what a pitch alone says of a mel, by pitch as the corpus normalizes it.
         precision: fp32, bf16 or fp16.
+        mel_std_C: float32 [C], by which the corpus normalizes natural-log mels: what a gain is there. Ones without it;
+            training alone needs it.
     """
 
     def __init__(
@@ -63,10 +67,12 @@ class VoiceCloner(Module):
         speakers: int,
         harmonics: HarmonicTable,
         precision: str = "fp32",
+        mel_std_C: npt.NDArray[np.float32] | None = None,
     ) -> None:
         policy = keras.DTypePolicy(PRECISIONS[precision])
         super().__init__(name="voice_cloner", dtype=policy)
         self.config, self.channels = model, channels
+        self.mel_std_C = np.ones(channels, np.float32) if mel_std_C is None else mel_std_C
         self.text_encoder = TextEncoder(model, symbols, languages, name="text_encoder", dtype=policy)
         self.aligner = Aligner(model, symbols, channels, name="aligner", dtype="float32")
         self.speaker_encoder = SpeakerEncoder(model, name="speaker_encoder", dtype=policy)
@@ -141,25 +147,23 @@ class VoiceCloner(Module):
         return tf.concat([along["text_BMD"] + prosody, along["mean_BMC"], along["place_BMK"], source], axis=-1)
 
     def voice_of(self, mel_BRC: tf.Tensor, length_B: tf.Tensor) -> tf.Tensor:
-        """Voice (B, E) of a mel, by the speaker encoder held fixed: a gradient reaches the mel, not the encoder."""
+        """Voice (B, E) of a mel, by the speaker encoder held fixed: a gradient reaches the mel, not the encoder.
+
+        It is brought to the level at which every reference is heard (data/hearing.py), so that the gradient is about
+        the voice and not about how loud somebody was recorded.
+        """
+        mask_BR1 = sequence_mask(length_B, tf.shape(mel_BRC)[1])
+        gain_B = -tf.reduce_sum(mel_BRC * mask_BR1 * self.mel_std_C, axis=[1, 2])
+        gain_B /= tf.cast(self.channels * tf.maximum(length_B, 1), tf.float32)
+        mel_BRC = (mel_BRC + gain_B[:, None, None] / self.mel_std_C) * mask_BR1
         fixed = [tf.stop_gradient(v.value) for v in self.speaker_encoder.trainable_variables]
         heads, _ = self.speaker_encoder.stateless_call(fixed, [], mel_BRC, length_B)
         return heads["voice_BE"]
 
     def judged(
-        self,
-        true_BSC: tf.Tensor,
-        made_BSC: tf.Tensor,
-        base_BSC: tf.Tensor,
-        voice_BE: tf.Tensor,
-        mask_BS1: tf.Tensor,
-        learns: tf.Tensor,
-        heard: tf.Tensor,
+        self, true_BSC: tf.Tensor, made_BSC: tf.Tensor, base_BSC: tf.Tensor, voice_BE: tf.Tensor, mask_BS1: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         """What the critic thinks of a true mel and of a made one; nothing without a critic.
-
-        As long as it does not learn, nothing of it is computed; where it learns and is not heard, nothing of what the
-        decoder would hear. The scores are then those that give no loss.
 
         Returns:
             true_score_BPF, made_score_BPF: with a gradient to the critic alone.
@@ -168,31 +172,17 @@ class VoiceCloner(Module):
         """
         if self.critic is None:
             return {}
-        critic, mask_BP1 = self.critic, places(mask_BS1)
         told = tf.stop_gradient(base_BSC), tf.stop_gradient(voice_BE) * tf.sqrt(float(self.config.voice_width))
-        none_BPF = tf.zeros([*tf.unstack(tf.shape(mask_BP1))[:2], score_channels(self.channels)])
-
-        nothing_B = tf.zeros_like(mask_BS1[:, 0, 0])
-
-        def by_fixed(true: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-            fixed = [tf.stop_gradient(v.value) for v in critic.trainable_variables]
-            made, _ = critic.stateless_call(fixed, [], made_BSC, *told, mask_BS1)
-            return made["score_BPF"], feature_distance(true, made)
-
-        def game() -> tuple[tf.Tensor, ...]:
-            true = critic(true_BSC * mask_BS1, *told, mask_BS1)
-            made = critic(tf.stop_gradient(made_BSC), *told, mask_BS1)
-            by_decoder = tf.cond(heard, lambda: by_fixed(true), lambda: (none_BPF + 1.0, nothing_B))
-            return true["score_BPF"], made["score_BPF"], *by_decoder
-
-        idle = none_BPF + 1.0, none_BPF, none_BPF + 1.0, nothing_B
-        true_BPF, made_BPF, heard_BPF, distance_B = tf.cond(learns, game, lambda: idle)
+        true = self.critic(true_BSC * mask_BS1, *told, mask_BS1)
+        made = self.critic(tf.stop_gradient(made_BSC), *told, mask_BS1)
+        fixed = [tf.stop_gradient(v.value) for v in self.critic.trainable_variables]
+        heard, _ = self.critic.stateless_call(fixed, [], made_BSC, *told, mask_BS1)
         return {
-            "true_score_BPF": true_BPF,
-            "made_score_BPF": made_BPF,
-            "heard_score_BPF": heard_BPF,
-            "score_mask_BP1": mask_BP1,
-            "feature_distance_B": distance_B,
+            "true_score_BPF": true["score_BPF"],
+            "made_score_BPF": made["score_BPF"],
+            "heard_score_BPF": heard["score_BPF"],
+            "score_mask_BP1": places(mask_BS1),
+            "feature_distance_B": feature_distance(true, heard),
         }
 
     def call(
@@ -200,8 +190,7 @@ class VoiceCloner(Module):
         batch: dict[str, tf.Tensor],
         prior_strength: tf.Tensor,
         seed: tf.Tensor | None = None,
-        critic_learns: tf.Tensor | None = None,
-        critic_heard: tf.Tensor | None = None,
+        critic_plays: bool = True,
     ) -> dict[str, tf.Tensor]:
         """Training and validation: everything that the losses need.
 
@@ -209,7 +198,7 @@ class VoiceCloner(Module):
             batch: see myxtts.batch.
             prior_strength: of the aligner's diagonal prior, 1 to 0.
             seed: (2,) int32 for dropout; None for validation (no dropout). Style and flow noise follow from seed_B.
-            critic_learns, critic_heard: () bool, see `judged`; None is true.
+            critic_plays: without it nothing of the critic is computed.
 
         Returns:
             Mapping with mel_BSC (predicted, normalized) of the target frames and target_BSC (true), aligner_BMC (its
@@ -279,15 +268,7 @@ class VoiceCloner(Module):
             "frame_voicing_BS": frame["voicing_BM"],
             "true_pitch_BS": true_pitch,
             "true_voiced_BS": true_voiced,
-            **self.judged(
-                target_mel,
-                mel,
-                base,
-                heads["voice_BE"],
-                target_mask,
-                tf.constant(True) if critic_learns is None else critic_learns,
-                tf.constant(True) if critic_heard is None else critic_heard,
-            ),
+            **(self.judged(target_mel, mel, base, heads["voice_BE"], target_mask) if critic_plays else {}),
             **nearby,
             **predicted,
             **({"velocity_error_BSC": decoded["velocity_error_BMC"]} if "velocity_error_BMC" in decoded else {}),

@@ -129,10 +129,11 @@ class Replica:
         term_fault: tf.Tensor,
         group_fault: tf.Tensor,
         scale: tf.Tensor,
+        critic_plays: bool,
     ) -> Piece:
         """Losses of its rows, and the gradient of their sum; `scale` is on the loss alone, not on the result."""
         with tf.GradientTape() as tape:
-            outputs = self.model(batch, prior, seed, *self._plays(weights))
+            outputs = self.model(batch, prior, seed, critic_plays=critic_plays)
             terms = losses.terms(outputs, batch, self.loss)
             terms = {name: value * term_fault[i] for i, (name, value) in enumerate(terms.items())}
             total_B, game_B = self._total(terms, weights)
@@ -152,12 +153,6 @@ class Replica:
         good = tf.math.is_finite(summed) & tf.math.is_finite(tf.reduce_sum(group_square))
         terms_KB = tf.stack([terms[t] for t in losses.TERMS])
         return Piece(good, gradients, terms_KB, total_B, tf.sqrt(group_square))
-
-    def _plays(self, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Whether the critic learns, and whether it is heard, by the weights of this micro-batch."""
-        played = {term: weights[i] > 0.0 for i, term in enumerate(self.terms) if term in GAME_TERMS}
-        learns = played.pop("critic", tf.constant(False))
-        return learns, tf.reduce_any(tf.stack([tf.constant(False), *played.values()]))
 
     def _total(self, terms: Mapping[str, tf.Tensor], weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The weighted sum (B,) of what shall fall, and that of the game with the critic."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from myxtts.batch import FIELDS, PROSODY_FIGURES
-from myxtts.config.schema import LossConfig, OptimizerConfig, TrainingConfig
+from myxtts.config.schema import GAME_TERMS, LossConfig, OptimizerConfig, TrainingConfig
 from myxtts.models.voice_cloner import VoiceCloner
 from myxtts.training import losses, optimizers
 from myxtts.training.precision import LossScale
@@ -122,7 +122,10 @@ class Step:
             tf.TensorSpec([len(self.groups)], f32, "group_fault"),
         ]
         micro = [batch, tf.TensorSpec([2], i32), tf.TensorSpec([], f32), *knobs]
-        self._micro = _graph(self._micro_graph, micro)
+        # the game with the critic costs a sixth of a step; the graph of either kind is made when it is needed
+        self._micro = {plays: _graph(partial(self._micro_graph, plays), micro) for plays in (False, True)}
+        game = [i for i, term in enumerate(self.term_weights) if term in GAME_TERMS]
+        self._game = game if model.critic is not None else []
         self._apply = _graph(self._apply_graph, [tf.TensorSpec([], f32)] * 2)
         self._validate = _graph(self._validate_graph, [batch])
         self._differ = _graph(self._differ_graph, [])
@@ -155,6 +158,7 @@ class Step:
 
     def _micro_graph(
         self,
+        critic_plays: bool,
         batch: dict[str, tf.Tensor],
         seed: tf.Tensor,
         prior: tf.Tensor,
@@ -169,7 +173,7 @@ class Step:
             with replica.scope():
                 own = {key: shares[n] for key, shares in rows.items()}
                 knobs = (weights, faults[n], group_fault, self.loss_scale.value)
-                pieces.append(replica.compute(own, seed_of(seed, n), prior, *knobs))
+                pieces.append(replica.compute(own, seed_of(seed, n), prior, *knobs, critic_plays))
 
             with replica.scope():
                 for total, gradient in zip(replica.accumulated, pieces[n].gradients, strict=True):
@@ -198,7 +202,8 @@ class Step:
             batch: see myxtts.batch.
             seed: (run seed, micro-batch number): dropout and noise follow from it alone.
             prior_strength: of the aligner's diagonal prior.
-            weights: weight x scale of each loss term; without them `term_weights`.
+            weights: weight x scale of each loss term; without them `term_weights`. Where no term of the game with
+                the critic has one, the critic is not computed.
             term_fault: factor on a loss term, for all or for each (B,) of the utterances, for fail points.
             group_fault: factor on the gradient of a layer group, for fail points.
         """
@@ -221,9 +226,13 @@ class Step:
         self._window_finite &= good or not losses_finite
         return MicroResult(good, terms_KB[:, :rows], total_B[:rows], group_norm_G)
 
-    def _add(self, arrays: Mapping[str, Any], *knobs: Any) -> tuple[bool, FloatArray, FloatArray, FloatArray]:
+    def _add(
+        self, arrays: Mapping[str, Any], seed: Any, prior: Any, weights_K: FloatArray, *faults: Any
+    ) -> tuple[bool, FloatArray, FloatArray, FloatArray]:
         """Compute a micro-batch and add it to the window, whatever it is."""
-        good, *numbers = self._micro({k: tf.convert_to_tensor(v) for k, v in arrays.items()}, *knobs)
+        micro = self._micro[bool((weights_K[self._game] > 0.0).any())]
+        batch = {key: tf.convert_to_tensor(values) for key, values in arrays.items()}
+        good, *numbers = micro(batch, seed, prior, weights_K, *faults)
         terms_KB, total_B, group_norm_G = (x.numpy() for x in numbers)
         return bool(good), terms_KB, total_B, group_norm_G
 

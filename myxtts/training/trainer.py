@@ -104,6 +104,7 @@ class Trainer:
                 harmonics=harmonic_table(config.audio, corpus.pitch_mean, corpus.pitch_std),
                 precision=precision,
                 seed=seed,
+                mel_std_C=corpus.mel_std_C,
             )
 
         self.model, self.average = build(), build()

@@ -121,12 +121,26 @@ def test_the_voice_of_a_prediction_moves_the_mel_and_not_its_judge(cloner: Any) 
         tape.watch(mel)
         voice = cloner.voice_of(mel, length)
         objective = tf.reduce_sum(voice * tf.constant(np.arange(8.0), tf.float32))
-    np.testing.assert_allclose(voice, cloner.speaker_encoder(mel, length)["voice_BE"], atol=1e-6)
+    level = np.array([mel[0].numpy().mean(), mel[1, :7].numpy().mean()], np.float32)[:, None, None]
+    np.testing.assert_allclose(voice, cloner.speaker_encoder(mel - level, length)["voice_BE"], atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(voice, axis=1), 1.0, atol=1e-5)
     reached = tape.gradient(objective, mel).numpy()
     assert np.abs(reached[0]).max() > 1e-4 and np.abs(reached[1, :7]).max() > 1e-4
     assert not reached[1, 7:].any()
     assert tape.gradient(objective, encoder) == [None] * len(encoder)
+
+
+def test_how_loud_a_prediction_is_says_nothing_of_its_voice(cloner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """References are brought to one level; a gain g on the samples is g / std in every channel of a normalized mel."""
+    std_C = np.linspace(0.5, 2.5, made_batch.CHANNELS).astype(np.float32)
+    monkeypatch.setattr(cloner, "mel_std_C", std_C)
+    mel = np.random.default_rng(1).normal(size=(2, 12, made_batch.CHANNELS)).astype(np.float32)
+    length = tf.constant([12, 7])
+    voices = [cloner.voice_of(tf.constant(mel + gain / std_C), length) for gain in (0.0, -1.4, 2.0)]
+    for voice in voices[1:]:
+        np.testing.assert_allclose(voice, voices[0], atol=1e-5)
+    other = cloner.voice_of(tf.constant(mel + np.linspace(0.0, 1.0, made_batch.CHANNELS, dtype=np.float32)), length)
+    assert np.abs(other - voices[0]).max() > 1e-3, "a tilt is of the voice"
 
 
 def test_the_mean_of_the_aligner_is_taught_by_its_own_term_alone(cloner: Any) -> None:

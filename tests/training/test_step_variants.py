@@ -116,26 +116,32 @@ def test_full_precision_has_no_scale(plain: Any) -> None:
 # --- the game with the critic
 
 
-def test_a_critic_that_does_not_play_yet_costs_nothing_and_changes_nothing_else() -> None:
+def test_a_critic_that_does_not_play_yet_changes_nothing_else() -> None:
     made = MadeStep(model={"critic_width": 4})
     weights = made.step.term_weights
-    heard = {"adversarial": 0.0, "feature_matching": 0.0}
-    learned = {
+    unheard = {"adversarial": 0.0, "feature_matching": 0.0}
+    found = {
         name: (made.anew().micro(weights={**weights, **more}), made.gradients())
-        for name, more in {"plays": {}, "learns": heard, "waits": {**heard, "critic": 0.0}}.items()
+        for name, more in {"plays": {}, "learns": unheard, "waits": {**unheard, "critic": 0.0}}.items()
     }
-    terms = {name: dict(zip(TERMS, result.terms_KB, strict=True)) for name, (result, _) in learned.items()}
+    terms = {name: dict(zip(TERMS, result.terms_KB, strict=True)) for name, (result, _) in found.items()}
     for term in TERMS:
-        if term not in GAME_TERMS:
-            for name in ("learns", "waits"):
-                np.testing.assert_array_equal(terms[name][term], terms["plays"][term], err_msg=term)
-    assert all(terms["plays"][term].all() for term in GAME_TERMS)
-    assert terms["learns"]["critic"].all() and not terms["learns"]["adversarial"].any()
-    assert not any(terms["waits"][term].any() for term in GAME_TERMS)
-    for path, gradient in learned["waits"][1].items():
-        if "critic/" in path:
-            assert not gradient.any() and learned["learns"][1][path].any(), path
+        if term in GAME_TERMS:
+            assert terms["plays"][term].all() and terms["learns"][term].all() and not terms["waits"][term].any()
         else:
-            np.testing.assert_allclose(gradient, learned["learns"][1][path], rtol=1e-5, atol=1e-7, err_msg=path)
-    apart = [p for p, g in learned["plays"][1].items() if not np.allclose(g, learned["learns"][1][p], atol=1e-7)]
+            for name in ("learns", "waits"):
+                np.testing.assert_allclose(terms[name][term], terms["plays"][term], rtol=1e-5, err_msg=term)
+    gradients = {name: made_of for name, (_, made_of) in found.items()}
+    for path, gradient in gradients["waits"].items():
+        learned = gradients["learns"][path]
+        if "critic/" in path:
+            assert not gradient.any() and learned.any(), path
+        else:
+            np.testing.assert_allclose(gradient, learned, rtol=1e-4, atol=1e-6, err_msg=path)
+    apart = {p for p, g in gradients["plays"].items() if not np.allclose(g, gradients["learns"][p], atol=1e-6)}
     assert any("decoder/" in path for path in apart) and not any("critic/" in path for path in apart)
+
+
+def test_without_a_critic_there_is_one_graph(plain: Any) -> None:
+    plain.run()
+    assert not plain.step._micro[True].experimental_get_tracing_count()
