@@ -59,8 +59,9 @@ class Critic(Module):
         found: dict[str, tf.Tensor] = {}
         for name, convolution in zip(FEATURES, self.convolutions, strict=True):
             mask = mask[:, ::2]
-            x = tf.nn.leaky_relu(convolution(tf.cast(_framed(x), self.compute_dtype)), SLOPE)
-            found[name] = x = x * tf.cast(mask, x.dtype)
+            # the mask comes between: TensorFlow would fuse both neighbours, and then miss an input of the gradient
+            x = convolution(tf.cast(_framed(x), self.compute_dtype))
+            found[name] = x = tf.nn.leaky_relu(x * tf.cast(mask, x.dtype), SLOPE)
         last = tf.cast(x, tf.float32)
         fits = tf.einsum("bpfd,bd->bpf", last, self.voice(voice_BE))
         found["score_BPF"] = (tf.squeeze(self.out(_framed(last)), -1) + fits) * mask[:, :, :, 0]
