@@ -252,7 +252,7 @@ class ScheduleConfig:
     diagonal_prior_updates: int = leaf(400, "updates", low=0, high=10_000_000)
     """The aligner's diagonal prior falls linearly to nothing over these updates."""
     adversarial_start_updates: int = leaf(2_000, "updates", low=0, high=10_000_000)
-    """From then on the decoder hears the critic. The critic learns from one ramp before on; until then it is left out."""
+    """From then on the decoder hears the critic, which learns from one ramp before on; until then it is left out."""
     adversarial_ramp_updates: int = leaf(1_000, "updates", low=0, high=10_000_000)
     """From then on the weights by which the decoder hears it rise linearly to their full values over these updates."""
 
