@@ -167,7 +167,11 @@ LEVELS: Mapping[str, tuple[Override, ...]] = {
             "muon",
             "promising on matrices; on one processor its updates cost half as much again, and it is behind after ten minutes",
         ),
-        Override("model.decoder", "flow", "sharper mels than regression"),
+        Override(
+            "model.decoder",
+            "flow",
+            "a draw where regression is a mean; after 22 minutes its words are behind (docs/measurements.md)",
+        ),
         Override("training.best_metric", "total", "the mel term is that of the flow's draft alone"),
     ),
     "plateau_breaker": (
