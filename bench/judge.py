@@ -20,7 +20,9 @@ KINDS = ("wer", "cer", "dnsmos", "secs")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Judges as `argv` says; returns the exit code."""
-    made = argparse.ArgumentParser(prog="python -m bench.judge", description="Word error, quality and likeness of a list of clips.")
+    made = argparse.ArgumentParser(
+        prog="python -m bench.judge", description="Word error, quality and likeness of a list of clips."
+    )
     made.add_argument("clips", metavar="LIST.tsv", type=Path, help="wav, text and reference in every line")
     made.add_argument("--json", metavar="FILE", type=Path, required=True, help="where the figures go")
     given = made.parse_args(argv)
