@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from bench import results
-from bench.stepping import resolved_with, timed, windows
+from bench.stepping import add_options, resolved_with, timed, windows
 from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.screen import Screen, guarded
 from myxtts.config.schema import DataConfig
@@ -42,10 +42,7 @@ SAVE_EVERY = 4
 def main(argv: Sequence[str] | None = None) -> int:
     """Measures as `argv` says; returns the exit code."""
     made = results.parser("safety_cost", "The guard, the ladder and hot checkpoints as shares of the training's time.")
-    made.add_argument("--data", metavar="ROOT", help="data root (the built-in corpus)")
-    made.add_argument("--size", metavar="SIZE", default="tiny", help="model size (tiny)")
-    made.add_argument("--level", metavar="LEVEL", default="basic", help="optimization level (basic)")
-    made.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="any other setting")
+    add_options(made, "basic")
     made.add_argument("--pairs", metavar="N", type=int, default=30, help="updates with and without the guard (30)")
     made.add_argument("--updates", metavar="N", type=int, default=40, help="updates of the program's loop (40)")
     given = made.parse_args(argv)

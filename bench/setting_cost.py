@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bench import results
-from bench.stepping import resolved_with, timed, windows
+from bench.stepping import add_options, resolved_with, timed, windows
 from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.screen import Screen, guarded
 from myxtts.data import demo_corpus
@@ -23,10 +23,7 @@ WARM_UP = 3
 def main(argv: Sequence[str] | None = None) -> int:
     """Measures as `argv` says; returns the exit code."""
     made = results.parser("setting_cost", "Time of an update with other settings against that without them.")
-    made.add_argument("--data", metavar="ROOT", help="data root (the built-in corpus)")
-    made.add_argument("--size", metavar="SIZE", default="tiny", help="model size (tiny)")
-    made.add_argument("--level", metavar="LEVEL", default="enhanced", help="optimization level (enhanced)")
-    made.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="of both")
+    add_options(made, "enhanced")
     made.add_argument("--other", metavar="KEY=VALUE", action="append", default=[], help="of the other alone")
     made.add_argument("--pairs", metavar="N", type=int, default=30, help="updates of each (30)")
     given = made.parse_args(argv)

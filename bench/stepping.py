@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import time
 from argparse import Namespace
@@ -15,6 +16,14 @@ from myxtts.config.layers import program_layer
 if TYPE_CHECKING:
     from myxtts.config.resolve import Resolved
     from myxtts.data.prepare import Prepared
+
+
+def add_options(made: argparse.ArgumentParser, level: str) -> None:
+    """The data, the networks and the settings that are measured."""
+    made.add_argument("--data", metavar="ROOT", help="data root (the built-in corpus)")
+    made.add_argument("--size", metavar="SIZE", default="tiny", help="model size (tiny)")
+    made.add_argument("--level", metavar="LEVEL", default=level, help=f"optimization level ({level})")
+    made.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="any other setting")
 
 
 def resolved_with(given: Namespace, root: str, more: Sequence[str]) -> Resolved:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import results
-from bench.stepping import resolved_with
+from bench.stepping import add_options, resolved_with
 from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.screen import Screen, guarded
 from myxtts.config.schema import DataConfig
@@ -51,11 +51,8 @@ class Window:
 def main(argv: Sequence[str] | None = None) -> int:
     """Measures as `argv` says; returns the exit code."""
     made = results.parser("train_throughput", "Mel frames a second in training, everything included.")
-    made.add_argument("--data", metavar="ROOT", help="data root (the built-in corpus)")
-    made.add_argument("--size", metavar="SIZE", default="tiny", help="model size (tiny)")
-    made.add_argument("--level", metavar="LEVEL", default="enhanced", help="optimization level (enhanced)")
+    add_options(made, "enhanced")
     made.add_argument("--precision", metavar="KIND", help="fp32, bf16 or fp16 (what the level says)")
-    made.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="any other setting")
     made.add_argument("--windows", metavar="N", type=int, default=5, help="windows; the median counts (5)")
     made.add_argument(
         "--updates", metavar="N", type=int, default=0, help="updates of a window (0: an epoch, 20 to 100)"

@@ -14,8 +14,8 @@ MATRIX_FLOPS_PER_THREAD = 8.0e10
 """Matrix work of one processor thread in training, fp32."""
 _BF16_GAIN = 1.4
 SECONDS_A_FRAME = 1.1e-4
-"""Of one thread for what is no matrix work, in fp32 and bf16 alike. All three were fitted to frames/s of one thread:
-3,100 at size tiny in fp32, 3,550 in bf16, 1,550 at small in bf16; `python -m bench.train_throughput` measures."""
+"""Of one thread for what is no matrix work, in fp32 and bf16 alike. All three were fitted to what trainings of one
+thread said, frames/s: 3,100 at size tiny in fp32, 3,550 in bf16, 1,550 at small in bf16."""
 _UNDECODED_SHARE = 0.2
 """Of that time for frames that do not go through the decoder."""
 _PROCESS_BYTES = 900e6

@@ -73,7 +73,7 @@ def adversarial_strength(update: int, schedule: ScheduleConfig) -> float:
 
 
 def critic_learns(update: int, schedule: ScheduleConfig) -> bool:
-    """Whether the critic learns: from one ramp before the decoder begins to hear it; it costs a sixth of an update."""
+    """Whether the critic learns: from one ramp before the decoder begins to hear it; it costs an eighth of one."""
     return update > schedule.adversarial_start_updates - schedule.adversarial_ramp_updates
 
 

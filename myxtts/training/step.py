@@ -122,7 +122,7 @@ class Step:
             tf.TensorSpec([len(self.groups)], f32, "group_fault"),
         ]
         micro = [batch, tf.TensorSpec([2], i32), tf.TensorSpec([], f32), *knobs]
-        # the game with the critic costs a sixth of a step; the graph of either kind is made when it is needed
+        # the game with the critic costs an eighth of a step; the graph of either kind is made when it is needed
         self._micro = {plays: _graph(partial(self._micro_graph, plays), micro) for plays in (False, True)}
         game = [i for i, term in enumerate(self.term_weights) if term in GAME_TERMS]
         self._game = game if model.critic is not None else []
