@@ -232,7 +232,7 @@ class OptimizerConfig:
     weight_decay: float = leaf(1e-7, "", low=0.0, high=1.0)
     """Decoupled weight decay, times the learning rate, an update."""
     clip_norm: float = leaf(0.3, "", above=0.0, high=1e6)
-    """Largest global gradient norm, measured after reduction over micro-batches and devices."""
+    """Largest gradient norm, model and critic each by itself, measured over all micro-batches and devices."""
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def find(step: Step, window: Window, spike_norm: float | None, *, search: bool =
         return _of_not_finite(step, bad[0], search)
     if spike_norm is None:
         return None
-    micro = max(window.micros, key=lambda m: float(np.linalg.norm(m.result.group_norm_G)))
+    micro = max(window.micros, key=lambda m: step.model_norm(m.result.group_norm_G))
     return _searched(step, micro, spike_norm) if search else _of_nobody(step, micro, spike_norm)
 
 
@@ -76,7 +76,7 @@ def _searched(step: Step, micro: Micro, spike_norm: float | None) -> Blame:
     rows = np.flatnonzero(micro.real_B)
     alone = {int(row): _alone(step, micro, int(row)) for row in rows}
     guilty_B = np.zeros(len(micro.real_B), bool)
-    guilty_B[[row for row, result in alone.items() if _is_bad(result, spike_norm)]] = True
+    guilty_B[[row for row, result in alone.items() if _is_bad(step, result, spike_norm)]] = True
     if not guilty_B.any():  # only together are they bad
         return _of_nobody(step, micro, spike_norm)
     first = int(np.flatnonzero(guilty_B)[0])
@@ -84,7 +84,7 @@ def _searched(step: Step, micro: Micro, spike_norm: float | None) -> Blame:
     terms = [
         term
         for term in step.term_weights
-        if _is_bad(_alone(step, micro, first, dict.fromkeys(weights, 0.0) | {term: weights[term]}), spike_norm)
+        if _is_bad(step, _alone(step, micro, first, dict.fromkeys(weights, 0.0) | {term: weights[term]}), spike_norm)
     ]
     # where every term alone is bad it is not a term but what all of them pass through
     terms = [] if len(terms) == len(step.term_weights) else terms
@@ -115,14 +115,13 @@ def _alone(step: Step, micro: Micro, row: int, weights: dict[str, float] | None 
     return result
 
 
-def _is_bad(result: MicroResult, spike_norm: float | None) -> bool:
-    if not result.good:
-        return True
-    return spike_norm is not None and float(np.linalg.norm(result.group_norm_G.astype(np.float64))) > spike_norm
+def _is_bad(step: Step, result: MicroResult, spike_norm: float | None) -> bool:
+    return not result.good or (spike_norm is not None and step.model_norm(result.group_norm_G) > spike_norm)
 
 
 def _bad_groups(step: Step, result: MicroResult, spike_norm: float | None) -> list[str]:
-    """Layer groups whose gradient is not finite; of a spike, the one with the largest."""
+    """Layer groups whose gradient is not finite; of a spike, the one of the model's with the largest."""
     norms = result.group_norm_G
     bad = [group for group, norm in zip(step.groups, norms, strict=True) if not np.isfinite(norm)]
-    return bad or ([step.groups[int(np.argmax(norms))]] if spike_norm is not None else [])
+    largest = int(np.argmax(np.where(step.replicas[0].critics_G, -1.0, norms)))
+    return bad or ([step.groups[largest]] if spike_norm is not None else [])

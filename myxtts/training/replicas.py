@@ -23,6 +23,8 @@ from myxtts.errors import ConfigError
 from myxtts.models.voice_cloner import VoiceCloner
 from myxtts.training import losses
 
+CRITIC = "critic"
+"""The layer group that plays against the others."""
 SEED_STRIDE = 1_000_003
 """Between the seeds of two replicas; far above the salts by which layers differ."""
 
@@ -99,6 +101,8 @@ class Replica:
             self.accumulated = [tf.Variable(tf.zeros(v.shape), trainable=False) for v in self.weights]
         self.groups = sorted({_group(v) for v in self.weights})
         self.group_index = [self.groups.index(_group(v)) for v in self.weights]
+        self.critics_G = np.array([group == CRITIC for group in self.groups])
+        """Which groups are the critic's."""
 
     def scope(self) -> AbstractContextManager[object]:
         """Within it, operations are placed on the device."""

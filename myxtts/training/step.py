@@ -5,6 +5,9 @@ window the gradient is averaged over the utterances, measured, and only then cli
 optimizer, average of the weights, detector and counters, so that a refused update changes nothing. Nothing is ever
 masked from NaN to zero.
 
+Model and critic are two players, and each is clipped by its own norm. The detector of spikes judges the model's alone:
+where the critic begins to learn its gradient is tens of times the model's, and once clipped it harms nobody.
+
 A gradient is added to the window as soon as it is there, while the rest is still computed: to wait for the finite test
 of all cost 2.6% of a step (bench/safety_cost). The rare window that took in a bad micro-batch is emptied, and its good
 ones are computed again, with the same bits.
@@ -56,6 +59,7 @@ class UpdateResult:
     applied: bool
     utterances: float
     grad_norm: float
+    """Before the clip and without the critic's; the critic's where that is not finite."""
     spike: bool
     overflow: bool
     """fp16 overflowed in some micro-batch, or in all; the loss scale, which has room left, is lowered."""
@@ -266,14 +270,18 @@ class Step:
             with self.replicas[0].scope():
                 summed = [tf.add_n(list(parts)) for parts in zip(*(r.accumulated for r in self.replicas), strict=True)]
         group_norm = tf.sqrt(self.replicas[0].group_squares(summed)) / divisor
-        norm = tf.norm(group_norm)
+        critics_G = self.replicas[0].critics_G
+        own, critics = tf.norm(group_norm[~critics_G]), tf.norm(group_norm[critics_G])
+        norm = tf.where(tf.math.is_finite(critics), own, critics)
         spike = self._is_spike(norm, clip_norm)
         accept = tf.math.is_finite(norm) & (self.utterances > 0.0) & ~spike
 
         def update() -> tf.Tensor:
             # one factor averages and clips: the gradient is read once
-            factor = tf.minimum(1.0, clip_norm / tf.maximum(norm, 1e-12)) / divisor
-            self.optimizer.apply([a * factor for a in summed], learning_rate)
+            factors = [tf.minimum(1.0, clip_norm / tf.maximum(n, 1e-12)) / divisor for n in (own, critics)]
+            players = critics_G[self.replicas[0].group_index]
+            clipped = [a * factors[int(player)] for a, player in zip(summed, players, strict=True)]
+            self.optimizer.apply(clipped, learning_rate)
             slot = tf.cast(self.accepted % DETECTOR_SIZE, tf.int32)
             self.norms.scatter_nd_update([[slot]], [norm])
             self.accepted.assign_add(1)
@@ -299,6 +307,10 @@ class Step:
         median = tf.sort(filled)[tf.maximum(known // 2, 0)]
         return (known >= DETECTOR_WARMUP) & (norm > self.training.spike_factor * median) & (norm > clip_norm)
 
+    def model_norm(self, group_norm_G: FloatArray) -> float:
+        """Norm of a gradient without the critic's, from those of its layer groups."""
+        return float(np.linalg.norm(group_norm_G[~self.replicas[0].critics_G].astype(np.float64)))
+
     def median_norm(self) -> float | None:
         """Median of the last accepted gradient norms; None until the detector has enough of them."""
         known = min(int(self.accepted.numpy()), DETECTOR_SIZE)
@@ -307,7 +319,7 @@ class Step:
     def update(self, learning_rate: float, clip_norm: float | None = None) -> UpdateResult:
         """Average the window, measure, clip and apply it; or change nothing if it must not be applied.
 
-        Without `clip_norm` the norm is clipped at that of the settings.
+        The norms of model and critic are each clipped at `clip_norm`; without it, at that of the settings.
         """
         clip_norm = self.settings.clip_norm if clip_norm is None else clip_norm
         applied, count, norm, spike, groups = self._apply(

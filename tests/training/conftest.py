@@ -28,6 +28,11 @@ def half_session() -> Any:
     return MadeStep(training={"precision": "fp16"})
 
 
+@pytest.fixture(scope="session")
+def played_session() -> Any:
+    return MadeStep(model={"critic_width": 4})
+
+
 @pytest.fixture
 def plain(plain_session: Any) -> Iterator[Any]:
     yield plain_session.anew()
@@ -41,6 +46,11 @@ def rich(rich_session: Any) -> Iterator[Any]:
 @pytest.fixture
 def half(half_session: Any) -> Iterator[Any]:
     yield half_session.anew()
+
+
+@pytest.fixture
+def played(played_session: Any) -> Iterator[Any]:
+    yield played_session.anew()
 
 
 @pytest.fixture(scope="session")

@@ -71,6 +71,19 @@ def test_a_spike_is_searched_for_and_found(plain: Any) -> None:
     assert found.groups and set(found.groups) <= set(plain.step.groups)
 
 
+def test_the_critic_is_never_to_blame_for_a_spike(played: Any) -> None:
+    """Its gradient, however large, is clipped by itself and is no part of the norm that is judged."""
+    faults = {"critic": 1e9, "decoder": 1e3}
+    window = windowed(
+        played, [make_batch(), make_batch((4, 5, 6, 7))], [{"group_fault": faults}, {"group_fault": faults}]
+    )
+    found = blame.find(played.step, window, 1e-3)
+    assert found is not None and found.groups == ("decoder",)
+    quiet = windowed(played, [make_batch()], [{"group_fault": {"critic": 1e9}}])
+    found = blame.find(played.step, quiet, 1e6)
+    assert found is not None and not found.single, "no clip alone is over the norm of a spike"
+
+
 def test_what_all_share_is_nobodys_fault(plain: Any) -> None:
     window = windowed(plain, [make_batch()], [{"term_fault": {"mel": np.nan}}])
     found = blame.find(plain.step, window, None)

@@ -1,4 +1,4 @@
-"""The guarded step with Muon, learned weights and dropout, and in fp16 with its loss scale."""
+"""The guarded step with Muon, learned weights and dropout, in fp16 with its loss scale, and with a critic."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_step import MadeStep, assert_learns
+from made_step import assert_learns
 
 from myxtts.config.schema import GAME_TERMS
 from myxtts.training.losses import TERMS
+from myxtts.training.step import DETECTOR_SIZE
 
 # --- the other switches
 
@@ -116,8 +117,8 @@ def test_full_precision_has_no_scale(plain: Any) -> None:
 # --- the game with the critic
 
 
-def test_a_critic_that_does_not_play_yet_changes_nothing_else() -> None:
-    made = MadeStep(model={"critic_width": 4})
+def test_a_critic_that_does_not_play_yet_changes_nothing_else(played: Any) -> None:
+    made = played
     weights = made.step.term_weights
     unheard = {"adversarial": 0.0, "feature_matching": 0.0}
     found = {
@@ -145,3 +146,49 @@ def test_a_critic_that_does_not_play_yet_changes_nothing_else() -> None:
 def test_without_a_critic_there_is_one_graph(plain: Any) -> None:
     plain.run()
     assert not plain.step._micro[True].experimental_get_tracing_count()
+
+
+def test_a_critic_that_begins_to_learn_is_no_spike(played: Any) -> None:
+    """Its first gradient is tens of times the model's: runs of level enhanced died of it at update 1,001."""
+    waits = {**played.step.term_weights, **dict.fromkeys(GAME_TERMS, 0.0)}
+    usual = played.run(weights=waits).grad_norm
+    values = played.anew().values()
+    values["norms"] = np.full(DETECTOR_SIZE, usual, np.float32)
+    values["accepted"] = np.asarray(DETECTOR_SIZE)
+    played.put(values)
+    learns = {**waits, "critic": played.step.term_weights["critic"]}
+    result = played.run(weights=learns, group_fault={"critic": 1e5})
+    critic = float(result.group_norm_G[played.step.groups.index("critic")])
+    assert critic > 100.0 * usual and result.grad_norm == pytest.approx(usual, rel=1e-3)
+    assert result.applied and not result.spike
+    assert played.values()["norms"][0] == np.float32(result.grad_norm), "the detector knows the model's norm alone"
+
+
+def test_the_gradients_of_model_and_critic_are_clipped_each_by_itself(played: Any) -> None:
+    def clipped(fault: dict[str, float]) -> tuple[np.ndarray, np.ndarray]:
+        played.anew().run(group_fault=fault)
+        first = {k: v.numpy().ravel() for k, v in played.step.optimizer.moments().items() if k.startswith("first/")}
+        parts = [np.concatenate([v for k, v in first.items() if ("critic/" in k) == own]) for own in (False, True)]
+        return parts[0] / (1.0 - played.step.settings.beta_1), parts[1] / (1.0 - played.step.settings.beta_1)
+
+    clip = played.step.settings.clip_norm
+    usual = clipped({})
+    for factor in (1e-6, 1e4):
+        model, critic = clipped({"critic": factor})
+        np.testing.assert_allclose(model, usual[0], rtol=1e-5, err_msg="the critic takes nothing from the model")
+        assert np.linalg.norm(model) == pytest.approx(clip, rel=1e-4)
+        if factor > 1.0:
+            assert np.linalg.norm(critic) == pytest.approx(clip, rel=1e-4)
+        else:
+            assert 0.0 < np.linalg.norm(critic) < 0.1 * clip
+    _, critic = clipped({group: 1e4 for group in played.step.groups if group != "critic"})
+    np.testing.assert_allclose(critic, usual[1], rtol=1e-5, err_msg="nor the model from the critic")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_gradient_of_the_critic_that_is_not_finite_changes_nothing(played: Any, bad: float) -> None:
+    played.run()
+    before = played.bytes()
+    result = played.run(group_fault={"critic": bad})
+    assert not result.applied and played.bytes() == before
+    assert_learns(played)
