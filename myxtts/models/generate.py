@@ -255,5 +255,5 @@ class Generator:
         pitch_BM, along["prosody_BMP"] = ranged(frame["pitch_BM"], along["prosody_BMP"], voiced, pitch_range)
         x = self.model.decoder_input(along, pitch_BM, voiced)
         base = (along["mean_BMC"] + self.model.voice_heads(voice_BE)["spectrum_BC"][:, None, :]) * mask
-        mel = base + self.model.decoder.generate(x, condition, mask, steps, temperature, seed)
+        mel = base + self.model.decoder.generate(x, self.model.unit_sized(voice_BE), mask, steps, temperature, seed)
         return {"mel_BMC": mel, "pitch_BM": pitch_BM, "voiced_BM": voiced}

@@ -14,6 +14,8 @@ from myxtts.models.layers import ConvBlock, Convolution, Module, Norm, sequence_
 BLOCKS = 3
 STRIDE = 4
 MAX_LOG_VARIANCE = 4.0
+LOG_VARIANCE_AT_START = -2.0
+"""A style that begins as noise of deviation 1 is learned to be ignored, and stays so."""
 
 
 def attentive_statistics(x_BRD: tf.Tensor, score_BRD: tf.Tensor, mask_BR1: tf.Tensor) -> tf.Tensor:
@@ -44,7 +46,7 @@ class SpeakerEncoder(Module):
     def __init__(self, model: ModelConfig, **kwargs: object) -> None:
         super().__init__(**kwargs)
         policy, width = self.dtype_policy, model.speaker_width
-        small = keras.initializers.VarianceScaling(scale=0.01)
+        small, smaller = (keras.initializers.VarianceScaling(scale=scale) for scale in (0.1, 0.01))
         self.front = Convolution(width, 2 * STRIDE, STRIDE, name="front", dtype=policy)
         self.norm = Norm(name="norm", dtype=policy)
         self.blocks = [
@@ -53,7 +55,16 @@ class SpeakerEncoder(Module):
         self.attention_in = keras.layers.Dense(width // 2, activation="tanh", name="attention_in", dtype=policy)
         self.attention_out = keras.layers.Dense(width, use_bias=False, name="attention_out", dtype=policy)
         self.voice = keras.layers.Dense(model.voice_width, name="voice", dtype="float32")
-        self.style = keras.layers.Dense(2 * model.style_width, kernel_initializer=small, name="style", dtype="float32")
+        self.style_mean = keras.layers.Dense(
+            model.style_width, kernel_initializer=small, name="style_mean", dtype="float32"
+        )
+        self.style_log_variance = keras.layers.Dense(
+            model.style_width,
+            kernel_initializer=smaller,
+            bias_initializer=keras.initializers.Constant(LOG_VARIANCE_AT_START),
+            name="style_log_variance",
+            dtype="float32",
+        )
 
     def call(self, reference_BRC: tf.Tensor, reference_length_B: tf.Tensor) -> dict[str, tf.Tensor]:
         """Normalized mel (B, R, C) and its lengths (B,) -> fp32 heads.
@@ -70,12 +81,12 @@ class SpeakerEncoder(Module):
         for block in self.blocks:
             x = block(x, short_mask)
         pooled = attentive_statistics(x, self.attention_out(self.attention_in(x)), short_mask)
-        mean, log_variance = tf.split(self.style(pooled), 2, axis=-1)
+        log_variance = self.style_log_variance(pooled)
         # plain statistics beside the learned ones: what a spectrum is like need not be learned from few voices
         voice = self.voice(tf.concat([pooled, plain_statistics(reference_BRC, mask)], axis=-1))
         return {
             "voice_BE": tf.math.l2_normalize(voice, axis=-1, epsilon=1e-8),
-            "style_mean_BS": mean,
+            "style_mean_BS": self.style_mean(pooled),
             "style_log_variance_BS": MAX_LOG_VARIANCE * tf.tanh(log_variance / MAX_LOG_VARIANCE),
         }
 

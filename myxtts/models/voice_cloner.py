@@ -86,8 +86,12 @@ class VoiceCloner(Module):
         self.critic = Critic(model, channels, name="critic", dtype=policy) if model.critic_width else None
 
     def condition(self, voice_BE: tf.Tensor, style_BS: tf.Tensor) -> tf.Tensor:
-        """Voice and style as one condition (B, E + S), each with unit-sized elements."""
-        return tf.concat([voice_BE * tf.sqrt(float(self.config.voice_width)), style_BS], axis=-1)
+        """Voice and style as one condition (B, E + S) of all that makes prosody, each with unit-sized elements."""
+        return tf.concat([self.unit_sized(voice_BE), style_BS], axis=-1)
+
+    def unit_sized(self, voice_BE: tf.Tensor) -> tf.Tensor:
+        """A voice (B, E) as the condition of the decoder, which has nothing of a style: it is told prosody itself."""
+        return voice_BE * tf.sqrt(float(self.config.voice_width))
 
     def predict_prosody(
         self, text_BTD: tf.Tensor, condition_BE: tf.Tensor, mask_BT1: tf.Tensor, seed: tf.Tensor | None = None
@@ -152,13 +156,22 @@ class VoiceCloner(Module):
         It is brought to the level at which every reference is heard (data/hearing.py), so that the gradient is about
         the voice and not about how loud somebody was recorded.
         """
-        mask_BR1 = sequence_mask(length_B, tf.shape(mel_BRC)[1])
-        gain_B = -tf.reduce_sum(mel_BRC * mask_BR1 * self.mel_std_C, axis=[1, 2])
-        gain_B /= tf.cast(self.channels * tf.maximum(length_B, 1), tf.float32)
-        mel_BRC = (mel_BRC + gain_B[:, None, None] / self.mel_std_C) * mask_BR1
+        mel_BRC = self.at_common_level(mel_BRC, length_B)
         fixed = [tf.stop_gradient(v.value) for v in self.speaker_encoder.trainable_variables]
         heads, _ = self.speaker_encoder.stateless_call(fixed, [], mel_BRC, length_B)
         return heads["voice_BE"]
+
+    def style_of(self, mel_BRC: tf.Tensor, length_B: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Style posterior of a normalized mel, heard as loud as every reference: style_mean_BS, style_log_variance_BS."""
+        heads = self.speaker_encoder(self.at_common_level(mel_BRC, length_B), length_B)
+        return {name: value for name, value in heads.items() if name.startswith("style_")}
+
+    def at_common_level(self, mel_BRC: tf.Tensor, length_B: tf.Tensor) -> tf.Tensor:
+        """A normalized mel at the level of every reference, zero beyond its length."""
+        mask_BR1 = sequence_mask(length_B, tf.shape(mel_BRC)[1])
+        gain_B = -tf.reduce_sum(mel_BRC * mask_BR1 * self.mel_std_C, axis=[1, 2])
+        gain_B /= tf.cast(self.channels * tf.maximum(length_B, 1), tf.float32)
+        return (mel_BRC + gain_B[:, None, None] / self.mel_std_C) * mask_BR1
 
     def judged(
         self, true_BSC: tf.Tensor, made_BSC: tf.Tensor, base_BSC: tf.Tensor, voice_BE: tf.Tensor, mask_BS1: tf.Tensor
@@ -209,8 +222,6 @@ class VoiceCloner(Module):
         frames = tf.shape(batch["mel_BMC"])[1]
         mel_mask = sequence_mask(mel_length, frames)
         heads = self.speaker_encoder(batch["reference_BRC"], batch["reference_length_B"])
-        style = style_sample(heads["style_mean_BS"], heads["style_log_variance_BS"], batch["seed_B"])
-        condition = self.condition(heads["voice_BE"], style)
         known = self.voice_heads(heads["voice_BE"])
 
         mean = self.aligner(batch["text_BT"], text_length)
@@ -219,6 +230,12 @@ class VoiceCloner(Module):
         path = path_of(duration, frames)
         pitch, _ = token_means(batch["pitch_BM"], batch["voiced_BM"], path)
         energy, spoken = token_means(batch["energy_BM"], mel_mask[:, :, 0], path)
+
+        part, target_mel, target_mask = target_of(batch, path)
+        # who speaks is heard in the reference, how in the target itself, so that there is something to learn of it
+        posterior = self.style_of(target_mel, batch["target_length_B"])
+        style = style_sample(posterior["style_mean_BS"], posterior["style_log_variance_BS"], batch["seed_B"])
+        condition = self.condition(heads["voice_BE"], style)
 
         token, count, needed = tokens_around(batch, duration)
         text = self.text_encoder(tf.gather(batch["text_BT"], token, batch_dims=1), count, batch["language_B"], seed)
@@ -230,7 +247,6 @@ class VoiceCloner(Module):
             "token_spoken_BT": tf.gather(spoken, token, batch_dims=1),
         }
         predicted = self.predict_prosody(text, condition, sequence_mask(count, tf.shape(token)[1]), seed)
-        part, target_mel, target_mask = target_of(batch, path)
         begin = tf.gather(tf.cumsum(duration, axis=1, exclusive=True), token, batch_dims=1)[:, :1]
         # beyond the count the last token of the text may stand again: it must not be added up
         kept = tf.sequence_mask(count, tf.shape(token)[1], dtype=part.dtype)
@@ -249,12 +265,13 @@ class VoiceCloner(Module):
         x = self.decoder_input(along, true_pitch, true_voiced)
         base = (along["mean_BMC"] + tf.stop_gradient(known["spectrum_BC"])[:, None, :]) * target_mask
         target = target_mel * target_mask - base
-        decoded = self.decoder(x, condition, target_mask, target, batch["seed_B"], seed)
+        decoded = self.decoder(x, self.unit_sized(heads["voice_BE"]), target_mask, target, batch["seed_B"], seed)
         mel = base + decoded["estimate_BMC"]
         near = tf.minimum(batch["target_length_B"], SIMILARITY_FRAMES)
         similar_voice = self.voice_of(first_frames(mel, tf.minimum(tf.shape(mel)[1], SIMILARITY_FRAMES)), near)
         return {
-            **heads,
+            "voice_BE": heads["voice_BE"],
+            **posterior,
             "known_spectrum_BC": known["spectrum_BC"],
             "known_prosody_BP": known["prosody_BP"],
             "cosine_BZ": known["cosine_BZ"],

@@ -36,7 +36,7 @@ SCALES: Mapping[str, float] = {
     "mel": 1.0,
     "flow": 1.0,
     "alignment": 1.0,
-    "kl": 1.0,
+    "kl": 0.001,
     "duration": 1.0,
     "pitch": 1.0,
     "energy": 1.0,
@@ -49,7 +49,11 @@ SCALES: Mapping[str, float] = {
     "adversarial": 1.0,
     "feature_matching": 1.0,
 }
-"""Fixed sizes of the terms, set so that the total starts near 3 on an LJSpeech-like corpus at level basic."""
+"""Fixed sizes of the terms, set so that the total starts near 3 on an LJSpeech-like corpus at level basic.
+
+That of `kl` is about what a nat is worth where the other terms are means over tokens and not sums: at a thousand times as
+much nothing is worth a nat, and the style says nothing.
+"""
 
 MARGIN = 0.2
 MARGIN_SCALE = 16.0
