@@ -162,7 +162,7 @@ class VoiceCloner(Module):
         return heads["voice_BE"]
 
     def style_of(self, mel_BRC: tf.Tensor, length_B: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Style posterior of a normalized mel, heard as loud as every reference: style_mean_BS, style_log_variance_BS."""
+        """Style posterior (style_mean_BS, style_log_variance_BS) of a normalized mel, as loud as every reference."""
         heads = self.speaker_encoder(self.at_common_level(mel_BRC, length_B), length_B)
         return {name: value for name, value in heads.items() if name.startswith("style_")}
 

@@ -51,8 +51,8 @@ SCALES: Mapping[str, float] = {
 }
 """Fixed sizes of the terms, set so that the total starts near 3 on an LJSpeech-like corpus at level basic.
 
-That of `kl` is about what a nat is worth where the other terms are means over tokens and not sums: at a thousand times as
-much nothing is worth a nat, and the style says nothing.
+That of `kl` is about what a nat is worth where the other terms are means over tokens and not sums: at a thousand times
+as much nothing is worth a nat, and the style says nothing.
 """
 
 MARGIN = 0.2

@@ -100,7 +100,9 @@ def test_the_style_is_bounded_and_the_voice_has_unit_length() -> None:
     encoder = SpeakerEncoder(made_batch.model_config())
     reference, length = tf.constant(normal(2, 9, 8)), tf.constant([9, 1])
     encoder(reference, length)
-    encoder.style.kernel.assign(1e6 * encoder.style.kernel)
+    heads = encoder(reference, length)
+    assert (heads["style_log_variance_BS"].numpy() < -1.5).all(), "narrow at the start, else it is learned to be ignored"
+    encoder.style_log_variance.kernel.assign(1e6 * encoder.style_log_variance.kernel)
     heads = encoder(reference, length)
     assert np.abs(heads["style_log_variance_BS"]).max() <= MAX_LOG_VARIANCE
     np.testing.assert_allclose(np.linalg.norm(heads["voice_BE"], axis=1), 1.0, atol=1e-5)

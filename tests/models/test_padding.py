@@ -113,6 +113,24 @@ def test_the_style_is_drawn_from_the_seed_of_the_utterance(cloner: Any) -> None:
     assert np.abs(first - third).max() > 1e-4
 
 
+def test_the_style_is_heard_in_the_target_and_told_to_prosody_alone() -> None:
+    cloner = made_batch.build(decoder="regression")
+    batch = made_batch.make_batch((0,))
+    plain, _ = outputs_and_terms(cloner, batch)
+
+    def apart(key: str, other: Any) -> set[str]:
+        found, _ = outputs_and_terms(cloner, {**batch, key: other})
+        return {name for name, value in plain.items() if not np.allclose(found[name], value, atol=1e-5)}
+
+    drawn = apart("seed_B", batch["seed_B"] + 1)
+    assert drawn == {"log_duration_BT", "pitch_BT", "energy_BT", "frame_pitch_BS", "frame_voicing_BS"}
+    reference = apart("reference_BRC", batch["reference_BRC"][:, ::-1] * 0.5)
+    assert "voice_BE" in reference and not {"style_mean_BS", "style_log_variance_BS"} & reference
+    said = np.random.default_rng(3).normal(size=batch["mel_BMC"].shape).astype(np.float32)
+    assert {"style_mean_BS", "style_log_variance_BS"} <= apart("mel_BMC", said)
+    assert "style_mean_BS" not in apart("mel_BMC", batch["mel_BMC"] + np.float32(0.7)), "louder is no other style"
+
+
 def test_the_voice_of_a_prediction_moves_the_mel_and_not_its_judge(cloner: Any) -> None:
     mel = tf.constant(np.random.default_rng(1).normal(size=(2, 12, made_batch.CHANNELS)), tf.float32)
     length = tf.constant([12, 7])
