@@ -50,7 +50,7 @@ VARIANTS: Mapping[str, tuple[str, ...]] = {
     "warmup 800": ("schedule.warmup_updates=800",),
     "clip 0.3": ("optimizer.clip_norm=0.3",),
     "clip 5": ("optimizer.clip_norm=5",),
-    "batch 8": ("training.batch_size=8",),
+    "batch 16": ("training.batch_size=16",),
     "batch 32": ("training.batch_size=32",),
     "constant": ("schedule.decay=constant",),
     "cosine": ("schedule.decay=cosine", "schedule.decay_updates=1500"),

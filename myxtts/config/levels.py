@@ -101,8 +101,13 @@ _FAST = (
     ),
     Override("optimizer.beta_2", 0.99, "follows the shrinking gradient of a short run; not swept"),
     Override("optimizer.weight_decay", 0.01, "customary; times the learning rate it is next to nothing in a short run"),
-    Override("training.batch_size", 16, "more updates a minute than larger batches on two cores"),
-    Override("training.grad_accum", 1, "no need to accumulate at 16 clips"),
+    Override(
+        "training.batch_size",
+        16,
+        "swept at tiny: 8 clips are ahead of 16 in the same minutes, 32 far behind; larger sizes not (docs/measurements.md)",
+        by_size={"tiny": 8},
+    ),
+    Override("training.grad_accum", 1, "no need to accumulate: what counts in a short run is the number of updates"),
     Override(
         "training.ema_decay", 0.998, "averages the last few epochs of a small corpus; swept: 0.99 comes to the same"
     ),
