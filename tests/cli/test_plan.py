@@ -32,7 +32,7 @@ def test_updates_and_minutes() -> None:
 
 def test_max_updates_beats_epochs_and_minutes_end_both() -> None:
     assert make_plan(config(training__max_updates=5), *lengths(130), 0, 1).updates == 5
-    assert make_plan(config(training__max_updates=50, training__epochs=2), *lengths(130), 0, 1).updates == 18
+    assert make_plan(config(training__max_updates=50, training__epochs=2), *lengths(130), 0, 1).updates == 34
     limited = make_plan(config(training__max_minutes=1.0), *lengths(130), 0, 1, 1_000.0)
     assert limited.ends_by_time and limited.seconds == 60 and limited.updates < 50
     assert "training.max_minutes ends it" in plan_lines(limited, config(training__max_minutes=1.0))[4][1]

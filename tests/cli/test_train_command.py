@@ -127,7 +127,7 @@ def test_entry_points_differ_in_level_and_directory_alone(calls: dict[str, Any])
     """A golden: what the two programs start with."""
     assert main("--train-data", ".") == 0
     config = calls["train"][0].config
-    golden = ("tiny", "enhanced", "./checkpoints", 1e-3, 200, 1.0, 16, 1, "auto", 500, 0, 1)
+    golden = ("tiny", "enhanced", "./checkpoints", 1e-3, 200, 1.0, 8, 1, "auto", 500, 0, 1)
     assert figures(config) == golden
     assert stable("--train-data", ".") == 0
     golden = ("tiny", "basic", "./checkpoints_stable", 1e-5, 3_000, 0.3, 16, 4, "fp32", 500, 0, 1)

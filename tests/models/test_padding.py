@@ -173,8 +173,11 @@ def test_the_mean_of_the_aligner_is_taught_by_its_own_term_alone(cloner: Any) ->
     assert all(g is not None for g in tape.gradient(own, aligner))
 
 
-def test_a_segment_is_the_same_frames_of_the_same_utterance(cloner: Any) -> None:
-    """Aligner, predictors and the decoder's input are those of the whole; only what is decoded is less."""
+def test_a_segment_is_the_same_frames_of_the_same_utterance(cloner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Aligner, predictors and the decoder's input are those of the whole; less is decoded, and its style is less."""
+    nothing = tf.zeros([4, cloner.config.style_width])
+    style = {"style_mean_BS": nothing, "style_log_variance_BS": nothing}
+    monkeypatch.setattr(cloner, "style_of", lambda mel, length: style)
     batch = made_batch.make_batch()
     whole, _ = outputs_and_terms(cloner, batch)
     part = {**batch, "target_BS": np.array([[4, 5, 6, 7], [0, 1, 2, 3], [5, 6, 7, 8], [20, 21, 22, 23]], np.int32)}
