@@ -49,6 +49,32 @@ def test_a_rising_loss_is_watched_and_a_diverging_one_ill() -> None:
     assert "far above its lowest, 1.5" in diverging.reasons[0]
 
 
+def of_two_corpora(falling_to: float, updates: int, seed: int) -> list[float]:
+    """Losses of small batches, half of each epoch's 142 of an easy corpus, the others of a hard one, both falling."""
+    chance, epoch, drawn = random.Random(seed), [0.45] * 71 + [1.35] * 71, []
+    while len(drawn) < updates:
+        drawn += chance.sample(epoch, len(epoch))
+    return [loss * size for loss, size in zip(falling(updates, 1.0, falling_to), drawn, strict=False)]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_batches_of_an_easy_and_of_a_hard_corpus_are_no_plateau_and_no_divergence(seed: int) -> None:
+    """A median jumps from the one to the other by a few batches; on such a run it said that the loss stands still."""
+    health, said = Health(), set()
+    for update, loss in enumerate(of_two_corpora(0.6, 2_000, seed), 1):
+        health.observe(update, loss=loss, grad_norm=0.2)
+        if update % 25 == 0:
+            said.add(sentence(health.verdict(), "loss falls").split(":")[0])
+    assert said == {"loss trend", "loss falls"}
+
+
+def test_single_peaks_of_the_loss_do_not_count() -> None:
+    losses = falling(1_000)
+    for peak in range(905, 1_000, 12):
+        losses[peak] = 500.0
+    assert fed(losses).verdict().sign == "healthy"
+
+
 def test_a_plateau_names_the_level_against_it() -> None:
     verdict = fed([2.0] * 1_000).verdict()
     assert verdict.sign == "watch"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from myxtts.health.state import BLOCK_UPDATES, SKIP_SHARE_UPDATES, WINDOW_UPDATES, State
+from myxtts.health.state import BLOCK_UPDATES, SKIP_SHARE_UPDATES, WINDOW_UPDATES, State, trimmed_mean
 
 Sign = Literal["healthy", "watch", "ill"]
 SEVERITY: Mapping[Sign, int] = {"healthy": 0, "watch": 1, "ill": 2}
@@ -25,7 +25,7 @@ SKIP_MEMORY_UPDATES = 1_000
 SKIP_SHARE_ILL = 0.05
 SKIPS_IN_A_ROW_ILL = 3
 FALL_SHARE, RISE_SHARE, DIVERGE_SHARE = 0.01, 0.05, 0.5
-"""Change of the loss against its median at half the run: falling, rising, diverging."""
+"""Change of the loss against that at half the run: falling, rising, diverging."""
 VALIDATIONS_PATIENCE = 5
 VALIDATION_RISE_SHARE = 0.01
 VOICES_PATIENCE = 3
@@ -69,27 +69,29 @@ def too_early(state: State, needed: int = WINDOW_UPDATES) -> str:
 
 def loss_trend(state: State) -> Check:
     """Whether the loss falls, stands still, rises or diverges."""
-    earlier = state.earlier()
-    if earlier is None or len(state.losses) < WINDOW_UPDATES:
+    trend = state.trend()
+    if trend is None or len(state.losses) < WINDOW_UPDATES:
         return Check("loss falls", "healthy", "loss trend: " + too_early(state, WINDOW_UPDATES + BLOCK_UPDATES))
-    now = statistics.median(state.losses)
-    then_update, then = earlier
+    latest, now, then = trimmed_mean(state.losses), trend.now, trend.then
     scale = max(abs(then), 1e-3)
     lowest_update, lowest = min(state.blocks, key=lambda block: block[1])
-    was = f"{then:.3g} at update {then_update:,}"
-    if now - lowest > DIVERGE_SHARE * max(abs(lowest), 0.1):
+    was = f"{then:.3g} at update {trend.then_update:,}"
+    if latest - lowest > DIVERGE_SHARE * max(abs(lowest), 0.1):
         sentence = (
-            f"loss {now:.3g} is far above its lowest, {lowest:.3g} at update {lowest_update:,}; "
+            f"loss {latest:.3g} is far above its lowest, {lowest:.3g} at update {lowest_update:,}; "
             "halve optimizer.learning_rate and resume from the best checkpoint"
         )
         return Check("loss falls", "ill", sentence)
-    if now - then > RISE_SHARE * scale:
+    if now - then > RISE_SHARE * scale + trend.chance:
         sentence = f"loss rises: {now:.3g} now, {was}; if it goes on, halve optimizer.learning_rate"
         return Check("loss falls", "watch", sentence)
-    if then - now < FALL_SHARE * scale:
-        sentence = f"loss stands still: {now:.3g} now, {was}; stop, add data, or try level plateau_breaker"
-        return Check("loss falls", "watch", sentence)
-    return Check("loss falls", "healthy", f"loss falls: {now:.3g} now, {was}")
+    if then - now >= FALL_SHARE * scale:
+        return Check("loss falls", "healthy", f"loss falls: {now:.3g} now, {was}")
+    if trend.chance > RISE_SHARE * scale:
+        sentence = f"loss trend: {now:.3g} now, {was}; batches differ too much to tell more from so few updates"
+        return Check("loss falls", "healthy", sentence)
+    sentence = f"loss stands still: {now:.3g} now, {was}; stop, add data, or try level plateau_breaker"
+    return Check("loss falls", "watch", sentence)
 
 
 def loss_range(state: State) -> Check:
@@ -97,7 +99,7 @@ def loss_range(state: State) -> Check:
     name = "loss within 0.5 to 5"
     if len(state.losses) < WINDOW_UPDATES:
         return Check(name, "healthy", "loss: " + too_early(state))
-    now = statistics.median(state.losses)
+    now = trimmed_mean(state.losses)
     if now > LOSS_HIGH:
         falls = loss_trend(state).sentence.startswith("loss falls")
         sentence = f"loss {now:.3g} is over {LOSS_HIGH:g}; " + (

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from myxtts.errors import CheckpointError
 
 WINDOW_UPDATES = 100
-"""Medians are taken over this many updates; nothing is judged before."""
+"""Means and medians are taken over this many updates; nothing is judged before."""
 SKIP_SHARE_UPDATES = 200
 BLOCK_UPDATES = 50
 _MAX_BLOCKS = 128
+_TRIMMED_SHARE = 0.1
 
 Point = tuple[int, float]
 """An update and what was measured then."""
+
+
+def trimmed_mean(losses: Iterable[float]) -> float:
+    """Mean without the tenth that is highest and the tenth that is lowest, for at least one loss.
+
+    Single peaks do not move it; nor does chance, as it moves a median where small batches are of an easy corpus or of
+    a hard one.
+    """
+    ordered = sorted(losses)
+    trimmed = int(_TRIMMED_SHARE * len(ordered))
+    return statistics.fmean(ordered[trimmed : len(ordered) - trimmed])
 
 
 def _window() -> deque[float]:
@@ -26,6 +39,16 @@ def _window() -> deque[float]:
 
 def _skips() -> deque[int]:
     return deque(maxlen=SKIP_SHARE_UPDATES)
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Loss now and around the update `then_update`; `chance` is the deviation of their difference by chance alone."""
+
+    now: float
+    then_update: int
+    then: float
+    chance: float
 
 
 @dataclass
@@ -43,7 +66,7 @@ class State:
     """Median of the first window, if the run was taken in from its start."""
     block: list[float] = field(default_factory=list)
     blocks: list[Point] = field(default_factory=list)
-    """Median loss of blocks of updates: of each, later of every second, every fourth and so on."""
+    """Trimmed mean loss of blocks of updates: of each, later of every second, every fourth and so on."""
     block_number: int = 0
     stride: int = 1
     skips: deque[int] = field(default_factory=_skips)
@@ -58,23 +81,37 @@ class State:
     voices_seen: int = 0
 
     def keep_block(self, loss: float) -> None:
-        """Keep the median of every block of updates, of every second block once there are many, and so on."""
+        """Keep the mean of every block of updates, of every second block once there are many, and so on."""
         self.block.append(loss)
         if len(self.block) < BLOCK_UPDATES:
             return
         if self.block_number % self.stride == 0:
-            self.blocks.append((self.update, statistics.median(self.block)))
+            self.blocks.append((self.update, trimmed_mean(self.block)))
         self.block_number += 1
         self.block.clear()
         if len(self.blocks) > _MAX_BLOCKS:
             self.blocks = self.blocks[::2]
             self.stride *= 2
 
-    def earlier(self) -> Point | None:
-        """The loss at half the run: median of the three blocks nearest to it, none of them in the newest window."""
+    def trend(self) -> Trend | None:
+        """The loss of the newest quarter of the run against that of the quarter around its half.
+
+        Now is never less than the window, then never less than three blocks, none of them in the newest window. None
+        where there is no such block.
+        """
         before = [block for block in self.blocks if block[0] <= self.update - WINDOW_UPDATES]
-        nearest = sorted(before, key=lambda block: abs(block[0] - self.update / 2))[:3]
-        return (nearest[0][0], statistics.median(loss for _, loss in nearest)) if nearest else None
+        near = sorted(before, key=lambda block: abs(block[0] - self.update / 2))
+        near = near[: max(3, sum(abs(update - self.update / 2) <= self.update / 8 for update, _ in near))]
+        if not near:
+            return None
+        newest = [loss for update, loss in self.blocks if update > 0.75 * self.update]
+        if len(newest) * BLOCK_UPDATES <= WINDOW_UPDATES:
+            now, taken = trimmed_mean(self.losses), WINDOW_UPDATES
+        else:
+            now, taken = statistics.fmean(newest), len(newest) * BLOCK_UPDATES
+        parts = 1 / taken + 1 / (len(near) * BLOCK_UPDATES)
+        then = statistics.fmean(loss for _, loss in near)
+        return Trend(now, near[0][0], then, statistics.pstdev(self.losses) * math.sqrt(parts))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values, for a checkpoint."""

@@ -31,11 +31,15 @@ FIRST_ROLLBACK, LOWER_RATE, LOWER_CLIP, LOWER_MEL, GIVE_UP = 3, 4, 5, 6, 7
 
 _BLOCK, _BLOCKS = 50, 64
 _NEWEST = 25
-_RISE_SHARE, _RISE_LEAST, _DEVIATIONS = 0.5, 0.3, 6.0
+_RISE_SHARE, _RISE_LEAST, _DEVIATIONS = 0.5, 0.3, 5.0
 
 
 class LossWatch:
-    """Tells a loss that diverges: its newest median far above the lowest that it had, by robust statistics."""
+    """Tells a loss that diverges: its newest median far above the lowest that it had.
+
+    How far losses differ by themselves is the mean distance from the median, as it usually is, and not as it was in the
+    lowest block: with an easy and a hard corpus a block is lowest where chance gave it one kind of batches alone.
+    """
 
     def __init__(self) -> None:
         self._block: list[float] = []
@@ -48,7 +52,7 @@ class LossWatch:
         self._block.append(loss)
         if len(self._block) == _BLOCK:
             middle = statistics.median(self._block)
-            self._lowest.append((middle, statistics.median(abs(x - middle) for x in self._block)))
+            self._lowest.append((middle, statistics.fmean(abs(x - middle) for x in self._block)))
             self._lowest = self._lowest[-_BLOCKS:]
             self._block = []
 
@@ -56,7 +60,8 @@ class LossWatch:
         """What is wrong, in words; empty while nothing is."""
         if not self._lowest or len(self._newest) < _NEWEST:
             return ""
-        lowest, deviation = min(self._lowest)
+        lowest = min(middle for middle, _ in self._lowest)
+        deviation = statistics.median(deviation for _, deviation in self._lowest)
         bar = lowest + max(_RISE_SHARE * abs(lowest), _RISE_LEAST) + _DEVIATIONS * deviation
         now = statistics.median(self._newest)
         return f"the loss diverges: {now:.3g} now, {lowest:.3g} before" if now > bar else ""

@@ -54,6 +54,27 @@ def test_a_loss_that_diverges_is_told_with_its_numbers(start: float) -> None:
     assert said.startswith("the loss diverges: ") and "before" in said
 
 
+def of_two_corpora(share: float, count: int, seed: int) -> list[float]:
+    """Losses of small batches where `share` of them are of an easy corpus and the others of a hard one."""
+    rng = np.random.default_rng(seed)
+    return list(np.where(rng.random(count) < share, 0.4, 1.25) * (1.0 + 0.1 * rng.normal(size=count)))
+
+
+@pytest.mark.parametrize("share", [0.3, 0.4, 0.5, 0.6, 0.7])
+def test_batches_of_an_easy_and_of_a_hard_corpus_are_no_trouble_whatever_their_order(share: float) -> None:
+    for seed in range(3):
+        watch = LossWatch()
+        for update, loss in enumerate(of_two_corpora(share, 4_000, seed), 1):
+            watch.observe(loss)
+            assert watch.trouble() == "", (share, seed, update)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
+def test_two_corpora_that_diverge_are_told(share: float) -> None:
+    grown = [8.0 * loss for loss in of_two_corpora(share, 30, 9)]
+    assert fed(LossWatch(), [*of_two_corpora(share, 1_000, 8), *grown]).trouble().startswith("the loss diverges: ")
+
+
 def test_nothing_is_judged_before_there_is_something_to_compare_with() -> None:
     assert fed(LossWatch(), noisy(1.0, 30) + noisy(50.0, 15)).trouble() == ""
 
