@@ -74,6 +74,14 @@ class Health:
         """What comes is another goal: the best so far says nothing about it."""
         self._state.best, self._state.validations_since_best = None, 0
 
+    def forget_losses(self) -> None:
+        """What comes is another loss, of other weights or terms: those so far are no measure of it."""
+        state = self._state
+        state.losses.clear()
+        state.block.clear()
+        state.blocks.clear()
+        state.newest_total = None
+
     def observe_voices(self, update: int, equal_error_rate: float) -> None:
         """Take in how well one validation told the voices of its speakers apart, 0 (always) to 0.5 (by chance)."""
         if math.isfinite(equal_error_rate):

@@ -118,22 +118,18 @@ class CheckpointStore:
             raise StorageError(f"saving the checkpoint of update {update} failed: {error}") from error
         return target
 
-    def discard_after(self, update: int) -> list[int]:
-        """Deletes every checkpoint later than `update`: a run that went back must not find them again. StorageError.
-
-        Returns the updates whose checkpoints were deleted.
-        """
+    def discard(self, updates: Collection[int]) -> None:
+        """Deletes the checkpoints of these updates, as far as they are there. StorageError."""
         try:
-            later = [step for step in steps_in(self.directory) if step > update]
-            for step in later:
+            doomed = [step for step in steps_in(self.directory) if step in updates]
+            for step in doomed:
                 self._delete(self.directory / step_name(step))
-            if later:
+            if doomed:
                 self._write_pointers()
         except OSError as error:
-            raise storage_error(f"deleting checkpoints after update {update}", self.directory, error) from error
+            raise storage_error(f"deleting checkpoints from update {min(updates)} on", self.directory, error) from error
         except CheckpointError as error:
-            raise StorageError(f"deleting checkpoints after update {update} failed: {error}") from error
-        return later
+            raise StorageError(f"deleting checkpoints from update {min(updates)} on failed: {error}") from error
 
     def remove_stale(self, lock: WriterLock) -> list[str]:
         """Removes what a killed writer left, and ends what it was about to do; returns what was done, in words.
@@ -217,8 +213,10 @@ class CheckpointStore:
 
     def _prune(self) -> None:
         steps = whole_steps(self.directory)  # damaged ones neither count nor go: they may be all there is to repair
-        best = max((update for update, manifest in steps.items() if manifest.best), default=None)
-        spared = self.protected if best is None else self.protected | {best}
+        best = [update for update, manifest in steps.items() if manifest.best]
+        # a run that goes back to a protected one finds what was the best then
+        then = [[b for b in best if b <= goal] for goal in (max(steps, default=0), *self.protected)]
+        spared = self.protected | {max(known) for known in then if known}
         for update in updates_to_prune(steps, self.keep, self.kept_every_updates, spared):
             self._delete(self.directory / step_name(update))
 

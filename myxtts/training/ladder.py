@@ -6,10 +6,13 @@ What is known and decided stands in recovery.py; here it is told, written down a
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from myxtts.data.batches import Batches
 from myxtts.errors import CheckpointError, NonFiniteError, StorageError
@@ -18,14 +21,16 @@ from myxtts.storage.files import strict_json, write_text_atomic
 from myxtts.storage.run_directory import RunDirectory
 from myxtts.storage.searching import steps_in
 from myxtts.storage.store import CheckpointStore
-from myxtts.training import blame, incidents
+from myxtts.training import blame, incidents, resuming
 from myxtts.training.blame import Blame
-from myxtts.training.recovery import GIVE_UP, Recovery, Rollback
+from myxtts.training.recovery import GIVE_UP, LossWatch, Recovery, Rollback
 from myxtts.training.saving import PatientJournal, Saver
 from myxtts.training.step import UpdateResult
 from myxtts.training.tensorboard_log import TensorBoardLog
 from myxtts.training.trainer import Trainer
 from myxtts.training.window import Window
+
+Weight = npt.NDArray[np.generic]
 
 SAME_INCIDENT_ATTEMPTS = 20
 """Of trouble of one kind, one bundle in so many attempts."""
@@ -73,6 +78,8 @@ class Ladder:
         self._row_of = {name: row for row, name in enumerate(self._ids)}
         self._newest_told = ""
         self._bundles: dict[object, int] = {}
+        self._stale: list[int] = []
+        """Checkpoints of before a rollback that the disk did not let go."""
         self._take_out()
 
     @property
@@ -82,8 +89,13 @@ class Ladder:
 
     # --- rungs 0 to 2: what an update did
 
-    def observe(self, window: Window, result: UpdateResult, number: int, loss: float) -> None:
-        """Take in update number `number`, applied or refused, with its mean loss."""
+    def observe(
+        self, window: Window, result: UpdateResult, number: int, loss: float, met: Mapping[str, Weight] | None = None
+    ) -> None:
+        """Take in update number `number`, applied or refused, with its mean loss.
+
+        `met`: the weights before it, if it lost a micro-batch; None: those of now.
+        """
         self.trainer.clip_losses.observe(window)
         dropped = window.dropped()
         if result.applied:
@@ -96,7 +108,8 @@ class Ladder:
             self.recovery.refuse(number)
             self.trainer.position.skipped += 1
         if dropped or not result.applied:
-            self._look_into(window, result, number)
+            with self.trainer.step.weights_as(met if result.applied else None):
+                self._look_into(window, result, number)
 
     def _look_into(self, window: Window, result: UpdateResult, number: int) -> None:
         """Find who is to blame, say so, count strikes, keep the evidence."""
@@ -136,7 +149,7 @@ class Ladder:
         if not new:
             return
         self._take_out()
-        self._write_down(pending=False)
+        self._write_down(pending=bool(self._stale))
         self.restart_data(self.trainer.position.epoch, self.trainer.position.index)
         source = self.batches.store.utterances[self._row_of[new[0]]].source
         message = (
@@ -181,6 +194,10 @@ class Ladder:
 
     def climb_if_needed(self) -> bool:
         """Go back if there is trouble; whether the run went back."""
+        if self._stale:
+            # what this update and those before it will be saved as is no longer of before the rollback
+            self._stale = [step for step in self._stale if step >= self.trainer.position.update]
+            self._discard_stale()
         cause = self.recovery.trouble()
         if cause:
             self.climb(cause)
@@ -200,8 +217,7 @@ class Ladder:
             self._give_up(cause)
         checkpoint = self._healthy()
         rollback = Rollback(rung, position.update, checkpoint.update, cause)
-        watch = self.trainer.roll_back(checkpoint)
-        recovery.roll_back(rollback, watch)
+        recovery.roll_back(rollback, self._back_at(checkpoint))
         self._write_down(pending=True)
         self._cut_and_save(rollback)
         message = (
@@ -229,15 +245,24 @@ class Ladder:
             return
         rollback = intended.rollbacks[-1]
         checkpoint = self._at_or_before(rollback.to_update)
-        self.trainer.roll_back(checkpoint)
+        intended.watch = self._back_at(checkpoint)
         self.trainer.recovery = intended
         self._take_out()
-        for name in ("micro_batches", "epoch", "index", "skipped"):
+        same_order = written["position"].get("order") == self.trainer.position.order
+        for name in ("micro_batches", "skipped", *(("epoch", "index") if same_order else ())):
             setattr(self.trainer.position, name, int(written["position"][name]))
         self._cut_and_save(replace(rollback, to_update=checkpoint.update))
         message = f"ended the rollback to update {checkpoint.update} that was interrupted"
         self._tell("rollback_ended", message, rung=rollback.rung)
         self._warn(message)
+
+    def _back_at(self, checkpoint: Checkpoint) -> LossWatch:
+        """Take back a checkpoint; the watch over the loss, anew where its losses were of other weights."""
+        watch = self.trainer.roll_back(checkpoint)
+        if not resuming.loss_changed(checkpoint, self.trainer.config):
+            return watch
+        self.trainer.health.forget_losses()
+        return LossWatch()
 
     def _cut_and_save(self, rollback: Rollback) -> None:
         """Make the disk follow: metrics, checkpoints after the one gone back to, and the state as it is now."""
@@ -248,9 +273,21 @@ class Ladder:
             self.tensorboard.go_back(rollback.to_update)
         except (StorageError, OSError) as error:
             self._warn(f"{error}; the metrics after update {rollback.to_update} are of before the rollback")
-        self.store.discard_after(rollback.to_update)
+        self._stale = [step for step in steps_in(self.store.directory) if step > rollback.to_update]
+        self._discard_stale()
         if self.saver.save():
-            self._write_down(pending=False)
+            self._write_down(pending=bool(self._stale))
+
+    def _discard_stale(self) -> None:
+        """Delete checkpoints of before the rollback: a resume must not find them; what is refused is tried again."""
+        try:
+            if self._stale:
+                self.store.discard(self._stale)
+        except StorageError as error:
+            self._warn(f"{error}; tried again after the next update")
+            return
+        self._stale = []
+        self._write_down(pending=False)
 
     def _write_down(self, *, pending: bool) -> None:
         state = {

@@ -10,7 +10,7 @@ from myxtts.data.loader import Loader
 from myxtts.errors import NonFiniteError, StorageError
 from myxtts.storage import faults
 from myxtts.training import injection, losses, schedule
-from myxtts.training.ladder import Ladder
+from myxtts.training.ladder import Ladder, Weight
 from myxtts.training.saving import PatientJournal, Saver
 from myxtts.training.signals import StopSignals
 from myxtts.training.step import UpdateResult
@@ -97,7 +97,7 @@ class Loop:
             if best or self.saver.regular or self.saver.candidate or self.saver.hot_due:
                 self._save(best, before)
 
-    def _save(self, best: bool, before: tuple[float | None, int, int]) -> None:
+    def _save(self, best: bool, before: tuple[float | None, int, int, int]) -> None:
         """Save, and go back if what is to be saved is not finite; `before` is what was the best until now."""
         try:
             saved = self.saver.save(best=best, hot=not (best or self.saver.regular))
@@ -139,17 +139,26 @@ class Loop:
             position.epoch, position.index = (
                 (loaded.epoch + 1, 0) if loaded.last_of_epoch else (loaded.epoch, loaded.index + 1)
             )
+        met = {v.path: v.numpy() for v in trainer.step.weights} if window.dropped() else None
         update = trainer.step.update(rate, config.optimizer.clip_norm * recovery.clip_factor)
         injection.poison_weights(trainer.step)
         seconds = time.monotonic() - window.begun
         position.trained_seconds += seconds
         if update.applied:
             position.update = number
-        self._after(window, update, number, rate, seconds)
+        self._after(window, update, number, rate, seconds, met)
         return update.applied
 
-    def _after(self, window: Window, result: UpdateResult, number: int, rate: float, seconds: float) -> None:
-        """Write down what an update did, and show it."""
+    def _after(
+        self,
+        window: Window,
+        result: UpdateResult,
+        number: int,
+        rate: float,
+        seconds: float,
+        met: Mapping[str, Weight] | None,
+    ) -> None:
+        """Write down what an update did, and show it; `met` are the weights before it, if it lost a micro-batch."""
         terms, total = window.mean_terms()
         wait_share = min(1.0, self.loader.take_waited_seconds() / max(seconds, 1e-9))
         frames = window.frames()
@@ -169,15 +178,16 @@ class Loop:
             "skipped": not result.applied,
         }
         self.metrics.write(record)
+        overflowed = result.overflow and not result.applied  # no trouble: the scale finds its place by overflowing
         self.trainer.health.observe(
             number,
-            loss=total,
-            grad_norm=result.grad_norm,
+            loss=None if overflowed else total,
+            grad_norm=None if overflowed else result.grad_norm,
             clip_norm=self.trainer.config.optimizer.clip_norm * self.trainer.recovery.clip_factor,
-            skipped=not result.applied,
+            skipped=not (result.applied or overflowed),
             wait_share=wait_share,
         )
-        self.ladder.observe(window, result, number, total)
+        self.ladder.observe(window, result, number, total, met)
         at_log = number % self.trainer.config.training.log_every_updates == 0
         if at_log or number == 1:
             try:

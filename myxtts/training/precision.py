@@ -59,9 +59,12 @@ class LossScale:
 
     def state(self) -> dict[str, float]:
         """What a checkpoint keeps."""
-        return {"value": float(self.value), "good_updates": float(self.good_updates)}
+        return {"value": float(self.value), "good_updates": float(self.good_updates), "moves": float(self.moves)}
 
     def restore(self, state: dict[str, float]) -> None:
-        """Take back what `state` gave."""
+        """Take back what `state` gave, from fp16 to fp16: in another precision there was no scale to go on with."""
+        # a state of before does not say whether it moved; one that did not stood at 1
+        if not (self.moves and state.get("moves", state["value"] != 1.0)):
+            return
         self.value.assign(state["value"])
         self.good_updates = int(state["good_updates"])

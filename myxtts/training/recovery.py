@@ -159,10 +159,12 @@ class Recovery:
         self.last_trouble = update
         self.refused = [a for a in self.refused if a > self.attempts - SHARE_WINDOW] + [self.attempts]
 
-    def add_candidate(self, update: int) -> None:
-        """A checkpoint was saved that may prove healthy."""
-        if update not in self.candidates and update != self.proven:
-            self.candidates.append(update)
+    def add_candidate(self, update: int) -> bool:
+        """A checkpoint is saved that may prove healthy; whether it was none before."""
+        if update in self.candidates or update == self.proven:
+            return False
+        self.candidates.append(update)
+        return True
 
     def kept(self) -> set[int]:
         """Updates whose checkpoints must not be pruned."""

@@ -19,7 +19,7 @@ from myxtts.errors import ConfigError
 from myxtts.storage.checkpoint import Checkpoint
 from myxtts.storage.run_directory import RunDirectory
 from myxtts.storage.searching import find
-from myxtts.training.trainer import Position
+from myxtts.training.trainer import Trainer
 
 
 def source_of_weights(path: Path) -> Checkpoint:
@@ -67,6 +67,11 @@ def changed_settings(checkpoint: Checkpoint, now: Config) -> list[str]:
     return [f"{key} is {new!r}, was {old!r}" for key, old, new in pairs if old != new]
 
 
+def loss_changed(checkpoint: Checkpoint, now: Config) -> bool:
+    """Whether losses of then and of now are sums of other terms, so that neither measures the other."""
+    return config_of_file(checkpoint.path / "config.yaml").loss != now.loss
+
+
 def order_of(prepared: Prepared, training: TrainingConfig) -> str:
     """Short hash of all that the plan of an epoch follows from."""
     text_N, mel_N = prepared.train.lengths
@@ -75,13 +80,21 @@ def order_of(prepared: Prepared, training: TrainingConfig) -> str:
     return hashlib.blake2b(json.dumps(facts).encode(), digest_size=8).hexdigest()
 
 
-def adopt_order(position: Position, prepared: Prepared, training: TrainingConfig) -> list[str]:
-    """Fit a position to the order of the data and the metric of this command; says in words what that changed.
+def goal_of(prepared: Prepared) -> str:
+    """Short hash of the validation clips, on which the best checkpoint is chosen."""
+    text_N, mel_N = prepared.validation.lengths
+    facts = [[u.id for u in prepared.validation.utterances], text_N.tolist(), mel_N.tolist()]
+    return hashlib.blake2b(json.dumps(facts).encode(), digest_size=8).hexdigest()
+
+
+def adopt_order(trainer: Trainer, prepared: Prepared) -> list[str]:
+    """Fit a position to the data and the metric of this command; says in words what that changed.
 
     In another order (epoch, index) would point at other clips: the run goes on with the beginning of the next epoch.
     """
     said: list[str] = []
-    order = order_of(prepared, training)
+    position, training = trainer.position, trainer.config.training
+    order, goal = order_of(prepared, training), goal_of(prepared)
     if position.order and position.order != order:
         position.epoch, position.index = position.epoch + 1, 0
         said.append(
@@ -89,7 +102,10 @@ def adopt_order(position: Position, prepared: Prepared, training: TrainingConfig
             f"with the beginning of epoch {position.epoch}"
         )
     if position.best_metric not in ("", training.best_metric):
-        position.set_best(None, 0, 0)
+        trainer.forget_best()
         said.append(f"the best is chosen by {training.best_metric} from now on, not by {position.best_metric}")
-    position.order, position.best_metric = order, training.best_metric
+    elif position.validation_clips not in ("", goal):
+        trainer.forget_best()
+        said.append("the validation clips are others than before: the best is chosen anew")
+    position.order, position.best_metric, position.validation_clips = order, training.best_metric, goal
     return said

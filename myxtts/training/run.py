@@ -159,11 +159,13 @@ class _Run:
             if changes:
                 self.screen.say(*(f"  changed since: {change}" for change in changes))
                 self.tell("settings_changed", "; ".join(changes))
+            if resuming.loss_changed(checkpoint, self.config):
+                self.trainer.forget_losses()
         elif source is not None:
             self._init_from(source)
         else:
             self.tell("start", f"a new run in {self.directory.path}")
-        for message in resuming.adopt_order(self.trainer.position, self.prepared, self.config.training):
+        for message in resuming.adopt_order(self.trainer, self.prepared):
             self.screen.warn(message)
             self.tell("order_changed", message)
         self._write_settings()
@@ -198,11 +200,9 @@ class _Run:
         held_out = self.prepared.validation_batches(self.config)
         generator = Generator(trainer.average)
         saver = Saver(trainer, self.store, generator, batches, self.texts, self.metrics, self.tell)
-        if position.update >= updates:
-            if position.best_update == position.update:
-                saver.save(last=True)  # a kill in the last save may have cost the mark of the best
-            self.screen.say(f"This run has made its {updates} updates; --epochs or --max-updates lets it go on.")
-            return position.update
+        validation = Validation(
+            trainer, generator, held_out, self.metrics, self.tensorboard, self.directory, self.screen, self.tell
+        )
         ladder = Ladder(
             trainer,
             saver,
@@ -216,14 +216,20 @@ class _Run:
             self.screen.warn,
         )
         ladder.finish()
+        if position.update >= updates:
+            if position.validated_update != position.update:
+                self._end(saver, validation, "updates")  # a kill cost the last validation
+                return position.update
+            if position.best_update == position.update:
+                saver.save(last=True)  # a kill in the last save may have cost the mark of the best
+            made = f"its {updates}" if position.update == updates else f"{position.update} of {updates}"
+            self.screen.say(f"This run has made {made} updates; --epochs or --max-updates lets it go on.")
+            return position.update
         if trainer.recovery.proven is None:
             saver.save_the_start()
         self.screen.say(
             f"Training from update {position.update} of {updates}: {len(batches)} batches an epoch; "
             "the first update takes longer, its graphs are being built."
-        )
-        validation = Validation(
-            trainer, generator, held_out, self.metrics, self.tensorboard, self.directory, self.screen, self.tell
         )
         with self._loader(batches) as loader:
             ladder.restart_data = loader.restart

@@ -110,8 +110,7 @@ class Saver:
         best = best or (position.best is not None and position.best_update == position.update)
         if not hot or self._voices_seconds <= QUICK_SECONDS:
             self._take_voices()
-        if self.candidate:
-            trainer.recovery.add_candidate(position.update)
+        new_candidate = self.candidate and trainer.recovery.add_candidate(position.update)
         self.store.protected = trainer.recovery.kept()
         try:
             self._metrics.journal.flush(durable=True)
@@ -119,6 +118,8 @@ class Saver:
                 trainer.position.update, trainer.arrays(self._voices), trainer.state(), texts=self._texts, best=best
             )
         except StorageError as error:
+            if new_candidate:
+                trainer.recovery.candidates.remove(position.update)  # what is not on the disk proves nothing
             self._failures += 1
             if last or self._failures > MOST_FAILURES:
                 raise

@@ -19,7 +19,8 @@ there, and copies them to the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial, reduce
 from typing import Any
@@ -141,6 +142,24 @@ class Step:
         """Copy the weights of the first replica to the others; needed after the first's were put in from outside."""
         for replica in self.replicas[1:]:
             replica.follow(self.replicas[0])
+
+    @contextmanager
+    def weights_as(self, values: Mapping[str, npt.NDArray[np.generic]] | None) -> Iterator[None]:
+        """The weights of the model as they were, by path, while this lasts; None: as they are."""
+        if values is None:
+            yield
+            return
+        now = {v.path: v.numpy() for v in self.weights}
+        try:
+            self._put_in(values)
+            yield
+        finally:
+            self._put_in(now)
+
+    def _put_in(self, values: Mapping[str, npt.NDArray[np.generic]]) -> None:
+        for variable in self.weights:
+            variable.assign(values[variable.path])
+        self.share_weights()
 
     def _differ_graph(self) -> tf.Tensor:
         return tf.stack([replica.differs(self.replicas[0]) for replica in self.replicas[1:]])

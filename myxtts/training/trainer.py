@@ -54,6 +54,8 @@ class Position:
     """1 once a validation has seen a decoder that hears the critic in full."""
     validated_update: int = -1
     """The update of the newest validation."""
+    validation_clips: str = ""
+    """What the validation clips are known by."""
     order: str = ""
     """What the order of the data followed from; `epoch` and `index` mean nothing in another one."""
 
@@ -62,19 +64,20 @@ class Position:
         """The position that a checkpoint holds. Raises TypeError or ValueError for what is none."""
         found = cls(**state)
         for name, value in vars(found).items():
-            kind = str if name in ("order", "best_metric") else (int, float)
+            kind = str if name in ("order", "best_metric", "validation_clips") else (int, float)
             odd = isinstance(value, bool) or not isinstance(value, kind)
             if odd and not (name == "best" and value is None):
                 raise TypeError(f"position.{name} is {value!r}")
         return found
 
-    def best_fields(self) -> tuple[float | None, int, int]:
+    def best_fields(self) -> tuple[float | None, int, int, int]:
         """What a validation changes when it improves; see `set_best`."""
-        return self.best, self.best_update, self.validations_since_best
+        return self.best, self.best_update, self.validations_since_best, self.heard
 
-    def set_best(self, best: float | None, update: int, validations_since: int) -> None:
-        """Set what `best_fields` gives."""
+    def set_best(self, best: float | None, update: int, validations_since: int, heard: int | None = None) -> None:
+        """Set what `best_fields` gives; None for `heard` keeps it."""
         self.best, self.best_update, self.validations_since_best = best, update, validations_since
+        self.heard = self.heard if heard is None else heard
 
 
 class Trainer:
@@ -197,8 +200,19 @@ class Trainer:
             watch = Recovery.from_json(state["recovery"]).watch if "recovery" in state else LossWatch()
         self.position.update, self.position.validated_update = then.update, then.validated_update
         self.position.set_best(*then.best_fields())
-        self.position.heard = then.heard
         return watch
+
+    def forget_best(self) -> None:
+        """What comes is chosen by another measure: the best so far says nothing about it."""
+        self.position.set_best(None, 0, 0)
+        self.health.forget_best()
+
+    def forget_losses(self) -> None:
+        """What comes is another loss: those so far, and a best by them, are no measure of it."""
+        self.recovery.watch = LossWatch()
+        self.health.forget_losses()
+        if self.position.best_metric == "total":
+            self.forget_best()
 
     def _restore_numbers(self, checkpoint: Checkpoint) -> None:
         load_weights(self.model, checkpoint.arrays["weights"])

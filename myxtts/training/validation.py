@@ -235,8 +235,7 @@ class Validation:
         if math.isnan(value):
             self.screen.warn(f"update {position.update} has no {config.training.best_metric}: it cannot be the best")
         if anew := self._chosen_anew(value):
-            position.set_best(None, 0, 0)
-            trainer.health.forget_best()
+            trainer.forget_best()
         bar = math.inf if position.best is None else position.best - config.training.early_stopping_min_delta
         improved = value < bar  # never where the value is not finite
         if improved:

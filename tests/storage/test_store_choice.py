@@ -60,7 +60,7 @@ def test_a_run_that_went_back_does_not_find_its_future(tmp_path: Path) -> None:
     store = store_in(tmp_path, keep=9, every=1)
     for update in (1, 2, 3, 4):
         save(store, update, best=update == 4)
-    assert store.discard_after(2) == [4, 3]
+    store.discard([3, 4, 7])
     assert updates_in(store) == [1, 2] and not (store.directory / "best.json").exists()
     assert '"update":2' in (store.directory / "last.json").read_text()
 
@@ -122,3 +122,14 @@ def test_find_says_what_is_missing(tmp_path: Path, name: str, reason: str) -> No
     with pytest.raises(CheckpointError, match=reason) as error:
         find(tmp_path / name)
     assert repr(str(tmp_path / name)) in str(error.value)
+
+
+def test_what_was_the_best_at_a_protected_checkpoint_stays(tmp_path: Path) -> None:
+    """A run that goes back to it finds the checkpoint that its state calls the best."""
+    store = store_in(tmp_path, keep=0, every=100)
+    store.protected = {4}
+    for update, best in ((1, True), (2, True), (3, False), (4, False), (5, True), (6, False), (7, False)):
+        save(store, update, best=best)
+    assert updates_in(store) == [2, 4, 5, 6, 7]
+    store.discard([5, 6, 7])
+    assert '"update":2' in (store.directory / "best.json").read_text()

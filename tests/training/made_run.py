@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import soundfile
 
 CLIPS = 6
@@ -142,6 +143,13 @@ def losses(run: Path) -> list[tuple[int, float]]:
 
 def events(run: Path, name: str) -> list[dict[str, Any]]:
     return [r for r in records(run / "events.jsonl") if r["event"] == name]
+
+
+def scripted(monkeypatch: pytest.MonkeyPatch, values: list[float]) -> None:
+    """Lets the validations give these values of the metric, and speak nothing."""
+    monkeypatch.setattr("myxtts.training.validation.speak_samples", lambda *_: [])
+    left = iter(values)
+    monkeypatch.setattr("myxtts.training.validation.validate", lambda *_: {"mel": next(left), "total": 1.0})
 
 
 class KeptTrainers:

@@ -9,12 +9,14 @@ from typing import Any
 import made_run
 import numpy as np
 import pytest
-from made_run import KeptTrainers, events, hashes, losses, records
+from made_run import KeptTrainers, events, hashes, losses, records, scripted
 
 from myxtts.data.batches import Batches
-from myxtts.errors import EXIT_DIVERGED, NonFiniteError
-from myxtts.storage.searching import find
+from myxtts.errors import EXIT_DIVERGED, NonFiniteError, StorageError
+from myxtts.storage.searching import find, steps_in
+from myxtts.storage.store import CheckpointStore
 from myxtts.training import incidents
+from myxtts.training import run as run_module
 
 QUICK: dict[str, object] = {"training__candidate_every_updates": 2, "training__max_updates": 8}
 
@@ -168,6 +170,7 @@ def test_an_overflow_of_fp16_is_nobodys_fault(folder: Path, name: str, monkeypat
     told = events(run, "overflow")
     assert len(told) >= 4 and "fp16 overflowed, the loss scale is halved" in told[0]["message"]
     state = find(run, "last").state
+    assert state["health"]["skips_total"] == 0 and state["health"]["not_finite_update"] is None
     assert state["recovery"]["strikes"] == {} and state["loss_scale"]["value"] < 2.0**13
 
 
@@ -190,6 +193,116 @@ def test_a_rollback_that_was_interrupted_is_ended(folder: Path, name: str, monke
     assert len(state["recovery"]["rollbacks"]) == 1
     assert state["position"]["micro_batches"] == 2 * (5 + 3 + 4)
     assert json.loads((run / "recovery.json").read_text())["pending"] is False
+
+
+def test_a_rollback_that_was_interrupted_keeps_to_the_order_of_the_data_of_now(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In another order the place that was written down is the place of other clips."""
+    monkeypatch.setenv("MYXTTS_FAULT", "step.loss.mel:6-8:nan")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("myxtts.training.ladder.Ladder._cut_and_save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            made_run.train(folder, name, **QUICK)
+    monkeypatch.delenv("MYXTTS_FAULT")
+    started: list[tuple[int, int]] = []
+    really = run_module.Loader
+
+    def loader(batches: Any, epoch: int, index: int, **more: Any) -> Any:
+        started.append((epoch, index))
+        return really(batches, epoch, index, **more)
+
+    monkeypatch.setattr("myxtts.training.run.Loader", loader)
+    before = find(folder / name, "last").state["position"]
+    made_run.train(folder, name, **{**QUICK, "training__batch_size": 3})
+    assert started == [(before["epoch"] + 1, 0)]
+
+
+def test_a_candidate_that_the_disk_refused_is_never_proven(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MYXTTS_FAULT", "store.before_files:5:enospc,step.loss.mel:6-8:nan")  # the save of update 4
+    often = {"training__checkpoint_every_updates": 1, "training__keep_checkpoints": 1}
+    made_run.train(folder, name, **QUICK, **often)
+    (event,) = events(folder / name, "rollback")
+    assert event["to_update"] == 2, "2 was proven and on the disk; 3 was nothing but on the disk"
+
+
+def test_a_rollback_keeps_the_best_that_was_the_best_then(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripted(monkeypatch, [0.9, 0.95, 0.5, 0.6, 0.4, 0.7, 0.7, 0.7, 0.7])
+    monkeypatch.setenv("MYXTTS_FAULT", "step.loss.mel:6-8:nan")
+    rarely = {"training__checkpoint_every_updates": 100, "training__validation_every_updates": 1}
+    made_run.train(folder, name, **QUICK, **rarely)
+    (event,) = events(folder / name, "rollback")
+    assert (event["from_update"], event["to_update"]) == (5, 4)
+    best = find(folder / name)
+    assert (best.update, best.best) == (3, True), "5 is gone, 3 is what was best at 4"
+
+
+def test_checkpoints_that_cannot_be_deleted_in_a_rollback_do_not_end_the_run(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MYXTTS_FAULT", "step.loss.mel:8-10:nan")
+    really = CheckpointStore.discard
+    left: list[list[int]] = []
+
+    def refused_once(self: CheckpointStore, steps: list[int]) -> None:
+        if not left:
+            left.append(steps)
+            raise StorageError("the disk: Input/output error")
+        really(self, steps)
+        left.append(steps_in(self.directory))
+
+    monkeypatch.setattr(CheckpointStore, "discard", refused_once)
+    settings = {"training__candidate_every_updates": 4, "training__max_updates": 10}
+    often = {"training__checkpoint_every_updates": 1, "training__keep_checkpoints": 20}
+    updates, screen = made_run.train(folder, name, **settings, **often)
+    assert updates == 10 and rungs(folder / name) == [3]
+    assert left[:2] == [[7, 6, 5], [4, 3, 2, 1, 0]], "tried again, and before anything new was saved"
+    assert any("Input/output error" in warning and "tried again" in warning for warning in screen.warnings)
+    assert json.loads((folder / name / "recovery.json").read_text())["pending"] is False
+
+
+def test_weights_of_a_dropped_micro_batch_are_those_that_it_met(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MYXTTS_FAULT", "step.micro_batch:6:nan")  # the second of update 3, which the first makes alone
+    made_run.train(folder, name, **{**QUICK, "training__max_updates": 4, "training__checkpoint_every_updates": 1})
+    run = folder / name
+    (event,) = events(run, "dropped")
+    met = incidents.read(run / event["incident"]).weights
+    before, after = (find(run / "checkpoints" / f"step-{update:08d}").arrays["weights"] for update in (2, 3))
+    assert len(met) == len(before)
+    for path, value in met.items():
+        np.testing.assert_array_equal(value, before[path])
+    assert any((after[path] != value).any() for path, value in met.items())
+    saved = losses(run)
+    monkeypatch.setattr("myxtts.training.ladder.Ladder._look_into", lambda *_, **__: None)
+    made_run.train(folder, f"{name}-blind", **{**QUICK, "training__max_updates": 4})
+    assert saved == losses(folder / f"{name}-blind"), "to look into it changes no weight"
+
+
+def test_after_a_change_of_loss_weights_old_losses_are_no_measure(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made_run.train(folder, name, **{**QUICK, "training__max_updates": 4})
+    settings = {**QUICK, "loss__mel_weight": 8.0}
+    monkeypatch.setenv("MYXTTS_FAULT", "step.loss.mel:3-5:nan")
+    made_run.train(folder, name, **{**settings, "training__max_updates": 5})
+    state = find(folder / name, "last").state
+    assert len(state["recovery"]["watch"]["block"]) == len(state["health"]["losses"]) == 1, "that of update 5"
+    monkeypatch.setattr("myxtts.training.recovery.CLEAN_UPDATES", 9)
+    made_run.train(folder, name, **settings)
+    (event,) = events(folder / name, "rollback")
+    assert event["to_update"] == 4, "a checkpoint of the weights of before"
+    state = find(folder / name, "last").state
+    assert len(state["recovery"]["watch"]["block"]) == len(state["health"]["losses"]) == 4, "5 to 8"
 
 
 def test_an_incident_is_on_the_disk_whole_and_without_paths(

@@ -11,7 +11,7 @@ from typing import Any
 import made_run
 import numpy as np
 import pytest
-from made_run import KeptTrainers, Screen, events, hashes, losses, records
+from made_run import KeptTrainers, Screen, events, hashes, losses, make_root, records, scripted
 
 from myxtts.config.schema import GAME_TERMS, LossConfig
 from myxtts.errors import (
@@ -238,13 +238,6 @@ def test_another_model_or_optimizer_is_refused(folder: Path, unbroken: Path, cha
 # --- when a run ends, and what it calls the best
 
 
-def scripted(monkeypatch: pytest.MonkeyPatch, values: list[float]) -> None:
-    """Lets the validations give these values of the metric, and speak nothing."""
-    monkeypatch.setattr("myxtts.training.validation.speak_samples", lambda *_: [])
-    left = iter(values)
-    monkeypatch.setattr("myxtts.training.validation.validate", lambda *_: {"mel": next(left), "total": 1.0})
-
-
 def test_early_stopping(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     scripted(monkeypatch, [1.0, 0.5, 0.4995, 0.7, 0.2])
     settings = {"training__validation_every_updates": 1, "training__early_stopping_validations": 2}
@@ -353,6 +346,61 @@ def test_changed_settings_are_named_and_the_order_of_the_data_is_kept_sound(fold
     assert len(events(folder / name, "order_changed")) == 2
     position = find(folder / name, "last").state["position"]
     assert position["best_metric"] == "total" and position["epoch"] >= 1
+    assert find(folder / name, "last").state["health"]["best"][0] == 3, "health measures by the new metric too"
+
+
+def test_other_validation_clips_choose_the_best_anew(folder: Path, name: str) -> None:
+    for number in (1, 2):
+        if not (folder / f"held-{number}").exists():
+            make_root(folder / f"held-{number}", clips=1 + number, seed=number)
+    held: dict[str, Any] = {"data__val_path": str(folder / "held-1"), "training__early_stopping_min_delta": 100.0}
+    made_run.train(folder, name, training__max_updates=2, **held)
+    _, screen = made_run.train(folder, name, training__max_updates=3, **held)
+    assert not screen.warnings and find(folder / name).update == 2, "never better by 100"
+    other = {**held, "data__val_path": str(folder / "held-2")}
+    _, screen = made_run.train(folder, name, training__max_updates=4, **other)
+    assert any("the validation clips are others than before: the best is chosen anew" in w for w in screen.warnings)
+    state = find(folder / name).state
+    assert state["position"]["best_update"] == 4 and state["health"]["best"][0] == 4
+
+
+@pytest.mark.parametrize("given_again", [1, 2])
+def test_a_kill_in_the_last_validation_is_made_up_for(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch, given_again: int
+) -> None:
+    def killed(*_: object, **__: object) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("myxtts.training.run.Validation.run", killed)
+        with pytest.raises(KeyboardInterrupt):
+            made_run.train(folder, name)
+    assert find(folder / name, "last").update == UPDATES
+    for _ in range(given_again):
+        updates, screen = made_run.train(folder, name)
+        assert updates == UPDATES
+    assert [r["update"] for r in records(folder / name / "metrics.jsonl") if r["kind"] == "validation"] == [UPDATES]
+    best = find(folder / name)
+    assert best.best and best.update == UPDATES
+    assert ("Done at update 6" in screen.text) == (given_again == 1)
+
+
+def test_a_best_of_the_new_goal_that_could_not_be_saved_is_chosen_by_the_next(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("myxtts.training.saving.RETRY_SECONDS", 0.0)
+    monkeypatch.setenv("MYXTTS_FAULT", "store.before_files:5:enospc")  # at 5 the decoder hears the critic in full
+    settings: dict[str, Any] = {
+        "training__max_updates": 7,
+        "training__validation_every_updates": 1,
+        "training__early_stopping_min_delta": 100.0,
+        "model__critic_width": 4,
+        "schedule__adversarial_start_updates": 3,
+        "schedule__adversarial_ramp_updates": 2,
+    }
+    made_run.train(folder, name, **settings)
+    assert [e["update"] for e in events(folder / name, "save_failed")] == [5]
+    assert find(folder / name).state["position"]["best_update"] == 6
 
 
 # --- a disk that refuses
