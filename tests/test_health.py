@@ -75,6 +75,15 @@ def test_single_peaks_of_the_loss_do_not_count() -> None:
     assert fed(losses).verdict().sign == "healthy"
 
 
+def test_skips_that_a_rollback_goes_back_past_are_remembered() -> None:
+    then, later = fed(falling(300)), fed(falling(300))
+    for update in (301, 302):
+        later.observe(update, loss=None, grad_norm=None, skipped=True)
+    then.carry_skips(later)
+    check = next(check for check in then.verdict().checks if check.name == "no skipped update")
+    assert check.sign == "watch" and "2" in check.sentence
+
+
 def test_a_plateau_names_the_level_against_it() -> None:
     verdict = fed([2.0] * 1_000).verdict()
     assert verdict.sign == "watch"

@@ -12,7 +12,7 @@ import pytest
 from myxtts.config.resolve import config_of_file
 from myxtts.doctor.checkpoints import check_checkpoint, examine
 from myxtts.doctor.findings import Rank
-from myxtts.doctor.history import read_history, read_recovery, verdict_of, worst_utterances
+from myxtts.doctor.history import REPAIRED_EVENT, read_history, read_recovery, verdict_of, worst_utterances
 from myxtts.doctor.language import words
 from myxtts.doctor.run_check import check_run, look_at_run
 from myxtts.doctor.run_fix import plan_lines, repair_run
@@ -277,6 +277,17 @@ def test_history_and_the_worst_utterances(tmp_path: Path) -> None:
     first, second, third = seen.worst[:3]
     assert (first.id, first.quarantined) == ("c4", "mel") and (second.id, second.strikes) == ("c2", 1)
     assert third.id == "c29" and third.loss == pytest.approx(4.0) and third.seen == 3
+
+
+def test_refusals_before_a_repair_are_not_counted_after_it(tmp_path: Path) -> None:
+    run = made.make_run(tmp_path / "run", updates=(10,))
+    for _ in range(3):
+        made.add_event(run, "skip", 4, rung=1)
+    assert read_history(run).refused_in_a_row == 3
+    made.add_event(run, REPAIRED_EVENT, 4)
+    made.add_event(run, "skip", 5, rung=1)
+    history = read_history(run)
+    assert (history.refused, history.refused_in_a_row, history.repaired) == (1, 1, 1)
 
 
 def test_an_older_run_lacks_what_came_later(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from myxtts.errors import CheckpointError
 from myxtts.training.recovery import (
     AGAIN_UPDATES,
     CLEAN_UPDATES,
+    FIRST_ROLLBACK,
     GIVE_UP,
     REWARM_UPDATES,
     STRIKES,
@@ -166,6 +167,18 @@ def test_the_lowered_rate_rises_anew() -> None:
     assert recovery.rate(900 + REWARM_UPDATES, 1e-5, 3000) == pytest.approx(5e-6)
     assert recovery.rate(5000, 1e-5, 3000) == pytest.approx(5e-6)
     assert recovery.rate(901, 1e-5, 0) == pytest.approx(5e-6), "no warmup, none anew"
+
+
+def test_a_rate_that_rises_anew_rises_from_where_a_later_rollback_goes_back_to() -> None:
+    """A first rollback past the rise itself: counted from the later update the rate would be that of its first update
+    for the whole way there."""
+    recovery = Recovery(proven=900)
+    climb(recovery, 1000, 900)
+    climb(recovery, 1000, 900)
+    recovery.proven = 100
+    recovery.rollbacks[-1] = Rollback(FIRST_ROLLBACK, 9000, 8000, "long ago")
+    assert climb(recovery, 1000 + 8000 + AGAIN_UPDATES, 100) == FIRST_ROLLBACK
+    assert recovery.rate(100 + REWARM_UPDATES, 1e-5, 3000) == pytest.approx(5e-6)
 
 
 def test_a_rollback_forgets_the_refusals_before_it() -> None:
