@@ -129,6 +129,12 @@ _CRITIC = (
         24,
         "strangers' voices after 42 minutes: likeness 0.71 against 0.67, DNSMOS 2.78 against 2.63 (docs/measurements.md)",
     ),
+    Override(
+        "training.best_tolerance",
+        0.03,
+        "with a critic speech gets better while its distance stays: the lowest, at update 3,000, against 7,217: "
+        "word error 0.20 and 0.12, likeness 0.62 and 0.68 (docs/measurements.md)",
+    ),
 )
 
 _FINE_TUNING = (

@@ -299,6 +299,8 @@ class TrainingConfig:
     """The run ends after this many validations without improvement."""
     early_stopping_min_delta: float = leaf(0.001, "", low=0.0, high=1e3)
     """What counts as improvement of the metric."""
+    best_tolerance: float = leaf(0.0, "", low=0.0, high=0.5)
+    """Share above the lowest validation up to which one is as good: of these the newest is the best checkpoint."""
     best_metric: str = leaf("mel", choices=BEST_METRICS)
     """Validation metric by which the best checkpoint is chosen; lower is better. The last five need two speakers
     (voice_...) or the spoken samples."""

@@ -27,7 +27,8 @@ SKIPS_IN_A_ROW_ILL = 3
 FALL_SHARE, RISE_SHARE, DIVERGE_SHARE = 0.01, 0.05, 0.5
 """Change of the loss against that at half the run: falling, rising, diverging."""
 VALIDATIONS_PATIENCE = 5
-VALIDATION_RISE_SHARE = 0.01
+VALIDATION_RISE_SHARE = 0.03
+"""A validation that is higher than the best by less is as good."""
 VOICES_PATIENCE = 3
 EQUAL_ERROR_HIGH = 0.3
 """From the third validation on the voices of speakers should be told apart better than this; chance is 0.5."""

@@ -289,9 +289,10 @@ class _Run:
         best = position.validated_update != position.update and validation.run(scheduled=False)
         saver.save(best=best, last=True)
         self.tell("end", END_WORDS[why])
-        self.screen.say(
-            f"Done at update {position.update}: {END_WORDS[why]}. {position.skipped} updates were refused. "
-            f"Best {self.config.training.best_metric} {position.best:.4f} at update {position.best_update}."
-            if position.best is not None
-            else f"Done at update {position.update}: {END_WORDS[why]}."
-        )
+        said = f"Done at update {position.update}: {END_WORDS[why]}. {position.skipped} updates were refused."
+        if position.best is not None:
+            share = self.config.training.best_tolerance
+            equal = share > 0.0 and position.validations_since_best > 0
+            at = f"to within {share:.0%}, the newest: update" if equal else "at update"
+            said += f" Best {self.config.training.best_metric} {position.best:.4f} {at} {position.best_update}."
+        self.screen.say(said)

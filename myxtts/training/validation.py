@@ -213,7 +213,7 @@ class Validation:
         self.tensorboard, self.directory, self.screen, self.tell = tensorboard, directory, screen, tell
 
     def run(self, *, scheduled: bool = True) -> bool:
-        """Validate, write everything down; True if the metric is the best so far.
+        """Validate, write everything down; True if the metric is the best so far, or as good (see `_equally_near`).
 
         One that is not scheduled, at the end of a run, does not count towards early stopping: the run may go on.
         """
@@ -238,10 +238,13 @@ class Validation:
             trainer.forget_best()
         bar = math.inf if position.best is None else position.best - config.training.early_stopping_min_delta
         improved = value < bar  # never where the value is not finite
+        equal = not improved and self._equally_near(value)
         if improved:
             position.set_best(value, position.update, 0)
         elif scheduled:
             position.validations_since_best += 1
+        if equal:
+            position.best_update = position.update
         position.validated_update = position.update
         trainer.health.observe_validation(position.update, value)
         if not config.loss.adaptive_weights:  # else the loss of the updates is another sum
@@ -254,10 +257,24 @@ class Validation:
             self.screen.warn(f"{error}; TensorBoard will lack the validation of update {position.update}")
         self.screen.say(
             f"validation at update {position.update}: {config.training.best_metric} {value:.4f}"
-            f"{' (best)' if improved else f', best {_shown(position.best)} at update {position.best_update}'}, "
-            f"total {metrics['total']:.3f}{_told_apart(likeness)}"
+            f"{self._standing(improved, equal)}, total {metrics['total']:.3f}{_told_apart(likeness)}"
         )
-        return improved
+        return improved or equal
+
+    def _equally_near(self, value: float) -> bool:
+        """Whether a value is as good as the best, by training.best_tolerance."""
+        best, share = self.trainer.position.best, self.trainer.config.training.best_tolerance
+        return share > 0.0 and best is not None and value <= best + share * abs(best)
+
+    def _standing(self, improved: bool, equal: bool) -> str:
+        """How a value stands to the best one."""
+        position = self.trainer.position
+        if improved:
+            return " (best)"
+        if equal:
+            share = self.trainer.config.training.best_tolerance
+            return f" (best: within {share:.0%} of the lowest, {_shown(position.best)}, the newest counts)"
+        return f", best {_shown(position.best)} at update {position.best_update}"
 
     def _chosen_anew(self, value: float) -> bool:
         """Whether the best is chosen anew from this validation on: the first at which the decoder hears the critic."""

@@ -40,6 +40,7 @@ SETTINGS: dict[str, object] = {
     "training.validation_every_updates": 1_000,
     "training.checkpoint_every_updates": 2,
     "training.hot_checkpoint_seconds": 3_600,
+    "training.best_tolerance": 0.0,
     "optimizer.learning_rate": 1e-3,
     "schedule.warmup_updates": 2,
 }

@@ -331,6 +331,21 @@ def test_a_run_with_a_critic(folder: Path, name: str) -> None:
     assert run == hashes(folder / f"{name}-whole"), "going on is to the bit"
 
 
+def test_the_newest_of_what_is_equally_near_is_the_best(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a critic speech gets better for hours while its distance from the recordings stays as it is."""
+    scripted(monkeypatch, [0.7, 0.59, 0.605, 0.63, 0.6, 0.62])
+    settings = {"training__validation_every_updates": 1, "training__best_tolerance": 0.03}
+    _, screen = made_run.train(folder, name, **settings)
+    assert [e["update"] for e in events(folder / name, "best")] == [1, 2, 3, 5]
+    assert "update 3: mel 0.6050 (best: within 3% of the lowest, 0.5900, the newest counts)" in screen.text
+    assert "Best mel 0.5900 to within 3%, the newest: update 5." in screen.text
+    last = find(folder / name, "last").state["position"]
+    assert (last["best"], last["validations_since_best"]) == (0.59, 4), "patience is for the lowest"
+    assert find(folder / name).update == 5
+
+
 # --- going on with other settings
 
 
