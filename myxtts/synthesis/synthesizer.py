@@ -23,6 +23,7 @@ from myxtts.models.prosody import FloatArray, IntArray
 from myxtts.progress import Progress, silent
 from myxtts.synthesis.asked import Asked, Prepared, Reference, manner_of, parts_of
 from myxtts.synthesis.limits import text_problems
+from myxtts.synthesis.outcome import LONGEST_SENTENCE_SECONDS, LONGEST_TOKEN_SECONDS, Outcome
 from myxtts.synthesis.reading import read_text
 from myxtts.synthesis.source import Source, language_index, open_source
 from myxtts.synthesis.speech import Speech, SpokenSentence, gain_for, level_db, louder, ready_to_join, sane_mel
@@ -32,8 +33,6 @@ from myxtts.synthesis.voices import MadeVoice, VoiceMaker, varied
 from myxtts.text.tokenizer import Tokenizer
 from myxtts.units import frames_of_seconds, seconds_of_frames
 
-LONGEST_TOKEN_SECONDS = 1.5
-LONGEST_SENTENCE_SECONDS = 60.0
 _SEED_STEP = 7_919
 """Between the seeds of two sentences of a text, so that they do not share their noise."""
 
@@ -106,6 +105,9 @@ class Synthesizer:
         started = time.perf_counter()
         prepared = self._prepare(text, **asked)
         pieces = list(self._pieces(prepared, progress))
+        outcome = Outcome()
+        for piece in pieces:
+            outcome.add(piece)
         samples = np.concatenate([piece.samples for piece in pieces])
         gain = gain_for(samples)
         return Speech(
@@ -117,7 +119,7 @@ class Synthesizer:
             sentences=tuple(piece.sentence for piece in pieces),
             voice=prepared.voice_told,
             language=prepared.code,
-            notes=(*prepared.notes, *duration_notes(pieces)),
+            notes=(*prepared.notes, *outcome.notes()),
             gain=gain,
         )
 
@@ -221,20 +223,3 @@ class Synthesizer:
             wanted = level_db(self.corpus.denormalize_mel(plain.mel_MC)) + prepared.energy_db
             mel_MC = louder(mel_MC, wanted - level_db(mel_MC))
         return made, sane_mel(mel_MC, audio)
-
-
-def duration_notes(pieces: Sequence[Piece]) -> list[str]:
-    """What is to be said of the durations that the model predicted for some sentences."""
-    capped = sum(piece.capped for piece in pieces)
-    notes = []
-    if capped:
-        notes.append(
-            f"{capped} tokens were predicted longer than {LONGEST_TOKEN_SECONDS:g} s and cut: "
-            "the model needs more training"
-        )
-    if any(piece.squeezed for piece in pieces):
-        notes.append(
-            f"a sentence was predicted longer than {LONGEST_SENTENCE_SECONDS:g} s and squeezed: "
-            "the model needs more training"
-        )
-    return notes
