@@ -179,7 +179,8 @@ class Synthesizer:
         for problem in text_problems(text):
             raise DataError(problem)
         language_id, code = language_index(self.source, language)
-        reading = read_text(text, code, self.tokenizer, self.languages)
+        longest_tokens = self.config.data.max_text_tokens  # longer ones were never learned
+        reading = read_text(text, code, self.tokenizer, self.languages, longest_tokens)
         made = self.make_voice(references, speaker, voices)
         voice = varied(made.voice, vary, seed)
         notes = (*self.source.notes, *reading.notes, *made.notes)
