@@ -30,7 +30,6 @@ class Streamed:
         # Needs numpy and scipy, which --help does without.
         from myxtts.synthesis.outcome import Outcome
 
-        self.sentences = 0
         self.mels: list[FloatArray] = []
         self.voice = ""
         self.language = ""
@@ -42,6 +41,11 @@ class Streamed:
         self.compute_seconds = 0.0
         self.first_at: float | None = None
         self.reader_left = False
+
+    @property
+    def sentences(self) -> int:
+        """How many were written."""
+        return self._outcome.sentences
 
     @property
     def told(self) -> str:
@@ -58,7 +62,6 @@ class Streamed:
         if not self.sentences:
             self.voice, self.language = piece.voice, piece.language
             self._total, self._notes = piece.total, piece.notes
-        self.sentences += 1
         self._outcome.add(piece)
         if self._keeps_mels:
             self.mels.append(piece.mel_MC)

@@ -119,7 +119,7 @@ class Synthesizer:
             sentences=tuple(piece.sentence for piece in pieces),
             voice=prepared.voice_told,
             language=prepared.code,
-            notes=(*prepared.notes, *outcome.notes()),
+            notes=(*prepared.notes, *outcome.notes(gain)),
             gain=gain,
         )
 
@@ -131,7 +131,10 @@ class Synthesizer:
         """
         prepared = self._prepare(text, **asked)
         pieces = self._pieces(prepared, progress)
-        return (replace(piece, samples=limited(piece.samples, piece.sample_rate_hz)) for piece in pieces)
+        return (
+            replace(piece, samples=limited(piece.samples, piece.sample_rate_hz), gain=gain_for(piece.samples))
+            for piece in pieces
+        )
 
     def voice(
         self, references: Sequence[Reference] = (), speaker: str | None = None, voices: Sequence[VoiceSource] = ()

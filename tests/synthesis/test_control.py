@@ -107,6 +107,15 @@ def test_a_model_that_hardly_listens_is_as_loud_as_asked(
     assert level_db(loud) - level_db(soft) == pytest.approx(6.0, abs=0.2)
 
 
+def test_energy_that_a_peak_takes_back_is_told(synthesizer: Synthesizer, plain: Speech) -> None:
+    loud = synthesizer.speak(TEXT, speaker="bob", energy=25.0)
+    assert plain.notes == () and loud.gain < 0.5
+    softer_db = -20 * np.log10(loud.gain)
+    assert loud.notes == (f"all of it was made {softer_db:.1f} dB softer, so that no peak clips",)
+    (piece,) = synthesizer.stream(TEXT, speaker="bob", energy=25.0)
+    assert piece.gain == pytest.approx(loud.gain) and np.abs(piece.samples).max() <= 0.98 + 1e-6
+
+
 def test_the_bench_measures_the_same(synthesizer: Synthesizer) -> None:
     from bench import control
 
