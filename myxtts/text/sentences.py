@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import re
 
+from myxtts.text.normalization.english import BEFORE_NUMBER
+
 _ABBREVIATIONS = frozenset({
     "mr", "mrs", "ms", "dr", "prof", "rev", "gen", "col", "capt", "lt", "sgt", "maj", "gov", "sen", "rep", "pres",
-    "hon", "messrs", "mt", "ft", "st", "jr", "sr", "vs", "approx", "dept", "est", "no", "nos", "vol", "fig", "p", "pp",
-    "ch", "sec", "art", "e.g", "i.e", "cf", "ca", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct",
-    "nov", "dec", "mon", "tue", "tues", "wed", "thu", "thur", "thurs", "fri", "sat", "sun", "inc", "ltd", "co", "corp",
-    "bros", "ave", "blvd", "rd", "a.m", "p.m", "ه.ش", "ه.ق", "ق.م", "ب.م",
+    "hon", "messrs", "mt", "ft", "st", "jr", "sr", "vs", "approx", "dept", "est", "nos", "vol", "p", "pp", "ch",
+    "e.g", "i.e", "cf", "ca", "inc", "ltd", "co", "corp", "bros", "ave", "blvd", "rd", "a.m", "p.m", "ه.ش", "ه.ق",
+    "ق.م", "ب.م",
 })  # fmt: skip
+_CAPITALISED = frozenset({
+    "Jan", "Feb", "Mar", "Apr", "Jun", "Jul", "Aug", "Sep", "Sept", "Oct", "Nov", "Dec", "Mon", "Tue", "Tues", "Wed",
+    "Thu", "Thur", "Thurs", "Fri", "Sat", "Sun", "Fig", "Sec",
+})  # fmt: skip
+"""Abbreviations that are words in small letters: the sun, they sat."""
 _MAY_END_A_SENTENCE = frozenset(
     {"jr", "sr", "inc", "ltd", "co", "corp", "bros", "ave", "blvd", "rd", "a.m", "p.m", "st"}
 )
@@ -57,6 +63,8 @@ def _ends_sentence(text: str, start: int, end: re.Match[str]) -> bool:
     word = _LAST_WORD.search(text, max(start, end.start() - 40), end.start())
     if end["stop"] != "." or word is None:
         return True
+    if word.group() in _CAPITALISED or BEFORE_NUMBER.match(text, word.start()):
+        return False
     name = word.group().lower()
     if name in _ABBREVIATIONS:
         return name in _MAY_END_A_SENTENCE and following[:1].isupper() and name not in ("st",)

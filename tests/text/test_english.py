@@ -46,6 +46,10 @@ def test_cardinals(digits: str, words: str) -> None:
         ("Dr. Smith, Mrs. Jones and J. Doe Jr., St. Paul", "Doctor Smith, Missus Jones and J. Doe Junior, Saint Paul"),
         ("on Main St. in town", "on Main Street in town"),
         ("No. 5, e.g. cats vs. dogs, etc.", "number five, for example, cats versus dogs, et cetera."),
+        ("no. 5 in the list, Sec. 2, art. 3, fig. 4 and she is no. 1", "number five in the list, section two, article "
+         "three, figure four and she is number one"),
+        ("The answer is no. 12 men died.", "The answer is no. twelve men died."),
+        ("A work of art. 5 stars. Wait a sec. 10 of us.", "A work of art. five stars. Wait a sec. ten of us."),
         ("Q&A: a+b @home #5", "Q and A: a plus b at home number five"),
         ("\u2018Hello\u2019 \u2014 \u201cdon\u2019t\u201d...", '"Hello" \u2014 "don\'t"\u2026'),
         ("well -- yes - no", "well \u2014 yes \u2014 no"),

@@ -27,6 +27,13 @@ _BEFORE_NUMBERS = {
     "no": "number", "nos": "numbers", "vol": "volume", "fig": "figure", "p": "page", "pp": "pages", "ch": "chapter",
     "sec": "section", "art": "article",
 }  # fmt: skip
+BEFORE_NUMBER = re.compile(
+    r"\b((?<!\bsaid )(?<!\bsays )(?<!\bsay )(?<!\byes or )(?<!\banswer is )(?<!\banswer was )no|(?<!\bof )art"
+    r"|(?<!\ba )(?<!\d )sec|(?<!\ba )fig|nos|vol|pp?|ch)\.\s*(?=\d)",
+    re.I,
+)
+"""Abbreviations before the number that they belong to. Some are words too, "the answer is no. 12 men died": where the
+words before them say so."""
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
@@ -154,7 +161,7 @@ _RULES: tuple[_Rule, ...] = (
     (re.compile(r"\bi\.e\.,?", re.I), "that is,"),
     (re.compile(r"\betc\.(?=\s+[a-z(]|[,;:!?)])", re.I), "et cetera"),
     (re.compile(r"\betc\b", re.I), "et cetera"),
-    (re.compile(rf"\b({_names(_BEFORE_NUMBERS)})\.\s?(?=\d)", re.I), lambda f: _BEFORE_NUMBERS[f[1].lower()] + " "),
+    (BEFORE_NUMBER, lambda f: _BEFORE_NUMBERS[f[1].lower()] + " "),
     (re.compile(rf"\b({_names(_SHORT_WORDS)})\.(?=\s+\w|,)", re.I), lambda f: _SHORT_WORDS[f[1].lower()]),
     (re.compile(rf"\b({'|'.join(_SHORT_MONTHS)})\.?(?= \d)", re.I), lambda f: _SHORT_MONTHS[f[1].lower()]),
     (re.compile(rf"\b({'|'.join(_WEEKDAYS)})\.(?=,)", re.I), lambda f: _WEEKDAYS[f[1].lower()]),
