@@ -20,10 +20,19 @@ _CAPITALISED = frozenset({
 _MAY_END_A_SENTENCE = frozenset(
     {"jr", "sr", "inc", "ltd", "co", "corp", "bros", "ave", "blvd", "rd", "a.m", "p.m", "st"}
 )
+_INITIALISM = re.compile(r"([^\W\d_]\.)+[^\W\d_]")
+_STARTS_A_SENTENCE = frozenset({
+    "a", "after", "all", "although", "an", "and", "as", "at", "because", "before", "but", "by", "for", "from", "he",
+    "her", "his", "how", "i", "if", "in", "it", "its", "my", "no", "now", "of", "on", "our", "she", "since", "so",
+    "some", "that", "the", "their", "then", "there", "these", "they", "this", "those", "though", "to", "we", "what",
+    "when", "where", "which", "while", "who", "why", "with", "yes", "yet", "you", "your",
+})  # fmt: skip
+"""After "the U.S." any other word with a capital is taken for the rest of a name: the U.S. Army."""
 _CLOSING = "\"'\u201d\u2019\u00bb)\\]}\u300d\u300f"
 _END = re.compile(
     f"(?P<stop>[.!?\u2026\u061f\u06d4\u0964\u0965]+)[{_CLOSING}]*(?=\\s|$)|[\u3002\uff01\uff1f]+[{_CLOSING}]*|\n\\s*\n"
 )
+_FIRST_WORD = re.compile(r"[^\W\d_]+")
 _LAST_WORD = re.compile(r"[^\s(\"'\u00ab\u201c]+$")
 _CUTS = (
     re.compile(r"[;:\u061b\uff1b\uff1a](?=\s)|\s[\u2013\u2014-]+(?=\s)|\u2014"),
@@ -35,9 +44,9 @@ _CUTS = (
 def split_sentences(text: str, max_characters: int = 200) -> list[str]:
     """Sentences of an English or Persian text, each of at most `max_characters` and without blanks at its ends.
 
-    A full stop after an abbreviation or an initial ends no sentence, nor does one before a lower-case letter. A longer
-    sentence is cut at the last semicolon, else comma, else blank that fits, else in mid-word. Joined with blanks the
-    pieces are the text again, but for its blanks.
+    A full stop after an abbreviation or an initial ends no sentence, nor does one, or three of them, before a
+    lower-case letter, nor that of "U.S." before a name. A longer sentence is cut at the last semicolon, else comma,
+    else blank that fits, else in mid-word. Joined with blanks the pieces are the text again, but for its blanks.
     """
     if max_characters < 1:
         raise ValueError(f"max_characters is {max_characters}, expected at least 1")
@@ -55,7 +64,9 @@ def _ends_sentence(text: str, start: int, end: re.Match[str]) -> bool:
     if end["stop"] is None:
         return True
     following = text[end.end() : end.end() + 80].lstrip()
-    if end["stop"] not in (".", "\u2026"):
+    if following[:1] == "." and not following[1:2].isdigit():
+        return False  # one of three with blanks between
+    if end["stop"].strip(".\u2026"):
         # "Stop!" she said: a quoted question or exclamation goes on in lower case.
         return not (following[:1].islower() and end.end() > end.end("stop"))
     if following[:1].islower():
@@ -68,6 +79,9 @@ def _ends_sentence(text: str, start: int, end: re.Match[str]) -> bool:
     name = word.group().lower()
     if name in _ABBREVIATIONS:
         return name in _MAY_END_A_SENTENCE and following[:1].isupper() and name not in ("st",)
+    first = _FIRST_WORD.match(following)
+    if first is not None and first.group()[0].isupper() and _INITIALISM.fullmatch(name):
+        return first.group().lower() in _STARTS_A_SENTENCE
     return not (len(name) == 1 and word.group().isupper() and name != "i" and following[:1].isupper())
 
 
