@@ -13,7 +13,9 @@ import pytest
 import tensorflow as tf
 
 from myxtts.audio import mel, pitch
+from myxtts.models.generate import Generated
 from myxtts.synthesis import Speech, Synthesizer
+from myxtts.synthesis.speech import level_db as level_of_mel
 
 TEXT = "The rain had stopped before the train came in, and nobody was there."
 HOP, RATE = 256, 22_050
@@ -87,9 +89,17 @@ def test_pitch_moves_the_voice_by_semitones(asked: float, synthesizer: Synthesiz
 
 
 @pytest.mark.parametrize("asked", [-6.0, 3.0, 6.0])
-def test_energy_moves_the_level_by_decibels(asked: float, synthesizer: Synthesizer, plain: Speech) -> None:
+def test_energy_moves_the_level_by_decibels(
+    asked: float, synthesizer: Synthesizer, plain: Speech, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Generated] = []
+    generate = synthesizer.generator.generate_mel
+    monkeypatch.setattr(synthesizer.generator, "generate_mel", lambda *args: made.append(generate(*args)) or made[-1])
     other = synthesizer.speak(TEXT, speaker="bob", energy=asked)
     assert level_db(other) - level_db(plain) == pytest.approx(asked, abs=0.5)
+    # A gain makes up for whatever the decoder does not do, so what the decoder itself made is looked at too.
+    shifted, unshifted = (level_of_mel(synthesizer.corpus.denormalize_mel(one.mel_MC)) for one in made)
+    assert shifted - unshifted == pytest.approx(asked, abs=0.5)
     assert other.seconds == plain.seconds and abs(semitones_between(plain, other, synthesizer)) < 0.2
 
 
