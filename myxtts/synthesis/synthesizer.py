@@ -209,8 +209,27 @@ class Synthesizer:
             start = seconds_of_frames(frames - length, rate, hop)
             sentence = SpokenSentence(text, encoding.normalized, start, seconds_of_frames(length, rate, hop))
             told = (prepared.voice_told, prepared.code, prepared.notes)
-            yield Piece(wave_N, rate, mel_MC, sentence, at + 1, total, *told, made.capped, made.squeezed)
+            yield Piece(
+                wave_N,
+                rate,
+                mel_MC,
+                sentence,
+                at + 1,
+                total,
+                *told,
+                made.capped,
+                made.squeezed,
+                voiced=int(made.voiced_M.sum()),
+                pitch_kept=self._pitch_kept(made),
+                pitch_range_hz=(audio.pitch_low_hz, audio.pitch_high_hz),
+            )
         progress("synthesis", total, total)
+
+    def _pitch_kept(self, made: Generated) -> int:
+        """Voiced frames that were to have a pitch that neither the comb nor the waveform can have."""
+        audio, corpus = self.config.audio, self.corpus
+        hz_M = np.exp(made.frame_pitch_M.astype(np.float64) * corpus.pitch_std + corpus.pitch_mean)
+        return int((made.voiced_M & ((hz_M < audio.pitch_low_hz) | (hz_M > audio.pitch_high_hz))).sum())
 
     def _mel(self, tokens_T: IntArray, prepared: Prepared, manner: Manner) -> tuple[Generated, FloatArray]:
         """A sentence: what the model gave, and its natural-log mel, as loud as was asked.

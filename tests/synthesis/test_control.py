@@ -126,6 +126,14 @@ def test_energy_that_a_peak_takes_back_is_told(synthesizer: Synthesizer, plain: 
     assert piece.gain == pytest.approx(loud.gain) and np.abs(piece.samples).max() <= 0.98 + 1e-6
 
 
+def test_a_pitch_that_no_voice_has_is_told(synthesizer: Synthesizer) -> None:
+    """The corpus has a mean of 148 Hz, two octaves under which are 37."""
+    (kept,) = synthesizer.speak(TEXT, speaker="bob", pitch=-24.0).notes
+    assert kept == "the pitch was kept within 65 to 600 Hz in 100% of the voiced frames"
+    (piece,) = synthesizer.stream(TEXT, speaker="bob", pitch=-24.0)
+    assert piece.pitch_kept == piece.voiced == len(piece.mel_MC)
+
+
 def test_the_bench_measures_the_same(synthesizer: Synthesizer) -> None:
     from bench import control
 

@@ -40,3 +40,11 @@ def test_a_limiter_at_work_is_told() -> None:
     assert notes_of(piece(gain=0.5), piece(), piece(gain=0.25), piece(gain=0.97)) == [
         "peaks in 2 of 4 sentences were made up to 12.0 dB softer, so that none clips"
     ]
+
+
+def test_a_pitch_out_of_range_is_told() -> None:
+    within = {"pitch_range_hz": (65.0, 600.0)}
+    one, two = piece(voiced=60, pitch_kept=0, **within), piece(voiced=40, pitch_kept=34, **within)
+    assert notes_of(one, two) == ["the pitch was kept within 65 to 600 Hz in 34% of the voiced frames"]
+    assert notes_of(one) == [] == notes_of(piece(voiced=100, pitch_kept=5, **within)), "a few frames are no matter"
+    assert notes_of(piece(voiced=0, pitch_kept=0, **within)) == []
