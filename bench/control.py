@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from myxtts.synthesis import Speech, Synthesizer
 
 SPEEDS = (0.7, 0.85, 1.2, 1.4)
-PITCHES = (-4.0, -2.0, -1.0, 1.0, 2.0, 4.0)
+PITCHES = (-7.0, -4.0, -2.0, -1.0, 1.0, 2.0, 4.0, 7.0, 12.0)
 ENERGIES = (-6.0, -3.0, 3.0, 6.0)
 STRENGTHS = (0.0, 0.5, 1.0, 2.0)
 SEEDS = (1, 2, 3, 4)

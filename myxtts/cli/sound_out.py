@@ -13,29 +13,58 @@ from typing import TYPE_CHECKING, BinaryIO
 from myxtts.errors import ConfigError, MyXTTSError, Stopped
 
 if TYPE_CHECKING:
+    from myxtts.synthesis.speech import FloatArray
     from myxtts.synthesis.stream import Piece
 
 STDOUT = "-"
 
 
 class Streamed:
-    """What of a text was written: its pieces, seconds of sound, and when the first sound was there.
+    """What of a text was written: how many of its sentences, seconds of sound, and when the first sound was there.
 
+    A text may be hours long, so pieces are counted and let go; with `keeps_mels` their mels stay, float32[M, C] each.
     `compute_seconds` leaves out the time that a slow reader, such as a player, made it wait.
     """
 
-    def __init__(self) -> None:
-        self.pieces: list[Piece] = []
+    def __init__(self, *, keeps_mels: bool = False) -> None:
+        # Needs numpy and scipy, which --help does without.
+        from myxtts.synthesis.outcome import Outcome
+
+        self.mels: list[FloatArray] = []
+        self.voice = ""
+        self.language = ""
+        self._total = 0
+        self._notes: tuple[str, ...] = ()
+        self._outcome = Outcome()
+        self._keeps_mels = keeps_mels
         self.seconds = 0.0
         self.compute_seconds = 0.0
         self.first_at: float | None = None
         self.reader_left = False
 
     @property
+    def sentences(self) -> int:
+        """How many were written."""
+        return self._outcome.sentences
+
+    @property
     def told(self) -> str:
         """How far it came: "3 of 12 sentences"."""
-        total = self.pieces[0].total if self.pieces else 0
-        return f"{len(self.pieces)} of {total} sentences" if self.pieces else "no sentence"
+        return f"{self.sentences} of {self._total} sentences" if self.sentences else "no sentence"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a listener should know of what was written."""
+        return (*self._notes, *self._outcome.notes())
+
+    def add(self, piece: Piece) -> None:
+        """Counts a piece that was written."""
+        if not self.sentences:
+            self.voice, self.language = piece.voice, piece.language
+            self._total, self._notes = piece.total, piece.notes
+        self._outcome.add(piece)
+        if self._keeps_mels:
+            self.mels.append(piece.mel_MC)
 
 
 def stdout_problems() -> list[str]:
@@ -100,7 +129,7 @@ def write_stream(pieces: Iterator[Piece], out: str, *, raw: bool, streamed: Stre
                 raise storage_error("writing the speech", Path(out), error) from error
             if streamed.first_at is None:
                 streamed.first_at = time.perf_counter()
-            streamed.pieces.append(piece)
+            streamed.add(piece)
             streamed.seconds = writer.seconds
 
 
@@ -114,11 +143,11 @@ def telling_what_is_there(streamed: Streamed, out: str) -> Iterator[None]:
     try:
         yield
     except MyXTTSError:
-        if streamed.pieces:
+        if streamed.sentences:
             print(f"note: {streamed.told}, {streamed.seconds:.2f} s, were written to {place} before", file=sys.stderr)
         raise
     except KeyboardInterrupt:
-        if not streamed.pieces:
+        if not streamed.sentences:
             raise
         raise Stopped(
             f"stopped by Ctrl-C; {streamed.told}, {streamed.seconds:.2f} s, were written to {place}; the same command "

@@ -140,10 +140,8 @@ def _speak_streaming(
     """The same, sentence by sentence."""
     import numpy as np
 
-    from myxtts.synthesis.synthesizer import duration_notes
-
     ready = time.perf_counter()
-    streamed = Streamed()
+    streamed = Streamed(keeps_mels=bool(given.save_mel))
     try:
         pieces = synthesizer.stream(text, progress=screen.progress, **asked)
         with telling_what_is_there(streamed, given.out):
@@ -154,19 +152,18 @@ def _speak_streaming(
     if streamed.first_at is None:
         screen.say("the reader left before the first sentence")
         return
-    first = streamed.pieces[0]
     screen.say(
-        _voice_line(first.voice, first.language, given),
-        *(f"note: {escaped(note)}" for note in (*first.notes, *duration_notes(streamed.pieces))),
+        _voice_line(streamed.voice, streamed.language, given),
+        *(f"note: {escaped(note)}" for note in streamed.notes),
         f"first sound {streamed.first_at - ready:.2f} s after the model was loaded, "
         f"{streamed.first_at - started:.2f} s after the start",
-        f"{place}: {streamed.seconds:.2f} s in {_count(len(streamed.pieces), 'sentence')}; computed in "
+        f"{place}: {streamed.seconds:.2f} s in {_count(streamed.sentences, 'sentence')}; computed in "
         f"{streamed.compute_seconds:.2f} s, real-time factor {streamed.compute_seconds / streamed.seconds:.3f}",
     )
     if streamed.reader_left:
         screen.say(f"the reader left after {streamed.told}")
     if given.save_mel:
-        mel_MC = np.concatenate([piece.mel_MC for piece in streamed.pieces])
+        mel_MC = np.concatenate(streamed.mels)
         _write_mel(Path(given.save_mel), mel_MC)
         screen.say(_mel_line(Path(given.save_mel), *mel_MC.shape))
 

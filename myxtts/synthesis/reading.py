@@ -16,17 +16,22 @@ _MOST_TOLD = 10
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """Sentences and their encodings, at least one, and notes about what is left out."""
+    """Sentences and their encodings, at least one, and notes about what is left out.
+
+    A sentence stands as it was written; a part of one that had to be cut when its numbers were words, as it is read.
+    """
 
     sentences: list[str]
     encodings: list[Encoding]
     notes: list[str]
 
 
-def read_text(text: str, language: str, tokenizer: Tokenizer, languages: Sequence[str]) -> Reading:
-    """The reading of a text in one of the model's `languages`. Raises DataError where nothing in it can be spoken."""
-    sentences = split_sentences(text)
-    pairs = list(zip(sentences, tokenizer.encode(sentences, language), strict=True))
+def read_text(text: str, language: str, tokenizer: Tokenizer, languages: Sequence[str], longest_tokens: int) -> Reading:
+    """The reading of a text in one of the model's `languages`, in sentences of at most `longest_tokens` tokens.
+
+    Raises DataError where nothing in it can be spoken.
+    """
+    pairs = _encoded(split_sentences(text), language, tokenizer, longest_tokens)
     spoken = [(sentence, encoding) for sentence, encoding in pairs if _has_speech(encoding)]
     if not spoken:
         raise DataError(
@@ -44,6 +49,21 @@ def read_text(text: str, language: str, tokenizer: Tokenizer, languages: Sequenc
     if len(mute) > _MOST_TOLD:
         notes.append(f"nothing to speak in {len(mute) - _MOST_TOLD} more sentences")
     return Reading([sentence for sentence, _ in spoken], [encoding for _, encoding in spoken], notes)
+
+
+def _encoded(
+    sentences: Sequence[str], language: str, tokenizer: Tokenizer, longest_tokens: int
+) -> list[tuple[str, Encoding]]:
+    """Sentences and their encodings. What was short as written may be long as spoken, so it is cut again as spoken."""
+    pairs: list[tuple[str, Encoding]] = []
+    for sentence, encoding in zip(sentences, tokenizer.encode(sentences, language), strict=True):
+        spoken, tokens = encoding.normalized, len(encoding.tokens)
+        if tokens <= longest_tokens or len(spoken) < 2:
+            pairs.append((sentence, encoding))
+        else:
+            parts = split_sentences(spoken, max(1, len(spoken) * longest_tokens // tokens))
+            pairs += _encoded(parts, language, tokenizer, longest_tokens)
+    return pairs
 
 
 def _has_speech(encoding: Encoding) -> bool:

@@ -25,6 +25,8 @@ class Piece:
 
     `samples` float32[N]; `mel_MC` float32[M, C] natural-log mel, N = M * hop. `voice`, `language` and `notes` are the
     same for all pieces of a text. `capped` tokens were predicted too long and cut; `squeezed`: so was the sentence.
+    `gain`: what its loudest peak was multiplied by so that it does not clip, 1 where it would not.
+    `pitch_kept` of its `voiced` frames were to have a pitch out of `pitch_range_hz` and were kept within.
     """
 
     samples: FloatArray
@@ -38,6 +40,10 @@ class Piece:
     notes: tuple[str, ...]
     capped: int
     squeezed: bool
+    gain: float = 1.0
+    voiced: int = 0
+    pitch_kept: int = 0
+    pitch_range_hz: tuple[float, float] = (0.0, 0.0)
 
 
 def limited(samples_N: FloatArray, sample_rate_hz: int) -> FloatArray:

@@ -23,6 +23,7 @@ from myxtts.models.prosody import FloatArray, IntArray
 from myxtts.progress import Progress, silent
 from myxtts.synthesis.asked import Asked, Prepared, Reference, manner_of, parts_of
 from myxtts.synthesis.limits import text_problems
+from myxtts.synthesis.outcome import LONGEST_SENTENCE_SECONDS, LONGEST_TOKEN_SECONDS, Outcome
 from myxtts.synthesis.reading import read_text
 from myxtts.synthesis.source import Source, language_index, open_source
 from myxtts.synthesis.speech import Speech, SpokenSentence, gain_for, level_db, louder, ready_to_join, sane_mel
@@ -32,8 +33,6 @@ from myxtts.synthesis.voices import MadeVoice, VoiceMaker, varied
 from myxtts.text.tokenizer import Tokenizer
 from myxtts.units import frames_of_seconds, seconds_of_frames
 
-LONGEST_TOKEN_SECONDS = 1.5
-LONGEST_SENTENCE_SECONDS = 60.0
 _SEED_STEP = 7_919
 """Between the seeds of two sentences of a text, so that they do not share their noise."""
 
@@ -106,6 +105,9 @@ class Synthesizer:
         started = time.perf_counter()
         prepared = self._prepare(text, **asked)
         pieces = list(self._pieces(prepared, progress))
+        outcome = Outcome()
+        for piece in pieces:
+            outcome.add(piece)
         samples = np.concatenate([piece.samples for piece in pieces])
         gain = gain_for(samples)
         return Speech(
@@ -117,7 +119,7 @@ class Synthesizer:
             sentences=tuple(piece.sentence for piece in pieces),
             voice=prepared.voice_told,
             language=prepared.code,
-            notes=(*prepared.notes, *duration_notes(pieces)),
+            notes=(*prepared.notes, *outcome.notes(gain)),
             gain=gain,
         )
 
@@ -129,7 +131,10 @@ class Synthesizer:
         """
         prepared = self._prepare(text, **asked)
         pieces = self._pieces(prepared, progress)
-        return (replace(piece, samples=limited(piece.samples, piece.sample_rate_hz)) for piece in pieces)
+        return (
+            replace(piece, samples=limited(piece.samples, piece.sample_rate_hz), gain=gain_for(piece.samples))
+            for piece in pieces
+        )
 
     def voice(
         self, references: Sequence[Reference] = (), speaker: str | None = None, voices: Sequence[VoiceSource] = ()
@@ -177,7 +182,8 @@ class Synthesizer:
         for problem in text_problems(text):
             raise DataError(problem)
         language_id, code = language_index(self.source, language)
-        reading = read_text(text, code, self.tokenizer, self.languages)
+        longest_tokens = self.config.data.max_text_tokens  # longer ones were never learned
+        reading = read_text(text, code, self.tokenizer, self.languages, longest_tokens)
         made = self.make_voice(references, speaker, voices)
         voice = varied(made.voice, vary, seed)
         notes = (*self.source.notes, *reading.notes, *made.notes)
@@ -203,8 +209,27 @@ class Synthesizer:
             start = seconds_of_frames(frames - length, rate, hop)
             sentence = SpokenSentence(text, encoding.normalized, start, seconds_of_frames(length, rate, hop))
             told = (prepared.voice_told, prepared.code, prepared.notes)
-            yield Piece(wave_N, rate, mel_MC, sentence, at + 1, total, *told, made.capped, made.squeezed)
+            yield Piece(
+                wave_N,
+                rate,
+                mel_MC,
+                sentence,
+                at + 1,
+                total,
+                *told,
+                made.capped,
+                made.squeezed,
+                voiced=int(made.voiced_M.sum()),
+                pitch_kept=self._pitch_kept(made),
+                pitch_range_hz=(audio.pitch_low_hz, audio.pitch_high_hz),
+            )
         progress("synthesis", total, total)
+
+    def _pitch_kept(self, made: Generated) -> int:
+        """Voiced frames that were to have a pitch that neither the comb nor the waveform can have."""
+        audio, corpus = self.config.audio, self.corpus
+        hz_M = np.exp(made.frame_pitch_M.astype(np.float64) * corpus.pitch_std + corpus.pitch_mean)
+        return int((made.voiced_M & ((hz_M < audio.pitch_low_hz) | (hz_M > audio.pitch_high_hz))).sum())
 
     def _mel(self, tokens_T: IntArray, prepared: Prepared, manner: Manner) -> tuple[Generated, FloatArray]:
         """A sentence: what the model gave, and its natural-log mel, as loud as was asked.
@@ -221,20 +246,3 @@ class Synthesizer:
             wanted = level_db(self.corpus.denormalize_mel(plain.mel_MC)) + prepared.energy_db
             mel_MC = louder(mel_MC, wanted - level_db(mel_MC))
         return made, sane_mel(mel_MC, audio)
-
-
-def duration_notes(pieces: Sequence[Piece]) -> list[str]:
-    """What is to be said of the durations that the model predicted for some sentences."""
-    capped = sum(piece.capped for piece in pieces)
-    notes = []
-    if capped:
-        notes.append(
-            f"{capped} tokens were predicted longer than {LONGEST_TOKEN_SECONDS:g} s and cut: "
-            "the model needs more training"
-        )
-    if any(piece.squeezed for piece in pieces):
-        notes.append(
-            f"a sentence was predicted longer than {LONGEST_SENTENCE_SECONDS:g} s and squeezed: "
-            "the model needs more training"
-        )
-    return notes

@@ -5,9 +5,10 @@ A voice is a point in the space of one speaker encoder, and that space belongs t
 - `encoder`: of the averaged weights of the speaker encoder. Where it is the same, the numbers mean the same.
 - `kin`: of the data, the seed and the widths. Another checkpoint of one run has the same: its encoder has learned on,
   its space has turned a little (the voice of a training speaker at update 1,000 and at 2,050 of one run: cosine 0.93;
-  at 2,000 and 2,050: 1.00). The voice is used, with a note.
+  at 2,000 and 2,050: 1.00). The voice is used, with a note. Another run of the same data, seed and widths, at another
+  level, say, cannot be told from it.
 
-Any other model is refused: in its space the same numbers are somebody else, or nobody.
+A model with neither is refused: in its space the same numbers are somebody else, or nobody.
 """
 
 from __future__ import annotations

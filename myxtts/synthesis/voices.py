@@ -73,7 +73,7 @@ class VoiceMaker:
     def _voice(self, source: VoiceSource, number: int, notes: list[str]) -> Voice:
         what = source.what
         if source.kind == "reference" and not isinstance(what, int):
-            return self._of_reference(what, number)
+            return self._of_reference(what, number, notes)
         if source.kind == "speaker" and isinstance(what, str):
             return self._of_speaker(what)
         if source.kind == "voice" and isinstance(what, (str, Path)):
@@ -85,8 +85,10 @@ class VoiceMaker:
             return self._of_chance(what, notes)
         raise DataError(f"{source.told()}: {shown(what)} is no {source.kind}; see VoiceSource")
 
-    def _of_reference(self, reference: Path | str | FloatArray, number: int) -> Voice:
+    def _of_reference(self, reference: Path | str | FloatArray, number: int, notes: list[str]) -> Voice:
         pieces = pieces_of(reference, number, self._source.config, self._source.corpus)
+        if pieces.note:
+            notes.append(pieces.note)
         try:
             return mean_voice(self._generator.voices(pieces.mel_NRC, pieces.length_N))
         except ValueError as error:

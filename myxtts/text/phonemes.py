@@ -178,7 +178,8 @@ def _kind(character: str, base: str) -> str:
     if category[0] == "N":
         return "d" if category == "Nd" else "w"
     # Arrows, dingbats and emoji: eSpeak NG would read out their names, which nobody said in a recording.
-    if category[0] == "C" or (category in ("So", "Sk") and character >= "\u2190"):
+    arrow = "\u2190" <= character <= "\u21ff"
+    if category[0] == "C" or arrow or (category in ("So", "Sk") and character > "\u21ff"):
         return "u"
     return "x"
 

@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import re
 
+from myxtts.text.normalization.english import BEFORE_NUMBER
+
 _ABBREVIATIONS = frozenset({
     "mr", "mrs", "ms", "dr", "prof", "rev", "gen", "col", "capt", "lt", "sgt", "maj", "gov", "sen", "rep", "pres",
-    "hon", "messrs", "mt", "ft", "st", "jr", "sr", "vs", "approx", "dept", "est", "no", "nos", "vol", "fig", "p", "pp",
-    "ch", "sec", "art", "e.g", "i.e", "cf", "ca", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct",
-    "nov", "dec", "mon", "tue", "tues", "wed", "thu", "thur", "thurs", "fri", "sat", "sun", "inc", "ltd", "co", "corp",
-    "bros", "ave", "blvd", "rd", "a.m", "p.m", "ه.ش", "ه.ق", "ق.م", "ب.م",
+    "hon", "messrs", "mt", "ft", "st", "jr", "sr", "vs", "approx", "dept", "est", "nos", "vol", "p", "pp", "ch",
+    "e.g", "i.e", "cf", "ca", "inc", "ltd", "co", "corp", "bros", "ave", "blvd", "rd", "a.m", "p.m", "ه.ش", "ه.ق",
+    "ق.م", "ب.م",
 })  # fmt: skip
+_CAPITALISED = frozenset({
+    "Jan", "Feb", "Mar", "Apr", "Jun", "Jul", "Aug", "Sep", "Sept", "Oct", "Nov", "Dec", "Mon", "Tue", "Tues", "Wed",
+    "Thu", "Thur", "Thurs", "Fri", "Sat", "Sun", "Fig", "Sec",
+})  # fmt: skip
+"""Abbreviations that are words in small letters: the sun, they sat."""
 _MAY_END_A_SENTENCE = frozenset(
     {"jr", "sr", "inc", "ltd", "co", "corp", "bros", "ave", "blvd", "rd", "a.m", "p.m", "st"}
 )
+_INITIALISM = re.compile(r"([^\W\d_]\.)+[^\W\d_]")
+_STARTS_A_SENTENCE = frozenset({
+    "a", "after", "all", "although", "an", "and", "as", "at", "because", "before", "but", "by", "for", "from", "he",
+    "her", "his", "how", "i", "if", "in", "it", "its", "my", "no", "now", "of", "on", "our", "she", "since", "so",
+    "some", "that", "the", "their", "then", "there", "these", "they", "this", "those", "though", "to", "we", "what",
+    "when", "where", "which", "while", "who", "why", "with", "yes", "yet", "you", "your",
+})  # fmt: skip
+"""After "the U.S." any other word with a capital is taken for the rest of a name: the U.S. Army."""
 _CLOSING = "\"'\u201d\u2019\u00bb)\\]}\u300d\u300f"
 _END = re.compile(
     f"(?P<stop>[.!?\u2026\u061f\u06d4\u0964\u0965]+)[{_CLOSING}]*(?=\\s|$)|[\u3002\uff01\uff1f]+[{_CLOSING}]*|\n\\s*\n"
 )
+_FIRST_WORD = re.compile(r"[^\W\d_]+")
 _LAST_WORD = re.compile(r"[^\s(\"'\u00ab\u201c]+$")
 _CUTS = (
     re.compile(r"[;:\u061b\uff1b\uff1a](?=\s)|\s[\u2013\u2014-]+(?=\s)|\u2014"),
@@ -29,9 +44,9 @@ _CUTS = (
 def split_sentences(text: str, max_characters: int = 200) -> list[str]:
     """Sentences of an English or Persian text, each of at most `max_characters` and without blanks at its ends.
 
-    A full stop after an abbreviation or an initial ends no sentence, nor does one before a lower-case letter. A longer
-    sentence is cut at the last semicolon, else comma, else blank that fits, else in mid-word. Joined with blanks the
-    pieces are the text again, but for its blanks.
+    A full stop after an abbreviation or an initial ends no sentence, nor does one, or three of them, before a
+    lower-case letter, nor that of "U.S." before a name. A longer sentence is cut at the last semicolon, else comma,
+    else blank that fits, else in mid-word. Joined with blanks the pieces are the text again, but for its blanks.
     """
     if max_characters < 1:
         raise ValueError(f"max_characters is {max_characters}, expected at least 1")
@@ -49,7 +64,9 @@ def _ends_sentence(text: str, start: int, end: re.Match[str]) -> bool:
     if end["stop"] is None:
         return True
     following = text[end.end() : end.end() + 80].lstrip()
-    if end["stop"] not in (".", "\u2026"):
+    if following[:1] == "." and not following[1:2].isdigit():
+        return False  # one of three with blanks between
+    if end["stop"].strip(".\u2026"):
         # "Stop!" she said: a quoted question or exclamation goes on in lower case.
         return not (following[:1].islower() and end.end() > end.end("stop"))
     if following[:1].islower():
@@ -57,9 +74,14 @@ def _ends_sentence(text: str, start: int, end: re.Match[str]) -> bool:
     word = _LAST_WORD.search(text, max(start, end.start() - 40), end.start())
     if end["stop"] != "." or word is None:
         return True
+    if word.group() in _CAPITALISED or BEFORE_NUMBER.match(text, word.start()):
+        return False
     name = word.group().lower()
     if name in _ABBREVIATIONS:
         return name in _MAY_END_A_SENTENCE and following[:1].isupper() and name not in ("st",)
+    first = _FIRST_WORD.match(following)
+    if first is not None and first.group()[0].isupper() and _INITIALISM.fullmatch(name):
+        return first.group().lower() in _STARTS_A_SENTENCE
     return not (len(name) == 1 and word.group().isupper() and name != "i" and following[:1].isupper())
 
 

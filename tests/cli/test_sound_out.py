@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import time
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import made_model
@@ -139,6 +141,34 @@ def test_waiting_for_a_player_is_not_counted_as_computing(tmp_path: Path, monkey
     write_stream(iter([piece, piece]), str(tmp_path / "a.wav"), raw=False, streamed=streamed)
     assert streamed.compute_seconds < 0.1 and streamed.seconds == pytest.approx(0.2)
     assert streamed.told == "2 of 2 sentences"
+
+
+@pytest.mark.parametrize("keeps_mels", [False, True])
+def test_what_is_written_is_forgotten(keeps_mels: bool, tmp_path: Path) -> None:
+    """A stream of hours takes the memory of a sentence, and that of its mel where the mel is to be saved."""
+    from myxtts.synthesis.speech import SpokenSentence
+    from myxtts.synthesis.stream import Piece
+
+    samples_of: list[weakref.ref[np.ndarray]] = []
+    mel_of: list[weakref.ref[np.ndarray]] = []
+
+    def pieces() -> Iterator[Piece]:
+        for number in range(1, 5):
+            samples, mel_MC = np.zeros(2_560, np.float32), np.zeros((10, 80), np.float32)
+            samples_of.append(weakref.ref(samples))
+            mel_of.append(weakref.ref(mel_MC))
+            told = SpokenSentence("x", "x", 0.0, 0.0), number, 4, "voice 'a'", "fa", ("a note",), number, number == 2
+            yield Piece(samples, 22_050, mel_MC, *told)
+
+    streamed = Streamed(keeps_mels=keeps_mels)
+    write_stream(pieces(), str(tmp_path / "a.wav"), raw=False, streamed=streamed)
+    assert [samples() for samples in samples_of] == [None] * 4
+    assert [mel_MC() is not None for mel_MC in mel_of] == [keeps_mels] * 4
+    assert len(streamed.mels) == (4 if keeps_mels else 0)
+    assert streamed.told == "4 of 4 sentences" and (streamed.voice, streamed.language) == ("voice 'a'", "fa")
+    of_voice, capped, squeezed = streamed.notes
+    assert of_voice == "a note" and capped.startswith("10 tokens were predicted longer than 1.5 s and cut")
+    assert squeezed.startswith("a sentence was predicted longer than 60 s and squeezed")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")

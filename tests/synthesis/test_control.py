@@ -13,7 +13,9 @@ import pytest
 import tensorflow as tf
 
 from myxtts.audio import mel, pitch
+from myxtts.models.generate import Generated
 from myxtts.synthesis import Speech, Synthesizer
+from myxtts.synthesis.speech import level_db as level_of_mel
 
 TEXT = "The rain had stopped before the train came in, and nobody was there."
 HOP, RATE = 256, 22_050
@@ -87,9 +89,17 @@ def test_pitch_moves_the_voice_by_semitones(asked: float, synthesizer: Synthesiz
 
 
 @pytest.mark.parametrize("asked", [-6.0, 3.0, 6.0])
-def test_energy_moves_the_level_by_decibels(asked: float, synthesizer: Synthesizer, plain: Speech) -> None:
+def test_energy_moves_the_level_by_decibels(
+    asked: float, synthesizer: Synthesizer, plain: Speech, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Generated] = []
+    generate = synthesizer.generator.generate_mel
+    monkeypatch.setattr(synthesizer.generator, "generate_mel", lambda *args: made.append(generate(*args)) or made[-1])
     other = synthesizer.speak(TEXT, speaker="bob", energy=asked)
     assert level_db(other) - level_db(plain) == pytest.approx(asked, abs=0.5)
+    # A gain makes up for whatever the decoder does not do, so what the decoder itself made is looked at too.
+    shifted, unshifted = (level_of_mel(synthesizer.corpus.denormalize_mel(one.mel_MC)) for one in made)
+    assert shifted - unshifted == pytest.approx(asked, abs=0.5)
     assert other.seconds == plain.seconds and abs(semitones_between(plain, other, synthesizer)) < 0.2
 
 
@@ -105,6 +115,23 @@ def test_a_model_that_hardly_listens_is_as_loud_as_asked(
     monkeypatch.setattr(synthesizer.generator, "_decoder", lambda steps: deaf)
     soft, loud = (synthesizer.speak(TEXT, speaker="bob", energy=energy) for energy in (0.0, 6.0))
     assert level_db(loud) - level_db(soft) == pytest.approx(6.0, abs=0.2)
+
+
+def test_energy_that_a_peak_takes_back_is_told(synthesizer: Synthesizer, plain: Speech) -> None:
+    loud = synthesizer.speak(TEXT, speaker="bob", energy=25.0)
+    assert plain.notes == () and loud.gain < 0.5
+    softer_db = -20 * np.log10(loud.gain)
+    assert loud.notes == (f"all of it was made {softer_db:.1f} dB softer, so that no peak clips",)
+    (piece,) = synthesizer.stream(TEXT, speaker="bob", energy=25.0)
+    assert piece.gain == pytest.approx(loud.gain) and np.abs(piece.samples).max() <= 0.98 + 1e-6
+
+
+def test_a_pitch_that_no_voice_has_is_told(synthesizer: Synthesizer) -> None:
+    """The corpus has a mean of 148 Hz, two octaves under which are 37."""
+    (kept,) = synthesizer.speak(TEXT, speaker="bob", pitch=-24.0).notes
+    assert kept == "the pitch was kept within 65 to 600 Hz in 100% of the voiced frames"
+    (piece,) = synthesizer.stream(TEXT, speaker="bob", pitch=-24.0)
+    assert piece.pitch_kept == piece.voiced == len(piece.mel_MC)
 
 
 def test_the_bench_measures_the_same(synthesizer: Synthesizer) -> None:

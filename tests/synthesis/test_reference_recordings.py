@@ -35,6 +35,21 @@ def test_a_quiet_and_a_loud_recording_are_heard_alike(tmp_path: Path) -> None:
     assert np.abs(heard[0] - heard[1]).mean() < 0.05
 
 
+@pytest.mark.parametrize(("seconds", "told"), [(0.6, "0.6 s"), (2.9, "2.9 s"), (3.0, None), (8.0, None)])
+def test_a_reference_that_is_shorter_than_any_in_training_is_told(
+    seconds: float, told: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a long path would be told shortened
+    pieces = pieces_of(made_model.save_recording(Path("a.wav"), seconds), 1, CONFIG, made_model.corpus())
+    if told is None:
+        assert pieces.note is None
+    else:
+        assert pieces.note == (
+            f"reference 'a.wav': {told} of speech, and this model has learned from 3 s and more "
+            "(data.reference_min_seconds): the voice will be less alike; three to ten seconds of clean speech are best"
+        )
+
+
 @pytest.mark.parametrize(
     ("samples", "words"),
     [

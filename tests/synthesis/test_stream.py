@@ -31,7 +31,8 @@ def test_a_stream_is_the_same_speech(synthesizer: Synthesizer) -> None:
     samples = np.concatenate([piece.samples for piece in pieces])
     assert np.array_equal(np.concatenate([piece.mel_MC for piece in pieces]), speech.mel_MC)
     assert tuple(piece.sentence for piece in pieces) == speech.sentences
-    assert pieces[0].voice == speech.voice and pieces[0].notes == speech.notes
+    softer = f"all of it was made {-20 * np.log10(speech.gain):.1f} dB softer, so that no peak clips"
+    assert pieces[0].voice == speech.voice and (*pieces[0].notes, softer) == speech.notes
     assert len(samples) == len(speech.samples) and np.abs(samples).max() <= HIGHEST_PEAK + 1e-6
 
 

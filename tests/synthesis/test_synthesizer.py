@@ -7,10 +7,15 @@ import numpy as np
 import pytest
 
 from myxtts.errors import CheckpointError, ConfigError, DataError
-from myxtts.synthesis import Synthesizer, VoiceSource
+from myxtts.synthesis import Speech, Synthesizer, VoiceSource
 from myxtts.synthesis.source import language_index, open_source
 
 TEXT = "A good day to all of you."
+
+
+def notes_of(speech: Speech) -> tuple[str, ...]:
+    """Its notes, without the one that an untrained model, far too loud, always gets."""
+    return tuple(note for note in speech.notes if not note.endswith("dB softer, so that no peak clips"))
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +41,7 @@ def test_speech_has_the_length_of_its_mel(synthesizer: Synthesizer) -> None:
     assert speech.seconds == len(speech.samples) / 22_050
     assert np.abs(speech.samples).max() <= 1.0 and np.abs(speech.samples).max() > 0.0
     assert speech.mel_MC.min() >= np.float32(np.log(1e-5))
-    assert speech.voice == "training speaker 'bob'" and speech.language == "en-us" and speech.notes == ()
+    assert speech.voice == "training speaker 'bob'" and speech.language == "en-us" and notes_of(speech) == ()
     assert speech.real_time_factor > 0.0
     assert [sentence.text for sentence in speech.sentences] == [TEXT]
 
@@ -66,7 +71,7 @@ def test_pitch_and_energy_reach_the_mel(synthesizer: Synthesizer) -> None:
 
 def test_speakers_differ_and_the_first_one_is_the_default(synthesizer: Synthesizer) -> None:
     default = synthesizer.speak(TEXT)
-    assert default.notes == ("no voice was asked for: the first training speaker 'ann' speaks",)
+    assert notes_of(default) == ("no voice was asked for: the first training speaker 'ann' speaks",)
     assert np.array_equal(default.mel_MC, synthesizer.speak(TEXT, speaker="ann").mel_MC)
     bob = synthesizer.speak(TEXT, speaker="bob")
     assert bob.mel_MC.shape != default.mel_MC.shape or not np.allclose(bob.mel_MC, default.mel_MC, atol=1e-3)
@@ -115,7 +120,7 @@ def test_what_cannot_be_spoken_is_told(synthesizer: Synthesizer) -> None:
 
 def test_languages(synthesizer: Synthesizer) -> None:
     speech = synthesizer.speak("\u0633\u0644\u0627\u0645", speaker="bob", language="fa")
-    assert speech.language == "fa" and speech.notes == ()
+    assert speech.language == "fa" and notes_of(speech) == ()
     assert language_index(synthesizer.source, "EN_us") == (0, "en-us")
     for code, hint in (
         ("de", "language 'de' is not in this model; "),

@@ -43,6 +43,12 @@ def test_a_mixture_is_on_the_unit_sphere_and_its_style_is_the_weighted_mean(synt
     assert np.allclose(alone.voice_E, ann.voice_E, atol=1e-6)
 
 
+def test_each_short_reference_is_told(synthesizer: Synthesizer, tmp_path: Path) -> None:
+    paths = [made_model.save_recording(tmp_path / f"{seconds}.wav", seconds) for seconds in (1, 4, 2)]
+    short = [note for note in synthesizer.make_voice(paths).notes if "data.reference_min_seconds" in note]
+    assert ["1.0 s of speech" in short[0], "2.0 s of speech" in short[1], len(short)] == [True, True, 2]
+
+
 def test_recordings_speakers_saved_and_random_voices_mix(
     synthesizer: Synthesizer, recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,6 +87,7 @@ def test_numbers_and_short_forms_stay_whole_in_other_languages() -> None:
         ("hi \U0001f600 there \U0001f44d\U0001f3fd", ["\U0001f600", "\U0001f44d", "\U0001f3fd"]),
         ("a \ud800 b", ["\ud800"]), ("a \0 b", ["\0"]), ("bell\x07", ["\x07"]), ("日本 and Привет", list("日本Привет")),
         ("\ue000 private", ["\ue000"]),
+        ("a \u2192 b \u2194 c \u21c4 d \u21d2 e \u2265 f", list("\u2192\u2194\u21c4\u21d2")),
     ],
 )  # fmt: skip
 def test_what_cannot_be_spoken_is_named(written: str, unreadable: list[str]) -> None:

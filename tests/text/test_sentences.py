@@ -24,7 +24,14 @@ def without_blanks(text: str) -> str:
         ['"Stop!" she cried.', '"Now."', "(Really?)", "Yes."],
         ["He waited\u2026 and left."],
         ["سلام.", "خوبی؟", "بله!", "«برو.»", "۳.۵ نفر آمدند."],
+        ["The U.S. Army won the battle.", "He lives in the U.S.", "She does not."],
+        ["From Washington D.C. Mr. Smith wrote.", "It was the U.K.", "They agreed."],
+        ["I waited... and waited. . . and waited… until noon...", "Then I left.", ".5 of it."],
         ["سال ۵۰۰ ق.م. بود.", "تمام شد."],
+        ["The answer is no.", "12 men died.", "He said no.", "She agreed."],
+        ["A work of art.", "5 stars.", "Wait a sec.", "10 of us come.", "She ate a fig.", "3 were left."],
+        ["It is in the sun.", "Then we sat.", "They left on Sat. with Ann and come in Dec. with Bob."],
+        ["See no. 5 in the list, fig. 3, art. 5 and No.\n7, p. 12.", "She is no. 1 of Vol. II, Fig. A."],
     ],
 )
 def test_sentences(sentences: list[str]) -> None:

@@ -27,6 +27,13 @@ _BEFORE_NUMBERS = {
     "no": "number", "nos": "numbers", "vol": "volume", "fig": "figure", "p": "page", "pp": "pages", "ch": "chapter",
     "sec": "section", "art": "article",
 }  # fmt: skip
+BEFORE_NUMBER = re.compile(
+    r"\b((?<!\bsaid )(?<!\bsays )(?<!\bsay )(?<!\byes or )(?<!\banswer is )(?<!\banswer was )no|(?<!\bof )art"
+    r"|(?<!\ba )(?<!\d )sec|(?<!\ba )fig|nos|vol|pp?|ch)\.\s*(?=\d)",
+    re.I,
+)
+"""Abbreviations before the number that they belong to. Some are words too, "the answer is no. 12 men died": where the
+words before them say so."""
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
@@ -58,6 +65,10 @@ _SIGNS = {
 }  # fmt: skip
 _NUMBER = r"\d{1,3}(?:,\d{3})+|\d+"
 _MAGNITUDES = "hundred|thousand|million|billion|trillion"
+_SHORT_MAGNITUDES = {
+    "k": "thousand", "m": "million", "mn": "million", "b": "billion", "bn": "billion", "tn": "trillion",
+}  # fmt: skip
+_VULGAR = "½¼¾⅓⅔"
 
 
 def _number(digits: str) -> str:
@@ -70,12 +81,13 @@ def _amount(whole: str, fraction: str | None) -> str:
 
 def _money(found: _Found) -> str:
     one, many, small_one, small_many = _MONEY[found["sign"]]
-    whole, fraction, magnitude = found["whole"].replace(",", ""), found["fraction"], found["magnitude"]
+    whole, fraction = found["whole"].replace(",", ""), found["fraction"]
+    magnitude = found["magnitude"] or _SHORT_MAGNITUDES.get((found["short"] or "").lower())
     if magnitude:
         return f"{_amount(whole, fraction)} {magnitude} {many}"
     if fraction and len(fraction) != 2:
         return f"{_amount(whole, fraction)} {many}"
-    words = f"{_number(whole)} {one if whole == '1' else many}"
+    words = f"{_number(whole or '0')} {one if whole == '1' else many}"
     if not fraction or int(fraction) == 0:
         return words
     cents = f"{_number(str(int(fraction)))} {small_one if int(fraction) == 1 else small_many}"
@@ -104,11 +116,12 @@ def _telephone(found: _Found) -> str:
 
 
 def _fraction(found: _Found) -> str:
-    above, below = found[1], found[2]
+    whole, above, below = found["whole"] or "", found["above"], found["below"]
     parts = {"2": "half", "3": "third", "4": "quarter", "5": "fifth", "6": "sixth", "8": "eighth", "10": "tenth"}
     if below not in parts or int(above) >= int(below):
-        return f"{numbers.cardinal(above)} over {numbers.cardinal(below)}"
-    return f"{numbers.cardinal(above)} {parts[below] if above == '1' else parts[below] + 's'}"
+        return f"{whole}{numbers.cardinal(above)} over {numbers.cardinal(below)}"
+    words = f"{numbers.cardinal(above)} {parts[below] if above == '1' else parts[below] + 's'}"
+    return f"{whole}and {words}" if whole else words
 
 
 def _unit(found: _Found) -> str:
@@ -154,7 +167,7 @@ _RULES: tuple[_Rule, ...] = (
     (re.compile(r"\bi\.e\.,?", re.I), "that is,"),
     (re.compile(r"\betc\.(?=\s+[a-z(]|[,;:!?)])", re.I), "et cetera"),
     (re.compile(r"\betc\b", re.I), "et cetera"),
-    (re.compile(rf"\b({_names(_BEFORE_NUMBERS)})\.\s?(?=\d)", re.I), lambda f: _BEFORE_NUMBERS[f[1].lower()] + " "),
+    (BEFORE_NUMBER, lambda f: _BEFORE_NUMBERS[f[1].lower()] + " "),
     (re.compile(rf"\b({_names(_SHORT_WORDS)})\.(?=\s+\w|,)", re.I), lambda f: _SHORT_WORDS[f[1].lower()]),
     (re.compile(rf"\b({'|'.join(_SHORT_MONTHS)})\.?(?= \d)", re.I), lambda f: _SHORT_MONTHS[f[1].lower()]),
     (re.compile(rf"\b({'|'.join(_WEEKDAYS)})\.(?=,)", re.I), lambda f: _WEEKDAYS[f[1].lower()]),
@@ -169,14 +182,17 @@ _RULES: tuple[_Rule, ...] = (
     ),
     (re.compile(r"(?<=\d):(?=\d)"), " "),
     (re.compile(r"\b(\d{1,2}) ?([ap])\.?m\b(?:\.(?=\s+[a-z]|,))?", re.I), lambda f: f"{f[1]} {f[2].upper()} M"),
-    (re.compile(r"(?<![\w-])(?:\(\d{3}\) ?|\d{3}-)?\d{3}-\d{4}(?![\w-])"), _telephone),
+    (re.compile(r"(?<![\w-])(?:\(\d{3}\) ?|(?:1-)?\d{3}-)?\d{3}-\d{4}(?![\w-])"), _telephone),
+    # No range begins with 05 or 0171.
+    (re.compile(r"(?<![\w.,-])0\d+(?:-\d+)+(?![\w-]|[.,]\d)"), _telephone),
     (
         re.compile(rf"\b({_MONTH_PATTERN}) (\d{{1,2}})(?:st|nd|rd|th)?\b(?![:.,]?\d)"),
         lambda f: f"{f[1]} {numbers.ordinal(f[2])}",
     ),
     (
         re.compile(
-            rf"(?P<sign>[$£€¥])\s?(?P<whole>{_NUMBER})(?:\.(?P<fraction>\d+))?(?: (?P<magnitude>{_MAGNITUDES})\b)?",
+            rf"(?P<sign>[$£€¥])\s?(?P<whole>{_NUMBER}|(?=\.\d))(?:\.(?P<fraction>\d+))?"
+            rf"(?: (?P<magnitude>{_MAGNITUDES})\b|(?P<short>{'|'.join(_SHORT_MAGNITUDES)})\b)?",
             re.I,
         ),
         _money,
@@ -190,7 +206,11 @@ _RULES: tuple[_Rule, ...] = (
     (re.compile(r"(?<=\d) ?[-\u2013] ?(?=\d+(?![\d-]))(?<!-\d-)"), " to "),
     (re.compile(rf"(?<![\d.,])(?P<number>\.?\d++(?:[.,]\d++)*+) ?(?P<unit>{_names(_UNITS)})(?!\w)"), _unit),
     (re.compile(r"\b\d+(?:\.\d+){2,}\b"), _version),
-    (re.compile(r"(?<![\d/])(\d{1,2})/(\d{1,2})(?![\d/])"), _fraction),
+    (
+        re.compile(r"(?<![\d/])(?P<whole>(?<![.,])\d{1,3} )?(?P<above>\d{1,2})/(?P<below>\d{1,2})(?![\d/])"),
+        _fraction,
+    ),
+    (re.compile(rf"(?<=\d) ?(?=[{_VULGAR}])"), " and "),
     (re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])"), " "),
     (
         re.compile(rf"(?P<minus>(?:(?<=[\s(\"])|^)-)?(?P<whole>{_NUMBER}|(?<![\d.])(?=\.\d))(?:\.(?P<fraction>\d+))?"),

@@ -64,6 +64,10 @@ def _money(found: _Found) -> str:
     return f"{found['number']} {_MONEY[found['sign']]}"
 
 
+def _telephone(found: _Found) -> str:
+    return "\u060c ".join(numbers.digit_by_digit(group) for group in found.group().split("-"))
+
+
 def _plain_number(found: _Found) -> str:
     whole, fraction = _whole(found["whole"]), found["fraction"]
     words = numbers.decimal(whole, fraction) if fraction else numbers.cardinal(whole)
@@ -85,6 +89,8 @@ _RULES: tuple[_Rule, ...] = (
     (re.compile(r"(?<=\d):(?=\d)"), " "),
     (re.compile(rf"(?P<sign>[{''.join(_MONEY)}]) ?(?P<number>(?:{_NUMBER})(?:\.\d+)?)"), _money),
     (re.compile(rf"\b(\d+)[ {ZWNJ}]?(?:ام|اُم|م)\b"), lambda f: numbers.ordinal(f[1])),
+    # No range begins with 021.
+    (re.compile(r"(?<![\w.,/-])0\d+(?:-\d+)+(?![\w-]|[.,/]\d)"), _telephone),
     (re.compile(r"(?<=\d) ?[-\u2013] ?(?=\d+(?![\d-]))(?<!-\d-)"), " تا "),
     (re.compile(rf"(?<=\d) ?({_names(_UNITS)})(?!\w)"), lambda f: " " + _UNITS[f[1]]),
     # A slash is the decimal sign of handwriting and of many keyboards: 3/5 is three point five.
