@@ -13,7 +13,7 @@ from myxtts.data.audit import Audit, SetFigures, check_share
 from myxtts.data.batches import Batches, buckets_of
 from myxtts.data.corpus import COPY_MARK, ENOUGH_SPEAKERS, Corpus, measure_corpus
 from myxtts.data.features import gather, symbol_table
-from myxtts.data.manifest import default_speaker, read_roots
+from myxtts.data.manifest import default_speakers, read_roots
 from myxtts.data.plan import Bucket
 from myxtts.data.records import TOO_LONG, UNKNOWN_LANGUAGE, Manifest, Rejection, Utterance, shown
 from myxtts.data.roots import Roots, find_roots
@@ -82,8 +82,7 @@ def _held(roots: Roots, manifests: Sequence[Manifest], config: Config, notes: li
     """Manifests of the validation data; none where a share of the training data is kept."""
     if not roots.validation:
         return []
-    speaker = default_speaker(roots.train[0]) if len(roots.train) == 1 else None
-    held = read_roots(roots.validation, "val", config.text.language, speaker)
+    held = read_roots(roots.validation, "val", config.text.language, _default_speakers_held(roots))
     own = {manifest.metadata.resolve() for manifest in manifests}
     same = [one for one in held if one.metadata.resolve() in own]
     if same:
@@ -94,6 +93,16 @@ def _held(roots: Roots, manifests: Sequence[Manifest], config: Config, notes: li
         for manifest in manifests:
             notes += _overlap(manifest, one)
     return held
+
+
+def _default_speakers_held(roots: Roots) -> list[str]:
+    """The default speaker of each validation root: that of the training data where it is the same voice."""
+    trained = default_speakers(roots.train)
+    if len(trained) == 1:
+        return trained * len(roots.validation)
+    by_root = dict(zip((root.resolve() for root in roots.train), trained, strict=True))
+    own = default_speakers(roots.validation)
+    return [by_root.get(root.resolve(), name) for root, name in zip(roots.validation, own, strict=True)]
 
 
 def _in_several(manifests: Sequence[Manifest]) -> list[str]:
