@@ -88,10 +88,9 @@ def _held(roots: Roots, manifests: Sequence[Manifest], config: Config, notes: li
     if same:
         notes.append(f"{same[0].metadata}: holds the training data too, so a share of it is kept for validation")
         return []
+    trained = {path for manifest in manifests for path in _recordings(manifest)}
     for one in held:
-        notes += one.notes
-        for manifest in manifests:
-            notes += _overlap(manifest, one)
+        notes += one.notes + _overlap(trained, one)
     return held
 
 
@@ -239,15 +238,20 @@ def _split(clips: list[Clip], data: DataConfig, notes: list[str]) -> tuple[list[
     return [c for c in clips if c.utterance.id in train_ids], [c for c in clips if c.utterance.id in held_ids]
 
 
-def _overlap(train: Manifest, held: Manifest) -> list[str]:
-    """A note if clips are in both sets."""
-    if held.metadata.parent.resolve() != train.metadata.parent.resolve():
-        return []
-    both = {u.id for u in train.utterances} & {u.id for u in held.utterances}
+def _overlap(trained: Collection[Path], held: Manifest) -> list[str]:
+    """A note if clips train and validate; by their recordings, since ids of several roots have the roots' names."""
+    both = [u.id for u, path in zip(held.utterances, _recordings(held), strict=True) if path in trained]
     if not both:
         return []
     example = shown(min(both))
     return [f"{held.metadata}: {len(both)} clips are training clips too ({example}): validation figures will flatter"]
+
+
+def _recordings(manifest: Manifest) -> list[Path]:
+    """The path of each recording below the real folder that the metadata is in, however the root was written."""
+    root = manifest.metadata.parent
+    real = root.resolve()
+    return [real / u.audio_path.relative_to(root) for u in manifest.utterances]
 
 
 def _prepared(

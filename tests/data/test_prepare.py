@@ -209,6 +209,18 @@ def test_roots_of_one_name_are_two_voices_in_training_and_validation(tmp_path):
     assert not any("in several roots" in note or "in no training clip" in note for note in data.notes)
 
 
+def test_a_clip_of_one_of_several_roots_that_validates_too_is_noted(tmp_path, root):
+    other = make_root(tmp_path / "other", clips=4)
+    lines = (root / "metadata.csv").read_text().splitlines()
+    (root / "metadata_eval.csv").write_text("\n".join(lines[:3]) + "\n")
+    (tmp_path / "link").symlink_to(root)
+    for validation in (root, tmp_path / "link"):
+        config = settings(tmp_path, train_path=f"{root}{os.pathsep}{other}", val_path=str(validation))
+        notes = [note for note in prepare.prepare(config, silent).notes if "will flatter" in note]
+        assert notes == [f"{validation}/metadata_eval.csv: 2 clips are training clips too ('c0'): validation figures "
+                         "will flatter"]  # fmt: skip
+
+
 def test_every_root_of_several_must_be_there(tmp_path, root):
     config = settings(tmp_path, train_path=os.pathsep.join((str(root), str(tmp_path / "gone"))))
     with pytest.raises(DataError, match="gone' does not exist") as caught:
