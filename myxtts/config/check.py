@@ -26,6 +26,7 @@ def contradictions(config: Config, chosen: frozenset[str] = frozenset()) -> Iter
     yield from _data(config)
     yield from _model(config)
     yield from _length(config, chosen)
+    yield from _decay(config)
 
 
 def _audio(config: Config) -> Iterator[Contradiction]:
@@ -125,4 +126,16 @@ def _length(config: Config, chosen: frozenset[str]) -> Iterator[Contradiction]:
             f"the warmup ends after the run: the learning rate would reach {last / warmup:.0%} of its value",
             ("schedule.warmup_updates", "training.max_updates"),
             f"take a warmup of at most {last} updates, or more updates",
+        )
+
+
+def _decay(config: Config) -> Iterator[Contradiction]:
+    """A cosine that has fallen to 0 before the run ends; of a run that `epochs` ends, the scan of the rates tells."""
+    last, schedule = config.training.max_updates, config.schedule
+    end = schedule.warmup_updates + schedule.decay_updates
+    if schedule.decay == "cosine" and not schedule.floor_share and last > end:
+        yield Contradiction(
+            f"the learning rate has fallen to 0 at update {end}: nothing would be learned after it",
+            ("schedule.floor_share", "schedule.decay_updates", "training.max_updates"),
+            f"take a floor_share over 0, or at most {end} updates",
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import soundfile
 
 from myxtts.audio import mel, pitch, waveform
 from myxtts.config.schema import AudioConfig
@@ -18,6 +19,8 @@ from myxtts.errors import DataError
 
 FEATURES_VERSION = 1
 """Raised by hand when features of the same recording and settings change: a new trimming, a new pitch tracker."""
+_SYSTEM_ERROR = 2
+"""libsndfile's code where the operating system refused; others are about the content of the file."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,11 @@ class AudioOutcome:
         return self.samples / self.sample_rate_hz if self.sample_rate_hz else 0.0
 
 
+@dataclass(frozen=True)
+class PassingOutcome(AudioOutcome):
+    """A rejection that may not come again: the disk or the memory failed, not the recording. Not to be remembered."""
+
+
 def audio_settings(audio: AudioConfig) -> str:
     """Short hash of every setting and definition that features depend on."""
     defining = [FEATURES_VERSION, mel.fingerprint(audio), audio.pitch_low_hz, audio.pitch_high_hz, audio.trim_db]
@@ -75,9 +83,15 @@ def extract(job: AudioJob) -> AudioOutcome:
                 return AudioOutcome(reason, value, "", info.sample_rate_hz, info.channels, info.samples)
             return _computed(job, info)
         except DataError as error:
-            return AudioOutcome(UNREADABLE, str(error))
+            return (PassingOutcome if _is_of_the_system(error) else AudioOutcome)(UNREADABLE, str(error))
         except (OSError, MemoryError) as error:
-            return AudioOutcome(UNREADABLE, f"{visible(str(job.path))}: {type(error).__name__} {visible(str(error))}")
+            return PassingOutcome(UNREADABLE, f"{visible(str(job.path))}: {type(error).__name__} {visible(str(error))}")
+
+
+def _is_of_the_system(error: DataError) -> bool:
+    """Whether reading a recording failed by the operating system, and not by what is in the file."""
+    cause = error.__cause__
+    return isinstance(cause, OSError) or (isinstance(cause, soundfile.LibsndfileError) and cause.code == _SYSTEM_ERROR)
 
 
 def _computed(job: AudioJob, info: waveform.AudioInfo) -> AudioOutcome:

@@ -14,7 +14,15 @@ from myxtts.config.schema import Config
 from myxtts.data.cache import NO_TOKENS, RecordingIndex, Stamp, TextOutcome, TokenCache, short_hash, stamp_of
 from myxtts.data.encode import TextJob, encode, text_definition
 from myxtts.data.entry import ClipFacts, check_entry
-from myxtts.data.extract import AudioJob, AudioOutcome, audio_settings, entry_path, extract, length_problem
+from myxtts.data.extract import (
+    AudioJob,
+    AudioOutcome,
+    PassingOutcome,
+    audio_settings,
+    entry_path,
+    extract,
+    length_problem,
+)
 from myxtts.data.pool import Died, run_isolated
 from myxtts.data.records import (
     DECODER_DIED,
@@ -199,10 +207,14 @@ class _Work:
     def _outcomes(
         self, utterances: Sequence[Utterance], rows: Sequence[int], job: Job, result: Outcome | Died
     ) -> list[AudioOutcome | TextOutcome]:
-        """The outcomes of a job for its rows, remembered unless the worker died: next time it may live."""
+        """The outcomes of a job for its rows, remembered unless the worker, the disk or the memory failed.
+
+        Next time they may not.
+        """
         if isinstance(result, AudioOutcome):
             row = rows[0]
-            self.index.put(utterances[row].audio_path, self.stamps[row], result, utterances[row].speed)
+            if not isinstance(result, PassingOutcome):
+                self.index.put(utterances[row].audio_path, self.stamps[row], result, utterances[row].speed)
             if not result.reason:
                 path = entry_path(self.cache, result.key)
                 facts = check_entry(path, self.config.audio.mel_channels)

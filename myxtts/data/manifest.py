@@ -30,7 +30,7 @@ __all__ = [
     "Rejection",
     "Split",
     "Utterance",
-    "default_speaker",
+    "default_speakers",
     "id_prefixes",
     "read_root",
     "read_roots",
@@ -50,6 +50,14 @@ def default_speaker(root: Path) -> str:
     return root.resolve().name or "speaker"
 
 
+def default_speakers(roots: Sequence[Path]) -> list[str]:
+    """The default speaker of each root, numbered where two have the same name: other folders, other people."""
+    names = [default_speaker(root) for root in roots]
+    if len(set(names)) < len(names):
+        names = [f"{number}-{name}" for number, name in enumerate(names, 1)]
+    return names
+
+
 def read_root(root: Path, split: Split, default_language: str, speaker: str | None = None) -> Manifest:
     """Utterances of a data root before any recording is opened.
 
@@ -67,10 +75,17 @@ def read_root(root: Path, split: Split, default_language: str, speaker: str | No
 
 
 def read_roots(
-    roots: Sequence[Path], split: Split, default_language: str, speaker: str | None = None
+    roots: Sequence[Path], split: Split, default_language: str, speakers: Sequence[str] | None = None
 ) -> list[Manifest]:
-    """The manifest of each root; of several, ids begin with their root's name. Raises DataError as `read_root`."""
-    manifests = [read_root(root, split, default_language, speaker) for root in roots]
+    """The manifest of each root; of several, ids begin with their root's name.
+
+    Args:
+        roots: as in `read_root`, and so are `split` and `default_language`.
+        speakers: of each root the name of rows without a speaker, by default that of `default_speakers`.
+    Errors: DataError as `read_root`.
+    """
+    names = default_speakers(roots) if speakers is None else speakers
+    manifests = [read_root(root, split, default_language, name) for root, name in zip(roots, names, strict=True)]
     return [
         replace(manifest, utterances=[replace(u, id=prefix + u.id) for u in manifest.utterances])
         for prefix, manifest in zip(id_prefixes(roots), manifests, strict=True)
@@ -79,12 +94,7 @@ def read_roots(
 
 def id_prefixes(roots: Sequence[Path]) -> list[str]:
     """What the ids of each root begin with: nothing where there is one root, else its name."""
-    names = [default_speaker(root) for root in roots]
-    if len(names) == 1:
-        return [""]
-    if len(set(names)) < len(names):
-        names = [f"{number}-{name}" for number, name in enumerate(names, 1)]
-    return [f"{name}/" for name in names]
+    return [""] if len(roots) == 1 else [f"{name}/" for name in default_speakers(roots)]
 
 
 def _read_root(root: Path, split: Split, default_language: str, speaker: str | None) -> Manifest:

@@ -13,7 +13,7 @@ from myxtts.data.audit import Audit, SetFigures, check_share
 from myxtts.data.batches import Batches, buckets_of
 from myxtts.data.corpus import COPY_MARK, ENOUGH_SPEAKERS, Corpus, measure_corpus
 from myxtts.data.features import gather, symbol_table
-from myxtts.data.manifest import default_speaker, read_roots
+from myxtts.data.manifest import default_speakers, read_roots
 from myxtts.data.plan import Bucket
 from myxtts.data.records import TOO_LONG, UNKNOWN_LANGUAGE, Manifest, Rejection, Utterance, shown
 from myxtts.data.roots import Roots, find_roots
@@ -82,18 +82,26 @@ def _held(roots: Roots, manifests: Sequence[Manifest], config: Config, notes: li
     """Manifests of the validation data; none where a share of the training data is kept."""
     if not roots.validation:
         return []
-    speaker = default_speaker(roots.train[0]) if len(roots.train) == 1 else None
-    held = read_roots(roots.validation, "val", config.text.language, speaker)
+    held = read_roots(roots.validation, "val", config.text.language, _default_speakers_held(roots))
     own = {manifest.metadata.resolve() for manifest in manifests}
     same = [one for one in held if one.metadata.resolve() in own]
     if same:
         notes.append(f"{same[0].metadata}: holds the training data too, so a share of it is kept for validation")
         return []
+    trained = {path for manifest in manifests for path in _recordings(manifest)}
     for one in held:
-        notes += one.notes
-        for manifest in manifests:
-            notes += _overlap(manifest, one)
+        notes += one.notes + _overlap(trained, one)
     return held
+
+
+def _default_speakers_held(roots: Roots) -> list[str]:
+    """The default speaker of each validation root: that of the training data where it is the same voice."""
+    trained = default_speakers(roots.train)
+    if len(trained) == 1:
+        return trained * len(roots.validation)
+    by_root = dict(zip((root.resolve() for root in roots.train), trained, strict=True))
+    own = default_speakers(roots.validation)
+    return [by_root.get(root.resolve(), name) for root, name in zip(roots.validation, own, strict=True)]
 
 
 def _in_several(manifests: Sequence[Manifest]) -> list[str]:
@@ -230,15 +238,20 @@ def _split(clips: list[Clip], data: DataConfig, notes: list[str]) -> tuple[list[
     return [c for c in clips if c.utterance.id in train_ids], [c for c in clips if c.utterance.id in held_ids]
 
 
-def _overlap(train: Manifest, held: Manifest) -> list[str]:
-    """A note if clips are in both sets."""
-    if held.metadata.parent.resolve() != train.metadata.parent.resolve():
-        return []
-    both = {u.id for u in train.utterances} & {u.id for u in held.utterances}
+def _overlap(trained: Collection[Path], held: Manifest) -> list[str]:
+    """A note if clips train and validate; by their recordings, since ids of several roots have the roots' names."""
+    both = [u.id for u, path in zip(held.utterances, _recordings(held), strict=True) if path in trained]
     if not both:
         return []
     example = shown(min(both))
     return [f"{held.metadata}: {len(both)} clips are training clips too ({example}): validation figures will flatter"]
+
+
+def _recordings(manifest: Manifest) -> list[Path]:
+    """The path of each recording below the real folder that the metadata is in, however the root was written."""
+    root = manifest.metadata.parent
+    real = root.resolve()
+    return [real / u.audio_path.relative_to(root) for u in manifest.utterances]
 
 
 def _prepared(

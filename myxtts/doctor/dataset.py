@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from myxtts.audio import waveform
 from myxtts.config.schema import AudioConfig, DataConfig
-from myxtts.data.audit import share_rejected
+from myxtts.config.sizes import SIZES
 from myxtts.data.manifest import METADATA_NAMES, Split, read_root
 from myxtts.data.pool import Died, job_limits, run_isolated
 from myxtts.data.records import DECODER_DIED, SILENT, TOO_LONG, TOO_SHORT, UNREADABLE, Manifest, Rejection, Utterance
@@ -19,7 +20,7 @@ from myxtts.progress import Progress
 MOST_DECODED = 300
 """Recordings that are decoded; of a larger set, so many at equal distances. Training looks at all of them."""
 WORKERS = 2
-_LONGEST_SECONDS = 60.0
+_CAPS = ", ".join(f"{size['data.max_clip_seconds']} s at size {name}" for name, size in SIZES.items())
 _FULL_TEXT = 400
 
 
@@ -33,13 +34,8 @@ def check_dataset(root: Path, progress: Progress) -> Report:
     sample = _spread(manifest.utterances, MOST_DECODED)
     bad = _undecodable(sample, progress)
     report.facts.append(said("data_decoded", count=len(sample), total=len(manifest.utterances)))
-    rejections = [*manifest.rejections, *bad]
-    _add_rejections(report, rejections)
-    share = share_rejected(len(manifest.utterances) - len(bad), len(rejections))
-    most = DataConfig().max_rejected_share
-    if share > most or not manifest.utterances:
-        where = str(manifest.metadata)
-        report.add(Rank.CERTAIN, said("data_share", share=round(100 * share, 1), most=100 * most), where, said("mend"))
+    _add_rejections(report, [*manifest.rejections, *bad])
+    _add_share(report, manifest, len(sample), len(bad))
     _add_texts(report, manifest.utterances)
     return report
 
@@ -72,14 +68,15 @@ def _undecodable(utterances: Sequence[Utterance], progress: Progress) -> list[Re
 
 def look_at(path: Path) -> tuple[str, str]:
     """(reason, value) for a recording that cannot be trained on, ("", "") for one that can. For worker processes."""
+    data = DataConfig()
     with job_limits():
         try:
             info = waveform.probe(path)
-            if info.seconds > _LONGEST_SECONDS:
-                return TOO_LONG, f"{path}: {info.seconds:.0f} s"
-            if info.seconds < DataConfig().min_clip_seconds:
+            if info.seconds > data.max_clip_seconds:
+                return TOO_LONG, f"{path}: {info.seconds:.2f} s, at most {_CAPS}"
+            if info.seconds < data.min_clip_seconds:
                 return TOO_SHORT, f"{path}: {info.seconds:.2f} s"
-            if waveform.is_silent(waveform.read(path, AudioConfig(), _LONGEST_SECONDS)):
+            if waveform.is_silent(waveform.read(path, AudioConfig(), data.max_clip_seconds)):
                 return SILENT, str(path)
         except DataError as error:
             return UNREADABLE, str(error)
@@ -96,6 +93,21 @@ def _add_rejections(report: Report, rejections: Sequence[Rejection]) -> None:
         rank = Rank.LIKELY if reason in (UNREADABLE, DECODER_DIED, SILENT) else Rank.POSSIBLE
         what = said("data_rejected", count=count, reason=reason, value=first.value)
         report.add(rank, what, first.source, said("mend"))
+
+
+def _add_share(report: Report, manifest: Manifest, decoded: int, bad: int) -> None:
+    """A cause where more rows would be rejected than are allowed; the recordings decoded stand for all of them."""
+    rows, most = len(manifest.utterances), DataConfig().max_rejected_share
+    total = rows + len(manifest.rejections)
+    of_decoded = bad / decoded if decoded else 0.0
+    share = (len(manifest.rejections) + rows * of_decoded) / total if total else 1.0
+    if share <= most:
+        return
+    # two standard errors: of a part alone, chance may put the share over the limit
+    doubt = 2.0 * rows / total * math.sqrt(of_decoded * (1.0 - of_decoded) / decoded) if decoded < rows else 0.0
+    rank = Rank.CERTAIN if share - doubt > most else Rank.LIKELY
+    what = said("data_share", share=round(100 * share, 1), most=100 * most)
+    report.add(rank, what, str(manifest.metadata), said("mend"))
 
 
 def _add_texts(report: Report, utterances: Sequence[Utterance]) -> None:

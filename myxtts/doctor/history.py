@@ -114,16 +114,18 @@ def _rung(name: str, given: object) -> int:
 
 
 def read_recovery(run: Path, newest: Examined | None) -> dict[str, Any] | None:
-    """The state of the ladder: recovery.json of the run, else that of its newest checkpoint; None in older runs."""
+    """The state of the ladder, the newer of recovery.json and the newest checkpoint; None in older runs."""
     written = mapping(_json_of(run / RECOVERY_NAME))
-    if isinstance(written.get("recovery"), dict):
-        return dict(written["recovery"])
-    if "rollbacks" in written:
-        return dict(written)
-    if newest is None or newest.checkpoint is None:
-        return None
-    recovery = newest.checkpoint.state.get("recovery")
-    return dict(recovery) if isinstance(recovery, dict) else None
+    in_file = written.get("recovery", written if "rollbacks" in written else None)
+    saved = None if newest is None or newest.checkpoint is None else newest.checkpoint.state.get("recovery")
+    found = [dict(state) for state in (in_file, saved) if isinstance(state, dict)]
+    return max(found, key=_attempts, default=None)  # of two of one attempt, the file: it is written first
+
+
+def _attempts(recovery: Mapping[str, Any]) -> int:
+    """Updates that were tried; unlike the updates made, a rollback does not take them back."""
+    attempts = recovery.get("attempts")
+    return attempts if type(attempts) is int else -1
 
 
 def _json_of(path: Path) -> object:

@@ -21,6 +21,8 @@ WINDOW = 200
 NEWEST = 10
 NORM_RISE, LOSS_RISE, RATE_JUMP = 3.0, 1.3, 2.0
 """How much more the newest lines have than those before them, to be called a rise."""
+CERTAIN_SHARE, LIKELY_SHARE = 0.5, 0.05
+"""Of the lines from the first bad one on, or of the newest of them, so many must be bad: a run outlives a few."""
 _LONGEST_LINE = 4_000
 _FIGURE = re.compile(
     r"([a-z][a-z0-9_/. -]{0,40}?)['\"]?\s*[:=]\s*"
@@ -48,8 +50,9 @@ def check_log(path: Path, progress: Progress) -> Report:
     """Where NaN began in a log and what led to it. Errors: DataError if the file cannot be read or has no figures."""
     report = Report(str(path), "log")
     before: deque[Row] = deque(maxlen=WINDOW)
+    since: deque[bool] = deque(maxlen=WINDOW)
     first: Row | None = None
-    count = bad = 0
+    count = bad = healthy = 0
     for row in _rows(path, progress):
         count += 1
         if row.bad or row.skipped:
@@ -57,13 +60,24 @@ def check_log(path: Path, progress: Progress) -> Report:
             first = first or row
         elif first is None:
             before.append(row)
+        else:
+            healthy += 1
+        if first is not None:
+            since.append(bool(row.bad or row.skipped))
     if not count:
         raise DataError(f"{str(path)!r}: no line holds a loss, a norm or a learning rate; name a log of a training")
     report.facts.append(said("log_read", lines=count, bad=bad))
     if first is not None:
-        _add_first(report, path, first)
-        _add_causes(report, path, first, list(before))
+        surest = _rank(max(bad / (bad + healthy), sum(since) / len(since)))
+        _add_first(report, path, first, surest)
+        _add_causes(report, path, first, list(before), surest)
     return report
+
+
+def _rank(share: float) -> Rank:
+    if share >= CERTAIN_SHARE:
+        return Rank.CERTAIN
+    return Rank.LIKELY if share >= LIKELY_SHARE else Rank.POSSIBLE
 
 
 def _rows(path: Path, progress: Progress) -> Iterator[Row]:
@@ -165,34 +179,34 @@ def _where(path: Path, row: Row) -> str:
     return f"{path}:{row.line}"
 
 
-def _add_first(report: Report, path: Path, first: Row) -> None:
+def _add_first(report: Report, path: Path, first: Row, rank: Rank) -> None:
     at: object = first.update if first.update is not None else "?"
     if first.bad:
         what = said("first_nan", names=", ".join(first.bad[:5]), update=at)
     else:
         what = said("first_skip", update=at)
-    report.add(Rank.CERTAIN, what, _where(path, first), said("look_before"))
+    report.add(rank, what, _where(path, first), said("look_before"))
 
 
-def _add_causes(report: Report, path: Path, first: Row, before: list[Row]) -> None:
+def _add_causes(report: Report, path: Path, first: Row, before: list[Row], surest: Rank) -> None:
     """What the lines before the first NaN show: the schedule, a rising norm, a rising loss, or nothing."""
-    where = _where(path, first)
+    where, likely = _where(path, first), max(surest, Rank.LIKELY)
     found = False
     rates = [row.rate for row in before if row.rate is not None]
     if any(_kind(name.lower()) == "rate" for name in first.bad):
         found = True
-        report.add(Rank.CERTAIN, said("rate_nan"), where, said("mend_schedule"))
+        report.add(surest, said("rate_nan"), where, said("mend_schedule"))
     elif len(rates) > 1 and first.rate is not None and first.rate > RATE_JUMP * rates[-1]:
         found = True
-        report.add(Rank.LIKELY, said("rate_jump", before=rates[-1], now=first.rate), where, said("mend_schedule"))
+        report.add(likely, said("rate_jump", before=rates[-1], now=first.rate), where, said("mend_schedule"))
     rise = _rise([row.norm for row in before])
     if rise and rise[1] > NORM_RISE * rise[0]:
         found = True
-        report.add(Rank.LIKELY, said("norm_rises", before=rise[0], now=rise[1]), where, said("lower_clip_and_rate"))
+        report.add(likely, said("norm_rises", before=rise[0], now=rise[1]), where, said("lower_clip_and_rate"))
     rise = _rise([row.loss for row in before])
     if rise and rise[1] > LOSS_RISE * abs(rise[0]):
         found = True
-        report.add(Rank.LIKELY, said("loss_rises", before=rise[0], now=rise[1]), where, said("lower_rate"))
+        report.add(likely, said("loss_rises", before=rise[0], now=rise[1]), where, said("lower_rate"))
     if not found and len(rates) > NEWEST and rates[-1] > 1.01 * rates[0]:
         found = True
         report.add(Rank.POSSIBLE, said("rate_rises", before=rates[0], now=rates[-1]), where, said("longer_warmup"))

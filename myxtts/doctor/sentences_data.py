@@ -16,8 +16,9 @@ DATA: Mapping[str, tuple[str, str]] = {
     ),
     "data_rejected": ("{reason}: {count}; the first: {value}", "{reason}: {count} تا؛ نخستین: {value}"),
     "data_share": (
-        "{share}% of the rows would be rejected and {most}% are allowed: the training does not start",
-        "{share}٪ سطرها رد می‌شود و تنها {most}٪ مجاز است: آموزش شروع نمی‌شود",
+        "with the default settings {share}% of the rows would be rejected and {most}% are allowed: the training does "
+        "not start",
+        "با تنظیم‌های پیش‌فرض {share}٪ سطرها رد می‌شود و تنها {most}٪ مجاز است: آموزش شروع نمی‌شود",
     ),
     "data_long_text": (
         "texts of over 400 characters: {count}; the first has {characters}",

@@ -89,12 +89,24 @@ class _Budget:
 
 
 def gallery(run: Run, max_bytes: int = MAX_MEDIA_BYTES) -> Gallery:
-    """The newest validation's sentences, each with a few earlier takes of the same name."""
-    indexes = _indexes(run)
+    """The newest validation's sentences, each with a few earlier takes of the same name.
+
+    Samples of updates that the metrics do not know are of before a rollback: the run makes those updates again.
+    """
+    everything = _indexes(run)
+    measured = [*run.train.updates[-1:], *(update for update, _ in run.validations[-1:])]
+    indexes = [index for index in everything if not measured or index[0] <= max(measured)]
+    notes = []
+    if len(indexes) < len(everything):
+        left_out = ", ".join(f"{update:,}" for update, *_ in everything[len(indexes) :])
+        notes.append(
+            f"Left out: samples of update {left_out}; the metrics end at {max(measured):,} (the run went back, or it "
+            "writes them yet)."
+        )
     if not indexes:
-        return Gallery(notes=["No samples yet: they are written at every validation."])
+        return Gallery(notes=["No samples yet: they are written at every validation.", *notes])
     update, folder, entries = indexes[-1]
-    shown = Gallery(update)
+    shown = Gallery(update, notes=notes)
     budget = _Budget(max_bytes)
     for entry in entries:
         take = _take(run, update, folder, entry, budget)

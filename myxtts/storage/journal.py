@@ -56,8 +56,7 @@ class Journal:
         self._last_flush = time.monotonic()
         try:
             self.dropped_lines = _repair(self.path, restored_update)
-            self._file = self.path.open("ab", buffering=0)
-            self._size = self._file.seek(0, os.SEEK_END)
+            self._open()
         except OSError as error:
             raise storage_error("opening the journal", self.path, error) from error
 
@@ -76,6 +75,8 @@ class Journal:
         """Hands all lines to the operating system; `durable` waits until they are on the disk. StorageError."""
         self._last_flush = time.monotonic()
         try:
+            if self._file.closed:  # a cut that the disk refused
+                self._open()
             if self._waiting:
                 self._append(b"".join(self._waiting))
                 self._waiting.clear()
@@ -87,7 +88,7 @@ class Journal:
     def cut_back(self, update: int, keep: Path) -> int:
         """Moves the lines of updates after `update` to the file `keep`: a run that went back makes them again.
 
-        Returns how many. Raises StorageError; then all lines are where they were.
+        Returns how many. Raises StorageError; then all lines are where they were, and the journal can be written on.
         """
         self.flush(durable=True)
         try:
@@ -95,8 +96,7 @@ class Journal:
             write_bytes_atomic(keep, b"".join(lines))
             self._file.close()
             _repair(self.path, update)
-            self._file = self.path.open("ab", buffering=0)
-            self._size = self._file.seek(0, os.SEEK_END)
+            self._open()
         except OSError as error:
             raise storage_error("cutting the journal back", self.path, error) from error
         return len(lines)
@@ -113,6 +113,10 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _open(self) -> None:
+        self._file = self.path.open("ab", buffering=0)
+        self._size = self._file.seek(0, os.SEEK_END)
 
     def _append(self, content: bytes) -> None:
         try:

@@ -8,6 +8,7 @@ import errno
 import fcntl
 import json
 import os
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -184,11 +185,15 @@ class RunDirectory:
             raise storage_error("locking the run directory", self.path, error) from error
 
     def _remove_leftovers(self) -> None:
-        """Removes the halves of small files that a killed writer left."""
+        """Removes the halves of small files and of incident bundles that a killed writer left."""
+        incidents = self.incidents_path
         try:
             for path in self.path.iterdir():
                 if is_temporary(path.name) and path.is_file() and not path.is_symlink():
                     path.unlink()
+            for path in incidents.iterdir() if incidents.is_dir() and not incidents.is_symlink() else ():
+                if is_temporary(path.name) and not path.is_symlink():
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
         except OSError as error:
             raise storage_error("removing what a killed run left", self.path, error) from error
 

@@ -113,7 +113,7 @@ def write(
             if target.exists():
                 shutil.rmtree(target)
             temporary.rename(target)
-        except OSError:
+        except (OSError, StorageError):
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         fsync_directory(directory)

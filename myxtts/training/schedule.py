@@ -80,12 +80,14 @@ def critic_learns(update: int, schedule: ScheduleConfig) -> bool:
 def scan(updates: int, optimizer: OptimizerConfig, schedule: ScheduleConfig) -> None:
     """Compute the rate of every update of the run; a value that is not finite and positive stops it before it starts.
 
+    The last update may have the rate 0: there a cosine without a floor ends.
+
     Raises:
         ConfigError: with the update and the value.
     """
     for update in range(1, updates + 1):
         rate = learning_rate(update, optimizer, schedule)
-        if not (math.isfinite(rate) and rate > 0.0):
+        if not (math.isfinite(rate) and (rate > 0.0 or (rate == 0.0 and update == updates))):
             raise ConfigError(
                 f"schedule.decay {schedule.decay!r} gives the learning rate {rate!r} at update {update}: "
                 "change schedule.decay_updates, schedule.restart_growth or schedule.floor_share"

@@ -168,6 +168,16 @@ def test_persian_paths_with_their_joiner_are_kept() -> None:
         ),
         ({"model.width": "250"}, ["a multiple of twice the heads, 8", "take a width of 248 or 256"]),
         ({"schedule.warmup_updates": "5000", "training.max_updates": "2000"}, ["40% of its value", "at most 2000"]),
+        (
+            {
+                "schedule.decay": "cosine",
+                "schedule.floor_share": "0",
+                "schedule.warmup_updates": "100",
+                "schedule.decay_updates": "900",
+                "training.max_updates": "1001",
+            },
+            ["fallen to 0 at update 1000", "schedule.floor_share = 0.0 from", "over 0, or at most 1000 updates"],
+        ),
     ],
 )
 def test_contradictions_name_both_settings_and_their_places(settings: dict[str, str], words: list[str]) -> None:
@@ -183,6 +193,12 @@ def test_a_short_run_inside_the_warmup_of_its_level_is_allowed() -> None:
     assert resolve([short]).config.schedule.warmup_updates == 3_000
     # Also where a file repeats the level's own value.
     assert resolve([short, file_layer(schedule__warmup_updates="3000")]).config.training.max_updates == 2_050
+
+
+def test_a_cosine_may_end_at_nothing_with_the_run() -> None:
+    ended = {"schedule.decay": "cosine", "schedule.floor_share": "0", "schedule.decay_updates": "900"}
+    ended |= {"schedule.warmup_updates": "100", "training.max_updates": "1000"}
+    assert resolve([command_line(*((key, value, "--set") for key, value in ended.items()))]).config.schedule.decay
 
 
 def test_a_spoiled_value_makes_no_further_contradiction() -> None:

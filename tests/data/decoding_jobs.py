@@ -1,10 +1,12 @@
-"""The job of a worker process with decoders that hang, eat memory or crash, by the name of the recording."""
+"""The job of a worker process with decoders that hang, eat memory or crash and a disk that fails, by recording."""
 
+import errno
 import os
 import signal
 from functools import partial
 
 import numpy as np
+import soundfile
 
 from myxtts.audio import waveform
 from myxtts.data import extract, features
@@ -21,7 +23,15 @@ def read(path, *more):
         return [np.ones(1 << 30) for _ in range(40)]  # 8 GiB are refused at the first
     if path.stem == "crashes":
         os.kill(os.getpid(), signal.SIGSEGV)
+    if path.stem == "sector":
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    if path.stem == "network":
+        soundfile.SoundFile.read = refused
     return really_read(path, *more)
+
+
+def refused(*_, **__):
+    raise soundfile.LibsndfileError(2)  # its word for a system call that failed
 
 
 def work_on(job):

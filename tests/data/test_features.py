@@ -188,6 +188,21 @@ def test_a_decoder_that_hangs_eats_memory_or_crashes_costs_its_clip_alone(tmp_pa
     assert "MemoryError" in gathered.rejections[1].value and "hangs.wav" in gathered.rejections[0].value
 
 
+def test_a_disk_or_memory_that_failed_once_is_not_held_against_the_clip(tmp_path, monkeypatch):
+    root, names = tmp_path / "root", ["sector", "network", "eats"]
+    for name in names:
+        write(root / "wavs" / f"{name}.wav", 1.0)
+    (root / "metadata.csv").write_text("".join(f"{name}|Say it.\n" for name in names))
+    with monkeypatch.context() as patched:
+        patched.setattr("myxtts.data.features._work_on", decoding_jobs.work_on)
+        failed, _ = run(root, settings(tmp_path))
+    assert failed.clips == [] and [r.reason for r in failed.rejections] == [records.UNREADABLE] * 3
+    assert "OSError [Errno 5]" in failed.rejections[0].value and "System error" in failed.rejections[1].value
+    again, totals = run(root, settings(tmp_path))
+    assert [clip.utterance.id for clip in again.clips] == names and again.rejections == []
+    assert totals == {"features": 3}
+
+
 def test_phonemes_and_an_unknown_language(tmp_path):
     root = make_root(tmp_path / "root", clips=2)
     (root / "metadata.csv").write_text("id|text|language\nc0|Say it.|en-us\nc1|Say it.|xx-yy\n")

@@ -1,6 +1,6 @@
 import pytest
 
-from myxtts.data.manifest import read_root
+from myxtts.data.manifest import read_root, read_roots
 from myxtts.data.records import (
     AMBIGUOUS_FILE,
     CONTROL_CHARACTER,
@@ -44,6 +44,22 @@ def test_speaker_from_the_folder_below_wavs_and_language_of_the_row(tmp_path):
     found = [(u.id, u.speaker, u.language) for u in manifest.utterances]
     assert found == [("bob/a", "bob", "en-us"), ("eve/b", "eve", "fa"), ("eve/1/c", "eve", "en-gb")]
     assert [(r.reason, "wavs/bob/same.wav" in r.value) for r in manifest.rejections] == [(AMBIGUOUS_FILE, True)]
+
+
+def test_default_speakers_of_roots_of_one_name_are_people_of_their_own(tmp_path):
+    names = ["alice/train", "bob/train", "carol"]
+    roots = [make(tmp_path / name, ["wavs/a.wav", "wavs/b.wav"], "id|text|speaker\na|x|\nb|x|dave\n") for name in names]
+
+    def found(*some):
+        return [(u.id, u.speaker) for m in read_roots(some, "train", "en-us") for u in m.utterances]
+
+    assert found(*roots) == [
+        ("1-train/a", "1-train"), ("1-train/b", "dave"),
+        ("2-train/a", "2-train"), ("2-train/b", "dave"),
+        ("3-carol/a", "3-carol"), ("3-carol/b", "dave"),
+    ]  # fmt: skip
+    assert [speaker for _, speaker in found(*roots[1:])] == ["train", "dave", "carol", "dave"]
+    assert found(roots[0]) == [("a", "train"), ("b", "dave")]
 
 
 def test_the_normalized_text_counts_where_there_is_one(tmp_path):

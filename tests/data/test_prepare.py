@@ -150,8 +150,7 @@ def test_a_root_of_its_own_for_validation(tmp_path, root):
 def test_a_single_voice_has_one_name_in_both_roots(tmp_path, root):
     held = make_root(tmp_path / "held", clips=2)
     for folder in (root, held):
-        rows = [line.rpartition("|")[0] for line in (folder / "metadata.csv").read_text().splitlines()]
-        (folder / "metadata.csv").write_text("\n".join(rows) + "\n")
+        without_speakers(folder)
     data = prepare.prepare(settings(tmp_path, train_path=str(root), val_path=str(held)), silent)
     assert data.corpus.speakers == ["root"] and set(data.validation.speakers) == {"root"}
     assert not np.any(data.corpus.speaker_prosody_S3)
@@ -190,6 +189,36 @@ def test_several_roots_are_one_corpus(tmp_path, root):
     found = set(ids(data.train)) | set(ids(data.validation))
     assert found == {f"root/c{i}" for i in range(8)} | {f"other/c{i}" for i in range(4)}
     assert any("are in several roots and count as one person each" in note for note in data.notes)
+
+
+def without_speakers(root):
+    rows = [line.rpartition("|")[0] for line in (root / "metadata.csv").read_text().splitlines()]
+    (root / "metadata.csv").write_text("\n".join(rows) + "\n")
+    return root
+
+
+def test_roots_of_one_name_are_two_voices_in_training_and_validation(tmp_path):
+    roots = [without_speakers(make_root(tmp_path / person / "train", clips=3)) for person in ("alice", "bob")]
+    for root in roots:
+        lines = (root / "metadata.csv").read_text().splitlines()
+        (root / "metadata_eval.csv").write_text("\n".join([lines[0], lines[3]]) + "\n")
+        (root / "metadata_train.csv").write_text("\n".join(lines[:3]) + "\n")
+    config = settings(tmp_path, train_path=os.pathsep.join(map(str, roots)), val_path=str(roots[1]))
+    data = prepare.prepare(config, silent)
+    assert data.corpus.speakers == ["1-train", "2-train"] and set(data.validation.speakers) == {"2-train"}
+    assert not any("in several roots" in note or "in no training clip" in note for note in data.notes)
+
+
+def test_a_clip_of_one_of_several_roots_that_validates_too_is_noted(tmp_path, root):
+    other = make_root(tmp_path / "other", clips=4)
+    lines = (root / "metadata.csv").read_text().splitlines()
+    (root / "metadata_eval.csv").write_text("\n".join(lines[:3]) + "\n")
+    (tmp_path / "link").symlink_to(root)
+    for validation in (root, tmp_path / "link"):
+        config = settings(tmp_path, train_path=f"{root}{os.pathsep}{other}", val_path=str(validation))
+        notes = [note for note in prepare.prepare(config, silent).notes if "will flatter" in note]
+        assert notes == [f"{validation}/metadata_eval.csv: 2 clips are training clips too ('c0'): validation figures "
+                         "will flatter"]  # fmt: skip
 
 
 def test_every_root_of_several_must_be_there(tmp_path, root):

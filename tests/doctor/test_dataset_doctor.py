@@ -36,6 +36,44 @@ def test_what_is_wrong_with_a_root(tmp_path: Path) -> None:
     assert "5 of 5 recordings were decoded" in "\n".join(words(fact, "en") for fact in report.facts)
 
 
+def make_root(root: Path, samples: dict[str, np.ndarray]) -> Path:
+    (root / "wavs").mkdir(parents=True)
+    for name, samples_N in samples.items():
+        soundfile.write(root / "wavs" / f"{name}.wav", samples_N, 8_000)
+    (root / "metadata.csv").write_text("".join(f"{name}|Say it.\n" for name in samples))
+    return root
+
+
+def share_of(root: Path) -> list[tuple[Rank, str]]:
+    findings = [f for f in check_dataset(root, silent).findings if f.what.name == "data_share"]
+    return [(f.rank, words(f.what, "en")) for f in findings]
+
+
+def test_the_recordings_decoded_stand_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("myxtts.doctor.dataset.MOST_DECODED", 20)
+    tone, nothing = 0.2 * np.sin(np.arange(4_000) / 5), np.zeros(4_000)
+    every = make_root(tmp_path / "every", {f"c{i:03d}": nothing for i in range(500)})
+    ((rank, said),) = share_of(every)
+    assert rank == Rank.CERTAIN and "100.0% of the rows would be rejected and 5.0% are allowed" in said
+    # 2 of 20 decoded: 10%, but the 480 others may be well
+    few = make_root(tmp_path / "few", {f"c{i:03d}": nothing if i in (0, 250) else tone for i in range(500)})
+    ((rank, said),) = share_of(few)
+    assert rank == Rank.LIKELY and "10.0% of the rows would be rejected" in said
+    well = make_root(tmp_path / "well", {f"c{i:03d}": nothing if i == 250 else tone for i in range(500)})
+    assert share_of(well) == []
+
+
+def test_clips_over_the_cap_of_the_default_size_count(tmp_path: Path) -> None:
+    tone = 0.2 * np.sin(np.arange(25 * 8_000) / 5)
+    lengths = [12, *[25] * 9]
+    root = make_root(tmp_path / "root", {f"c{i}": tone[: s * 8_000] for i, s in enumerate(lengths)})
+    said = [words(f.what, "en") for f in check_dataset(root, silent).ranked()]
+    assert "90.0% of the rows would be rejected" in said[0]
+    assert (
+        "longer than the cap: 9; the first: " in said[1] and "c1.wav: 25.00 s, at most 12.0 s at size tiny" in said[1]
+    )
+
+
 def test_a_folder_without_data(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no metadata"):
         check_dataset(tmp_path, silent)

@@ -73,6 +73,22 @@ def test_within_the_warmup_and_out_of_the_blue(tmp_path: Path) -> None:
     assert "nothing rose in the 100 lines before it" in cause[1]
 
 
+@pytest.mark.parametrize(
+    ("after", "rank"),
+    [("." * 2_000, Rank.POSSIBLE), ("x........." * 200, Rank.LIKELY), ("xx." * 10, Rank.CERTAIN),
+     ("." * 9_000 + "x" * 200, Rank.CERTAIN)],
+)  # fmt: skip
+def test_a_first_one_that_the_run_outlives_is_no_sure_cause(tmp_path: Path, after: str, rank: Rank) -> None:
+    path = journal(tmp_path, lambda u: 2.0, lambda u: 0.5 if u < 90 else 0.5 * 1.6 ** (u - 89), flat)
+    with path.open("a") as file:
+        for update, mark in enumerate(after, 102):
+            line = {"kind": "train", "update": update, "loss": 2.0, "grad_norm": 0.5, "skipped": mark == "x"}
+            file.write(json.dumps(line) + "\n")
+    first, cause = causes(path)
+    assert first[0] == rank and "at update 101" in first[1]
+    assert cause[0] == max(rank, Rank.LIKELY) and cause[1].startswith("the gradient norm rose before it")
+
+
 def test_the_text_log_of_another_program(tmp_path: Path) -> None:
     path = tmp_path / "train.log"
     lines = [

@@ -290,6 +290,23 @@ def test_refusals_before_a_repair_are_not_counted_after_it(tmp_path: Path) -> No
     assert (history.refused, history.refused_in_a_row, history.repaired) == (1, 1, 1)
 
 
+def test_the_newer_state_of_the_ladder_counts(tmp_path: Path) -> None:
+    """recovery.json is of the last rollback or quarantine; strikes of later updates are in the checkpoint alone."""
+    run = made.make_run(tmp_path / "run", updates=(10,))
+    early = {**made.RECOVERY, "attempts": 12, "strikes": {"c1": [1]}}
+    (run / "recovery.json").write_text(json.dumps({"pending": False, "recovery": early, "position": {}}))
+    made.save(run, 30, recovery={**made.RECOVERY, "attempts": 55, "strikes": {"c1": [1, 10], "c2": [9]}})
+    made.add_event(run, "gave_up", 30, rung=7)
+    repaired_twice(run)
+    for new in (find(run, "last").state["recovery"], json.loads((run / "recovery.json").read_text())["recovery"]):
+        assert new["strikes"] == {"c1": [1, 10], "c2": [9]} and new["attempts"] == 55
+    # A rollback takes updates back, and attempts never: it is newer than the checkpoint of before.
+    later = {**early, "attempts": 70, "strikes": {"c3": [70]}}
+    (run / "recovery.json").write_text(json.dumps({"pending": True, "recovery": later, "position": {"update": 10}}))
+    seen = look_at_run(run, silent)
+    assert seen.recovery is not None and seen.recovery["strikes"] == {"c3": [70]}
+
+
 def test_an_older_run_lacks_what_came_later(tmp_path: Path) -> None:
     run = made.make_run(tmp_path / "run", updates=(), ladder=False)
     (run / "utterances.txt").unlink()

@@ -92,6 +92,12 @@ def write_samples(run: Path, update: int, text: str = "Hello.", name: str = "one
     return folder
 
 
+def write_validation(run: Path, update: int) -> None:
+    write_samples(run, update)
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write(validation_line(update))
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     """A run of 600 updates with everything in it."""
@@ -261,7 +267,7 @@ def test_a_damaged_file_is_told(run: Path, name: str) -> None:
 
 
 def test_damaged_samples_are_told(run: Path) -> None:
-    folder = write_samples(run, 700)
+    folder = write_samples(run, 600)
     (folder / "one.npz").write_bytes((folder / "one.npz").read_bytes()[:2_000])
     (folder / "one.wav").unlink()
     (run / "samples" / "update-0000800").mkdir()
@@ -272,7 +278,7 @@ def test_damaged_samples_are_told(run: Path) -> None:
 
 
 def test_arrays_that_are_no_pictures_are_told(run: Path) -> None:
-    folder = write_samples(run, 700)
+    folder = write_samples(run, 600)
     np.savez(folder / "one.npz", predicted_mel_MC=np.zeros(5), alignment_TM=np.full((3, 4), np.nan))
     shown = gallery(read_run(run)).sentences[0].newest
     assert [picture.title for picture in shown.pictures] == ["Alignment"]
@@ -280,14 +286,14 @@ def test_arrays_that_are_no_pictures_are_told(run: Path) -> None:
 
 
 def test_pickled_arrays_are_refused(run: Path) -> None:
-    folder = write_samples(run, 700)
+    folder = write_samples(run, 600)
     np.savez(folder / "one.npz", predicted_mel_MC=np.array([[{}]], dtype=object))
     assert "'one.npz' cannot be read (ValueError)." in gallery(read_run(run)).sentences[0].newest.notes
 
 
 def test_an_index_cannot_name_files_elsewhere(run: Path, tmp_path: Path) -> None:
     (tmp_path / "secret.wav").write_bytes(b"secret")
-    folder = write_samples(run, 700)
+    folder = write_samples(run, 600)
     (folder / "link.wav").symlink_to(tmp_path / "secret.wav")
     names = ["../../../secret.wav", str(tmp_path / "secret.wav"), "link.wav", "..", 3]
     (folder / "index.json").write_text(json.dumps([{"name": str(name), "wav": name} for name in names]))
@@ -298,7 +304,7 @@ def test_an_index_cannot_name_files_elsewhere(run: Path, tmp_path: Path) -> None
 
 def test_the_page_stays_small_newest_first(run: Path) -> None:
     for update in (750, 1_000):
-        write_samples(run, update)
+        write_validation(run, update)
     shown = gallery(read_run(run), max_bytes=90_000)
     assert shown.sentences[0].newest.audio and shown.update == 1_000
     assert not shown.sentences[0].earlier[-1].audio
@@ -308,8 +314,22 @@ def test_the_page_stays_small_newest_first(run: Path) -> None:
 
 def test_a_few_earlier_validations_are_shown(run: Path) -> None:
     for update in range(750, 4_001, 250):
-        write_samples(run, update)
+        write_validation(run, update)
     assert [take.update for take in gallery(read_run(run)).sentences[0].earlier] == [2_000, 1_000, 250]
+
+
+def test_samples_of_before_a_rollback_are_not_shown(run: Path) -> None:
+    for update in (550, 700, 1_000):
+        write_samples(run, update)
+    shown = gallery(read_run(run))
+    assert shown.update == 550 and [take.update for take in shown.sentences[0].earlier] == [500, 250]
+    told = "Left out: samples of update 700, 1,000; the metrics end at 600 (the run went back, or it writes them yet)."
+    assert shown.notes == [told] and told in write_report(run).read_text(encoding="utf-8")
+    (run / "metrics.jsonl").write_text(train_line(200))
+    shown = gallery(read_run(run))
+    assert shown.sentences == [] and shown.notes[0].startswith("No samples yet") and "end at 200" in shown.notes[1]
+    (run / "metrics.jsonl").unlink()
+    assert gallery(read_run(run)).update == 1_000, "without metrics nothing is known to be of before"
 
 
 def test_a_resumed_run_counts_every_update_once(run: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -124,6 +125,29 @@ def test_a_full_disk_loses_no_line(tmp_path: Path) -> None:
     journal.write(train(4))
     journal.close()
     assert updates_of(path) == [1, 2, 3, 4]
+
+
+def test_a_cut_that_the_disk_refuses_leaves_a_journal_that_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, kept = tmp_path / "metrics.jsonl", tmp_path / "kept.jsonl"
+    journal = Journal(path, flush_lines=1)
+    for update in range(1, 6):
+        journal.write(train(update))
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("myxtts.storage.journal._repair", refuse)
+        with pytest.raises(StorageError, match=r"cutting the journal back failed at .*ENOSPC.*free some space"):
+            journal.cut_back(3, kept)
+    journal.write(train(6))
+    assert updates_of(path) == [1, 2, 3, 4, 5, 6]
+    assert journal.cut_back(3, kept) == 3
+    journal.write(train(4))
+    journal.close()
+    assert updates_of(path) == [1, 2, 3, 4] and updates_of(kept) == [4, 5, 6]
 
 
 def test_half_a_write_is_taken_back(tmp_path: Path) -> None:

@@ -119,3 +119,16 @@ def test_halves_of_small_files_are_removed_with_the_lock(tmp_path: Path) -> None
     (tmp_path / "tmp.txt").write_text("mine")
     with RunDirectory(tmp_path).lock():
         assert sorted(path.name for path in tmp_path.iterdir()) == ["lock", "tmp.txt"]
+
+
+def test_halves_of_incident_bundles_are_removed_with_the_lock(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    bundle, half = run.incidents_path / "update-0000003-micro-00000012", run.incidents_path / "tmp.77-00ff00ff"
+    for folder in (bundle, half, tmp_path / "elsewhere"):
+        folder.mkdir(parents=True)
+        (folder / "weights.safetensors").write_bytes(b"x")
+    (run.incidents_path / "tmp.77-00ff00ff.rollback-01-metrics.jsonl").write_text("ha")
+    (run.incidents_path / "tmp.77-00ff00fe").symlink_to(tmp_path / "elsewhere")
+    with run.lock():
+        assert sorted(path.name for path in run.incidents_path.iterdir()) == ["tmp.77-00ff00fe", bundle.name]
+    assert (tmp_path / "elsewhere" / "weights.safetensors").is_file()

@@ -91,6 +91,14 @@ def test_nothing_depends_on_the_length_of_the_run() -> None:
         schedule.scan(50, OPTIMIZER, ScheduleConfig(decay=decay, warmup_updates=5))
 
 
+def test_a_cosine_may_end_at_nothing_with_the_run() -> None:
+    settings = ScheduleConfig(warmup_updates=5, decay="cosine", decay_updates=20, floor_share=0.0)
+    assert schedule.learning_rate(25, OPTIMIZER, settings) == 0.0
+    schedule.scan(25, OPTIMIZER, settings)
+    with pytest.raises(ConfigError, match=r"learning rate 0\.0 at update 25"):
+        schedule.scan(26, OPTIMIZER, settings)
+
+
 def test_a_rate_that_is_no_rate_stops_the_run_before_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = ScheduleConfig(warmup_updates=5, decay="cosine", decay_updates=20, floor_share=0.0)
     with pytest.raises(ConfigError) as caught:
