@@ -15,7 +15,7 @@ from myxtts.cli.places import place_problems
 from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.screen import Screen, escaped, guarded
 from myxtts.cli.sound_out import STDOUT, Streamed, stdout_problems, telling_what_is_there, write_stream
-from myxtts.cli.voice_options import add_voice_options, sources_of
+from myxtts.cli.voice_options import add_voice_options, files_read, sources_of
 from myxtts.config.leaves import shown
 from myxtts.errors import EXIT_DONE, ConfigError, StorageError
 from myxtts.synthesis.limits import LIMITS, LONGEST_TEXT, limit_problems, text_problems
@@ -195,14 +195,17 @@ def _problems(given: Namespace) -> list[str]:
         found += text_problems(given.text, "--text")
     names = ("speed", "pitch", "pitch_range", "energy", "vary", "temperature", "steps", "seed")
     found += limit_problems({name: getattr(given, name) for name in names}, prefix="--")
+    read = files_read(given)
+    if given.text_file is not None:
+        read.append(("--text-file", Path(given.text_file)))
     if not given.out:
         found.append("--out is missing; name the WAV file to write, or - for stdout")
     elif given.out == STDOUT:
         found += stdout_problems()
     else:
-        found += place_problems("--out", Path(given.out), RAW_SUFFIXES if given.raw else [".wav"])
+        found += place_problems("--out", Path(given.out), RAW_SUFFIXES if given.raw else [".wav"], read)
     if given.save_mel:
-        found += place_problems("--save-mel", Path(given.save_mel), [".npy"])
+        found += place_problems("--save-mel", Path(given.save_mel), [".npy"], read)
     return found
 
 

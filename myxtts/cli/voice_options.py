@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 from argparse import Namespace
 from pathlib import Path
@@ -39,6 +40,16 @@ def add_voice_options(group: argparse._ArgumentGroup) -> None:
     """Adds the options; the parser's defaults need `voices=[]`."""
     for option, (_, metavar, meaning) in _OPTIONS.items():
         group.add_argument(option, action=_Append, default=argparse.SUPPRESS, metavar=metavar, help=meaning)
+
+
+def files_read(given: Namespace) -> list[tuple[str, Path]]:
+    """The files that the voices of the command line are read from, each with its option."""
+    found = []
+    for option, text in given.voices:
+        if _OPTIONS[option][0] in ("reference", "voice"):
+            with contextlib.suppress(ConfigError):  # a weight that is none is told by `sources_of`
+                found.append((option, Path(split_weight(text, os.path.exists)[0])))
+    return found
 
 
 def sources_of(given: Namespace, source: Source) -> list[VoiceSource]:

@@ -145,3 +145,25 @@ def test_a_bad_text_file_is_told_with_its_line(run: Path, tmp_path: Path, capsys
 
 def test_all_mistakes_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert failed(["--seed", "-1"], capsys, tmp_path).count("\n") == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--reference", "a.wav", "--out", "a.wav"], "--out is 'a.wav', which --reference reads; name another file"),
+        (["--reference", "a.wav:0.5", "--out", "./a.wav", "--stream"], "--out is 'a.wav', which --reference reads"),
+        (["--reference", "a.wav", "--out", "link.wav"], "--out is 'link.wav', which --reference reads"),
+        (["--voice", "a.raw", "--raw", "--out", "a.raw"], "--out is 'a.raw', which --voice reads"),
+        (["--text-file", "a.npy", "--out", "b.wav", "--save-mel", "a.npy"], "--save-mel is 'a.npy', which --text-file"),
+    ],
+)
+def test_no_file_that_is_read_is_written_over(
+    words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.wav", "a.raw", "a.npy"):
+        Path(name).write_bytes(b"mine")
+    Path("link.wav").symlink_to("a.wav")
+    said = [] if "--text-file" in words else ["--text", "a"]
+    assert message in failed(["--checkpoint", "run", *said, *words], capsys, tmp_path)
+    assert Path("a.wav").read_bytes() == b"mine"
