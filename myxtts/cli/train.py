@@ -61,7 +61,7 @@ def _train(words: list[str], entry: Layer, pinned_level: str | None) -> int:
         for key in request.explain:
             screen.say(*explain(resolved, key))
         return EXIT_DONE
-    if problems := run_place_problems(resolved.config):
+    if problems := run_place_problems(resolved.config, request):
         raise ConfigError(problems)
     base = None if source is None else source.corpus()
     screen.say(*settings_table(resolved))

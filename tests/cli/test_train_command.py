@@ -359,6 +359,29 @@ def test_a_run_is_not_kept_with_its_data(
     assert not calls and sorted(path.name for path in Path.cwd().iterdir()) == ["data", "other"]
 
 
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_a_place_where_no_run_can_begin_is_told_before_the_audit(
+    calls: dict[str, Any], capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    Path("file").write_text("mine")
+    for place, what in (("file", "is a file"), ("file/run", "lies in the file 'file'"), ("./file", "is a file")):
+        assert main("--train-data", ".", "--checkpoint-dir", place, *more) == 2
+        (line,) = errors(capsys)
+        assert f"training.checkpoint_dir is '{Path(place)}', which {what}" in line and "; name a folder" in line
+    texts = {"corpus.json": json.dumps(made_model.corpus().to_json()), "config.yaml": config_yaml(resolve([]))}
+    CheckpointStore(Path("run/checkpoints"), 1, 1).save(3, {"average": {"w": np.ones(2, np.float32)}}, {}, texts=texts)
+    words = ["--train-data", ".", "--init-from", "run", "--checkpoint-dir", "run", *more]
+    assert main(*words) == 2
+    (line,) = errors(capsys)
+    assert "--init-from 'run': 'run' holds a run already (update 3): resume it without --init-from" in line
+    assert not calls and Path("file").read_text() == "mine"
+    Path("loop").symlink_to("loop")
+    for place in ("loop", "a\0b", "x" * 5_000, "loop/run"):
+        main("--train-data", "loop", "--checkpoint-dir", place, *more)
+        assert "Traceback" not in capsys.readouterr().err
+    assert main(*words, "--fresh") == 0
+
+
 def test_bad_data_is_exit_2_with_its_table(
     calls: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
