@@ -1,5 +1,6 @@
 import dataclasses
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -219,6 +220,27 @@ def test_a_clip_of_one_of_several_roots_that_validates_too_is_noted(tmp_path, ro
         notes = [note for note in prepare.prepare(config, silent).notes if "will flatter" in note]
         assert notes == [f"{validation}/metadata_eval.csv: 2 clips are training clips too ('c0'): validation figures "
                          "will flatter"]  # fmt: skip
+
+
+@pytest.mark.parametrize("again", ["root", "root/../root", "link"])
+@pytest.mark.parametrize("key", ["train_path", "val_path"])
+def test_a_root_that_is_named_twice_is_refused(tmp_path, root, key, again):
+    (tmp_path / "link").symlink_to(root)
+    paths = {"train_path": str(make_root(tmp_path / "other", clips=3)), key: f"{root}{os.pathsep}{tmp_path / again}"}
+    with pytest.raises(DataError, match=rf"data\.{key}: '{tmp_path / again}' is named twice.*; name each folder once"):
+        prepare.prepare(settings(tmp_path, **paths), silent, named={f"data.{key}"})
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_copy_of_a_root_is_noted_where_it_trains_and_where_it_validates(tmp_path, root):
+    shutil.copytree(root, tmp_path / "copy")
+    several = settings(tmp_path, train_path=f"{root}{os.pathsep}{tmp_path / 'copy'}", validation_share=0.25)
+    notes = [note for note in prepare.prepare(several, silent).notes if "byte for byte" in note]
+    assert len(notes) == 2 and "validation clips have the recording of a training clip" in notes[0]
+    assert notes[0].endswith("validation figures will flatter") and "training clips have the recording of" in notes[1]
+    apart = settings(tmp_path, train_path=str(root), val_path=str(tmp_path / "copy"))
+    (note,) = [note for note in prepare.prepare(apart, silent).notes if "byte for byte" in note]
+    assert note.startswith("8 validation clips have the recording of a training clip, byte for byte ('c0' is 'c0')")
 
 
 def test_every_root_of_several_must_be_there(tmp_path, root):
