@@ -9,7 +9,7 @@ from pathlib import Path
 
 from myxtts.config.schema import Config, DataConfig
 from myxtts.data import demo_corpus
-from myxtts.data.manifest import EXPECTED, METADATA_NAMES
+from myxtts.data.manifest import METADATA_NAMES, expected
 from myxtts.data.records import shown
 from myxtts.errors import DataError
 from myxtts.progress import Progress
@@ -101,5 +101,5 @@ def _absent(key: str, value: str, option: str) -> DataError:
     """The error for a named path that is not there."""
     return DataError(
         f"{key}: {shown(value, 200)} does not exist (looked in {shown(str(Path.cwd()), 120)}); name a folder with "
-        f"{EXPECTED} by {option}"
+        f"{expected('val' if key == VALIDATION_KEY else 'train')} by {option}"
     )
