@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from myxtts.cli.arguments import OneLineParser, unknown_options
-from myxtts.cli.interpreter import python_command
+from myxtts.cli.interpreter import program_path, python_command
 from myxtts.cli.screen import Screen, error_lines, guarded
 from myxtts.config.leaves import shown
 from myxtts.errors import EXIT_DONE, ConfigError, MyXTTSError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from myxtts.doctor.findings import Report, Said
 
 PROGRAM = "fix_nan_loss.py"
+_PROGRAMS = (PROGRAM, "train_main.py", "train_stable.py")
 _USAGE = """python3 fix_nan_loss.py [--language fa]
        python3 fix_nan_loss.py check TARGET... [--language fa]
        python3 fix_nan_loss.py fix --config FILE [--out FILE] [--apply]
@@ -44,7 +45,11 @@ class Speaker:
         from myxtts.doctor.language import words
 
         sentence = said(name, **values) if isinstance(name, str) else name
-        return words(sentence, self.language, self._python)
+        spoken = words(sentence, self.language, self._python)
+        for program in _PROGRAMS:  # a sentence names them as they are called in the repository
+            path = shlex.quote(program_path(program))
+            spoken = spoken.replace(f"{self._python} {program}", f"{self._python} {path}")
+        return spoken
 
     def say(self, name: str | Said, indent: int = 0, /, **values: object) -> None:
         """Prints a sentence."""
@@ -52,7 +57,7 @@ class Speaker:
 
     def command(self, program: str, *words: str) -> str:
         """A command line as a person would type it."""
-        return shlex.join([python_command(), program, *words])
+        return shlex.join([python_command(), program_path(program), *words])
 
 
 def main(argv: Sequence[str] | None = None) -> int:

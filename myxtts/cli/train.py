@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from myxtts.cli.arguments import Request, request_of, training_parser
-from myxtts.cli.interpreter import python_command
+from myxtts.cli.interpreter import program_path, python_command
 from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.run_place import run_place_problems
 from myxtts.cli.screen import Screen, guarded, settings_table
@@ -126,7 +126,8 @@ def resume_command(words: Sequence[str], program: str) -> str:
             skip = True
         elif not word.startswith("--init-from="):
             kept.append(word)
-    return shlex.join([python_command(), *program.split(), *kept])
+    words_of_program = program.split() if program.startswith("-") else [program_path(program)]
+    return shlex.join([python_command(), *words_of_program, *kept])
 
 
 def _print_plan(screen: Screen, resolved: Resolved, prepared: Prepared) -> None:

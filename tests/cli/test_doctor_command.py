@@ -50,7 +50,7 @@ def test_without_arguments_and_with_nothing_there(here: Path, capsys: pytest.Cap
     assert out.startswith(
         "nothing at the usual places (./checkpoints_stable, ./checkpoints, ./config*.yaml, ../dataset/"
     )
-    assert " train_stable.py" in out and " fix_nan_loss.py check SETTINGS DATA RUN LOG" in out
+    assert f" {ROOT}/train_stable.py" in out and f" {ROOT}/fix_nan_loss.py check SETTINGS DATA RUN LOG" in out
 
 
 def test_without_arguments_it_looks_at_the_usual_places(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,7 +97,7 @@ def test_fix_config_writes_only_with_apply_and_only_there(here: Path, capsys: py
     assert "training.learning_rate 8e-5 -> optimizer.learning_rate 1e-05" in out and "because: 8e-5 is where" in out
     assert "nothing was written; with --apply it is" in out and [p.name for p in here.iterdir()] == ["old.yaml"]
     out = called(capsys, *words, "--apply")
-    assert "written: new.yaml" in out and " train_main.py --config new.yaml" in out
+    assert "written: new.yaml" in out and f" {ROOT}/train_main.py --config new.yaml" in out
     assert "kept as you set them: training.epochs" in out
     before = made.tree(here.parent)
     assert "new.yaml already holds exactly this; nothing was changed" in called(capsys, *words, "--apply")
@@ -115,7 +115,7 @@ def test_fix_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "nothing was written" in out and made.tree(here) == before and not (run / "lock").exists()
     out = called(capsys, "fix", "--run", "my run", "--apply")
     assert re.search(r"done; what was there before is in my run/before-fix-\d{8}-\d{6}\n", out)
-    assert " train_stable.py --config 'my run/config.yaml' --checkpoint-dir 'my run'" in out
+    assert f" {ROOT}/train_stable.py --config 'my run/config.yaml' --checkpoint-dir 'my run'" in out
     after = made.tree(here)
     out = called(capsys, "fix", "--run", "my run", "--apply")
     assert "nothing is to be mended in my run" in out and "this goes on: " in out and made.tree(here) == after

@@ -236,7 +236,7 @@ def test_the_built_in_corpus_takes_the_place_of_a_missing_default(
     assert "a note on the data\ntraining 100 clips\n" in out
     assert "training.max_minutes" in out and "built-in corpus" in out
     assert "40 updates" in out and "1% of 1e-05 (the warmup lasts 3000 updates)" in out
-    assert "To go on: .venv/bin/python train_stable.py --epochs 500" in out and "make demo" in out
+    assert f"To go on: .venv/bin/python {ROOT}/train_stable.py --epochs 500" in out and "make demo" in out
 
 
 @pytest.mark.parametrize("words", [["--epochs", "2"], ["--max-updates", "9"], ["--set", "training.epochs=2"]])
@@ -287,7 +287,7 @@ def test_what_training_is_called_with(calls: dict[str, Any]) -> None:
     assert main("--train-data", "a b", "--fresh", "--init-from", "../old", "--epochs", "2") == 0
     resolved, prepared, options = calls["train"]
     assert options["fresh"] is True and options["init_from"] == Path("../old")
-    assert options["command"] == ".venv/bin/python train_main.py --train-data 'a b' --epochs 2"
+    assert options["command"] == f".venv/bin/python {ROOT}/train_main.py --train-data 'a b' --epochs 2"
     assert "data.train_path" in resolved.named and calls["prepare"][1] == resolved.named
     assert calls["prepare"][2].to_json() == base.to_json(), "its scales hold for the new data"
     assert len(prepared.train) == 100
