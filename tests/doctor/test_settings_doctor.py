@@ -11,6 +11,7 @@ import yaml
 from myxtts.config.leaves import LEAVES
 from myxtts.config.levels import LEVELS
 from myxtts.config.load import load_file
+from myxtts.config.other_names import OTHER_NAMES
 from myxtts.config.resolve import resolve
 from myxtts.doctor import older_names
 from myxtts.doctor.findings import Rank
@@ -109,8 +110,8 @@ def found(path: Path) -> dict[str, tuple[Rank, str]]:
 
 def test_a_rule_for_every_stable_setting_and_a_home_for_every_older_name() -> None:
     assert set(RULES) == set(STABLE) == {override.key for override in LEVELS["basic"]}
-    assert {*older_names.SAME.values(), *older_names.BELOW.values()} <= set(LEAVES)
-    assert not older_names.WITHOUT_COUNTERPART & {*older_names.SAME, *older_names.COMBINED}
+    assert {*OTHER_NAMES.values(), *older_names.BELOW.values()} <= set(LEAVES)
+    assert not older_names.WITHOUT_COUNTERPART & {*OTHER_NAMES, *older_names.COMBINED}
     for names, key in (
         (older_names.SCHEDULES, "schedule.decay"),
         (older_names.PRECISIONS, "training.precision"),
