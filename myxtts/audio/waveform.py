@@ -152,7 +152,7 @@ def _opened(path: Path) -> soundfile.SoundFile:
         status = path.stat()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"{shown_path(path)}: cannot be opened ({reason}); check the path in the metadata") from error
+        raise DataError(f"{shown_path(path)}: cannot be opened ({reason}); check the path") from error
     if not stat.S_ISREG(status.st_mode):
         raise DataError(f"{shown_path(path)}: not a regular file; give the path of a recording")
     if status.st_size == 0:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from myxtts.config.leaves import shown
-from myxtts.errors import ConfigError
+from myxtts.errors import ConfigError, DataError
 from myxtts.synthesis.voice_sources import HIGHEST_SEED, Kind, VoiceSource, split_weight, weight_problem
 
 if TYPE_CHECKING:
@@ -75,7 +75,10 @@ def sources_of(given: Namespace, source: Source) -> list[VoiceSource]:
         raise ConfigError(problems)
     for part in found:
         if part.kind == "reference" and isinstance(part.what, Path):
-            waveform.probe(part.what)
+            try:
+                waveform.probe(part.what)
+            except DataError as error:
+                raise DataError(f"--reference {error}") from error
         elif part.kind == "speaker":
             speaker_index(source, str(part.what))
         elif part.kind == "voice" and isinstance(part.what, Path):
@@ -86,6 +89,10 @@ def sources_of(given: Namespace, source: Source) -> list[VoiceSource]:
 def _source(option: str, text: str, source: Source) -> VoiceSource:
     """One part. Raises ConfigError."""
     kind = _OPTIONS[option][0]
+    if not text:
+        raise ConfigError(
+            f"{option} is empty; leave it out, or write {_OPTIONS[option][1].partition('[')[0]} behind it"
+        )
     speakers = source.corpus.speakers
     is_whole = {"speaker": speakers.__contains__, "random": str.isdecimal}.get(kind, os.path.exists)
     try:

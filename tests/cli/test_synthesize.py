@@ -95,7 +95,12 @@ def test_help_loads_nothing_heavy() -> None:
         (["--text", "a", "--speed", "fast"], "--speed: invalid float value: 'fast'"),
         (["--text", "a", "--speaker", "bop"], "speaker 'bop' is not in this model; did you mean 'bob'?"),
         (["--text", "a", "--language", "xx"], "language 'xx' is not in this model; there are: 'en-us', 'fa'"),
-        (["--text", "a", "--reference", "none.wav"], "'none.wav': cannot be opened"),
+        (
+            ["--text", "a", "--reference", "none.wav"],
+            "--reference 'none.wav': cannot be opened (No such file or directory); check the path\n",
+        ),
+        (["--text", "a", "--reference", ""], "--reference is empty; leave it out, or write WAV behind it"),
+        (["--text", "a", "--voice", ""], "--voice is empty; leave it out, or write FILE behind it"),
         (
             ["--text", "a", "--reference", "x.wav:0.7", "--speaker", "bob"],
             "--reference 'x.wav:0.7' has a weight and --speaker 'bob' has none; give every one a weight",
