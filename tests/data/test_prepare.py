@@ -60,6 +60,18 @@ def test_the_audit_says_what_there_is(tmp_path, root):
     assert values["rejections"][0]["reason"] == "missing file"
 
 
+@pytest.mark.parametrize(("text", "hinted"), [("سلام دنیا", True), ("你好", False)])
+def test_persian_rows_without_a_language_are_told_where_it_belongs(tmp_path, root, text, hinted):
+    with (root / "metadata.csv").open("a", encoding="utf-8") as file:
+        file.write(f"c0|{text}|s0\n")
+    (root / "metadata.csv").write_text((root / "metadata.csv").read_text(encoding="utf-8").replace("c0|Say", "c9|Say"))
+    config = dataclasses.replace(settings(tmp_path, train_path=str(root), max_rejected_share=1.0), text=TextConfig())
+    table = prepare.prepare(config, silent).audit.table()
+    assert "  unknown symbols: 1" in table
+    said = "    Persian rows need their language: a column that says fa, or --set text.language=fa"
+    assert (said in table) == hinted
+
+
 def test_too_many_rejections_stop_the_run_with_the_table(tmp_path, root):
     with (root / "metadata.csv").open("a") as file:
         file.write("nowhere|There is no recording.|s0\n../x|Out.|s0\n")
