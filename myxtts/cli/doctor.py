@@ -235,9 +235,10 @@ def _next(speaker: Speaker, troubled: list[tuple[Path, str]]) -> None:
 
 def _fix_settings(speaker: Speaker, path: Path, out: Path | None, apply: bool) -> int:
     """Shows stable settings line by line, and writes them with --apply."""
-    from myxtts.doctor.settings_fix import repair_settings, write_settings
+    from myxtts.doctor.settings_fix import holds_already, repair_settings, write_settings
 
     repaired = repair_settings(path)
+    already = out is not None and holds_already(out, repaired, path)
     for change in repaired.changes:
         if change is repaired.changes[0]:
             speaker.say("changes_head", count=len(repaired.changes))
@@ -259,7 +260,7 @@ def _fix_settings(speaker: Speaker, path: Path, out: Path | None, apply: bool) -
         speaker.say("fix_kept", names=", ".join(repaired.kept))
     for left in repaired.left_out:
         speaker.say(left)
-    if out is None or not apply:
+    if out is None or not (apply or already):
         speaker.say("dry_run" if out is not None else "dry_run_no_out")
         return EXIT_DONE
     written = write_settings(out, repaired, source=path)

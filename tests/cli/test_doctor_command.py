@@ -103,8 +103,13 @@ def test_fix_config_writes_only_with_apply_and_only_there(here: Path, capsys: py
     assert "new.yaml already holds exactly this; nothing was changed" in called(capsys, *words, "--apply")
     assert made.tree(here.parent) == before and set(before) == {"here/old.yaml", "here/new.yaml"}
     assert "nothing was written; --out FILE --apply writes" in called(capsys, "fix", "--config", "old.yaml")
-    err = called(capsys, "fix", "--config", "new.yaml", "--out", "old.yaml", "--apply", code=2)
-    assert err.count("\n") == 1 and "nothing is overwritten" in err and made.tree(here.parent) == before
+    assert "new.yaml already holds exactly this; nothing was changed" in called(capsys, *words)
+    for more in ([], ["--apply"]):
+        for out, said in (("old.yaml", "nothing is overwritten"), ("no/new.yaml", "its folder does not exist")):
+            err = called(capsys, "fix", "--config", "new.yaml", "--out", out, *more, code=2)
+            assert err.count("\n") == 1 and said in err and made.tree(here.parent) == before
+    err = called(capsys, "fix", "--config", "old.yaml", "--out", "old.yaml", code=2)
+    assert "the settings that are repaired stay as they are" in err
 
 
 def test_fix_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
