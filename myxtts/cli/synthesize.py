@@ -50,7 +50,7 @@ def _parser() -> OneLineParser:
     parser.add_argument("--checkpoint", metavar="RUN", help="run directory, or one of its step folders")
     parser.add_argument("--prefer", choices=("best", "last"), default="best", help="which checkpoint of a run (best)")
     what = parser.add_argument_group("what")
-    what.add_argument("--text", metavar="TEXT", help="what to say; any length")
+    what.add_argument("--text", metavar="TEXT", help=f"what to say; up to {LONGEST_TEXT:,} characters")
     what.add_argument("--text-file", metavar="FILE", help="the same from a UTF-8 text file")
     what.add_argument("--language", metavar="CODE", help="language of the text (the default of the model)")
     voice = parser.add_argument_group("voice")

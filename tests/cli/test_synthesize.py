@@ -11,6 +11,7 @@ import soundfile
 
 from myxtts.cli import synthesize
 from myxtts.storage.store import CheckpointStore, find
+from myxtts.synthesis.limits import LONGEST_TEXT
 
 TEXT = "A good day to all of you."
 
@@ -82,7 +83,7 @@ def test_list_is_of_the_checkpoint_that_is_preferred(tmp_path: Path, capsys: pyt
 def test_help_loads_nothing_heavy() -> None:
     command = [sys.executable, "-X", "importtime", "-m", "myxtts", "synthesize", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    assert "--reference WAV" in done.stdout
+    assert "--reference WAV" in done.stdout and f"up to {LONGEST_TEXT:,} characters" in done.stdout
     assert "tensorflow" not in done.stderr and "numpy" not in done.stderr
 
 
