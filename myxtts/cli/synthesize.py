@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from myxtts.synthesis.speech import FloatArray
 
 PROGRAM = "python -m myxtts synthesize"
+TEMPERATURE = 0.667
 RAW_SUFFIXES = (".raw", ".pcm")
 
 
@@ -76,7 +77,7 @@ def _parser() -> OneLineParser:
     )
     manner.add_argument("--seed", metavar="N", type=int, default=1, help="of everything random (1)")
     manner.add_argument(
-        "--temperature", metavar="X", type=float, default=0.667, help=f"flow decoder: {_range('temperature', '0.667')}"
+        "--temperature", metavar="X", type=float, help=f"flow decoder: {_range('temperature', f'{TEMPERATURE:g}')}"
     )
     manner.add_argument("--steps", metavar="N", type=int, help=f"flow decoder: {_range('steps', 'as in the settings')}")
     out = parser.add_argument_group("output")
@@ -239,7 +240,7 @@ def _ready(given: Namespace, screen: Screen) -> tuple[Synthesizer, dict[str, Any
     source = open_source(Path(given.checkpoint), given.prefer)
     language_index(source, given.language)
     voices = sources_of(given, source)
-    screen.say(_told(source))
+    screen.say(_told(source), *_idle_options(given, source))
     with quiet_loading():
         from myxtts.synthesis.synthesizer import Synthesizer
 
@@ -252,10 +253,20 @@ def _ready(given: Namespace, screen: Screen) -> tuple[Synthesizer, dict[str, Any
         "energy": given.energy,
         "vary": given.vary,
         "seed": given.seed,
-        "temperature": given.temperature,
+        "temperature": TEMPERATURE if given.temperature is None else given.temperature,
         "steps": given.steps,
     }
     return Synthesizer(source), asked
+
+
+def _idle_options(given: Namespace, source: Source) -> list[str]:
+    """A note on options of the flow decoder where the model has the other one."""
+    idle = [f"--{name}" for name in ("steps", "temperature") if getattr(given, name) is not None]
+    decoder = source.config.model.decoder
+    if not idle or decoder == "flow":
+        return []
+    does = "does" if len(idle) == 1 else "do"
+    return [f"note: {' and '.join(idle)} {does} nothing here: the decoder of this model is {decoder}, not flow"]
 
 
 def _told(source: Source) -> str:

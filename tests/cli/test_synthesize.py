@@ -80,6 +80,22 @@ def test_list_is_of_the_checkpoint_that_is_preferred(tmp_path: Path, capsys: pyt
         assert f"(update {update}" in capsys.readouterr().out
 
 
+def test_options_of_the_flow_decoder_are_noted_where_there_is_none(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--text", TEXT, "--speaker", "bob", "--out", str(tmp_path / "out.wav")]
+    for more, said in (
+        (["--steps", "3"], "note: --steps does nothing here: the decoder of this model is regression, not flow\n"),
+        (["--steps", "3", "--temperature", "0.667"], "note: --steps and --temperature do nothing here: "),
+    ):
+        assert synthesize.main(["--checkpoint", str(run), *words, *more]) == 0
+        assert said in capsys.readouterr().out
+    flow = made_model.save_run(tmp_path / "flow", made_model.resolved(model__decoder="flow"))
+    for checkpoint, more in ((run, []), (flow, ["--steps", "1", "--temperature", "0.5"])):
+        assert synthesize.main(["--checkpoint", str(checkpoint), *words, *more]) == 0
+        assert "nothing here" not in capsys.readouterr().out
+
+
 def test_help_loads_nothing_heavy() -> None:
     command = [sys.executable, "-X", "importtime", "-m", "myxtts", "synthesize", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
