@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import struct
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,11 @@ LOUDEST_SAMPLE = 16.0
 _SILENT_RMS = 1e-4  # -80 dB under full scale
 _TRIM_KEPT_SECONDS = 0.05
 _BLOCK_SAMPLES = 262_144
+_STREAMED_BYTES = 0x7FFF_0000
+"""Who writes a WAV into a pipe does not know its length: 0, or from here on what programs put there instead."""
+_SLACK_BYTES = 64
+"""Some programs count the header in. So little is no loss."""
+_MOST_CHUNKS = 1_000
 
 
 @dataclass(frozen=True)
@@ -53,8 +59,9 @@ def probe(path: Path) -> AudioInfo:
 def read(path: Path, audio: AudioConfig, max_seconds: float | None = None) -> Array:
     """A recording as mono float32[N] at `audio.sample_rate_hz`, full scale -1..1, channels averaged.
 
-    Raises DataError where the file is missing, not a regular file, not decodable, empty, not finite, of an unusable
-    rate, or longer than `max_seconds` (seen in the header before anything is decoded).
+    Raises DataError where the file is missing, not a regular file, cut off (a WAV or FLAC; an MP3 or OGG that is cut
+    is a shorter one), not decodable, empty, not finite, of an unusable rate,
+    or longer than `max_seconds` (seen in the header before anything is decoded).
     """
     path = Path(path)
     with _opened(path) as file:
@@ -145,13 +152,14 @@ def _opened(path: Path) -> soundfile.SoundFile:
         status = path.stat()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"{shown_path(path)}: cannot be opened ({reason}); check the path in the metadata") from error
+        raise DataError(f"{shown_path(path)}: cannot be opened ({reason}); check the path") from error
     if not stat.S_ISREG(status.st_mode):
         raise DataError(f"{shown_path(path)}: not a regular file; give the path of a recording")
     if status.st_size == 0:
         raise DataError(f"{shown_path(path)}: the file is empty (0 bytes); record or copy it again")
     if path.suffix.lower() == ".raw":
         raise DataError(f"{shown_path(path)}: headerless samples have no known rate; convert it to wav or flac")
+    _check_length(path, status.st_size)
     try:
         return soundfile.SoundFile(path)
     except soundfile.LibsndfileError as error:
@@ -159,6 +167,39 @@ def _opened(path: Path) -> soundfile.SoundFile:
             f"{shown_path(path)}: not a recording that can be read ({_reason(error)}); "
             "convert it to wav, flac, ogg or mp3"
         ) from error
+
+
+def _check_length(path: Path, size: int) -> None:
+    """Raises DataError for a WAV whose header promises more than the file has: soundfile reads what is there."""
+    try:
+        place = _wav_data(path)
+    except OSError:
+        return  # soundfile says why
+    if place is None:
+        return
+    begin, promised = place
+    if promised < _STREAMED_BYTES and begin + promised > size + _SLACK_BYTES:
+        raise DataError(
+            f"{shown_path(path)}: cut off: its header promises {promised} bytes of sound, {max(0, size - begin)} are "
+            "there; copy it again"
+        )
+
+
+def _wav_data(path: Path) -> tuple[int, int] | None:
+    """Where the samples of a WAV file begin and how many bytes its header promises; None for no WAV. Raises OSError."""
+    with path.open("rb") as file:
+        head = file.read(12)
+        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return None
+        for _ in range(_MOST_CHUNKS):
+            chunk = file.read(8)
+            if len(chunk) < 8:
+                return None
+            name, length = struct.unpack("<4sI", chunk)
+            if name == b"data":
+                return file.tell(), length
+            file.seek(length + length % 2, os.SEEK_CUR)
+    return None
 
 
 def _info(file: soundfile.SoundFile) -> AudioInfo:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from myxtts.cli.arguments import OneLineParser, unknown_options
-from myxtts.cli.interpreter import python_command
+from myxtts.cli.interpreter import program_path, python_command
 from myxtts.cli.screen import Screen, error_lines, guarded
 from myxtts.config.leaves import shown
 from myxtts.errors import EXIT_DONE, ConfigError, MyXTTSError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from myxtts.doctor.findings import Report, Said
 
 PROGRAM = "fix_nan_loss.py"
+_PROGRAMS = (PROGRAM, "train_main.py", "train_stable.py")
 _USAGE = """python3 fix_nan_loss.py [--language fa]
        python3 fix_nan_loss.py check TARGET... [--language fa]
        python3 fix_nan_loss.py fix --config FILE [--out FILE] [--apply]
@@ -44,7 +45,11 @@ class Speaker:
         from myxtts.doctor.language import words
 
         sentence = said(name, **values) if isinstance(name, str) else name
-        return words(sentence, self.language, self._python)
+        spoken = words(sentence, self.language, self._python)
+        for program in _PROGRAMS:  # a sentence names them as they are called in the repository
+            path = shlex.quote(program_path(program))
+            spoken = spoken.replace(f"{self._python} {program}", f"{self._python} {path}")
+        return spoken
 
     def say(self, name: str | Said, indent: int = 0, /, **values: object) -> None:
         """Prints a sentence."""
@@ -52,7 +57,7 @@ class Speaker:
 
     def command(self, program: str, *words: str) -> str:
         """A command line as a person would type it."""
-        return shlex.join([python_command(), program, *words])
+        return shlex.join([python_command(), program_path(program), *words])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -230,9 +235,10 @@ def _next(speaker: Speaker, troubled: list[tuple[Path, str]]) -> None:
 
 def _fix_settings(speaker: Speaker, path: Path, out: Path | None, apply: bool) -> int:
     """Shows stable settings line by line, and writes them with --apply."""
-    from myxtts.doctor.settings_fix import repair_settings, write_settings
+    from myxtts.doctor.settings_fix import holds_already, repair_settings, write_settings
 
     repaired = repair_settings(path)
+    already = out is not None and holds_already(out, repaired, path)
     for change in repaired.changes:
         if change is repaired.changes[0]:
             speaker.say("changes_head", count=len(repaired.changes))
@@ -254,7 +260,7 @@ def _fix_settings(speaker: Speaker, path: Path, out: Path | None, apply: bool) -
         speaker.say("fix_kept", names=", ".join(repaired.kept))
     for left in repaired.left_out:
         speaker.say(left)
-    if out is None or not apply:
+    if out is None or not (apply or already):
         speaker.say("dry_run" if out is not None else "dry_run_no_out")
         return EXIT_DONE
     written = write_settings(out, repaired, source=path)

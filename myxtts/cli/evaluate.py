@@ -202,12 +202,13 @@ def _speaks(source: Source, language: str) -> bool:
 def _out_of(given: Namespace, source: Source) -> Path:
     """The folder to write. Raises ConfigError where it holds what no evaluation wrote, or cannot be written."""
     from myxtts.evaluation.folder import place_problem
+    from myxtts.storage.run_directory import RunDirectory
 
     run = _run_of(source)
     if given.out:
         out = Path(given.out).absolute()
     elif run is not None:
-        out = run / "evaluation" / f"{_data_name(given)}-{source.checkpoint.update}"
+        out = RunDirectory(run).evaluations_path / f"{_data_name(given)}-{source.checkpoint.update}"
     else:
         raise ConfigError(f"--out is missing: {shown(given.checkpoint, 200)} does not stand in a run directory")
     if problem := place_problem(out):

@@ -1,10 +1,12 @@
-"""The Python that a printed command names: one that has the packages, as a person would type it."""
+"""The Python and the program that a printed command names: as a person would type them in the current directory."""
 
 from __future__ import annotations
 
 import shutil
 import sys
 from pathlib import Path
+
+_REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def python_command() -> str:
@@ -18,6 +20,17 @@ def python_command() -> str:
     executable = Path(sys.executable)
     folder, here = executable.parent.resolve(), Path.cwd().resolve()
     return str((folder / executable.name).relative_to(here)) if folder.is_relative_to(here) else str(executable)
+
+
+def program_path(program: str) -> str:
+    """A program of the repository, such as `train_main.py`, by the path that works in the current directory.
+
+    `program` as it is for what is no file there, such as "-m myxtts train". Not quoted for the shell.
+    """
+    place, here = _REPOSITORY / program, Path.cwd().resolve()
+    if not place.is_file():
+        return program
+    return str(place.relative_to(here)) if place.is_relative_to(here) else str(place)
 
 
 def _leads_into(program: str | None, prefix: Path) -> bool:

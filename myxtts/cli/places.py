@@ -9,8 +9,13 @@ from pathlib import Path
 from myxtts.config.leaves import shown
 
 
-def place_problems(option: str, path: Path, suffixes: Sequence[str]) -> list[str]:
-    """What is in the way of writing a file with one of some suffixes; at most one line."""
+def place_problems(
+    option: str, path: Path, suffixes: Sequence[str], read: Sequence[tuple[str, Path]] = ()
+) -> list[str]:
+    """What is in the way of writing a file with one of some suffixes; at most one line.
+
+    `read`: the files that the command reads, each with its option; none of them may be written over.
+    """
     name = shown(str(path), 200)
     if path.suffix.lower() not in suffixes:
         return [f"{option} is {name}, expected a name that ends in {' or '.join(suffixes)}"]
@@ -20,4 +25,15 @@ def place_problems(option: str, path: Path, suffixes: Sequence[str]) -> list[str
         return [f"{option} is {name}, its folder does not exist; make it first"]
     if not os.access(path.parent, os.W_OK):
         return [f"{option} is {name}, its folder cannot be written to; choose another place"]
+    for reader, other in read:
+        if _is_same_file(path, other):
+            return [f"{option} is {name}, which {reader} reads; name another file"]
     return []
+
+
+def _is_same_file(path: Path, other: Path) -> bool:
+    """Whether both are one file that is there, by whatever names."""
+    try:
+        return path.samefile(other)
+    except (OSError, ValueError):
+        return False

@@ -15,7 +15,7 @@ from myxtts.cli.places import place_problems
 from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.screen import Screen, escaped, guarded
 from myxtts.cli.sound_out import STDOUT, Streamed, stdout_problems, telling_what_is_there, write_stream
-from myxtts.cli.voice_options import add_voice_options, sources_of
+from myxtts.cli.voice_options import add_voice_options, files_read, sources_of
 from myxtts.config.leaves import shown
 from myxtts.errors import EXIT_DONE, ConfigError, StorageError
 from myxtts.synthesis.limits import LIMITS, LONGEST_TEXT, limit_problems, text_problems
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from myxtts.synthesis.speech import FloatArray
 
 PROGRAM = "python -m myxtts synthesize"
+TEMPERATURE = 0.667
 RAW_SUFFIXES = (".raw", ".pcm")
 
 
@@ -50,7 +51,7 @@ def _parser() -> OneLineParser:
     parser.add_argument("--checkpoint", metavar="RUN", help="run directory, or one of its step folders")
     parser.add_argument("--prefer", choices=("best", "last"), default="best", help="which checkpoint of a run (best)")
     what = parser.add_argument_group("what")
-    what.add_argument("--text", metavar="TEXT", help="what to say; any length")
+    what.add_argument("--text", metavar="TEXT", help=f"what to say; up to {LONGEST_TEXT:,} characters")
     what.add_argument("--text-file", metavar="FILE", help="the same from a UTF-8 text file")
     what.add_argument("--language", metavar="CODE", help="language of the text (the default of the model)")
     voice = parser.add_argument_group("voice")
@@ -76,7 +77,7 @@ def _parser() -> OneLineParser:
     )
     manner.add_argument("--seed", metavar="N", type=int, default=1, help="of everything random (1)")
     manner.add_argument(
-        "--temperature", metavar="X", type=float, default=0.667, help=f"flow decoder: {_range('temperature', '0.667')}"
+        "--temperature", metavar="X", type=float, help=f"flow decoder: {_range('temperature', f'{TEMPERATURE:g}')}"
     )
     manner.add_argument("--steps", metavar="N", type=int, help=f"flow decoder: {_range('steps', 'as in the settings')}")
     out = parser.add_argument_group("output")
@@ -192,14 +193,17 @@ def _problems(given: Namespace) -> list[str]:
         found += text_problems(given.text, "--text")
     names = ("speed", "pitch", "pitch_range", "energy", "vary", "temperature", "steps", "seed")
     found += limit_problems({name: getattr(given, name) for name in names}, prefix="--")
+    read = files_read(given)
+    if given.text_file is not None:
+        read.append(("--text-file", Path(given.text_file)))
     if not given.out:
         found.append("--out is missing; name the WAV file to write, or - for stdout")
     elif given.out == STDOUT:
         found += stdout_problems()
     else:
-        found += place_problems("--out", Path(given.out), RAW_SUFFIXES if given.raw else [".wav"])
+        found += place_problems("--out", Path(given.out), RAW_SUFFIXES if given.raw else [".wav"], read)
     if given.save_mel:
-        found += place_problems("--save-mel", Path(given.save_mel), [".npy"])
+        found += place_problems("--save-mel", Path(given.save_mel), [".npy"], read)
     return found
 
 
@@ -233,7 +237,7 @@ def _ready(given: Namespace, screen: Screen) -> tuple[Synthesizer, dict[str, Any
     source = open_source(Path(given.checkpoint), given.prefer)
     language_index(source, given.language)
     voices = sources_of(given, source)
-    screen.say(_told(source))
+    screen.say(_told(source), *_idle_options(given, source))
     with quiet_loading():
         from myxtts.synthesis.synthesizer import Synthesizer
 
@@ -246,10 +250,20 @@ def _ready(given: Namespace, screen: Screen) -> tuple[Synthesizer, dict[str, Any
         "energy": given.energy,
         "vary": given.vary,
         "seed": given.seed,
-        "temperature": given.temperature,
+        "temperature": TEMPERATURE if given.temperature is None else given.temperature,
         "steps": given.steps,
     }
     return Synthesizer(source), asked
+
+
+def _idle_options(given: Namespace, source: Source) -> list[str]:
+    """A note on options of the flow decoder where the model has the other one."""
+    idle = [f"--{name}" for name in ("steps", "temperature") if getattr(given, name) is not None]
+    decoder = source.config.model.decoder
+    if not idle or decoder == "flow":
+        return []
+    does = "does" if len(idle) == 1 else "do"
+    return [f"note: {' and '.join(idle)} {does} nothing here: the decoder of this model is {decoder}, not flow"]
 
 
 def _told(source: Source) -> str:

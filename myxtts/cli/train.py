@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from myxtts.cli.arguments import Request, request_of, training_parser
-from myxtts.cli.interpreter import python_command
+from myxtts.cli.interpreter import program_path, python_command
 from myxtts.cli.quiet import quiet_loading
+from myxtts.cli.run_place import run_place_problems
 from myxtts.cli.screen import Screen, guarded, settings_table
 from myxtts.cli.source_run import SourceRun, cold_start, source_run
 from myxtts.config.explain import explain
@@ -18,7 +19,7 @@ from myxtts.config.layers import Layer, built_in_corpus_layer, program_layer
 from myxtts.config.leaves import LEAVES
 from myxtts.config.load import load_file
 from myxtts.config.resolve import Resolved, resolve
-from myxtts.errors import EXIT_DONE, MyXTTSError
+from myxtts.errors import EXIT_DONE, ConfigError, MyXTTSError
 
 if TYPE_CHECKING:
     from myxtts.data.prepare import Prepared
@@ -60,6 +61,8 @@ def _train(words: list[str], entry: Layer, pinned_level: str | None) -> int:
         for key in request.explain:
             screen.say(*explain(resolved, key))
         return EXIT_DONE
+    if problems := run_place_problems(resolved.config, request):
+        raise ConfigError(problems)
     base = None if source is None else source.corpus()
     screen.say(*settings_table(resolved))
     if warning := cold_start(resolved, source, fresh=request.fresh):
@@ -123,7 +126,8 @@ def resume_command(words: Sequence[str], program: str) -> str:
             skip = True
         elif not word.startswith("--init-from="):
             kept.append(word)
-    return shlex.join([python_command(), *program.split(), *kept])
+    words_of_program = program.split() if program.startswith("-") else [program_path(program)]
+    return shlex.join([python_command(), *words_of_program, *kept])
 
 
 def _print_plan(screen: Screen, resolved: Resolved, prepared: Prepared) -> None:

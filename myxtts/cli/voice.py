@@ -11,7 +11,7 @@ from myxtts.cli.arguments import OneLineParser
 from myxtts.cli.places import place_problems
 from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.screen import Screen, escaped, guarded
-from myxtts.cli.voice_options import add_voice_options, sources_of
+from myxtts.cli.voice_options import add_voice_options, files_read, sources_of
 from myxtts.config.leaves import shown
 from myxtts.errors import EXIT_DONE, ConfigError
 
@@ -81,7 +81,7 @@ def _problems(given: Namespace) -> list[str]:
     if not given.out:
         found.append(f"--out is missing; name the file to write, as in anna{SUFFIX}")
     else:
-        found += place_problems("--out", Path(given.out), [SUFFIX])
+        found += place_problems("--out", Path(given.out), [SUFFIX], files_read(given))
     if given.name is not None and not (given.name.isprintable() and 0 < len(given.name.strip()) <= LONGEST_NAME):
         found.append(f"--name is {shown(given.name)}, expected 1 to {LONGEST_NAME} printable characters")
     return found

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from myxtts.config.leaves import shown
-from myxtts.errors import ConfigError
+from myxtts.errors import ConfigError, DataError
 from myxtts.synthesis.voice_sources import HIGHEST_SEED, Kind, VoiceSource, split_weight, weight_problem
 
 if TYPE_CHECKING:
@@ -41,6 +42,16 @@ def add_voice_options(group: argparse._ArgumentGroup) -> None:
         group.add_argument(option, action=_Append, default=argparse.SUPPRESS, metavar=metavar, help=meaning)
 
 
+def files_read(given: Namespace) -> list[tuple[str, Path]]:
+    """The files that the voices of the command line are read from, each with its option."""
+    found = []
+    for option, text in given.voices:
+        if _OPTIONS[option][0] in ("reference", "voice"):
+            with contextlib.suppress(ConfigError):  # a weight that is none is told by `sources_of`
+                found.append((option, Path(split_weight(text, os.path.exists)[0])))
+    return found
+
+
 def sources_of(given: Namespace, source: Source) -> list[VoiceSource]:
     """The parts of the voice that is asked for. Raises ConfigError and DataError; files are looked at."""
     from myxtts.audio import waveform
@@ -64,7 +75,10 @@ def sources_of(given: Namespace, source: Source) -> list[VoiceSource]:
         raise ConfigError(problems)
     for part in found:
         if part.kind == "reference" and isinstance(part.what, Path):
-            waveform.probe(part.what)
+            try:
+                waveform.probe(part.what)
+            except DataError as error:
+                raise DataError(f"--reference {error}") from error
         elif part.kind == "speaker":
             speaker_index(source, str(part.what))
         elif part.kind == "voice" and isinstance(part.what, Path):
@@ -75,6 +89,10 @@ def sources_of(given: Namespace, source: Source) -> list[VoiceSource]:
 def _source(option: str, text: str, source: Source) -> VoiceSource:
     """One part. Raises ConfigError."""
     kind = _OPTIONS[option][0]
+    if not text:
+        raise ConfigError(
+            f"{option} is empty; leave it out, or write {_OPTIONS[option][1].partition('[')[0]} behind it"
+        )
     speakers = source.corpus.speakers
     is_whole = {"speaker": speakers.__contains__, "random": str.isdecimal}.get(kind, os.path.exists)
     try:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from myxtts.config.other_names import OTHER_NAMES
 from myxtts.config.schema import SECTIONS, Config, Leaf
 
 Value = bool | int | float | str
@@ -94,8 +95,9 @@ def unknown_key(key: str) -> str | None:
     if section in SECTIONS:
         if not name:
             return f"{shown(key)} is a section, not a setting; it has: {', '.join(_names_in(section))}"
-        twin = nearest(name, _names_in(section)) if not _homes(name) else None
-        best = f"{section}.{twin}" if twin else next(iter(_homes(name)), None) or nearest(key, LEAVES)
+        homes = _homes(name)
+        twin = nearest(name, _names_in(section)) if not homes else None
+        best = f"{section}.{twin}" if twin else next(iter(homes), None) or nearest(key, LEAVES)
         listed = f"{section} has: {', '.join(_names_in(section))}"
     else:
         homes = _homes(name or section)
@@ -110,8 +112,10 @@ def _names_in(section: str) -> list[str]:
 
 
 def _homes(name: str) -> list[str]:
-    """Keys whose last part is exactly `name`."""
-    return [key for key in LEAVES if key.rpartition(".")[2] == name]
+    """Keys whose last part is exactly `name`, or else the one that other programs call so."""
+    folded = name.lower().replace("-", "_")
+    other = [OTHER_NAMES[folded]] if folded in OTHER_NAMES else []
+    return [key for key in LEAVES if key.rpartition(".")[2] == name] or other
 
 
 def expected(field: LeafField) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from myxtts.data.records import REASONS, Rejection
+from myxtts.data.records import REASONS, UNKNOWN_SYMBOLS, Rejection
 from myxtts.data.store import FeatureStore
 from myxtts.errors import DataError
 
 EXAMPLES_PER_REASON = 3
+_ARABIC_LETTER = re.compile("[\u0620-\u064a\u066e-\u06d3]")
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,8 @@ def rejection_lines(rejections: Sequence[Rejection], examples: int = EXAMPLES_PE
         lines += [f"    {rejection.source}: {rejection.value}" for rejection in of_reason[:examples]]
         if len(of_reason) > examples:
             lines.append(f"    ... and {len(of_reason) - examples} more")
+        if reason == UNKNOWN_SYMBOLS and any(_ARABIC_LETTER.search(rejection.value) for rejection in of_reason):
+            lines.append("    Persian rows need their language: a column that says fa, or --set text.language=fa")
     return lines
 
 

@@ -19,6 +19,8 @@ from myxtts.errors import DataError
 
 FEATURES_VERSION = 1
 """Raised by hand when features of the same recording and settings change: a new trimming, a new pitch tracker."""
+CHECKS_VERSION = 1
+"""Raised by hand when a recording that was good may be refused: all are looked at again, features stay."""
 _SYSTEM_ERROR = 2
 """libsndfile's code where the operating system refused; others are about the content of the file."""
 

@@ -15,6 +15,7 @@ from myxtts.data.cache import NO_TOKENS, RecordingIndex, Stamp, TextOutcome, Tok
 from myxtts.data.encode import TextJob, encode, text_definition
 from myxtts.data.entry import ClipFacts, check_entry
 from myxtts.data.extract import (
+    CHECKS_VERSION,
     AudioJob,
     AudioOutcome,
     PassingOutcome,
@@ -95,7 +96,7 @@ class _Work:
         self.config = config
         self.cache = Path(config.data.cache_path).expanduser()
         self.table = json.dumps(symbol_table(config).to_json(), ensure_ascii=True, sort_keys=True)
-        self.index = RecordingIndex(self.cache, root, audio_settings(config.audio))
+        self.index = RecordingIndex(self.cache, root, f"{audio_settings(config.audio)} {CHECKS_VERSION}")
         self.tokens = TokenCache(self.cache, root, text_settings(config, self.table))
         self.stamps: dict[int, Stamp] = {}
         self.ready: dict[int, _Ready] = {}

@@ -24,13 +24,13 @@ from myxtts.data.table import LANGUAGE_CODE, SEPARATOR_NAMES, Row, Table, read_t
 from myxtts.errors import DataError
 
 __all__ = [
-    "EXPECTED",
     "METADATA_NAMES",
     "Manifest",
     "Rejection",
     "Split",
     "Utterance",
     "default_speakers",
+    "expected",
     "id_prefixes",
     "read_root",
     "read_roots",
@@ -42,7 +42,12 @@ METADATA_NAMES: dict[Split, tuple[str, ...]] = {
     "train": ("metadata_train.csv", "metadata_train.txt", "metadata.csv", "metadata.txt"),
     "val": ("metadata_eval.csv", "metadata_eval.txt", "metadata_val.csv", "metadata.csv", "metadata.txt"),
 }
-EXPECTED = "metadata_train.csv, metadata_eval.csv, metadata.csv or metadata.txt, or wav48*/ and txt/ (VCTK)"
+
+
+def expected(split: Split) -> str:
+    """What a data root has, for a message."""
+    *names, last = METADATA_NAMES[split]
+    return f"{', '.join(names)} or {last}, or wav48*/ and txt/ (VCTK)"
 
 
 def default_speaker(root: Path) -> str:
@@ -100,16 +105,16 @@ def id_prefixes(roots: Sequence[Path]) -> list[str]:
 def _read_root(root: Path, split: Split, default_language: str, speaker: str | None) -> Manifest:
     """As `read_root`, with the errors of the disk as they come."""
     if not root.exists():
-        raise DataError(f"{root}: there is no such folder; expected {EXPECTED}")
+        raise DataError(f"{root}: there is no such folder; expected {expected(split)}")
     if not root.is_dir():
-        raise DataError(f"{root}: is a file; name the folder that holds {EXPECTED}")
+        raise DataError(f"{root}: is a file; name the folder that holds {expected(split)}")
     present = [name for name in METADATA_NAMES[split] if (root / name).is_file()]
     audio = vctk.audio_folder(root)
     if not present and audio is not None:
         return vctk.read(root, audio, default_language)
     if not present:
         found = ", ".join(sorted(path.name for path in root.iterdir())[:8]) or "an empty folder"
-        raise DataError(f"{root}: no metadata for {split}; expected {EXPECTED}; found {shown(found, 200)}")
+        raise DataError(f"{root}: no metadata for {split}; expected {expected(split)}; found {shown(found, 200)}")
     metadata = root / present[0]
     table = read_table(metadata)
     note = f"{metadata}: {len(table.rows)} rows, {_understood(table)}"

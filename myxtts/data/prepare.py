@@ -74,6 +74,7 @@ def prepare(
         train, validation = _split(train, config.data, notes)
     if config.data.held_out_speakers:
         train, validation = _without_speakers(train, validation, config.data.held_out_speakers, notes)
+    notes += _same_recordings(train, validation)
     copies = _copies(train, manifests, roots.train, config, notes, progress) if config.data.perturbed_voices else []
     return _prepared(train, copies, FeatureStore(validation), rejections, notes, config, base)
 
@@ -245,6 +246,31 @@ def _overlap(trained: Collection[Path], held: Manifest) -> list[str]:
         return []
     example = shown(min(both))
     return [f"{held.metadata}: {len(both)} clips are training clips too ({example}): validation figures will flatter"]
+
+
+def _same_recordings(train: Sequence[Clip], validation: Sequence[Clip]) -> list[str]:
+    """Notes if recordings under several paths are the same byte for byte, which the file of their features tells."""
+    first: dict[Path, Utterance] = {}
+    twice: list[str] = []
+    for clip in train:
+        seen = first.setdefault(clip.entry, clip.utterance)
+        if seen is not clip.utterance:
+            twice.append(f"{shown(clip.utterance.id)} is {shown(seen.id)}")
+    leaked: list[str] = []
+    for clip in validation:
+        trained = first.get(clip.entry)
+        # the same path is told with the metadata that names it
+        if trained and clip.utterance.audio_path.resolve() != trained.audio_path.resolve():
+            leaked.append(f"{shown(clip.utterance.id)} is {shown(trained.id)}")
+    notes = []
+    if leaked:
+        notes.append(
+            f"{len(leaked)} validation clips have the recording of a training clip, byte for byte ({min(leaked)}): "
+            "validation figures will flatter"
+        )
+    if twice:
+        notes.append(f"{len(twice)} training clips have the recording of another one, byte for byte ({min(twice)})")
+    return notes
 
 
 def _recordings(manifest: Manifest) -> list[Path]:

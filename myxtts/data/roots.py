@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from myxtts.config.schema import Config, DataConfig
 from myxtts.data import demo_corpus
-from myxtts.data.manifest import EXPECTED, METADATA_NAMES
+from myxtts.data.manifest import METADATA_NAMES, expected
 from myxtts.data.records import shown
 from myxtts.errors import DataError
 from myxtts.progress import Progress
@@ -55,10 +55,12 @@ def _find_roots(config: Config, named: Collection[str], progress: Progress) -> R
         )
     elif absent := [root for root in train if not root.exists()]:
         raise _absent(TRAIN_KEY, str(absent[0]), "--train-data")
+    _check_once(TRAIN_KEY, train)
     validation = roots_in(data.val_path)
     if data.val_path != default.val_path or VALIDATION_KEY in named:
         if absent := [root for root in validation if not root.exists()]:
             raise _absent(VALIDATION_KEY, str(absent[0]), "--val-data")
+        _check_once(VALIDATION_KEY, validation)
         return Roots(train, validation, notes)
     # The default validation data belongs to the default training data: it says nothing of other recordings.
     there = validation[0].exists()
@@ -86,9 +88,18 @@ def roots_in(value: str) -> tuple[Path, ...]:
     return tuple(Path(part).expanduser() for part in value.split(os.pathsep) if part) or (whole,)
 
 
+def _check_once(key: str, roots: Sequence[Path]) -> None:
+    """Raises DataError for a root that is named twice: its clips would train and validate under two names."""
+    seen: dict[Path, Path] = {}
+    for root in roots:
+        if (first := seen.setdefault(root.resolve(), root)) is not root:
+            same = "" if str(first) == str(root) else f" (as {shown(str(first), 120)} too)"
+            raise DataError(f"{key}: {shown(str(root), 200)} is named twice{same}; name each folder once")
+
+
 def _absent(key: str, value: str, option: str) -> DataError:
     """The error for a named path that is not there."""
     return DataError(
         f"{key}: {shown(value, 200)} does not exist (looked in {shown(str(Path.cwd()), 120)}); name a folder with "
-        f"{EXPECTED} by {option}"
+        f"{expected('val' if key == VALIDATION_KEY else 'train')} by {option}"
     )

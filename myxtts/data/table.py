@@ -71,7 +71,9 @@ def read_table(path: Path) -> Table:
         elif line.strip():
             numbered.append((number, line))
     if not numbered:
-        raise DataError(f"{path}: no row that can be read; expected rows such as id|text (UTF-8)")
+        raise _undecodable(path, lines) or DataError(
+            f"{path}: no row that can be read; expected rows such as id|text (UTF-8)"
+        )
     separator = _separator(numbered)
     if separator is None:
         number, line = numbered[0]
@@ -83,7 +85,9 @@ def read_table(path: Path) -> Table:
     header = _header(cells[0][1], path, cells[0][0])
     body = cells[1:] if header else cells
     if not body:
-        raise DataError(f"{path}:{cells[0][0]}: a header and no row beneath it; expected rows such as id|text")
+        raise _undecodable(path, lines) or DataError(
+            f"{path}:{cells[0][0]}: a header and no row beneath it; expected rows such as id|text"
+        )
     if header is None:
         columns = _columns_without_header([row for _, row in body], separator)
         body = [(number, _rejoined(row, columns, separator, prose=True)) for number, row in body]
@@ -114,6 +118,17 @@ def _lines(path: Path) -> list[str]:
     if raw.startswith(b"\xef\xbb\xbf"):
         raw = raw[3:]
     return re.split(r"\r\n|\n|\r", raw.decode("utf-8", "surrogateescape"))
+
+
+def _undecodable(path: Path, lines: Sequence[str]) -> DataError | None:
+    """The error for a file without a row where lines are no UTF-8, as those of cp1256 or Latin-1; else None."""
+    for number, line in enumerate(lines, start=1):
+        if bad := next((c for c in line if "\udc80" <= c <= "\udcff"), None):
+            return DataError(
+                f"{path}:{number}: byte 0x{ord(bad) - 0xDC00:02x} is not UTF-8, and no row can be read; save the file "
+                "as UTF-8"
+            )
+    return None
 
 
 def _separator(numbered: Sequence[tuple[int, str]]) -> str | None:

@@ -33,7 +33,9 @@ def check_dataset(root: Path, progress: Progress) -> Report:
     report.facts.append(said("data_rows", clips=len(manifest.utterances), speakers=len(speakers)))
     sample = _spread(manifest.utterances, MOST_DECODED)
     bad = _undecodable(sample, progress)
-    report.facts.append(said("data_decoded", count=len(sample), total=len(manifest.utterances)))
+    report.facts.append(
+        said("data_decoded", count=len(sample), total=len(manifest.utterances), good=len(sample) - len(bad))
+    )
     _add_rejections(report, [*manifest.rejections, *bad])
     _add_share(report, manifest, len(sample), len(bad))
     _add_texts(report, manifest.utterances)

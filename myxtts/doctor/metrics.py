@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import math
 import os
 import re
@@ -87,7 +89,7 @@ def _rows(path: Path, progress: Progress) -> Iterator[Row]:
         with os.fdopen(descriptor, "rb") as file:
             total = os.fstat(descriptor).st_size
             done = 0
-            for number, raw in enumerate(file, 1):
+            for number, raw in enumerate(_lines(file), 1):
                 done += len(raw)
                 if number % 2_000 == 0:
                     progress("log", done, total)
@@ -98,6 +100,16 @@ def _rows(path: Path, progress: Progress) -> Iterator[Row]:
             progress("log", total, total)
     except OSError as error:
         raise DataError(f"{str(path)!r}: cannot be read: {error.strerror}; name a log of a training") from None
+
+
+def _lines(file: io.BufferedReader) -> Iterator[bytes]:
+    """Lines as UTF-8; PowerShell's `>` writes UTF-16 with its mark in front."""
+    if file.peek(2)[:2] not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        yield from file
+        return
+    with io.TextIOWrapper(file, encoding="utf-16", errors="replace", newline="\n") as text:
+        for line in text:
+            yield line.encode("utf-8", "replace")
 
 
 def row_of(raw: bytes, number: int) -> Row | None:

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 DATA: Mapping[str, tuple[str, str]] = {
     "note": ("{text}", "{text}"),
     "data_rows": (
-        "{clips} rows can be used, speakers: {speakers}",
-        "{clips} سطر به کار می‌آید، گوینده‌ها: {speakers}",
+        "{clips} rows have a recording and a text, speakers: {speakers}",
+        "{clips} سطر ضبط و متن دارد، گوینده‌ها: {speakers}",
     ),
     "data_decoded": (
-        "{count} of {total} recordings were decoded and listened into",
-        "از {total} ضبط، {count} تا رمزگشایی و بررسی شد",
+        "{count} of {total} recordings were listened into, {good} of them can be used",
+        "از {total} ضبط، {count} تا بررسی شد و {good} تا از آن‌ها به کار می‌آید",
     ),
     "data_rejected": ("{reason}: {count}; the first: {value}", "{reason}: {count} تا؛ نخستین: {value}"),
     "data_share": (

@@ -57,12 +57,10 @@ SETTINGS: Mapping[str, tuple[str, str]] = {
         "در راه‌اندازی‌های دوبارهٔ کسینوسی، نرخ یادگیری هر بار ناگهان به مقدار کامل برمی‌گردد",
     ),
     "warmup_over": (
-        "the warmup of {warmup} updates ends after the run of {last}: the learning rate reaches {share}% of its value",
-        "گرم‌شدنِ {warmup} به‌روزرسانی پس از پایان اجرا ({last}) تمام می‌شود: نرخ یادگیری تنها به {share}٪ مقدارش می‌رسد",
-    ),
-    "warmup_at_most": (
-        "set schedule.warmup_updates to at most {last}, or train for longer",
-        "schedule.warmup_updates را حداکثر {last} بگذارید، یا آموزش را طولانی‌تر کنید",
+        "{where}: the warmup of {warmup} updates ends after the run of {last}: the learning rate reaches {share}% of "
+        "its value, which is slow and no cause of NaN; schedule.warmup_updates: {last}, or a longer run, mends it",
+        "{where}: گرم‌شدنِ {warmup} به‌روزرسانی پس از پایان اجرا ({last}) تمام می‌شود: نرخ یادگیری تنها به {share}٪ مقدارش "
+        "می‌رسد که کند است و علت NaN نیست؛ schedule.warmup_updates حداکثر {last}، یا اجرایی طولانی‌تر، چاره است",
     ),
     "unknown_key": ("{written} is no setting of any kind", "{written} نام هیچ تنظیمی نیست"),
     "rename": ("did you mean {near}? otherwise delete the line", "آیا منظورتان {near} بود؟ وگرنه سطر را پاک کنید"),

@@ -193,12 +193,9 @@ def _add_schedule(report: Report, settings: Settings) -> None:
             said("set_to", key="schedule.decay", value="constant", reason=STABLE["schedule.decay"].reason),
         )
     if 0 < last < warmup:
-        report.add(
-            Rank.CERTAIN,
-            said("warmup_over", warmup=int(warmup), last=int(last), share=round(100 * last / warmup)),
-            settings.where("schedule.warmup_updates"),
-            said("warmup_at_most", last=int(last)),
-        )
+        share = round(100 * last / warmup)
+        where = settings.where("schedule.warmup_updates")
+        report.facts.append(said("warmup_over", warmup=int(warmup), last=int(last), share=share, where=where))
 
 
 def _add_odd_lines(report: Report, settings: Settings) -> None:
@@ -217,7 +214,8 @@ def _add_odd_lines(report: Report, settings: Settings) -> None:
 
 def _add_contradictions(report: Report, path: Path) -> None:
     """What the strict reader of --config would refuse, beyond what was found."""
-    told = " ".join(finding.where for finding in report.findings)
+    places = [str(value) for fact in report.facts for name, value in fact.values if name == "where"]
+    told = " ".join([*places, *(finding.where for finding in report.findings)])
     for problem in problems_of([load_file(path)]):
         if not any(f"{path}:{line}" in told for line in _lines(problem, path)):
             report.add(Rank.CERTAIN, said("refused", problem=problem), str(path), said("correct_it"))

@@ -12,6 +12,7 @@ import yaml
 
 from myxtts.config.leaves import LEAVES, Value, coerce, nearest, shown
 from myxtts.config.load import MOST_BYTES
+from myxtts.config.other_names import OTHER_NAMES
 from myxtts.doctor import older_names
 from myxtts.doctor.findings import Said, said
 from myxtts.errors import ConfigError
@@ -163,7 +164,7 @@ def _sort_in(leaf: _Leaf, settings: Settings, together: dict[str, _Leaf]) -> Non
         return
     settings.older = True
     in_ours = ".".join(folded[-2:])
-    key = in_ours if in_ours in LEAVES else older_names.BELOW.get(two) or older_names.SAME.get(last)
+    key = in_ours if in_ours in LEAVES else older_names.BELOW.get(two) or OTHER_NAMES.get(last)
     if last in older_names.COMBINED and not (key and key.startswith("training.")):
         together.setdefault(older_names.COMBINED[last], leaf)
     elif len(folded) > 1 and folded[-2] in ("scheduler", "lr_scheduler") and last in ("name", "type"):

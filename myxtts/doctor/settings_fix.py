@@ -179,18 +179,17 @@ def _escaped(character: str) -> str:
     return character if character.isprintable() else f"\\U{ord(character):08X}"
 
 
-def write_settings(out: Path, repaired: Repaired, source: Path) -> bool:
-    """Writes stable settings to `out`; whether anything changed.
+def holds_already(out: Path, repaired: Repaired, source: Path) -> bool:
+    """Whether `out` holds these stable settings already, and nothing is to be written.
 
-    Errors: ConfigError if `out` holds something else and is not the repaired file itself; StorageError by the disk.
+    Errors: ConfigError if it holds something else, the repaired file itself too, or cannot be written.
     """
-    content = repaired.text.encode("utf-8")
     if out.is_symlink() or (out.exists() and not out.is_file()):
         raise ConfigError(f"--out {shown(str(out), 200)}: is a link or no regular file; name another file")
     if out.exists():
         try:
-            if out.read_bytes() == content:
-                return False
+            if out.read_bytes() == repaired.text.encode("utf-8"):
+                return True
         except OSError as error:
             raise storage_error("reading", out, error) from error
         raise ConfigError(
@@ -199,6 +198,16 @@ def write_settings(out: Path, repaired: Repaired, source: Path) -> bool:
         )
     if not out.parent.is_dir():
         raise ConfigError(f"--out {shown(str(out), 200)}: its folder does not exist; make it, or name another file")
+    return False
+
+
+def write_settings(out: Path, repaired: Repaired, source: Path) -> bool:
+    """Writes stable settings to `out`; whether anything changed.
+
+    Errors: ConfigError as `holds_already`; StorageError by the disk.
+    """
+    if holds_already(out, repaired, source):
+        return False
     write_text_atomic(out, repaired.text)
     return True
 

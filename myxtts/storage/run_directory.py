@@ -8,6 +8,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 import socket
 import time
@@ -19,6 +20,9 @@ from myxtts.errors import StorageError
 from myxtts.storage.files import is_temporary, storage_error, strict_json, write_text_atomic
 
 __all__ = ["LockOwner", "RunDirectory", "WriterLock", "write_text_atomic"]
+
+_BEFORE_FIX = re.compile(r"before-fix-\d{8}-\d{6}(-\d+)?")
+"""Folder that `fix_nan_loss.py` keeps what it changes in."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,34 @@ class RunDirectory:
     def report_path(self) -> Path:
         """The self-contained page."""
         return self.path / "report.html"
+
+    @property
+    def evaluations_path(self) -> Path:
+        """Folder of the evaluations that were given no other."""
+        return self.path / "evaluation"
+
+    def entries(self) -> tuple[list[Path], list[Path]]:
+        """What a run and its repairs write, and all else; without the lock. Raises OSError."""
+        own = {
+            self.config_path,
+            self.provenance_path,
+            self.base_corpus_path,
+            self.corpus_path,
+            self.metrics_path,
+            self.events_path,
+            self.tensorboard_path,
+            self.checkpoints_path,
+            self.samples_path,
+            self.recovery_path,
+            self.incidents_path,
+            self.stacks_path,
+            self.utterances_path,
+            self.report_path,
+            self.evaluations_path,
+        }
+        there = sorted(path for path in self.path.iterdir() if path != self.lock_path)
+        written = [path for path in there if path in own or _BEFORE_FIX.fullmatch(path.name)]
+        return written, [path for path in there if path not in written]
 
     def samples_of_update(self, update: int) -> Path:
         """Folder of the samples after `update` updates."""

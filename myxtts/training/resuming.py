@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from myxtts.config.leaves import LEAVES, value_of
+from myxtts.config.leaves import LEAVES, shown, value_of
 from myxtts.config.resolve import config_of_file
 from myxtts.config.schema import Config, TrainingConfig
 from myxtts.data.corpus import Corpus
 from myxtts.data.prepare import Prepared
 from myxtts.errors import ConfigError
 from myxtts.storage.checkpoint import Checkpoint
+from myxtts.storage.files import storage_error
 from myxtts.storage.run_directory import RunDirectory
 from myxtts.storage.searching import find
 from myxtts.training.trainer import Trainer
@@ -29,19 +30,32 @@ def source_of_weights(path: Path) -> Checkpoint:
 
 
 def put_aside(directory: RunDirectory, say: Callable[[str], None]) -> None:
-    """Move the run that is there to a name of its own: --fresh loses nothing. The lock is taken by whoever uses it."""
+    """Move the run that is there to a name of its own: --fresh loses nothing. The lock is taken by whoever uses it.
+
+    What no run writes stays, and is named.
+
+    Raises:
+        StorageError: the disk refuses, or another process has the run.
+    """
     if not directory.checkpoints_path.exists() and not directory.metrics_path.exists():
         return
     with directory.lock():
-        name = f"{directory.path.name}.before-{time.strftime('%Y%m%d-%H%M%S')}"
+        place = directory.path.resolve()  # "." has no name of its own
+        name = f"{place.name}.before-{time.strftime('%Y%m%d-%H%M%S')}"
         number = 1
-        while (target := directory.path.with_name(name if number == 1 else f"{name}-{number}")).exists():
-            number += 1
-        target.mkdir()
-        for item in directory.path.iterdir():
-            if item != directory.lock_path:
+        try:
+            while (target := place.with_name(name if number == 1 else f"{name}-{number}")).exists():
+                number += 1
+            written, others = directory.entries()
+            target.mkdir()
+            for item in written:
                 shutil.move(str(item), str(target / item.name))
+        except OSError as error:
+            raise storage_error("moving the run aside", place, error) from error
     say(f"--fresh: the run that was here is now in {target}")
+    if others:
+        names = shown(", ".join(item.name for item in others), 200)
+        say(f"--fresh: {len(others)} other entries of {directory.path} are of no run and stay: {names}")
 
 
 def check_same_data(checkpoint: Checkpoint, corpus: Corpus, run: Path) -> None:

@@ -135,6 +135,28 @@ def test_a_header_that_claims_hours_gives_what_is_there(tmp_path: Path) -> None:
     assert len(waveform.read(path, AUDIO)) == 11_025
 
 
+@pytest.mark.parametrize("length", [0, 0x7FFF_F000, 0x8000_0000, 0xFFFF_FFFF, 2 * 11_025 + 44])
+def test_a_length_that_nobody_knew_or_with_its_header_is_no_cut(tmp_path: Path, length: int) -> None:
+    content = bytearray(write(tmp_path / "a.wav", tone(), subtype="PCM_16").read_bytes())
+    content[40:44] = struct.pack("<I", length)
+    (tmp_path / "a.wav").write_bytes(content)
+    waveform.probe(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT", "PCM_24"])
+def test_a_wav_that_is_cut_off_is_refused(tmp_path: Path, subtype: str, share: float) -> None:
+    path = write(tmp_path / "a.wav", tone(), subtype=subtype)
+    content = path.read_bytes()
+    begin = content.index(b"data") + 8
+    kept = int(share * (len(content) - begin))
+    path.write_bytes(content[: begin + kept])
+    said = f"cut off: its header promises {struct.unpack_from('<I', content, begin - 4)[0]} bytes of sound, {kept} are"
+    assert said in refusal(path)
+    with pytest.raises(DataError, match="cut off"):
+        waveform.probe(path)
+
+
 @pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3"])
 def test_truncation_never_gives_more_than_an_error_of_one_line(tmp_path: Path, name: str) -> None:
     content = write(tmp_path / name, tone(1.0)).read_bytes()

@@ -50,7 +50,7 @@ def test_without_arguments_and_with_nothing_there(here: Path, capsys: pytest.Cap
     assert out.startswith(
         "nothing at the usual places (./checkpoints_stable, ./checkpoints, ./config*.yaml, ../dataset/"
     )
-    assert " train_stable.py" in out and " fix_nan_loss.py check SETTINGS DATA RUN LOG" in out
+    assert f" {ROOT}/train_stable.py" in out and f" {ROOT}/fix_nan_loss.py check SETTINGS DATA RUN LOG" in out
 
 
 def test_without_arguments_it_looks_at_the_usual_places(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,14 +97,19 @@ def test_fix_config_writes_only_with_apply_and_only_there(here: Path, capsys: py
     assert "training.learning_rate 8e-5 -> optimizer.learning_rate 1e-05" in out and "because: 8e-5 is where" in out
     assert "nothing was written; with --apply it is" in out and [p.name for p in here.iterdir()] == ["old.yaml"]
     out = called(capsys, *words, "--apply")
-    assert "written: new.yaml" in out and " train_main.py --config new.yaml" in out
+    assert "written: new.yaml" in out and f" {ROOT}/train_main.py --config new.yaml" in out
     assert "kept as you set them: training.epochs" in out
     before = made.tree(here.parent)
     assert "new.yaml already holds exactly this; nothing was changed" in called(capsys, *words, "--apply")
     assert made.tree(here.parent) == before and set(before) == {"here/old.yaml", "here/new.yaml"}
     assert "nothing was written; --out FILE --apply writes" in called(capsys, "fix", "--config", "old.yaml")
-    err = called(capsys, "fix", "--config", "new.yaml", "--out", "old.yaml", "--apply", code=2)
-    assert err.count("\n") == 1 and "nothing is overwritten" in err and made.tree(here.parent) == before
+    assert "new.yaml already holds exactly this; nothing was changed" in called(capsys, *words)
+    for more in ([], ["--apply"]):
+        for out, said in (("old.yaml", "nothing is overwritten"), ("no/new.yaml", "its folder does not exist")):
+            err = called(capsys, "fix", "--config", "new.yaml", "--out", out, *more, code=2)
+            assert err.count("\n") == 1 and said in err and made.tree(here.parent) == before
+    err = called(capsys, "fix", "--config", "old.yaml", "--out", "old.yaml", code=2)
+    assert "the settings that are repaired stay as they are" in err
 
 
 def test_fix_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -115,7 +120,7 @@ def test_fix_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "nothing was written" in out and made.tree(here) == before and not (run / "lock").exists()
     out = called(capsys, "fix", "--run", "my run", "--apply")
     assert re.search(r"done; what was there before is in my run/before-fix-\d{8}-\d{6}\n", out)
-    assert " train_stable.py --config 'my run/config.yaml' --checkpoint-dir 'my run'" in out
+    assert f" {ROOT}/train_stable.py --config 'my run/config.yaml' --checkpoint-dir 'my run'" in out
     after = made.tree(here)
     out = called(capsys, "fix", "--run", "my run", "--apply")
     assert "nothing is to be mended in my run" in out and "this goes on: " in out and made.tree(here) == after

@@ -1,11 +1,13 @@
-"""Which Python a printed command names."""
+"""Which Python and which program a printed command names."""
 
 import sys
 from pathlib import Path
 
 import pytest
 
-from myxtts.cli.interpreter import python_command
+from myxtts.cli.interpreter import program_path, python_command
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def made_python(folder: Path, *names: str) -> Path:
@@ -52,3 +54,13 @@ def test_without_an_environment_it_is_python3(environment: Path, monkeypatch: py
 def test_no_python3_on_the_path(environment: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert python_command() == ".venv/bin/python"
+
+
+def test_a_program_by_the_path_that_works_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    assert program_path("train_main.py") == "train_main.py"
+    monkeypatch.chdir(ROOT.parent)
+    assert program_path("train_main.py") == f"{ROOT.name}/train_main.py"
+    monkeypatch.chdir(tmp_path)
+    assert program_path("train_main.py") == str(ROOT / "train_main.py")
+    assert program_path("-m myxtts train") == "-m myxtts train"

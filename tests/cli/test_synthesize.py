@@ -11,6 +11,7 @@ import soundfile
 
 from myxtts.cli import synthesize
 from myxtts.storage.store import CheckpointStore, find
+from myxtts.synthesis.limits import LONGEST_TEXT
 
 TEXT = "A good day to all of you."
 
@@ -79,10 +80,26 @@ def test_list_is_of_the_checkpoint_that_is_preferred(tmp_path: Path, capsys: pyt
         assert f"(update {update}" in capsys.readouterr().out
 
 
+def test_options_of_the_flow_decoder_are_noted_where_there_is_none(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--text", TEXT, "--speaker", "bob", "--out", str(tmp_path / "out.wav")]
+    for more, said in (
+        (["--steps", "3"], "note: --steps does nothing here: the decoder of this model is regression, not flow\n"),
+        (["--steps", "3", "--temperature", "0.667"], "note: --steps and --temperature do nothing here: "),
+    ):
+        assert synthesize.main(["--checkpoint", str(run), *words, *more]) == 0
+        assert said in capsys.readouterr().out
+    flow = made_model.save_run(tmp_path / "flow", made_model.resolved(model__decoder="flow"))
+    for checkpoint, more in ((run, []), (flow, ["--steps", "1", "--temperature", "0.5"])):
+        assert synthesize.main(["--checkpoint", str(checkpoint), *words, *more]) == 0
+        assert "nothing here" not in capsys.readouterr().out
+
+
 def test_help_loads_nothing_heavy() -> None:
     command = [sys.executable, "-X", "importtime", "-m", "myxtts", "synthesize", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    assert "--reference WAV" in done.stdout
+    assert "--reference WAV" in done.stdout and f"up to {LONGEST_TEXT:,} characters" in done.stdout
     assert "tensorflow" not in done.stderr and "numpy" not in done.stderr
 
 
@@ -95,7 +112,12 @@ def test_help_loads_nothing_heavy() -> None:
         (["--text", "a", "--speed", "fast"], "--speed: invalid float value: 'fast'"),
         (["--text", "a", "--speaker", "bop"], "speaker 'bop' is not in this model; did you mean 'bob'?"),
         (["--text", "a", "--language", "xx"], "language 'xx' is not in this model; there are: 'en-us', 'fa'"),
-        (["--text", "a", "--reference", "none.wav"], "'none.wav': cannot be opened"),
+        (
+            ["--text", "a", "--reference", "none.wav"],
+            "--reference 'none.wav': cannot be opened (No such file or directory); check the path\n",
+        ),
+        (["--text", "a", "--reference", ""], "--reference is empty; leave it out, or write WAV behind it"),
+        (["--text", "a", "--voice", ""], "--voice is empty; leave it out, or write FILE behind it"),
         (
             ["--text", "a", "--reference", "x.wav:0.7", "--speaker", "bob"],
             "--reference 'x.wav:0.7' has a weight and --speaker 'bob' has none; give every one a weight",
@@ -145,3 +167,25 @@ def test_a_bad_text_file_is_told_with_its_line(run: Path, tmp_path: Path, capsys
 
 def test_all_mistakes_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert failed(["--seed", "-1"], capsys, tmp_path).count("\n") == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--reference", "a.wav", "--out", "a.wav"], "--out is 'a.wav', which --reference reads; name another file"),
+        (["--reference", "a.wav:0.5", "--out", "./a.wav", "--stream"], "--out is 'a.wav', which --reference reads"),
+        (["--reference", "a.wav", "--out", "link.wav"], "--out is 'link.wav', which --reference reads"),
+        (["--voice", "a.raw", "--raw", "--out", "a.raw"], "--out is 'a.raw', which --voice reads"),
+        (["--text-file", "a.npy", "--out", "b.wav", "--save-mel", "a.npy"], "--save-mel is 'a.npy', which --text-file"),
+    ],
+)
+def test_no_file_that_is_read_is_written_over(
+    words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.wav", "a.raw", "a.npy"):
+        Path(name).write_bytes(b"mine")
+    Path("link.wav").symlink_to("a.wav")
+    said = [] if "--text-file" in words else ["--text", "a"]
+    assert message in failed(["--checkpoint", "run", *said, *words], capsys, tmp_path)
+    assert Path("a.wav").read_bytes() == b"mine"

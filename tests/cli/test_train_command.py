@@ -236,7 +236,7 @@ def test_the_built_in_corpus_takes_the_place_of_a_missing_default(
     assert "a note on the data\ntraining 100 clips\n" in out
     assert "training.max_minutes" in out and "built-in corpus" in out
     assert "40 updates" in out and "1% of 1e-05 (the warmup lasts 3000 updates)" in out
-    assert "To go on: .venv/bin/python train_stable.py --epochs 500" in out and "make demo" in out
+    assert f"To go on: .venv/bin/python {ROOT}/train_stable.py --epochs 500" in out and "make demo" in out
 
 
 @pytest.mark.parametrize("words", [["--epochs", "2"], ["--max-updates", "9"], ["--set", "training.epochs=2"]])
@@ -287,7 +287,7 @@ def test_what_training_is_called_with(calls: dict[str, Any]) -> None:
     assert main("--train-data", "a b", "--fresh", "--init-from", "../old", "--epochs", "2") == 0
     resolved, prepared, options = calls["train"]
     assert options["fresh"] is True and options["init_from"] == Path("../old")
-    assert options["command"] == ".venv/bin/python train_main.py --train-data 'a b' --epochs 2"
+    assert options["command"] == f".venv/bin/python {ROOT}/train_main.py --train-data 'a b' --epochs 2"
     assert "data.train_path" in resolved.named and calls["prepare"][1] == resolved.named
     assert calls["prepare"][2].to_json() == base.to_json(), "its scales hold for the new data"
     assert len(prepared.train) == 100
@@ -341,6 +341,45 @@ def test_no_weights_to_start_from_is_an_error_before_any_feature(
         assert message in line and "give a run directory" in line
     assert not calls and list(Path.cwd().iterdir()) == []
     assert main("--init-from", "../nowhere", "--explain", "optimizer.learning_rate") == 2, "its settings are a layer"
+
+
+@pytest.mark.parametrize("more", [["--fresh"], ["--dry-run"]])
+@pytest.mark.parametrize(("run", "which"), [("data", "is"), ("data/../data/", "is"), (".", "holds")])
+def test_a_run_is_not_kept_with_its_data(
+    calls: dict[str, Any], capsys: pytest.CaptureFixture[str], run: str, which: str, more: list[str]
+) -> None:
+    for folder in ("data", "other"):
+        Path(folder).mkdir()
+    for words, key in ((["--train-data", "data"], "train"), (["--train-data", "other:data"], "train")):
+        assert main(*words, "--checkpoint-dir", run, *more) == 2
+        (line,) = errors(capsys)
+        assert f"which {which} the data of data.{key}_path ('" in line and "name a folder of its own" in line
+    assert main("--train-data", "..", "--val-data", "data", "--checkpoint-dir", run, *more) == 2
+    assert f"which {which} the data of data.val_path ('data')" in capsys.readouterr().err
+    assert not calls and sorted(path.name for path in Path.cwd().iterdir()) == ["data", "other"]
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_a_place_where_no_run_can_begin_is_told_before_the_audit(
+    calls: dict[str, Any], capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    Path("file").write_text("mine")
+    for place, what in (("file", "is a file"), ("file/run", "lies in the file 'file'"), ("./file", "is a file")):
+        assert main("--train-data", ".", "--checkpoint-dir", place, *more) == 2
+        (line,) = errors(capsys)
+        assert f"training.checkpoint_dir is '{Path(place)}', which {what}" in line and "; name a folder" in line
+    texts = {"corpus.json": json.dumps(made_model.corpus().to_json()), "config.yaml": config_yaml(resolve([]))}
+    CheckpointStore(Path("run/checkpoints"), 1, 1).save(3, {"average": {"w": np.ones(2, np.float32)}}, {}, texts=texts)
+    words = ["--train-data", ".", "--init-from", "run", "--checkpoint-dir", "run", *more]
+    assert main(*words) == 2
+    (line,) = errors(capsys)
+    assert "--init-from 'run': 'run' holds a run already (update 3): resume it without --init-from" in line
+    assert not calls and Path("file").read_text() == "mine"
+    Path("loop").symlink_to("loop")
+    for place in ("loop", "a\0b", "x" * 5_000, "loop/run"):
+        main("--train-data", "loop", "--checkpoint-dir", place, *more)
+        assert "Traceback" not in capsys.readouterr().err
+    assert main(*words, "--fresh") == 0
 
 
 def test_bad_data_is_exit_2_with_its_table(

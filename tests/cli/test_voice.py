@@ -72,6 +72,7 @@ def test_a_file_whose_name_ends_in_a_weight_is_that_file(
         (["--random-voice", "-1"], "--random-voice is '-1', expected a whole number"),
         (["--random-voice", "5000000000"], "--random-voice is '5000000000', expected a whole number"),
         (["--voice", "bad.voice"], "voice 'bad.voice': damaged or no voice"),
+        (["--voice", "bad.voice:2", "--out", "bad.voice"], "--out is 'bad.voice', which --voice reads"),
         (["--voice", "other.voice"], "voice 'other.voice' is of another model (encoder 'eeeeeeeeeeee', here "),
     ],
 )

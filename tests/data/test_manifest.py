@@ -1,6 +1,6 @@
 import pytest
 
-from myxtts.data.manifest import read_root, read_roots
+from myxtts.data.manifest import METADATA_NAMES, read_root, read_roots
 from myxtts.data.records import (
     AMBIGUOUS_FILE,
     CONTROL_CHARACTER,
@@ -124,3 +124,11 @@ def test_no_data_names_what_was_expected_and_found(tmp_path):
         read_root(tmp_path / "notes.md", "train", "en-us")
     with pytest.raises(DataError, match="there is no such folder"):
         read_root(tmp_path / "nowhere", "train", "en-us")
+    for split, other in (("train", "eval"), ("val", "train")):
+        (tmp_path / f"metadata_{other}.txt").write_text("a|b\n")
+        with pytest.raises(DataError) as caught:
+            read_root(tmp_path, split, "en-us")
+        (tmp_path / f"metadata_{other}.txt").unlink()
+        said = str(caught.value).partition("; found ")[0]
+        assert all(name in said for name in METADATA_NAMES[split])
+        assert f"metadata_{other}.csv" not in said, "it would not be read"

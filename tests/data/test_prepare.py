@@ -1,5 +1,6 @@
 import dataclasses
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -57,6 +58,18 @@ def test_the_audit_says_what_there_is(tmp_path, root):
     values = audit.to_json()
     assert values["train"]["sample_rates_hz"].keys() == {"16000", "22050", "24000", "44100"}
     assert values["rejections"][0]["reason"] == "missing file"
+
+
+@pytest.mark.parametrize(("text", "hinted"), [("سلام دنیا", True), ("你好", False)])
+def test_persian_rows_without_a_language_are_told_where_it_belongs(tmp_path, root, text, hinted):
+    with (root / "metadata.csv").open("a", encoding="utf-8") as file:
+        file.write(f"c0|{text}|s0\n")
+    (root / "metadata.csv").write_text((root / "metadata.csv").read_text(encoding="utf-8").replace("c0|Say", "c9|Say"))
+    config = dataclasses.replace(settings(tmp_path, train_path=str(root), max_rejected_share=1.0), text=TextConfig())
+    table = prepare.prepare(config, silent).audit.table()
+    assert "  unknown symbols: 1" in table
+    said = "    Persian rows need their language: a column that says fa, or --set text.language=fa"
+    assert (said in table) == hinted
 
 
 def test_too_many_rejections_stop_the_run_with_the_table(tmp_path, root):
@@ -219,6 +232,27 @@ def test_a_clip_of_one_of_several_roots_that_validates_too_is_noted(tmp_path, ro
         notes = [note for note in prepare.prepare(config, silent).notes if "will flatter" in note]
         assert notes == [f"{validation}/metadata_eval.csv: 2 clips are training clips too ('c0'): validation figures "
                          "will flatter"]  # fmt: skip
+
+
+@pytest.mark.parametrize("again", ["root", "root/../root", "link"])
+@pytest.mark.parametrize("key", ["train_path", "val_path"])
+def test_a_root_that_is_named_twice_is_refused(tmp_path, root, key, again):
+    (tmp_path / "link").symlink_to(root)
+    paths = {"train_path": str(make_root(tmp_path / "other", clips=3)), key: f"{root}{os.pathsep}{tmp_path / again}"}
+    with pytest.raises(DataError, match=rf"data\.{key}: '{tmp_path / again}' is named twice.*; name each folder once"):
+        prepare.prepare(settings(tmp_path, **paths), silent, named={f"data.{key}"})
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_copy_of_a_root_is_noted_where_it_trains_and_where_it_validates(tmp_path, root):
+    shutil.copytree(root, tmp_path / "copy")
+    several = settings(tmp_path, train_path=f"{root}{os.pathsep}{tmp_path / 'copy'}", validation_share=0.25)
+    notes = [note for note in prepare.prepare(several, silent).notes if "byte for byte" in note]
+    assert len(notes) == 2 and "validation clips have the recording of a training clip" in notes[0]
+    assert notes[0].endswith("validation figures will flatter") and "training clips have the recording of" in notes[1]
+    apart = settings(tmp_path, train_path=str(root), val_path=str(tmp_path / "copy"))
+    (note,) = [note for note in prepare.prepare(apart, silent).notes if "byte for byte" in note]
+    assert note.startswith("8 validation clips have the recording of a training clip, byte for byte ('c0' is 'c0')")
 
 
 def test_every_root_of_several_must_be_there(tmp_path, root):

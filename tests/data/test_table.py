@@ -42,6 +42,16 @@ def test_header_names_and_order(tmp_path, header, row, expected):
     assert rows_of(table) == [expected]
 
 
+@pytest.mark.parametrize(
+    ("head", "text", "encoding", "place"),
+    [("", "سلام", "cp1256", "1: byte 0xd3"), ("id|text\n", "café", "latin-1", "2: byte 0xe9")],
+)
+def test_another_encoding_is_named_with_its_first_line_and_byte(tmp_path, head, text, encoding, place):
+    content = (head + f"a|{text}\nb|{text}\n").encode(encoding)
+    with pytest.raises(DataError, match=rf"metadata\.csv:{place} is not UTF-8, and no row can .*; save the file as"):
+        table_of(tmp_path, content)
+
+
 def test_third_column_of_few_short_values_is_a_speaker(tmp_path):
     content = "".join(f"u{i}|This is sentence {i}.|{name}\n" for i, name in enumerate(["bob", "eve"] * 3))
     assert [row.speaker for row in table_of(tmp_path, content).rows] == ["bob", "eve"] * 3

@@ -33,7 +33,9 @@ def test_what_is_wrong_with_a_root(tmp_path: Path) -> None:
     assert "unreadable: 2; the first: " in text and "nan.wav" in text
     assert "4: silent: 1" in text and "6: missing file: 2" in text and "texts of over 400 characters: 1" in text
     assert done[-1] == 5
-    assert "5 of 5 recordings were decoded" in "\n".join(words(fact, "en") for fact in report.facts)
+    facts = "\n".join(words(fact, "en") for fact in report.facts)
+    assert "5 rows have a recording and a text" in facts
+    assert "5 of 5 recordings were listened into, 2 of them can be used" in facts, "and 3 are rejected"
 
 
 def make_root(root: Path, samples: dict[str, np.ndarray]) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -137,3 +138,13 @@ def test_a_clean_log_and_no_log(tmp_path: Path) -> None:
         check_log(clean, silent)
     with pytest.raises(DataError, match="cannot be read"):
         check_log(tmp_path / "none.log", silent)
+
+
+@pytest.mark.parametrize("mark", [codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])
+def test_a_log_that_powershell_wrote(tmp_path: Path, mark: bytes) -> None:
+    path = tmp_path / "train.log"
+    lines = "".join(f"step {n}: loss: {'nan' if n > 9 else 2.5}\r\n" for n in range(1, 13))
+    path.write_bytes(mark + lines.encode("utf-16-le" if mark == codecs.BOM_UTF16_LE else "utf-16-be") + b"\x00")
+    report = check_log(path, silent)
+    assert words(report.facts[0], "en").startswith("12 lines with figures, 3 of them with NaN")
+    assert report.ranked()[0].where == f"{path}:10"

@@ -32,6 +32,14 @@ def test_the_layout() -> None:
     assert run.samples_of_update(500) == Path("run/samples/update-0000500")
 
 
+def test_every_path_of_the_layout_is_an_entry_of_the_run(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    paths = {getattr(run, name) for name in dir(RunDirectory) if name.endswith("_path")} - {run.lock_path}
+    for path in (*paths, run.lock_path, tmp_path / "notes.txt"):
+        path.touch()
+    assert run.entries() == (sorted(paths), [tmp_path / "notes.txt"])
+
+
 def test_a_second_writer_is_refused_and_a_dead_one_taken_over(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
     command = [sys.executable, "-c", HOLDER, str(run.path)]
