@@ -34,18 +34,16 @@ def _file_at(run: Path) -> list[str]:
 
 
 def _data_in(run: Path, config: Config) -> list[str]:
-    """A line if the run directory is or holds a data root: recordings and what --fresh moves away do not mix."""
+    """A line if the run directory is a data root: samples of a run and recordings do not mix."""
     from myxtts.data.roots import TRAIN_KEY, VALIDATION_KEY, roots_in
 
     place = Path(os.path.realpath(run))  # which takes a loop of links too
     for key, value in ((TRAIN_KEY, config.data.train_path), (VALIDATION_KEY, config.data.val_path)):
         for root in roots_in(value):
             real = Path(os.path.realpath(root))
-            if real.is_relative_to(place) and real.is_dir():
-                which = "is" if real == place else "holds"
+            if real == place and real.is_dir():
                 return [
-                    f"{KEY} is {shown(str(run), 200)}, which {which} the data of {key} ({shown(str(root), 200)}); "
-                    "name a folder of its own for the run"
+                    f"{KEY} is {shown(str(run), 200)}, which is the data of {key}; name a folder of its own for the run"
                 ]
     return []
 

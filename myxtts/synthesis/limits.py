@@ -37,7 +37,7 @@ def limit_problems(values: Mapping[str, float | None], prefix: str = "") -> list
         if value is not None and not limit.low <= value <= limit.high:
             unit = f" {limit.unit}" if limit.unit else ""
             said = prefix + (name.replace("_", "-") if prefix else name)
-            found.append(f"{said} is {value!r}, expected {limit.low:g} to {limit.high:g}{unit}")
+            found.append(f"{said} is {value!r}, expected {limit.low:.12g} to {limit.high:.12g}{unit}")
     return found
 
 

@@ -112,7 +112,7 @@ def test_with_a_judge_and_the_same_figures_again_without(
         (["--data", "."], ".: no metadata for train; expected metadata_train.csv"),
         (["--clips", "0"], "--clips is 0, expected 1 to 10000"),
         (["--clips", "few"], "--clips: invalid int value: 'few'"),
-        (["--seed", "-1"], "--seed is -1, expected 0 to 2.14748e+09"),
+        (["--seed", "-1"], "--seed is -1, expected 0 to 2147483647"),
         (["--split", "test"], "--split: invalid choice: 'test'"),
         (["--split", "train"], "no clip of --split train among 3, for a run that was trained on"),
         (["--judge-python", "x"], "both --no-judge and --judge-python are given; choose one of them"),

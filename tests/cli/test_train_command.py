@@ -344,18 +344,18 @@ def test_no_weights_to_start_from_is_an_error_before_any_feature(
 
 
 @pytest.mark.parametrize("more", [["--fresh"], ["--dry-run"]])
-@pytest.mark.parametrize(("run", "which"), [("data", "is"), ("data/../data/", "is"), (".", "holds")])
+@pytest.mark.parametrize("run", ["data", "data/../data/"])
 def test_a_run_is_not_kept_with_its_data(
-    calls: dict[str, Any], capsys: pytest.CaptureFixture[str], run: str, which: str, more: list[str]
+    calls: dict[str, Any], capsys: pytest.CaptureFixture[str], run: str, more: list[str]
 ) -> None:
     for folder in ("data", "other"):
         Path(folder).mkdir()
     for words, key in ((["--train-data", "data"], "train"), (["--train-data", "other:data"], "train")):
         assert main(*words, "--checkpoint-dir", run, *more) == 2
         (line,) = errors(capsys)
-        assert f"which {which} the data of data.{key}_path ('" in line and "name a folder of its own" in line
+        assert f"which is the data of data.{key}_path; " in line and "name a folder of its own" in line
     assert main("--train-data", "..", "--val-data", "data", "--checkpoint-dir", run, *more) == 2
-    assert f"which {which} the data of data.val_path ('data')" in capsys.readouterr().err
+    assert "which is the data of data.val_path; " in capsys.readouterr().err
     assert not calls and sorted(path.name for path in Path.cwd().iterdir()) == ["data", "other"]
 
 
