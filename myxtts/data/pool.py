@@ -105,6 +105,9 @@ def _started(workers: int, function: Callable[[J], R]) -> ProcessPoolExecutor:
     if sys.platform != "win32":
         context.set_forkserver_preload(_PRELOADED)
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_process, initargs=(function,))
+    # All processes start with the first job. One that a later job starts while a death is being cleared up is joined
+    # and never ended (seen in Python 3.11): the caller waits for ever.
+    vars(pool)["_safe_to_dynamically_spawn_children"] = False
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
     os.environ.update(_ONE_THREAD)  # read when a library loads, so it must be set before the processes start
     try:

@@ -41,5 +41,13 @@ def test_processes_that_cannot_start_are_no_bad_jobs(monkeypatch, tmp_path):
         list(run_isolated(broken_jobs.work, ["a"], workers=1))
 
 
+def test_all_processes_start_before_the_first_job_can_kill_one():
+    """Else one that starts while another's death is cleared up is waited for, and nobody ends it."""
+    results = run_isolated(work, ["a", "b", "c", "d"], workers=3)
+    next(results)
+    assert len(multiprocessing.active_children()) == 3
+    list(results)
+
+
 def test_no_jobs_start_no_process():
     assert list(run_isolated(work, [], workers=0)) == []
