@@ -110,7 +110,7 @@ def _resolve(
         layers.append(built_in_corpus_layer())
     pinned = {}
     if pinned_level:
-        advice = f"{entry.name} trains at this level alone, `python3 train_main.py` takes any"
+        advice = f"{entry.name} trains at this level alone, `python3 {program_path('train_main.py')}` takes any"
         pinned["optimization_level"] = (pinned_level, advice)
     return resolve(layers, pinned), built_in
 

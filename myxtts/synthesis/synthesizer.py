@@ -90,7 +90,7 @@ class Synthesizer:
         return list(self.corpus.languages)
 
     def speak(self, text: str, *, progress: Progress = silent, **asked: Unpack[Asked]) -> Speech:
-        """Speaks a text of any length, sentence by sentence, in one voice.
+        """Speaks a text of up to LONGEST_TEXT characters, sentence by sentence, in one voice.
 
         Args:
             text: at least a word; what cannot be spoken is named in the notes.

@@ -68,7 +68,9 @@ class VoiceMaker:
             voice = mean_voice(voices, shares if weighted else None)
         except ValueError as error:
             raise DataError(f"the voices have nothing in common ({error}); leave one of them out") from error
-        return MadeVoice(voice, told_together(sources), told_together(sources, full_path=False), tuple(notes))
+        return MadeVoice(
+            voice, told_together(sources), told_together(sources, full_path=False), tuple(dict.fromkeys(notes))
+        )
 
     def _voice(self, source: VoiceSource, number: int, notes: list[str]) -> Voice:
         what = source.what
