@@ -48,6 +48,9 @@ def test_cardinals(digits: str, words: str) -> None:
         ("call 555-1234", "call five five five, one two three four"),
         ("1-800-555-1234 or 0171-5551234", "one, eight zero zero, five five five, one two three four or zero one seven "
          "one, five five five one two three four"),
+        ("Meet 02-03 Jan, open 08-17", "Meet zero two to zero three Jan, open zero eight to seventeen"),
+        ("020-7946-0958, 01-800-555-1234", "zero two zero, seven nine four six, zero nine five eight, zero one, eight "
+         "zero zero, five five five, one two three four"),
         ("0-5, 1.05-1.07", "zero to five, one point zero five to one point zero seven"),
         ("5 km at 100 km/h, 1 kg, 20°C", "five kilometers at one hundred kilometers per hour, one kilogram, "
          "twenty degrees Celsius"),

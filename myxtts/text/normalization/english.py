@@ -183,8 +183,8 @@ _RULES: tuple[_Rule, ...] = (
     (re.compile(r"(?<=\d):(?=\d)"), " "),
     (re.compile(r"\b(\d{1,2}) ?([ap])\.?m\b(?:\.(?=\s+[a-z]|,))?", re.I), lambda f: f"{f[1]} {f[2].upper()} M"),
     (re.compile(r"(?<![\w-])(?:\(\d{3}\) ?|(?:1-)?\d{3}-)?\d{3}-\d{4}(?![\w-])"), _telephone),
-    # No range begins with 05 or 0171.
-    (re.compile(r"(?<![\w.,-])0\d+(?:-\d+)+(?![\w-]|[.,]\d)"), _telephone),
+    # No range begins with 0171, and none has four parts; a range or a date may begin with 05.
+    (re.compile(r"(?<![\w.,-])0(?:\d{2,}(?:-\d+)+|\d(?:-\d+){3,})(?![\w-]|[.,]\d)"), _telephone),
     (
         re.compile(rf"\b({_MONTH_PATTERN}) (\d{{1,2}})(?:st|nd|rd|th)?\b(?![:.,]?\d)"),
         lambda f: f"{f[1]} {numbers.ordinal(f[2])}",
