@@ -63,6 +63,8 @@ def test_cardinals(digits: str, words: str) -> None:
         ("no. 5 in the list, Sec. 2, art. 3, fig. 4 and she is no. 1", "number five in the list, section two, article "
          "three, figure four and she is number one"),
         ("The answer is no. 12 men died.", "The answer is no. twelve men died."),
+        ("He said No. 10, a violation of Art. 5, Chapter 7 Sec. 12, a Fig. 3", "He said number ten, a violation of "
+         "article five, Chapter seven section twelve, a figure three"),
         ("A work of art. 5 stars. Wait a sec. 10 of us.", "A work of art. five stars. Wait a sec. ten of us."),
         ("Q&A: a+b @home #5", "Q and A: a plus b at home number five"),
         ("\u2018Hello\u2019 \u2014 \u201cdon\u2019t\u201d...", '"Hello" \u2014 "don\'t"\u2026'),

@@ -29,11 +29,11 @@ _BEFORE_NUMBERS = {
 }  # fmt: skip
 BEFORE_NUMBER = re.compile(
     r"\b((?<!\bsaid )(?<!\bsays )(?<!\bsay )(?<!\byes or )(?<!\banswer is )(?<!\banswer was )no|(?<!\bof )art"
-    r"|(?<!\ba )(?<!\d )sec|(?<!\ba )fig|nos|vol|pp?|ch)\.\s*(?=\d)",
+    r"|(?<!\ba )(?<!\d )sec|(?<!\ba )fig|(?-i:(?=[A-Z]))(?:no|art|sec|fig)|nos|vol|pp?|ch)\.\s*(?=\d)",
     re.I,
 )
-"""Abbreviations before the number that they belong to. Some are words too, "the answer is no. 12 men died": where the
-words before them say so."""
+"""Abbreviations before the number that they belong to. Some are words too in small letters, "the answer is no. 12 men
+died": where the words before them say so."""
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
