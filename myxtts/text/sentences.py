@@ -74,7 +74,8 @@ def _ends_sentence(text: str, start: int, end: re.Match[str]) -> bool:
     word = _LAST_WORD.search(text, max(start, end.start() - 40), end.start())
     if end["stop"] != "." or word is None:
         return True
-    if word.group() in _CAPITALISED or BEFORE_NUMBER.match(text, word.start()):
+    numbered = BEFORE_NUMBER.match(text, word.start())
+    if word.group() in _CAPITALISED or (numbered and numbered.end() > end.start()):  # not the dot inside of "p.15."
         return False
     name = word.group().lower()
     if name in _ABBREVIATIONS:

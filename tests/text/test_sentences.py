@@ -31,6 +31,7 @@ def without_blanks(text: str) -> str:
         ["The answer is no.", "12 men died.", "He said no.", "She agreed."],
         ["The official said No. 10 Downing Street.", "They say No. 1 seeds win.", "In violation of Art. 5 of it."],
         ["A work of art.", "5 stars.", "Wait a sec.", "10 of us come.", "She ate a fig.", "3 were left."],
+        ["See p.15.", "He left.", "On pp.3-5.", "Then vol.2.", "Then ch.7.", "Now no.12.", "In Fig.3.", "The end."],
         ["It is in the sun.", "Then we sat.", "They left on Sat. with Ann and come in Dec. with Bob."],
         ["See no. 5 in the list, fig. 3, art. 5 and No.\n7, p. 12.", "She is no. 1 of Vol. II, Fig. A."],
     ],
