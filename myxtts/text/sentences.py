@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from myxtts.text.normalization.english import BEFORE_NUMBER
+from myxtts.text.normalization.english import BEFORE_NUMBER, BEFORE_NUMERAL
 
 _ABBREVIATIONS = frozenset({
     "mr", "mrs", "ms", "dr", "prof", "rev", "gen", "col", "capt", "lt", "sgt", "maj", "gov", "sen", "rep", "pres",
@@ -12,11 +12,12 @@ _ABBREVIATIONS = frozenset({
     "e.g", "i.e", "cf", "ca", "inc", "ltd", "co", "corp", "bros", "ave", "blvd", "rd", "a.m", "p.m", "ه.ش", "ه.ق",
     "ق.م", "ب.م",
 })  # fmt: skip
-_CAPITALISED = frozenset({
-    "Jan", "Feb", "Mar", "Apr", "Jun", "Jul", "Aug", "Sep", "Sept", "Oct", "Nov", "Dec", "Mon", "Tue", "Tues", "Wed",
-    "Thu", "Thur", "Thurs", "Fri", "Sat", "Sun", "Fig", "Sec",
+_DATES = frozenset({
+    "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "mon", "tue", "tues", "wed",
+    "thu", "thur", "thurs", "fri", "sat", "sun",
 })  # fmt: skip
-"""Abbreviations that are words in small letters: the sun, they sat."""
+_CAPITALISED = frozenset(name.capitalize() for name in _DATES) | {"Fig", "Sec"}
+"""Abbreviations that are words in small letters, but for months and days before a number: the sun, they sat."""
 _MAY_END_A_SENTENCE = frozenset(
     {"jr", "sr", "inc", "ltd", "co", "corp", "bros", "ave", "blvd", "rd", "a.m", "p.m", "st"}
 )
@@ -74,10 +75,12 @@ def _ends_sentence(text: str, start: int, end: re.Match[str]) -> bool:
     word = _LAST_WORD.search(text, max(start, end.start() - 40), end.start())
     if end["stop"] != "." or word is None:
         return True
-    numbered = BEFORE_NUMBER.match(text, word.start())
-    if word.group() in _CAPITALISED or (numbered and numbered.end() > end.start()):  # not the dot inside of "p.15."
-        return False
     name = word.group().lower()
+    if word.group() in _CAPITALISED or (name in _DATES and following[:1].isdigit()):
+        return False
+    numbered = BEFORE_NUMBER.match(text, word.start()) or BEFORE_NUMERAL.match(text, word.start())
+    if numbered and numbered.end() > end.start():  # not the dot inside of "p.15."
+        return False
     if name in _ABBREVIATIONS:
         return name in _MAY_END_A_SENTENCE and following[:1].isupper() and name not in ("st",)
     first = _FIRST_WORD.match(following)

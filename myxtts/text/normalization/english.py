@@ -27,13 +27,19 @@ _BEFORE_NUMBERS = {
     "no": "number", "nos": "numbers", "vol": "volume", "fig": "figure", "p": "page", "pp": "pages", "ch": "chapter",
     "sec": "section", "art": "article",
 }  # fmt: skip
-BEFORE_NUMBER = re.compile(
+_NUMBERED = (
     r"\b((?<!\bsaid )(?<!\bsays )(?<!\bsay )(?<!\byes or )(?<!\banswer is )(?<!\banswer was )no|(?<!\bof )art"
-    r"|(?<!\ba )(?<!\d )sec|(?<!\ba )fig|(?-i:(?=[A-Z]))(?:no|art|sec|fig)|nos|vol|pp?|ch)\.\s*(?=\d)",
-    re.I,
+    r"|(?<!\ba )(?<!\d )sec|(?<!\ba )fig|(?-i:(?=[A-Z]))(?:no|art|sec|fig)|nos|vol|pp?|ch)\."
 )
+BEFORE_NUMBER = re.compile(rf"{_NUMBERED}\s*(?=\d)", re.I)
 """Abbreviations before the number that they belong to. Some are words too in small letters, "the answer is no. 12 men
 died": where the words before them say so."""
+BEFORE_NUMERAL = re.compile(
+    rf"{_NUMBERED}(?:(?<=\bfig\.)\s+(?=(?-i:A)\b)"
+    r"|\s+(?=(?-i:[IVXLCDM]{2,}|[B-HJ-Z]|A(?!\s+[a-z]))(?![\w'\u2019]|-[^\W\d])))",
+    re.I,
+)
+"""The same before a Roman numeral or a letter: art. IV, fig. A. "I love art. A man came" has neither, nor has "I"."""
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
