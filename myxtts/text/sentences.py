@@ -23,17 +23,19 @@ _MAY_END_A_SENTENCE = frozenset(
 )
 _INITIALISM = re.compile(r"([^\W\d_]\.)+[^\W\d_]")
 _STARTS_A_SENTENCE = frozenset({
-    "a", "after", "all", "although", "an", "and", "as", "at", "because", "before", "but", "by", "for", "from", "he",
-    "her", "his", "how", "i", "if", "in", "it", "its", "my", "no", "now", "of", "on", "our", "she", "since", "so",
-    "some", "that", "the", "their", "then", "there", "these", "they", "this", "those", "though", "to", "we", "what",
-    "when", "where", "which", "while", "who", "why", "with", "yes", "yet", "you", "your",
+    "a", "after", "all", "although", "an", "and", "are", "as", "at", "because", "before", "both", "but", "by",
+    "can", "did", "do", "does", "everyone", "for", "from", "he", "her", "his", "how", "however", "i", "if", "in",
+    "is", "it", "its", "later", "let", "many", "most", "my", "no", "nobody", "now", "of", "on", "one", "our", "she",
+    "since", "so", "some", "that", "the", "their", "then", "there", "these", "they", "this", "those", "though",
+    "to", "today", "was", "we", "were", "what", "when", "where", "which", "while", "who", "why", "will", "with",
+    "yes", "yet", "you", "your",
 })  # fmt: skip
 """After "the U.S." any other word with a capital is taken for the rest of a name: the U.S. Army."""
 _CLOSING = "\"'\u201d\u2019\u00bb)\\]}\u300d\u300f"
 _END = re.compile(
     f"(?P<stop>[.!?\u2026\u061f\u06d4\u0964\u0965]+)[{_CLOSING}]*(?=\\s|$)|[\u3002\uff01\uff1f]+[{_CLOSING}]*|\n\\s*\n"
 )
-_FIRST_WORD = re.compile(r"[^\W\d_]+")
+_FIRST_WORD = re.compile(r"([^\W\d_]+)(['\u2019]t\b)?")
 _LAST_WORD = re.compile(r"[^\s(\"'\u00ab\u201c]+$")
 _CUTS = (
     re.compile(r"[;:\u061b\uff1b\uff1a](?=\s)|\s[\u2013\u2014-]+(?=\s)|\u2014"),
@@ -85,7 +87,9 @@ def _ends_sentence(text: str, start: int, end: re.Match[str]) -> bool:
         return name in _MAY_END_A_SENTENCE and following[:1].isupper() and name not in ("st",)
     first = _FIRST_WORD.match(following)
     if first is not None and first.group()[0].isupper() and _INITIALISM.fullmatch(name):
-        return first.group().lower() in _STARTS_A_SENTENCE
+        start_word = first[1].lower()
+        negated = start_word.removesuffix("n") if first[2] else start_word  # don't, isn't, can't
+        return end.end() > end.end("stop") or not _STARTS_A_SENTENCE.isdisjoint((start_word, negated))
     return not (len(name) == 1 and word.group().isupper() and name != "i" and following[:1].isupper())
 
 
