@@ -36,6 +36,7 @@ _END = re.compile(
     f"(?P<stop>[.!?\u2026\u061f\u06d4\u0964\u0965]+)[{_CLOSING}]*(?=\\s|$)|[\u3002\uff01\uff1f]+[{_CLOSING}]*|\n\\s*\n"
 )
 _FIRST_WORD = re.compile(r"([^\W\d_]+)(['\u2019]t\b)?")
+_LONE_DOTS = re.compile(r"\.+(?:\s|$)")
 _LAST_WORD = re.compile(r"[^\s(\"'\u00ab\u201c]+$")
 _CUTS = (
     re.compile(r"[;:\u061b\uff1b\uff1a](?=\s)|\s[\u2013\u2014-]+(?=\s)|\u2014"),
@@ -67,9 +68,10 @@ def _ends_sentence(text: str, start: int, end: re.Match[str]) -> bool:
     if end["stop"] is None:
         return True
     following = text[end.end() : end.end() + 80].lstrip()
-    if following[:1] == "." and not following[1:2].isdigit():
-        return False  # one of three with blanks between
-    if end["stop"].strip(".\u2026"):
+    dotted = not end["stop"].strip(".\u2026")
+    if following[:1] == "." and not following[1:2].isdigit() and (dotted or _LONE_DOTS.match(following)):
+        return False  # one of three with blanks between, or dots that nothing would be left to speak with
+    if not dotted:
         # "Stop!" she said: a quoted question or exclamation goes on in lower case.
         return not (following[:1].islower() and end.end() > end.end("stop"))
     if following[:1].islower():

@@ -37,6 +37,8 @@ def without_blanks(text: str) -> str:
         ["Is it the U.S.", "Are you sure?", "It is the U.S.", "However, he left.", "Was it the U.K.", "Don\u2019t go."],
         ["That was a P.S.", "Don't go, M.D.", "Both are in the U.S.", "Isn't it?", "To the U.S.", "Today it is."],
         ["(He lives in the U.S.)", 'Mary left "the U.K."', "John did not (nor the U.S. Navy)."],
+        ["Really?", "...I don't know.", "Stop!", "...and he went.", "واقعا؟", "...نمی\u200cدانم."],
+        ["Really? ...", "I left. ...and came."],
         ["See p.15.", "He left.", "On pp.3-5.", "Then vol.2.", "Then ch.7.", "Now no.12.", "In Fig.3.", "The end."],
         ["It is in the sun.", "Then we sat.", "They left on Sat. with Ann and come in Dec. with Bob."],
         ["See no. 5 in the list, fig. 3, art. 5 and No.\n7, p. 12.", "She is no. 1 of Vol. II, Fig. A."],
