@@ -12,6 +12,8 @@ from myxtts.text.symbols import RESERVED
 from myxtts.text.tokenizer import Encoding, Tokenizer
 
 _MOST_TOLD = 10
+_SLACK = 1.15
+"""How much longer than its share a part may be: cuts fall before the limit, and a fragment would be left."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +63,20 @@ def _encoded(
         if tokens <= longest_tokens or len(spoken) < 2:
             pairs.append((sentence, encoding))
         else:
-            parts = split_sentences(spoken, max(1, len(spoken) * longest_tokens // tokens))
+            parts = _even_parts(spoken, _SLACK * tokens / longest_tokens)
             pairs += _encoded(parts, language, tokenizer, longest_tokens)
     return pairs
+
+
+def _even_parts(spoken: str, shares: float) -> list[str]:
+    """A text cut in more than `shares` parts, more than one, that differ in length by little where its marks allow."""
+    longest = max(1, int(len(spoken) * _SLACK / (int(shares) + 1)))
+    parts = split_sentences(spoken, longest)
+    if len(parts) > 2 and len(parts[-1]) < longest // 3:
+        before = spoken.rstrip().removesuffix(parts[-1])
+        tail = parts.pop()
+        parts[-1] += " " * before[-1:].isspace() + tail
+    return parts
 
 
 def _has_speech(encoding: Encoding) -> bool:

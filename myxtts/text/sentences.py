@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from myxtts.text.normalization.english import BEFORE_NUMBER
+from myxtts.text.normalization.english import BEFORE_NUMBER, BEFORE_NUMERAL
 
 _ABBREVIATIONS = frozenset({
     "mr", "mrs", "ms", "dr", "prof", "rev", "gen", "col", "capt", "lt", "sgt", "maj", "gov", "sen", "rep", "pres",
@@ -12,27 +12,31 @@ _ABBREVIATIONS = frozenset({
     "e.g", "i.e", "cf", "ca", "inc", "ltd", "co", "corp", "bros", "ave", "blvd", "rd", "a.m", "p.m", "ه.ش", "ه.ق",
     "ق.م", "ب.م",
 })  # fmt: skip
-_CAPITALISED = frozenset({
-    "Jan", "Feb", "Mar", "Apr", "Jun", "Jul", "Aug", "Sep", "Sept", "Oct", "Nov", "Dec", "Mon", "Tue", "Tues", "Wed",
-    "Thu", "Thur", "Thurs", "Fri", "Sat", "Sun", "Fig", "Sec",
+_DATES = frozenset({
+    "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "mon", "tue", "tues", "wed",
+    "thu", "thur", "thurs", "fri", "sat", "sun",
 })  # fmt: skip
-"""Abbreviations that are words in small letters: the sun, they sat."""
+_CAPITALISED = frozenset(name.capitalize() for name in _DATES) | {"Fig", "Sec"}
+"""Abbreviations that are words in small letters, but for months and days before a number: the sun, they sat."""
 _MAY_END_A_SENTENCE = frozenset(
     {"jr", "sr", "inc", "ltd", "co", "corp", "bros", "ave", "blvd", "rd", "a.m", "p.m", "st"}
 )
 _INITIALISM = re.compile(r"([^\W\d_]\.)+[^\W\d_]")
 _STARTS_A_SENTENCE = frozenset({
-    "a", "after", "all", "although", "an", "and", "as", "at", "because", "before", "but", "by", "for", "from", "he",
-    "her", "his", "how", "i", "if", "in", "it", "its", "my", "no", "now", "of", "on", "our", "she", "since", "so",
-    "some", "that", "the", "their", "then", "there", "these", "they", "this", "those", "though", "to", "we", "what",
-    "when", "where", "which", "while", "who", "why", "with", "yes", "yet", "you", "your",
+    "a", "after", "all", "although", "an", "and", "are", "as", "at", "because", "before", "both", "but", "by",
+    "can", "did", "do", "does", "everyone", "for", "from", "he", "her", "his", "how", "however", "i", "if", "in",
+    "is", "it", "its", "later", "let", "many", "most", "my", "no", "nobody", "now", "of", "on", "one", "our", "she",
+    "since", "so", "some", "that", "the", "their", "then", "there", "these", "they", "this", "those", "though",
+    "to", "today", "was", "we", "were", "what", "when", "where", "which", "while", "who", "why", "will", "with",
+    "yes", "yet", "you", "your",
 })  # fmt: skip
 """After "the U.S." any other word with a capital is taken for the rest of a name: the U.S. Army."""
 _CLOSING = "\"'\u201d\u2019\u00bb)\\]}\u300d\u300f"
 _END = re.compile(
     f"(?P<stop>[.!?\u2026\u061f\u06d4\u0964\u0965]+)[{_CLOSING}]*(?=\\s|$)|[\u3002\uff01\uff1f]+[{_CLOSING}]*|\n\\s*\n"
 )
-_FIRST_WORD = re.compile(r"[^\W\d_]+")
+_FIRST_WORD = re.compile(r"([^\W\d_]+)(['\u2019]t\b)?")
+_LONE_DOTS = re.compile(r"\.+(?:\s|$)")
 _LAST_WORD = re.compile(r"[^\s(\"'\u00ab\u201c]+$")
 _CUTS = (
     re.compile(r"[;:\u061b\uff1b\uff1a](?=\s)|\s[\u2013\u2014-]+(?=\s)|\u2014"),
@@ -64,9 +68,10 @@ def _ends_sentence(text: str, start: int, end: re.Match[str]) -> bool:
     if end["stop"] is None:
         return True
     following = text[end.end() : end.end() + 80].lstrip()
-    if following[:1] == "." and not following[1:2].isdigit():
-        return False  # one of three with blanks between
-    if end["stop"].strip(".\u2026"):
+    dotted = not end["stop"].strip(".\u2026")
+    if following[:1] == "." and not following[1:2].isdigit() and (dotted or _LONE_DOTS.match(following)):
+        return False  # one of three with blanks between, or dots that nothing would be left to speak with
+    if not dotted:
         # "Stop!" she said: a quoted question or exclamation goes on in lower case.
         return not (following[:1].islower() and end.end() > end.end("stop"))
     if following[:1].islower():
@@ -74,14 +79,19 @@ def _ends_sentence(text: str, start: int, end: re.Match[str]) -> bool:
     word = _LAST_WORD.search(text, max(start, end.start() - 40), end.start())
     if end["stop"] != "." or word is None:
         return True
-    if word.group() in _CAPITALISED or BEFORE_NUMBER.match(text, word.start()):
-        return False
     name = word.group().lower()
+    if word.group() in _CAPITALISED or (name in _DATES and following[:1].isdigit()):
+        return False
+    numbered = BEFORE_NUMBER.match(text, word.start()) or BEFORE_NUMERAL.match(text, word.start())
+    if numbered and numbered.end() > end.start():  # not the dot inside of "p.15."
+        return False
     if name in _ABBREVIATIONS:
         return name in _MAY_END_A_SENTENCE and following[:1].isupper() and name not in ("st",)
     first = _FIRST_WORD.match(following)
     if first is not None and first.group()[0].isupper() and _INITIALISM.fullmatch(name):
-        return first.group().lower() in _STARTS_A_SENTENCE
+        start_word = first[1].lower()
+        negated = start_word.removesuffix("n") if first[2] else start_word  # don't, isn't, can't
+        return end.end() > end.end("stop") or not _STARTS_A_SENTENCE.isdisjoint((start_word, negated))
     return not (len(name) == 1 and word.group().isupper() and name != "i" and following[:1].isupper())
 
 

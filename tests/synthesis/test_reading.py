@@ -1,5 +1,7 @@
 """A text becomes sentences that a model can speak: no longer in tokens than what it has learned."""
 
+import random
+
 import pytest
 
 from myxtts.config.schema import TextConfig
@@ -25,11 +27,20 @@ LONGEST = 600
 def test_a_sentence_that_grows_when_it_is_read_is_cut_again(text: str, language: str) -> None:
     reading = read_text(text, language, TOKENIZER, [language], LONGEST)
     assert len(reading.sentences) == len(reading.encodings) > 1
-    assert all(LONGEST / 4 < len(encoding.tokens) <= LONGEST for encoding in reading.encodings[:-1])
-    assert len(reading.encodings[-1].tokens) <= LONGEST
+    assert all(LONGEST / 4 < len(encoding.tokens) <= LONGEST for encoding in reading.encodings)
     spoken = "".join(encoding.normalized for encoding in reading.encodings)
     assert spoken.replace(" ", "") == normalize(text, language).replace(" ", "")
     assert reading.sentences == [encoding.normalized for encoding in reading.encodings]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_cut_again_leaves_no_fragments(seed: int) -> None:
+    drawn = random.Random(seed)
+    text = " ".join(str(drawn.randrange(10**8, 10**9)) for _ in range(18))
+    reading = read_text(text, "en-us", TOKENIZER, ["en-us"], LONGEST)
+    assert all(LONGEST / 4 < len(encoding.tokens) <= LONGEST for encoding in reading.encodings)
+    spoken = " ".join(encoding.normalized for encoding in reading.encodings)
+    assert spoken == normalize(text, "en-us")
 
 
 def test_a_sentence_that_fits_stays_whole() -> None:

@@ -48,6 +48,9 @@ def test_cardinals(digits: str, words: str) -> None:
         ("call 555-1234", "call five five five, one two three four"),
         ("1-800-555-1234 or 0171-5551234", "one, eight zero zero, five five five, one two three four or zero one seven "
          "one, five five five one two three four"),
+        ("Meet 02-03 Jan, open 08-17", "Meet zero two to zero three Jan, open zero eight to seventeen"),
+        ("020-7946-0958, 01-800-555-1234", "zero two zero, seven nine four six, zero nine five eight, zero one, eight "
+         "zero zero, five five five, one two three four"),
         ("0-5, 1.05-1.07", "zero to five, one point zero five to one point zero seven"),
         ("5 km at 100 km/h, 1 kg, 20°C", "five kilometers at one hundred kilometers per hour, one kilogram, "
          "twenty degrees Celsius"),
@@ -60,6 +63,8 @@ def test_cardinals(digits: str, words: str) -> None:
         ("no. 5 in the list, Sec. 2, art. 3, fig. 4 and she is no. 1", "number five in the list, section two, article "
          "three, figure four and she is number one"),
         ("The answer is no. 12 men died.", "The answer is no. twelve men died."),
+        ("He said No. 10, a violation of Art. 5, Chapter 7 Sec. 12, a Fig. 3", "He said number ten, a violation of "
+         "article five, Chapter seven section twelve, a figure three"),
         ("A work of art. 5 stars. Wait a sec. 10 of us.", "A work of art. five stars. Wait a sec. ten of us."),
         ("Q&A: a+b @home #5", "Q and A: a plus b at home number five"),
         ("\u2018Hello\u2019 \u2014 \u201cdon\u2019t\u201d...", '"Hello" \u2014 "don\'t"\u2026'),

@@ -27,13 +27,19 @@ _BEFORE_NUMBERS = {
     "no": "number", "nos": "numbers", "vol": "volume", "fig": "figure", "p": "page", "pp": "pages", "ch": "chapter",
     "sec": "section", "art": "article",
 }  # fmt: skip
-BEFORE_NUMBER = re.compile(
+_NUMBERED = (
     r"\b((?<!\bsaid )(?<!\bsays )(?<!\bsay )(?<!\byes or )(?<!\banswer is )(?<!\banswer was )no|(?<!\bof )art"
-    r"|(?<!\ba )(?<!\d )sec|(?<!\ba )fig|nos|vol|pp?|ch)\.\s*(?=\d)",
+    r"|(?<!\ba )(?<!\d )sec|(?<!\ba )fig|(?-i:(?=[A-Z]))(?:no|art|sec|fig)|nos|vol|pp?|ch)\."
+)
+BEFORE_NUMBER = re.compile(rf"{_NUMBERED}\s*(?=\d)", re.I)
+"""Abbreviations before the number that they belong to. Some are words too in small letters, "the answer is no. 12 men
+died": where the words before them say so."""
+BEFORE_NUMERAL = re.compile(
+    rf"{_NUMBERED}(?:(?<=\bfig\.)\s+(?=(?-i:A)\b)"
+    r"|\s+(?=(?-i:[IVXLCDM]{2,}|[B-HJ-Z]|A(?!\s+[a-z]))(?![\w'\u2019]|-[^\W\d])))",
     re.I,
 )
-"""Abbreviations before the number that they belong to. Some are words too, "the answer is no. 12 men died": where the
-words before them say so."""
+"""The same before a Roman numeral or a letter: art. IV, fig. A. "I love art. A man came" has neither, nor has "I"."""
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
@@ -183,8 +189,8 @@ _RULES: tuple[_Rule, ...] = (
     (re.compile(r"(?<=\d):(?=\d)"), " "),
     (re.compile(r"\b(\d{1,2}) ?([ap])\.?m\b(?:\.(?=\s+[a-z]|,))?", re.I), lambda f: f"{f[1]} {f[2].upper()} M"),
     (re.compile(r"(?<![\w-])(?:\(\d{3}\) ?|(?:1-)?\d{3}-)?\d{3}-\d{4}(?![\w-])"), _telephone),
-    # No range begins with 05 or 0171.
-    (re.compile(r"(?<![\w.,-])0\d+(?:-\d+)+(?![\w-]|[.,]\d)"), _telephone),
+    # No range begins with 0171, and none has four parts; a range or a date may begin with 05.
+    (re.compile(r"(?<![\w.,-])0(?:\d{2,}(?:-\d+)+|\d(?:-\d+){3,})(?![\w-]|[.,]\d)"), _telephone),
     (
         re.compile(rf"\b({_MONTH_PATTERN}) (\d{{1,2}})(?:st|nd|rd|th)?\b(?![:.,]?\d)"),
         lambda f: f"{f[1]} {numbers.ordinal(f[2])}",

@@ -89,8 +89,8 @@ _RULES: tuple[_Rule, ...] = (
     (re.compile(r"(?<=\d):(?=\d)"), " "),
     (re.compile(rf"(?P<sign>[{''.join(_MONEY)}]) ?(?P<number>(?:{_NUMBER})(?:\.\d+)?)"), _money),
     (re.compile(rf"\b(\d+)[ {ZWNJ}]?(?:ام|اُم|م)\b"), lambda f: numbers.ordinal(f[1])),
-    # No range begins with 021.
-    (re.compile(r"(?<![\w.,/-])0\d+(?:-\d+)+(?![\w-]|[.,/]\d)"), _telephone),
+    # No range begins with 021, and none has four parts; a range or a date may begin with 05.
+    (re.compile(r"(?<![\w.,/-])0(?:\d{2,}(?:-\d+)+|\d(?:-\d+){3,})(?![\w-]|[.,/]\d)"), _telephone),
     (re.compile(r"(?<=\d) ?[-\u2013] ?(?=\d+(?![\d-]))(?<!-\d-)"), " تا "),
     (re.compile(rf"(?<=\d) ?({_names(_UNITS)})(?!\w)"), lambda f: " " + _UNITS[f[1]]),
     # A slash is the decimal sign of handwriting and of many keyboards: 3/5 is three point five.
