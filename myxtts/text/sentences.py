@@ -16,6 +16,7 @@ _DATES = frozenset({
     "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "mon", "tue", "tues", "wed",
     "thu", "thur", "thurs", "fri", "sat", "sun",
 })  # fmt: skip
+_WORDS_TOO = frozenset({"sat", "sun", "wed", "mar"})
 _CAPITALISED = frozenset(name.capitalize() for name in _DATES) | {"Fig", "Sec"}
 """Abbreviations that are words in small letters, but for months and days before a number: the sun, they sat."""
 _MAY_END_A_SENTENCE = frozenset(
@@ -80,7 +81,7 @@ def _ends_sentence(text: str, start: int, end: re.Match[str]) -> bool:
     if end["stop"] != "." or word is None:
         return True
     name = word.group().lower()
-    if word.group() in _CAPITALISED or (name in _DATES and following[:1].isdigit()):
+    if word.group() in _CAPITALISED or (name in _DATES and word.group() not in _WORDS_TOO and following[:1].isdigit()):
         return False
     numbered = BEFORE_NUMBER.match(text, word.start()) or BEFORE_NUMERAL.match(text, word.start())
     if numbered and numbered.end() > end.start():  # not the dot inside of "p.15."

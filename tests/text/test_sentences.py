@@ -31,7 +31,7 @@ def without_blanks(text: str) -> str:
         ["The answer is no.", "12 men died.", "He said no.", "She agreed."],
         ["The official said No. 10 Downing Street.", "They say No. 1 seeds win.", "In violation of Art. 5 of it."],
         ["A work of art.", "5 stars.", "Wait a sec.", "10 of us come.", "She ate a fig.", "3 were left."],
-        ["On jan. 5 he left.", "WASHINGTON, JAN. 5 - It was cold.", "After SEPT. 11 and sat. 3 feb. 2001."],
+        ["On jan. 5 he left.", "WASHINGTON, JAN. 5 - It was cold.", "After SEPT. 11 and thu. 3 feb. 2001."],
         ["See fig. A for more.", "Then art. IV, sec. B, fig. B and Symphony No. IX of it.", "FIG. A here."],
         ["I love art.", "A man said no.", "I left.", "There is no art.", "T-shirts sell.", "O'Neil is a man of art."],
         ["Is it the U.S.", "Are you sure?", "It is the U.S.", "However, he left.", "Was it the U.K.", "Don\u2019t go."],
@@ -40,7 +40,13 @@ def without_blanks(text: str) -> str:
         ["Really?", "...I don't know.", "Stop!", "...and he went.", "واقعا؟", "...نمی\u200cدانم."],
         ["Really? ...", "I left. ...and came."],
         ["See p.15.", "He left.", "On pp.3-5.", "Then vol.2.", "Then ch.7.", "Now no.12.", "In Fig.3.", "The end."],
-        ["It is in the sun.", "Then we sat.", "They left on Sat. with Ann and come in Dec. with Bob."],
+        [
+            "It is in the sun.",
+            "Then we sat.",
+            "10 men wed.",
+            "3 came.",
+            "They left on Sat. with Ann and come in Dec. with Bob.",
+        ],
         ["See no. 5 in the list, fig. 3, art. 5 and No.\n7, p. 12.", "She is no. 1 of Vol. II, Fig. A."],
     ],
 )
