@@ -36,7 +36,7 @@ _BLOCK_SAMPLES = 262_144
 _STREAMED_BYTES = 0x7FFF_0000
 """Who writes a WAV into a pipe does not know its length: 0, or from here on what programs put there instead."""
 _SLACK_BYTES = 64
-"""Some programs count the header in. So little is no loss."""
+"""Some programs count the header, or a little more, in. So little is no loss."""
 _MOST_CHUNKS = 1_000
 
 
@@ -178,7 +178,7 @@ def _check_length(path: Path, size: int) -> None:
     if place is None:
         return
     begin, promised = place
-    if promised < _STREAMED_BYTES and begin + promised > size + _SLACK_BYTES:
+    if promised < _STREAMED_BYTES and promised > max(size, size + _SLACK_BYTES - begin):
         raise DataError(
             f"{shown_path(path)}: cut off: its header promises {promised} bytes of sound, {max(0, size - begin)} are "
             "there; copy it again"

@@ -226,7 +226,7 @@ def _replayed(path: Path, progress: Progress) -> tuple[Verdict, str, int] | None
                 at,
                 loss=_number(record.get("loss")),
                 grad_norm=_number(record.get("grad_norm")),
-                skipped=record.get("skipped") is True,
+                skipped=record.get("skipped") is True and record.get("overflow") is not True,
                 wait_share=_number(record.get("wait_share")),
             )
         elif record["kind"] == "validation":

@@ -117,7 +117,7 @@ def judge(run: Run) -> Health:
     next_validation = 0
     empty = [math.nan] * len(curve.updates)
     columns = (curve.values.get(name, empty) for name in ("loss", "grad_norm", "wait_share"))
-    for update, skipped, loss, norm, wait in zip(curve.updates, curve.skipped, *columns, strict=True):
+    for update, skipped, loss, norm, wait in zip(curve.updates, run.refused, *columns, strict=True):
         while next_validation < len(validations) and validations[next_validation][0] < update:
             health.observe_validation(*validations[next_validation])
             next_validation += 1
@@ -171,8 +171,12 @@ def _figures(run: Run, verdict: Verdict) -> list[tuple[str, str, str]]:
         if math.isfinite(values.get(metric, math.nan)) and update >= run.anew_from
     ]
     best = min(measured) if measured else None
+    share = run.setting("training.best_tolerance", 0.0)
+    if best is not None and isinstance(share, float) and share > 0.0:
+        value = best[0]
+        best = value, max(update for other, update in measured if other <= value + share * abs(value))
     epoch = run.newest.get("epoch")
-    skipped = sum(run.train.skipped)
+    skipped = sum(run.refused)
     updates = run.train.updates[-1] if run.train.updates else 0
     planned = run.setting("training.max_updates", 0)
     of = f"of {planned:,}" if isinstance(planned, int) and planned > 0 else ""

@@ -74,6 +74,12 @@ class Run:
     """How often each rung was taken."""
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def refused(self) -> list[bool]:
+        """Of each update, whether it was refused; by an overflow of fp16 it was not, the scale finds its place so."""
+        overflow = self.train.values.get("overflow", [math.nan] * len(self.train.skipped))
+        return [skipped and not over > 0.0 for skipped, over in zip(self.train.skipped, overflow, strict=True)]
+
     def setting(self, key: str, default: Any = None) -> Any:
         """The setting `section.key` or `key` of config.yaml, or `default` where the file does not say."""
         value: Any = self.config
@@ -226,6 +232,7 @@ def _take_update(run: Run, update: int, record: Mapping[str, Any]) -> None:
             run.validations = [(at, values) for at, values in run.validations if at < update]
     names = ("loss", "grad_norm", "learning_rate", "frames", "frames_per_second", "wait_share", "epoch")
     measured = {name: finite(record.get(name)) for name in names}
+    measured["overflow"] = float(record.get("overflow") is True)
     for group in ("terms", "weighted"):
         measured |= {f"{group}.{term}": finite(value) for term, value in _mapping(record.get(group)).items()}
     curve.append(update, skipped, measured)

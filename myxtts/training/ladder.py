@@ -80,6 +80,8 @@ class Ladder:
         self._bundles: dict[object, int] = {}
         self._stale: list[int] = []
         """Checkpoints of before a rollback that the disk did not let go."""
+        self._pending = False
+        """Whether a rollback was decided that the disk does not show in full yet."""
         self._take_out()
 
     @property
@@ -149,7 +151,7 @@ class Ladder:
         if not new:
             return
         self._take_out()
-        self._write_down(pending=bool(self._stale))
+        self._write_down(pending=self._pending)
         self.restart_data(self.trainer.position.epoch, self.trainer.position.index)
         source = self.batches.store.utterances[self._row_of[new[0]]].source
         message = (
@@ -194,10 +196,8 @@ class Ladder:
 
     def climb_if_needed(self) -> bool:
         """Go back if there is trouble; whether the run went back."""
-        if self._stale:
-            # what this update and those before it will be saved as is no longer of before the rollback
-            self._stale = [step for step in self._stale if step >= self.trainer.position.update]
-            self._discard_stale()
+        if self._pending:
+            self._end_if_done()
         cause = self.recovery.trouble()
         if cause:
             self.climb(cause)
@@ -218,6 +218,7 @@ class Ladder:
         checkpoint = self._healthy()
         rollback = Rollback(rung, position.update, checkpoint.update, cause)
         recovery.roll_back(rollback, self._back_at(checkpoint))
+        self._pending = True
         self._write_down(pending=True)
         self._cut_and_save(rollback)
         message = (
@@ -261,7 +262,7 @@ class Ladder:
         watch = self.trainer.roll_back(checkpoint)
         if not resuming.loss_changed(checkpoint, self.trainer.config):
             return watch
-        self.trainer.health.forget_losses()
+        self.trainer.forget_losses()
         return LossWatch()
 
     def _cut_and_save(self, rollback: Rollback) -> None:
@@ -274,20 +275,30 @@ class Ladder:
         except (StorageError, OSError) as error:
             self._warn(f"{error}; the metrics after update {rollback.to_update} are of before the rollback")
         self._stale = [step for step in steps_in(self.store.directory) if step > rollback.to_update]
+        self._pending = True
+        self.saver.saved.clear()
         self._discard_stale()
-        if self.saver.save():
-            self._write_down(pending=bool(self._stale))
+        self.saver.save()
+        self._end_if_done()
+
+    def _end_if_done(self) -> None:
+        """Write down that the rollback is done once nothing of before it is on the disk and what came after it is."""
+        # what was saved anew under the number of an old one is not old any more
+        self._stale = [step for step in self._stale if step not in self.saver.saved]
+        self._discard_stale()
+        if self.saver.saved and not self._stale:
+            self._pending = False
+            self._write_down(pending=False)
 
     def _discard_stale(self) -> None:
         """Delete checkpoints of before the rollback: a resume must not find them; what is refused is tried again."""
+        if not self._stale:
+            return
         try:
-            if self._stale:
-                self.store.discard(self._stale)
+            self.store.discard(self._stale)
+            self._stale = []
         except StorageError as error:
             self._warn(f"{error}; tried again after the next update")
-            return
-        self._stale = []
-        self._write_down(pending=False)
 
     def _write_down(self, *, pending: bool) -> None:
         state = {

@@ -176,6 +176,7 @@ class Loop:
             "frames_per_second": frames / max(seconds, 1e-9),
             "wait_share": wait_share,
             "skipped": not result.applied,
+            **({"overflow": True} if result.overflow else {}),
         }
         self.metrics.write(record)
         overflowed = result.overflow and not result.applied  # no trouble: the scale finds its place by overflowing

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from myxtts.errors import CheckpointError
+from myxtts.health.state import trimmed_mean
 
 STRIKES = 3
 """Micro-batches in which an utterance was found guilty, before it is put in quarantine."""
@@ -52,7 +53,7 @@ class LossWatch:
         self._block.append(loss)
         if len(self._block) == _BLOCK:
             middle = statistics.median(self._block)
-            self._lowest.append((middle, statistics.fmean(abs(x - middle) for x in self._block)))
+            self._lowest.append((middle, trimmed_mean(abs(x - middle) for x in self._block)))
             self._lowest = self._lowest[-_BLOCKS:]
             self._block = []
 

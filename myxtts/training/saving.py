@@ -66,6 +66,8 @@ class Saver:
         )
         self._last = time.monotonic()
         self._failures = 0
+        self.saved: set[int] = set()
+        """Updates that were saved; whoever waits for a save empties it."""
         self._voices_seconds = 0.0
         self._voices: dict[str, npt.NDArray[np.float32]] = {}
         self._wait_seconds = trainer.config.training.hot_checkpoint_seconds
@@ -129,6 +131,7 @@ class Saver:
             )
             return False
         self._failures, self._last = 0, time.monotonic()
+        self.saved.add(position.update)
         self._wait_seconds = trainer.config.training.hot_checkpoint_seconds
         self._tell("best" if best else "checkpoint", f"saved {path.name}")
         return True

@@ -93,6 +93,8 @@ class Trainer:
         self.config, self.corpus = config, corpus
         self.position, self.health = Position(), Health()
         self.recovery, self.clip_losses = Recovery(), ClipLosses(clips)
+        self.chosen_anew = False
+        """Whether the next validation is the first by another measure; for those who read the metrics."""
         self.precision = precision = chosen_precision(config.training.precision)
         seed = config.training.seed
         self.devices = chosen_devices(config.training.devices)
@@ -200,10 +202,14 @@ class Trainer:
             watch = Recovery.from_json(state["recovery"]).watch if "recovery" in state else LossWatch()
         self.position.update, self.position.validated_update = then.update, then.validated_update
         self.position.set_best(*then.best_fields())
+        goals = [(p.best_metric, p.validation_clips) for p in (then, self.position)]
+        if any(old not in ("", new) for old, new in zip(*goals, strict=True)):
+            self.forget_best()
         return watch
 
     def forget_best(self) -> None:
         """What comes is chosen by another measure: the best so far says nothing about it."""
+        self.chosen_anew = self.chosen_anew or self.position.best is not None
         self.position.set_best(None, 0, 0)
         self.health.forget_best()
 

@@ -234,8 +234,9 @@ class Validation:
         value = metrics.get(config.training.best_metric, math.nan)
         if math.isnan(value):
             self.screen.warn(f"update {position.update} has no {config.training.best_metric}: it cannot be the best")
-        if anew := self._chosen_anew(value):
+        if self._chosen_anew(value):
             trainer.forget_best()
+        anew, trainer.chosen_anew = trainer.chosen_anew, False
         bar = math.inf if position.best is None else position.best - config.training.early_stopping_min_delta
         improved = value < bar  # never where the value is not finite
         equal = not improved and self._equally_near(value)

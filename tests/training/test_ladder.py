@@ -17,6 +17,7 @@ from myxtts.storage.searching import find, steps_in
 from myxtts.storage.store import CheckpointStore
 from myxtts.training import incidents
 from myxtts.training import run as run_module
+from myxtts.training.saving import Saver
 
 QUICK: dict[str, object] = {"training__candidate_every_updates": 2, "training__max_updates": 8}
 
@@ -174,15 +175,22 @@ def test_an_overflow_of_fp16_is_nobodys_fault(folder: Path, name: str, monkeypat
     assert state["recovery"]["strikes"] == {} and state["loss_scale"]["value"] < 2.0**13
 
 
-def test_a_rollback_that_was_interrupted_is_ended(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("place", ["Ladder._cut_and_save", "Saver.save"])
+def test_a_rollback_that_was_interrupted_is_ended(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
     run = folder / name
     monkeypatch.setenv("MYXTTS_FAULT", "step.loss.mel:6-8:nan")
 
-    def killed(*_: object) -> None:
+    really = Saver.save
+
+    def killed(what: Any, *more: Any, **named: Any) -> bool:
+        if isinstance(what, Saver) and not what.trainer.recovery.rollbacks:
+            return really(what, *more, **named)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("myxtts.training.ladder.Ladder._cut_and_save", killed)
+        patch.setattr(f"myxtts.training.ladder.{place}", killed)
         with pytest.raises(KeyboardInterrupt):
             made_run.train(folder, name, **{**QUICK, "training__hot_checkpoint_seconds": 1.0})
     assert json.loads((run / "recovery.json").read_text())["pending"] is True
@@ -264,9 +272,55 @@ def test_checkpoints_that_cannot_be_deleted_in_a_rollback_do_not_end_the_run(
     often = {"training__checkpoint_every_updates": 1, "training__keep_checkpoints": 20}
     updates, screen = made_run.train(folder, name, **settings, **often)
     assert updates == 10 and rungs(folder / name) == [3]
-    assert left[:2] == [[7, 6, 5], [4, 3, 2, 1, 0]], "tried again, and before anything new was saved"
+    assert left == [[7, 6, 5], [4, 3, 2, 1, 0]], "tried again, and before anything new was saved"
     assert any("Input/output error" in warning and "tried again" in warning for warning in screen.warnings)
     assert json.loads((folder / name / "recovery.json").read_text())["pending"] is False
+
+
+def test_what_is_saved_anew_is_never_deleted_for_what_it_replaced(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The deletion is refused until 5 and 6 are saved anew; 7 is never: a refused update, then the end."""
+    monkeypatch.setenv("MYXTTS_FAULT", "step.loss.mel:8-10:nan")
+    really, asked = CheckpointStore.discard, []
+
+    def refused_thrice(self: CheckpointStore, steps: list[int]) -> None:
+        asked.append(list(steps))
+        if len(asked) <= 3:
+            raise StorageError("the disk: Input/output error")
+        really(self, steps)
+
+    monkeypatch.setattr(CheckpointStore, "discard", refused_thrice)
+    settings = {"training__candidate_every_updates": 4, "training__max_updates": 8}
+    often = {"training__checkpoint_every_updates": 1, "training__keep_checkpoints": 20}
+    made_run.train(folder, name, **settings, **often)
+    assert asked == [[7, 6, 5], [7, 6, 5], [7, 6, 5], [7, 6]], "5 was saved anew before the fourth"
+    run = folder / name
+    assert [find(run / "checkpoints" / f"step-{u:08d}").state["recovery"]["rollbacks"] != [] for u in (5, 6, 7, 8)] == [
+        True
+    ] * 4
+    assert json.loads((run / "recovery.json").read_text())["pending"] is False
+
+
+@pytest.mark.parametrize(
+    ("changed", "values"),
+    [
+        ({"training__best_metric": "total"}, [0.3, 0.3]),
+        ({"loss__mel_weight": 8.0, "training__best_metric": "total"}, [0.3, 0.3]),
+    ],
+)
+def test_a_rollback_past_a_change_of_the_measure_brings_no_best_of_the_old_one(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch, changed: dict[str, object], values: list[float]
+) -> None:
+    scripted(monkeypatch, [0.3, 0.31, 0.32, 0.33, 0.34] + [0.3] * 9)  # the total is 1 at every validation
+    each = {"training__validation_every_updates": 1}
+    made_run.train(folder, name, **{**QUICK, "training__max_updates": 5}, **each)
+    monkeypatch.setenv("MYXTTS_FAULT", "step.loss.mel:1-3:nan")
+    _, screen = made_run.train(folder, name, **{**QUICK, **each, **changed})
+    (event,) = events(folder / name, "rollback")
+    assert event["to_update"] == 4
+    assert "Best total 1.0000 at update 5." in screen.text, "and not 0.3, which was a mel"
+    assert [r["update"] for r in records(folder / name / "metrics.jsonl") if r.get("anew")] == [5]
 
 
 def test_weights_of_a_dropped_micro_batch_are_those_that_it_met(

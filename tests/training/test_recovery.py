@@ -70,6 +70,11 @@ def test_batches_of_an_easy_and_of_a_hard_corpus_are_no_trouble_whatever_their_o
             assert watch.trouble() == "", (share, seed, update)
 
 
+def test_one_peak_does_not_hide_what_comes_after_it() -> None:
+    watch = fed(LossWatch(), [*noisy(1.0, 20), 1e6, *noisy(1.0, 79)])
+    assert fed(watch, noisy(20.0, 25)).trouble().startswith("the loss diverges: ")
+
+
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
 def test_two_corpora_that_diverge_are_told(share: float) -> None:
     grown = [8.0 * loss for loss in of_two_corpora(share, 30, 9)]
