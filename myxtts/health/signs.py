@@ -68,11 +68,17 @@ def too_early(state: State, needed: int = WINDOW_UPDATES) -> str:
     return f"too early to judge: {min(state.seen, needed)} of {needed} updates"
 
 
+def _too_few(state: State) -> str:
+    """That the trend cannot be told; the losses may have been forgotten in the middle of a run."""
+    seen = min(state.seen, BLOCK_UPDATES * len(state.blocks) + len(state.block))
+    return f"too early to judge: {seen} of {WINDOW_UPDATES + BLOCK_UPDATES} updates"
+
+
 def loss_trend(state: State) -> Check:
     """Whether the loss falls, stands still, rises or diverges."""
     trend = state.trend()
     if trend is None or len(state.losses) < WINDOW_UPDATES:
-        return Check("loss falls", "healthy", "loss trend: " + too_early(state, WINDOW_UPDATES + BLOCK_UPDATES))
+        return Check("loss falls", "healthy", "loss trend: " + _too_few(state))
     latest, now, then = trimmed_mean(state.losses), trend.now, trend.then
     scale = max(abs(then), 1e-3)
     lowest_update, lowest = min(state.blocks, key=lambda block: block[1])

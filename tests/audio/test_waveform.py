@@ -143,6 +143,16 @@ def test_a_length_that_nobody_knew_or_with_its_header_is_no_cut(tmp_path: Path, 
     waveform.probe(tmp_path / "a.wav")
 
 
+def test_the_length_of_the_whole_file_is_no_cut(tmp_path: Path) -> None:
+    """Where other chunks stand before the sound it counts them in."""
+    content = write(tmp_path / "a.wav", tone(), subtype="PCM_16").read_bytes()
+    at = content.index(b"data")
+    chunk = b"LIST" + struct.pack("<I", 100) + b"INFO" + bytes(96)
+    whole = content[:at] + chunk + b"data" + struct.pack("<I", len(content) + len(chunk)) + content[at + 8 :]
+    (tmp_path / "a.wav").write_bytes(whole)
+    waveform.probe(tmp_path / "a.wav")
+
+
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
 @pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT", "PCM_24"])
 def test_a_wav_that_is_cut_off_is_refused(tmp_path: Path, subtype: str, share: float) -> None:
