@@ -302,21 +302,14 @@ def test_what_is_saved_anew_is_never_deleted_for_what_it_replaced(
     assert json.loads((run / "recovery.json").read_text())["pending"] is False
 
 
-@pytest.mark.parametrize(
-    ("changed", "values"),
-    [
-        ({"training__best_metric": "total"}, [0.3, 0.3]),
-        ({"loss__mel_weight": 8.0, "training__best_metric": "total"}, [0.3, 0.3]),
-    ],
-)
 def test_a_rollback_past_a_change_of_the_measure_brings_no_best_of_the_old_one(
-    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch, changed: dict[str, object], values: list[float]
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scripted(monkeypatch, [0.3, 0.31, 0.32, 0.33, 0.34] + [0.3] * 9)  # the total is 1 at every validation
     each = {"training__validation_every_updates": 1}
     made_run.train(folder, name, **{**QUICK, "training__max_updates": 5}, **each)
     monkeypatch.setenv("MYXTTS_FAULT", "step.loss.mel:1-3:nan")
-    _, screen = made_run.train(folder, name, **{**QUICK, **each, **changed})
+    _, screen = made_run.train(folder, name, **{**QUICK, **each, "training__best_metric": "total"})
     (event,) = events(folder / name, "rollback")
     assert event["to_update"] == 4
     assert "Best total 1.0000 at update 5." in screen.text, "and not 0.3, which was a mel"
