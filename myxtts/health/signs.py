@@ -63,22 +63,21 @@ def all_of(state: State) -> list[Check]:
     return checks
 
 
-def too_early(state: State, needed: int = WINDOW_UPDATES) -> str:
+def too_early(seen: int, needed: int = WINDOW_UPDATES) -> str:
     """That nothing can be said yet, and when it can."""
-    return f"too early to judge: {min(state.seen, needed)} of {needed} updates"
+    return f"too early to judge: {min(seen, needed)} of {needed} updates"
 
 
-def _too_few(state: State) -> str:
-    """That the trend cannot be told; the losses may have been forgotten in the middle of a run."""
-    seen = min(state.seen, BLOCK_UPDATES * len(state.blocks) + len(state.block))
-    return f"too early to judge: {seen} of {WINDOW_UPDATES + BLOCK_UPDATES} updates"
+def is_as_good(value: float, best: float, share: float) -> bool:
+    """Whether the value of a validation, lower is better, is over the best by at most this share of it."""
+    return value - best <= share * max(abs(best), 1e-3)
 
 
 def loss_trend(state: State) -> Check:
     """Whether the loss falls, stands still, rises or diverges."""
-    trend = state.trend()
+    trend, seen = state.trend(), BLOCK_UPDATES * len(state.blocks) + len(state.block)
     if trend is None or len(state.losses) < WINDOW_UPDATES:
-        return Check("loss falls", "healthy", "loss trend: " + _too_few(state))
+        return Check("loss falls", "healthy", "loss trend: " + too_early(seen, WINDOW_UPDATES + BLOCK_UPDATES))
     latest, now, then = trimmed_mean(state.losses), trend.now, trend.then
     scale = max(abs(then), 1e-3)
     lowest_update, lowest = min(state.blocks, key=lambda block: block[1])
@@ -105,7 +104,7 @@ def loss_range(state: State) -> Check:
     """Whether the loss lies where that of a good run does."""
     name = "loss within 0.5 to 5"
     if len(state.losses) < WINDOW_UPDATES:
-        return Check(name, "healthy", "loss: " + too_early(state))
+        return Check(name, "healthy", "loss: " + too_early(len(state.losses)))
     now = trimmed_mean(state.losses)
     if now > LOSS_HIGH:
         falls = loss_trend(state).sentence.startswith("loss falls")
@@ -137,7 +136,7 @@ def norm(state: State) -> Check:
     """Whether the gradient norm is under 1, or on its way there."""
     name = "gradient norm under 1"
     if len(state.norms) < WINDOW_UPDATES:
-        return Check(name, "healthy", "gradient norm: " + too_early(state))
+        return Check(name, "healthy", "gradient norm: " + too_early(len(state.norms)))
     now = statistics.median(state.norms)
     first = state.first_norm
     if first is not None and NORM_HIGH <= now <= NORM_RISE * first and state.seen < NORM_PATIENCE_UPDATES:
@@ -176,7 +175,7 @@ def validation(state: State) -> Check:
         return Check(name, "healthy", "no validation yet")
     value, (best_update, best) = state.newest_validation[1], state.best
     stood = f"validation {value:.3g}, best {best:.3g} at update {best_update:,}"
-    rises = value - best > VALIDATION_RISE_SHARE * max(abs(best), 1e-3)
+    rises = not is_as_good(value, best, VALIDATION_RISE_SHARE)
     if rises and state.validations_since_best >= VALIDATIONS_PATIENCE:
         sentence = f"{stood}, {state.validations_since_best} validations ago; take the best checkpoint or add data"
         return Check(name, "watch", sentence)
@@ -197,7 +196,7 @@ def wait(state: State) -> Check:
     """Whether training waits for data."""
     name = "waiting for data under 20%"
     if len(state.waits) < WINDOW_UPDATES:
-        return Check(name, "healthy", "waiting for data: " + too_early(state))
+        return Check(name, "healthy", "waiting for data: " + too_early(len(state.waits)))
     wait = statistics.median(state.waits)
     if wait >= WAIT_HIGH:
         sentence = f"{wait:.0%} of the time waits for data; move data.cache_path to a faster disk"

@@ -100,7 +100,7 @@ class Health:
         bad = sorted((c for c in checks if c.sign != "healthy"), key=lambda c: -SEVERITY[c.sign])
         reasons = [check.sentence for check in bad]
         if not reasons and self._state.seen < WINDOW_UPDATES:
-            reasons = [signs.too_early(self._state)]
+            reasons = [signs.too_early(self._state.seen)]
         return Verdict(bad[0].sign if bad else "healthy", reasons, checks)
 
     def to_json(self) -> dict[str, Any]:

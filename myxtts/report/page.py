@@ -14,6 +14,7 @@ import jinja2
 
 from myxtts import __version__
 from myxtts.health import Health, Verdict
+from myxtts.health.signs import is_as_good
 from myxtts.report.curves import main_charts, recent, term_charts, term_table
 from myxtts.report.run_files import Run, finite, read_run
 from myxtts.report.samples import gallery
@@ -171,10 +172,9 @@ def _figures(run: Run, verdict: Verdict) -> list[tuple[str, str, str]]:
         if math.isfinite(values.get(metric, math.nan)) and update >= run.anew_from
     ]
     best = min(measured) if measured else None
-    share = run.setting("training.best_tolerance", 0.0)
-    if best is not None and isinstance(share, float) and share > 0.0:
-        value = best[0]
-        best = value, max(update for other, update in measured if other <= value + share * abs(value))
+    share = run.number("training.best_tolerance", 0.0)
+    if best is not None and share:
+        best = best[0], max(update for value, update in measured if is_as_good(value, best[0], share))
     epoch = run.newest.get("epoch")
     skipped = sum(run.refused)
     updates = run.train.updates[-1] if run.train.updates else 0

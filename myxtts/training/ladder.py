@@ -218,7 +218,6 @@ class Ladder:
         checkpoint = self._healthy()
         rollback = Rollback(rung, position.update, checkpoint.update, cause)
         recovery.roll_back(rollback, self._back_at(checkpoint))
-        self._pending = True
         self._write_down(pending=True)
         self._cut_and_save(rollback)
         message = (

@@ -15,6 +15,7 @@ from myxtts.config.resolve import config_of_file
 from myxtts.config.schema import Config, TrainingConfig
 from myxtts.data.corpus import Corpus
 from myxtts.data.prepare import Prepared
+from myxtts.data.store import FeatureStore
 from myxtts.errors import ConfigError
 from myxtts.storage.checkpoint import Checkpoint
 from myxtts.storage.files import storage_error
@@ -88,16 +89,22 @@ def loss_changed(checkpoint: Checkpoint, now: Config) -> bool:
 
 def order_of(prepared: Prepared, training: TrainingConfig) -> str:
     """Short hash of all that the plan of an epoch follows from."""
-    text_N, mel_N = prepared.train.lengths
-    clips = [[u.id for u in prepared.train.utterances], text_N.tolist(), mel_N.tolist()]
-    facts = [clips, [str(bucket) for bucket in prepared.buckets], training.batch_size, training.seed]
-    return hashlib.blake2b(json.dumps(facts).encode(), digest_size=8).hexdigest()
+    buckets = [str(bucket) for bucket in prepared.buckets]
+    return _short_hash([_clips(prepared.train), buckets, training.batch_size, training.seed])
 
 
 def goal_of(prepared: Prepared) -> str:
     """Short hash of the validation clips, on which the best checkpoint is chosen."""
-    text_N, mel_N = prepared.validation.lengths
-    facts = [[u.id for u in prepared.validation.utterances], text_N.tolist(), mel_N.tolist()]
+    return _short_hash(_clips(prepared.validation))
+
+
+def _clips(store: FeatureStore) -> list[object]:
+    """What clips are known by: their ids, and their lengths in tokens and frames."""
+    text_N, mel_N = store.lengths
+    return [[u.id for u in store.utterances], text_N.tolist(), mel_N.tolist()]
+
+
+def _short_hash(facts: object) -> str:
     return hashlib.blake2b(json.dumps(facts).encode(), digest_size=8).hexdigest()
 
 

@@ -74,6 +74,10 @@ class Position:
         """What a validation changes when it improves; see `set_best`."""
         return self.best, self.best_update, self.validations_since_best, self.heard
 
+    def has_goal_of(self, other: Position) -> bool:
+        """Whether the best is chosen by the same metric on the same clips; of an older state it is not known: it is."""
+        return self.best_metric in ("", other.best_metric) and self.validation_clips in ("", other.validation_clips)
+
     def set_best(self, best: float | None, update: int, validations_since: int, heard: int | None = None) -> None:
         """Set what `best_fields` gives; None for `heard` keeps it."""
         self.best, self.best_update, self.validations_since_best = best, update, validations_since
@@ -202,8 +206,7 @@ class Trainer:
             watch = Recovery.from_json(state["recovery"]).watch if "recovery" in state else LossWatch()
         self.position.update, self.position.validated_update = then.update, then.validated_update
         self.position.set_best(*then.best_fields())
-        goals = [(p.best_metric, p.validation_clips) for p in (then, self.position)]
-        if any(old not in ("", new) for old, new in zip(*goals, strict=True)):
+        if not then.has_goal_of(self.position):
             self.forget_best()
         return watch
 

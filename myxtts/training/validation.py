@@ -23,6 +23,7 @@ from myxtts.config.schema import GAME_TERMS, Config
 from myxtts.data.batches import Batches
 from myxtts.data.corpus import Corpus
 from myxtts.errors import NonFiniteError, StorageError
+from myxtts.health.signs import is_as_good
 from myxtts.models.generate import Generator
 from myxtts.models.manner import Manner
 from myxtts.storage.files import write_text_atomic
@@ -265,7 +266,7 @@ class Validation:
     def _equally_near(self, value: float) -> bool:
         """Whether a value is as good as the best, by training.best_tolerance."""
         best, share = self.trainer.position.best, self.trainer.config.training.best_tolerance
-        return share > 0.0 and best is not None and value <= best + share * abs(best)
+        return share > 0.0 and best is not None and is_as_good(value, best, share)
 
     def _standing(self, improved: bool, equal: bool) -> str:
         """How a value stands to the best one."""

@@ -1,7 +1,6 @@
 """The training commands from the outside: options, errors, exit codes, --explain, --dry-run, the call of training."""
 
 import json
-import subprocess
 import sys
 import types
 from pathlib import Path
@@ -393,22 +392,3 @@ def test_bad_data_is_exit_2_with_its_table(
     assert main("--train-data", ".") == 2
     err = capsys.readouterr().err
     assert err == "error: 31 of 100 clips are rejected\n  silent  31\\x1b[2J\n"
-
-
-def test_importing_the_command_line_loads_nothing_heavy() -> None:
-    code = (
-        "import sys; from myxtts.cli import train, main; code = train.main(['--nonsense']);"
-        "print(code, sorted({'numpy', 'tensorflow', 'keras', 'librosa', 'tqdm'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "2 []"
-
-
-@pytest.mark.parametrize(
-    "words", [["train_stable.py", "--help"], ["train_main.py", "--lrr", "1"], ["-m", "myxtts", "--help"]]
-)
-def test_help_and_errors_load_nothing_that_takes_long(words: list[str]) -> None:
-    done = subprocess.run([sys.executable, "-X", "importtime", *words], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == (2 if "--lrr" in words else 0), done.stderr
-    loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
-    assert "myxtts" in loaded and not loaded & {"tensorflow", "keras", "librosa", "numba", "scipy"}
