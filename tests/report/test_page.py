@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_lines import train_line, validation_line
 
 from myxtts.audio.waveform import write_wav
 from myxtts.errors import DataError, StorageError
@@ -48,31 +49,6 @@ def parsed(page: str) -> Balanced:
     parser.feed(page)
     assert parser.open == []
     return parser
-
-
-def train_line(update: int, **changes: Any) -> str:
-    loss = 1.5 + 3 / (1 + update / 100)
-    record = {
-        "kind": "train",
-        "update": update,
-        "epoch": update // 100,
-        "time": 1.77e9 + update,
-        "loss": loss,
-        "terms": {"mel": loss * 0.8, "kl": 0.1},
-        "weighted": {"mel": loss * 0.8, "kl": 0.05},
-        "grad_norm": 0.2,
-        "learning_rate": 1e-5 * min(1, update / 3_000),
-        "frames": 9_000,
-        "frames_per_second": 7_200.0,
-        "wait_share": 0.02,
-        "skipped": False,
-    }
-    return json.dumps(record | changes) + "\n"
-
-
-def validation_line(update: int, mel: float = 1.4) -> str:
-    metrics = {"total": 2.0, "mel": mel}
-    return json.dumps({"kind": "validation", "update": update, "time": 1.77e9, "metrics": metrics}) + "\n"
 
 
 def write_samples(run: Path, update: int, text: str = "Hello.", name: str = "one", seconds: float = 1.0) -> Path:
@@ -246,6 +222,25 @@ def test_the_best_is_that_since_it_was_chosen_anew(tmp_path: Path) -> None:
     lines += [train_line(1), validation_line(1, 0.2), train_line(2), validation_line(2, 0.3)]  # it went back behind it
     (tmp_path / "metrics.jsonl").write_text("".join(lines))
     assert "mel, update 1" in write_report(tmp_path).read_text(encoding="utf-8")
+
+
+def test_the_best_is_the_newest_within_the_tolerance_of_the_run(tmp_path: Path) -> None:
+    lines = [
+        line
+        for update, mel in enumerate((0.7, 0.59, 0.605, 0.63), 1)
+        for line in (train_line(update), validation_line(update, mel))
+    ]
+    (tmp_path / "metrics.jsonl").write_text("".join(lines))
+    for tolerance, update in ((0.0, 2), (0.03, 3)):
+        (tmp_path / "config.yaml").write_text(f"training: {{best_metric: mel, best_tolerance: {tolerance}}}\n")
+        assert f"mel, update {update}" in write_report(tmp_path).read_text(encoding="utf-8")
+
+
+def test_an_overflow_of_fp16_is_no_skipped_update(tmp_path: Path) -> None:
+    refused = {"loss": None, "grad_norm": None, "skipped": True}
+    lines = [train_line(1, **refused, overflow=True), train_line(1), train_line(2, **refused), train_line(2)]
+    (tmp_path / "metrics.jsonl").write_text("".join(lines))
+    assert "1 update skipped, the last at 2" in write_report(tmp_path).read_text(encoding="utf-8")
 
 
 def test_torn_and_foreign_lines_are_left_out_and_told(run: Path) -> None:
