@@ -172,7 +172,8 @@ def _table(given: Namespace, json_path: Path | None) -> None:
         about += [cell(row.get(key), ".3f") for key in ("grad_norm", "loss")]
         about += [cell(row.get("validation", {}).get(key), ".3f") for key in ("total", "mel", "mcd_db")]
         rows.append((name, *about, *(cell(row["judged"].get(key), ".3f") for key, _ in JUDGED)))
-    title = f"Sweep: {given.data.name}, size {given.size}, {given.minutes:g} minutes each, level {LEVEL}, {BASE}, one change"
+    each = f"{given.minutes:g} minutes each, level {LEVEL}, {BASE}, one change"
+    title = f"Sweep: {given.data.name}, size {given.size}, {each}"
     settings = {"data": given.data.name, "size": given.size, "minutes": given.minutes, "set": given.set}
     results.show(title, rows, {"settings": settings, "variants": figures}, json_path, heads=True)
 
