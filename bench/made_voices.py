@@ -17,7 +17,7 @@ import statistics
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +30,6 @@ from bench.marks import JUDGE, cell, judge_problems, judged, same_work
 from myxtts.audio import waveform
 from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.screen import Screen, guarded
-from myxtts.data.corpus import COPY_MARK
 from myxtts.errors import EXIT_DONE, ConfigError, DataError
 from myxtts.progress import Progress
 from myxtts.synthesis.voice_sources import VoiceSource
@@ -189,10 +188,10 @@ def _judged(given: Namespace, sentences: Sequence[str], out: Path, letter: str, 
 def measure_random(speaker: Speaker, count: int, progress: Progress) -> list[Group]:
     """Random voices and as many training speakers, each as made and as heard."""
     names = speaker.synthesizer.speakers
-    if len({_person(name) for name in names}) < 2:
+    people = [name for at, name in enumerate(names) if _people(speaker, names[: at + 1]) > _people(speaker, names[:at])]
+    if len(people) < 2:
         raise DataError(f"the model has {len(names)} training speakers of one person; measure one of several people")
     stored_ZE = np.stack([speaker.made([VoiceSource("speaker", name)]) for name in names])
-    people = [name for name in names if COPY_MARK not in name] or names
     chosen = [people[int(at)] for at in np.unique(np.linspace(0, len(people) - 1, count).round())]
     kinds = {
         "random voices": [VoiceSource("random", seed) for seed in range(1, count + 1)],
@@ -201,7 +200,7 @@ def measure_random(speaker: Speaker, count: int, progress: Progress) -> list[Gro
     total, done, groups = sum(map(len, kinds.values())), 0, []
     for who, sources in kinds.items():
         # A training speaker is not near itself, nor its own copies, but near other people.
-        masks_KZ = np.array([[_person(name) != _person(source.what) for name in names] for source in sources])
+        others_KZ = np.array([[_is_other(speaker, source, name) for name in names] for source in sources])
         made, heard = [], []
         for source in sources:
             made.append(speaker.made([source]))
@@ -209,13 +208,19 @@ def measure_random(speaker: Speaker, count: int, progress: Progress) -> list[Gro
             heard.append(mean_E / np.linalg.norm(mean_E))
             done += 1
             progress("random voices", done, total)
-        groups += [group_of(who, "made", np.stack(made), stored_ZE, masks_KZ)]
-        groups += [group_of(who, "heard", np.stack(heard), stored_ZE, masks_KZ)]
+        groups += [group_of(who, "made", np.stack(made), stored_ZE, others_KZ)]
+        groups += [group_of(who, "heard", np.stack(heard), stored_ZE, others_KZ)]
     return groups
 
 
-def _person(what: object) -> str:
-    return str(what).partition(COPY_MARK)[0] if isinstance(what, str) else ""
+def _people(speaker: Speaker, names: Sequence[str]) -> int:
+    """How many people some training speakers are: the corpus knows which of them are copies of one voice."""
+    return replace(speaker.synthesizer.corpus, speakers=list(names)).people
+
+
+def _is_other(speaker: Speaker, source: VoiceSource, name: str) -> bool:
+    """Whether a training speaker is another person than a source; a random voice is nobody."""
+    return not isinstance(source.what, str) or _people(speaker, [source.what, name]) > 1
 
 
 def group_of(
