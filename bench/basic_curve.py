@@ -5,22 +5,26 @@ The same command again goes on where it was stopped; a finished run is only read
 
 from __future__ import annotations
 
+import math
 import signal
 import subprocess
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from bench import results
 from myxtts.cli.screen import Screen, escaped, guarded
-from myxtts.config.schema import DataConfig
+from myxtts.config.schema import DataConfig, TrainingConfig
 from myxtts.errors import EXIT_DONE, DataError, StorageError
 from myxtts.health import Health, Verdict
+from myxtts.health.signs import SEVERITY
+from myxtts.report.run_files import Run, finite, read_run
 from myxtts.report.scales import Floats, label, linear_ticks, smooth
 from myxtts.storage.journal import read_metrics
 from myxtts.storage.run_directory import RunDirectory
@@ -108,53 +112,91 @@ def training_words(given: Namespace, run: Path, screen: Screen) -> list[str]:
 
 
 def read(run: Path) -> Curve:
-    """The curve of a run; health is followed as the training follows it. Raises StorageError."""
-    curve = Curve()
-    severity = {"healthy": 0, "watch": 1, "ill": 2}
+    """The curve of a run; its health is told what the training's own was, but for what a rollback took back.
+
+    Raises DataError, StorageError.
+    """
+    curve, settings = Curve(), read_run(run)
+    changes = [event.get("update") for event in settings.events if _of_losses(event)]
     for record in read_metrics(RunDirectory(run).metrics_path):
+        # As at the resume that changed weights or terms: the losses of before are no measure of those after it.
+        while changes and changes[0] < record["update"]:
+            curve.health.forget_losses()
+            if settings.setting("training.best_metric") == "total":
+                curve.health.forget_best()
+            del changes[0]
         if record["kind"] == "validation":
-            curve.validations.append((record["update"], record["metrics"]["total"]))
-            curve.health.observe_validation(record["update"], record["metrics"]["mel"])
-            continue
-        curve.health.observe(
-            record["update"],
-            loss=record["loss"],
-            grad_norm=record["grad_norm"],
-            skipped=record["skipped"],
-            wait_share=record["wait_share"],
-        )
-        if record["skipped"]:
-            curve.skipped += 1
-            continue
-        curve.updates.append(record["update"])
-        curve.totals.append(record["loss"])
-        curve.norms.append(record["grad_norm"])
-        if record["update"] % MEAN_UPDATES == 0:
-            verdict = curve.health.verdict()
-            if curve.worst is None or severity[verdict.sign] >= severity[curve.worst.sign]:
-                curve.worst = verdict
+            _take_validation(curve, record, settings)
+        elif record["kind"] == "train":
+            _take_update(curve, record, settings)
     return curve
 
 
+def _of_losses(event: Mapping[str, Any]) -> bool:
+    """Whether an event is a resume with other settings of the loss."""
+    changed = event.get("event") == "settings_changed" and isinstance(event.get("update"), int)
+    return changed and any(part.startswith("loss.") for part in str(event.get("message")).split("; "))
+
+
+def _take_validation(curve: Curve, record: Mapping[str, Any], settings: Run) -> None:
+    update, metrics = record["update"], record["metrics"]
+    total = finite(metrics.get("total"))
+    if math.isfinite(total):
+        curve.validations.append((update, total))
+    if record.get("anew") is True:
+        curve.health.forget_best()
+    curve.health.observe_voices(update, finite(metrics.get("voice_equal_error_rate")))
+    metric = settings.setting("training.best_metric", TrainingConfig().best_metric)
+    curve.health.observe_validation(update, finite(metrics.get(metric)))
+    if not settings.setting("loss.adaptive_weights", False):  # else the loss of the updates is another sum
+        curve.health.observe_total(update, total)
+
+
+def _take_update(curve: Curve, record: Mapping[str, Any], settings: Run) -> None:
+    update, loss, norm = record["update"], record.get("loss"), record.get("grad_norm")
+    refused = record["skipped"] and record.get("overflow") is not True  # the scale of fp16 finds its place by these
+    curve.health.observe(
+        update,
+        loss=loss,
+        grad_norm=norm,
+        clip_norm=settings.number("optimizer.clip_norm", math.nan),
+        skipped=refused,
+        wait_share=record.get("wait_share"),
+    )
+    curve.skipped += refused
+    if loss is None or norm is None:
+        return
+    curve.updates.append(update)
+    curve.totals.append(loss)
+    curve.norms.append(norm)
+    if update % MEAN_UPDATES == 0:
+        verdict = curve.health.verdict()
+        if curve.worst is None or SEVERITY[verdict.sign] >= SEVERITY[curve.worst.sign]:
+            curve.worst = verdict
+
+
 def table(curve: Curve) -> tuple[list[tuple[str, ...]], list[dict[str, float]]]:
-    """Rows for the screen, and the same as figures: means over the updates around a few marks of the run."""
-    last = curve.updates[-1]
-    marks = sorted({curve.updates[0], *(mark for mark in range(250, last, 250)), last})
+    """Rows for the screen, and the same as figures.
+
+    The first update alone, then means over the updates before a few marks of the run, with how many they are.
+    """
+    first, last = curve.updates[0], curve.updates[-1]
+    marks = sorted({first, *(mark for mark in (MEAN_UPDATES, *range(250, last, 250)) if first < mark < last), last})
     updates, totals, norms = (
         np.array(values, dtype=np.float64) for values in (curve.updates, curve.totals, curve.norms)
     )
     validations = dict(curve.validations)
-    rows: list[tuple[str, ...]] = [("update", f"total (mean of {MEAN_UPDATES})", "gradient norm", "validation total")]
+    rows: list[tuple[str, ...]] = [("update", "total", "mean of", "gradient norm", "validation total")]
     points: list[dict[str, float]] = []
     for mark in marks:
-        near = (updates > mark - MEAN_UPDATES) & (updates <= mark)
-        total, norm = float(totals[near].mean()), float(norms[near].mean())
-        points.append({"update": mark, "total": total, "grad_norm": norm})
+        newest = np.flatnonzero(updates <= mark)[-MEAN_UPDATES:]
+        total, norm = float(totals[newest].mean()), float(norms[newest].mean())
+        points.append({"update": mark, "total": total, "updates": len(newest), "grad_norm": norm})
         held = ""
         if mark in validations:
             points[-1]["validation_total"] = validations[mark]
             held = f"{validations[mark]:.3f}"
-        rows.append((str(mark), f"{total:.3f}", f"{norm:.2f}", held))
+        rows.append((str(mark), f"{total:.3f}", str(len(newest)), f"{norm:.2f}", held))
     return rows, points
 
 

@@ -93,14 +93,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     return guarded(lambda: _run(made.parse_args(argv)))
 
 
-def _run(given: Namespace) -> int:
-    sentences = list(SENTENCES)
-    if given.text_file is not None:
-        lines = given.text_file.read_text(encoding="utf-8").splitlines()
-        sentences = [line.strip() for line in lines if line.strip()]
-    with quiet_loading():
-        from myxtts.synthesis.synthesizer import Synthesizer
+def sentences_of(path: Path | None) -> list[str]:
+    """The lines of a file that are not empty, SENTENCES without one. Raises DataError for a file without any."""
+    if path is None:
+        return list(SENTENCES)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"--text-file {str(path)!r} cannot be read ({error}); name a text in UTF-8") from error
+    sentences = [line.strip() for line in lines if line.strip()]
+    if not sentences:
+        raise DataError(f"--text-file {str(path)!r} holds no sentence; write one a line")
+    return sentences
 
+
+def asking_of(given: Namespace) -> Asking:
+    """The voice and the language of the options --speaker, --reference and --language."""
     asking = Asking()
     if given.speaker is not None:
         asking["speaker"] = given.speaker
@@ -108,6 +116,14 @@ def _run(given: Namespace) -> int:
         asking["references"] = [given.reference]
     if given.language is not None:
         asking["language"] = given.language
+    return asking
+
+
+def _run(given: Namespace) -> int:
+    sentences, asking = sentences_of(given.text_file), asking_of(given)
+    with quiet_loading():
+        from myxtts.synthesis.synthesizer import Synthesizer
+
     screen = Screen()
     synthesizer = Synthesizer.load(given.checkpoint, prefer=given.prefer)
     rows = measure(synthesizer, sentences, asking, screen.progress)

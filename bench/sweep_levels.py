@@ -4,6 +4,9 @@ Every variant is a training of its own; what it reached is its validation on the
 what it says about the same held-out sentences (as in bench.recordings, whose copy of the data is used). WORK holds a
 folder a variant; a variant that has its record is not trained again, and one that was stopped goes on. `--only` names
 variants.
+
+Every variant carries its batch size, whatever the level has at this size: 16 clips an update, with which the rows of
+docs/measurements.md were made, where its name says no other.
 """
 
 from __future__ import annotations
@@ -38,7 +41,9 @@ from myxtts.errors import EXIT_DONE, ConfigError
 from myxtts.storage.journal import read_metrics
 from myxtts.storage.run_directory import RunDirectory
 
-BASE = "enhanced"
+LEVEL = "enhanced"
+BATCH = "training.batch_size"
+BASE = "batch 16"
 LAST_UPDATES = 200
 VARIANTS: Mapping[str, tuple[str, ...]] = {
     BASE: (),
@@ -50,8 +55,8 @@ VARIANTS: Mapping[str, tuple[str, ...]] = {
     "warmup 800": ("schedule.warmup_updates=800",),
     "clip 0.3": ("optimizer.clip_norm=0.3",),
     "clip 5": ("optimizer.clip_norm=5",),
-    "batch 16": ("training.batch_size=16",),
-    "batch 32": ("training.batch_size=32",),
+    "batch 8": (f"{BATCH}=8",),
+    "batch 32": (f"{BATCH}=32",),
     "constant": ("schedule.decay=constant",),
     "cosine": ("schedule.decay=cosine", "schedule.decay_updates=1500"),
     "average 0.99": ("training.ema_decay=0.99",),
@@ -67,7 +72,7 @@ VARIANTS: Mapping[str, tuple[str, ...]] = {
     "no critic": ("model.critic_width=0",),
     "critic heard early": ("schedule.adversarial_start_updates=400", "schedule.adversarial_ramp_updates=200"),
 }
-"""Name -> settings on top of the level. `other chance`: how much of a difference says nothing."""
+"""Name -> settings on top of BASE, the level with 16 clips. `other chance`: how much of a difference says nothing."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -86,12 +91,15 @@ def _run(given: Namespace) -> int:
     if given.minutes <= 0 or given.sentences < 1:
         problems.append("--minutes must be over 0 and --sentences at least 1")
     problems += strange_variants(given, VARIANTS)
+    if any(setting.partition("=")[0].strip() == BATCH for setting in given.set):
+        problems.append(f"--set {BATCH}: every variant carries its own; --only 'batch 8' trains with 8")
     if problems:
         raise ConfigError(problems)
     given.work, given.data = given.work.resolve(), given.data.resolve()
     given.work.mkdir(parents=True, exist_ok=True)
     names = ("minutes", "size", "set", "sentences", "language")
-    same_work(given, {"data": str(given.data), **{name: getattr(given, name) for name in names}})
+    own = {"data": str(given.data), "batch_size": int(BASE.removeprefix("batch "))}  # WORK of before had the level's
+    same_work(given, {**own, **{name: getattr(given, name) for name in names}})
     screen = Screen()
     held_out.make_root(given.data, given.work, given.sentences, given.language, screen.progress)
     screen.close()
@@ -109,13 +117,20 @@ def record_of(given: Namespace, name: str) -> Path:
     return path
 
 
+def settings_of(name: str) -> list[str]:
+    """The settings of a variant: what it names, and the batch of BASE if it names none."""
+    own = VARIANTS[name]
+    named = any(setting.startswith(f"{BATCH}=") for setting in own)
+    return [*own] if named else [f"{BATCH}={BASE.removeprefix('batch ')}", *own]
+
+
 def training_words(given: Namespace, name: str) -> list[str]:
     """The training command of a variant; its only end is the time, and it validates when that is over."""
     root, run = str(given.work / "data"), str(given.work / "runs" / folder_of(name))
-    words = ["--train-data", root, "--val-data", root, "--model-size", given.size, "--optimization-level", BASE]
+    words = ["--train-data", root, "--val-data", root, "--model-size", given.size, "--optimization-level", LEVEL]
     words += ["--checkpoint-dir", run, "--epochs", MANY, "--max-updates", MANY]
     own = (f"training.early_stopping_validations={MANY}", f"text.language={given.language}")
-    for setting in (*own, *given.set, *VARIANTS[name], f"training.max_minutes={given.minutes:g}"):
+    for setting in (*own, *given.set, *settings_of(name), f"training.max_minutes={given.minutes:g}"):
         words += ["--set", setting]
     return words
 
@@ -157,7 +172,8 @@ def _table(given: Namespace, json_path: Path | None) -> None:
         about += [cell(row.get(key), ".3f") for key in ("grad_norm", "loss")]
         about += [cell(row.get("validation", {}).get(key), ".3f") for key in ("total", "mel", "mcd_db")]
         rows.append((name, *about, *(cell(row["judged"].get(key), ".3f") for key, _ in JUDGED)))
-    title = f"Sweep: {given.data.name}, size {given.size}, {given.minutes:g} minutes each, level {BASE} and one change"
+    each = f"{given.minutes:g} minutes each, level {LEVEL}, {BASE}, one change"
+    title = f"Sweep: {given.data.name}, size {given.size}, {each}"
     settings = {"data": given.data.name, "size": given.size, "minutes": given.minutes, "set": given.set}
     results.show(title, rows, {"settings": settings, "variants": figures}, json_path, heads=True)
 

@@ -20,7 +20,7 @@ from bench import results
 from bench.cloning import KINDS
 from bench.marks import JUDGED, add_options, call, cell, judge_problems, same_work, strange_variants, sweep
 from bench.sweep_levels import folder_of
-from bench.told_apart import HEARD, told_apart
+from bench.told_apart import AS_IT_IS, HEARD, told_apart
 from myxtts.cli.screen import Screen, guarded
 from myxtts.errors import EXIT_DONE, ConfigError
 
@@ -111,7 +111,7 @@ def _train(given: Namespace, name: str, screen: Screen) -> int:
 
 
 def _table(given: Namespace, json_path: Path | None) -> None:
-    heads = ("variant", "updates", *TERMS, *(f"EER {how}" for how in HEARD))
+    heads = ("variant", "updates", *TERMS, "same, other", *(f"EER {how}" for how in HEARD))
     rows: list[tuple[str, ...]] = [(*heads, *(name for _, name in JUDGED))]
     figures = []
     for name in VARIANTS:
@@ -120,6 +120,7 @@ def _table(given: Namespace, json_path: Path | None) -> None:
         row: dict[str, Any] = json.loads(record_of(given, name).read_text(encoding="utf-8"))
         figures.append(row)
         about = [cell(row.get("updates"), "d"), *(cell(row.get("validation", {}).get(term), ".3f") for term in TERMS)]
+        about.append(", ".join(cell(row["told_apart"][AS_IT_IS][key], ".2f") for key in ("same", "other")))
         about += [cell(row["told_apart"][how]["equal_error_rate"], ".1%") for how in HEARD]
         heard = row.get(KINDS[0]) or {}
         rows.append((name, *about, *(cell(heard.get(key), ".3f") for key, _ in JUDGED)))

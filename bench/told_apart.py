@@ -60,8 +60,9 @@ def unchanged(samples_N: FloatArray, rate_hz: int) -> FloatArray:
     return samples_N
 
 
+AS_IT_IS = "clean"
 HEARD: Mapping[str, Callable[[FloatArray, int], FloatArray]] = {
-    "clean": unchanged,
+    AS_IT_IS: unchanged,
     "softer": softer,
     "telephone": telephone,
     "noisy": noisy,

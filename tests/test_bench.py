@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import stand_in_judge
 
-from bench import basic_curve, held_out, recordings, results
+from bench import held_out, recordings, results
 from bench.marks import JUDGE
 from myxtts.audio.waveform import write_wav
 from myxtts.cli.arguments import request_of, training_parser
@@ -20,7 +20,6 @@ from myxtts.config.layers import program_layer
 from myxtts.data.manifest import read_root
 from myxtts.data.records import Utterance
 from myxtts.errors import ConfigError, DataError
-from myxtts.storage.journal import Journal
 
 SCRIPTS = sorted(
     path.stem
@@ -137,35 +136,6 @@ def test_the_training_of_recordings_is_one_that_the_program_takes(tmp_path: Path
         resolve_request(
             request_of(*training_parser("train_main.py", None).parse_known(words)), program_layer("x", {}), None
         )
-
-
-def test_the_curve_is_read_told_and_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = tmp_path / "run"
-    run.mkdir()
-    with Journal(run / "metrics.jsonl") as journal:
-        for update in range(1, 301):
-            skipped = update == 7
-            record = {"kind": "train", "update": update, "epoch": 0, "loss": 1.0 + 2.0 / update, "grad_norm": 0.5}
-            if skipped:
-                record |= {"loss": None, "grad_norm": None}
-            journal.write({**record, "wait_share": 0.0, "frames": 100, "frames_per_second": 50.0, "skipped": skipped})
-        journal.write({"kind": "validation", "update": 250, "metrics": {"total": 1.25, "mel": 0.5}})
-    figure, figures = tmp_path / "f" / "curve.svg", tmp_path / "curve.json"
-    words = ["--only-draw", "--checkpoint-dir", str(run), "--figure", str(figure), "--json", str(figures)]
-    assert basic_curve.main(words) == 0
-    shown = capsys.readouterr().out
-    assert "updates refused: 1" in shown
-    assert "1.250" in shown
-    assert "no skipped update: watch" in json.loads(figures.read_text(encoding="utf-8"))["health"][3]
-    drawn = figure.read_text(encoding="utf-8")
-    assert drawn.startswith("<svg") and drawn.count("<circle") == 1 and "1 refused" in drawn
-    assert recordings.training(run)["updates"] == 300
-    assert recordings.training(run)["frames_per_second"] == pytest.approx(50.0)
-
-
-def test_a_run_without_updates_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert basic_curve.main(["--only-draw", "--checkpoint-dir", str(tmp_path)]) == 2
-    assert "holds no update" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from bench import cloning, sweep_levels, sweep_voices, told_apart
+from bench import cloning, results, sweep_levels, sweep_voices, told_apart
 from myxtts.cli.arguments import request_of, training_parser
 from myxtts.cli.train import resolve_request
 from myxtts.config.layers import program_layer
@@ -85,6 +86,7 @@ def test_every_variant_of_the_sweep_is_a_setting_that_can_be_and_changes_one_thi
         parsed = training_parser("train_main.py", None).parse_known(sweep_levels.training_words(given, name))
         config = resolve_request(request_of(*parsed), program_layer("train_main.py", {}), None)[0].config
         assert config.optimization_level == "enhanced" and config.training.max_minutes == 6.0
+        assert config.training.batch_size == (int(name.removeprefix("batch ")) if name.startswith("batch") else 16)
         seen.add(dataclasses.replace(config, training=dataclasses.replace(config.training, checkpoint_dir="")))
     assert len(seen) == len(sweep_levels.VARIANTS)
     folders = {sweep_levels.folder_of(name) for name in sweep_levels.VARIANTS}
@@ -93,7 +95,41 @@ def test_every_variant_of_the_sweep_is_a_setting_that_can_be_and_changes_one_thi
 
 def test_a_variant_that_does_not_exist_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert sweep_levels.main(["--data", str(tmp_path), "--work", str(tmp_path / "w"), "--only", "rate tripled"]) == 2
-    assert "--only has 'rate tripled'; there are: enhanced, other chance" in capsys.readouterr().err
+    assert "--only has 'rate tripled'; there are: batch 16, other chance" in capsys.readouterr().err
+
+
+def test_a_batch_size_for_all_variants_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--data", str(tmp_path), "--work", str(tmp_path / "w"), "--set", "training.batch_size=8"]
+    assert sweep_levels.main(words) == 2
+    assert "every variant carries its own; --only 'batch 8' trains with 8" in capsys.readouterr().err
+
+
+def rows_of(heading: str) -> list[str]:
+    """Names of the rows of all tables of variants in a section of docs/measurements.md."""
+    page = (results.ROOT / "docs" / "measurements.md").read_text(encoding="utf-8")
+    section = page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    tables = re.findall(r"^\| variant \|.*\n\|[ |-]+\n((?:\|.*\n)+)", section, re.M)
+    return [line.split("|")[1].strip() for table in tables for line in table.splitlines()]
+
+
+def test_the_rows_of_the_measurements_are_variants_of_the_scripts() -> None:
+    found = rows_of("The level enhanced")
+    assert len(found) == 17 and set(found) <= set(sweep_levels.VARIANTS)
+    found = [name.partition(",")[0] for name in rows_of("Voice weights and augmentations")]
+    assert len(found) == 15 and set(found) <= set(sweep_voices.VARIANTS)
+
+
+def test_the_table_of_the_voices_says_how_near_halves_of_one_and_of_two_people_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = sweep_voices.Namespace(work=tmp_path, data=[tmp_path], size="tiny", minutes=12.0, set=[], readers=20)
+    heard = {"same": 0.954, "other": 0.396, "equal_error_rate": 0.05}
+    told = {how: {**heard, "same": 0.954 if how == "clean" else 0.2} for how in told_apart.HEARD}
+    record = {"name": sweep_voices.BASE, "updates": 743, "validation": {}, "told_apart": told}
+    results.write_json(sweep_voices.record_of(given, sweep_voices.BASE), record)
+    sweep_voices._table(given, None)
+    head, _, row = capsys.readouterr().out.splitlines()[1:4]
+    assert "same, other" in head and "0.95, 0.40" in row
 
 
 def test_every_variant_of_the_voices_is_a_setting_that_can_be_and_changes_something(tmp_path: Path) -> None:
