@@ -58,6 +58,7 @@ VARIANTS: Mapping[str, tuple[str, ...]] = {
     "batch 8": (f"{BATCH}=8",),
     "batch 32": (f"{BATCH}=32",),
     "constant": ("schedule.decay=constant",),
+    "batch 8, constant": (f"{BATCH}=8", "schedule.decay=constant"),
     "cosine": ("schedule.decay=cosine", "schedule.decay_updates=1500"),
     "average 0.99": ("training.ema_decay=0.99",),
     "average 0.9995": ("training.ema_decay=0.9995",),
