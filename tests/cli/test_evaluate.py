@@ -71,6 +71,20 @@ def test_everything_is_written_into_the_run(
     assert sorted(path.name for path in folder.parent.iterdir()) == ["two-10"]
 
 
+def test_a_run_that_was_trained_from_another_folder_knows_its_clips(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its settings name the data as it was given there."""
+    run = made_model.save_run(tmp_path / "run", made_model.resolved(data__train_path=root.name))
+    (run / "utterances.txt").write_text("c0\nc2\n")
+    monkeypatch.chdir(tmp_path)
+    assert evaluate.main(words_of(run, root, "--no-judge")) == 0
+    printed = capsys.readouterr().out
+    assert f"taken for training data of this run, which its settings name as '{root.name}': it has all 2" in printed
+    assert "no clip was trained on" not in printed and "flatter" not in printed
+    assert [clip["id"] for clip in read(run / "evaluation" / "two-10")["clips"]] == ["c1"]
+
+
 def test_with_a_judge_and_the_same_figures_again_without(
     run: Path,
     root: Path,
