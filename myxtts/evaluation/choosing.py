@@ -144,7 +144,9 @@ def _trained_here(
     if not ids:
         return False, set().union(*ids_of), []
     named = shown(config.data.train_path)
-    why = f"taken for training data of this run, which its settings name as {named}: it has all {len(ids)} training clips"
+    why = (
+        f"taken for training data of this run, which its settings name as {named}: it has all {len(ids)} training clips"
+    )
     return True, ids, [why]
 
 

@@ -51,7 +51,11 @@ def test_everything_is_written_into_the_run(
     printed = capsys.readouterr().out
     folder = own / "evaluation" / "two-10"
     assert f"page: {folder / 'index.html'}" in printed and f"figures: {folder / 'evaluation.json'}" in printed
-    assert "  mel cepstral distortion, dB" in printed and "  duration error of the tokens, ms" in printed and "likeness to the reference, own encoder" in printed
+    assert (
+        "  mel cepstral distortion, dB" in printed
+        and "  duration error of the tokens, ms" in printed
+        and "likeness to the reference, own encoder" in printed
+    )
     assert "own encoder on 3 recordings, pairs of recordings: same speaker" in printed and "equal error rate" in printed
     assert "note: clips: 3 instead of 20; the split has 3" in printed
     assert "note: clips that are their own reference, since their speaker has no other: 1 of 3" in printed

@@ -114,7 +114,9 @@ def test_training_data_that_the_settings_name_from_another_folder(
         in known.notes
     )
     assert names(known_clips(root, "train", settings("root"), trained).clips) == trained
-    with pytest.raises(DataError, match=r"trained on 'root' \(taken for training data.* 13 training clips\); name other"):
+    with pytest.raises(
+        DataError, match=r"trained on 'root' \(taken for training data.* 13 training clips\); name other"
+    ):
         known_clips(root, "val", settings("root"), everyone)
     gone = known_clips(root, "val", settings(tmp_path / "gone"), trained)
     assert names(gone.clips) == {"c04"}, "moved, or on another machine"

@@ -159,7 +159,7 @@ def test_a_file_that_takes_little_at_a_time_gets_all() -> None:
 
 
 def test_a_full_pipe_that_never_waits_gets_all_once() -> None:
-    """Such as a stdout that another program set so: each write takes what there is room for, or says that there is none."""
+    """As a stdout may be that another program set so: a write takes what there is room for, or says there is none."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     got = bytearray()

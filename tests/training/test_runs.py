@@ -274,9 +274,7 @@ def test_changed_settings_are_named_and_the_order_of_the_data_is_kept_sound(fold
     assert find(folder / name, "last").state["health"]["best"][0] == 3, "health measures by the new metric too"
 
 
-def test_the_settings_name_the_data_from_every_folder(
-    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_settings_name_the_data_from_every_folder(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "elsewhere").mkdir(exist_ok=True)
     monkeypatch.chdir(folder)
     made_run.train(folder, name, training__max_updates=2, data__train_path="root")
