@@ -152,6 +152,15 @@ class _Model:
         voice, _ = self._synthesizer.voice([samples_N])
         return voice.voice_E
 
+    def durations(
+        self,
+        text: str,
+        language: str,
+        reference_N: npt.NDArray[np.float32],
+        recording_N: npt.NDArray[np.float32],
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]] | None:
+        return self._synthesizer.token_durations(text, recording_N, references=[reference_N], language=language)
+
 
 def _judge_place(given: Namespace) -> tuple[JudgePlace | None, list[str]]:
     """Who judges; None: nobody, and a note says why. Raises ConfigError where a judge is asked for and not there."""

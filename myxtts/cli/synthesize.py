@@ -73,7 +73,8 @@ def _parser() -> OneLineParser:
         metavar="X",
         type=float,
         default=0.0,
-        help=f"another delivery in the same voice, each --seed its own: how far it goes, {_range('vary', '0')}",
+        help="another delivery in the same voice, each --seed its own: to each number of the style X times a draw from "
+        f"N(0, 1) is added, {_range('vary', '0')}",
     )
     manner.add_argument("--seed", metavar="N", type=int, default=1, help="of everything random (1)")
     manner.add_argument(

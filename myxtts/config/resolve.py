@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from myxtts.config.check import contradictions
@@ -57,6 +57,14 @@ class Resolved:
             for key, chain in self.provenance.items()
             if chain[-1].value != LEAVES[key].default
         ]
+
+    def written_as(self, values: Mapping[str, Value]) -> Resolved:
+        """The same with other values of the same meaning, such as an absolute path; the origins stay."""
+        provenance = {
+            key: (*chain[:-1], replace(chain[-1], value=values.get(key, chain[-1].value)))
+            for key, chain in self.provenance.items()
+        }
+        return Resolved(build({key: chain[-1].value for key, chain in provenance.items()}), provenance)
 
 
 def resolve(layers: Sequence[Layer], pinned: Mapping[str, tuple[str, str]] | None = None) -> Resolved:

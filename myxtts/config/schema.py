@@ -14,6 +14,7 @@ MODEL_SIZES = ("tiny", "small", "normal", "big")
 BEST_METRICS = (
     "total", "mel", "alignment", "duration", "spectral_consistency",
     "voice_equal_error_rate", "mcd_db", "pitch_error_semitones", "voicing_error", "length_error",
+    "likeness_error",
 )  # fmt: skip
 OPTIMIZATION_LEVELS = ("basic", "enhanced", "experimental", "plateau_breaker", "fine_tuning")
 
@@ -302,8 +303,9 @@ class TrainingConfig:
     best_tolerance: float = leaf(0.0, "", low=0.0, high=0.5)
     """Share above the lowest validation up to which one is as good: of these the newest is the best checkpoint."""
     best_metric: str = leaf("mel", choices=BEST_METRICS)
-    """Validation metric by which the best checkpoint is chosen; lower is better. The last five need two speakers
-    (voice_...) or the spoken samples."""
+    """Validation metric by which the best checkpoint is chosen; lower is better. voice_equal_error_rate needs two
+    speakers. The last five are means over nothing but the three sentences that a validation speaks: so few that they
+    jump from one validation to the next."""
     spike_factor: float = leaf(20.0, "", above=1.0, high=1e9)
     """An update whose gradient norm exceeds the running median by this factor is skipped."""
     threads: int = leaf(0, "threads", low=0, high=1_024)

@@ -88,6 +88,30 @@ def roots_in(value: str) -> tuple[Path, ...]:
     return tuple(Path(part).expanduser() for part in value.split(os.pathsep) if part) or (whole,)
 
 
+def absolute_paths(data: DataConfig) -> dict[str, str]:
+    """The path settings by key, written so that they mean the same from every folder.
+
+    A setting of which a root is not there stays as it is: it may be the default, in whose place other data is taken.
+    """
+    return {TRAIN_KEY: _absolute(data.train_path), VALIDATION_KEY: _absolute(data.val_path)}
+
+
+def _absolute(value: str) -> str:
+    try:
+        roots = roots_in(value)
+        if not all(root.exists() for root in roots):
+            return value
+        return os.pathsep.join(_without_dots(root.absolute()) for root in roots)
+    except OSError:  # what cannot be looked at
+        return value
+
+
+def _without_dots(path: Path) -> str:
+    """An absolute path without "..", unless it leads out of a link and would mean another folder then."""
+    plain = os.path.normpath(path)
+    return plain if os.path.realpath(plain) == os.path.realpath(path) else str(path)
+
+
 def _check_once(key: str, roots: Sequence[Path]) -> None:
     """Raises DataError for a root that is named twice: its clips would train and validate under two names."""
     seen: dict[Path, Path] = {}

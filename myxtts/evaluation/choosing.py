@@ -12,6 +12,7 @@ from typing import Literal
 from myxtts.audio import waveform
 from myxtts.config.leaves import shown
 from myxtts.config.schema import Config
+from myxtts.data.corpus import COPY_MARK
 from myxtts.data.manifest import METADATA_NAMES, id_prefixes, read_root
 from myxtts.data.records import Utterance
 from myxtts.data.roots import roots_in
@@ -91,8 +92,9 @@ def known_clips(root: Path, split: Split, config: Config, trained: Collection[st
         notes.append(
             f"rows of the metadata that cannot be used: {rejected} (a dry run of the training lists such rows)"
         )
-    same, seen = _trained_here(root, config, trained)
     everyone = list({u.id: u for manifest in (main, held) if manifest for u in manifest.utterances}.values())
+    same, seen, why = _trained_here(root, config, trained, {u.id for u in everyone})
+    notes += why
     if split == "all":
         chosen = everyone
     elif held is not None and not (same and trained):
@@ -111,19 +113,23 @@ def known_clips(root: Path, split: Split, config: Config, trained: Collection[st
         chosen = [u for u in everyone if (u.id in seen) == (split == "train")]
     else:
         chosen = everyone if split == "val" else []
-        notes.append(f"not the training data of this run ({shown(config.data.train_path)}): no clip was trained on")
+        notes.append(_other_data(config, chosen, trained, seen))
     if not chosen:
+        told = "".join(f" ({line})" for line in why)
         raise DataError(
             f"{root}: no clip of --split {split} among {len(everyone)}, for a run that was trained on "
-            f"{shown(config.data.train_path)}; name other data, or take --split all"
+            f"{shown(config.data.train_path)}{told}; name other data, or take --split all"
         )
     return Known(chosen, everyone, [*notes, *_seen(chosen, split, seen)])
 
 
-def _trained_here(root: Path, config: Config, trained: Collection[str]) -> tuple[bool, set[str]]:
-    """Whether a root is one of those that the run was trained on, and the ids of training clips as that root has them.
+def _trained_here(
+    root: Path, config: Config, trained: Collection[str], here: Collection[str]
+) -> tuple[bool, set[str], list[str]]:
+    """Whether a root is one of those that the run was trained on, by its path or by its ids, and then how it is known.
 
-    Of a root that is none of them, the ids that any of them has.
+    Between the two the ids of training clips as that root has them; of a root that is none of them, the ids that any
+    of them has. `here` are all ids of the root.
     """
     roots = roots_in(config.data.train_path)
     ids_of = [
@@ -131,8 +137,39 @@ def _trained_here(root: Path, config: Config, trained: Collection[str]) -> tuple
     ]
     for own, ids in zip(roots, ids_of, strict=True):
         if own.resolve() == root.resolve():
-            return True, ids
-    return False, set().union(*ids_of)
+            return True, ids, []
+    # A relative path, of a run from before they were kept whole, or one that is gone, says nothing: ids do.
+    lost = [_recorded(ids) for own, ids in zip(roots, ids_of, strict=True) if not _stands(own)]
+    ids = set().union(*(ids for ids in lost if ids <= set(here)))
+    if not ids:
+        return False, set().union(*ids_of), []
+    named = shown(config.data.train_path)
+    why = (
+        f"taken for training data of this run, which its settings name as {named}: it has all {len(ids)} training clips"
+    )
+    return True, ids, [why]
+
+
+def _stands(own: Path) -> bool:
+    """Whether a root of the settings is known for certain: it means the same everywhere, and is there."""
+    return own.is_absolute() and own.exists()
+
+
+def _recorded(ids: Collection[str]) -> set[str]:
+    """Ids without those of slower and faster copies, which no metadata has."""
+    return {name for name in ids if name.rpartition(COPY_MARK)[0] not in ids}
+
+
+def _other_data(config: Config, chosen: Sequence[Utterance], trained: Collection[str], seen: Collection[str]) -> str:
+    """What is known of data that is not the run's own; never more than its path and its ids tell."""
+    named = shown(config.data.train_path)
+    if not trained and not all(_stands(own) for own in roots_in(config.data.train_path)):
+        return (
+            f"whether clips were trained on is not known: there is no list of the run's training clips "
+            f"(utterances.txt), and the path in its settings, {named}, is relative or gone"
+        )
+    told = f"not the training data of this run ({named})"
+    return told if {u.id for u in chosen} & set(seen) else f"{told}: no clip was trained on"
 
 
 def _seen(chosen: Sequence[Utterance], split: Split, trained: Collection[str]) -> Iterator[str]:

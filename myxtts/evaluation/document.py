@@ -36,6 +36,7 @@ FIGURES = {
     "voicing_error": Figure("voicing error, share of frames", "lower", 3),
     "length_ratio": Figure("length against the recording", "", 3),
     "length_error": Figure("length error, share", "lower", 3),
+    "token_duration_error_ms": Figure("duration error of the tokens, ms", "lower", 1),
     "likeness": Figure("likeness to the reference, own encoder", "higher", 3),
     "wer": Figure("word error rate", "lower", 3),
     "cer": Figure("character error rate", "lower", 3),

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from myxtts.audio import decoding, mel, pitch, waveform
-from myxtts.audio.distances import COEFFICIENTS, closeness
+from myxtts.audio.distances import COEFFICIENTS, closeness, token_duration_error
 from myxtts.audio.griffin_lim import waveform_of_mel
 from myxtts.audio.likeness import Separation, cosine, separated, separation
 from myxtts.config.schema import AudioConfig
@@ -19,8 +19,10 @@ from myxtts.errors import DataError
 from myxtts.evaluation.choosing import Choice, LeftOut
 from myxtts.evaluation.folder import AUDIO_FOLDER
 from myxtts.progress import Progress
+from myxtts.units import seconds_of_frames
 
 FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int32]
 
 SPOKEN, VOCODER, RECORDING, REFERENCE = "spoken", "vocoder", "recording", "reference"
 """The model's speech; the recording through mel and Griffin-Lim; the recording; the voice that was asked for."""
@@ -28,13 +30,18 @@ _LONGEST_READ_SECONDS = 120.0
 
 
 class Model(Protocol):
-    """What is measured. Both raise DataError for what cannot be spoken or heard."""
+    """What is measured. All raise DataError for what cannot be spoken or heard."""
 
     def speak(self, text: str, language: str, reference_N: FloatArray) -> tuple[FloatArray, Sequence[str]]:
         """Samples float32[N] of a text in the voice of a recording, and notes about them."""
 
     def voice(self, samples_N: FloatArray) -> FloatArray:
         """Voice float32[E] of a recording."""
+
+    def durations(
+        self, text: str, language: str, reference_N: FloatArray, recording_N: FloatArray
+    ) -> tuple[IntArray, IntArray] | None:
+        """Frames int32[T] of each token in the recording, and as predicted for a voice; None where they do not fit."""
 
 
 @dataclass
@@ -126,6 +133,9 @@ class Measuring:
                 if not (choice.own_reference and who == RECORDING):
                     figures["likeness"] = self._likeness(reference_E, sounds[who], who, clip)
                 clip.figures[who] = figures
+        found = self.model.durations(clip.text, clip.language, reference_N, recording_N)
+        frame_ms = 1_000.0 * seconds_of_frames(1, self.audio.sample_rate_hz, self.audio.hop_samples)
+        clip.figures[SPOKEN]["token_duration_error_ms"] = frame_ms * token_duration_error(*found) if found else None
         self._remember(choice, recording_N, reference_E, clip)
         number = len(self.clips) + 1
         for who, samples_N in sounds.items():

@@ -15,7 +15,7 @@ from myxtts.errors import NonFiniteError
 from myxtts.models.aligner import path_of
 from myxtts.models.layers import sequence_mask
 from myxtts.models.manner import Manner
-from myxtts.models.prosody import PROSODY_LIMIT, FloatArray, IntArray, round_durations, shifted
+from myxtts.models.prosody import PROSODY_LIMIT, Durations, FloatArray, IntArray, round_durations, shifted
 from myxtts.models.voice_cloner import VoiceCloner
 from myxtts.text.symbols import BLANK
 
@@ -106,6 +106,16 @@ def _padded(x: npt.NDArray[Any], axis: int, step: int) -> npt.NDArray[Any]:
     return np.pad(x, widths)
 
 
+def _tokens(tokens_T: IntArray) -> tf.Tensor:
+    """Tokens as a batch of one, padded."""
+    return tf.constant(_padded(np.asarray(tokens_T, np.int32)[None, :], 1, TOKEN_STEP))
+
+
+def _who(voice: Voice) -> tuple[tf.Tensor, tf.Tensor]:
+    """Voice and style as a batch of one."""
+    return tf.constant(voice.voice_E[None, :], tf.float32), tf.constant(voice.style_S[None, :], tf.float32)
+
+
 class Generator:
     """A model made ready to speak: graphs for any length, traced once, with the weights that the model has when called.
 
@@ -161,16 +171,8 @@ class Generator:
         """
         manner = manner or Manner()
         tokens = len(tokens_T)
-        tokens_1T = tf.constant(_padded(np.asarray(tokens_T, np.int32)[None, :], 1, TOKEN_STEP))
-        who = (tf.constant(voice.voice_E[None, :], tf.float32), tf.constant(voice.style_S[None, :], tf.float32))
-        predicted = self._predict(tokens_1T, tf.constant([tokens]), tf.constant([language], tf.int32), *who)
-        durations = round_durations(
-            predicted["log_duration_BT"].numpy()[0, :tokens],
-            np.asarray(tokens_T) != BLANK,
-            speed=manner.speed,
-            longest_token=manner.longest_token,
-            longest=manner.longest,
-        )
+        who = _who(voice)
+        predicted, durations = self._foretold(tokens_T, language, voice, manner)
         pitch_T = shifted(predicted["pitch_BT"].numpy()[0, :tokens], manner.pitch_shift)
         energy_T = shifted(predicted["energy_BT"].numpy()[0, :tokens], manner.energy_shift)
         made = self._decoder(manner.steps)(
@@ -200,6 +202,50 @@ class Generator:
             capped=durations.capped,
             squeezed=durations.squeezed,
         )
+
+    def token_durations(
+        self, tokens_T: IntArray, language: int, voice: Voice, mel_MC: FloatArray
+    ) -> tuple[IntArray, IntArray] | None:
+        """Frames int32[T] of each token in a recording, as the aligner finds them, and as they are predicted.
+
+        Args:
+            tokens_T, language, voice: as for `generate_mel`.
+            mel_MC: normalized mel of the recording, less its speaker's mean spectrum.
+
+        Returns:
+            None where the recording has fewer frames than there are tokens.
+
+        Errors: NonFiniteError if the model gives a value that is not finite.
+        """
+        if len(mel_MC) < len(tokens_T):
+            return None
+        predicted, durations = self._foretold(tokens_T, language, voice, Manner())
+        found = self.model.aligner.align(
+            predicted["mean_BTC"],
+            tf.constant(_padded(mel_MC[None], 1, FRAME_STEP), tf.float32),
+            _tokens(tokens_T),
+            tf.constant([len(tokens_T)]),
+            tf.constant([len(mel_MC)]),
+            tf.constant(0.0),
+        )
+        return found.numpy()[0, : len(tokens_T)], durations.frames_T
+
+    def _foretold(
+        self, tokens_T: IntArray, language: int, voice: Voice, manner: Manner
+    ) -> tuple[dict[str, tf.Tensor], Durations]:
+        """What is predicted of the tokens, padded, and their whole frames."""
+        tokens = len(tokens_T)
+        predicted = self._predict(
+            _tokens(tokens_T), tf.constant([tokens]), tf.constant([language], tf.int32), *_who(voice)
+        )
+        durations = round_durations(
+            predicted["log_duration_BT"].numpy()[0, :tokens],
+            np.asarray(tokens_T) != BLANK,
+            speed=manner.speed,
+            longest_token=manner.longest_token,
+            longest=manner.longest,
+        )
+        return predicted, durations
 
     def _decoder(self, steps: int | None) -> tf.types.experimental.PolymorphicFunction:
         """The graph with this number of steps, which are unrolled in it."""

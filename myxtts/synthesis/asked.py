@@ -44,7 +44,7 @@ class Asked(TypedDict, total=False):
     energy: float
     """-30 to 30 dB (0)."""
     vary: float
-    """How far the delivery goes from that of the voice's own style, 0 to 2 deviations of all styles (0)."""
+    """So many times a draw from the prior N(0, 1) is added to each number of the voice's own style, 0 to 2 (0)."""
     seed: int
     """Of the style's draw, the decoder's noise and the phases; the same seed gives the same samples (1)."""
     temperature: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -130,4 +131,15 @@ class SoundWriter:
     def _write(self, content: bytes) -> None:
         rest = memoryview(content)
         while rest:
-            rest = rest[self._file.write(rest) :]
+            written = self._file.write(rest)
+            if written is None:  # a pipe that never waits, and is full
+                _wait_for_room(self._file)
+            else:
+                rest = rest[written:]
+
+
+def _wait_for_room(file: BinaryIO) -> None:
+    """Returns once a file can be written, or whoever reads it has left."""
+    poll = select.poll()
+    poll.register(file, select.POLLOUT)
+    poll.poll()

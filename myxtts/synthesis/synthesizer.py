@@ -10,6 +10,7 @@ from typing import Literal, Unpack
 
 import numpy as np
 
+from myxtts.audio import mel
 from myxtts.audio.griffin_lim import waveform_of_mel
 from myxtts.audio.harmonics import harmonic_table
 from myxtts.config.leaves import shown
@@ -135,6 +136,30 @@ class Synthesizer:
             replace(piece, samples=limited(piece.samples, piece.sample_rate_hz), gain=gain_for(piece.samples))
             for piece in pieces
         )
+
+    def token_durations(
+        self, text: str, recording_N: FloatArray, **asked: Unpack[Asked]
+    ) -> tuple[IntArray, IntArray] | None:
+        """Frames int32[T] of each token of a text in a recording of it, by the aligner, and as predicted for a voice.
+
+        Args:
+            text: read as one, as in training.
+            recording_N: mono samples at the model's rate, without silent ends; its own mean spectrum stands for that
+                of its speaker.
+            asked: the voice; its manner does not count.
+
+        Returns:
+            None for a text longer than any in training, or a recording of fewer frames than tokens.
+
+        Errors: as `speak`.
+        """
+        prepared = self._prepare(text, **asked)
+        tokens_T = self.tokenizer.encode([text], prepared.code)[0].tokens
+        if len(tokens_T) > self.config.data.max_text_tokens:
+            return None
+        mel_MC = self.corpus.normalize_mel(mel.log_mel(recording_N, self.config.audio))
+        centered_MC = mel_MC - mel_MC.mean(axis=0)
+        return self.generator.token_durations(tokens_T, prepared.language, prepared.voice, centered_MC)
 
     def voice(
         self, references: Sequence[Reference] = (), speaker: str | None = None, voices: Sequence[VoiceSource] = ()

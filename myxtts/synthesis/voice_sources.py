@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ _NAMES: dict[Kind, str] = {
     "random": "random voice",
 }
 _MOST_TOLD = 3
+_NUMBER_WITH_COMMA = re.compile(r"[0-9]*,[0-9]+")
+"""Meant as a weight, as many languages write it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +56,8 @@ def split_weight(text: str, is_whole: Callable[[str], bool]) -> tuple[str, float
     """A name and the weight behind its last colon, None where there is none.
 
     `is_whole` says whether a text names something as it stands; then a colon in it belongs to the name. What stands
-    behind the colon is no weight unless it is a number, or what stands before it names something by itself.
+    behind the colon is no weight unless it is a number, be it one with a comma, or what stands before it names
+    something by itself.
 
     Errors: ConfigError, a line that says what to write, for a weight that is none.
     """
@@ -63,7 +67,7 @@ def split_weight(text: str, is_whole: Callable[[str], bool]) -> tuple[str, float
     try:
         weight = math.nan if "_" in tail else float(tail)
     except ValueError:
-        if not is_whole(name):
+        if not is_whole(name) and not _NUMBER_WITH_COMMA.fullmatch(tail):
             return text, None
         weight = math.nan
     if not math.isfinite(weight) or weight <= 0:

@@ -130,7 +130,10 @@ class VoiceMaker:
 
 
 def varied(voice: Voice, strength: float, seed: int) -> Voice:
-    """The same voice in another style: its own plus `strength` x a draw from the prior N(0, 1)."""
+    """The same voice in another style: each number of its own plus `strength` x a draw from the prior N(0, 1).
+
+    The step is about `strength` x sqrt(style width) long.
+    """
     if strength == 0.0:
         return voice
     drawn_S = np.random.default_rng([seed, _STYLE_STREAM]).normal(size=len(voice.style_S))

@@ -15,6 +15,7 @@ from myxtts.config.resolve import config_of_file
 from myxtts.config.schema import Config, TrainingConfig
 from myxtts.data.corpus import Corpus
 from myxtts.data.prepare import Prepared
+from myxtts.data.roots import absolute_paths
 from myxtts.data.store import FeatureStore
 from myxtts.errors import ConfigError
 from myxtts.storage.checkpoint import Checkpoint
@@ -79,7 +80,8 @@ def changed_settings(checkpoint: Checkpoint, now: Config) -> list[str]:
     """Every setting in which `now` differs from what the checkpoint was trained with, in words."""
     before = config_of_file(checkpoint.path / "config.yaml")
     pairs = ((key, value_of(before, key), value_of(now, key)) for key in LEAVES)
-    return [f"{key} is {new!r}, was {old!r}" for key, old, new in pairs if old != new]
+    paths = absolute_paths(before.data)  # a run of before may have kept them as they were given
+    return [f"{key} is {new!r}, was {old!r}" for key, old, new in pairs if new not in (old, paths.get(key, old))]
 
 
 def loss_changed(checkpoint: Checkpoint, now: Config) -> bool:

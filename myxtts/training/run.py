@@ -15,6 +15,7 @@ from myxtts.data.batches import Batches
 from myxtts.data.loader import Loader
 from myxtts.data.plan import total_updates
 from myxtts.data.prepare import Prepared
+from myxtts.data.roots import absolute_paths
 from myxtts.errors import ConfigError, MyXTTSError, NonFiniteError, Stopped
 from myxtts.models.generate import Generator
 from myxtts.storage import faults
@@ -72,6 +73,8 @@ def train(
         Stopped: by a signal; everything is saved.
         MyXTTSError: as the parts raise it.
     """
+    # What the run keeps must name its data from every folder.
+    resolved = resolved.written_as(absolute_paths(resolved.config.data))
     config = resolved.config
     faults.arm_from_environment()
     updates = total_updates(

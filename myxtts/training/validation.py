@@ -33,12 +33,12 @@ from myxtts.training.schedule import adversarial_strength
 from myxtts.training.step import Step
 from myxtts.training.tensorboard_log import TensorBoardLog
 from myxtts.training.trainer import Trainer
-from myxtts.training.voices import voice_likeness
+from myxtts.training.voices import likeness_error, voice_likeness
 from myxtts.units import seconds_of_frames
 
 SAMPLES = 3
 NEARNESS_METRICS = ("mcd_db", "pitch_error_semitones", "voicing_error", "length_error")
-"""Of the samples to their recordings (audio.distances), means."""
+"""Of the samples to their recordings (audio.distances), means; and `likeness_error`, of their voices to those asked."""
 VOICE_METRICS = ("voice_same", "voice_other", "voice_equal_error_rate")
 FloatArray = npt.NDArray[np.float32]
 
@@ -67,6 +67,8 @@ class Sample:
     wav_path: Path
     closeness: Closeness | None
     """To its recording; None with too few mel channels for a cepstrum."""
+    likeness_error: float | None
+    """Of its voice to that of its reference (training.voices)."""
 
 
 def hears_the_critic(update: int, config: Config) -> bool:
@@ -130,6 +132,7 @@ def speak_samples(
                 closeness=closeness(true_mel_MC, true_hz_M, predicted, pitch.track(wave_N, audio))
                 if audio.mel_channels > COEFFICIENTS
                 else None,
+                likeness_error=likeness_error(generator, predicted, voice, batches.reference_frames, corpus, config),
             )
             write_wav(sample.wav_path, wave_N, audio.sample_rate_hz)
             _write_arrays(folder / f"{name}.npz", sample)
@@ -288,7 +291,7 @@ class Validation:
         return position.best is not None
 
     def _spoken(self, update: int) -> dict[str, float]:
-        """Speak the samples and show them in TensorBoard; their mean nearness to the recordings."""
+        """Speak the samples and show them in TensorBoard; their mean nearness to the recordings and the voices."""
         trainer = self.trainer
         folder = self.directory.samples_of_update(update)
         samples = speak_samples(self.generator, trainer.step, self.batches, trainer.corpus, trainer.config, folder)
@@ -303,6 +306,7 @@ class Validation:
             )
         near = [sample.closeness for sample in samples if sample.closeness is not None]
         found = {name: [getattr(one, name) for one in near] for name in NEARNESS_METRICS}
+        found["likeness_error"] = [sample.likeness_error for sample in samples]
         known = {name: [value for value in values if value is not None] for name, values in found.items()}
         return {name: float(np.mean(values)) for name, values in known.items() if values}
 

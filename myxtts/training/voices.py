@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from myxtts.audio.likeness import Separation, separation
+from myxtts.audio.likeness import Separation, cosine, separation
 from myxtts.config.schema import Config
 from myxtts.data.batches import Batches
 from myxtts.data.corpus import Corpus
@@ -71,6 +71,28 @@ def voice_likeness(
         return None  # the losses tell of it
     found = separation(voice_NE, names)
     return None if found.equal_error_rate is None else (found, len(set(names)))
+
+
+def likeness_error(
+    generator: Generator, mel_MC: FloatArray, asked: Voice, longest: int, corpus: Corpus, config: Config
+) -> float | None:
+    """1 - cosine of the voice that the encoder hears in speech and the voice that was asked for, 0 to 2.
+
+    Args:
+        generator: whose encoder hears.
+        mel_MC: the speech, natural log; its first `longest` frames are heard.
+        asked: the voice of the reference.
+        longest: frames of the longest reference.
+        corpus, config: by which a reference is levelled and normalized.
+
+    Returns:
+        None for voices that are not finite or have no direction; the losses tell of it.
+    """
+    (voice,) = _voices(generator, [heard(mel_MC, corpus, config.audio)[:longest]], longest)
+    try:
+        return 1.0 - cosine(asked.voice_E, voice.voice_E)
+    except ValueError:
+        return None
 
 
 def _voices(generator: Generator, pieces: Sequence[FloatArray], longest: int) -> list[Voice]:

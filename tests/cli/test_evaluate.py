@@ -51,7 +51,11 @@ def test_everything_is_written_into_the_run(
     printed = capsys.readouterr().out
     folder = own / "evaluation" / "two-10"
     assert f"page: {folder / 'index.html'}" in printed and f"figures: {folder / 'evaluation.json'}" in printed
-    assert "  mel cepstral distortion, dB" in printed and "likeness to the reference, own encoder" in printed
+    assert (
+        "  mel cepstral distortion, dB" in printed
+        and "  duration error of the tokens, ms" in printed
+        and "likeness to the reference, own encoder" in printed
+    )
     assert "own encoder on 3 recordings, pairs of recordings: same speaker" in printed and "equal error rate" in printed
     assert "note: clips: 3 instead of 20; the split has 3" in printed
     assert "note: clips that are their own reference, since their speaker has no other: 1 of 3" in printed
@@ -66,9 +70,24 @@ def test_everything_is_written_into_the_run(
         spoken = clip["figures"]["spoken"]
         assert spoken["mcd_db"] > 1.0 and spoken["length_error"] >= 0.0 and -1.0 <= spoken["likeness"] <= 1.0
         assert clip["figures"]["vocoder"]["mcd_db"] < spoken["mcd_db"]
+        assert 0.0 < spoken["token_duration_error_ms"] < 500.0
     page = (folder / "index.html").read_text()
     assert all(name in page for clip in result["clips"] for who, name in clip["files"].items() if who == "spoken")
     assert sorted(path.name for path in folder.parent.iterdir()) == ["two-10"]
+
+
+def test_a_run_that_was_trained_from_another_folder_knows_its_clips(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its settings name the data as it was given there."""
+    run = made_model.save_run(tmp_path / "run", made_model.resolved(data__train_path=root.name))
+    (run / "utterances.txt").write_text("c0\nc2\n")
+    monkeypatch.chdir(tmp_path)
+    assert evaluate.main(words_of(run, root, "--no-judge")) == 0
+    printed = capsys.readouterr().out
+    assert f"taken for training data of this run, which its settings name as '{root.name}': it has all 2" in printed
+    assert "no clip was trained on" not in printed and "flatter" not in printed
+    assert [clip["id"] for clip in read(run / "evaluation" / "two-10")["clips"]] == ["c1"]
 
 
 def test_with_a_judge_and_the_same_figures_again_without(

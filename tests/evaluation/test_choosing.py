@@ -65,7 +65,7 @@ def test_what_was_trained_on_is_never_held_out(root: Path) -> None:
 def test_other_data_is_all_new(root: Path) -> None:
     known = known_clips(root, "val", settings(), {"c01", "x"})
     assert len(known.clips) == 13
-    assert any("not the training data of this run ('elsewhere')" in note for note in known.notes)
+    assert "not the training data of this run ('elsewhere')" in known.notes
     assert any("clips with the id of a training clip: 1 of 13, as 'c01'" in note for note in known.notes)
     with pytest.raises(DataError, match="no clip of --split train among 13"):
         known_clips(root, "train", settings(), ())
@@ -93,8 +93,58 @@ def test_a_root_among_several(root: Path, tmp_path: Path) -> None:
     assert names(known_clips(root, "train", config, trained).clips) == {"c01", "c02"}
     assert not any("flatter" in note or "not the training data" in note for note in known.notes)
     moved = root.rename(tmp_path / "moved")
-    strange = known_clips(moved, "val", config, trained)
-    assert len(strange.clips) == 13 and any("training clip: 3 of 13, as 'c01'" in note for note in strange.notes)
+    known = known_clips(moved, "val", config, trained)
+    assert names(known.clips) == names(known.everyone) - {"c01", "c02"}, "the other root is still there"
+    assert any("taken for training data of this run" in note for note in known.notes)
+
+
+def test_training_data_that_the_settings_name_from_another_folder(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs of before wrote the path as it was given; the list of the run's clips tells what it was."""
+    everyone = names(known_clips(root, "all", settings(root), ()).everyone)
+    trained = everyone - {"c04"}
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    known = known_clips(root, "val", settings("root"), trained | {"c00@0.9", "c00@1.1"})
+    assert names(known.clips) == {"c04"}
+    assert not any("no clip was trained on" in note or "flatter" in note for note in known.notes)
+    assert (
+        "taken for training data of this run, which its settings name as 'root': it has all 12 training clips"
+        in known.notes
+    )
+    assert names(known_clips(root, "train", settings("root"), trained).clips) == trained
+    with pytest.raises(
+        DataError, match=r"trained on 'root' \(taken for training data.* 13 training clips\); name other"
+    ):
+        known_clips(root, "val", settings("root"), everyone)
+    gone = known_clips(root, "val", settings(tmp_path / "gone"), trained)
+    assert names(gone.clips) == {"c04"}, "moved, or on another machine"
+
+
+def test_a_root_without_some_of_the_training_clips_is_other_data(root: Path, tmp_path: Path) -> None:
+    """Such as a held-out set with ids of the same kind: it is heard whole, with what is known of it."""
+    (tmp_path / "there").mkdir()
+    trained = {"c01", "c02", "c77"}
+    for train in ("elsewhere", tmp_path / "there"):
+        known = known_clips(root, "val", settings(train), trained)
+        assert len(known.clips) == 13
+        assert not any("no clip was trained on" in note for note in known.notes), "the next note says two may be"
+        assert any("clips with the id of a training clip: 2 of 13, as 'c01'" in note for note in known.notes)
+    copied = known_clips(root, "val", settings(tmp_path / "there"), {"c01", "c02"})
+    assert len(copied.clips) == 13, "its own data is there, and this is not it"
+
+
+def test_what_was_trained_on_is_not_always_known(root: Path, tmp_path: Path) -> None:
+    """A step folder of its own has no list, and a relative path may have meant anything."""
+    (note,) = [note for note in known_clips(root, "val", settings("a"), ()).notes if "'a'" in note]
+    assert note == (
+        "whether clips were trained on is not known: there is no list of the run's training clips (utterances.txt), "
+        "and the path in its settings, 'a', is relative or gone"
+    )
+    (tmp_path / "there").mkdir()
+    sure = known_clips(root, "val", settings(tmp_path / "there"), ())
+    assert any("not the training data of this run" in n and "no clip was trained on" in n for n in sure.notes)
 
 
 def test_the_list_of_the_run_counts_where_there_is_metadata_for_validation_too(root: Path) -> None:

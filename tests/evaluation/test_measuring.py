@@ -39,6 +39,11 @@ class Parrot:
         angle = np.radians(peak / 4)
         return np.array([np.cos(angle), np.sin(angle)], np.float32)
 
+    def durations(
+        self, text: str, language: str, reference_N: np.ndarray, recording_N: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        return None if text == "bob 0." else (np.array([4, 2, 7]), np.array([5, 2, 6]))
+
 
 @pytest.fixture
 def clips(tmp_path: Path) -> list[Utterance]:
@@ -71,7 +76,9 @@ def test_what_is_said_again_is_as_near_as_can_be(tmp_path: Path, clips: list[Utt
     assert spoken["mcd_db"] == 0.0 and spoken["pitch_error_semitones"] == 0.0 and spoken["voicing_error"] == 0.0
     assert spoken["length_ratio"] == 1.0 and spoken["likeness"] == pytest.approx(1.0, abs=1e-3)
     assert vocoder["mcd_db"] is not None and 0.0 < vocoder["mcd_db"] < 3.0
-    assert set(recording) == {"likeness"}
+    assert set(recording) == {"likeness"} and "token_duration_error_ms" not in vocoder
+    assert spoken["token_duration_error_ms"] == pytest.approx(2 / 3 * 256 / 22.05)
+    assert found.clips[1].figures["spoken"]["token_duration_error_ms"] is None
     assert (first.reference, first.own_reference, first.notes) == ("ann1", False, ["it is a parrot"])
     assert (found.separation.same_pairs, found.separation.other_pairs, found.recordings) == (2, 4, 4)
     assert found.separation.equal_error_rate == 0.0 and found.pairs == "recordings"
@@ -129,7 +136,7 @@ def test_a_mel_of_few_channels_has_no_distortion(
     monkeypatch.setattr(made_model, "AUDIO", dataclasses.replace(made_model.AUDIO, mel_channels=8))
     ann, ann2, _, _ = clips
     found = measured(tmp_path / "out", Parrot(sounds_of(clips)), [Choice(ann, ann2)])
-    assert set(found.clips[0].figures["spoken"]) == {"likeness"}
+    assert set(found.clips[0].figures["spoken"]) == {"likeness", "token_duration_error_ms"}
 
 
 def test_clips_that_cannot_be_spoken_are_left_out(tmp_path: Path, clips: list[Utterance]) -> None:

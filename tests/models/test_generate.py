@@ -132,6 +132,18 @@ def test_a_mel_has_the_frames_of_the_durations(generator: Generator) -> None:
     assert (made.alignment_TM.sum(axis=1) == made.duration_T).all() and (made.alignment_TM.sum(axis=0) == 1).all()
 
 
+def test_durations_in_a_recording_and_as_predicted(generator: Generator) -> None:
+    """Of a mel that is the aligner's own means, each as often as said."""
+    frames_T = np.array([1, 4, 2, 3, 1, 6, 2], np.int32)
+    mean_TC = generator.model.aligner(TOKENS[None], np.array([len(TOKENS)])).numpy()[0]
+    mel_MC = np.repeat(mean_TC, frames_T, axis=0)
+    found = generator.token_durations(TOKENS, 0, a_voice(), mel_MC)
+    assert found is not None
+    assert found[0].tolist() == frames_T.tolist()
+    assert found[1].tolist() == generator.generate_mel(TOKENS, 0, a_voice()).duration_T.tolist()
+    assert generator.token_durations(TOKENS, 0, a_voice(), mel_MC[:6]) is None, "fewer frames than tokens"
+
+
 def test_voice_pitch_and_energy_are_heard(generator: Generator) -> None:
     plain = generator.generate_mel(TOKENS, 0, a_voice())
     for other in (

@@ -1,6 +1,9 @@
 """Speech sentence by sentence: the same sound, no clipping, and files that are whole at every moment."""
 
 import io
+import os
+import threading
+import time
 from pathlib import Path
 
 import made_model
@@ -153,3 +156,37 @@ def test_a_file_that_takes_little_at_a_time_gets_all() -> None:
     file = Slow()
     SoundWriter(file, RATE, raw=True, rewrites_header=False).write(tone(0.1, 0.5))
     assert file.getvalue() == pcm16(tone(0.1, 0.5))
+
+
+def test_a_full_pipe_that_never_waits_gets_all_once() -> None:
+    """As a stdout may be that another program set so: a write takes what there is room for, or says there is none."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    got = bytearray()
+
+    def drain() -> None:
+        time.sleep(0.8)  # it is full by then
+        while part := os.read(reading, 20_000):
+            got.extend(part)
+            time.sleep(0.01)
+
+    reader = threading.Thread(target=drain, daemon=True)
+    reader.start()
+    samples = tone(5.0, 0.5)  # several times what a pipe holds
+    with os.fdopen(writing, "wb", buffering=0) as file:
+        writer = SoundWriter(file, RATE, raw=True, rewrites_header=False)
+        used = time.thread_time()
+        writer.write(samples)
+        used = time.thread_time() - used
+    reader.join(20.0)
+    os.close(reading)
+    assert bytes(got) == pcm16(samples) and writer.seconds == pytest.approx(5.0)
+    assert used < 0.2, "it waits, and does not try again and again"
+
+
+def test_a_reader_of_a_full_pipe_that_leaves_ends_the_wait() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    threading.Timer(0.2, os.close, [reading]).start()
+    with os.fdopen(writing, "wb", buffering=0) as file, pytest.raises(BrokenPipeError):
+        SoundWriter(file, RATE, raw=True, rewrites_header=False).write(tone(5.0, 0.5))

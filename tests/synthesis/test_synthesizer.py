@@ -6,6 +6,7 @@ import made_model
 import numpy as np
 import pytest
 
+from myxtts.audio import waveform
 from myxtts.errors import CheckpointError, ConfigError, DataError
 from myxtts.synthesis import Speech, Synthesizer, VoiceSource
 from myxtts.synthesis.source import language_index, open_source
@@ -44,6 +45,19 @@ def test_speech_has_the_length_of_its_mel(synthesizer: Synthesizer) -> None:
     assert speech.voice == "training speaker 'bob'" and speech.language == "en-us" and notes_of(speech) == ()
     assert speech.real_time_factor > 0.0
     assert [sentence.text for sentence in speech.sentences] == [TEXT]
+
+
+def test_durations_of_the_tokens_of_a_recording(synthesizer: Synthesizer, recordings: list[Path]) -> None:
+    samples_N = waveform.read(recordings[0], made_model.AUDIO)
+    found = synthesizer.token_durations(TEXT, samples_N, speaker="bob")
+    assert found is not None
+    in_recording_T, predicted_T = found
+    assert in_recording_T.shape == predicted_T.shape and in_recording_T.sum() == 173, "its mel frames"
+    assert predicted_T.sum() == len(synthesizer.speak(TEXT, speaker="bob").mel_MC)
+    assert synthesizer.token_durations(TEXT, samples_N[:2_000], speaker="bob") is None, "too short for the text"
+    assert synthesizer.token_durations("Many words. " * 100, samples_N, speaker="bob") is None, "too long to learn"
+    with pytest.raises(DataError, match="speaker 'bop'"):
+        synthesizer.token_durations(TEXT, samples_N, speaker="bop")
 
 
 def test_the_same_seed_gives_the_same_samples(synthesizer: Synthesizer, run: Path) -> None:

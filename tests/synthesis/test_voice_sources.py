@@ -33,6 +33,14 @@ def test_a_weight_that_is_none_is_told_with_what_to_write(tail: str) -> None:
     assert f"the weight is '{tail}', expected a number over 0; write it as in 'a.wav:0.7'" in str(caught.value)
 
 
+@pytest.mark.parametrize("tail", ["0,7", ",5", "1,0"])
+def test_a_weight_with_a_comma_is_told_as_one_where_nothing_is_there_too(tail: str) -> None:
+    with pytest.raises(ConfigError, match=f"weight is '{tail}', expected a number over 0; write it as in 'a.wav:0.7'"):
+        split_weight(f"a.wav:{tail}", {"b.wav:0,7"}.__contains__)
+    assert split_weight("b.wav:0,7", {"b.wav:0,7"}.__contains__) == ("b.wav:0,7", None), "a name as it stands"
+    assert split_weight("9:15, talk.wav", ().__contains__) == ("9:15, talk.wav", None)
+
+
 def test_all_have_a_weight_or_none() -> None:
     assert weight_problem([("x", 1.0), ("y", 0.5)]) is None and weight_problem([("x", None), ("y", None)]) is None
     assert weight_problem([("x", None), ("y", 0.5)]) == (

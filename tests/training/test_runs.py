@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from made_run import KeptTrainers, Screen, events, hashes, losses, records
 
+from myxtts.config.resolve import config_of_file
 from myxtts.errors import (
     EXIT_STOPPED,
     CheckpointError,
@@ -270,6 +272,31 @@ def test_changed_settings_are_named_and_the_order_of_the_data_is_kept_sound(fold
     position = find(folder / name, "last").state["position"]
     assert position["best_metric"] == "total" and position["epoch"] >= 1
     assert find(folder / name, "last").state["health"]["best"][0] == 3, "health measures by the new metric too"
+
+
+def test_the_settings_name_the_data_from_every_folder(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "elsewhere").mkdir(exist_ok=True)
+    monkeypatch.chdir(folder)
+    made_run.train(folder, name, training__max_updates=2, data__train_path="root")
+    for written in (folder / name / "config.yaml", find(folder / name, "last").path / "config.yaml"):
+        assert config_of_file(written).data.train_path == str(folder / "root")
+    assert json.loads((folder / name / "provenance.json").read_text())["data.train_path"][0]["layer"] == "test"
+    for place, path in ((folder, "root"), (folder / "elsewhere", "../root"), (folder, str(folder / "root"))):
+        monkeypatch.chdir(place)
+        _, screen = made_run.train(folder, name, training__max_updates=3, data__train_path=path)
+        assert "changed since: data" not in screen.text
+
+
+def test_a_run_that_was_written_with_a_relative_path_has_the_same_data(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr("myxtts.training.run.absolute_paths", lambda _: {})
+        made_run.train(folder, name, training__max_updates=2, data__train_path="root")
+    assert config_of_file(find(folder / name, "last").path / "config.yaml").data.train_path == "root"
+    _, screen = made_run.train(folder, name, training__max_updates=3, data__train_path="root")
+    assert "changed since: training.max_updates" in screen.text and "changed since: data" not in screen.text
 
 
 @pytest.mark.parametrize("given_again", [1, 2])

@@ -10,7 +10,7 @@ import pytest
 
 from myxtts.config.schema import AudioConfig
 from myxtts.models.generate import Voice
-from myxtts.training.voices import speaker_voices, voice_likeness
+from myxtts.training.voices import likeness_error, speaker_voices, voice_likeness
 
 CHANNELS, LONGEST = 80, 40
 CONFIG: Any = SimpleNamespace(audio=AudioConfig())
@@ -90,3 +90,12 @@ def test_the_stored_voice_of_a_speaker_is_that_of_his_longest_recordings() -> No
         spectrum = np.mean([given.store.mel(row).mean(axis=0) for row in rows], axis=0)
         shape = (spectrum - spectrum.mean()) / np.linalg.norm(spectrum - spectrum.mean())
         assert found["voice_ZE"][speaker] @ shape > 0.99
+
+
+def test_speech_is_as_far_from_a_voice_as_the_encoder_hears() -> None:
+    given, corpus, ear = batches_of([("ann", 60), ("ann", 30), ("bob", 50)]), corpus_of("ann", "bob"), Ear()
+    ann = ear.voices(given.store.mel(0)[None], np.array([60]))[0]
+    own, other = (likeness_error(ear, given.store.mel(row), ann, LONGEST, corpus, CONFIG) for row in (1, 2))  # type: ignore[arg-type]
+    assert own is not None and other is not None and 0.0 <= own < 0.1 and 0.5 < other <= 2.0
+    lost = Voice(np.full(CHANNELS, np.nan, np.float32), ann.style_S)
+    assert likeness_error(ear, given.store.mel(1), lost, LONGEST, corpus, CONFIG) is None  # type: ignore[arg-type]
