@@ -16,6 +16,7 @@ LAYER = {
     "units": 0,
     "batch": 0,
     "progress": 0,
+    "speakers": 0,
     "config": 1,
     "storage": 1,
     "health": 1,

@@ -11,7 +11,7 @@ from myxtts.audio import mel
 from myxtts.config.schema import Config, DataConfig
 from myxtts.data.audit import Audit, SetFigures, check_share
 from myxtts.data.batches import Batches, buckets_of
-from myxtts.data.corpus import COPY_MARK, ENOUGH_SPEAKERS, Corpus, measure_corpus
+from myxtts.data.corpus import Corpus, measure_corpus
 from myxtts.data.features import gather, symbol_table
 from myxtts.data.manifest import default_speakers, read_roots
 from myxtts.data.plan import Bucket
@@ -21,6 +21,7 @@ from myxtts.data.split import hold_out_speakers, split_validation
 from myxtts.data.store import Clip, FeatureStore
 from myxtts.errors import DataError
 from myxtts.progress import Progress
+from myxtts.speakers import COPY_MARK, too_few_to_clone
 from myxtts.text.phonemes import canonical_language
 
 LITTLE_SPEECH_SECONDS = 120.0
@@ -294,13 +295,8 @@ def _prepared(
     corpus = measure_corpus(train, symbol_table(config).to_json(), mel.fingerprint(config.audio), base)
     audit = Audit(SetFigures.of(FeatureStore(recorded)), SetFigures.of(validation), rejections)
     buckets = buckets_of([train, validation], config.data.length_buckets)
-    people = len({clip.utterance.speaker for clip in recorded})
-    if people < ENOUGH_SPEAKERS:
-        count = f"{people} training speaker{'' if people == 1 else 's'}"
-        notes.append(
-            f"{count}: not enough speakers to clone other people's voices (at least {ENOUGH_SPEAKERS}, better "
-            "hundreds); these are learned all the same"
-        )
+    if few := too_few_to_clone(corpus.people):
+        notes.append(few)
     unknown = sorted(set(validation.speakers) - set(corpus.speakers))
     if unknown:
         notes.append(f"{len(unknown)} validation speakers are in no training clip: {shown(', '.join(unknown))}")

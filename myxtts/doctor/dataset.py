@@ -13,15 +13,18 @@ from myxtts.config.sizes import SIZES
 from myxtts.data.manifest import METADATA_NAMES, Split, read_root
 from myxtts.data.pool import Died, job_limits, run_isolated
 from myxtts.data.records import DECODER_DIED, SILENT, TOO_LONG, TOO_SHORT, UNREADABLE, Manifest, Rejection, Utterance
-from myxtts.doctor.findings import Rank, Report, said
+from myxtts.doctor.findings import Rank, Report, Said, said
 from myxtts.errors import DataError
 from myxtts.progress import Progress
+from myxtts.speakers import ENOUGH_SPEAKERS
 
 MOST_DECODED = 300
 """Recordings that are decoded; of a larger set, so many at equal distances. Training looks at all of them."""
 WORKERS = 2
 _CAPS = ", ".join(f"{size['data.max_clip_seconds']} s at size {name}" for name, size in SIZES.items())
 _FULL_TEXT = 400
+_VALIDATE_ALONE = set(METADATA_NAMES["val"]) - set(METADATA_NAMES["train"])
+"""Metadata that nothing is trained on: its speakers say nothing of what a model can clone."""
 
 
 def check_dataset(root: Path, progress: Progress) -> Report:
@@ -31,6 +34,8 @@ def check_dataset(root: Path, progress: Progress) -> Report:
     speakers = Counter(utterance.speaker for utterance in manifest.utterances)
     report.facts += [said("note", text=note) for note in manifest.notes]
     report.facts.append(said("data_rows", clips=len(manifest.utterances), speakers=len(speakers)))
+    if 0 < len(speakers) < ENOUGH_SPEAKERS and manifest.metadata.name not in _VALIDATE_ALONE:
+        report.facts.append(_few_speakers(len(speakers)))
     sample = _spread(manifest.utterances, MOST_DECODED)
     bad = _undecodable(sample, progress)
     report.facts.append(
@@ -40,6 +45,13 @@ def check_dataset(root: Path, progress: Progress) -> Report:
     _add_share(report, manifest, len(sample), len(bad))
     _add_texts(report, manifest.utterances)
     return report
+
+
+def _few_speakers(people: int) -> Said:
+    """What so few speakers are enough for."""
+    if people == 1:
+        return said("data_one_speaker", enough=ENOUGH_SPEAKERS)
+    return said("data_few_speakers", people=people, enough=ENOUGH_SPEAKERS)
 
 
 def _manifest(root: Path) -> Manifest:

@@ -226,7 +226,9 @@ class Validation:
             told = likeness[0]
             figures = (told.same_mean, told.other_mean, told.equal_error_rate)
             metrics |= {name: value for name, value in zip(VOICE_METRICS, figures, strict=True) if value is not None}
-            trainer.health.observe_voices(position.update, metrics["voice_equal_error_rate"])
+            trainer.health.observe_voices(
+                position.update, metrics["voice_equal_error_rate"], told.same_mean, told.other_mean
+            )
         try:
             metrics |= self._spoken(position.update)
         except (OSError, StorageError, NonFiniteError) as error:

@@ -38,6 +38,7 @@ def test_from_one_root_to_batches(tmp_path, root):
     assert set(ids(data.train)).isdisjoint(ids(data.validation))
     assert set(data.validation.speakers) == {"s0", "s1"} == set(data.corpus.speakers)
     assert any("25% of the training clips validate" in note for note in data.notes)
+    assert any("2 training speakers: enough to speak in their voices, not enough" in note for note in data.notes)
     for batches in (data.training_batches(config), data.validation_batches(config)):
         made = [batches.build(planned, 0) for planned in batches.plan(0)]
         assert [contract.problems(batch) for batch in made] == [[]] * len(made)

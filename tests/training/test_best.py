@@ -70,7 +70,10 @@ def test_a_validation_measures_nearness_and_voices_and_the_best_may_go_by_them(f
     assert 0.5 < found["mcd_db"] < 60.0 and 0.0 <= found["voicing_error"] <= 1.0 and found["length_error"] >= 0.0
     assert find(folder / name).state["position"]["best"] == pytest.approx(found["mcd_db"])
     speakers = set(json.loads((folder / name / "corpus.json").read_text())["speakers"])
+    known = find(folder / name).state["health"]
+    assert known["people"] == len(speakers), "before the first validation judges voices by it"
     if len(speakers) > 1:
+        assert known["voice_means"] == [found["voice_same"], found["voice_other"]]
         assert -1.0 <= found["voice_other"] <= 1.0 and 0.0 <= found["voice_equal_error_rate"] <= 1.0
 
 
