@@ -20,6 +20,7 @@ LAYER = {
     "config": 1,
     "storage": 1,
     "health": 1,
+    "run_health": 2,
     "audio": 2,
     "text": 2,
     "data": 3,

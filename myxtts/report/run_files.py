@@ -62,8 +62,8 @@ class Run:
     corpus: dict[str, Any] = field(default_factory=dict)
     train: TrainCurve = field(default_factory=TrainCurve)
     validations: list[tuple[int, dict[str, float]]] = field(default_factory=list)
-    anew_from: int = 0
-    """Update of the validation from which on the best is chosen anew; 0: it never was."""
+    anew_at: list[int] = field(default_factory=list)
+    """Updates of the validations from which on the best is chosen anew."""
     newest: dict[str, Any] = field(default_factory=dict)
     first_time: float | None = None
     last_time: float | None = None
@@ -73,6 +73,11 @@ class Run:
     rungs: Counter[int] = field(default_factory=Counter)
     """How often each rung was taken."""
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def anew_from(self) -> int:
+        """Update of the validation from which on the best counts; 0: it never was chosen anew."""
+        return self.anew_at[-1] if self.anew_at else 0
 
     @property
     def refused(self) -> list[bool]:
@@ -211,14 +216,18 @@ def _read_metrics(run: Run) -> None:
             _take_update(run, update, record)
         elif record.get("kind") == "validation":
             metrics = {name: finite(value) for name, value in _mapping(record.get("metrics")).items()}
-            run.validations = [(at, values) for at, values in run.validations if at < update]
+            _drop_validations(run, update)
             run.validations.append((update, metrics))
             if record.get("anew") is True:
-                run.anew_from = update
-            elif run.anew_from >= update:
-                run.anew_from = 0  # the run went back behind it
+                run.anew_at.append(update)
     if unusable:
         run.notes.append(f"{unusable:,} entries of metrics.jsonl have no update number and are left out.")
+
+
+def _drop_validations(run: Run, update: int) -> None:
+    """Forget validations at and after `update`: they are made again."""
+    run.validations = [(at, values) for at, values in run.validations if at < update]
+    run.anew_at = [at for at in run.anew_at if at < update]
 
 
 def _take_update(run: Run, update: int, record: Mapping[str, Any]) -> None:
@@ -229,7 +238,7 @@ def _take_update(run: Run, update: int, record: Mapping[str, Any]) -> None:
         repeats_skipped = update == curve.updates[-1] and curve.skipped[-1]
         if not repeats_skipped:
             curve.drop_from(update)
-            run.validations = [(at, values) for at, values in run.validations if at < update]
+            _drop_validations(run, update)
     names = ("loss", "grad_norm", "learning_rate", "frames", "frames_per_second", "wait_share", "epoch")
     measured = {name: finite(record.get(name)) for name in names}
     measured["overflow"] = float(record.get("overflow") is True)

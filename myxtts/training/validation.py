@@ -250,7 +250,8 @@ class Validation:
         if equal:
             position.best_update = position.update
         position.validated_update = position.update
-        trainer.health.observe_validation(position.update, value)
+        if config.training.best_metric in metrics:  # what was not measured, with one speaker or no samples, is no NaN
+            trainer.health.observe_validation(position.update, value)
         if not config.loss.adaptive_weights:  # else the loss of the updates is another sum
             trainer.health.observe_total(position.update, metrics["total"])
         record = {"kind": "validation", "update": position.update, "time": time.time(), "metrics": metrics}

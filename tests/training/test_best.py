@@ -11,6 +11,8 @@ import pytest
 from made_run import events, hashes, make_root, records, scripted
 
 from myxtts.config.schema import GAME_TERMS, LossConfig
+from myxtts.run_health import read_measure, replay
+from myxtts.storage.journal import read_metrics
 from myxtts.storage.searching import find
 
 pytestmark = pytest.mark.usefixtures("quick_runs")
@@ -75,13 +77,16 @@ def test_a_validation_measures_nearness_and_voices_and_the_best_may_go_by_them(f
     if len(speakers) > 1:
         assert known["voice_means"] == [found["voice_same"], found["voice_other"]]
         assert -1.0 <= found["voice_other"] <= 1.0 and 0.0 <= found["voice_equal_error_rate"] <= 1.0
+    again = replay(read_metrics(folder / name / "metrics.jsonl"), read_measure(folder / name))
+    assert again.to_json() == find(folder / name, "last").state["health"], "who reads it later judges alike"
 
 
 def test_a_metric_that_is_not_there_chooses_nothing(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("myxtts.training.validation.voice_likeness", lambda *_: None)
     _, screen = made_run.train(folder, name, training__max_updates=2, training__best_metric="voice_equal_error_rate")
     assert any("has no voice_equal_error_rate: it cannot be the best" in line for line in screen.warnings)
-    assert find(folder / name, "last").state["position"]["best"] is None
+    state = find(folder / name, "last").state
+    assert state["position"]["best"] is None and state["health"]["not_finite_update"] is None, "it was not measured"
 
 
 def test_a_run_with_a_critic(folder: Path, name: str) -> None:
