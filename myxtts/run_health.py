@@ -56,11 +56,15 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """A line of a validation: its figures, NaN for one that went bad; `anew`: the best is chosen anew from here on."""
+    """A line of a validation: its figures, NaN for one that went bad; `anew`: the best is chosen anew from here on.
+
+    `voices_of`: how many speakers its voices are of, and how many of them were never trained on.
+    """
 
     update: int
     metrics: Mapping[str, float]
     anew: bool
+    voices_of: tuple[int, int] | None
 
 
 def measure_of(config: Mapping[str, Any], corpus: Mapping[str, Any]) -> Measure:
@@ -117,6 +121,13 @@ def replay(
     return health
 
 
+def voices_of(record: Mapping[str, Any]) -> tuple[int, int] | None:
+    """How many speakers the voices of a validation's record are of, and how many of them were never trained on."""
+    voices = _mapping(record.get("voices"))
+    speakers, strangers = voices.get("speakers"), voices.get("strangers")
+    return (speakers, strangers) if type(speakers) is int and type(strangers) is int else None
+
+
 def _observe_validation(health: Health, line: Validated, measure: Measure) -> None:
     """As training.validation does it."""
     metrics = line.metrics
@@ -129,8 +140,9 @@ def _observe_validation(health: Health, line: Validated, measure: Measure) -> No
     health.observe_voices(
         line.update,
         metrics.get("voice_equal_error_rate", math.nan),
-        metrics.get("voice_same"),
-        metrics.get("voice_other"),
+        same=metrics.get("voice_same"),
+        other=metrics.get("voice_other"),
+        of=line.voices_of,
     )
 
 
@@ -149,7 +161,7 @@ def _lines(records: Iterable[Mapping[str, Any]]) -> list[Update | Validated]:
             validated = update
             metrics = _mapping(record.get("metrics"))
             figures = {name: math.nan if (f := _figure(value)) is None else f for name, value in metrics.items()}
-            lines.append(Validated(update, figures, record.get("anew") is True))
+            lines.append(Validated(update, figures, record.get("anew") is True, voices_of(record)))
             continue
         # an update that was skipped is followed by the next attempt at it
         if newest is not None and (update < newest.update or (update == newest.update and not newest.skipped)):

@@ -15,6 +15,13 @@ def people_of(speakers: Iterable[str]) -> int:
     return len({name.partition(COPY_MARK)[0] for name in speakers})
 
 
+def whose(speakers: int, strangers: int) -> str:
+    """Whose voices were heard: those of so many speakers, of whom `strangers` were never trained on."""
+    if not strangers:
+        return f"{speakers} training speakers"
+    return f"{speakers} speakers{'' if strangers == speakers else f', {strangers} of them'} never trained on"
+
+
 def too_few_to_clone(people: int) -> str:
     """What a model of so few people can do and what it takes to clone a stranger; empty for ENOUGH_SPEAKERS and more.
 

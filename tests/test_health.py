@@ -257,6 +257,15 @@ def test_with_enough_people_an_encoder_that_does_not_tell_them_apart_has_yet_to_
     assert sentence(health.verdict(), "speakers") == "247 training speakers; to clone voices of strangers takes 20"
 
 
+@pytest.mark.parametrize(("of", "words"), [((20, 20), "20 speakers never trained on"), ((5, 0), "5 training speakers")])
+def test_it_is_told_whose_voices_the_equal_error_rate_is_of(of: tuple[int, int], words: str) -> None:
+    health = fed(falling(300))
+    health.observe_voices(100, 0.2, of=of)
+    verdict = Health.from_json(json.loads(json.dumps(health.to_json()))).verdict()
+    told = sentence(verdict, "voices are told apart")
+    assert told == f"equal error rate of the voices of {words} 20% (0% always told apart, 50% chance)"
+
+
 def test_few_speakers_are_noted_however_well_they_are_told_apart() -> None:
     for people in (1, 3):
         health = fed(falling(2_000))
@@ -289,7 +298,7 @@ def test_who_was_trained_on_is_known_after_going_back() -> None:
 
 def test_a_state_of_before_voices_and_totals_is_read() -> None:
     state = fed(falling(300)).to_json()
-    for name in ("voices", "voices_seen", "voice_means", "people", "newest_total"):
+    for name in ("voices", "voices_seen", "voice_means", "voices_of", "people", "newest_total"):
         del state[name]
     assert Health.from_json(state).verdict().sign == "healthy"
 

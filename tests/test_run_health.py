@@ -95,6 +95,19 @@ def test_voices_are_judged_with_their_cosines_and_the_number_of_people(tmp_path:
         assert ("speakers" in said) == (speakers is not None)
 
 
+def test_whose_voices_they_are_is_known(tmp_path: Path) -> None:
+    metrics: dict[str, float | None] = {"mel": 0.5, "voice_equal_error_rate": 0.1}
+    for voices, words in (
+        ({"speakers": 20, "strangers": 20}, " of the voices of 20 speakers never trained on 10%"),
+        ({"speakers": 20, "strangers": 0}, " of the voices of 20 training speakers 10%"),
+        ({"speakers": 20}, " of the voices 10%"),
+        (None, " of the voices 10%"),
+    ):
+        run = written(tmp_path / "run", [train(1), validation(1, metrics, **({"voices": voices} if voices else {}))])
+        assert of_report(run) == of_doctor(run)
+        assert words in sentences(of_doctor(run))["voices are told apart"]
+
+
 def test_a_metric_that_was_not_measured_is_no_fault_and_one_that_is_not_finite_is(tmp_path: Path) -> None:
     """JSON has no NaN: a figure that went bad is null."""
     for metrics, sign in (({"total": 1.0}, "healthy"), ({"mel": None, "total": 1.0}, "ill")):

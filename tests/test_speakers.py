@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from myxtts.speakers import ENOUGH_SPEAKERS, people_of, too_few_to_clone
+from myxtts.speakers import ENOUGH_SPEAKERS, people_of, too_few_to_clone, whose
 
 
 def test_slower_and_faster_copies_of_a_voice_are_one_person() -> None:
@@ -30,3 +30,15 @@ def test_few_people_can_be_spoken_and_strangers_not_be_cloned(people: int) -> No
         f"{people} training speakers: enough to speak in their voices, not enough speakers to clone voices of "
         "strangers, which takes recordings of at least 20 people, better hundreds"
     )
+
+
+@pytest.mark.parametrize(
+    ("speakers", "strangers", "words"),
+    [
+        (20, 20, "20 speakers never trained on"),
+        (12, 0, "12 training speakers"),
+        (13, 1, "13 speakers, 1 of them never trained on"),
+    ],
+)
+def test_whose_voices_were_heard(speakers: int, strangers: int, words: str) -> None:
+    assert whose(speakers, strangers) == words

@@ -126,7 +126,8 @@ def _without_speakers(
     kept = [clip for clip in train if clip.utterance.speaker not in out]
     there = {clip.utterance.audio_path for clip in validation}
     moved = [clip for clip in train if clip.utterance.speaker in out and clip.utterance.audio_path not in there]
-    notes.append(f"{len(out)} speakers are never trained on and validate: {shown(', '.join(sorted(out)), 200)}")
+    who = "speaker is never trained on and validates" if len(out) == 1 else "speakers are never trained on and validate"
+    notes.append(f"{len(out)} {who}: {shown(', '.join(sorted(out)), 200)}")
     return kept, [*validation, *moved]
 
 
@@ -297,7 +298,20 @@ def _prepared(
     buckets = buckets_of([train, validation], config.data.length_buckets)
     if few := too_few_to_clone(corpus.people):
         notes.append(few)
-    unknown = sorted(set(validation.speakers) - set(corpus.speakers))
-    if unknown:
-        notes.append(f"{len(unknown)} validation speakers are in no training clip: {shown(', '.join(unknown))}")
+    notes += _strangers(set(validation.speakers), corpus)
     return Prepared(train, validation, corpus, audit, buckets, notes, base)
+
+
+def _strangers(validating: Collection[str], corpus: Corpus) -> list[str]:
+    """A note on validation speakers who are not trained on; one alone does not show how strangers are told apart."""
+    unknown = sorted(set(validating) - set(corpus.speakers))
+    if len(unknown) != 1:
+        names = shown(", ".join(unknown))
+        return [f"{len(unknown)} validation speakers are in no training clip: {names}"] if unknown else []
+    rate = f"the equal error rate is of all {len(validating)} validation speakers"
+    if len(validating) == 1:
+        rate = "no equal error rate is measured"
+    return [
+        f"1 validation speaker is in no training clip: {shown(unknown[0])}; one alone has nobody to be told from, so "
+        f"{rate}; two strangers or more (data.held_out_speakers) give that of strangers"
+    ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from myxtts.health.state import BLOCK_UPDATES, SKIP_SHARE_UPDATES, WINDOW_UPDATES, State, trimmed_mean
-from myxtts.speakers import ENOUGH_SPEAKERS, too_few_to_clone
+from myxtts.speakers import ENOUGH_SPEAKERS, too_few_to_clone, whose
 
 Sign = Literal["healthy", "watch", "ill"]
 SEVERITY: Mapping[Sign, int] = {"healthy": 0, "watch": 1, "ill": 2}
@@ -198,7 +198,8 @@ def voices(state: State, rate: float) -> Check:
     tells which.
     """
     name = "voices are told apart"
-    told = f"equal error rate of the voices {rate:.0%} (0% always told apart, 50% chance)"
+    of = f" of {whose(*state.voices_of)}" if state.voices_of else ""
+    told = f"equal error rate of the voices{of} {rate:.0%} (0% always told apart, 50% chance)"
     if state.voice_means is not None:
         same, other = state.voice_means
         told += f", mean cosine of the same speaker {same:.2f}, of others {other:.2f}"

@@ -83,11 +83,21 @@ class Health:
         state.newest_total = None
 
     def observe_voices(
-        self, update: int, equal_error_rate: float, same: float | None = None, other: float | None = None
+        self,
+        update: int,
+        equal_error_rate: float,
+        *,
+        same: float | None = None,
+        other: float | None = None,
+        of: tuple[int, int] | None = None,
     ) -> None:
         """Take in how well one validation told the voices of its speakers apart, 0 (always) to 0.5 (by chance).
 
-        `same` and `other` are the mean cosines of two recordings of one speaker and of two speakers.
+        Args:
+            update: of the validation.
+            equal_error_rate: see audio.likeness; one that is not finite is none.
+            same, other: mean cosines of two recordings of one speaker and of two speakers.
+            of: how many speakers these are, and how many of them were never trained on.
         """
         if math.isfinite(equal_error_rate):
             state = self._state
@@ -95,6 +105,7 @@ class Health:
             state.voices_seen += 1
             means = None if same is None or other is None else (same, other)
             state.voice_means = means if means and all(map(math.isfinite, means)) else None
+            state.voices_of = of
 
     def know_people(self, people: int) -> None:
         """Take in how many people are trained on, by which voices are judged."""

@@ -112,10 +112,12 @@ def judge(run: Run) -> Health:
 
 def _records(run: Run) -> Iterator[dict[str, Any]]:
     """The updates and validations that count as records of metrics.jsonl, in the order in which they were written."""
-    validations = [
-        {"kind": "validation", "update": update, "metrics": metrics, "anew": update in run.anew_at}
-        for update, metrics in run.validations
-    ]
+    validations: list[dict[str, Any]] = []
+    for update, metrics in run.validations:
+        record = {"kind": "validation", "update": update, "metrics": metrics, "anew": update in run.anew_at}
+        if of := run.voices_of.get(update):
+            record["voices"] = dict(zip(("speakers", "strangers"), of, strict=True))
+        validations.append(record)
     names = ("loss", "grad_norm", "wait_share", "overflow")
     empty = [math.nan] * len(run.train.updates)
     columns = [run.train.values.get(name, empty) for name in names]

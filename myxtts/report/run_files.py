@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from myxtts.errors import DataError
+from myxtts.run_health import voices_of
 from myxtts.storage.files import storage_error
 
 MAX_EVENTS = 20_000
@@ -64,6 +65,8 @@ class Run:
     validations: list[tuple[int, dict[str, float]]] = field(default_factory=list)
     anew_at: list[int] = field(default_factory=list)
     """Updates of the validations from which on the best is chosen anew."""
+    voices_of: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Update of a validation -> how many speakers its voices are of, and how many of them were never trained on."""
     newest: dict[str, Any] = field(default_factory=dict)
     first_time: float | None = None
     last_time: float | None = None
@@ -218,6 +221,8 @@ def _read_metrics(run: Run) -> None:
             metrics = {name: finite(value) for name, value in _mapping(record.get("metrics")).items()}
             _drop_validations(run, update)
             run.validations.append((update, metrics))
+            if (of := voices_of(record)) is not None:
+                run.voices_of[update] = of
             if record.get("anew") is True:
                 run.anew_at.append(update)
     if unusable:
@@ -228,6 +233,7 @@ def _drop_validations(run: Run, update: int) -> None:
     """Forget validations at and after `update`: they are made again."""
     run.validations = [(at, values) for at, values in run.validations if at < update]
     run.anew_at = [at for at in run.anew_at if at < update]
+    run.voices_of = {at: of for at, of in run.voices_of.items() if at < update}
 
 
 def _take_update(run: Run, update: int, record: Mapping[str, Any]) -> None:

@@ -66,7 +66,7 @@ def test_a_best_that_could_not_be_saved_is_not_counted(
 
 
 def test_a_validation_measures_nearness_and_voices_and_the_best_may_go_by_them(folder: Path, name: str) -> None:
-    made_run.train(folder, name, training__max_updates=2, training__best_metric="mcd_db")
+    _, screen = made_run.train(folder, name, training__max_updates=2, training__best_metric="mcd_db")
     record = next(r for r in records(folder / name / "metrics.jsonl") if r["kind"] == "validation")
     found = record["metrics"]
     assert 0.5 < found["mcd_db"] < 60.0 and 0.0 <= found["voicing_error"] <= 1.0 and found["length_error"] >= 0.0
@@ -76,6 +76,8 @@ def test_a_validation_measures_nearness_and_voices_and_the_best_may_go_by_them(f
     assert known["people"] == len(speakers), "before the first validation judges voices by it"
     if len(speakers) > 1:
         assert known["voice_means"] == [found["voice_same"], found["voice_other"]]
+        assert record["voices"] == {"speakers": len(speakers), "strangers": 0}
+        assert f"over {len(speakers)} training speakers" in screen.text
         assert -1.0 <= found["voice_other"] <= 1.0 and 0.0 <= found["voice_equal_error_rate"] <= 1.0
     again = replay(read_metrics(folder / name / "metrics.jsonl"), read_measure(folder / name))
     assert again.to_json() == find(folder / name, "last").state["health"], "who reads it later judges alike"
