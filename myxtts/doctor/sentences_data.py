@@ -41,6 +41,10 @@ DATA: Mapping[str, tuple[str, str]] = {
         "mend these rows or delete them; the training leaves them out until then",
         "این سطرها را درست یا پاک کنید؛ تا آن زمان آموزش آن‌ها را کنار می‌گذارد",
     ),
+    "raise_cap": (
+        "{settings} takes {count} of these rows; the memory of a batch grows with it",
+        "با ‎{settings}‎ {count} سطر از این‌ها هم آموزش داده می‌شود؛ حافظهٔ هر دسته با آن بزرگ‌تر می‌شود",
+    ),
     "cut_text": (
         "cut recording and text into sentences",
         "ضبط و متن را جمله‌جمله ببرید",

@@ -71,6 +71,10 @@ def test_clips_over_the_cap_of_the_default_size_count(tmp_path: Path) -> None:
     root = make_root(tmp_path / "root", {f"c{i}": tone[: s * 8_000] for i, s in enumerate(lengths)})
     said = [words(f.what, "en") for f in check_dataset(root, silent).ranked()]
     assert "90.0% of the rows would be rejected" in said[0]
+    advice = [words(f.do, "en") for f in check_dataset(root, silent).ranked()]
+    takes = "--set data.max_clip_seconds=25 takes 9 of these rows; the memory of a batch grows with it"
+    assert advice[0] == advice[1] == takes
+    assert "‎--set data.max_clip_seconds=25‎" in words(check_dataset(root, silent).ranked()[0].do, "fa")
     assert (
         "longer than the cap: 9; the first: " in said[1] and "c1.wav: 25.00 s, at most 12.0 s at size tiny" in said[1]
     )
