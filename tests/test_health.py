@@ -8,6 +8,7 @@ import pytest
 
 from myxtts.errors import CheckpointError
 from myxtts.health import Health, Verdict
+from myxtts.speakers import too_few_to_clone
 
 
 def fed(losses: list[float], norm: float = 0.2, wait: float = 0.01) -> Health:
@@ -79,7 +80,7 @@ def test_skips_that_a_rollback_goes_back_past_are_remembered() -> None:
     then, later = fed(falling(300)), fed(falling(300))
     for update in (301, 302):
         later.observe(update, loss=None, grad_norm=None, skipped=True)
-    then.carry_skips(later)
+    then.carry_over(later)
     check = next(check for check in then.verdict().checks if check.name == "no skipped update")
     assert check.sign == "watch" and "2" in check.sentence
 
@@ -221,25 +222,84 @@ def test_a_best_of_another_goal_is_forgotten() -> None:
 
 def test_voices_that_are_not_told_apart_are_watched_from_the_third_validation_on() -> None:
     health = fed(falling(2_000))
-    assert not any("voices" in check.name for check in health.verdict().checks)
+    health.know_people(3)
+    assert not any("voices are" in check.name for check in health.verdict().checks)
     for update in (500, 1_000):
-        health.observe_voices(update, 0.45)
+        health.observe_voices(update, 0.45, same=0.9, other=0.88)
         assert health.verdict().sign == "healthy"
     health.observe_voices(1_500, math.nan)
     health = Health.from_json(json.loads(json.dumps(health.to_json())))
-    health.observe_voices(2_000, 0.41)
-    assert health.verdict().sign == "watch"
-    assert health.verdict().reasons == [
-        "not enough speakers to clone: equal error rate of the voices 41% (0% always told apart, 50% chance); "
-        "add recordings of more people"
-    ]
+    health.observe_voices(2_000, 0.41, same=0.914, other=0.87)
+    told = (
+        "equal error rate of the voices 41% (0% always told apart, 50% chance), mean cosine of the same speaker 0.91, "
+        "of others 0.87"
+    )
+    health = Health.from_json(json.loads(json.dumps(health.to_json())))
+    verdict = health.verdict()
+    assert (verdict.sign, verdict.reasons) == (
+        "watch",
+        [f"not enough speakers to clone, 3 of at least 20: {told}; add recordings of more people"],
+    )
     health.observe_voices(2_500, 0.2)
     assert health.verdict().sign == "healthy"
 
 
+def test_with_enough_people_an_encoder_that_does_not_tell_them_apart_has_yet_to_learn_it() -> None:
+    """247 readers at level basic in the middle of the warmup: more people would change nothing."""
+    health = fed(falling(2_000))
+    health.know_people(247)
+    for update in (500, 1_000, 1_500):
+        health.observe_voices(update, 0.41, same=0.99, other=0.985)
+    (reason,) = health.verdict().reasons
+    assert reason.startswith("the encoder does not tell people apart yet: equal error rate of the voices 41%")
+    assert "same speaker 0.99, of others 0.98; train on; if it stays so" in reason
+    assert "more people" not in reason and "not enough" not in reason
+    assert sentence(health.verdict(), "speakers") == "247 training speakers; to clone voices of strangers takes 20"
+
+
+@pytest.mark.parametrize(("of", "words"), [((20, 20), "20 speakers never trained on"), ((5, 0), "5 training speakers")])
+def test_it_is_told_whose_voices_the_equal_error_rate_is_of(of: tuple[int, int], words: str) -> None:
+    health = fed(falling(300))
+    health.observe_voices(100, 0.2, of=of)
+    verdict = Health.from_json(json.loads(json.dumps(health.to_json()))).verdict()
+    told = sentence(verdict, "voices are told apart")
+    assert told == f"equal error rate of the voices of {words} 20% (0% always told apart, 50% chance)"
+
+
+def test_few_speakers_are_noted_however_well_they_are_told_apart() -> None:
+    for people in (1, 3):
+        health = fed(falling(2_000))
+        health.know_people(people)
+        if people > 1:
+            for update in (500, 1_000, 1_500):
+                health.observe_voices(update, 0.0, same=0.99, other=0.1)
+        verdict = Health.from_json(json.loads(json.dumps(health.to_json()))).verdict()
+        assert (verdict.sign, verdict.reasons) == ("healthy", []), "a note, no illness"
+        assert sentence(verdict, "speakers") == too_few_to_clone(people)
+
+
+def test_a_run_whose_speakers_are_not_known_is_told_both_ways_out() -> None:
+    health = fed(falling(2_000))
+    for update in (500, 1_000, 1_500):
+        health.observe_voices(update, 0.41)
+    (reason,) = health.verdict().reasons
+    assert reason == (
+        "voices are not told apart: equal error rate of the voices 41% (0% always told apart, 50% chance); train on, "
+        "or add recordings of more people if there are fewer than 20"
+    )
+
+
+def test_who_was_trained_on_is_known_after_going_back() -> None:
+    earlier, now = fed(falling(300)), fed(falling(400))
+    now.know_people(1)
+    earlier.carry_over(now)
+    assert sentence(earlier.verdict(), "speakers") == too_few_to_clone(1)
+
+
 def test_a_state_of_before_voices_and_totals_is_read() -> None:
     state = fed(falling(300)).to_json()
-    del state["voices"], state["voices_seen"], state["newest_total"]
+    for name in ("voices", "voices_seen", "voice_means", "voices_of", "people", "newest_total"):
+        del state[name]
     assert Health.from_json(state).verdict().sign == "healthy"
 
 

@@ -100,7 +100,8 @@ class DataConfig:
     reference_min_seconds: float = leaf(3.0, "seconds", low=0.1, high=30.0)
     """Shortest reference in training, where the speaker has so much; the length is drawn anew for every utterance."""
     held_out_speakers: int = leaf(0, "speakers", low=0, high=100_000)
-    """Speakers that are never trained on: all their clips validate. Always the same ones, chosen by their names."""
+    """Speakers that are never trained on: all their clips validate, and two or more show how strangers are told apart.
+    Always the same ones, chosen by their names."""
     perturbed_voices: float = leaf(0.0, "", low=0.0, high=0.3)
     """Training speakers with little speech are heard twice more, by this share slower and faster, their voices so much
     lower and higher: as speakers of their own. 0 turns it off."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from myxtts.data.caps import raised_caps
 from myxtts.data.records import REASONS, UNKNOWN_SYMBOLS, Rejection
 from myxtts.data.store import FeatureStore
 from myxtts.errors import DataError
@@ -97,6 +98,10 @@ def rejection_lines(rejections: Sequence[Rejection], examples: int = EXAMPLES_PE
         lines += [f"    {rejection.source}: {rejection.value}" for rejection in of_reason[:examples]]
         if len(of_reason) > examples:
             lines.append(f"    ... and {len(of_reason) - examples} more")
+        taken, caps = raised_caps(of_reason)
+        if taken:
+            some = "" if taken == len(of_reason) else f"{taken} of "
+            lines.append(f"    {some}these are taken with {caps} (the memory of a batch grows with it)")
         if reason == UNKNOWN_SYMBOLS and any(_ARABIC_LETTER.search(rejection.value) for rejection in of_reason):
             lines.append("    Persian rows need their language: a column that says fa, or --set text.language=fa")
     return lines
@@ -109,14 +114,25 @@ def check_share(name: str, accepted: int, rejections: Sequence[Rejection], most:
     """
     table = "\n".join(rejection_lines(rejections, examples=5))
     total = accepted + len(rejections)
+    do = _advice(accepted, rejections, most)
     if not accepted:
-        raise DataError(f"{name} data: none of its {total} rows can be used; mend what the table names\n{table}")
+        raise DataError(f"{name} data: none of its {total} rows can be used; {do}\n{table}")
     share = share_rejected(accepted, len(rejections))
     if share > most:
         raise DataError(
-            f"{name} data: {len(rejections)} of {total} rows rejected ({share:.1%}), allowed are {most:.1%}; mend what "
-            f"the table names, or go on without them with --set data.max_rejected_share={_allowing(share)}\n{table}"
+            f"{name} data: {len(rejections)} of {total} rows rejected ({share:.1%}), allowed are {most:.1%}; {do}, or "
+            f"go on without them with --set data.max_rejected_share={_allowing(share)}\n{table}"
         )
+
+
+def _advice(accepted: int, rejections: Sequence[Rejection], most: float) -> str:
+    """What to do about rejections: raise the caps where these keep most of the rows out, else mend the rows."""
+    taken, caps = raised_caps(rejections)
+    if not taken or 2 * taken < len(rejections):
+        return "mend what the table names"
+    which = "1 is over a cap: take it" if taken == 1 else f"{taken} are over a cap: take these"
+    left = share_rejected(accepted + taken, len(rejections) - taken) > most
+    return f"{which} with {caps}{', and mend what else the table names' if left else ''}"
 
 
 def _allowing(share: float) -> str:

@@ -16,6 +16,7 @@ from myxtts.config.schema import AudioConfig
 from myxtts.data.records import name_problem, shown
 from myxtts.data.store import FeatureStore
 from myxtts.errors import DataError
+from myxtts.speakers import people_of
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -27,10 +28,6 @@ DEFAULT_PITCH = (5.0, 0.3)
 PROSODY_STD_FLOOR = (0.02, 0.01, 0.005)
 """Below these spreads over the speakers a prosody figure says nothing."""
 PROSODY_LIMIT = 5.0
-ENOUGH_SPEAKERS = 20
-"""With fewer training speakers the encoder learns who these are, not what makes a voice."""
-COPY_MARK = "@"
-"""Between the name of a speaker and the speed of a copy of his voice."""
 _ARRAYS = ("mel_mean_C", "mel_std_C", "speaker_spectrum_SC", "speaker_prosody_S3", "prosody_mean_3", "prosody_std_3")
 _NUMBERS = ("pitch_mean", "pitch_std", "energy_mean", "energy_std")
 _LARGEST = 1e6
@@ -99,7 +96,7 @@ class Corpus:
     @property
     def people(self) -> int:
         """Number of training speakers, without the slower and faster copies of their voices."""
-        return len({name.partition(COPY_MARK)[0] for name in self.speakers})
+        return people_of(self.speakers)
 
     def speaker_index(self, name: str) -> int:
         """Index of a training speaker, -1 for another one."""

@@ -139,5 +139,5 @@ def length_problem(seconds: float, min_seconds: float, max_seconds: float) -> tu
     if seconds < min_seconds:
         return TOO_SHORT, f"{seconds:.2f} s, at least {min_seconds:g} s"
     if seconds > max_seconds:
-        return TOO_LONG, f"{seconds:.2f} s, at most {max_seconds:g} s"
+        return TOO_LONG, f"{seconds:.2f} s, at most {max_seconds:g} s (data.max_clip_seconds)"
     return "", ""

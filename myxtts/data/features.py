@@ -32,6 +32,7 @@ from myxtts.data.records import (
     TOO_MANY_TOKENS,
     TOO_SHORT,
     UNREADABLE,
+    CapNeeds,
     Rejection,
     Utterance,
     shown,
@@ -140,7 +141,8 @@ class _Work:
         most = LETTERS_PER_TOKEN * self.config.data.max_text_tokens
         if len(text) <= most:
             return None
-        value = f"{len(text)} letters, at most {self.config.data.max_text_tokens} tokens: {shown(text, 40)}"
+        tokens = f"{self.config.data.max_text_tokens} tokens (data.max_text_tokens)"
+        value = f"{len(text)} letters, at most {tokens}: {shown(text, 40)}"
         return TextOutcome(NO_TOKENS, TOO_MANY_TOKENS, value)
 
     def computed(
@@ -246,7 +248,8 @@ class _Work:
         for row, utterance in enumerate(utterances):
             reason, value = self._problem(row, recordings[row], texts[row])
             if reason:
-                rejections.append(Rejection(utterance.source, utterance.id, reason, value))
+                needs = self._needs(reason, recordings[row], texts[row])
+                rejections.append(Rejection(utterance.source, utterance.id, reason, value, needs))
             else:
                 ready = self.ready[row]
                 clips.append(Clip(utterance, texts[row].tokens, ready.entry, ready.facts))
@@ -266,7 +269,7 @@ class _Work:
         if text.reason:
             return text.reason, text.value
         if len(text.tokens) > data.max_text_tokens:
-            return TOO_MANY_TOKENS, f"{len(text.tokens)} tokens, at most {data.max_text_tokens}"
+            return TOO_MANY_TOKENS, f"{len(text.tokens)} tokens, at most {data.max_text_tokens} (data.max_text_tokens)"
         spoken = int(np.count_nonzero(text.tokens != BLANK))  # the aligner skips blanks where frames are short
         if spoken > recording.frames:
             return (
@@ -274,6 +277,15 @@ class _Work:
                 f"{spoken} tokens without blanks, {recording.frames} frames; is all of it spoken?",
             )
         return "", ""
+
+    def _needs(self, reason: str, recording: AudioOutcome, text: TextOutcome) -> CapNeeds:
+        """What the caps would have to be to take a row that they keep out; nothing where something else does too."""
+        if reason not in (TOO_LONG, TOO_MANY_TOKENS) or text.reason:
+            return CapNeeds()  # a text of too many letters has no number of tokens
+        tokens = len(text.tokens)
+        return CapNeeds(
+            recording.seconds if reason == TOO_LONG else 0.0, tokens if tokens > self.config.data.max_text_tokens else 0
+        )
 
 
 def _work_on(job: Job) -> Outcome:

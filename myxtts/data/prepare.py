@@ -11,7 +11,7 @@ from myxtts.audio import mel
 from myxtts.config.schema import Config, DataConfig
 from myxtts.data.audit import Audit, SetFigures, check_share
 from myxtts.data.batches import Batches, buckets_of
-from myxtts.data.corpus import COPY_MARK, ENOUGH_SPEAKERS, Corpus, measure_corpus
+from myxtts.data.corpus import Corpus, measure_corpus
 from myxtts.data.features import gather, symbol_table
 from myxtts.data.manifest import default_speakers, read_roots
 from myxtts.data.plan import Bucket
@@ -21,6 +21,7 @@ from myxtts.data.split import hold_out_speakers, split_validation
 from myxtts.data.store import Clip, FeatureStore
 from myxtts.errors import DataError
 from myxtts.progress import Progress
+from myxtts.speakers import COPY_MARK, too_few_to_clone
 from myxtts.text.phonemes import canonical_language
 
 LITTLE_SPEECH_SECONDS = 120.0
@@ -125,7 +126,8 @@ def _without_speakers(
     kept = [clip for clip in train if clip.utterance.speaker not in out]
     there = {clip.utterance.audio_path for clip in validation}
     moved = [clip for clip in train if clip.utterance.speaker in out and clip.utterance.audio_path not in there]
-    notes.append(f"{len(out)} speakers are never trained on and validate: {shown(', '.join(sorted(out)), 200)}")
+    who = "speaker is never trained on and validates" if len(out) == 1 else "speakers are never trained on and validate"
+    notes.append(f"{len(out)} {who}: {shown(', '.join(sorted(out)), 200)}")
     return kept, [*validation, *moved]
 
 
@@ -294,14 +296,22 @@ def _prepared(
     corpus = measure_corpus(train, symbol_table(config).to_json(), mel.fingerprint(config.audio), base)
     audit = Audit(SetFigures.of(FeatureStore(recorded)), SetFigures.of(validation), rejections)
     buckets = buckets_of([train, validation], config.data.length_buckets)
-    people = len({clip.utterance.speaker for clip in recorded})
-    if people < ENOUGH_SPEAKERS:
-        count = f"{people} training speaker{'' if people == 1 else 's'}"
-        notes.append(
-            f"{count}: not enough speakers to clone other people's voices (at least {ENOUGH_SPEAKERS}, better "
-            "hundreds); these are learned all the same"
-        )
-    unknown = sorted(set(validation.speakers) - set(corpus.speakers))
-    if unknown:
-        notes.append(f"{len(unknown)} validation speakers are in no training clip: {shown(', '.join(unknown))}")
+    if few := too_few_to_clone(corpus.people):
+        notes.append(few)
+    notes += _strangers(set(validation.speakers), corpus)
     return Prepared(train, validation, corpus, audit, buckets, notes, base)
+
+
+def _strangers(validating: Collection[str], corpus: Corpus) -> list[str]:
+    """A note on validation speakers who are not trained on; one alone does not show how strangers are told apart."""
+    unknown = sorted(set(validating) - set(corpus.speakers))
+    if len(unknown) != 1:
+        names = shown(", ".join(unknown))
+        return [f"{len(unknown)} validation speakers are in no training clip: {names}"] if unknown else []
+    rate = f"the equal error rate is of all {len(validating)} validation speakers"
+    if len(validating) == 1:
+        rate = "no equal error rate is measured"
+    return [
+        f"1 validation speaker is in no training clip: {shown(unknown[0])}; one alone has nobody to be told from, so "
+        f"{rate}; two strangers or more (data.held_out_speakers) give that of strangers"
+    ]

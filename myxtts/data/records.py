@@ -65,6 +65,14 @@ class Utterance:
 
 
 @dataclass(frozen=True)
+class CapNeeds:
+    """What a row that is over a cap has of it: seconds of its recording, tokens of its text; 0 what is within."""
+
+    seconds: float = 0.0
+    tokens: int = 0
+
+
+@dataclass(frozen=True)
 class Rejection:
     """A row that is left out whole: where it stands, which reason (one of REASONS), and the value that was met."""
 
@@ -72,6 +80,8 @@ class Rejection:
     utterance_id: str
     reason: str
     value: str
+    needs: CapNeeds = CapNeeds()
+    """What the caps would have to be, where they alone keep the row out."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain values for a JSON file."""

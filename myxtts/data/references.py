@@ -94,7 +94,7 @@ class References:
         spare = frames - size - heard
         # the spare frames lie before, between and behind the two
         before, behind = sorted(int(x) for x in random.integers(spare + 1, size=2))
-        first, second = (heard, size) if random.random() < 0.5 else (size, heard)
-        starts = before, behind + first
-        reference_at, target_at = starts if (first, second) == (heard, size) else starts[::-1]
+        reference_first = random.random() < 0.5  # kept: of two equal lengths it cannot be told which came first
+        starts = before, behind + (heard if reference_first else size)
+        reference_at, target_at = starts if reference_first else starts[::-1]
         return Choice((Piece(row, reference_at, heard),), Piece(row, target_at, size))

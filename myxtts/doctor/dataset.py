@@ -10,18 +10,32 @@ from pathlib import Path
 from myxtts.audio import waveform
 from myxtts.config.schema import AudioConfig, DataConfig
 from myxtts.config.sizes import SIZES
+from myxtts.data.caps import raised_caps
 from myxtts.data.manifest import METADATA_NAMES, Split, read_root
 from myxtts.data.pool import Died, job_limits, run_isolated
-from myxtts.data.records import DECODER_DIED, SILENT, TOO_LONG, TOO_SHORT, UNREADABLE, Manifest, Rejection, Utterance
-from myxtts.doctor.findings import Rank, Report, said
+from myxtts.data.records import (
+    DECODER_DIED,
+    SILENT,
+    TOO_LONG,
+    TOO_SHORT,
+    UNREADABLE,
+    CapNeeds,
+    Manifest,
+    Rejection,
+    Utterance,
+)
+from myxtts.doctor.findings import Rank, Report, Said, said
 from myxtts.errors import DataError
 from myxtts.progress import Progress
+from myxtts.speakers import ENOUGH_SPEAKERS
 
 MOST_DECODED = 300
 """Recordings that are decoded; of a larger set, so many at equal distances. Training looks at all of them."""
 WORKERS = 2
 _CAPS = ", ".join(f"{size['data.max_clip_seconds']} s at size {name}" for name, size in SIZES.items())
 _FULL_TEXT = 400
+_VALIDATE_ALONE = set(METADATA_NAMES["val"]) - set(METADATA_NAMES["train"])
+"""Metadata that nothing is trained on: its speakers say nothing of what a model can clone."""
 
 
 def check_dataset(root: Path, progress: Progress) -> Report:
@@ -31,15 +45,24 @@ def check_dataset(root: Path, progress: Progress) -> Report:
     speakers = Counter(utterance.speaker for utterance in manifest.utterances)
     report.facts += [said("note", text=note) for note in manifest.notes]
     report.facts.append(said("data_rows", clips=len(manifest.utterances), speakers=len(speakers)))
+    if 0 < len(speakers) < ENOUGH_SPEAKERS and manifest.metadata.name not in _VALIDATE_ALONE:
+        report.facts.append(_few_speakers(len(speakers)))
     sample = _spread(manifest.utterances, MOST_DECODED)
     bad = _undecodable(sample, progress)
     report.facts.append(
         said("data_decoded", count=len(sample), total=len(manifest.utterances), good=len(sample) - len(bad))
     )
     _add_rejections(report, [*manifest.rejections, *bad])
-    _add_share(report, manifest, len(sample), len(bad))
+    _add_share(report, manifest, len(sample), bad)
     _add_texts(report, manifest.utterances)
     return report
+
+
+def _few_speakers(people: int) -> Said:
+    """What so few speakers are enough for."""
+    if people == 1:
+        return said("data_one_speaker", enough=ENOUGH_SPEAKERS)
+    return said("data_few_speakers", people=people, enough=ENOUGH_SPEAKERS)
 
 
 def _manifest(root: Path) -> Manifest:
@@ -61,47 +84,61 @@ def _undecodable(utterances: Sequence[Utterance], progress: Progress) -> list[Re
     found: dict[int, Rejection] = {}
     paths = [utterance.audio_path for utterance in utterances]
     for done, (index, outcome) in enumerate(run_isolated(look_at, paths, WORKERS) if paths else (), 1):
-        reason, value = (DECODER_DIED, str(paths[index])) if isinstance(outcome, Died) else outcome
-        if reason:
-            found[index] = Rejection(utterances[index].source, utterances[index].id, reason, value)
+        if isinstance(outcome, Died):
+            outcome = DECODER_DIED, str(paths[index]), CapNeeds()
+        if outcome[0]:
+            found[index] = Rejection(utterances[index].source, utterances[index].id, *outcome)
         progress("recordings", done, len(paths))
     return [found[index] for index in sorted(found)]
 
 
-def look_at(path: Path) -> tuple[str, str]:
-    """(reason, value) for a recording that cannot be trained on, ("", "") for one that can. For worker processes."""
+def look_at(path: Path) -> tuple[str, str, CapNeeds]:
+    """(reason, value, seconds over the cap) for a recording that cannot be trained on, empty ones for one that can.
+
+    For worker processes.
+    """
+    nothing = CapNeeds()
     data = DataConfig()
     with job_limits():
         try:
             info = waveform.probe(path)
             if info.seconds > data.max_clip_seconds:
-                return TOO_LONG, f"{path}: {info.seconds:.2f} s, at most {_CAPS}"
+                return TOO_LONG, f"{path}: {info.seconds:.2f} s, at most {_CAPS}", CapNeeds(info.seconds)
             if info.seconds < data.min_clip_seconds:
-                return TOO_SHORT, f"{path}: {info.seconds:.2f} s"
+                return TOO_SHORT, f"{path}: {info.seconds:.2f} s", nothing
             if waveform.is_silent(waveform.read(path, AudioConfig(), data.max_clip_seconds)):
-                return SILENT, str(path)
+                return SILENT, str(path), nothing
         except DataError as error:
-            return UNREADABLE, str(error)
+            return UNREADABLE, str(error), nothing
         except (OSError, MemoryError) as error:
-            return UNREADABLE, f"{path}: {type(error).__name__} {error}"
-    return "", ""
+            return UNREADABLE, f"{path}: {type(error).__name__} {error}", nothing
+    return "", "", nothing
 
 
 def _add_rejections(report: Report, rejections: Sequence[Rejection]) -> None:
     """One cause for each reason, with the first example."""
     counts = Counter(rejection.reason for rejection in rejections)
     for reason, count in counts.most_common():
-        first = next(rejection for rejection in rejections if rejection.reason == reason)
+        of_reason = [rejection for rejection in rejections if rejection.reason == reason]
+        first = of_reason[0]
         rank = Rank.LIKELY if reason in (UNREADABLE, DECODER_DIED, SILENT) else Rank.POSSIBLE
         what = said("data_rejected", count=count, reason=reason, value=first.value)
-        report.add(rank, what, first.source, said("mend"))
+        report.add(rank, what, first.source, _do(of_reason))
 
 
-def _add_share(report: Report, manifest: Manifest, decoded: int, bad: int) -> None:
+def _do(rejections: Sequence[Rejection]) -> Said:
+    """What to do about rejected rows: raise the cap where it keeps most of them out, else mend them."""
+    taken, settings = raised_caps(rejections)
+    if not taken or 2 * taken < len(rejections):
+        return said("mend")
+    return said("raise_cap", settings=settings, count=taken)
+
+
+def _add_share(report: Report, manifest: Manifest, decoded: int, bad: Sequence[Rejection]) -> None:
     """A cause where more rows would be rejected than are allowed; the recordings decoded stand for all of them."""
     rows, most = len(manifest.utterances), DataConfig().max_rejected_share
     total = rows + len(manifest.rejections)
-    of_decoded = bad / decoded if decoded else 0.0
+    of_decoded = len(bad) / decoded if decoded else 0.0
     share = (len(manifest.rejections) + rows * of_decoded) / total if total else 1.0
     if share <= most:
         return
@@ -109,7 +146,7 @@ def _add_share(report: Report, manifest: Manifest, decoded: int, bad: int) -> No
     doubt = 2.0 * rows / total * math.sqrt(of_decoded * (1.0 - of_decoded) / decoded) if decoded < rows else 0.0
     rank = Rank.CERTAIN if share - doubt > most else Rank.LIKELY
     what = said("data_share", share=round(100 * share, 1), most=100 * most)
-    report.add(rank, what, str(manifest.metadata), said("mend"))
+    report.add(rank, what, str(manifest.metadata), _do([*manifest.rejections, *bad]))
 
 
 def _add_texts(report: Report, utterances: Sequence[Utterance]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from myxtts.doctor.checkpoints import Examined
 from myxtts.errors import CheckpointError
 from myxtts.health import Health, Verdict
 from myxtts.progress import Progress
+from myxtts.run_health import read_measure, replay
 from myxtts.storage.files import strict_json
-from myxtts.storage.journal import read_events, read_metrics
+from myxtts.storage.journal import Record, read_events, read_metrics
 from myxtts.storage.run_directory import RunDirectory
 
 RECOVERY_NAME = "recovery.json"
@@ -194,13 +195,18 @@ def _losses(run: Path, newest: Examined | None) -> dict[str, tuple[float, int]] 
 
 def verdict_of(run: Path, newest: Examined | None, progress: Progress) -> tuple[Verdict, str, int] | None:
     """(verdict, "checkpoint" or "metrics", update) of a run; None where neither can be read."""
+    measure = read_measure(run)
     if newest is not None and newest.checkpoint is not None:
         state = newest.checkpoint.state.get("health")
-        if isinstance(state, dict):
-            health = _health_of(state)
-            if health is not None:
-                return health.verdict(), "checkpoint", newest.update
-    return _replayed(RunDirectory(run).metrics_path, progress)
+        health = _health_of(state) if isinstance(state, dict) else None
+        if health is not None:
+            if measure.people is not None:  # a state of before does not know them
+                health.know_people(measure.people)
+            return health.verdict(), "checkpoint", newest.update
+    updates: list[int] = []
+    records = _told(read_metrics(RunDirectory(run).metrics_path), progress)
+    health = replay(records, measure, lambda line, _: updates.append(line.update))
+    return (health.verdict(), "metrics", updates[-1]) if updates else None
 
 
 def _health_of(state: Mapping[str, Any]) -> Health | None:
@@ -210,40 +216,9 @@ def _health_of(state: Mapping[str, Any]) -> Health | None:
         return None
 
 
-def _replayed(path: Path, progress: Progress) -> tuple[Verdict, str, int] | None:
-    """The verdict that the lines of metrics.jsonl give."""
-    health, update, count = Health(), 0, 0
-    for record in read_metrics(path):
-        at = record["update"]
-        if type(at) is not int:
-            continue
-        count += 1
+def _told(records: Iterable[Record], progress: Progress) -> Iterator[Record]:
+    """The records, whose number is told on the way."""
+    for count, record in enumerate(records, 1):
         if count % 1_000 == 0:
             progress("metrics", count, 0)
-        update = at
-        if record["kind"] == "train":
-            health.observe(
-                at,
-                loss=_number(record.get("loss")),
-                grad_norm=_number(record.get("grad_norm")),
-                skipped=record.get("skipped") is True and record.get("overflow") is not True,
-                wait_share=_number(record.get("wait_share")),
-            )
-        elif record["kind"] == "validation":
-            if record.get("anew") is True:
-                health.forget_best()
-            value = _number(mapping(record.get("metrics")).get("mel"))
-            if value is not None:
-                health.observe_validation(at, value)
-            total = _number(mapping(record.get("metrics")).get("total"))
-            if total is not None:
-                health.observe_total(at, total)
-            rate = _number(mapping(record.get("metrics")).get("voice_equal_error_rate"))
-            if rate is not None:
-                health.observe_voices(at, rate)
-    return (health.verdict(), "metrics", update) if count else None
-
-
-def _number(value: object) -> float | None:
-    """A figure of the journal; where the journal names it among what was not finite, the line is a skipped update."""
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+        yield record

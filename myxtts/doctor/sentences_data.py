@@ -10,6 +10,19 @@ DATA: Mapping[str, tuple[str, str]] = {
         "{clips} rows have a recording and a text, speakers: {speakers}",
         "{clips} سطر ضبط و متن دارد، گوینده‌ها: {speakers}",
     ),
+    "data_one_speaker": (
+        "1 speaker: the model will speak in this one voice; to clone voices of strangers takes recordings of at least "
+        "{enough} people, better hundreds",
+        "1 گوینده: مدل با همین یک صدا سخن خواهد گفت؛ شبیه‌سازیِ صدای ناآشنایان ضبط‌های دست‌کم {enough} نفر می‌خواهد، و "
+        "بهتر از آن صدها نفر",
+    ),
+    "data_few_speakers": (
+        "{people} speakers: enough to speak in their voices, not enough speakers to clone voices of strangers, which "
+        "takes recordings of at least {enough} people, better hundreds; roots that are trained on together all count",
+        "{people} گوینده: برای سخن‌گفتن با صدای خودشان بس است، اما گویندگان برای شبیه‌سازیِ صدای ناآشنایان کم‌اند: این کار "
+        "ضبط‌های دست‌کم {enough} نفر می‌خواهد، و بهتر از آن صدها نفر؛ گویندگانِ همهٔ پوشه‌هایی که با هم آموزش داده "
+        "می‌شوند به شمار می‌آیند",
+    ),
     "data_decoded": (
         "{count} of {total} recordings were listened into, {good} of them can be used",
         "از {total} ضبط، {count} تا بررسی شد و {good} تا از آن‌ها به کار می‌آید",
@@ -27,6 +40,10 @@ DATA: Mapping[str, tuple[str, str]] = {
     "mend": (
         "mend these rows or delete them; the training leaves them out until then",
         "این سطرها را درست یا پاک کنید؛ تا آن زمان آموزش آن‌ها را کنار می‌گذارد",
+    ),
+    "raise_cap": (
+        "{settings} takes {count} of these rows; the memory of a batch grows with it",
+        "با ‎{settings}‎ {count} سطر از این‌ها هم آموزش داده می‌شود؛ حافظهٔ هر دسته با آن بزرگ‌تر می‌شود",
     ),
     "cut_text": (
         "cut recording and text into sentences",

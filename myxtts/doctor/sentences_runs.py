@@ -32,6 +32,7 @@ RUNS: Mapping[str, tuple[str, str]] = {
     "sign_skips": ("no update is skipped", "ردنشدن به‌روزرسانی‌ها"),
     "sign_validation": ("the validation does not rise", "بالانرفتن اعتبارسنجی"),
     "sign_wait": ("waiting for data is under 20%", "انتظار برای داده زیر ۲۰٪"),
+    "sign_speakers": ("speakers", "گوینده‌ها"),
     "sign_voices": ("voices are told apart", "بازشناختن صداها از هم"),
     "sign_other": ("another sign", "نشانه‌ای دیگر"),
     "run_checkpoints": (

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from myxtts.health.state import BLOCK_UPDATES, SKIP_SHARE_UPDATES, WINDOW_UPDATES, State, trimmed_mean
+from myxtts.speakers import ENOUGH_SPEAKERS, too_few_to_clone, whose
 
 Sign = Literal["healthy", "watch", "ill"]
 SEVERITY: Mapping[Sign, int] = {"healthy": 0, "watch": 1, "ill": 2}
@@ -55,6 +56,8 @@ class Verdict:
 def all_of(state: State) -> list[Check]:
     """Every sign of a run as it stands."""
     checks = [loss_trend(state), loss_range(state), norm(state), skips(state), validation(state), wait(state)]
+    if state.people is not None:
+        checks.append(speakers(state.people))
     if state.voices:
         checks.append(voices(state, state.voices[1]))
     if state.not_finite_update is not None:
@@ -182,14 +185,42 @@ def validation(state: State) -> Check:
     return Check(name, "healthy", stood)
 
 
+def speakers(people: int) -> Check:
+    """How many people are trained on. Few are no fault: whoever wants these voices alone lacks nothing."""
+    enough = f"{people} training speakers; to clone voices of strangers takes {ENOUGH_SPEAKERS}"
+    return Check("speakers", "healthy", too_few_to_clone(people) or enough)
+
+
 def voices(state: State, rate: float) -> Check:
-    """Whether voices are told apart, by the equal error `rate` of the newest validation."""
+    """Whether voices are told apart, by the equal error `rate` of the newest validation.
+
+    An encoder fails at it for one of two reasons, too few people to learn from or too little training; their number
+    tells which.
+    """
     name = "voices are told apart"
-    told = f"equal error rate of the voices {rate:.0%} (0% always told apart, 50% chance)"
-    if rate > EQUAL_ERROR_HIGH and state.voices_seen >= VOICES_PATIENCE:
-        sentence = f"not enough speakers to clone: {told}; add recordings of more people"
-        return Check(name, "watch", sentence)
-    return Check(name, "healthy", told)
+    of = f" of {whose(*state.voices_of)}" if state.voices_of else ""
+    told = f"equal error rate of the voices{of} {rate:.0%} (0% always told apart, 50% chance)"
+    if state.voice_means is not None:
+        same, other = state.voice_means
+        told += f", mean cosine of the same speaker {same:.2f}, of others {other:.2f}"
+    if rate <= EQUAL_ERROR_HIGH or state.voices_seen < VOICES_PATIENCE:
+        return Check(name, "healthy", told)
+    if state.people is None:
+        sentence = (
+            f"voices are not told apart: {told}; train on, or add recordings of more people if there are fewer than "
+            f"{ENOUGH_SPEAKERS}"
+        )
+    elif state.people < ENOUGH_SPEAKERS:
+        sentence = (
+            f"not enough speakers to clone, {state.people} of at least {ENOUGH_SPEAKERS}: {told}; add recordings of "
+            "more people"
+        )
+    else:
+        sentence = (
+            f"the encoder does not tell people apart yet: {told}; train on; if it stays so, see that each speaker name "
+            "is one person and raise loss.speaker_classification_weight"
+        )
+    return Check(name, "watch", sentence)
 
 
 def wait(state: State) -> Check:

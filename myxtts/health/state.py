@@ -79,6 +79,12 @@ class State:
     validations_since_best: int = 0
     voices: Point | None = None
     voices_seen: int = 0
+    voice_means: tuple[float, float] | None = None
+    """Mean cosine of two recordings of one speaker and of two speakers, at the validation of `voices`."""
+    voices_of: tuple[int, int] | None = None
+    """How many speakers these are, and how many of them were never trained on."""
+    people: int | None = None
+    """Training speakers; None in a state of before."""
 
     def keep_block(self, loss: float) -> None:
         """Keep the mean of every block of updates, of every second block once there are many, and so on."""
@@ -138,7 +144,11 @@ class State:
                 setattr(state, name, _point(given.get(name)))
             state.voices_seen = int(given.get("voices_seen", 0))
             state.first_norm = _float_or_none(given.get("first_norm"))
-        except (KeyError, TypeError, ValueError) as error:
+            means, of, people = given.get("voice_means"), given.get("voices_of"), given.get("people")
+            state.voice_means = None if means is None else (float(means[0]), float(means[1]))
+            state.voices_of = None if of is None else (int(of[0]), int(of[1]))
+            state.people = None if people is None else int(people)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
             raise CheckpointError(
                 f"health state of the checkpoint is damaged ({type(error).__name__}: {str(error)[:80]!r}); "
                 "take an older checkpoint"

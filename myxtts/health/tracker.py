@@ -82,15 +82,39 @@ class Health:
         state.blocks.clear()
         state.newest_total = None
 
-    def observe_voices(self, update: int, equal_error_rate: float) -> None:
-        """Take in how well one validation told the voices of its speakers apart, 0 (always) to 0.5 (by chance)."""
-        if math.isfinite(equal_error_rate):
-            self._state.voices = (update, equal_error_rate)
-            self._state.voices_seen += 1
+    def observe_voices(
+        self,
+        update: int,
+        equal_error_rate: float,
+        *,
+        same: float | None = None,
+        other: float | None = None,
+        of: tuple[int, int] | None = None,
+    ) -> None:
+        """Take in how well one validation told the voices of its speakers apart, 0 (always) to 0.5 (by chance).
 
-    def carry_skips(self, later: Health) -> None:
-        """Take over the skips of the state that the run went back from: they happened."""
+        Args:
+            update: of the validation.
+            equal_error_rate: see audio.likeness; one that is not finite is none.
+            same, other: mean cosines of two recordings of one speaker and of two speakers.
+            of: how many speakers these are, and how many of them were never trained on.
+        """
+        if math.isfinite(equal_error_rate):
+            state = self._state
+            state.voices = (update, equal_error_rate)
+            state.voices_seen += 1
+            means = None if same is None or other is None else (same, other)
+            state.voice_means = means if means and all(map(math.isfinite, means)) else None
+            state.voices_of = of
+
+    def know_people(self, people: int) -> None:
+        """Take in how many people are trained on, by which voices are judged."""
+        self._state.people = people
+
+    def carry_over(self, later: Health) -> None:
+        """Take over what stays true of the state that the run went back from: its skips happened."""
         state, then = self._state, later._state
+        state.people = then.people
         state.skips = deque((min(update, state.update) for update in then.skips), maxlen=state.skips.maxlen)
         state.skips_total = then.skips_total
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from myxtts.health.signs import is_as_good
 from myxtts.report.curves import main_charts, recent, term_charts, term_table
 from myxtts.report.run_files import Run, finite, read_run
 from myxtts.report.samples import gallery
+from myxtts.run_health import measure_of, replay
 from myxtts.storage.files import write_bytes_atomic
 from myxtts.storage.run_directory import RunDirectory
 
@@ -106,33 +107,29 @@ def render(run: Run) -> str:
 
 def judge(run: Run) -> Health:
     """The health of the run, by feeding its whole history to the tracker that training uses."""
-    health = Health()
-    curve = run.train
-    clip = run.number("optimizer.clip_norm", math.nan)
-    metric = str(run.setting("training.best_metric", "total"))
-    validations = [(u, metrics[metric]) for u, metrics in run.validations if metric in metrics and u >= run.anew_from]
+    return replay(_records(run), measure_of(run.config, run.corpus))
+
+
+def _records(run: Run) -> Iterator[dict[str, Any]]:
+    """The updates and validations that count as records of metrics.jsonl, in the order in which they were written."""
+    validations: list[dict[str, Any]] = []
     for update, metrics in run.validations:
-        health.observe_voices(update, metrics.get("voice_equal_error_rate", math.nan))
-        if not run.setting("loss.adaptive_weights", False):  # else the loss of the updates is another sum
-            health.observe_total(update, metrics.get("total", math.nan))
-    next_validation = 0
-    empty = [math.nan] * len(curve.updates)
-    columns = (curve.values.get(name, empty) for name in ("loss", "grad_norm", "wait_share"))
-    for update, skipped, loss, norm, wait in zip(curve.updates, run.refused, *columns, strict=True):
-        while next_validation < len(validations) and validations[next_validation][0] < update:
-            health.observe_validation(*validations[next_validation])
-            next_validation += 1
-        health.observe(
-            update,
-            loss=None if math.isnan(loss) else loss,
-            grad_norm=None if math.isnan(norm) else norm,
-            clip_norm=clip,
-            skipped=skipped,
-            wait_share=wait,
-        )
-    for update, value in validations[next_validation:]:
-        health.observe_validation(update, value)
-    return health
+        record = {"kind": "validation", "update": update, "metrics": metrics, "anew": update in run.anew_at}
+        if of := run.voices_of.get(update):
+            record["voices"] = dict(zip(("speakers", "strangers"), of, strict=True))
+        validations.append(record)
+    names = ("loss", "grad_norm", "wait_share", "overflow")
+    empty = [math.nan] * len(run.train.updates)
+    columns = [run.train.values.get(name, empty) for name in names]
+    following = 0
+    for update, skipped, *values in zip(run.train.updates, run.train.skipped, *columns, strict=True):
+        while following < len(validations) and run.validations[following][0] < update:
+            yield validations[following]
+            following += 1
+        loss, norm, wait, over = values
+        measured = {"loss": loss, "grad_norm": norm, "wait_share": wait, "overflow": over > 0.0}
+        yield {"kind": "train", "update": update, "skipped": skipped, **measured}
+    yield from validations[following:]
 
 
 def number(value: Any, digits: int = 3) -> str:
@@ -165,7 +162,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
 
 def _figures(run: Run, verdict: Verdict) -> list[tuple[str, str, str]]:
     """The figures at the top: name, value, a word on it."""
-    metric = str(run.setting("training.best_metric", "total"))
+    metric = measure_of(run.config, run.corpus).best_metric
     measured = [
         (values[metric], update)
         for update, values in run.validations

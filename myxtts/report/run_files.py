@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from myxtts.errors import DataError
+from myxtts.run_health import voices_of
 from myxtts.storage.files import storage_error
 
 MAX_EVENTS = 20_000
@@ -62,8 +63,10 @@ class Run:
     corpus: dict[str, Any] = field(default_factory=dict)
     train: TrainCurve = field(default_factory=TrainCurve)
     validations: list[tuple[int, dict[str, float]]] = field(default_factory=list)
-    anew_from: int = 0
-    """Update of the validation from which on the best is chosen anew; 0: it never was."""
+    anew_at: list[int] = field(default_factory=list)
+    """Updates of the validations from which on the best is chosen anew."""
+    voices_of: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Update of a validation -> how many speakers its voices are of, and how many of them were never trained on."""
     newest: dict[str, Any] = field(default_factory=dict)
     first_time: float | None = None
     last_time: float | None = None
@@ -73,6 +76,11 @@ class Run:
     rungs: Counter[int] = field(default_factory=Counter)
     """How often each rung was taken."""
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def anew_from(self) -> int:
+        """Update of the validation from which on the best counts; 0: it never was chosen anew."""
+        return self.anew_at[-1] if self.anew_at else 0
 
     @property
     def refused(self) -> list[bool]:
@@ -211,14 +219,21 @@ def _read_metrics(run: Run) -> None:
             _take_update(run, update, record)
         elif record.get("kind") == "validation":
             metrics = {name: finite(value) for name, value in _mapping(record.get("metrics")).items()}
-            run.validations = [(at, values) for at, values in run.validations if at < update]
+            _drop_validations(run, update)
             run.validations.append((update, metrics))
+            if (of := voices_of(record)) is not None:
+                run.voices_of[update] = of
             if record.get("anew") is True:
-                run.anew_from = update
-            elif run.anew_from >= update:
-                run.anew_from = 0  # the run went back behind it
+                run.anew_at.append(update)
     if unusable:
         run.notes.append(f"{unusable:,} entries of metrics.jsonl have no update number and are left out.")
+
+
+def _drop_validations(run: Run, update: int) -> None:
+    """Forget validations at and after `update`: they are made again."""
+    run.validations = [(at, values) for at, values in run.validations if at < update]
+    run.anew_at = [at for at in run.anew_at if at < update]
+    run.voices_of = {at: of for at, of in run.voices_of.items() if at < update}
 
 
 def _take_update(run: Run, update: int, record: Mapping[str, Any]) -> None:
@@ -229,7 +244,7 @@ def _take_update(run: Run, update: int, record: Mapping[str, Any]) -> None:
         repeats_skipped = update == curve.updates[-1] and curve.skipped[-1]
         if not repeats_skipped:
             curve.drop_from(update)
-            run.validations = [(at, values) for at, values in run.validations if at < update]
+            _drop_validations(run, update)
     names = ("loss", "grad_norm", "learning_rate", "frames", "frames_per_second", "wait_share", "epoch")
     measured = {name: finite(record.get(name)) for name in names}
     measured["overflow"] = float(record.get("overflow") is True)

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from myxtts.config.leaves import shown
-from myxtts.data.corpus import ENOUGH_SPEAKERS
 from myxtts.errors import CheckpointError, DataError
 from myxtts.models.generate import Generator, Voice, mean_voice
 from myxtts.models.prosody import FloatArray
+from myxtts.speakers import ENOUGH_SPEAKERS
 from myxtts.synthesis.random_voice import nearest_of, random_voice
 from myxtts.synthesis.references import pieces_of
 from myxtts.synthesis.source import Source, speaker_index

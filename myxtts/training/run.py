@@ -168,6 +168,7 @@ class _Run:
             self._init_from(source)
         else:
             self.tell("start", f"a new run in {self.directory.path}")
+        self.trainer.health.know_people(self.prepared.corpus.people)
         for message in resuming.adopt_order(self.trainer, self.prepared):
             self.screen.warn(message)
             self.tell("order_changed", message)

@@ -200,9 +200,9 @@ class Trainer:
         with _named(checkpoint):
             self._restore_numbers(checkpoint)
             then = Position.from_json(state["position"])
-            skips = self.health
+            later = self.health
             self.health = Health.from_json(state["health"])
-            self.health.carry_skips(skips)
+            self.health.carry_over(later)
             watch = Recovery.from_json(state["recovery"]).watch if "recovery" in state else LossWatch()
         self.position.update, self.position.validated_update = then.update, then.validated_update
         self.position.set_best(*then.best_fields())

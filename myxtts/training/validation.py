@@ -16,7 +16,6 @@ import numpy.typing as npt
 from myxtts.audio import pitch
 from myxtts.audio.distances import COEFFICIENTS, Closeness, closeness
 from myxtts.audio.griffin_lim import waveform_of_mel
-from myxtts.audio.likeness import Separation
 from myxtts.audio.waveform import write_wav
 from myxtts.batch import Batch
 from myxtts.config.schema import GAME_TERMS, Config
@@ -26,6 +25,7 @@ from myxtts.errors import NonFiniteError, StorageError
 from myxtts.health.signs import is_as_good
 from myxtts.models.generate import Generator
 from myxtts.models.manner import Manner
+from myxtts.speakers import whose
 from myxtts.storage.files import write_text_atomic
 from myxtts.storage.run_directory import RunDirectory
 from myxtts.training.losses import FROM_CRITIC, TERMS, weights_of
@@ -33,7 +33,7 @@ from myxtts.training.schedule import adversarial_strength
 from myxtts.training.step import Step
 from myxtts.training.tensorboard_log import TensorBoardLog
 from myxtts.training.trainer import Trainer
-from myxtts.training.voices import likeness_error, voice_likeness
+from myxtts.training.voices import Likeness, likeness_error, voice_likeness
 from myxtts.units import seconds_of_frames
 
 SAMPLES = 3
@@ -185,13 +185,13 @@ class Screen(Protocol):
         """A Progress."""
 
 
-def _told_apart(likeness: tuple[Separation, int] | None) -> str:
+def _told_apart(likeness: Likeness | None) -> str:
     if likeness is None:
         return ""
-    told, speakers = likeness
+    told = likeness.separation
     return (
         f"; voices: same speaker {told.same_mean:.2f}, other {told.other_mean:.2f}, equal error rate "
-        f"{told.equal_error_rate:.0%} over {speakers} speakers"
+        f"{told.equal_error_rate:.0%} over {whose(likeness.speakers, likeness.strangers)}"
     )
 
 
@@ -226,10 +226,16 @@ class Validation:
         metrics = validate(trainer.step, self._progressing(), config)
         likeness = voice_likeness(self.generator, self.batches, trainer.corpus, config)
         if likeness is not None:
-            told = likeness[0]
+            told = likeness.separation
             figures = (told.same_mean, told.other_mean, told.equal_error_rate)
             metrics |= {name: value for name, value in zip(VOICE_METRICS, figures, strict=True) if value is not None}
-            trainer.health.observe_voices(position.update, metrics["voice_equal_error_rate"])
+            trainer.health.observe_voices(
+                position.update,
+                metrics["voice_equal_error_rate"],
+                same=told.same_mean,
+                other=told.other_mean,
+                of=(likeness.speakers, likeness.strangers),
+            )
         try:
             metrics |= self._spoken(position.update)
         except (OSError, StorageError, NonFiniteError) as error:
@@ -251,10 +257,13 @@ class Validation:
         if equal:
             position.best_update = position.update
         position.validated_update = position.update
-        trainer.health.observe_validation(position.update, value)
+        if config.training.best_metric in metrics:  # what was not measured, with one speaker or no samples, is no NaN
+            trainer.health.observe_validation(position.update, value)
         if not config.loss.adaptive_weights:  # else the loss of the updates is another sum
             trainer.health.observe_total(position.update, metrics["total"])
         record = {"kind": "validation", "update": position.update, "time": time.time(), "metrics": metrics}
+        if likeness is not None:
+            record["voices"] = {"speakers": likeness.speakers, "strangers": likeness.strangers}
         self.metrics.write(record | ({"anew": True} if anew else {}))
         try:
             self.tensorboard.validation(position.update, metrics)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -41,13 +42,21 @@ def speaker_voices(generator: Generator, batches: Batches, corpus: Corpus, confi
     return {"voice_ZE": np.stack([v.voice_E for v in means]), "style_ZS": np.stack([v.style_S for v in means])}
 
 
-def voice_likeness(
-    generator: Generator, batches: Batches, corpus: Corpus, config: Config
-) -> tuple[Separation, int] | None:
+@dataclass(frozen=True)
+class Likeness:
+    """How well the voices of `speakers` speakers are told apart, of whom `strangers` were never trained on."""
+
+    separation: Separation
+    speakers: int
+    strangers: int
+
+
+def voice_likeness(generator: Generator, batches: Batches, corpus: Corpus, config: Config) -> Likeness | None:
     """How well the encoder tells the validation's speakers apart; those who were never trained on, where there are two.
 
-    Up to LIKENESS_SPEAKERS speakers with up to LIKENESS_PIECES pieces of their recordings each, always the same ones; a
-    speaker with one recording gives its two halves. Returned with the number of speakers; None with fewer than two.
+    A single stranger has nobody to be told from: then all speakers of the validation count, which the preparation of
+    the data notes. Up to LIKENESS_SPEAKERS speakers with up to LIKENESS_PIECES pieces of their recordings each, always
+    the same ones; a speaker with one recording gives its two halves. None with fewer than two.
     """
     rows_of: dict[str, list[int]] = {}
     for row, speaker in enumerate(batches.store.speakers):
@@ -70,7 +79,9 @@ def voice_likeness(
     if not np.isfinite(voice_NE).all():
         return None  # the losses tell of it
     found = separation(voice_NE, names)
-    return None if found.equal_error_rate is None else (found, len(set(names)))
+    if found.equal_error_rate is None:
+        return None
+    return Likeness(found, len(set(names)), len(set(names) & set(strangers)))
 
 
 def likeness_error(

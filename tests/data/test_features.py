@@ -162,6 +162,7 @@ def test_every_bad_clip_is_rejected_with_place_reason_and_value(tmp_path):
     }
     assert next(r.source for r in gathered.rejections) == f"{root}/metadata.csv:3"
     assert "3.50 s, at most 3.2 s" in found["long"][1] and "0.10 s, at least 0.3 s" in found["short"][1]
+    assert found["many"][1].endswith("at most 300 (data.max_text_tokens)")
     assert found["dense"][1].startswith("119 tokens without blanks, ")
     assert "⚗" in found["signs"][1] and "U+2697" in found["signs"][1]
     again, totals = run(root, config)

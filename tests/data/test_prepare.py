@@ -38,6 +38,7 @@ def test_from_one_root_to_batches(tmp_path, root):
     assert set(ids(data.train)).isdisjoint(ids(data.validation))
     assert set(data.validation.speakers) == {"s0", "s1"} == set(data.corpus.speakers)
     assert any("25% of the training clips validate" in note for note in data.notes)
+    assert any("2 training speakers: enough to speak in their voices, not enough" in note for note in data.notes)
     for batches in (data.training_batches(config), data.validation_batches(config)):
         made = [batches.build(planned, 0) for planned in batches.plan(0)]
         assert [contract.problems(batch) for batch in made] == [[]] * len(made)
@@ -288,6 +289,26 @@ def test_speakers_that_are_held_out_are_never_trained_on(tmp_path):
     fewer = settings(tmp_path, train_path=config.data.train_path, held_out_speakers=1)
     one = prepare.prepare(fewer, silent)
     assert speakers_of(one.validation) - speakers_of(one.train) < held, "who is held out does not change with the count"
+    (name,) = speakers_of(one.validation) - speakers_of(one.train)
+    assert f"1 speaker is never trained on and validates: '{name}'" in one.notes
+    (note,) = [note for note in one.notes if "in no training clip" in note]
+    assert note == (
+        f"1 validation speaker is in no training clip: '{name}'; one alone has nobody to be told from, so the equal "
+        "error rate is of all 6 validation speakers; two strangers or more (data.held_out_speakers) give that of "
+        "strangers"
+    )
+    assert not any("nobody to be told from" in note for note in data.notes)
+
+
+def test_one_stranger_who_validates_alone(tmp_path):
+    held = make_root(tmp_path / "held", clips=2)
+    (held / "metadata.csv").write_text("id|text|speaker\nc0|Say it.|zoe\nc1|Say it.|zoe\n")
+    config = settings(tmp_path, train_path=str(many_speakers(tmp_path)), val_path=str(held))
+    (note,) = [note for note in prepare.prepare(config, silent).notes if "in no training clip" in note]
+    assert note.startswith(
+        "1 validation speaker is in no training clip: 'zoe'; one alone has nobody to be told from, so"
+    )
+    assert "no equal error rate is measured; two strangers or more" in note
 
 
 def test_two_speakers_must_be_left(tmp_path):

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from myxtts.data.references import MOST_PIECES, References
 
@@ -32,7 +33,10 @@ def test_short_clips_are_put_together_until_the_reference_is_long_enough():
     short = made(speakers=["bob"] * 30, frames=np.full(30, 12))
     for epoch in range(20):
         choice = short.choose(3, 7, epoch)
-        assert choice.frames == min(12 * MOST_PIECES, choice.frames) and choice.frames >= LEAST
+        # all are so short that each is taken whole, until the length that was drawn is reached
+        pieces = [piece.frames for piece in choice.reference]
+        assert len(pieces) <= MOST_PIECES and pieces[:-1] == [12] * (len(pieces) - 1) and 1 <= pieces[-1] <= 12
+        assert LEAST <= choice.frames <= 12 * MOST_PIECES
         assert 3 not in {piece.row for piece in choice.reference}
 
 
@@ -55,9 +59,23 @@ def test_a_speakers_only_clip_gives_reference_and_target_from_different_parts():
         assert min(seen.values()) > 20 and covered.all()
 
 
+@pytest.mark.parametrize("segment", [0, 250, 300])
+@pytest.mark.parametrize("frames", [300, 600, 900, 2_000])
+def test_reference_and_target_of_one_clip_come_in_both_orders_alike(frames, segment):
+    """With halves of one length too: the drawn order counts, and not which of the two parts is how long."""
+    references = References(["eve"], np.array([frames]), 258, 861, segment)
+    choices = [references.choose(0, 7, epoch) for epoch in range(400)]
+    target_first = sum(choice.target.start < choice.reference[0].start for choice in choices)
+    assert 160 <= target_first <= 240
+    if frames == 600 and not segment:
+        assert sum(choice.target.frames == choice.frames for choice in choices) > 200, "the case of equal halves"
+
+
 def test_a_segment_is_a_piece_of_the_clip_anywhere_in_it():
     for (row, _), choice in drawn(60).items():
-        assert choice.target.row == row and choice.target.frames == min(60, FRAMES[row], choice.target.frames)
+        # a speaker's only clip keeps half of itself for the reference
+        whole = FRAMES[row] if SPEAKERS[row] == "bob" else -(-FRAMES[row] // 2)
+        assert choice.target.row == row and choice.target.frames == min(60, whole)
     starts = {choice.target.start for (row, _), choice in drawn(60).items() if row == 0}
     assert len(starts) > 40 and max(starts) <= 240
     assert {c.target.frames for (row, _), c in drawn(60).items() if row == 2} == {20}

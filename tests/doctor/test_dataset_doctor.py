@@ -71,9 +71,44 @@ def test_clips_over_the_cap_of_the_default_size_count(tmp_path: Path) -> None:
     root = make_root(tmp_path / "root", {f"c{i}": tone[: s * 8_000] for i, s in enumerate(lengths)})
     said = [words(f.what, "en") for f in check_dataset(root, silent).ranked()]
     assert "90.0% of the rows would be rejected" in said[0]
+    advice = [words(f.do, "en") for f in check_dataset(root, silent).ranked()]
+    takes = "--set data.max_clip_seconds=25 takes 9 of these rows; the memory of a batch grows with it"
+    assert advice[0] == advice[1] == takes
+    assert "‎--set data.max_clip_seconds=25‎" in words(check_dataset(root, silent).ranked()[0].do, "fa")
     assert (
         "longer than the cap: 9; the first: " in said[1] and "c1.wav: 25.00 s, at most 12.0 s at size tiny" in said[1]
     )
+
+
+def of_people(root: Path, people: int, name: str = "metadata_train.csv") -> Path:
+    """A data root with one clip of each person."""
+    make_root(root, {f"c{i:03d}": 0.2 * np.sin(np.arange(4_000) / 5) for i in range(people)})
+    (root / "metadata.csv").unlink()
+    rows = [f"c{i:03d}|Say it.|person {i}" for i in range(people)]
+    (root / name).write_text("\n".join(["id|text|speaker", *rows]) + "\n")
+    return root
+
+
+def facts_of(root: Path, language: str) -> str:
+    report = check_dataset(root, silent)
+    assert report.findings == [], "few speakers are no cause of NaN"
+    return "\n".join(words(fact, language) for fact in report.facts)
+
+
+def test_few_speakers_are_told_before_hours_are_spent(tmp_path: Path) -> None:
+    one, few, enough = (of_people(tmp_path / str(people), people) for people in (1, 19, 20))
+    told = facts_of(one, "en")
+    assert "speakers: 1" in told and "the model will speak in this one voice" in told
+    assert "takes recordings of at least 20 people" in told and "not enough" not in told
+    told = facts_of(few, "en")
+    assert "19 speakers: enough to speak in their voices, not enough speakers to clone voices of strangers" in told
+    assert "clone" not in facts_of(enough, "en")
+    assert "20 نفر" in facts_of(one, "fa") and "19 گوینده" in facts_of(few, "fa")
+    assert "نفر" not in facts_of(enough, "fa")
+
+
+def test_speakers_of_validation_data_are_not_those_of_the_training(tmp_path: Path) -> None:
+    assert "clone" not in facts_of(of_people(tmp_path / "held", 2, "metadata_eval.csv"), "en")
 
 
 def test_a_folder_without_data(tmp_path: Path) -> None:

@@ -69,6 +69,7 @@ def test_every_sentence_is_used_and_every_one_used_is_there() -> None:
 def test_every_sign_of_health_has_a_name() -> None:
     health = Health()
     health.observe_voices(1, 0.1)
+    health.know_people(1)
     health.observe_validation(1, math.nan)
     checks = {check.name for check in health.verdict().checks}
     assert checks == set(SIGN_NAMES) and set(SIGN_NAMES.values()) <= set(SENTENCES)

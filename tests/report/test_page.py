@@ -16,7 +16,7 @@ from made_lines import train_line, validation_line
 from myxtts.audio.waveform import write_wav
 from myxtts.errors import DataError, StorageError
 from myxtts.report import write_report
-from myxtts.report.curves import term_table
+from myxtts.report.curves import term_charts, term_table
 from myxtts.report.page import judge
 from myxtts.report.run_files import read_run
 from myxtts.report.samples import gallery
@@ -199,6 +199,27 @@ def test_terms_of_a_part_that_the_model_does_not_have_are_left_out(tmp_path: Pat
     page = write_report(tmp_path).read_text(encoding="utf-8")
     assert "Mel" in page and "Adversarial" in page and "Voice equal error rate" in page
     assert "Flow" not in page
+
+
+def test_the_three_figures_of_the_voices_are_drawn_with_whose_they_are(tmp_path: Path) -> None:
+    figures = {"voice_same": (0.6, 0.9), "voice_other": (0.5, 0.3), "voice_equal_error_rate": (0.4, 0.1)}
+    lines = [train_line(update) for update in (1, 2)]
+    for number, update in enumerate((1, 2)):
+        metrics = {"mel": 0.4} | {name: values[number] for name, values in figures.items()}
+        record = {"kind": "validation", "update": update, "time": 1.77e9, "metrics": metrics}
+        lines.append(json.dumps(record | {"voices": {"speakers": 12, "strangers": 12}}) + "\n")
+    (tmp_path / "metrics.jsonl").write_text("".join(lines))
+    charts = {chart.title: chart for chart in term_charts(read_run(tmp_path))}
+    page = write_report(tmp_path).read_text(encoding="utf-8")
+    for name, values in figures.items():
+        title = name.replace("_", " ").capitalize()
+        chart = charts[title]
+        assert f"<strong>{title}</strong>" in page
+        assert [style for style, path in chart.paths if path] == ["validation", "validation dots"]
+        (curve,) = json.loads(chart.hover)
+        assert (curve["x"], curve["y"]) == ([1, 2], [f"{value:g}" for value in values])
+        assert chart.note == "Newest: of 12 speakers never trained on."
+    assert page.count("Newest: of 12 speakers never trained on.") == 3 and charts["Mel"].note == ""
 
 
 def test_the_shares_of_the_total_leave_out_the_game_with_the_critic(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import pytest
 from made_run import events, hashes, make_root, records, scripted
 
 from myxtts.config.schema import GAME_TERMS, LossConfig
+from myxtts.run_health import read_measure, replay
+from myxtts.storage.journal import read_metrics
 from myxtts.storage.searching import find
 
 pytestmark = pytest.mark.usefixtures("quick_runs")
@@ -64,22 +66,30 @@ def test_a_best_that_could_not_be_saved_is_not_counted(
 
 
 def test_a_validation_measures_nearness_and_voices_and_the_best_may_go_by_them(folder: Path, name: str) -> None:
-    made_run.train(folder, name, training__max_updates=2, training__best_metric="likeness_error")
+    _, screen = made_run.train(folder, name, training__max_updates=2, training__best_metric="likeness_error")
     record = next(r for r in records(folder / name / "metrics.jsonl") if r["kind"] == "validation")
     found = record["metrics"]
     assert 0.5 < found["mcd_db"] < 60.0 and 0.0 <= found["voicing_error"] <= 1.0 and found["length_error"] >= 0.0
     assert 0.0 <= found["likeness_error"] <= 2.0, "one less the cosine to the voice that was asked for"
     assert find(folder / name).state["position"]["best"] == pytest.approx(found["likeness_error"])
     speakers = set(json.loads((folder / name / "corpus.json").read_text())["speakers"])
+    known = find(folder / name).state["health"]
+    assert known["people"] == len(speakers), "before the first validation judges voices by it"
     if len(speakers) > 1:
+        assert known["voice_means"] == [found["voice_same"], found["voice_other"]]
+        assert record["voices"] == {"speakers": len(speakers), "strangers": 0}
+        assert f"over {len(speakers)} training speakers" in screen.text
         assert -1.0 <= found["voice_other"] <= 1.0 and 0.0 <= found["voice_equal_error_rate"] <= 1.0
+    again = replay(read_metrics(folder / name / "metrics.jsonl"), read_measure(folder / name))
+    assert again.to_json() == find(folder / name, "last").state["health"], "who reads it later judges alike"
 
 
 def test_a_metric_that_is_not_there_chooses_nothing(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("myxtts.training.validation.voice_likeness", lambda *_: None)
     _, screen = made_run.train(folder, name, training__max_updates=2, training__best_metric="voice_equal_error_rate")
     assert any("has no voice_equal_error_rate: it cannot be the best" in line for line in screen.warnings)
-    assert find(folder / name, "last").state["position"]["best"] is None
+    state = find(folder / name, "last").state
+    assert state["position"]["best"] is None and state["health"]["not_finite_update"] is None, "it was not measured"
 
 
 def test_a_run_with_a_critic(folder: Path, name: str) -> None:

@@ -55,15 +55,24 @@ def test_strangers_are_told_apart_where_there_are_two() -> None:
     clips = [("ann", 50), ("ann", 60), ("bob", 50), ("bob", 30), ("eve", 60), ("zoe", 61)]
     ear: Any = Ear()
     found = voice_likeness(ear, batches_of(clips), corpus_of("ann", "bob"), CONFIG)
-    assert found is not None and found[1] == 2 and ear.heard == 4, "two halves of the only recording of each"
-    assert (found[0].same_pairs, found[0].other_pairs, found[0].equal_error_rate) == (2, 4, 0.0)
-    assert found[0].same_mean > 0.9 > found[0].other_mean  # type: ignore[operator]
+    assert found is not None and ear.heard == 4, "two halves of the only recording of each"
+    assert (found.speakers, found.strangers) == (2, 2)
+    told = found.separation
+    assert (told.same_pairs, told.other_pairs, told.equal_error_rate) == (2, 4, 0.0)
+    assert told.same_mean > 0.9 > told.other_mean  # type: ignore[operator]
 
 
 def test_with_one_stranger_everybody_counts() -> None:
     clips = [("ann", 50), ("ann", 60), ("bob", 50), ("bob", 30), ("eve", 60)]
     found = voice_likeness(Ear(), batches_of(clips), corpus_of("ann", "bob"), CONFIG)  # type: ignore[arg-type]
-    assert found is not None and found[1] == 3 and found[0].same_pairs == 3 and found[0].other_pairs == 12
+    assert found is not None and (found.speakers, found.strangers) == (3, 1)
+    assert (found.separation.same_pairs, found.separation.other_pairs) == (3, 12)
+
+
+def test_voices_of_training_speakers_are_known_as_theirs() -> None:
+    clips = [("ann", 50), ("ann", 60), ("bob", 50), ("bob", 30)]
+    found = voice_likeness(Ear(), batches_of(clips), corpus_of("ann", "bob", "eve"), CONFIG)  # type: ignore[arg-type]
+    assert found is not None and (found.speakers, found.strangers) == (2, 0)
 
 
 def test_nobody_can_be_told_apart_from_nobody() -> None:
@@ -74,8 +83,8 @@ def test_many_speakers_cost_no_more_than_some() -> None:
     clips = [(f"s{number:03d}", 20) for number in range(70) for _ in range(6)]
     ear: Any = Ear()
     found = voice_likeness(ear, batches_of(clips), corpus_of(), CONFIG)
-    assert found is not None and found[1] == 64 and ear.heard == 64 * 4
-    assert found[0].same_pairs == 64 * 6
+    assert found is not None and (found.speakers, found.strangers) == (64, 64) and ear.heard == 64 * 4
+    assert found.separation.same_pairs == 64 * 6
 
 
 def test_the_stored_voice_of_a_speaker_is_that_of_his_longest_recordings() -> None:
