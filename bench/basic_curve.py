@@ -10,22 +10,21 @@ import signal
 import subprocess
 import sys
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from bench import results
 from myxtts.cli.screen import Screen, escaped, guarded
-from myxtts.config.schema import DataConfig, TrainingConfig
+from myxtts.config.schema import DataConfig
 from myxtts.errors import EXIT_DONE, DataError, StorageError
 from myxtts.health import Health, Verdict
 from myxtts.health.signs import SEVERITY
-from myxtts.report.run_files import Run, finite, read_run
 from myxtts.report.scales import Floats, label, linear_ticks, smooth
+from myxtts.run_health import Update, Validated, read_measure, replay
 from myxtts.storage.journal import read_metrics
 from myxtts.storage.run_directory import RunDirectory
 
@@ -112,65 +111,26 @@ def training_words(given: Namespace, run: Path, screen: Screen) -> list[str]:
 
 
 def read(run: Path) -> Curve:
-    """The curve of a run; its health is told what the training's own was, but for what a rollback took back.
-
-    Raises DataError, StorageError.
-    """
-    curve, settings = Curve(), read_run(run)
-    changes = [event.get("update") for event in settings.events if _of_losses(event)]
-    for record in read_metrics(RunDirectory(run).metrics_path):
-        # As at the resume that changed weights or terms: the losses of before are no measure of those after it.
-        while changes and changes[0] < record["update"]:
-            curve.health.forget_losses()
-            if settings.setting("training.best_metric") == "total":
-                curve.health.forget_best()
-            del changes[0]
-        if record["kind"] == "validation":
-            _take_validation(curve, record, settings)
-        elif record["kind"] == "train":
-            _take_update(curve, record, settings)
+    """The curve of a run; its health is the shared replay of its journal. Raises StorageError."""
+    curve = Curve()
+    records = read_metrics(RunDirectory(run).metrics_path)
+    curve.health = replay(records, read_measure(run), lambda line, health: _take(curve, line, health))
     return curve
 
 
-def _of_losses(event: Mapping[str, Any]) -> bool:
-    """Whether an event is a resume with other settings of the loss."""
-    changed = event.get("event") == "settings_changed" and isinstance(event.get("update"), int)
-    return changed and any(part.startswith("loss.") for part in str(event.get("message")).split("; "))
-
-
-def _take_validation(curve: Curve, record: Mapping[str, Any], settings: Run) -> None:
-    update, metrics = record["update"], record["metrics"]
-    total = finite(metrics.get("total"))
-    if math.isfinite(total):
-        curve.validations.append((update, total))
-    if record.get("anew") is True:
-        curve.health.forget_best()
-    curve.health.observe_voices(update, finite(metrics.get("voice_equal_error_rate")))
-    metric = settings.setting("training.best_metric", TrainingConfig().best_metric)
-    curve.health.observe_validation(update, finite(metrics.get(metric)))
-    if not settings.setting("loss.adaptive_weights", False):  # else the loss of the updates is another sum
-        curve.health.observe_total(update, total)
-
-
-def _take_update(curve: Curve, record: Mapping[str, Any], settings: Run) -> None:
-    update, loss, norm = record["update"], record.get("loss"), record.get("grad_norm")
-    refused = record["skipped"] and record.get("overflow") is not True  # the scale of fp16 finds its place by these
-    curve.health.observe(
-        update,
-        loss=loss,
-        grad_norm=norm,
-        clip_norm=settings.number("optimizer.clip_norm", math.nan),
-        skipped=refused,
-        wait_share=record.get("wait_share"),
-    )
-    curve.skipped += refused
-    if loss is None or norm is None:
+def _take(curve: Curve, line: Update | Validated, health: Health) -> None:
+    if isinstance(line, Validated):
+        if math.isfinite(total := line.metrics.get("total", math.nan)):
+            curve.validations.append((line.update, total))
         return
-    curve.updates.append(update)
-    curve.totals.append(loss)
-    curve.norms.append(norm)
-    if update % MEAN_UPDATES == 0:
-        verdict = curve.health.verdict()
+    curve.skipped += line.refused
+    if line.loss is None or line.grad_norm is None:
+        return
+    curve.updates.append(line.update)
+    curve.totals.append(line.loss)
+    curve.norms.append(line.grad_norm)
+    if line.update % MEAN_UPDATES == 0:
+        verdict = health.verdict()
         if curve.worst is None or SEVERITY[verdict.sign] >= SEVERITY[curve.worst.sign]:
             curve.worst = verdict
 

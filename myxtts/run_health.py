@@ -39,7 +39,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """A line of an update: None for what was not measured or is no figure."""
+    """A line of an update: None for what was not measured or is no figure; `anew`: its loss is another than before."""
 
     update: int
     loss: float | None
@@ -47,6 +47,7 @@ class Update:
     wait_share: float | None
     skipped: bool
     overflow: bool
+    anew: bool
 
     @property
     def refused(self) -> bool:
@@ -106,6 +107,8 @@ def replay(
         health.know_people(measure.people)
     for line in _lines(records):
         if isinstance(line, Update):
+            if line.anew:
+                _forget_losses(health, measure)
             health.observe(
                 line.update,
                 loss=line.loss,
@@ -126,6 +129,13 @@ def voices_of(record: Mapping[str, Any]) -> tuple[int, int] | None:
     voices = _mapping(record.get("voices"))
     speakers, strangers = voices.get("speakers"), voices.get("strangers")
     return (speakers, strangers) if type(speakers) is int and type(strangers) is int else None
+
+
+def _forget_losses(health: Health, measure: Measure) -> None:
+    """As training.trainer does it."""
+    health.forget_losses()
+    if measure.best_metric == "total":
+        health.forget_best()
 
 
 def _observe_validation(health: Health, line: Validated, measure: Measure) -> None:
@@ -173,6 +183,7 @@ def _lines(records: Iterable[Mapping[str, Any]]) -> list[Update | Validated]:
             _figure(record.get("wait_share")),
             record.get("skipped") is True,
             record.get("overflow") is True,
+            record.get("anew") is True,
         )
         lines.append(newest)
     return lines

@@ -12,12 +12,12 @@ from typing import Literal
 from myxtts.audio import waveform
 from myxtts.config.leaves import shown
 from myxtts.config.schema import Config
-from myxtts.data.corpus import COPY_MARK
 from myxtts.data.manifest import METADATA_NAMES, id_prefixes, read_root
 from myxtts.data.records import Utterance
 from myxtts.data.roots import roots_in
 from myxtts.data.split import split_validation
 from myxtts.errors import DataError
+from myxtts.speakers import COPY_MARK
 
 Split = Literal["val", "train", "all"]
 SPLITS: tuple[Split, ...] = ("val", "train", "all")

@@ -118,7 +118,7 @@ def _records(run: Run) -> Iterator[dict[str, Any]]:
         if of := run.voices_of.get(update):
             record["voices"] = dict(zip(("speakers", "strangers"), of, strict=True))
         validations.append(record)
-    names = ("loss", "grad_norm", "wait_share", "overflow")
+    names = ("loss", "grad_norm", "wait_share", "overflow", "anew")
     empty = [math.nan] * len(run.train.updates)
     columns = [run.train.values.get(name, empty) for name in names]
     following = 0
@@ -126,8 +126,8 @@ def _records(run: Run) -> Iterator[dict[str, Any]]:
         while following < len(validations) and run.validations[following][0] < update:
             yield validations[following]
             following += 1
-        loss, norm, wait, over = values
-        measured = {"loss": loss, "grad_norm": norm, "wait_share": wait, "overflow": over > 0.0}
+        loss, norm, wait, over, anew = values
+        measured = {"loss": loss, "grad_norm": norm, "wait_share": wait, "overflow": over > 0.0, "anew": anew > 0.0}
         yield {"kind": "train", "update": update, "skipped": skipped, **measured}
     yield from validations[following:]
 

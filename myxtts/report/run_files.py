@@ -247,7 +247,7 @@ def _take_update(run: Run, update: int, record: Mapping[str, Any]) -> None:
             _drop_validations(run, update)
     names = ("loss", "grad_norm", "learning_rate", "frames", "frames_per_second", "wait_share", "epoch")
     measured = {name: finite(record.get(name)) for name in names}
-    measured["overflow"] = float(record.get("overflow") is True)
+    measured |= {name: float(record.get(name) is True) for name in ("overflow", "anew")}
     for group in ("terms", "weighted"):
         measured |= {f"{group}.{term}": finite(value) for term, value in _mapping(record.get(group)).items()}
     curve.append(update, skipped, measured)

@@ -177,7 +177,9 @@ class Loop:
             "wait_share": wait_share,
             "skipped": not result.applied,
             **({"overflow": True} if result.overflow else {}),
+            **({"anew": True} if self.trainer.losses_anew else {}),
         }
+        self.trainer.losses_anew = False
         self.metrics.write(record)
         overflowed = result.overflow and not result.applied  # no trouble: the scale finds its place by overflowing
         self.trainer.health.observe(

@@ -99,6 +99,8 @@ class Trainer:
         self.recovery, self.clip_losses = Recovery(), ClipLosses(clips)
         self.chosen_anew = False
         """Whether the next validation is the first by another measure; for those who read the metrics."""
+        self.losses_anew = False
+        """Whether the next update is the first of another loss; for them too."""
         self.precision = precision = chosen_precision(config.training.precision)
         seed = config.training.seed
         self.devices = chosen_devices(config.training.devices)
@@ -220,6 +222,7 @@ class Trainer:
         """What comes is another loss: those so far, and a best by them, are no measure of it."""
         self.recovery.watch = LossWatch()
         self.health.forget_losses()
+        self.losses_anew = True
         if self.position.best_metric == "total":
             self.forget_best()
 

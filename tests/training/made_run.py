@@ -182,6 +182,7 @@ class KeptTrainers:
         made.step.loss_scale.good_updates = 0
         made.step.discard()
         made.position, made.health = Position(), Health()
+        made.chosen_anew = made.losses_anew = False
         made.recovery, made.clip_losses = Recovery(), ClipLosses(clips)
         return made
 

@@ -11,6 +11,8 @@ import pytest
 from made_run import events, hashes, make_root, records, scripted
 
 from myxtts.config.schema import GAME_TERMS, LossConfig
+from myxtts.report.page import judge
+from myxtts.report.run_files import read_run
 from myxtts.run_health import read_measure, replay
 from myxtts.storage.journal import read_metrics
 from myxtts.storage.searching import find
@@ -148,3 +150,14 @@ def test_a_best_of_the_new_goal_that_could_not_be_saved_is_chosen_by_the_next(
     made_run.train(folder, name, **CRITIC_FROM_3)
     assert [e["update"] for e in events(folder / name, "save_failed")] == [5]
     assert find(folder / name).state["position"]["best_update"] == 6
+
+
+def test_who_reads_a_run_later_forgets_the_losses_of_other_weights_too(folder: Path, name: str) -> None:
+    settings: dict[str, Any] = {"training__best_metric": "total", "training__validation_every_updates": 1}
+    made_run.train(folder, name, training__max_updates=2, **settings)
+    made_run.train(folder, name, training__max_updates=4, loss__mel_weight=3.0, **settings)
+    lines = list(read_metrics(folder / name / "metrics.jsonl"))
+    assert [r["update"] for r in lines if "anew" in r and r["kind"] == "train"] == [3]
+    again = replay(lines, read_measure(folder / name)).to_json()
+    assert again == find(folder / name, "last").state["health"]
+    assert judge(read_run(folder / name)).to_json() == again
