@@ -25,16 +25,13 @@ def validation(update: int, total: float, **changes: Any) -> dict[str, Any]:
     return {"kind": "validation", "update": update, "metrics": {"total": total, "mel": total / 2}} | changes
 
 
-def write(
-    run: Path, lines: Iterable[dict[str, Any]], events: Iterable[dict[str, Any]] = (), best: str = "mel", **loss: Any
-) -> Path:
+def write(run: Path, lines: Iterable[dict[str, Any]], best: str = "mel", **loss: Any) -> Path:
     run.mkdir()
     config = {"optimizer": {"clip_norm": CLIP}, "training": {"best_metric": best}, "loss": loss}
     (run / "config.yaml").write_text(json.dumps(config), encoding="utf-8")
-    for name, records in (("metrics.jsonl", lines), ("events.jsonl", events)):
-        with Journal(run / name) as journal:
-            for record in records:
-                journal.write(record)
+    with Journal(run / "metrics.jsonl") as journal:
+        for record in lines:
+            journal.write(record)
     return run
 
 

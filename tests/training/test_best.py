@@ -155,7 +155,7 @@ def test_a_best_of_the_new_goal_that_could_not_be_saved_is_chosen_by_the_next(
 def test_who_reads_a_run_later_forgets_the_losses_of_other_weights_too(folder: Path, name: str) -> None:
     settings: dict[str, Any] = {"training__best_metric": "total", "training__validation_every_updates": 1}
     made_run.train(folder, name, training__max_updates=2, **settings)
-    made_run.train(folder, name, training__max_updates=4, loss__mel_weight=3.0, **settings)
+    made_run.train(folder, name, training__max_updates=4, loss__mel_weight=8.0, **settings)
     lines = list(read_metrics(folder / name / "metrics.jsonl"))
     assert [r["update"] for r in lines if "anew" in r and r["kind"] == "train"] == [3]
     again = replay(lines, read_measure(folder / name)).to_json()
