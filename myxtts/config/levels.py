@@ -90,8 +90,8 @@ _FAST = (
     Override(
         "schedule.decay",
         "inverse_sqrt",
-        "needs no length of the run; swept at tiny, 16 clips, 10 minutes: a constant rate is ahead by about what two runs "
-        "differ by; stays for runs of hours, for which the two are not compared (docs/measurements.md)",
+        "needs no length of the run; swept at tiny, 10 minutes (16 clips) and 25 (8): a constant rate is ahead by no more "
+        "than about what two runs differ by; stays for runs of hours, not compared (docs/measurements.md)",
     ),
     Override(
         "schedule.diagonal_prior_updates",
