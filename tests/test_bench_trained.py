@@ -86,7 +86,8 @@ def test_every_variant_of_the_sweep_is_a_setting_that_can_be_and_changes_one_thi
         parsed = training_parser("train_main.py", None).parse_known(sweep_levels.training_words(given, name))
         config = resolve_request(request_of(*parsed), program_layer("train_main.py", {}), None)[0].config
         assert config.optimization_level == "enhanced" and config.training.max_minutes == 6.0
-        assert config.training.batch_size == (int(name.removeprefix("batch ")) if name.startswith("batch") else 16)
+        batch = name.removeprefix("batch ").partition(",")[0] if name.startswith("batch") else "16"
+        assert config.training.batch_size == int(batch)
         seen.add(dataclasses.replace(config, training=dataclasses.replace(config.training, checkpoint_dir="")))
     assert len(seen) == len(sweep_levels.VARIANTS)
     folders = {sweep_levels.folder_of(name) for name in sweep_levels.VARIANTS}

@@ -17,7 +17,8 @@ UPDATES = 120
 SCALES = ("1e3", "1e6", "1e12", "1e20", "1e30")
 EACH = 1.2
 """Per cent of the attempts, for each scale."""
-TOLERANCE = 0.02
+TOLERANCE = {"total": 0.05, "mel": 0.02}
+"""On two clips the durations alone move the total by chance: +3.4%, -0.5% and +0.4% with three seeds, mel under 0.3%."""
 SETTINGS: dict[str, object] = {
     "training__max_updates": UPDATES,
     "training__grad_accum": 1,
@@ -58,5 +59,5 @@ def test_gradient_bombs_are_survived(folder: Path, monkeypatch: pytest.MonkeyPat
         arrays = find(step).arrays
         assert all(np.isfinite(array).all() for named in arrays.values() for array in named.values())
     clean, bad = validation(folder / "clean"), validation(run)
-    for metric in ("total", "mel"):
-        assert bad[metric] == pytest.approx(clean[metric], rel=TOLERANCE)
+    for metric, tolerance in TOLERANCE.items():
+        assert bad[metric] == pytest.approx(clean[metric], rel=tolerance)
