@@ -18,7 +18,7 @@ SCALES = ("1e3", "1e6", "1e12", "1e20", "1e30")
 EACH = 1.2
 """Per cent of the attempts, for each scale."""
 TOLERANCE = {"total": 0.05, "mel": 0.02}
-"""On two clips the durations alone move the total by chance: +3.4%, -0.5% and +0.4% with three seeds, mel under 0.3%."""
+"""On two clips durations alone move the total by chance: +3.4%, -0.5%, +0.4% with three seeds; mel less than 0.3%."""
 SETTINGS: dict[str, object] = {
     "training__max_updates": UPDATES,
     "training__grad_accum": 1,
