@@ -21,9 +21,8 @@ LONGEST_FIRST = (
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For `--dist loadgroup`: what shares fixtures of a session or a module runs in one process, the longest first.
-
-    Else every process of pytest-xdist makes the same fixtures again.
+    """The longest first. The groups are for `--dist loadgroup`, which as yet reads its marks before they are set here:
+    every process still makes the fixtures that it needs.
     """
     groups = {item: _group(item) for item in items}
     places = {group: place for place, group in enumerate(LONGEST_FIRST)}
