@@ -12,6 +12,7 @@ that the model's own encoder hears in them and in the plain sentence. Strength 0
 
 from __future__ import annotations
 
+import argparse
 import math
 import statistics
 import sys
@@ -84,13 +85,23 @@ class Variety:
 def main(argv: Sequence[str] | None = None) -> int:
     """Measures as `argv` says; returns the exit code."""
     made = results.parser("control", "Speed, pitch and energy of a trained voice: asked against measured.")
+    add_speech_options(made)
+    add_voice_options(made)
+    return guarded(lambda: _run(made.parse_args(argv)))
+
+
+def add_speech_options(made: argparse.ArgumentParser) -> None:
+    """The model and the sentences that are spoken."""
     made.add_argument("--checkpoint", metavar="RUN", required=True, help="run directory")
     made.add_argument("--prefer", choices=("best", "last"), default="best", help="which checkpoint (best)")
-    made.add_argument("--speaker", metavar="NAME", help="a training speaker (the first)")
-    made.add_argument("--reference", metavar="WAV", type=Path, help="a recording of the voice instead")
     made.add_argument("--text-file", metavar="FILE", type=Path, help="sentences, one a line (six English ones)")
     made.add_argument("--language", metavar="CODE", help="of the sentences (the default of the model)")
-    return guarded(lambda: _run(made.parse_args(argv)))
+
+
+def add_voice_options(made: argparse.ArgumentParser) -> None:
+    """The one voice that speaks, for `asking_of`."""
+    made.add_argument("--speaker", metavar="NAME", help="a training speaker (the first)")
+    made.add_argument("--reference", metavar="WAV", type=Path, help="a recording of the voice instead")
 
 
 def sentences_of(path: Path | None) -> list[str]:

@@ -14,11 +14,10 @@ import time
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench import results
-from bench.control import Asking, asking_of, sentences_of
+from bench.control import Asking, add_speech_options, add_voice_options, asking_of, sentences_of
 from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.screen import Screen, guarded
 from myxtts.errors import EXIT_DONE, ConfigError, DataError
@@ -55,12 +54,8 @@ class Waits:
 def main(argv: Sequence[str] | None = None) -> int:
     """Measures as `argv` says; returns the exit code."""
     made = results.parser("first_sound", "Seconds to the first sound of a stream, against the whole text at once.")
-    made.add_argument("--checkpoint", metavar="RUN", required=True, help="run directory")
-    made.add_argument("--prefer", choices=("best", "last"), default="best", help="which checkpoint (best)")
-    made.add_argument("--speaker", metavar="NAME", help="a training speaker (the first)")
-    made.add_argument("--reference", metavar="WAV", type=Path, help="a recording of the voice instead")
-    made.add_argument("--text-file", metavar="FILE", type=Path, help="sentences, one a line (six English ones)")
-    made.add_argument("--language", metavar="CODE", help="of the sentences (the default of the model)")
+    add_speech_options(made)
+    add_voice_options(made)
     made.add_argument("--rounds", metavar="N", type=int, default=20, help="of both in turn (20)")
     return guarded(lambda: _run(made.parse_args(argv)))
 

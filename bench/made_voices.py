@@ -17,7 +17,7 @@ import statistics
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,13 +25,14 @@ import numpy as np
 import numpy.typing as npt
 
 from bench import results
-from bench.control import sentences_of
+from bench.control import add_speech_options, sentences_of
 from bench.marks import JUDGE, cell, judge_problems, judged, same_work
 from myxtts.audio import waveform
 from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.screen import Screen, guarded
 from myxtts.errors import EXIT_DONE, ConfigError, DataError
 from myxtts.progress import Progress
+from myxtts.speakers import person_of
 from myxtts.synthesis.voice_sources import VoiceSource
 
 if TYPE_CHECKING:
@@ -70,14 +71,11 @@ class Group:
 def main(argv: Sequence[str] | None = None) -> int:
     """Measures as `argv` says; returns the exit code."""
     made = results.parser("made_voices", "Whom mixed and random voices are near, as made and as heard in speech.")
-    made.add_argument("--checkpoint", metavar="RUN", required=True, help="run directory")
-    made.add_argument("--prefer", choices=("best", "last"), default="best", help="which checkpoint (best)")
+    add_speech_options(made)
     made.add_argument("--references", metavar=("A", "B"), type=Path, nargs=2, help="two recordings to mix")
     made.add_argument(
         "--random", metavar="K", type=int, default=RANDOM_VOICES, help=f"random voices, 0: none ({RANDOM_VOICES})"
     )
-    made.add_argument("--text-file", metavar="FILE", type=Path, help="sentences, one a line (six English ones)")
-    made.add_argument("--language", metavar="CODE", help="of the sentences (the default of the model)")
     made.add_argument("--work", metavar="DIR", type=Path, help="folder for speech in mixtures, for the judge")
     made.add_argument("--judge-python", metavar="FILE", help="Python with the extra judge; without it none judges")
     made.add_argument("--judge-script", metavar="FILE", type=Path, default=JUDGE, help="another judge (bench/judge.py)")
@@ -188,7 +186,10 @@ def _judged(given: Namespace, sentences: Sequence[str], out: Path, letter: str, 
 def measure_random(speaker: Speaker, count: int, progress: Progress) -> list[Group]:
     """Random voices and as many training speakers, each as made and as heard."""
     names = speaker.synthesizer.speakers
-    people = [name for at, name in enumerate(names) if _people(speaker, names[: at + 1]) > _people(speaker, names[:at])]
+    first_name: dict[str, str] = {}
+    for name in names:
+        first_name.setdefault(person_of(name), name)
+    people = list(first_name.values())
     if len(people) < 2:
         raise DataError(f"the model has {len(names)} training speakers of one person; measure one of several people")
     stored_ZE = np.stack([speaker.made([VoiceSource("speaker", name)]) for name in names])
@@ -200,7 +201,7 @@ def measure_random(speaker: Speaker, count: int, progress: Progress) -> list[Gro
     total, done, groups = sum(map(len, kinds.values())), 0, []
     for who, sources in kinds.items():
         # A training speaker is not near itself, nor its own copies, but near other people.
-        others_KZ = np.array([[_is_other(speaker, source, name) for name in names] for source in sources])
+        others_KZ = np.array([[_is_other(source, name) for name in names] for source in sources])
         made, heard = [], []
         for source in sources:
             made.append(speaker.made([source]))
@@ -213,14 +214,9 @@ def measure_random(speaker: Speaker, count: int, progress: Progress) -> list[Gro
     return groups
 
 
-def _people(speaker: Speaker, names: Sequence[str]) -> int:
-    """How many people some training speakers are: the corpus knows which of them are copies of one voice."""
-    return replace(speaker.synthesizer.corpus, speakers=list(names)).people
-
-
-def _is_other(speaker: Speaker, source: VoiceSource, name: str) -> bool:
+def _is_other(source: VoiceSource, name: str) -> bool:
     """Whether a training speaker is another person than a source; a random voice is nobody."""
-    return not isinstance(source.what, str) or _people(speaker, [source.what, name]) > 1
+    return not isinstance(source.what, str) or person_of(source.what) != person_of(name)
 
 
 def group_of(

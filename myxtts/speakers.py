@@ -10,9 +10,14 @@ COPY_MARK = "@"
 """Between the name of a speaker and the speed of a copy of his voice."""
 
 
+def person_of(speaker: str) -> str:
+    """Whose voice a speaker is: the name without the speed of a slower or faster copy."""
+    return speaker.partition(COPY_MARK)[0]
+
+
 def people_of(speakers: Iterable[str]) -> int:
     """Number of people among the names of speakers, slower and faster copies of a voice left out."""
-    return len({name.partition(COPY_MARK)[0] for name in speakers})
+    return len({person_of(name) for name in speakers})
 
 
 def whose(speakers: int, strangers: int) -> str:

@@ -19,16 +19,19 @@ LONGEST_FIRST = (
 """Groups of over half a minute: what takes long must not begin last."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest first. The groups are for `--dist loadgroup`, which as yet reads its marks before they are set here:
-    every process still makes the fixtures that it needs.
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """For `--dist loadgroup`: what shares fixtures of a session or a module runs in one process.
+
+    Else every process of pytest-xdist makes the same fixtures again. It reads the marks before it sorts the tests, so
+    they are set here.
     """
-    groups = {item: _group(item) for item in items}
+    item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest groups first."""
     places = {group: place for place, group in enumerate(LONGEST_FIRST)}
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: places.get(groups[item], len(places)))
+    items.sort(key=lambda item: places.get(_group(item), len(places)))
 
 
 def _group(item: pytest.Item) -> str:

@@ -17,9 +17,9 @@ UPDATES = 120
 SCALES = ("1e3", "1e6", "1e12", "1e20", "1e30")
 EACH = 1.2
 """Per cent of the attempts, for each scale."""
-TOLERANCE = {"total": 0.05, "mel": 0.02}
-"""On two clips durations alone move the total by chance: +3.4%, -0.5%, +0.4% with three seeds; mel less than 0.3%."""
+TOLERANCE = 0.02
 SETTINGS: dict[str, object] = {
+    "data__validation_share": 0.5,
     "training__max_updates": UPDATES,
     "training__grad_accum": 1,
     "training__checkpoint_every_updates": 20,
@@ -38,7 +38,9 @@ def validation(run: Path) -> dict[str, float]:
 
 
 @pytest.mark.slow
-def test_gradient_bombs_are_survived(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gradient_bombs_are_survived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path
+    made_run.make_root(folder / "root", clips=8)  # on two clips the durations alone move the total by 3% by chance
     assert made_run.train(folder, "clean", **SETTINGS)[0] == UPDATES
     text = ",".join(f"step.gradient:{EACH}%{seed}:scale={scale}" for seed, scale in enumerate(SCALES))
     monkeypatch.setenv("MYXTTS_FAULT", text)
@@ -59,5 +61,5 @@ def test_gradient_bombs_are_survived(folder: Path, monkeypatch: pytest.MonkeyPat
         arrays = find(step).arrays
         assert all(np.isfinite(array).all() for named in arrays.values() for array in named.values())
     clean, bad = validation(folder / "clean"), validation(run)
-    for metric, tolerance in TOLERANCE.items():
-        assert bad[metric] == pytest.approx(clean[metric], rel=tolerance)
+    for metric in ("total", "mel"):
+        assert bad[metric] == pytest.approx(clean[metric], rel=TOLERANCE)

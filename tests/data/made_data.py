@@ -1,0 +1,18 @@
+"""Settings of a small preparation of data, and what it gave."""
+
+from myxtts.config.schema import Config, DataConfig, TextConfig, TrainingConfig
+
+
+def settings(tmp_path, **data):
+    values = {"cache_path": str(tmp_path / "cache"), "num_workers": 1, **data}
+    return Config(
+        text=TextConfig(symbols="characters"), data=DataConfig(**values), training=TrainingConfig(batch_size=4)
+    )
+
+
+def ids(store):
+    return [utterance.id for utterance in store.utterances]
+
+
+def speakers_of(store):
+    return set(store.speakers)
