@@ -1,9 +1,10 @@
-"""Runs in processes of their own: a kill, a resume in another process, Ctrl-C from the outside."""
+"""Runs in processes of their own: Ctrl-C from the outside, a resume in another process (kills: tests/faults)."""
 
 from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -42,17 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def test_killed_and_resumed_in_a_new_process_to_the_bit(folder: Path) -> None:
-    killed = in_a_process(folder, "killed", "loop.update:5:kill")
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert find(folder / "killed").update == 4
-    resumed = in_a_process(folder, "killed")
-    assert resumed.returncode == 0 and "(update 4)" in resumed.stdout, resumed.stderr
-    assert hashes(folder / "killed") == hashes(folder / "unbroken")
-    assert losses(folder / "killed") == losses(folder / "unbroken")
-
-
-def test_ctrl_c_on_the_program_and_the_command_it_names(folder: Path) -> None:
+def test_ctrl_c_on_the_program_and_the_command_it_names_goes_on_to_the_bit(folder: Path) -> None:
     run = folder / "interrupted"
     settings = {**made_run.SETTINGS, "data.cache_path": str(folder / "cache")}
     words = [sys.executable, "train_main.py", "--train-data", str(folder / "root"), "--checkpoint-dir", str(run)]
@@ -79,6 +70,14 @@ def test_ctrl_c_on_the_program_and_the_command_it_names(folder: Path) -> None:
     assert f" train_main.py --train-data {folder}/root" in line
     assert [e["message"] for e in events(run, "signal")] == ["stopped by SIGINT"]
     assert [r["update"] for r in records(run / "metrics.jsonl")] == list(range(1, saved + 1))
+
+    named = shlex.split(line.partition("this goes on: ")[2])
+    done = subprocess.run(
+        [sys.executable, *named[1:]], cwd=ROOT, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and f"(update {saved})" in done.stdout, done.stdout + done.stderr
+    assert hashes(run) == hashes(folder / "unbroken")
+    assert losses(run) == losses(folder / "unbroken")
 
 
 def wait_for_checkpoint(run: Path, update: int, process: subprocess.Popen[str]) -> None:
