@@ -115,7 +115,7 @@ def rows_of(heading: str) -> list[str]:
 
 def test_the_rows_of_the_measurements_are_variants_of_the_scripts() -> None:
     found = rows_of("The level enhanced")
-    assert len(found) == 19 and set(found) <= set(sweep_levels.VARIANTS)
+    assert len(found) == 21 and set(found) <= set(sweep_levels.VARIANTS)
     found = [name.partition(",")[0] for name in rows_of("Voice weights and augmentations")]
     assert len(found) == 15 and set(found) <= set(sweep_voices.VARIANTS)
 
