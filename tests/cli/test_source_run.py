@@ -54,7 +54,7 @@ def test_the_networks_come_from_the_source_and_nothing_else_does(source: Path) -
     assert (config.text.symbols, config.audio.hop_samples) == ("characters", 128)
     assert config.data.max_clip_seconds == 14.0, "what the size sets besides follows it"
     assert config.optimizer.learning_rate == 7e-4, "the level's rate, at the size of the source"
-    assert config.training.batch_size == 16
+    assert config.training.batch_size == 8
     chain = [entry.layer for entry in resolved.provenance["model.decoder"]]
     assert chain == ["default", "level experimental", "run ../old (--init-from)"]
     assert resolved.named == {"optimization_level"}, "the user himself set nothing else"
