@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import made_run
 import pytest
@@ -28,17 +27,12 @@ def environment(fault: str = "") -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths)), "MYXTTS_FAULT": fault}
 
 
-def in_a_process(folder: Path, run: str, fault: str = "", **options: Any) -> subprocess.CompletedProcess[str]:
-    """made_run.train in a new process."""
-    words = [sys.executable, str(Path(made_run.__file__)), str(folder), json.dumps({"run": run, **options})]
-    return subprocess.run(words, env=environment(fault), capture_output=True, text=True, check=False)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("processes")
     made_run.make_root(made / "root")
-    done = in_a_process(made, "unbroken")
+    words = [sys.executable, str(Path(made_run.__file__)), str(made), json.dumps({"run": "unbroken"})]
+    done = subprocess.run(words, env=environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return made
 
