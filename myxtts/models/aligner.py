@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from myxtts.config.schema import ModelConfig
 from myxtts.models import monotonic
-from myxtts.models.layers import Convolution, Module, sequence_mask
+from myxtts.models.layers import Convolution, Dense, Module, sequence_mask
 from myxtts.text.symbols import BLANK
 
 PRIOR_STRENGTH = 1_000.0
@@ -56,7 +56,7 @@ class Aligner(Module):
             symbols, width, embeddings_initializer=normal, name="symbol", dtype="float32"
         )
         self.neighbours = Convolution(width, 3, name="neighbours", dtype="float32")
-        self.mean = keras.layers.Dense(channels, kernel_initializer=zeros, name="mean", dtype="float32")
+        self.mean = Dense(channels, kernel_initializer=zeros, name="mean", dtype="float32")
 
     def call(self, text_BT: tf.Tensor, text_length_B: tf.Tensor) -> tf.Tensor:
         """Token ids (B, T) -> means (B, T, C) fp32 of the normalized mel less the speaker's mean; zero at padding."""

@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from myxtts.config.schema import ModelConfig
-from myxtts.models.layers import Module
+from myxtts.models.layers import Dense, Module
 
 LAYERS = 3
 SLOPE = 0.2
@@ -39,9 +39,7 @@ class Critic(Module):
         ]
         small = keras.initializers.RandomNormal(stddev=0.02)
         self.out = keras.layers.Conv2D(1, 3, kernel_initializer=small, name="out", dtype="float32")
-        self.voice = keras.layers.Dense(
-            widths[-1], use_bias=False, kernel_initializer=small, name="voice", dtype="float32"
-        )
+        self.voice = Dense(widths[-1], use_bias=False, kernel_initializer=small, name="voice", dtype="float32")
 
     def call(
         self, mel_BSC: tf.Tensor, base_BSC: tf.Tensor, voice_BE: tf.Tensor, mask_BS1: tf.Tensor

@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from myxtts.config.schema import ModelConfig
-from myxtts.models.layers import ConvBlock, Module, normalize_channels
+from myxtts.models.layers import ConvBlock, Dense, Module, normalize_channels
 
 EXPANSION = 4
 TIME_FEATURES = 64
@@ -28,13 +28,13 @@ class Backbone(Module):
         super().__init__(**kwargs)
         policy, width = self.dtype_policy, model.width
         self.patch, self.channels = model.decoder_patch, channels
-        self.front = keras.layers.Dense(width, name="front", dtype=policy)
+        self.front = Dense(width, name="front", dtype=policy)
         self.blocks = [
             ConvBlock(width, EXPANSION, model.dropout, salt + i, conditioned=True, name=f"block_{i}", dtype=policy)
             for i in range(blocks)
         ]
         small = keras.initializers.VarianceScaling(scale=0.01)
-        self.out = keras.layers.Dense(channels * self.patch, kernel_initializer=small, name="out", dtype="float32")
+        self.out = Dense(channels * self.patch, kernel_initializer=small, name="out", dtype="float32")
 
     def call(
         self, x_BMD: tf.Tensor, condition_BE: tf.Tensor, mask_BM1: tf.Tensor, seed: tf.Tensor | None = None
@@ -133,8 +133,8 @@ class FlowDecoder(Module):
         policy = self.dtype_policy
         self.draft = Backbone(model, model.flow_draft_blocks, channels, DRAFT_SALT, name="draft", dtype=policy)
         self.backbone = Backbone(model, model.decoder_blocks, channels, name="backbone", dtype=policy)
-        self.time_in = keras.layers.Dense(model.width, name="time_in", dtype="float32")
-        self.time_out = keras.layers.Dense(model.width, name="time_out", dtype="float32")
+        self.time_in = Dense(model.width, name="time_in", dtype="float32")
+        self.time_out = Dense(model.width, name="time_out", dtype="float32")
 
     def velocity(
         self,

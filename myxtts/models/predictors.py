@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from myxtts.config.schema import ModelConfig
-from myxtts.models.layers import Convolution, Module, Norm, dropout
+from myxtts.models.layers import Convolution, Dense, Module, Norm, dropout
 
 LAYERS = 2
 
@@ -37,12 +37,12 @@ class Predictor(Module):
         super().__init__(**kwargs)
         policy, width = self.dtype_policy, model.predictor_width
         self.rate, self.salt = model.predictor_dropout, salt
-        self.condition = keras.layers.Dense(width, name="condition", dtype=policy)
-        self.front = keras.layers.Dense(width, name="front", dtype=policy)
+        self.condition = Dense(width, name="condition", dtype=policy)
+        self.front = Dense(width, name="front", dtype=policy)
         self.convolutions = [Convolution(width, 3, name=f"convolution_{i}", dtype=policy) for i in range(LAYERS)]
         self.norms = [Norm(name=f"norm_{i}", dtype=policy) for i in range(LAYERS)]
         bias = keras.initializers.Constant(start)
-        self.out = keras.layers.Dense(outputs, bias_initializer=bias, name="out", dtype="float32")
+        self.out = Dense(outputs, bias_initializer=bias, name="out", dtype="float32")
 
     def call(
         self, x_BTD: tf.Tensor, condition_BE: tf.Tensor, mask_BT1: tf.Tensor, seed: tf.Tensor | None = None

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from myxtts.batch import PROSODY_FIGURES
 from myxtts.config.schema import ModelConfig
-from myxtts.models.layers import ConvBlock, Convolution, Module, Norm, sequence_mask
+from myxtts.models.layers import ConvBlock, Convolution, Dense, Module, Norm, sequence_mask
 
 BLOCKS = 3
 STRIDE = 4
@@ -52,13 +52,11 @@ class SpeakerEncoder(Module):
         self.blocks = [
             ConvBlock(width, 2, 0.0, 0, conditioned=False, name=f"block_{i}", dtype=policy) for i in range(BLOCKS)
         ]
-        self.attention_in = keras.layers.Dense(width // 2, activation="tanh", name="attention_in", dtype=policy)
-        self.attention_out = keras.layers.Dense(width, use_bias=False, name="attention_out", dtype=policy)
-        self.voice = keras.layers.Dense(model.voice_width, name="voice", dtype="float32")
-        self.style_mean = keras.layers.Dense(
-            model.style_width, kernel_initializer=small, name="style_mean", dtype="float32"
-        )
-        self.style_log_variance = keras.layers.Dense(
+        self.attention_in = Dense(width // 2, activation="tanh", name="attention_in", dtype=policy)
+        self.attention_out = Dense(width, use_bias=False, name="attention_out", dtype=policy)
+        self.voice = Dense(model.voice_width, name="voice", dtype="float32")
+        self.style_mean = Dense(model.style_width, kernel_initializer=small, name="style_mean", dtype="float32")
+        self.style_log_variance = Dense(
             model.style_width,
             kernel_initializer=smaller,
             bias_initializer=keras.initializers.Constant(LOG_VARIANCE_AT_START),
@@ -96,9 +94,9 @@ class VoiceHeads(Module):
 
     def __init__(self, model: ModelConfig, speakers: int, channels: int, **kwargs: object) -> None:
         super().__init__(**kwargs)
-        self.hidden = keras.layers.Dense(model.voice_width, name="hidden", dtype="float32")
-        self.spectrum = keras.layers.Dense(channels, name="spectrum", dtype="float32")
-        self.prosody = keras.layers.Dense(len(PROSODY_FIGURES), name="prosody", dtype="float32")
+        self.hidden = Dense(model.voice_width, name="hidden", dtype="float32")
+        self.spectrum = Dense(channels, name="spectrum", dtype="float32")
+        self.prosody = Dense(len(PROSODY_FIGURES), name="prosody", dtype="float32")
         self.speakers, self.voice_width = speakers, model.voice_width
 
     def build(self, shape: Any) -> None:

@@ -11,7 +11,7 @@ from myxtts.audio.harmonics import HarmonicTable
 from myxtts.config.schema import ModelConfig
 from myxtts.models.aligner import Aligner, path_of
 from myxtts.models.critic import Critic, feature_distance, places
-from myxtts.models.layers import Module, sequence_mask
+from myxtts.models.layers import Dense, Module, sequence_mask
 from myxtts.models.mel_decoder import DECODERS
 from myxtts.models.pieces import position_features, target_of, tokens_around
 from myxtts.models.predictors import Predictor, token_means
@@ -81,7 +81,7 @@ class VoiceCloner(Module):
         self.pitch = Predictor(model, 1, 220, name="pitch", dtype=policy)
         self.energy = Predictor(model, 1, 240, name="energy", dtype=policy)
         self.voice_source = VoiceSource(model, harmonics, name="voice_source", dtype=policy)
-        self.prosody_in = keras.layers.Dense(model.width, name="prosody_in", dtype=policy)
+        self.prosody_in = Dense(model.width, name="prosody_in", dtype=policy)
         self.decoder = DECODERS[model.decoder](model, channels, name="decoder", dtype=policy)
         self.critic = Critic(model, channels, name="critic", dtype=policy) if model.critic_width else None
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from myxtts.audio.harmonics import HarmonicTable
 from myxtts.config.schema import ModelConfig
-from myxtts.models.layers import ConvBlock, Module
+from myxtts.models.layers import ConvBlock, Dense, Module
 
 BLOCKS = 2
 SALT = 500
@@ -29,12 +29,12 @@ class VoiceSource(Module):
         policy, width = self.dtype_policy, model.predictor_width
         small = keras.initializers.VarianceScaling(scale=0.01)
         self.harmonics = harmonics
-        self.front = keras.layers.Dense(width, name="front", dtype=policy)
+        self.front = Dense(width, name="front", dtype=policy)
         self.blocks = [
             ConvBlock(width, 2, model.dropout, SALT + i, conditioned=True, name=f"block_{i}", dtype=policy)
             for i in range(BLOCKS)
         ]
-        self.out = keras.layers.Dense(2, kernel_initializer=small, name="out", dtype="float32")
+        self.out = Dense(2, kernel_initializer=small, name="out", dtype="float32")
 
     def call(
         self,

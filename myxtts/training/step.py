@@ -128,7 +128,11 @@ class Step:
         ]
         micro = [batch, tf.TensorSpec([2], i32), tf.TensorSpec([], f32), *knobs]
         # the game with the critic costs an eighth of a step; the graph of either kind is made when it is needed
-        self._micro = {plays: _graph(partial(self._micro_graph, plays), micro) for plays in (False, True)}
+        self._micro = {
+            (plays, factors): _graph(partial(self._micro_graph, plays, factors), micro)
+            for plays in (False, True)
+            for factors in (False, True)
+        }
         game = [i for i, term in enumerate(self.term_weights) if term in GAME_TERMS]
         self._game = game if model.critic is not None else []
         self._apply = _graph(self._apply_graph, [tf.TensorSpec([], f32)] * 2)
@@ -182,6 +186,7 @@ class Step:
     def _micro_graph(
         self,
         critic_plays: bool,
+        with_factors: bool,
         batch: dict[str, tf.Tensor],
         seed: tf.Tensor,
         prior: tf.Tensor,
@@ -196,7 +201,7 @@ class Step:
             with replica.scope():
                 own = {key: shares[n] for key, shares in rows.items()}
                 knobs = (weights, faults[n], group_fault, self.loss_scale.value)
-                pieces.append(replica.compute(own, seed_of(seed, n), prior, *knobs, critic_plays))
+                pieces.append(replica.compute(own, seed_of(seed, n), prior, *knobs, critic_plays, with_factors))
 
             with replica.scope():
                 for total, gradient in zip(replica.accumulated, pieces[n].gradients, strict=True):
@@ -250,12 +255,19 @@ class Step:
         return MicroResult(good, terms_KB[:, :rows], total_B[:rows], group_norm_G)
 
     def _add(
-        self, arrays: Mapping[str, Any], seed: Any, prior: Any, weights_K: FloatArray, *faults: Any
+        self,
+        arrays: Mapping[str, Any],
+        seed: Any,
+        prior: Any,
+        weights_K: FloatArray,
+        faults_KB: FloatArray,
+        faults_G: FloatArray,
     ) -> tuple[bool, FloatArray, FloatArray, FloatArray]:
         """Compute a micro-batch and add it to the window, whatever it is."""
-        micro = self._micro[bool((weights_K[self._game] > 0.0).any())]
+        with_factors = self.loss_scale.moves or bool((faults_G != 1.0).any())
+        micro = self._micro[bool((weights_K[self._game] > 0.0).any()), with_factors]
         batch = {key: tf.convert_to_tensor(values) for key, values in arrays.items()}
-        good, *numbers = micro(batch, seed, prior, weights_K, *faults)
+        good, *numbers = micro(batch, seed, prior, weights_K, faults_KB, faults_G)
         terms_KB, total_B, group_norm_G = (x.numpy() for x in numbers)
         return bool(good), terms_KB, total_B, group_norm_G
 

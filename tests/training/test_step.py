@@ -279,7 +279,7 @@ def test_one_graph_for_every_shape(plain: Any) -> None:
         batch = make_batch(rows, pad=pad)
         plain.run(batch)
         plain.step.validate(batch)
-    for graph in (plain.step._micro[False], plain.step._apply, plain.step._validate):
+    for graph in (plain.step._micro[False, False], plain.step._apply, plain.step._validate):
         assert graph.experimental_get_tracing_count() == 1
 
 
