@@ -1,7 +1,7 @@
 """The batch contract: what a batch holds, under which key, in which shape and dtype, and what padding looks like.
 
 Letters: B utterances, T text tokens, M mel frames, S frames of the target, R reference frames, C mel channels,
-P prosody figures (3).
+Q prosody figures (3).
 A batch has few shapes: T, M and R are bucket sizes, B is always the full batch size; a row that only fills the
 batch has weight 0 and utterance -1, and counts in no loss.
 """
@@ -44,7 +44,7 @@ FIELDS: tuple[Field, ...] = (
     Field("reference_BRC", "BRC", "float32", 0.0, "normalized log-mel of the reference recording"),
     Field("reference_length_B", "B", "int32", 1, "frames of the reference, at least 1"),
     Field("spectrum_BC", "BC", "float32", 0.0, "the speaker's long-term mean of the normalized mel"),
-    Field("prosody_BP", "BP", "float32", 0.0, "the speaker's pitch mean, pitch range and rate, normalized"),
+    Field("prosody_BQ", "BQ", "float32", 0.0, "the speaker's pitch mean, pitch range and rate, normalized"),
     Field("weight_B", "B", "float32", 0.0, "1 for an utterance, 0 for a row that only fills the batch"),
     Field("utterance_B", "B", "int32", -1, "row of the utterance in its feature store"),
     Field("seed_B", "B", "int32", 0, "randomness of this utterance in this epoch, from (seed, epoch, utterance)"),

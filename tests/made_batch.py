@@ -57,7 +57,7 @@ def make_batch(
     """
     shapes = [SHAPES[r % len(SHAPES)] for r in rows]
     tokens, frames, reference = (max(s[i] for s in shapes) + pad[i] for i in range(3))
-    sizes = {"B": len(rows) + fill, "T": tokens, "M": frames, "S": frames, "R": reference, "C": CHANNELS, "P": 3}
+    sizes = {"B": len(rows) + fill, "T": tokens, "M": frames, "S": frames, "R": reference, "C": CHANNELS, "Q": 3}
     batch = {f.key: np.full([sizes[x] for x in f.letters], f.padding, f.dtype) for f in contract.FIELDS}
     for at, (r, (t, m, ref)) in enumerate(zip(rows, shapes, strict=True)):
         rng = np.random.default_rng([seed, r])
@@ -72,7 +72,7 @@ def make_batch(
         batch["speaker_B"][at], batch["language_B"][at] = r % SPEAKERS, r % LANGUAGES
         batch["reference_BRC"][at, :ref] = rng.normal(size=(ref, CHANNELS))
         batch["spectrum_BC"][at] = 0.3 * rng.normal(size=CHANNELS)
-        batch["prosody_BP"][at] = rng.normal(size=3)
+        batch["prosody_BQ"][at] = rng.normal(size=3)
         batch["weight_B"][at], batch["utterance_B"][at] = 1.0, r
         batch["seed_B"][at] = rng.integers(1 << 30)
     assert contract.problems(batch) == []

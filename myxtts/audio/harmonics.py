@@ -35,7 +35,7 @@ class HarmonicTable:
 
     lowest: float
     highest: float
-    comb_KC: FloatArray
+    comb_IC: FloatArray
 
 
 def harmonic_table(audio: AudioConfig, pitch_mean: float, pitch_std: float) -> HarmonicTable:

@@ -60,7 +60,7 @@ def _run(argv: Sequence[str]) -> int:
     belonging = belonging_of(source)
     name = given.name if given.name is not None else out.stem if out.stem.isprintable() else "voice"
     made = _made(given, source)
-    voice, style = made.voice.voice_E, made.voice.style_S
+    voice, style = made.voice.voice_E, made.voice.style_Y
     write_voice(out, StoredVoice(voice, style, name, made.made_from, belonging))
     screen.say(
         f"checkpoint: {escaped(str(source.checkpoint.path))} (update {belonging.update})",

@@ -135,7 +135,7 @@ class Batches:
         reference_RC = self._heard(choice, row, epoch)
         batch["reference_BRC"][at, : len(reference_RC)] = reference_RC
         batch["reference_length_B"][at] = len(reference_RC)
-        batch["spectrum_BC"][at], batch["prosody_BP"][at] = self._figures[utterance.speaker]
+        batch["spectrum_BC"][at], batch["prosody_BQ"][at] = self._figures[utterance.speaker]
         batch["speaker_B"][at] = self._speaker_of.get(utterance.speaker, -1)
         batch["language_B"][at] = self._language_of[utterance.language]
         batch["weight_B"][at] = 1.0
@@ -161,7 +161,7 @@ def empty_batch(rows: int, bucket: Bucket, segment: int, reference_frames: int, 
         "S": segment,
         "R": reference_frames,
         "C": mel_channels,
-        "P": 3,
+        "Q": 3,
     }
     return {
         field.key: np.full([sizes[letter] for letter in field.letters], field.padding, dtype=field.dtype)

@@ -39,7 +39,7 @@ class LoadReport:
 
 def example_batch(channels: int, tokens: int = 3, frames: int = 6) -> dict[str, tf.Tensor]:
     """A batch of one row of zeros that keeps the contract, to build weights with."""
-    sizes = {"B": 1, "T": tokens, "M": frames, "S": frames, "R": 8, "C": channels, "P": len(PROSODY_FIGURES)}
+    sizes = {"B": 1, "T": tokens, "M": frames, "S": frames, "R": 8, "C": channels, "Q": len(PROSODY_FIGURES)}
     batch = {f.key: np.zeros([sizes[letter] for letter in f.letters], f.dtype) for f in FIELDS}
     lengths = {"text_length_B": tokens, "mel_length_B": frames, "target_length_B": frames, "reference_length_B": 8}
     for key, length in lengths.items():

@@ -47,7 +47,7 @@ class Critic(Module):
         """Normalized mel and what lies under it (B, S, C), voice (B, E), mask (B, S, 1).
 
         Returns:
-            score_BPF: for each place of eight frames and channels near 1 where it takes the mel for a recording, near 0
+            score_BJL: for each place of eight frames and channels near 1 where it takes the mel for a recording, near 0
                 where for made; fp32, 0 at padding.
             features_0 to features_2: of the layers, (B, S / 2, C / 2, width) and so on; 0 at padding.
         """
@@ -62,11 +62,11 @@ class Critic(Module):
             found[name] = x = tf.nn.leaky_relu(x * tf.cast(mask, x.dtype), SLOPE)
         last = tf.cast(x, tf.float32)
         fits = tf.einsum("bpfd,bd->bpf", last, self.voice(voice_BE))
-        found["score_BPF"] = (tf.squeeze(self.out(_framed(last)), -1) + fits) * mask[:, :, :, 0]
+        found["score_BJL"] = (tf.squeeze(self.out(_framed(last)), -1) + fits) * mask[:, :, :, 0]
         return found
 
 
-def places(mask_BS1: tf.Tensor) -> tf.Tensor:
+def patch_mask(mask_BS1: tf.Tensor) -> tf.Tensor:
     """Mask (B, P, 1) of the critic's scores from that of the frames."""
     return mask_BS1[:, :: 2**LAYERS]
 

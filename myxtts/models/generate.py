@@ -14,8 +14,7 @@ from myxtts.config.schema import ModelConfig
 from myxtts.errors import NonFiniteError
 from myxtts.models.aligner import path_of
 from myxtts.models.layers import sequence_mask
-from myxtts.models.manner import Manner
-from myxtts.models.prosody import PROSODY_LIMIT, Durations, FloatArray, IntArray, round_durations, shifted
+from myxtts.models.prosody import PROSODY_LIMIT, Durations, FloatArray, IntArray, Manner, round_durations, shifted
 from myxtts.models.voice_cloner import VoiceCloner
 from myxtts.text.symbols import BLANK
 
@@ -32,7 +31,7 @@ class Voice:
     """Who speaks and how: voice float32[E], unit length, and style float32[S]."""
 
     voice_E: FloatArray
-    style_S: FloatArray
+    style_Y: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +72,8 @@ def mean_voice(voices: Sequence[Voice], weights: Sequence[float] | None = None) 
         raise NonFiniteError("the model gave a voice that is not finite; take another checkpoint")
     if norm <= _SMALLEST_NORM:
         raise ValueError("the voices cancel each other out")
-    style_S = _mean([voice.style_S for voice in voices], weights)
-    return Voice((voice_E / norm).astype(np.float32), style_S.astype(np.float32))
+    style_Y = _mean([voice.style_Y for voice in voices], weights)
+    return Voice((voice_E / norm).astype(np.float32), style_Y.astype(np.float32))
 
 
 def _mean(rows: Sequence[FloatArray], weights: Sequence[float] | None) -> npt.NDArray[np.float64]:
@@ -86,14 +85,14 @@ def _mean(rows: Sequence[FloatArray], weights: Sequence[float] | None) -> npt.ND
     return weighted
 
 
-def ranged(
-    pitch_BM: tf.Tensor, prosody_BMP: tf.Tensor, voiced_BM: tf.Tensor, pitch_range: tf.Tensor
+def scale_pitch_range(
+    pitch_BM: tf.Tensor, prosody_BM2: tf.Tensor, voiced_BM: tf.Tensor, pitch_range: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Pitch of the frames (B, M), and pitch and energy of their tokens (B, M, 2), the pitch `pitch_range` times as far
     from its mean over the voiced frames, within PROSODY_LIMIT."""
     frames = tf.maximum(tf.reduce_sum(voiced_BM, axis=1, keepdims=True), 1.0)
     mean_B1 = tf.reduce_sum(pitch_BM * voiced_BM, axis=1, keepdims=True) / frames
-    token_BM, energy_BM = tf.unstack(prosody_BMP, axis=-1)
+    token_BM, energy_BM = tf.unstack(prosody_BM2, axis=-1)
     wide = (mean_B1 + pitch_range * (x - mean_B1) for x in (pitch_BM, token_BM))
     frame_BM, token_BM = (tf.clip_by_value(x, -PROSODY_LIMIT, PROSODY_LIMIT) for x in wide)
     return frame_BM, tf.stack([token_BM, energy_BM], axis=-1)
@@ -111,9 +110,9 @@ def _tokens(tokens_T: IntArray) -> tf.Tensor:
     return tf.constant(_padded(np.asarray(tokens_T, np.int32)[None, :], 1, TOKEN_STEP))
 
 
-def _who(voice: Voice) -> tuple[tf.Tensor, tf.Tensor]:
+def _voice_tensors(voice: Voice) -> tuple[tf.Tensor, tf.Tensor]:
     """Voice and style as a batch of one."""
-    return tf.constant(voice.voice_E[None, :], tf.float32), tf.constant(voice.style_S[None, :], tf.float32)
+    return tf.constant(voice.voice_E[None, :], tf.float32), tf.constant(voice.style_Y[None, :], tf.float32)
 
 
 class Generator:
@@ -152,11 +151,11 @@ class Generator:
 
     def voices(self, reference_NRC: FloatArray, length_N: IntArray) -> list[Voice]:
         """The voice and the style's posterior mean of each normalized reference mel (N, R, C) with its frames (N,)."""
-        voice_NE, style_NS = self._encode(
+        voice_NE, style_AY = self._encode(
             tf.constant(_padded(reference_NRC, 1, FRAME_STEP), tf.float32),
             tf.constant(np.asarray(length_N), tf.int32),
         )
-        return [Voice(voice_E, style_S) for voice_E, style_S in zip(voice_NE.numpy(), style_NS.numpy(), strict=True)]
+        return [Voice(voice_E, style_Y) for voice_E, style_Y in zip(voice_NE.numpy(), style_AY.numpy(), strict=True)]
 
     def generate_mel(self, tokens_T: IntArray, language: int, voice: Voice, manner: Manner | None = None) -> Generated:
         """Speaks the tokens of one sentence.
@@ -171,8 +170,8 @@ class Generator:
         """
         manner = manner or Manner()
         tokens = len(tokens_T)
-        who = _who(voice)
-        predicted, durations = self._foretold(tokens_T, language, voice, manner)
+        who = _voice_tensors(voice)
+        predicted, durations = self._predict_durations(tokens_T, language, voice, manner)
         pitch_T = shifted(predicted["pitch_BT"].numpy()[0, :tokens], manner.pitch_shift)
         energy_T = shifted(predicted["energy_BT"].numpy()[0, :tokens], manner.energy_shift)
         made = self._decoder(manner.steps)(
@@ -219,7 +218,7 @@ class Generator:
         """
         if len(mel_MC) < len(tokens_T):
             return None
-        predicted, durations = self._foretold(tokens_T, language, voice, Manner())
+        predicted, durations = self._predict_durations(tokens_T, language, voice, Manner())
         found = self.model.aligner.align(
             predicted["mean_BTC"],
             tf.constant(_padded(mel_MC[None], 1, FRAME_STEP), tf.float32),
@@ -230,13 +229,13 @@ class Generator:
         )
         return found.numpy()[0, : len(tokens_T)], durations.frames_T
 
-    def _foretold(
+    def _predict_durations(
         self, tokens_T: IntArray, language: int, voice: Voice, manner: Manner
     ) -> tuple[dict[str, tf.Tensor], Durations]:
         """What is predicted of the tokens, padded, and their whole frames."""
         tokens = len(tokens_T)
         predicted = self._predict(
-            _tokens(tokens_T), tf.constant([tokens]), tf.constant([language], tf.int32), *_who(voice)
+            _tokens(tokens_T), tf.constant([tokens]), tf.constant([language], tf.int32), *_voice_tensors(voice)
         )
         durations = round_durations(
             predicted["log_duration_BT"].numpy()[0, :tokens],
@@ -263,14 +262,14 @@ class Generator:
 
     def _encode_graph(self, reference_NRC: tf.Tensor, length_N: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         heads = self.model.speaker_encoder(reference_NRC, length_N)
-        return heads["voice_BE"], heads["style_mean_BS"]
+        return heads["voice_BE"], heads["style_mean_BY"]
 
     def _predict_graph(
-        self, text_BT: tf.Tensor, length_B: tf.Tensor, language_B: tf.Tensor, voice_BE: tf.Tensor, style_BS: tf.Tensor
+        self, text_BT: tf.Tensor, length_B: tf.Tensor, language_B: tf.Tensor, voice_BE: tf.Tensor, style_BY: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         tokens = tf.shape(text_BT)[1]
         text = self.model.text_encoder(text_BT, length_B, language_B)
-        condition = self.model.condition(voice_BE, style_BS)
+        condition = self.model.condition(voice_BE, style_BY)
         prosody = self.model.predict_prosody(text, condition, sequence_mask(length_B, tokens))
         mean = self.model.aligner(text_BT, length_B)
         return {**prosody, "text_BTD": tf.cast(text, tf.float32), "mean_BTC": tf.cast(mean, tf.float32)}
@@ -283,7 +282,7 @@ class Generator:
         pitch_BT: tf.Tensor,
         energy_BT: tf.Tensor,
         voice_BE: tf.Tensor,
-        style_BS: tf.Tensor,
+        style_BY: tf.Tensor,
         pitch_range: tf.Tensor,
         temperature: tf.Tensor,
         seed: tf.Tensor,
@@ -294,12 +293,14 @@ class Generator:
         frames = -(-tf.reduce_max(frames_B) // FRAME_STEP) * FRAME_STEP
         mask = sequence_mask(frames_B, frames)
         path = path_of(duration_BT, frames)
-        along = self.model.stretched(text_BTD, mean_BTC, duration_BT, pitch_BT, energy_BT, path)
-        condition = self.model.condition(voice_BE, style_BS)
-        frame = self.model.source_of(along, condition, mask)
+        features = self.model.expand_to_frames(text_BTD, mean_BTC, duration_BT, pitch_BT, energy_BT, path)
+        condition = self.model.condition(voice_BE, style_BY)
+        frame = self.model.predict_source(features, condition, mask)
         voiced = tf.cast(frame["voicing_BM"] > 0.0, tf.float32) * mask[:, :, 0]
-        pitch_BM, along["prosody_BMP"] = ranged(frame["pitch_BM"], along["prosody_BMP"], voiced, pitch_range)
-        x = self.model.decoder_input(along, pitch_BM, voiced)
-        base = (along["mean_BMC"] + self.model.voice_heads(voice_BE)["spectrum_BC"][:, None, :]) * mask
-        mel = base + self.model.decoder.generate(x, self.model.unit_sized(voice_BE), mask, steps, temperature, seed)
+        pitch_BM, features["prosody_BM2"] = scale_pitch_range(
+            frame["pitch_BM"], features["prosody_BM2"], voiced, pitch_range
+        )
+        x = self.model.decoder_input(features, pitch_BM, voiced)
+        base = (features["mean_BMC"] + self.model.voice_heads(voice_BE)["spectrum_BC"][:, None, :]) * mask
+        mel = base + self.model.decoder.generate(x, self.model.scale_voice(voice_BE), mask, steps, temperature, seed)
         return {"mel_BMC": mel, "pitch_BM": pitch_BM, "voiced_BM": voiced}

@@ -69,8 +69,8 @@ class SpeakerEncoder(Module):
 
         Returns:
             voice_BE: unit length.
-            style_mean_BS: mean of the style posterior.
-            style_log_variance_BS: in -4 to 4.
+            style_mean_BY: mean of the style posterior.
+            style_log_variance_BY: in -4 to 4.
         """
         mask = sequence_mask(reference_length_B, tf.shape(reference_BRC)[1])
         x = self.front(tf.cast(reference_BRC * mask, self.compute_dtype))
@@ -84,8 +84,8 @@ class SpeakerEncoder(Module):
         voice = self.voice(tf.concat([pooled, plain_statistics(reference_BRC, mask)], axis=-1))
         return {
             "voice_BE": tf.math.l2_normalize(voice, axis=-1, epsilon=1e-8),
-            "style_mean_BS": self.style_mean(pooled),
-            "style_log_variance_BS": MAX_LOG_VARIANCE * tf.tanh(log_variance / MAX_LOG_VARIANCE),
+            "style_mean_BY": self.style_mean(pooled),
+            "style_log_variance_BY": MAX_LOG_VARIANCE * tf.tanh(log_variance / MAX_LOG_VARIANCE),
         }
 
 
@@ -108,12 +108,12 @@ class VoiceHeads(Module):
         )
 
     def call(self, voice_BE: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Voice (B, E), unit length -> spectrum_BC, prosody_BP and cosine_BZ to each training speaker."""
+        """Voice (B, E), unit length -> spectrum_BC, prosody_BQ and cosine_BZ to each training speaker."""
         scaled = voice_BE * tf.sqrt(tf.cast(self.voice_width, tf.float32))
         hidden = voice_BE + tf.nn.gelu(self.hidden(scaled), approximate=True)
         known = tf.math.l2_normalize(tf.cast(self.speaker_ZE, tf.float32), axis=-1, epsilon=1e-8)
         return {
             "spectrum_BC": self.spectrum(hidden),
-            "prosody_BP": self.prosody(hidden),
+            "prosody_BQ": self.prosody(hidden),
             "cosine_BZ": tf.einsum("be,ze->bz", voice_BE, known),
         }

@@ -1,6 +1,13 @@
-"""The whole voice cloner: text, voice and style -> mel, with durations, pitch and energy that a user can change."""
+"""The complete voice cloner: text, voice and style -> mel, with durations, pitch and energy that a user can change.
+
+Training and validation run in four steps, each of which returns a small dataclass whose field names are the keys under
+which the losses find its values: `align` (which frames belong to which token), `encode` (text and prosody of the
+tokens near the segment), `decode` (the mel of the segment) and `criticize`.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -10,19 +17,89 @@ import tensorflow as tf
 from myxtts.audio.harmonics import HarmonicTable
 from myxtts.config.schema import ModelConfig
 from myxtts.models.aligner import Aligner, path_of
-from myxtts.models.critic import Critic, feature_distance, places
+from myxtts.models.critic import Critic, feature_distance, patch_mask
 from myxtts.models.layers import Dense, Module, sequence_mask
 from myxtts.models.mel_decoder import DECODERS
-from myxtts.models.pieces import position_features, target_of, tokens_around
 from myxtts.models.predictors import Predictor, token_means
+from myxtts.models.segments import Segment, position_features, target_segment, tokens_near
+from myxtts.models.source_predictor import SourcePredictor
 from myxtts.models.speaker_encoder import SpeakerEncoder, VoiceHeads
 from myxtts.models.text_encoder import TextEncoder
-from myxtts.models.voice_source import VoiceSource
 
 SIMILARITY_FRAMES = 128
 LOG_DURATION_AT_START = 1.3
 """ln(1 + 2.7 frames), about the mean of phonemes and blanks: from 0 the first errors would be the run's largest."""
 PRECISIONS = {"fp32": "float32", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """Which frames belong to which token of the whole text, and the recording's prosody by token."""
+
+    mean_BTC: tf.Tensor
+    """The aligner's mean of each token."""
+    centered_BMC: tf.Tensor
+    """The mel less its speaker's long-term spectrum; zero at padding."""
+    aligner_BMC: tf.Tensor
+    """The mean of each frame's token."""
+    duration_BT: tf.Tensor
+    path_BMT: tf.Tensor
+    pitch_BT: tf.Tensor
+    energy_BT: tf.Tensor
+    spoken_BT: tf.Tensor
+    """1 for tokens that have a frame."""
+
+
+@dataclass(frozen=True, eq=False)
+class Encoding:
+    """Text and prosody of the tokens near the segment: U of them from the first on, a few on each side included."""
+
+    token_BU: tf.Tensor
+    """Number of each token in its text."""
+    count_B: tf.Tensor
+    text_BUD: tf.Tensor
+    token_mask_BU: tf.Tensor
+    """1 for the tokens that count in the losses."""
+    duration_BU: tf.Tensor
+    token_pitch_BU: tf.Tensor
+    token_energy_BU: tf.Tensor
+    token_spoken_BU: tf.Tensor
+    log_duration_BU: tf.Tensor
+    """Predicted, as are `pitch_BU` and `energy_BU`."""
+    pitch_BU: tf.Tensor
+    energy_BU: tf.Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Decoding:
+    """The segment as it was predicted, and what it is compared with."""
+
+    mel_BSC: tf.Tensor
+    target_BSC: tf.Tensor
+    base_BSC: tf.Tensor
+    """What the decoder adds its residual to: the aligner's mean and the speaker's spectrum."""
+    frame_pitch_BS: tf.Tensor
+    frame_voicing_BS: tf.Tensor
+    true_pitch_BS: tf.Tensor
+    true_voiced_BS: tf.Tensor
+    predicted_voice_BE: tf.Tensor
+    """Voice of the predicted mel, by the speaker encoder held fixed."""
+    velocity_error_BSC: tf.Tensor | None
+    """Of the flow decoder alone."""
+
+
+@dataclass(frozen=True, eq=False)
+class CriticOutputs:
+    """Scores of the critic for a recorded mel and for the predicted one, of J x L patches in time and frequency."""
+
+    true_score_BJL: tf.Tensor
+    """With a gradient to the critic alone, as `made_score_BJL` is."""
+    made_score_BJL: tf.Tensor
+    generator_score_BJL: tf.Tensor
+    """Of the predicted mel by the critic held fixed, as `feature_distance_B` is: a gradient reaches the mel."""
+    score_mask_BJ1: tf.Tensor
+    """1 where there is speech."""
+    feature_distance_B: tf.Tensor
 
 
 def first_frames(x_BMD: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
@@ -32,14 +109,14 @@ def first_frames(x_BMD: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(first, [None, None, x_BMD.shape[2]])
 
 
-def style_sample(mean_BS: tf.Tensor, log_variance_BS: tf.Tensor, seed_B: tf.Tensor) -> tf.Tensor:
+def style_sample(mean_BY: tf.Tensor, log_variance_BY: tf.Tensor, seed_B: tf.Tensor) -> tf.Tensor:
     """Draw of the posterior, each utterance from a seed of its own, so that batches of any size draw alike."""
     draw = tf.map_fn(
-        lambda seed: tf.random.stateless_normal([mean_BS.shape[-1]], tf.stack([seed, 7])),
+        lambda seed: tf.random.stateless_normal([mean_BY.shape[-1]], tf.stack([seed, 7])),
         seed_B,
         fn_output_signature=tf.float32,
     )
-    return mean_BS + tf.exp(0.5 * log_variance_BS) * draw
+    return mean_BY + tf.exp(0.5 * log_variance_BY) * draw
 
 
 class VoiceCloner(Module):
@@ -80,17 +157,20 @@ class VoiceCloner(Module):
         self.duration = Predictor(model, 1, 200, LOG_DURATION_AT_START, name="duration", dtype=policy)
         self.pitch = Predictor(model, 1, 220, name="pitch", dtype=policy)
         self.energy = Predictor(model, 1, 240, name="energy", dtype=policy)
-        self.voice_source = VoiceSource(model, harmonics, name="voice_source", dtype=policy)
+        self.source_predictor = SourcePredictor(model, harmonics, name="source_predictor", dtype=policy)
         self.prosody_in = Dense(model.width, name="prosody_in", dtype=policy)
         self.decoder = DECODERS[model.decoder](model, channels, name="decoder", dtype=policy)
         self.critic = Critic(model, channels, name="critic", dtype=policy) if model.critic_width else None
 
-    def condition(self, voice_BE: tf.Tensor, style_BS: tf.Tensor) -> tf.Tensor:
-        """Voice and style as one condition (B, E + S) of all that makes prosody, each with unit-sized elements."""
-        return tf.concat([self.unit_sized(voice_BE), style_BS], axis=-1)
+    def condition(self, voice_BE: tf.Tensor, style_BY: tf.Tensor) -> tf.Tensor:
+        """Voice and style as one condition (B, E + Y) of everything that predicts prosody, with unit-sized elements."""
+        return tf.concat([self.scale_voice(voice_BE), style_BY], axis=-1)
 
-    def unit_sized(self, voice_BE: tf.Tensor) -> tf.Tensor:
-        """A voice (B, E) as the condition of the decoder, which has nothing of a style: it is told prosody itself."""
+    def scale_voice(self, voice_BE: tf.Tensor) -> tf.Tensor:
+        """A voice (B, E) with elements of unit size, as the decoder is conditioned on it.
+
+        The decoder gets no style: it is conditioned on the prosody itself.
+        """
         return voice_BE * tf.sqrt(float(self.config.voice_width))
 
     def predict_prosody(
@@ -103,7 +183,7 @@ class VoiceCloner(Module):
             "energy_BT": tf.squeeze(self.energy(text_BTD, condition_BE, mask_BT1, seed), 2),
         }
 
-    def stretched(
+    def expand_to_frames(
         self,
         text_BTD: tf.Tensor,
         mean_BTC: tf.Tensor,
@@ -113,48 +193,53 @@ class VoiceCloner(Module):
         path_BMT: tf.Tensor,
         frame_BM: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
-        """What the tokens say of each frame.
+        """The features of each frame's token.
 
-        `frame_BM` is the number of each frame where they are not those from the first on.
+        `frame_BM` is the number of each frame where they do not start at the first.
 
         Returns:
             text_BMD: the text.
-            place_BMK: where in its token the frame stands, three features.
-            prosody_BMP: the token's pitch and energy.
+            position_BM3: where in its token the frame is.
+            prosody_BM2: the token's pitch and energy.
             mean_BMC: the aligner's mean.
         """
         frame_BM = tf.range(tf.shape(path_BMT)[1])[None, :] if frame_BM is None else frame_BM
         text = tf.einsum("bmt,btd->bmd", path_BMT, tf.cast(text_BTD, tf.float32))
         return {
             "text_BMD": text,
-            "place_BMK": position_features(duration_BT, path_BMT, frame_BM),
-            "prosody_BMP": tf.einsum("bmt,btp->bmp", path_BMT, tf.stack([pitch_BT, energy_BT], axis=-1)),
+            "position_BM3": position_features(duration_BT, path_BMT, frame_BM),
+            "prosody_BM2": tf.einsum("bmt,btp->bmp", path_BMT, tf.stack([pitch_BT, energy_BT], axis=-1)),
             "mean_BMC": tf.einsum("bmt,btc->bmc", path_BMT, tf.stop_gradient(mean_BTC)),
         }
 
-    def source_of(
+    def predict_source(
         self,
-        along: dict[str, tf.Tensor],
+        frame_features: dict[str, tf.Tensor],
         condition_BE: tf.Tensor,
         mask_BM1: tf.Tensor,
         seed: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
-        """Predicted pitch_BM and voicing_BM of each frame; `along` as `stretched` gave it."""
-        text = tf.concat([along["text_BMD"], along["place_BMK"]], axis=-1)
-        found: dict[str, tf.Tensor] = self.voice_source(text, along["prosody_BMP"], condition_BE, mask_BM1, seed)
+        """Predicted pitch_BM and voicing_BM of each frame; `frame_features` come from `expand_to_frames`."""
+        text = tf.concat([frame_features["text_BMD"], frame_features["position_BM3"]], axis=-1)
+        found: dict[str, tf.Tensor] = self.source_predictor(
+            text, frame_features["prosody_BM2"], condition_BE, mask_BM1, seed
+        )
         return found
 
-    def decoder_input(self, along: dict[str, tf.Tensor], pitch_BM: tf.Tensor, voiced_BM: tf.Tensor) -> tf.Tensor:
-        """What the decoder is told of each frame, (B, M, any): `along` as `stretched` gave it, pitch and voicing."""
-        source = self.voice_source.features(pitch_BM, voiced_BM)
-        prosody = tf.cast(self.prosody_in(along["prosody_BMP"]), tf.float32)
-        return tf.concat([along["text_BMD"] + prosody, along["mean_BMC"], along["place_BMK"], source], axis=-1)
+    def decoder_input(
+        self, frame_features: dict[str, tf.Tensor], pitch_BM: tf.Tensor, voiced_BM: tf.Tensor
+    ) -> tf.Tensor:
+        """Input of the decoder for each frame, (B, M, any): `frame_features`, pitch and voicing."""
+        source = self.source_predictor.features(pitch_BM, voiced_BM)
+        prosody = tf.cast(self.prosody_in(frame_features["prosody_BM2"]), tf.float32)
+        text = frame_features["text_BMD"] + prosody
+        return tf.concat([text, frame_features["mean_BMC"], frame_features["position_BM3"], source], axis=-1)
 
     def voice_of(self, mel_BRC: tf.Tensor, length_B: tf.Tensor) -> tf.Tensor:
         """Voice (B, E) of a mel, by the speaker encoder held fixed: a gradient reaches the mel, not the encoder.
 
-        It is brought to the level at which every reference is heard (data/hearing.py), so that the gradient is about
-        the voice and not about how loud somebody was recorded.
+        The mel is brought to the level of every reference (data/references.py), so that the gradient concerns the
+        voice and not the recording level.
         """
         mel_BRC = self.at_common_level(mel_BRC, length_B)
         fixed = [tf.stop_gradient(v.value) for v in self.speaker_encoder.trainable_variables]
@@ -162,7 +247,7 @@ class VoiceCloner(Module):
         return heads["voice_BE"]
 
     def style_of(self, mel_BRC: tf.Tensor, length_B: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Style posterior (style_mean_BS, style_log_variance_BS) of a normalized mel, as loud as every reference."""
+        """Style posterior (style_mean_BY, style_log_variance_BY) of a normalized mel, at the level of references."""
         heads = self.speaker_encoder(self.at_common_level(mel_BRC, length_B), length_B)
         return {name: value for name, value in heads.items() if name.startswith("style_")}
 
@@ -173,30 +258,119 @@ class VoiceCloner(Module):
         gain_B /= tf.cast(self.channels * tf.maximum(length_B, 1), tf.float32)
         return (mel_BRC + gain_B[:, None, None] / self.mel_std_C) * mask_BR1
 
-    def judged(
-        self, true_BSC: tf.Tensor, made_BSC: tf.Tensor, base_BSC: tf.Tensor, voice_BE: tf.Tensor, mask_BS1: tf.Tensor
-    ) -> dict[str, tf.Tensor]:
-        """What the critic thinks of a true mel and of a made one; nothing without a critic.
+    def align(self, batch: dict[str, tf.Tensor], prior_strength: tf.Tensor) -> Alignment:
+        """Find the frames of every token, and the recording's prosody by token."""
+        text_length, mel_length = batch["text_length_B"], batch["mel_length_B"]
+        frames = tf.shape(batch["mel_BMC"])[1]
+        mel_mask = sequence_mask(mel_length, frames)
+        mean = self.aligner(batch["text_BT"], text_length)
+        centered = (batch["mel_BMC"] - batch["spectrum_BC"][:, None, :]) * mel_mask
+        duration = self.aligner.align(mean, centered, batch["text_BT"], text_length, mel_length, prior_strength)
+        path = path_of(duration, frames)
+        pitch, _ = token_means(batch["pitch_BM"], batch["voiced_BM"], path)
+        energy, spoken = token_means(batch["energy_BM"], mel_mask[:, :, 0], path)
+        return Alignment(
+            mean_BTC=mean,
+            centered_BMC=centered,
+            aligner_BMC=tf.einsum("bmt,btc->bmc", path, mean),
+            duration_BT=duration,
+            path_BMT=path,
+            pitch_BT=pitch,
+            energy_BT=energy,
+            spoken_BT=spoken,
+        )
 
-        Returns:
-            true_score_BPF, made_score_BPF: with a gradient to the critic alone.
-            heard_score_BPF, feature_distance_B: of the made mel by the critic held fixed, with a gradient to the mel.
-            score_mask_BP1: where there is speech.
-        """
-        if self.critic is None:
-            return {}
-        told = tf.stop_gradient(base_BSC), tf.stop_gradient(voice_BE) * tf.sqrt(float(self.config.voice_width))
-        true = self.critic(true_BSC * mask_BS1, *told, mask_BS1)
-        made = self.critic(tf.stop_gradient(made_BSC), *told, mask_BS1)
-        fixed = [tf.stop_gradient(v.value) for v in self.critic.trainable_variables]
-        heard, _ = self.critic.stateless_call(fixed, [], made_BSC, *told, mask_BS1)
-        return {
-            "true_score_BPF": true["score_BPF"],
-            "made_score_BPF": made["score_BPF"],
-            "heard_score_BPF": heard["score_BPF"],
-            "score_mask_BP1": places(mask_BS1),
-            "feature_distance_B": feature_distance(true, heard),
-        }
+    def encode(
+        self,
+        batch: dict[str, tf.Tensor],
+        alignment: Alignment,
+        condition_BE: tf.Tensor,
+        seed: tf.Tensor | None,
+    ) -> Encoding:
+        """Encode the tokens that the segment needs, and predict their prosody."""
+
+        def near(x_BT: tf.Tensor) -> tf.Tensor:
+            return tf.gather(x_BT, token, batch_dims=1)
+
+        token, count, needed = tokens_near(batch, alignment.duration_BT)
+        text = self.text_encoder(near(batch["text_BT"]), count, batch["language_B"], seed)
+        predicted = self.predict_prosody(text, condition_BE, sequence_mask(count, tf.shape(token)[1]), seed)
+        return Encoding(
+            token_BU=token,
+            count_B=count,
+            text_BUD=text,
+            token_mask_BU=needed,
+            duration_BU=near(alignment.duration_BT),
+            token_pitch_BU=near(alignment.pitch_BT),
+            token_energy_BU=near(alignment.energy_BT),
+            token_spoken_BU=near(alignment.spoken_BT),
+            log_duration_BU=predicted["log_duration_BT"],
+            pitch_BU=predicted["pitch_BT"],
+            energy_BU=predicted["energy_BT"],
+        )
+
+    def decode(
+        self,
+        batch: dict[str, tf.Tensor],
+        segment: Segment,
+        alignment: Alignment,
+        encoding: Encoding,
+        voice_BE: tf.Tensor,
+        spectrum_BC: tf.Tensor,
+        condition_BE: tf.Tensor,
+        seed: tf.Tensor | None,
+    ) -> Decoding:
+        """Predict the mel of the segment from its tokens, with the recording's own pitch and voicing as input."""
+        token, mask = encoding.token_BU, segment.mask_BS1
+        begin = tf.gather(tf.cumsum(alignment.duration_BT, axis=1, exclusive=True), token, batch_dims=1)[:, :1]
+        # beyond the count the last token of the text may appear again: it must not be added up
+        kept = tf.sequence_mask(encoding.count_B, tf.shape(token)[1], dtype=segment.path_BST.dtype)
+        features = self.expand_to_frames(
+            encoding.text_BUD,
+            tf.gather(alignment.mean_BTC, token, batch_dims=1),
+            encoding.duration_BU,
+            encoding.token_pitch_BU,
+            encoding.token_energy_BU,
+            tf.gather(segment.path_BST, token, axis=2, batch_dims=1) * kept[:, None, :],
+            batch["target_BS"] - begin,
+        )
+        source = self.predict_source(features, condition_BE, mask, seed)
+        true_pitch = tf.gather(batch["pitch_BM"], batch["target_BS"], batch_dims=1)
+        true_voiced = tf.gather(batch["voiced_BM"], batch["target_BS"], batch_dims=1) * mask[:, :, 0]
+        x = self.decoder_input(features, true_pitch, true_voiced)
+        base = (features["mean_BMC"] + tf.stop_gradient(spectrum_BC)[:, None, :]) * mask
+        residual = segment.mel_BSC * mask - base
+        decoded = self.decoder(x, self.scale_voice(voice_BE), mask, residual, batch["seed_B"], seed)
+        mel = base + decoded["estimate_BMC"]
+        compared = tf.minimum(batch["target_length_B"], SIMILARITY_FRAMES)
+        return Decoding(
+            mel_BSC=mel,
+            target_BSC=segment.mel_BSC,
+            base_BSC=base,
+            frame_pitch_BS=source["pitch_BM"],
+            frame_voicing_BS=source["voicing_BM"],
+            true_pitch_BS=true_pitch,
+            true_voiced_BS=true_voiced,
+            predicted_voice_BE=self.voice_of(
+                first_frames(mel, tf.minimum(tf.shape(mel)[1], SIMILARITY_FRAMES)), compared
+            ),
+            velocity_error_BSC=decoded.get("velocity_error_BMC"),
+        )
+
+    def criticize(self, critic: Critic, decoding: Decoding, voice_BE: tf.Tensor, mask_BS1: tf.Tensor) -> CriticOutputs:
+        """Let the critic judge the recorded and the predicted mel of the segment."""
+        context = tf.stop_gradient(decoding.base_BSC), tf.stop_gradient(self.scale_voice(voice_BE))
+        true = critic(decoding.target_BSC * mask_BS1, *context, mask_BS1)
+        made = critic(tf.stop_gradient(decoding.mel_BSC), *context, mask_BS1)
+        fixed = [tf.stop_gradient(v.value) for v in critic.trainable_variables]
+        by_fixed, _ = critic.stateless_call(fixed, [], decoding.mel_BSC, *context, mask_BS1)
+        return CriticOutputs(
+            true_score_BJL=true["score_BJL"],
+            made_score_BJL=made["score_BJL"],
+            generator_score_BJL=by_fixed["score_BJL"],
+            score_mask_BJ1=patch_mask(mask_BS1),
+            feature_distance_B=feature_distance(true, by_fixed),
+        )
 
     def call(
         self,
@@ -214,79 +388,26 @@ class VoiceCloner(Module):
             critic_plays: without it nothing of the critic is computed.
 
         Returns:
-            Mapping with mel_BSC (predicted, normalized) of the target frames and target_BSC (true), aligner_BMC (its
-            mean for each frame), duration_BT, path_BMT, the predictors' outputs and targets, the voice and style heads,
-            and what `judged` gives.
+            The fields of Alignment, Encoding, Decoding and (with a critic that plays) CriticOutputs under their names;
+            voice_BE, style_mean_BY and style_log_variance_BY; known_spectrum_BC, known_prosody_BQ and cosine_BZ of the
+            voice heads. `velocity_error_BSC` is there for the flow decoder alone.
         """
-        text_length, mel_length = batch["text_length_B"], batch["mel_length_B"]
-        frames = tf.shape(batch["mel_BMC"])[1]
-        mel_mask = sequence_mask(mel_length, frames)
-        heads = self.speaker_encoder(batch["reference_BRC"], batch["reference_length_B"])
-        known = self.voice_heads(heads["voice_BE"])
-
-        mean = self.aligner(batch["text_BT"], text_length)
-        centered = (batch["mel_BMC"] - batch["spectrum_BC"][:, None, :]) * mel_mask
-        duration = self.aligner.align(mean, centered, batch["text_BT"], text_length, mel_length, prior_strength)
-        path = path_of(duration, frames)
-        pitch, _ = token_means(batch["pitch_BM"], batch["voiced_BM"], path)
-        energy, spoken = token_means(batch["energy_BM"], mel_mask[:, :, 0], path)
-
-        part, target_mel, target_mask = target_of(batch, path)
-        # who speaks is heard in the reference, how in the target itself, so that there is something to learn of it
-        posterior = self.style_of(target_mel, batch["target_length_B"])
-        style = style_sample(posterior["style_mean_BS"], posterior["style_log_variance_BS"], batch["seed_B"])
-        condition = self.condition(heads["voice_BE"], style)
-
-        token, count, needed = tokens_around(batch, duration)
-        text = self.text_encoder(tf.gather(batch["text_BT"], token, batch_dims=1), count, batch["language_B"], seed)
-        nearby = {
-            "token_mask_BT": needed,
-            "duration_BT": tf.gather(duration, token, batch_dims=1),
-            "token_pitch_BT": tf.gather(pitch, token, batch_dims=1),
-            "token_energy_BT": tf.gather(energy, token, batch_dims=1),
-            "token_spoken_BT": tf.gather(spoken, token, batch_dims=1),
-        }
-        predicted = self.predict_prosody(text, condition, sequence_mask(count, tf.shape(token)[1]), seed)
-        begin = tf.gather(tf.cumsum(duration, axis=1, exclusive=True), token, batch_dims=1)[:, :1]
-        # beyond the count the last token of the text may stand again: it must not be added up
-        kept = tf.sequence_mask(count, tf.shape(token)[1], dtype=part.dtype)
-        along = self.stretched(
-            text,
-            tf.gather(mean, token, batch_dims=1),
-            nearby["duration_BT"],
-            nearby["token_pitch_BT"],
-            nearby["token_energy_BT"],
-            tf.gather(part, token, axis=2, batch_dims=1) * kept[:, None, :],
-            batch["target_BS"] - begin,
-        )
-        frame = self.source_of(along, condition, target_mask, seed)
-        true_pitch = tf.gather(batch["pitch_BM"], batch["target_BS"], batch_dims=1)
-        true_voiced = tf.gather(batch["voiced_BM"], batch["target_BS"], batch_dims=1) * target_mask[:, :, 0]
-        x = self.decoder_input(along, true_pitch, true_voiced)
-        base = (along["mean_BMC"] + tf.stop_gradient(known["spectrum_BC"])[:, None, :]) * target_mask
-        target = target_mel * target_mask - base
-        decoded = self.decoder(x, self.unit_sized(heads["voice_BE"]), target_mask, target, batch["seed_B"], seed)
-        mel = base + decoded["estimate_BMC"]
-        near = tf.minimum(batch["target_length_B"], SIMILARITY_FRAMES)
-        similar_voice = self.voice_of(first_frames(mel, tf.minimum(tf.shape(mel)[1], SIMILARITY_FRAMES)), near)
+        voice = self.speaker_encoder(batch["reference_BRC"], batch["reference_length_B"])["voice_BE"]
+        known = self.voice_heads(voice)
+        alignment = self.align(batch, prior_strength)
+        segment = target_segment(batch, alignment.path_BMT)
+        # the voice comes from the reference, the style from the target itself: else there is nothing to learn of it
+        posterior = self.style_of(segment.mel_BSC, batch["target_length_B"])
+        style = style_sample(posterior["style_mean_BY"], posterior["style_log_variance_BY"], batch["seed_B"])
+        condition = self.condition(voice, style)
+        encoding = self.encode(batch, alignment, condition, seed)
+        decoding = self.decode(batch, segment, alignment, encoding, voice, known["spectrum_BC"], condition, seed)
+        steps: list[Alignment | Encoding | Decoding | CriticOutputs] = [alignment, encoding, decoding]
+        if self.critic is not None and critic_plays:
+            steps.append(self.criticize(self.critic, decoding, voice, segment.mask_BS1))
         return {
-            "voice_BE": heads["voice_BE"],
+            "voice_BE": voice,
             **posterior,
-            "known_spectrum_BC": known["spectrum_BC"],
-            "known_prosody_BP": known["prosody_BP"],
-            "cosine_BZ": known["cosine_BZ"],
-            "predicted_voice_BE": similar_voice,
-            "mel_BSC": mel,
-            "target_BSC": target_mel,
-            "aligner_BMC": tf.einsum("bmt,btc->bmc", path, mean),
-            "centered_BMC": centered,
-            "path_BMT": path,
-            "frame_pitch_BS": frame["pitch_BM"],
-            "frame_voicing_BS": frame["voicing_BM"],
-            "true_pitch_BS": true_pitch,
-            "true_voiced_BS": true_voiced,
-            **(self.judged(target_mel, mel, base, heads["voice_BE"], target_mask) if critic_plays else {}),
-            **nearby,
-            **predicted,
-            **({"velocity_error_BSC": decoded["velocity_error_BMC"]} if "velocity_error_BMC" in decoded else {}),
+            **{f"known_{name}" if name in ("spectrum_BC", "prosody_BQ") else name: x for name, x in known.items()},
+            **{name: x for step in steps for name, x in vars(step).items() if x is not None},
         }

@@ -14,8 +14,7 @@ from myxtts.config.leaves import shown
 from myxtts.data.corpus import Corpus
 from myxtts.errors import ConfigError, DataError
 from myxtts.models.generate import Voice
-from myxtts.models.manner import Manner
-from myxtts.models.prosody import shift_of_decibels, shift_of_semitones
+from myxtts.models.prosody import Manner, shift_of_decibels, shift_of_semitones
 from myxtts.synthesis.limits import limit_problems
 from myxtts.synthesis.reading import Reading
 from myxtts.synthesis.voice_sources import VoiceSource

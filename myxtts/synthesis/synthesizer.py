@@ -19,8 +19,7 @@ from myxtts.data.corpus import Corpus
 from myxtts.errors import CheckpointError, DataError
 from myxtts.models.build import build_voice_cloner, load_weights
 from myxtts.models.generate import Generated, Generator, Voice
-from myxtts.models.manner import Manner
-from myxtts.models.prosody import FloatArray, IntArray
+from myxtts.models.prosody import FloatArray, IntArray, Manner
 from myxtts.progress import Progress, silent
 from myxtts.synthesis.asked import Asked, Prepared, Reference, manner_of, parts_of
 from myxtts.synthesis.limits import text_problems

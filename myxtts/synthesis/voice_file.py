@@ -53,7 +53,7 @@ class StoredVoice:
     """A saved voice: float32[E] of unit length, style float32[S]; `made_from` tells what, without folders."""
 
     voice_E: FloatArray
-    style_S: FloatArray
+    style_Y: FloatArray
     name: str
     made_from: str
     belonging: Belonging
@@ -85,7 +85,7 @@ def belonging_of(source: Source) -> Belonging:
 
 def write_voice(path: Path, voice: StoredVoice) -> None:
     """Writes a voice, whole or not at all. Raises StorageError."""
-    arrays = {"voice_E": voice.voice_E.astype(np.float32), "style_S": voice.style_S.astype(np.float32)}
+    arrays = {"voice_E": voice.voice_E.astype(np.float32), "style_Y": voice.style_Y.astype(np.float32)}
     texts = {
         "format": FORMAT,
         "version": str(FORMAT_VERSION),
@@ -95,7 +95,7 @@ def write_voice(path: Path, voice: StoredVoice) -> None:
         "kin": voice.belonging.kin,
         "update": str(voice.belonging.update),
         "voice_width": str(len(voice.voice_E)),
-        "style_width": str(len(voice.style_S)),
+        "style_width": str(len(voice.style_Y)),
     }
     texts["digest"] = _digest(arrays, texts)
     write_atomic(path, lambda temporary: write_tensors(temporary, arrays, texts), "writing the voice")
@@ -122,16 +122,16 @@ def read_voice(path: Path) -> StoredVoice:
     if problem := _problem(arrays, texts):
         raise DataError(f"{name}: damaged ({problem}); {_AGAIN}")
     belonging = Belonging(texts["encoder"], texts["kin"], int(texts["update"]))
-    return StoredVoice(arrays["voice_E"], arrays["style_S"], texts["name"], texts["made_from"], belonging)
+    return StoredVoice(arrays["voice_E"], arrays["style_Y"], texts["name"], texts["made_from"], belonging)
 
 
 def fit_note(voice: StoredVoice, path: Path, source: Source) -> str | None:
     """A note where the voice is of another checkpoint of the same run. Raises DataError where of another model."""
     name = f"voice {shown(str(path), 200)}"
     model, own = source.config.model, belonging_of(source)
-    if (len(voice.voice_E), len(voice.style_S)) != (model.voice_width, model.style_width):
+    if (len(voice.voice_E), len(voice.style_Y)) != (model.voice_width, model.style_width):
         raise DataError(
-            f"{name} has {len(voice.voice_E)} + {len(voice.style_S)} numbers and this model {model.voice_width} + "
+            f"{name} has {len(voice.voice_E)} + {len(voice.style_Y)} numbers and this model {model.voice_width} + "
             f"{model.style_width}: it is of another model; make it again from its recordings with this checkpoint"
         )
     if voice.belonging.encoder == own.encoder:
@@ -161,7 +161,7 @@ def _problem(arrays: Mapping[str, npt.NDArray[np.generic]], texts: Mapping[str, 
     """What is wrong in a file that could be parsed."""
     if lacking := [text for text in _TEXTS if text not in texts]:
         return f"{lacking[0]} is missing"
-    if set(arrays) != {"voice_E", "style_S"}:
+    if set(arrays) != {"voice_E", "style_Y"}:
         return "it does not hold a voice and a style"
     for name, array in arrays.items():
         if array.dtype != np.float32 or array.ndim != 1 or not array.size or count_nonfinite(array):

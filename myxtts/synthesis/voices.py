@@ -82,7 +82,7 @@ class VoiceMaker:
             stored = read_voice(Path(what))
             if note := fit_note(stored, Path(what), self._source):
                 notes.append(note)
-            return mean_voice([Voice(stored.voice_E, stored.style_S)])
+            return mean_voice([Voice(stored.voice_E, stored.style_Y)])
         if source.kind == "random" and type(what) is int and 0 <= what <= HIGHEST_SEED:
             return self._of_chance(what, notes)
         raise DataError(f"{source.told()}: {shown(what)} is no {source.kind}; see VoiceSource")
@@ -105,13 +105,13 @@ class VoiceMaker:
 
     def _of_chance(self, seed: int, notes: list[str]) -> Voice:
         voice_ZE, style_ZS = self._stored("voices of its training speakers, from which one is drawn; take another one")
-        voice_E, style_S = random_voice(voice_ZE, style_ZS.shape[1], seed)
+        voice_E, style_Y = random_voice(voice_ZE, style_ZS.shape[1], seed)
         index, cosine = nearest_of(voice_E, voice_ZE)
         notes.append(
             f"random voice {seed} is nearest to training speaker {shown(self._source.corpus.speakers[index])} "
             f"(cosine {cosine:.2f}) of {len(voice_ZE)}"
         )
-        return Voice(voice_E, style_S)
+        return Voice(voice_E, style_Y)
 
     def _stored(self, wanted: str) -> tuple[FloatArray, FloatArray]:
         """Voices and styles (Z, E), (Z, S) of all training speakers; `wanted` ends the line that tells of none."""
@@ -136,5 +136,5 @@ def varied(voice: Voice, strength: float, seed: int) -> Voice:
     """
     if strength == 0.0:
         return voice
-    drawn_S = np.random.default_rng([seed, _STYLE_STREAM]).normal(size=len(voice.style_S))
-    return Voice(voice.voice_E, (voice.style_S + strength * drawn_S).astype(np.float32))
+    drawn_S = np.random.default_rng([seed, _STYLE_STREAM]).normal(size=len(voice.style_Y))
+    return Voice(voice.voice_E, (voice.style_Y + strength * drawn_S).astype(np.float32))

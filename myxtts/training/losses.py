@@ -100,12 +100,12 @@ def gaussian_nll(error: tf.Tensor) -> tf.Tensor:
     return 0.5 * tf.square(error)
 
 
-def kl_to_normal(mean_BS: tf.Tensor, log_variance_BS: tf.Tensor, free: float) -> tf.Tensor:
+def kl_to_normal(mean_BY: tf.Tensor, log_variance_BY: tf.Tensor, free: float) -> tf.Tensor:
     """KL of N(mean, variance) to N(0, 1), each dimension's first `free` nats for nothing, summed over S.
 
     Source: arXiv 1312.6114, appendix B; free bits arXiv 1606.04934, sec. 5 (here an utterance, not a batch).
     """
-    kl = 0.5 * (tf.square(mean_BS) + tf.exp(log_variance_BS) - 1.0 - log_variance_BS)
+    kl = 0.5 * (tf.square(mean_BY) + tf.exp(log_variance_BY) - 1.0 - log_variance_BY)
     return tf.reduce_sum(tf.maximum(kl - free, 0.0), axis=-1)
 
 
@@ -152,14 +152,14 @@ def critics_terms(outputs: Mapping[str, tf.Tensor], target_mask_BS1: tf.Tensor) 
 
     Source: arXiv 1611.04076, eq. 9.
     """
-    if "true_score_BPF" not in outputs:
+    if "true_score_BJL" not in outputs:
         nothing = tf.zeros_like(target_mask_BS1[:, 0, 0])
         return dict.fromkeys(GAME_TERMS, nothing)
-    mask = outputs["score_mask_BP1"]
-    right = masked_mean(tf.square(outputs["true_score_BPF"] - 1.0), mask)
+    mask = outputs["score_mask_BJ1"]
+    right = masked_mean(tf.square(outputs["true_score_BJL"] - 1.0), mask)
     return {
-        "critic": 0.5 * (right + masked_mean(tf.square(outputs["made_score_BPF"]), mask)),
-        "adversarial": 0.5 * masked_mean(tf.square(outputs["heard_score_BPF"] - 1.0), mask),
+        "critic": 0.5 * (right + masked_mean(tf.square(outputs["made_score_BJL"]), mask)),
+        "adversarial": 0.5 * masked_mean(tf.square(outputs["generator_score_BJL"] - 1.0), mask),
         "feature_matching": outputs["feature_distance_B"],
     }
 
@@ -177,15 +177,15 @@ def terms(outputs: Mapping[str, tf.Tensor], batch: Mapping[str, tf.Tensor], loss
     """
     mel_mask = sequence_mask(batch["mel_length_B"], tf.shape(batch["mel_BMC"])[1])
     target_mask = sequence_mask(batch["target_length_B"], tf.shape(batch["target_BS"])[1])
-    text_mask = outputs["token_mask_BT"]
-    spoken = outputs["token_spoken_BT"] * text_mask
+    text_mask = outputs["token_mask_BU"]
+    spoken = outputs["token_spoken_BU"] * text_mask
     error = (outputs["mel_BSC"] - outputs["target_BSC"]) * target_mask
     mel_loss = huber(error, loss.huber_delta) if loss.huber_delta > 0.0 else tf.abs(error)
     mel = masked_mean(mel_loss, target_mask)
     flow = tf.zeros_like(mel)
     if "velocity_error_BSC" in outputs:
         flow = masked_mean(0.5 * tf.square(outputs["velocity_error_BSC"]), target_mask)
-    log_duration = tf.math.log1p(tf.cast(outputs["duration_BT"], tf.float32))
+    log_duration = tf.math.log1p(tf.cast(outputs["duration_BU"], tf.float32))
     along_time, along_frequency = differences(error)
     cosine = tf.reduce_sum(outputs["predicted_voice_BE"] * tf.stop_gradient(outputs["voice_BE"]), axis=-1)
     nll = gaussian_nll(outputs["centered_BMC"] - outputs["aligner_BMC"])
@@ -193,15 +193,15 @@ def terms(outputs: Mapping[str, tf.Tensor], batch: Mapping[str, tf.Tensor], loss
         "mel": mel,
         "flow": flow,
         "alignment": masked_mean(nll, mel_mask),
-        "kl": kl_to_normal(outputs["style_mean_BS"], outputs["style_log_variance_BS"], loss.kl_free_bits),
-        "duration": masked_mean(mean_keeping(log_duration - outputs["log_duration_BT"]), text_mask),
-        "pitch": masked_mean(huber(outputs["pitch_BT"] - outputs["token_pitch_BT"], 1.0), spoken)
+        "kl": kl_to_normal(outputs["style_mean_BY"], outputs["style_log_variance_BY"], loss.kl_free_bits),
+        "duration": masked_mean(mean_keeping(log_duration - outputs["log_duration_BU"]), text_mask),
+        "pitch": masked_mean(huber(outputs["pitch_BU"] - outputs["token_pitch_BU"], 1.0), spoken)
         + pitch_of_frames(outputs, target_mask[:, :, 0]),
-        "energy": masked_mean(huber(outputs["energy_BT"] - outputs["token_energy_BT"], 1.0), spoken),
+        "energy": masked_mean(huber(outputs["energy_BU"] - outputs["token_energy_BU"], 1.0), spoken),
         "voice_similarity": 1.0 - cosine,
         "speaker_classification": margin_softmax(outputs["cosine_BZ"], batch["speaker_B"], loss.label_smoothing),
         "voice_reconstruction": tf.reduce_mean(tf.abs(outputs["known_spectrum_BC"] - batch["spectrum_BC"]), axis=-1),
-        "prosody_matching": tf.reduce_mean(huber(outputs["known_prosody_BP"] - batch["prosody_BP"], 1.0), axis=-1),
+        "prosody_matching": tf.reduce_mean(huber(outputs["known_prosody_BQ"] - batch["prosody_BQ"], 1.0), axis=-1),
         "spectral_consistency": 0.5
         * (masked_mean(tf.abs(along_time), target_mask[:, 1:]) + masked_mean(tf.abs(along_frequency), target_mask)),
         **critics_terms(outputs, target_mask),

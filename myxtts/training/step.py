@@ -69,7 +69,7 @@ class UpdateResult:
 
 def batch_signature(channels: int) -> dict[str, tf.TensorSpec]:
     """What a graph takes for a batch: any B, T, M and R, so that one graph serves every bucket."""
-    sizes = {"C": channels, "P": len(PROSODY_FIGURES)}
+    sizes = {"C": channels, "Q": len(PROSODY_FIGURES)}
     return {f.key: tf.TensorSpec([sizes.get(letter) for letter in f.letters], f.dtype, f.key) for f in FIELDS}
 
 

@@ -24,7 +24,7 @@ from myxtts.data.corpus import Corpus
 from myxtts.errors import NonFiniteError, StorageError
 from myxtts.health.signs import is_as_good
 from myxtts.models.generate import Generator
-from myxtts.models.manner import Manner
+from myxtts.models.prosody import Manner
 from myxtts.speakers import whose
 from myxtts.storage.files import write_text_atomic
 from myxtts.storage.run_directory import RunDirectory

@@ -25,21 +25,24 @@ LIKENESS_SPEAKERS, LIKENESS_PIECES = 64, 4
 def speaker_voices(generator: Generator, batches: Batches, corpus: Corpus, config: Config) -> dict[str, FloatArray]:
     """Mean voice (Z, E) and style (Z, S) of each training speaker over a few of its recordings.
 
-    A fixed choice, so that they depend on the weights alone.
+    A fixed choice, so that they depend on the weights and the quarantine alone. Quarantined clips are left out, unless
+    a speaker has no others.
     """
     speakers = np.array([corpus.speaker_index(name) for name in batches.store.speakers])
+    allowed = np.array([row not in batches.quarantined for row in range(len(speakers))])
     longest = batches.reference_frames
     of_speaker: list[list[Voice]] = [[] for _ in corpus.speakers]
     rows: list[int] = []
     for speaker in range(len(corpus.speakers)):
         own = np.flatnonzero(speakers == speaker)
+        own = own[allowed[own]] if allowed[own].any() else own
         usable = np.minimum(batches.store.lengths[1][own], longest)
         rows += own[np.argsort(-usable, kind="stable")[:VOICE_REFERENCES]].tolist()
     pieces = [heard(batches.store.mel(row)[:longest], corpus, config.audio) for row in rows]
     for row, voice in zip(rows, _voices(generator, pieces, longest), strict=True):
         of_speaker[speakers[row]].append(voice)
     means = [mean_voice(voices) for voices in of_speaker]
-    return {"voice_ZE": np.stack([v.voice_E for v in means]), "style_ZS": np.stack([v.style_S for v in means])}
+    return {"voice_ZE": np.stack([v.voice_E for v in means]), "style_ZS": np.stack([v.style_Y for v in means])}
 
 
 @dataclass(frozen=True)

@@ -47,14 +47,14 @@ def test_where_harmonics_cannot_be_told_apart_the_comb_is_flat() -> None:
 
 def test_a_table_by_the_pitch_as_the_corpus_normalizes_it() -> None:
     table = harmonic_table(AUDIO, 5.0, 0.25)
-    assert table.comb_KC.shape == (STEPS, AUDIO.mel_channels) and table.comb_KC.dtype == np.float32
-    assert np.isfinite(table.comb_KC).all()
+    assert table.comb_IC.shape == (STEPS, AUDIO.mel_channels) and table.comb_IC.dtype == np.float32
+    assert np.isfinite(table.comb_IC).all()
     assert table.lowest * 0.25 + 5.0 == pytest.approx(math.log(AUDIO.pitch_low_hz))
     assert table.highest * 0.25 + 5.0 == pytest.approx(math.log(AUDIO.pitch_high_hz))
     row = 100
     pitch_hz = math.exp(5.0 + 0.25 * (table.lowest + (table.highest - table.lowest) * row / (STEPS - 1)))
-    np.testing.assert_allclose(table.comb_KC[row], comb(pitch_hz, AUDIO), atol=1e-4)
-    assert harmonic_table(AUDIO, 4.0, 0.5).comb_KC is table.comb_KC, "made once for a convention of the mel"
+    np.testing.assert_allclose(table.comb_IC[row], comb(pitch_hz, AUDIO), atol=1e-4)
+    assert harmonic_table(AUDIO, 4.0, 0.5).comb_IC is table.comb_IC, "made once for a convention of the mel"
 
 
 def test_other_mels_have_other_combs() -> None:

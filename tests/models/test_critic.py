@@ -10,7 +10,7 @@ import tensorflow as tf
 from made_batch import CHANNELS, model_config
 
 from myxtts.config.schema import GAME_TERMS
-from myxtts.models.critic import Critic, feature_distance, places
+from myxtts.models.critic import Critic, feature_distance, patch_mask
 from myxtts.models.layers import sequence_mask
 from myxtts.training import losses
 
@@ -47,17 +47,17 @@ def taught() -> Critic:
 
 
 def game(true: Any, made: Any, heard: Any) -> dict[str, Any]:
-    scores = {"true_score_BPF": true, "made_score_BPF": made, "heard_score_BPF": heard}
-    outputs = {name: said["score_BPF"] for name, said in scores.items()}
-    outputs |= {"score_mask_BP1": places(MASK), "feature_distance_B": feature_distance(true, heard)}
+    scores = {"true_score_BJL": true, "made_score_BJL": made, "generator_score_BJL": heard}
+    outputs = {name: said["score_BJL"] for name, said in scores.items()}
+    outputs |= {"score_mask_BJ1": patch_mask(MASK), "feature_distance_B": feature_distance(true, heard)}
     return losses.critics_terms(outputs, MASK)
 
 
 def test_it_tells_a_recording_from_a_blur(taught: Critic) -> None:
     base, voice = tf.zeros([B, S, CHANNELS]), tf.ones([B, E])
     true, made = (taught(mel, base, voice, MASK) for mel in (striped(5_000), blurred(6_000)))
-    mask = places(MASK)
-    found = [float(tf.reduce_sum(x["score_BPF"] * mask) / tf.reduce_sum(mask)) for x in (true, made)]
+    mask = patch_mask(MASK)
+    found = [float(tf.reduce_sum(x["score_BJL"] * mask) / tf.reduce_sum(mask)) for x in (true, made)]
     assert found[0] > 0.7 and found[1] < 0.3, found
     assert float(tf.reduce_mean(game(true, made, made)["critic"])) < 0.1
 
@@ -77,9 +77,9 @@ def test_what_it_says_leads_from_the_blur_to_the_recording(taught: Critic) -> No
 
 
 def test_the_numbers_of_the_game_by_hand() -> None:
-    scores = {"true_score_BPF": 3.0, "made_score_BPF": 1.0, "heard_score_BPF": -1.0}
+    scores = {"true_score_BJL": 3.0, "made_score_BJL": 1.0, "generator_score_BJL": -1.0}
     outputs = {name: tf.fill([B, 5, 1], value) for name, value in scores.items()}
-    outputs |= {"score_mask_BP1": places(MASK), "feature_distance_B": tf.constant([1.0, 2.0, 3.0, 4.0])}
+    outputs |= {"score_mask_BJ1": patch_mask(MASK), "feature_distance_B": tf.constant([1.0, 2.0, 3.0, 4.0])}
     found = losses.critics_terms(outputs, MASK)
     np.testing.assert_allclose(found["critic"], [0.5 * (4.0 + 1.0)] * B)
     np.testing.assert_allclose(found["adversarial"], [0.5 * 4.0] * B)
@@ -99,5 +99,5 @@ def test_the_distance_of_features_does_not_depend_on_their_size() -> None:
 
 def test_the_voice_counts(taught: Critic) -> None:
     base, mel = tf.zeros([B, S, CHANNELS]), striped(9)
-    one, other = (taught(mel, base, tf.fill([B, E], value), MASK)["score_BPF"].numpy() for value in (1.0, -1.0))
+    one, other = (taught(mel, base, tf.fill([B, E], value), MASK)["score_BJL"].numpy() for value in (1.0, -1.0))
     assert np.abs(one - other).max() > 1e-3

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from myxtts.errors import NonFiniteError
 from myxtts.models.generate import HIGHEST_MEL, Generator, Voice, mean_voice
-from myxtts.models.manner import Manner
-from myxtts.models.prosody import round_durations, shift_of_decibels, shift_of_semitones, shifted
+from myxtts.models.prosody import Manner, round_durations, shift_of_decibels, shift_of_semitones, shifted
 from myxtts.text.symbols import BLANK
 
 TOKENS = np.array([BLANK, 40, BLANK, 41, BLANK, 42, BLANK], np.int32)
@@ -105,8 +104,8 @@ def test_shifts() -> None:
 def test_mean_voice_counts_by_weight() -> None:
     ann, bob = (Voice(np.eye(2, dtype=np.float32)[at], np.array([2.0 * at], np.float32)) for at in (0, 1))
     mean = mean_voice([ann, bob], [3.0, 1.0])
-    assert np.allclose(mean.voice_E, np.array([3.0, 1.0]) / np.sqrt(10.0)) and np.allclose(mean.style_S, 0.5)
-    assert mean.voice_E.dtype == mean.style_S.dtype == np.float32
+    assert np.allclose(mean.voice_E, np.array([3.0, 1.0]) / np.sqrt(10.0)) and np.allclose(mean.style_Y, 0.5)
+    assert mean.voice_E.dtype == mean.style_Y.dtype == np.float32
     assert np.allclose(mean_voice([ann, bob], [2.0, 2.0]).voice_E, mean_voice([ann, bob]).voice_E)
 
 
@@ -117,7 +116,7 @@ def test_mean_voice_has_unit_length() -> None:
             Voice(np.array([0, 1], np.float32), np.ones(1, np.float32)),
         ]
     )
-    assert np.allclose(mean.voice_E, 0.5**0.5) and mean.style_S == 0.5
+    assert np.allclose(mean.voice_E, 0.5**0.5) and mean.style_Y == 0.5
     with pytest.raises(ValueError, match="cancel"):
         mean_voice([Voice(np.array([s, 0.0], np.float32), np.zeros(1, np.float32)) for s in (1.0, -1.0)])
     with pytest.raises(ValueError, match="no voices"):
@@ -195,7 +194,7 @@ def test_voices_of_references_do_not_see_the_padding(generator: Generator) -> No
     assert np.linalg.norm(alone.voice_E) == pytest.approx(1.0, abs=1e-5)
     for voice in both:
         assert np.allclose(voice.voice_E, alone.voice_E, atol=1e-4) and np.allclose(
-            voice.style_S, alone.style_S, atol=1e-4
+            voice.style_Y, alone.style_Y, atol=1e-4
         )
 
 

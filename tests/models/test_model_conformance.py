@@ -34,10 +34,10 @@ from myxtts.models.layers import (
 )
 from myxtts.models.mel_decoder import Backbone, FlowDecoder, RegressionDecoder
 from myxtts.models.predictors import Predictor
+from myxtts.models.source_predictor import SourcePredictor
 from myxtts.models.speaker_encoder import SpeakerEncoder, VoiceHeads
 from myxtts.models.text_encoder import TextEncoder
 from myxtts.models.voice_cloner import PRECISIONS, VoiceCloner
-from myxtts.models.voice_source import VoiceSource
 from myxtts.training import losses
 
 B, T, D, E = 2, 5, 16, 12
@@ -112,8 +112,8 @@ DESCRIPTORS = [
         lambda: (normal(B, 11, CHANNELS), tf.constant([11, 6])),
         {
             "voice_BE": ((B, 8), "float32"),
-            "style_mean_BS": ((B, 4), "float32"),
-            "style_log_variance_BS": ((B, 4), "float32"),
+            "style_mean_BY": ((B, 4), "float32"),
+            "style_log_variance_BY": ((B, 4), "float32"),
         },
     ),
     Descriptor(
@@ -122,7 +122,7 @@ DESCRIPTORS = [
         lambda: (tf.math.l2_normalize(normal(B, 8), axis=-1),),
         {
             "spectrum_BC": ((B, CHANNELS), "float32"),
-            "prosody_BP": ((B, 3), "float32"),
+            "prosody_BQ": ((B, 3), "float32"),
             "cosine_BZ": ((B, SPEAKERS), "float32"),
         },
     ),
@@ -133,8 +133,8 @@ DESCRIPTORS = [
         {"": ((B, T, 2), "float32")},
     ),
     Descriptor(
-        VoiceSource,
-        lambda **k: VoiceSource(MODEL, made_batch.HARMONICS, **k),
+        SourcePredictor,
+        lambda **k: SourcePredictor(MODEL, made_batch.HARMONICS, **k),
         lambda: (masked(D + 3), masked(2), CONDITION, MASK),
         {"pitch_BM": ((B, T), "float32"), "voicing_BM": ((B, T), "float32")},
     ),
@@ -161,7 +161,7 @@ DESCRIPTORS = [
         lambda **k: Critic(MODEL, CHANNELS, **k),
         lambda: (masked(CHANNELS), masked(CHANNELS), CONDITION, MASK),
         {
-            "score_BPF": ((B, 1, 1), "float32"),
+            "score_BJL": ((B, 1, 1), "float32"),
             "features_0": ((B, 3, 4, 4), COMPUTE),
             "features_1": ((B, 2, 2, 8), COMPUTE),
             "features_2": ((B, 1, 1, 16), COMPUTE),
@@ -178,23 +178,23 @@ DESCRIPTORS = [
             "target_BSC": ((B, 19, CHANNELS), "float32"),
             "aligner_BMC": ((B, 19, CHANNELS), "float32"),
             "centered_BMC": ((B, 19, CHANNELS), "float32"),
-            "duration_BT": ((B, 7), "int32"),
+            "duration_BU": ((B, 7), "int32"),
             "path_BMT": ((B, 19, 7), "float32"),
-            "log_duration_BT": ((B, 7), "float32"),
-            "pitch_BT": ((B, 7), "float32"),
-            "energy_BT": ((B, 7), "float32"),
-            "token_pitch_BT": ((B, 7), "float32"),
-            "token_energy_BT": ((B, 7), "float32"),
-            "token_spoken_BT": ((B, 7), "float32"),
+            "log_duration_BU": ((B, 7), "float32"),
+            "pitch_BU": ((B, 7), "float32"),
+            "energy_BU": ((B, 7), "float32"),
+            "token_pitch_BU": ((B, 7), "float32"),
+            "token_energy_BU": ((B, 7), "float32"),
+            "token_spoken_BU": ((B, 7), "float32"),
             "voice_BE": ((B, 8), "float32"),
             "predicted_voice_BE": ((B, 8), "float32"),
             "known_spectrum_BC": ((B, CHANNELS), "float32"),
-            "known_prosody_BP": ((B, 3), "float32"),
+            "known_prosody_BQ": ((B, 3), "float32"),
             "cosine_BZ": ((B, SPEAKERS), "float32"),
-            "true_score_BPF": ((B, 3, 1), "float32"),
-            "made_score_BPF": ((B, 3, 1), "float32"),
-            "heard_score_BPF": ((B, 3, 1), "float32"),
-            "score_mask_BP1": ((B, 3, 1), "float32"),
+            "true_score_BJL": ((B, 3, 1), "float32"),
+            "made_score_BJL": ((B, 3, 1), "float32"),
+            "generator_score_BJL": ((B, 3, 1), "float32"),
+            "score_mask_BJ1": ((B, 3, 1), "float32"),
             "feature_distance_B": ((B,), "float32"),
         },
     ),
@@ -367,7 +367,7 @@ def salts_of(cloner: VoiceCloner) -> list[int]:
         found += [block.salt, block.salt + 1]
     for predictor in (cloner.duration, cloner.pitch, cloner.energy):
         found += [predictor.salt + i for i in range(LAYERS)]
-    found += [block.salt for block in cloner.voice_source.blocks]
+    found += [block.salt for block in cloner.source_predictor.blocks]
     found += [block.salt for block in cloner.decoder.backbone.blocks]
     if hasattr(cloner.decoder, "draft"):
         found += [block.salt for block in cloner.decoder.draft.blocks]

@@ -13,8 +13,8 @@ import tensorflow as tf
 from myxtts.models import aligner
 from myxtts.models.layers import Convolution, Depthwise, Norm, dropout, rotate, sequence_mask
 from myxtts.models.mel_decoder import FlowDecoder, guided_of, time_features
-from myxtts.models.pieces import position_features
 from myxtts.models.predictors import token_means
+from myxtts.models.segments import position_features
 from myxtts.models.speaker_encoder import MAX_LOG_VARIANCE, SpeakerEncoder, attentive_statistics, plain_statistics
 from myxtts.models.voice_cloner import style_sample
 
@@ -100,10 +100,10 @@ def test_the_style_is_bounded_and_the_voice_has_unit_length() -> None:
     encoder = SpeakerEncoder(made_batch.model_config())
     reference, length = tf.constant(normal(2, 9, 8)), tf.constant([9, 1])
     heads = encoder(reference, length)
-    assert (heads["style_log_variance_BS"].numpy() < -1.5).all(), "a wide one is learned to be ignored"
+    assert (heads["style_log_variance_BY"].numpy() < -1.5).all(), "a wide one is learned to be ignored"
     encoder.style_log_variance.kernel.assign(1e6 * encoder.style_log_variance.kernel)
     heads = encoder(reference, length)
-    assert np.abs(heads["style_log_variance_BS"]).max() <= MAX_LOG_VARIANCE
+    assert np.abs(heads["style_log_variance_BY"]).max() <= MAX_LOG_VARIANCE
     np.testing.assert_allclose(np.linalg.norm(heads["voice_BE"], axis=1), 1.0, atol=1e-5)
 
 

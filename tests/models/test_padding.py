@@ -18,17 +18,17 @@ PER_FRAME = (
     "frame_voicing_BS", "true_pitch_BS", "true_voiced_BS",
 )  # fmt: skip
 PER_TOKEN = (
-    "token_mask_BT",
-    "duration_BT",
-    "log_duration_BT",
-    "pitch_BT",
-    "energy_BT",
-    "token_pitch_BT",
-    "token_spoken_BT",
+    "token_mask_BU",
+    "duration_BU",
+    "log_duration_BU",
+    "pitch_BU",
+    "energy_BU",
+    "token_pitch_BU",
+    "token_spoken_BU",
 )
 
 
-PER_PLACE = ("true_score_BPF", "made_score_BPF", "heard_score_BPF", "score_mask_BP1")
+PER_PLACE = ("true_score_BJL", "made_score_BJL", "generator_score_BJL", "score_mask_BJ1")
 
 
 @pytest.fixture(scope="module", params=["regression", "flow"])
@@ -57,7 +57,7 @@ def test_alone_and_in_a_padded_batch(cloner: Any) -> None:
                 whole = whole[:tokens]
             if key == "path_BMT":
                 whole = whole[:, :tokens]
-            if key == "token_energy_BT":
+            if key == "token_energy_BU":
                 whole = whole[:tokens]
             np.testing.assert_allclose(whole, value[0], atol=2e-5, err_msg=f"{key} of row {row}")
         for name, value in own_terms.items():
@@ -82,7 +82,7 @@ def test_padding_of_the_output_is_zero(cloner: Any) -> None:
     found, _ = outputs_and_terms(cloner, made_batch.make_batch(pad=(2, 5, 7)))
     for row, (tokens, frames, _) in enumerate(made_batch.SHAPES):
         assert not found["mel_BSC"][row, frames:].any() and not found["path_BMT"][row, frames:].any()
-        assert not found["log_duration_BT"][row, tokens:].any() and not found["duration_BT"][row, tokens:].any()
+        assert not found["log_duration_BU"][row, tokens:].any() and not found["duration_BU"][row, tokens:].any()
 
 
 def test_eager_and_graph_agree(cloner: Any) -> None:
@@ -98,9 +98,9 @@ def test_eager_and_graph_agree(cloner: Any) -> None:
 def test_durations_fill_the_frames_and_every_sound_has_one(cloner: Any) -> None:
     batch = made_batch.make_batch()
     found, _ = outputs_and_terms(cloner, batch)
-    np.testing.assert_array_equal(found["duration_BT"].sum(axis=1), batch["mel_length_B"])
+    np.testing.assert_array_equal(found["duration_BU"].sum(axis=1), batch["mel_length_B"])
     for row, (tokens, frames, _) in enumerate(made_batch.SHAPES):
-        assert (found["duration_BT"][row, 1:tokens:2] >= 1).all()
+        assert (found["duration_BU"][row, 1:tokens:2] >= 1).all()
         np.testing.assert_array_equal(found["path_BMT"][row, :frames].sum(axis=1), 1.0)
 
 
@@ -108,7 +108,7 @@ def test_the_style_is_drawn_from_the_seed_of_the_utterance(cloner: Any) -> None:
     batch = made_batch.make_batch((0,))
     same, other = made_batch.make_batch((0,)), made_batch.make_batch((0,))
     other["seed_B"] = other["seed_B"] + 1
-    first, second, third = (outputs_and_terms(cloner, b)[0]["pitch_BT"] for b in (batch, same, other))
+    first, second, third = (outputs_and_terms(cloner, b)[0]["pitch_BU"] for b in (batch, same, other))
     np.testing.assert_array_equal(first, second)
     assert np.abs(first - third).max() > 1e-4
 
@@ -123,12 +123,12 @@ def test_the_style_is_heard_in_the_target_and_told_to_prosody_alone() -> None:
         return {name for name, value in plain.items() if not np.allclose(found[name], value, atol=1e-5)}
 
     drawn = apart("seed_B", batch["seed_B"] + 1)
-    assert drawn == {"log_duration_BT", "pitch_BT", "energy_BT", "frame_pitch_BS", "frame_voicing_BS"}
+    assert drawn == {"log_duration_BU", "pitch_BU", "energy_BU", "frame_pitch_BS", "frame_voicing_BS"}
     reference = apart("reference_BRC", batch["reference_BRC"][:, ::-1] * 0.5)
-    assert "voice_BE" in reference and not {"style_mean_BS", "style_log_variance_BS"} & reference
+    assert "voice_BE" in reference and not {"style_mean_BY", "style_log_variance_BY"} & reference
     said = np.random.default_rng(3).normal(size=batch["mel_BMC"].shape).astype(np.float32)
-    assert {"style_mean_BS", "style_log_variance_BS"} <= apart("mel_BMC", said)
-    assert "style_mean_BS" not in apart("mel_BMC", batch["mel_BMC"] + np.float32(0.7)), "louder is no other style"
+    assert {"style_mean_BY", "style_log_variance_BY"} <= apart("mel_BMC", said)
+    assert "style_mean_BY" not in apart("mel_BMC", batch["mel_BMC"] + np.float32(0.7)), "louder is no other style"
 
 
 def test_the_voice_of_a_prediction_moves_the_mel_and_not_its_judge(cloner: Any) -> None:
@@ -176,14 +176,14 @@ def test_the_mean_of_the_aligner_is_taught_by_its_own_term_alone(cloner: Any) ->
 def test_a_segment_is_the_same_frames_of_the_same_utterance(cloner: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Aligner, predictors and the decoder's input are those of the whole; less is decoded, and its style is less."""
     nothing = tf.zeros([4, cloner.config.style_width])
-    style = {"style_mean_BS": nothing, "style_log_variance_BS": nothing}
+    style = {"style_mean_BY": nothing, "style_log_variance_BY": nothing}
     monkeypatch.setattr(cloner, "style_of", lambda mel, length: style)
     batch = made_batch.make_batch()
     whole, _ = outputs_and_terms(cloner, batch)
     part = {**batch, "target_BS": np.array([[4, 5, 6, 7], [0, 1, 2, 3], [5, 6, 7, 8], [20, 21, 22, 23]], np.int32)}
     part["target_length_B"] = np.array([4, 2, 4, 4], np.int32)
     found, terms = outputs_and_terms(cloner, part)
-    for key in ("duration_BT", "aligner_BMC", "centered_BMC", "token_pitch_BT", "log_duration_BT", "voice_BE"):
+    for key in ("duration_BU", "aligner_BMC", "centered_BMC", "token_pitch_BU", "log_duration_BU", "voice_BE"):
         np.testing.assert_allclose(found[key], whole[key], atol=1e-5, err_msg=key)
     for row, frames in enumerate(part["target_BS"]):
         np.testing.assert_array_equal(found["target_BSC"][row], batch["mel_BMC"][row][frames])

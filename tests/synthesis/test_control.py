@@ -156,8 +156,7 @@ def test_the_bench_measures_variety(synthesizer: Synthesizer) -> None:
 
 def test_the_shift_is_the_same_for_every_token_of_the_decoder(synthesizer: Synthesizer, tmp_path: Path) -> None:
     """Nothing but the limits of what was learned, six deviations, stands between the option and the decoder."""
-    from myxtts.models.manner import Manner
-    from myxtts.models.prosody import shift_of_decibels, shift_of_semitones
+    from myxtts.models.prosody import Manner, shift_of_decibels, shift_of_semitones
 
     voice, corpus = synthesizer.make_voice(speaker="bob").voice, synthesizer.corpus
     tokens = synthesizer.tokenizer.encode([TEXT], "en-us")[0].tokens

@@ -98,7 +98,7 @@ def test_references_are_averaged(synthesizer: Synthesizer, recordings: list[Path
     assert name.startswith("reference '") and names.startswith("mean of references '")
     mean = low.voice_E + high.voice_E
     assert np.allclose(both.voice_E, mean / np.linalg.norm(mean), atol=1e-5)
-    assert np.allclose(both.style_S, (low.style_S + high.style_S) / 2, atol=1e-5)
+    assert np.allclose(both.style_Y, (low.style_Y + high.style_Y) / 2, atol=1e-5)
     assert not np.allclose(low.voice_E, high.voice_E, atol=1e-4)
     assert synthesizer.speak(TEXT, references=recordings).voice == names
 

@@ -35,7 +35,7 @@ def test_a_mixture_is_on_the_unit_sphere_and_its_style_is_the_weighted_mean(synt
     made = synthesizer.make_voice(voices=[weighted(ANN, 7), weighted(BOB, 3)])
     mean = 0.7 * ann.voice_E + 0.3 * bob.voice_E
     assert np.allclose(made.voice.voice_E, mean / np.linalg.norm(mean), atol=1e-6)
-    assert np.allclose(made.voice.style_S, 0.7 * ann.style_S + 0.3 * bob.style_S, atol=1e-6)
+    assert np.allclose(made.voice.style_Y, 0.7 * ann.style_Y + 0.3 * bob.style_Y, atol=1e-6)
     assert made.told == "mix of 70% training speaker 'ann' and 30% training speaker 'bob'" and made.notes == ()
     alike = synthesizer.make_voice(voices=[weighted(ANN, 2), weighted(BOB, 2)]).voice
     assert np.allclose(alike.voice_E, synthesizer.make_voice(voices=[ANN, BOB]).voice.voice_E, atol=1e-6)
@@ -56,7 +56,7 @@ def test_recordings_speakers_saved_and_random_voices_mix(
     made = synthesizer.make_voice(voices=[weighted(VoiceSource("random", 3), 1), weighted(BOB, 1)])
     file = Path("anna.voice")
     belonging = belonging_of(synthesizer.source)
-    write_voice(file, StoredVoice(made.voice.voice_E, made.voice.style_S, "anna", made.made_from, belonging))
+    write_voice(file, StoredVoice(made.voice.voice_E, made.voice.style_Y, "anna", made.made_from, belonging))
     saved = VoiceSource("voice", file, 2.0)
     speech = synthesizer.speak(TEXT, voices=[VoiceSource("reference", recording, 1.0), saved])
     assert speech.voice.startswith("mix of 33.3% reference '") and speech.voice.endswith("anna.voice'")
@@ -72,13 +72,13 @@ def test_a_random_voice_is_told_and_no_speakers(synthesizer: Synthesizer) -> Non
     assert made.told == "random voice 3" and made.notes[0].startswith("random voice 3 is nearest to training speaker '")
     again = synthesizer.make_voice(voices=[VoiceSource("random", 3)])
     assert np.array_equal(made.voice.voice_E, again.voice.voice_E)
-    assert not np.allclose(made.voice.style_S, synthesizer.make_voice(voices=[VoiceSource("random", 4)]).voice.style_S)
+    assert not np.allclose(made.voice.style_Y, synthesizer.make_voice(voices=[VoiceSource("random", 4)]).voice.style_Y)
 
 
 def test_voices_that_cancel_out_are_told(synthesizer: Synthesizer, tmp_path: Path) -> None:
     ann = synthesizer.make_voice(voices=[ANN]).voice
     file = tmp_path / "opposite.voice"
-    write_voice(file, StoredVoice(-ann.voice_E, ann.style_S, "x", "x", belonging_of(synthesizer.source)))
+    write_voice(file, StoredVoice(-ann.voice_E, ann.style_Y, "x", "x", belonging_of(synthesizer.source)))
     with pytest.raises(
         DataError, match=r"nothing in common \(the voices cancel each other out\); leave one of them out"
     ):
@@ -88,11 +88,11 @@ def test_voices_that_cancel_out_are_told(synthesizer: Synthesizer, tmp_path: Pat
 def test_another_delivery_keeps_the_voice(synthesizer: Synthesizer) -> None:
     voice = synthesizer.make_voice(voices=[ANN]).voice
     other = varied(voice, 0.5, 1)
-    assert other.voice_E is voice.voice_E and not np.allclose(other.style_S, voice.style_S)
-    assert np.array_equal(other.style_S, varied(voice, 0.5, 1).style_S)
-    assert not np.array_equal(other.style_S, varied(voice, 0.5, 2).style_S)
+    assert other.voice_E is voice.voice_E and not np.allclose(other.style_Y, voice.style_Y)
+    assert np.array_equal(other.style_Y, varied(voice, 0.5, 1).style_Y)
+    assert not np.array_equal(other.style_Y, varied(voice, 0.5, 2).style_Y)
     assert varied(voice, 0.0, 1) is voice
-    draws = np.stack([varied(voice, 0.5, seed).style_S for seed in range(400)]) - voice.style_S
+    draws = np.stack([varied(voice, 0.5, seed).style_Y for seed in range(400)]) - voice.style_Y
     assert np.allclose(draws.std(axis=0), 0.5, rtol=0.15)
     plain = synthesizer.speak(TEXT, speaker="ann")
     lively = synthesizer.speak(TEXT, speaker="ann", vary=1.0)

@@ -53,7 +53,7 @@ def test_two_hundred_faults_are_laid_at_the_right_door(plain: Any) -> None:
     assert len(wrong) <= (1.0 - SHARE_RIGHT) * FAULTS, wrong
 
 
-@pytest.mark.parametrize(("key", "term"), [("spectrum_BC", "voice_reconstruction"), ("prosody_BP", "prosody_matching")])
+@pytest.mark.parametrize(("key", "term"), [("spectrum_BC", "voice_reconstruction"), ("prosody_BQ", "prosody_matching")])
 def test_a_bad_number_in_the_data_names_its_term_and_clip(plain: Any, key: str, term: str) -> None:
     batch = make_batch((0, 1, 2, 3))
     batch[key][2, 0] = np.nan

@@ -80,7 +80,7 @@ def test_what_each_term_teaches(run: Any) -> None:
     assert taught("alignment") == {"aligner"}
     assert taught("kl") == {"speaker_encoder"}
     assert taught("duration") == {"duration", "speaker_encoder"}, "durations must not pull the text encoder"
-    assert taught("pitch") == {"pitch", "voice_source", "text_encoder", "speaker_encoder"}
+    assert taught("pitch") == {"pitch", "source_predictor", "text_encoder", "speaker_encoder"}
     assert taught("energy") == {"energy", "text_encoder", "speaker_encoder"}
     for term in ("speaker_classification", "voice_reconstruction", "prosody_matching"):
         assert taught(term) == {"speaker_encoder", "voice_heads"}
@@ -126,25 +126,25 @@ def made_outputs(batch: dict[str, Any]) -> dict[str, Any]:
         "target_BSC": batch["mel_BMC"],
         "centered_BMC": batch["mel_BMC"],
         "aligner_BMC": batch["mel_BMC"] - 2.0,
-        "token_mask_BT": (np.arange(zeros.shape[1]) < batch["text_length_B"][:, None]).astype(np.float32),
-        "duration_BT": duration,
-        "log_duration_BT": np.log1p(duration.astype(np.float32)) + 0.3,
-        "pitch_BT": zeros + 0.5,
-        "token_pitch_BT": zeros,
+        "token_mask_BU": (np.arange(zeros.shape[1]) < batch["text_length_B"][:, None]).astype(np.float32),
+        "duration_BU": duration,
+        "log_duration_BU": np.log1p(duration.astype(np.float32)) + 0.3,
+        "pitch_BU": zeros + 0.5,
+        "token_pitch_BU": zeros,
         "frame_pitch_BS": batch["pitch_BM"] + 3.0,
         "true_pitch_BS": batch["pitch_BM"],
         "frame_voicing_BS": np.where(batch["voiced_BM"] > 0, 1.0, -1.0).astype(np.float32),
         "true_voiced_BS": batch["voiced_BM"],
-        "energy_BT": zeros + 3.0,
-        "token_energy_BT": zeros,
-        "token_spoken_BT": spoken,
-        "style_mean_BS": np.full((len(zeros), 4), 1.0, np.float32),
-        "style_log_variance_BS": np.zeros((len(zeros), 4), np.float32),
+        "energy_BU": zeros + 3.0,
+        "token_energy_BU": zeros,
+        "token_spoken_BU": spoken,
+        "style_mean_BY": np.full((len(zeros), 4), 1.0, np.float32),
+        "style_log_variance_BY": np.zeros((len(zeros), 4), np.float32),
         "voice_BE": np.tile(np.float32([1, 0]), (len(zeros), 1)),
         "predicted_voice_BE": np.tile(np.float32([0.6, 0.8]), (len(zeros), 1)),
         "cosine_BZ": np.zeros((len(zeros), 3), np.float32),
         "known_spectrum_BC": batch["spectrum_BC"] - 0.25,
-        "known_prosody_BP": batch["prosody_BP"] + 2.0,
+        "known_prosody_BQ": batch["prosody_BQ"] + 2.0,
     }
 
 

@@ -106,5 +106,5 @@ def test_speech_is_as_far_from_a_voice_as_the_encoder_hears() -> None:
     ann = ear.voices(given.store.mel(0)[None], np.array([60]))[0]
     own, other = (likeness_error(ear, given.store.mel(row), ann, LONGEST, corpus, CONFIG) for row in (1, 2))  # type: ignore[arg-type]
     assert own is not None and other is not None and 0.0 <= own < 0.1 and 0.5 < other <= 2.0
-    lost = Voice(np.full(CHANNELS, np.nan, np.float32), ann.style_S)
+    lost = Voice(np.full(CHANNELS, np.nan, np.float32), ann.style_Y)
     assert likeness_error(ear, given.store.mel(1), lost, LONGEST, corpus, CONFIG) is None  # type: ignore[arg-type]

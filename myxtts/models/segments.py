@@ -1,13 +1,15 @@
-"""Which frames and tokens of an utterance the networks work on, and where each frame stands in its token."""
+"""Which frames and tokens of an utterance the networks work on, and where each frame is in its token."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import tensorflow as tf
 
 from myxtts.models.layers import sequence_mask
 
-TOKENS_BESIDE = 24
-"""Tokens (blanks counted) before and behind the target that the text encoder hears."""
+CONTEXT_TOKENS = 24
+"""Tokens (blanks included) before and after the segment that the text encoder sees."""
 TOKEN_STEP = 32
 """The processor's library keeps prepared kernels for every shape that it meets."""
 
@@ -27,11 +29,19 @@ def position_features(duration_BT: tf.Tensor, path_BMT: tf.Tensor, frame_BM: tf.
     return tf.stack([share - 0.5 * inside, tf.sin(3.14159265 * share), tf.math.log1p(duration_M) * 0.5], axis=-1)
 
 
-def target_of(batch: dict[str, tf.Tensor], path_BMT: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The part of each utterance that the decoder makes: its path (B, S, T), true mel (B, S, C) and mask (B, S, 1)."""
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """The frames of each utterance that the decoder predicts."""
+
+    path_BST: tf.Tensor
+    mel_BSC: tf.Tensor
+    mask_BS1: tf.Tensor
+
+
+def target_segment(batch: dict[str, tf.Tensor], path_BMT: tf.Tensor) -> Segment:
+    """The path, the recorded mel and the mask of the frames that `target_BS` names."""
     frame_BS = batch["target_BS"]
     size = tf.shape(frame_BS)[1]
-    mask = sequence_mask(batch["target_length_B"], size)
     # neither has a gradient, so nothing is scattered back
     whole = tf.equal(size, tf.shape(path_BMT)[1]) & tf.reduce_all(frame_BS[:, 0] == 0)
     path, mel = tf.cond(
@@ -39,18 +49,19 @@ def target_of(batch: dict[str, tf.Tensor], path_BMT: tf.Tensor) -> tuple[tf.Tens
         lambda: (path_BMT, batch["mel_BMC"]),
         lambda: (tf.gather(path_BMT, frame_BS, batch_dims=1), tf.gather(batch["mel_BMC"], frame_BS, batch_dims=1)),
     )
-    return path, tf.ensure_shape(mel, [None, None, batch["mel_BMC"].shape[2]]), mask
+    mask = sequence_mask(batch["target_length_B"], size)
+    return Segment(path, tf.ensure_shape(mel, [None, None, batch["mel_BMC"].shape[2]]), mask)
 
 
-def tokens_around(batch: dict[str, tf.Tensor], duration_BT: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The tokens that the target part of each utterance needs, with some before and behind them.
+def tokens_near(batch: dict[str, tf.Tensor], duration_BT: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """The tokens that the segment of each utterance needs, with some before and after them.
 
     Text encoder and predictors work on these alone: their cost would be that of the whole utterance otherwise.
 
     Returns:
-        token_BK: numbers of the tokens in their utterance, K a multiple of TOKEN_STEP or the whole text.
+        token_BU: numbers of the tokens in their utterance, U a multiple of TOKEN_STEP or the whole text.
         length_B: how many of them are there.
-        mask_BK: 1 for those that are spoken in the target, and for those at an end of the text next to it, fp32.
+        mask_BU: 1 for those that are spoken in the segment, and for those at an end of the text next to it, fp32.
     """
     text_length_B, tokens = batch["text_length_B"], tf.shape(duration_BT)[1]
     end_BT = tf.cumsum(duration_BT, axis=1)
@@ -62,10 +73,10 @@ def tokens_around(batch: dict[str, tf.Tensor], duration_BT: tf.Tensor) -> tuple[
     first_B = tf.where(first_frame_B1[:, 0] == 0, 0, tf.minimum(first_B, text_length_B - 1))
     last_B = tf.where(last_frame_B1[:, 0] >= batch["mel_length_B"] - 1, text_length_B - 1, last_B)
     last_B = tf.minimum(last_B, text_length_B - 1)
-    # each row hears what is beside its own piece, whatever its neighbours in the batch need
-    start_B = tf.maximum(0, first_B - TOKENS_BESIDE)
-    stop_B = tf.minimum(text_length_B, last_B + 1 + TOKENS_BESIDE)
+    # each row gets the context of its own segment, whatever the other rows of the batch need
+    start_B = tf.maximum(0, first_B - CONTEXT_TOKENS)
+    stop_B = tf.minimum(text_length_B, last_B + 1 + CONTEXT_TOKENS)
     size = tf.minimum(-(-tf.reduce_max(stop_B - start_B) // TOKEN_STEP) * TOKEN_STEP, tokens)
-    token_BK = start_B[:, None] + tf.range(size)[None, :]
-    mask_BK = tf.cast((token_BK >= first_B[:, None]) & (token_BK <= last_B[:, None]), tf.float32)
-    return tf.minimum(token_BK, tokens - 1), stop_B - start_B, mask_BK
+    token_BU = start_B[:, None] + tf.range(size)[None, :]
+    mask_BU = tf.cast((token_BU >= first_B[:, None]) & (token_BU <= last_B[:, None]), tf.float32)
+    return tf.minimum(token_BU, tokens - 1), stop_B - start_B, mask_BU

@@ -13,7 +13,7 @@ BLOCKS = 2
 SALT = 500
 
 
-class VoiceSource(Module):
+class SourcePredictor(Module):
     """Predicts pitch and voicing of each frame from the text and the pitch of its token; turns them into features.
 
     The pitch is that of the token plus what the text says of its course. The mean pitch over the frames is taken out
@@ -39,7 +39,7 @@ class VoiceSource(Module):
     def call(
         self,
         text_BMD: tf.Tensor,
-        prosody_BMP: tf.Tensor,
+        prosody_BM2: tf.Tensor,
         condition_BE: tf.Tensor,
         mask_BM1: tf.Tensor,
         seed: tf.Tensor | None = None,
@@ -52,7 +52,7 @@ class VoiceSource(Module):
             pitch_BM: normalized ln F0, as it would be if the frame is voiced.
             voicing_BM: over 0 where the frame is more likely voiced than not (logit).
         """
-        pitch_BM1, energy_BM1 = tf.split(tf.cast(prosody_BMP, tf.float32) * mask_BM1, 2, axis=-1)
+        pitch_BM1, energy_BM1 = tf.split(tf.cast(prosody_BM2, tf.float32) * mask_BM1, 2, axis=-1)
         frames = tf.maximum(tf.reduce_sum(mask_BM1, axis=1, keepdims=True), 1.0)
         course = (pitch_BM1 - tf.reduce_sum(pitch_BM1, axis=1, keepdims=True) / frames) * mask_BM1
         x = tf.concat([tf.stop_gradient(tf.cast(text_BMD, tf.float32)), course, energy_BM1], axis=-1)
@@ -64,7 +64,7 @@ class VoiceSource(Module):
 
     def features(self, pitch_BM: tf.Tensor, voiced_BM: tf.Tensor) -> tf.Tensor:
         """Normalized ln F0 and voicing (1 or 0), both (B, M) -> comb, pitch and voicing (B, M, C + 2); 0 unvoiced."""
-        table = tf.constant(self.harmonics.comb_KC)
+        table = tf.constant(self.harmonics.comb_IC)
         last = table.shape[0] - 1
         lowest, highest = self.harmonics.lowest, self.harmonics.highest
         place = tf.clip_by_value((pitch_BM - lowest) / (highest - lowest) * last, 0.0, float(last))

@@ -8,10 +8,10 @@ import pytest
 import tensorflow as tf
 
 from myxtts.models.layers import sequence_mask
-from myxtts.models.voice_source import VoiceSource
+from myxtts.models.source_predictor import SourcePredictor
 
 HARMONICS = made_batch.HARMONICS
-ROWS, CHANNELS = HARMONICS.comb_KC.shape
+ROWS, CHANNELS = HARMONICS.comb_IC.shape
 MASK = sequence_mask(tf.constant([9, 6]), 9)
 
 
@@ -20,19 +20,19 @@ def normal(*shape: int, seed: int = 0) -> tf.Tensor:
 
 
 @pytest.fixture(scope="module")
-def source() -> VoiceSource:
-    made = VoiceSource(made_batch.model_config(), HARMONICS)
+def source() -> SourcePredictor:
+    made = SourcePredictor(made_batch.model_config(), HARMONICS)
     made(normal(2, 9, 19), normal(2, 9, 2), normal(2, 12), MASK)
     made_batch.stir(made.trainable_variables)
     return made
 
 
-def test_a_comb_where_there_is_a_voice(source: VoiceSource) -> None:
+def test_a_comb_where_there_is_a_voice(source: SourcePredictor) -> None:
     at = HARMONICS.lowest + (HARMONICS.highest - HARMONICS.lowest) * np.float32([0, 3, 4.25, ROWS - 1]) / (ROWS - 1)
     pitch = tf.constant(np.concatenate([at, [-50.0, 50.0, 0.5]])[None, :].astype(np.float32))
     voiced = tf.constant([[1.0, 1, 1, 1, 1, 1, 0]])
     found = source.features(pitch, voiced).numpy()[0]
-    comb = HARMONICS.comb_KC
+    comb = HARMONICS.comb_IC
     between = 0.75 * comb[4] + 0.25 * comb[5]
     for frame, expected in enumerate((comb[0], comb[3], between, comb[-1], comb[0], comb[-1])):
         np.testing.assert_allclose(found[frame, :CHANNELS], expected, atol=1e-4)
@@ -40,7 +40,7 @@ def test_a_comb_where_there_is_a_voice(source: VoiceSource) -> None:
     assert not found[6].any(), "an unvoiced frame has neither comb nor pitch"
 
 
-def test_moving_the_pitch_of_all_tokens_moves_that_of_all_frames_by_as_much(source: VoiceSource) -> None:
+def test_moving_the_pitch_of_all_tokens_moves_that_of_all_frames_by_as_much(source: SourcePredictor) -> None:
     text, prosody, condition = normal(2, 9, 19), normal(2, 9, 2, seed=1), normal(2, 12, seed=2)
     plain = source(text, prosody, condition, MASK)
     moved = source(text, prosody + tf.constant([1.25, 0.0]), condition, MASK)
@@ -52,7 +52,7 @@ def test_moving_the_pitch_of_all_tokens_moves_that_of_all_frames_by_as_much(sour
     assert np.abs(course["voicing_BM"] - plain["voicing_BM"]).max() > 1e-4, "the course of the pitch is heard"
 
 
-def test_no_gradient_reaches_the_text_and_no_padding_is_heard(source: VoiceSource) -> None:
+def test_no_gradient_reaches_the_text_and_no_padding_is_heard(source: SourcePredictor) -> None:
     text, prosody, condition = normal(2, 9, 19), normal(2, 9, 2, seed=1), normal(2, 12, seed=2)
     with tf.GradientTape() as tape:
         tape.watch([text, condition])
@@ -65,7 +65,7 @@ def test_no_gradient_reaches_the_text_and_no_padding_is_heard(source: VoiceSourc
         np.testing.assert_allclose(found[key][1, :6], alone[key][0], atol=1e-5, err_msg=key)
 
 
-def test_a_pitch_that_is_not_finite_ends_no_program(source: VoiceSource) -> None:
+def test_a_pitch_that_is_not_finite_ends_no_program(source: SourcePredictor) -> None:
     pitch = tf.constant([[np.nan, np.inf, -np.inf, 0.5]], tf.float32)
     found = source.features(pitch, tf.ones([1, 4])).numpy()[0]
     assert not np.isfinite(found[:3, CHANNELS]).any(), "the losses must see it"
