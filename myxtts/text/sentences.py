@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 
+from myxtts.text.normalization import english
 from myxtts.text.normalization.english import BEFORE_NUMBER, BEFORE_NUMERAL
 
-_ABBREVIATIONS = frozenset({
-    "mr", "mrs", "ms", "dr", "prof", "rev", "gen", "col", "capt", "lt", "sgt", "maj", "gov", "sen", "rep", "pres",
-    "hon", "messrs", "mt", "ft", "st", "jr", "sr", "vs", "approx", "dept", "est", "nos", "vol", "p", "pp", "ch",
-    "e.g", "i.e", "cf", "ca", "inc", "ltd", "co", "corp", "bros", "ave", "blvd", "rd", "a.m", "p.m", "ه.ش", "ه.ق",
-    "ق.م", "ب.م",
-})  # fmt: skip
+_ABBREVIATIONS = english.ABBREVIATIONS | {
+    "jr", "sr", "nos", "vol", "p", "pp", "ch", "e.g", "i.e", "co", "a.m", "p.m", "ه.ش", "ه.ق", "ق.م", "ب.م",
+}  # fmt: skip
 _DATES = frozenset({
     "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "mon", "tue", "tues", "wed",
     "thu", "thur", "thurs", "fri", "sat", "sun",

@@ -71,10 +71,25 @@ def test_cardinals(digits: str, words: str) -> None:
         ("well -- yes - no", "well \u2014 yes \u2014 no"),
         ("a\t b\u00a0 c\n d", "a b c d"),
         ("10:30:15", "ten thirty fifteen"),
+        ("Mr. and Mrs. O'Neil", "Mister and Missus O'Neil"),
+        ("at 12:00 o'clock and 5:00 o'clock", "at twelve o'clock and five o'clock"),
+        ("on 12/25/2024, 25/12/2024 and 03/04/2021", "on December twenty-fifth, twenty twenty-four, December "
+         "twenty-fifth, twenty twenty-four and March fourth, twenty twenty-one"),
+        ("open 24/7", "open twenty-four seven"),
+        ("$10-$20 million, $5-$6, \u20ac1.5\u2013\u20ac2bn", "ten to twenty million dollars, five to six dollars, "
+         "one point five to two billion euros"),
+        ("in 1066 and 1010", "in ten sixty-six and ten ten"),
+        ("5ft, 1 ft. high, 3 mi, 100 yd, 6in, 6 in. wide, 5 in 10", "five feet, one foot high, three miles, one "
+         "hundred yards, six inches, six inches wide, five in ten"),
+        ("5'10\" and 6' 2\" tall, 5'10", "five foot ten and six foot two tall, five foot ten"),
     ],
 )  # fmt: skip
 def test_spoken_form(written: str, spoken: str) -> None:
     assert normalize(written, "en-us") == spoken
+
+
+def test_the_day_comes_first_outside_of_north_america() -> None:
+    assert normalize("03/04/2021", "en-gb") == "April third, twenty twenty-one"
 
 
 def test_nothing_but_words_and_punctuation_is_left() -> None:

@@ -15,7 +15,7 @@ def normalize(text: str, language: str) -> str:
     text = clean(text)
     base = language.lower().replace("_", "-").split("-")[0]
     if base == "en":
-        return english.normalize(text)
+        return english.normalize(text, day_first=not language.lower().replace("_", "-").startswith(("en-us", "en-ca")))
     if base == "fa":
         return persian.normalize(text)
     return text

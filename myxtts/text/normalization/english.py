@@ -31,6 +31,8 @@ _NUMBERED = (
     r"\b((?<!\bsaid )(?<!\bsays )(?<!\bsay )(?<!\byes or )(?<!\banswer is )(?<!\banswer was )no|(?<!\bof )art"
     r"|(?<!\ba )(?<!\d )sec|(?<!\ba )fig|(?-i:(?=[A-Z]))(?:no|art|sec|fig)|nos|vol|pp?|ch)\."
 )
+ABBREVIATIONS = frozenset(name.lower() for name in (*_TITLES, *_SHORT_WORDS))
+"""In small letters and without the full stop, which ends no sentence."""
 BEFORE_NUMBER = re.compile(rf"{_NUMBERED}\s*(?=\d)", re.I)
 """Abbreviations before the number that they belong to. Some are words too in small letters, "the answer is no. 12 men
 died": where the words before them say so."""
@@ -60,7 +62,8 @@ _UNITS = {
     "oz": "ounces", "ml": "milliliters", "kHz": "kilohertz", "MHz": "megahertz", "GHz": "gigahertz", "Hz": "hertz",
     "KB": "kilobytes", "kB": "kilobytes", "MB": "megabytes", "GB": "gigabytes", "TB": "terabytes", "kW": "kilowatts",
     "ms": "milliseconds", "dB": "decibels", "°C": "degrees Celsius", "°F": "degrees Fahrenheit", "°": "degrees",
-    "m²": "square meters", "km²": "square kilometers", "m³": "cubic meters",
+    "m²": "square meters", "km²": "square kilometers", "m³": "cubic meters", "ft": "feet", "mi": "miles",
+    "yd": "yards", "in": "inches",
 }  # fmt: skip
 _SIGNS = {
     "&": "and", "+": "plus", "=": "equals", "@": "at", "#": "number", "%": "percent", "°": "degrees", "×": "times",
@@ -69,6 +72,8 @@ _SIGNS = {
     "§": "section", "²": "squared", "³": "cubed", "½": "one half", "¼": "one quarter", "¾": "three quarters",
     "⅓": "one third", "⅔": "two thirds", "*": "asterisk", "/": "slash", "\\": "backslash", "|": "bar", "^": "caret",
 }  # fmt: skip
+_ONE_OF = {"feet": "foot", "inches": "inch", "hertz": "hertz", "kilohertz": "kilohertz", "megahertz": "megahertz",
+           "gigahertz": "gigahertz"}  # fmt: skip
 _NUMBER = r"\d{1,3}(?:,\d{3})+|\d+"
 _MAGNITUDES = "hundred|thousand|million|billion|trillion"
 _SHORT_MAGNITUDES = {
@@ -117,6 +122,22 @@ def _iso_date(found: _Found) -> str:
     return f"{_MONTHS[month - 1]} {numbers.ordinal(str(day))}, {numbers.year(found[1])}"
 
 
+def _slash_date(day_first: bool) -> Callable[[_Found], str]:
+    def spoken(found: _Found) -> str:
+        first, second, year = int(found[1]), int(found[2]), found[3]
+        month, day = (second, first) if (day_first and second <= 12) or first > 12 else (first, second)
+        if not (1 <= month <= 12 and 1 <= day <= 31):
+            return found.group()
+        return f"{_MONTHS[month - 1]} {numbers.ordinal(str(day))}, {numbers.year(year)}"
+
+    return spoken
+
+
+def _money_range(found: _Found) -> str:
+    last = _MONEY_RULE.sub(_money, found["last"])
+    return f"{_amount(found['low'], found['low_fraction'])} to {last}"
+
+
 def _telephone(found: _Found) -> str:
     return ", ".join(numbers.digit_by_digit(group) for group in re.findall(r"\d+", found.group()))
 
@@ -134,7 +155,7 @@ def _unit(found: _Found) -> str:
     words = _UNITS[found["unit"]]
     if found["number"] == "1":
         first, _, rest = words.partition(" ")
-        first = first if first.endswith("hertz") else first.removesuffix("s")
+        first = _ONE_OF.get(first, first.removesuffix("s"))
         words = f"{first} {rest}".rstrip()
     return f"{found['number']} {words}"
 
@@ -148,7 +169,7 @@ def _plain_number(found: _Found) -> str:
     minus = "minus " if found["minus"] else ""
     if fraction:
         return minus + _amount(digits or "0", fraction)
-    if not minus and re.fullmatch(r"1[1-9]\d\d|20\d\d", digits):
+    if not minus and re.fullmatch(r"1[1-9]\d\d|10[1-9]\d|20\d\d", digits):
         return numbers.year(digits)
     return minus + _number(digits)
 
@@ -161,13 +182,23 @@ def _names(table: dict[str, str]) -> str:
     return "|".join(re.escape(name) for name in sorted(table, key=len, reverse=True))
 
 
+_MONEY_RULE = re.compile(
+    rf"(?P<sign>[$£€¥])\s?(?P<whole>{_NUMBER}|(?=\.\d))(?:\.(?P<fraction>\d+))?"
+    rf"(?: (?P<magnitude>{_MAGNITUDES})\b|(?P<short>{'|'.join(_SHORT_MAGNITUDES)})\b)?",
+    re.I,
+)
+_SLASH_DATE = re.compile(r"(?<![\d/])(\d{1,2})/(\d{1,2})/(\d{4})(?![\d/])")
 _Rule = tuple[re.Pattern[str], str | Callable[[_Found], str]]
 _RULES: tuple[_Rule, ...] = (
+    (
+        re.compile(r"(?<![\w'.,])(\d)'(?:(\d{1,2})(?:\"|'')?| (\d{1,2})(?:\"|''))(?![\w'])"),
+        lambda f: f"{numbers.cardinal(f[1])} foot {numbers.cardinal(f[2] or f[3])}",
+    ),
     (re.compile(r"(?<!\w)'([^'\"]+)'(?!\w)"), r'"\1"'),
     (re.compile(r"''"), '"'),
     # Abbreviations. "etc." and the like keep the full stop that also ends a sentence.
     (re.compile(r"\b([A-Z]\w+) St\.(?! [A-Z])"), r"\1 Street"),
-    (re.compile(rf"\b({_names(_TITLES)})\.(?= [A-Z])"), lambda f: _TITLES[f[1]]),
+    (re.compile(rf"\b({_names(_TITLES)})\.(?= [A-Z]| (?:and|or|&) (?:{_names(_TITLES)})\.)"), lambda f: _TITLES[f[1]]),
     (re.compile(r"\b([JS])r\b(?:\.(?=\s+[a-z]|,))?"), lambda f: "Junior" if f[1] == "J" else "Senior"),
     (re.compile(r"\be\.g\.,?", re.I), "for example,"),
     (re.compile(r"\bi\.e\.,?", re.I), "that is,"),
@@ -181,7 +212,8 @@ _RULES: tuple[_Rule, ...] = (
     (re.compile(r"\b(\d{4})-(\d\d)-(\d\d)\b"), _iso_date),
     (
         re.compile(
-            r"\b(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?![\d:])(?: ?(?P<half>[ap])\.?m\b(?:\.(?=\s+[a-z]|,))?)?",
+            r"\b(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?![\d:])(?: ?(?P<half>[ap])\.?m\b(?:\.(?=\s+[a-z]|,))?)?"
+            r"(?: ?o'clock\b)?",
             re.I,
         ),
         _time,
@@ -197,12 +229,13 @@ _RULES: tuple[_Rule, ...] = (
     ),
     (
         re.compile(
-            rf"(?P<sign>[$£€¥])\s?(?P<whole>{_NUMBER}|(?=\.\d))(?:\.(?P<fraction>\d+))?"
-            rf"(?: (?P<magnitude>{_MAGNITUDES})\b|(?P<short>{'|'.join(_SHORT_MAGNITUDES)})\b)?",
+            rf"(?P<sign>[$£€¥])(?P<low>{_NUMBER})(?:\.(?P<low_fraction>\d+))? ?[-\u2013] ?"
+            rf"(?P<last>(?P=sign)(?:{_NUMBER})(?:\.\d+)?(?: (?:{_MAGNITUDES})\b|(?:{'|'.join(_SHORT_MAGNITUDES)})\b)?)",
             re.I,
         ),
-        _money,
+        _money_range,
     ),
+    (_MONEY_RULE, _money),
     (re.compile(r"(?:(?<=\s)|^)'(\d0)'?s\b"), _decade),
     (re.compile(r"\b(1[1-9]\d0|20[0-9]0|[2-9]0)'?s\b"), _decade),
     (
@@ -210,8 +243,16 @@ _RULES: tuple[_Rule, ...] = (
         lambda f: numbers.ordinal(f[1].replace(",", "")),
     ),
     (re.compile(r"(?<=\d) ?[-\u2013] ?(?=\d+(?![\d-]))(?<!-\d-)"), " to "),
-    (re.compile(rf"(?<![\d.,])(?P<number>\.?\d++(?:[.,]\d++)*+) ?(?P<unit>{_names(_UNITS)})(?!\w)"), _unit),
+    # "in" is a word too: an inch has no blank before it, or a full stop behind it.
+    (
+        re.compile(
+            rf"(?<![\d.,])(?P<number>\.?\d++(?:[.,]\d++)*+)(?! in(?![.]))"
+            rf" ?(?P<unit>{_names(_UNITS)})(?!\w)(?:(?<=ft|mi|yd|in)\.(?=\s+[a-z]|,))?"
+        ),
+        _unit,
+    ),
     (re.compile(r"\b\d+(?:\.\d+){2,}\b"), _version),
+    (re.compile(r"(?<![\d/])24/7(?![\d/])"), "twenty-four seven"),
     (
         re.compile(r"(?<![\d/])(?P<whole>(?<![.,])\d{1,3} )?(?P<above>\d{1,2})/(?P<below>\d{1,2})(?![\d/])"),
         _fraction,
@@ -229,8 +270,12 @@ _RULES: tuple[_Rule, ...] = (
 )
 
 
-def normalize(text: str) -> str:
-    """Cleaned English text with everything that is not letters or punctuation in words."""
+def normalize(text: str, *, day_first: bool = False) -> str:
+    """Cleaned English text with everything that is not letters or punctuation in words.
+
+    `day_first`: 03/04/2021 is the third of April, as it is outside of North America.
+    """
+    text = _SLASH_DATE.sub(_slash_date(day_first), text)
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)
     return text.strip()

@@ -68,6 +68,10 @@ def _telephone(found: _Found) -> str:
     return "\u060c ".join(numbers.digit_by_digit(group) for group in found.group().split("-"))
 
 
+def _version(found: _Found) -> str:
+    return " ممیز ".join(numbers.cardinal(group) for group in found.group().split("."))
+
+
 def _plain_number(found: _Found) -> str:
     whole, fraction = _whole(found["whole"]), found["fraction"]
     words = numbers.decimal(whole, fraction) if fraction else numbers.cardinal(whole)
@@ -95,6 +99,7 @@ _RULES: tuple[_Rule, ...] = (
     (re.compile(rf"(?<=\d) ?({_names(_UNITS)})(?!\w)"), lambda f: " " + _UNITS[f[1]]),
     # A slash is the decimal sign of handwriting and of many keyboards: 3/5 is three point five.
     (re.compile(r"(?<![\d/.])(\d+)/(\d+)(?![\d/.])"), r"\1.\2"),
+    (re.compile(r"(?<![\d.])\d+(?:\.\d+){2,}(?![\d.])"), _version),
     (re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])"), " "),
     (re.compile(rf"(?<=\d){ZWNJ}|{ZWNJ}(?=\d)"), " "),
     (re.compile(rf"(?P<minus>(?:(?<=[\s(])|^)-)?(?P<whole>{_NUMBER})(?:\.(?P<fraction>\d+))?"), _plain_number),
