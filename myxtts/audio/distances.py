@@ -17,7 +17,7 @@ Float64 = npt.NDArray[np.float64]
 WarpingPath = npt.NDArray[np.int32]
 
 COEFFICIENTS = 13
-"""Of the cepstrum, from the second on: the first is the level, which says nothing of the sound's colour."""
+"""Of the cepstrum, from the second on: the first is the level, which does not describe timbre."""
 SEMITONES = 12.0
 _DECIBELS = 10.0 * np.sqrt(2.0) / np.log(10.0)
 

@@ -1,4 +1,4 @@
-"""What the pitch of each frame says of a spectrum that the mel does not: harmonics in wide channels, and phases.
+"""What the pitch of each frame adds to a mel: harmonics in wide channels, and phases.
 
 From about 2 kHz on, a mel channel is wider than the distance of two harmonics: what comes back of it is flat, and a
 vowel sounds like whispering on top. Where the pitch is known, so are the places of the harmonics, and how their phases
@@ -20,13 +20,13 @@ from myxtts.config.schema import AudioConfig
 Array = npt.NDArray[np.float32]
 
 VOICED_HZ = 5_000.0
-"""Up to here a voiced frame is made of harmonics."""
+"""Up to here a voiced frame consists of harmonics."""
 NOISE_HZ = 7_000.0
 """From here on of noise; between the two the harmonics sink into it."""
 VALLEY = 0.05
 """Between two harmonics is so much of their height."""
 LEVEL = 0.6
-"""Of noise beside harmonics of height 1."""
+"""Of noise relative to harmonics of height 1."""
 
 
 def combs(pitch_hz_M: Array, audio: AudioConfig) -> Array:

@@ -1,8 +1,8 @@
-"""What a pitch alone says of a mel: the comb of its harmonics, seen through the mel's triangles.
+"""What a pitch determines of a mel: the comb of its harmonics, as the mel filters see it.
 
 In the lower channels, narrower than the distance of two harmonics, a voiced frame is the envelope of the sound times
-this comb. A decoder that is told the comb has the envelope left to find, which is smooth; one that is told a mean pitch
-of a token blurs the harmonics into each other, and the voice comes out hoarse.
+this comb. A decoder conditioned on the comb only has to predict the smooth envelope; one conditioned on the mean pitch
+of a token blurs the harmonics into each other, and the voice becomes hoarse.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class HarmonicTable:
 
 
 def harmonic_table(audio: AudioConfig, pitch_mean: float, pitch_std: float) -> HarmonicTable:
-    """The combs of every pitch that the tracker may hear, by normalized ln F0: (ln F0 - pitch_mean) / pitch_std."""
+    """The combs of every pitch that the tracker may find, by normalized ln F0: (ln F0 - pitch_mean) / pitch_std."""
     low, high = math.log(audio.pitch_low_hz), math.log(audio.pitch_high_hz)
     return HarmonicTable((low - pitch_mean) / pitch_std, (high - pitch_mean) / pitch_std, _combs(audio))
 

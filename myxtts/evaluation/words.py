@@ -1,4 +1,4 @@
-"""Word and character error rates: the edits that turn what should be said into what was heard."""
+"""Word and character error rates: the edits that turn the expected text into the recognized one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ErrorRates:
 
 
 def spoken_form(text: str, language: str) -> str:
-    """What of a text can be heard: words in lower case parted by one blank.
+    """The audible part of a text: words in lower case separated by single spaces.
 
     The language's own normalization (numbers, dates, abbreviations, signs in words) comes first, so that "Dr. 5" and
     "doctor five" are the same; then Unicode NFKC and lower case. Letters, their marks and digits stay, and an
@@ -36,7 +36,7 @@ def spoken_form(text: str, language: str) -> str:
 
 
 def error_rates(text: str, heard: str, language: str) -> ErrorRates | None:
-    """Error rates of what was heard against the text; None for a text without a word."""
+    """Error rates of the recognized text against the expected one; None for a text without a word."""
     wanted, got = spoken_form(text, language), spoken_form(heard, language)
     if not wanted:
         return None

@@ -1,7 +1,7 @@
-"""Aligner: learns which frames each token spans, with no alignments from outside.
+"""Aligner: learns which frames each token spans, without external alignments.
 
 Its view of the text is narrow on purpose (a token and its neighbours): with a contextual encoder behind it the
-search settled on wrong alignments. It starts from the diagonal, and hears the mel without the speaker's mean.
+search settled on wrong alignments. It starts from the diagonal, and sees the mel without the speaker's mean.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PRIOR_STRENGTH = 1_000.0
 def diagonal_prior(
     text_length_B: tf.Tensor, mel_length_B: tf.Tensor, tokens: tf.Tensor, frames: tf.Tensor
 ) -> tf.Tensor:
-    """Log-prior (B, T, M): minus the squared distance of a token's place from the frame's, both 0 to 1, times 1,000."""
+    """Log-prior (B, T, M): -1,000 times the squared distance between the positions of token and frame, both 0 to 1."""
     token = (tf.range(tokens, dtype=tf.float32)[None, :] + 0.5) / tf.cast(text_length_B, tf.float32)[:, None]
     frame = (tf.range(frames, dtype=tf.float32)[None, :] + 0.5) / tf.cast(mel_length_B, tf.float32)[:, None]
     return -PRIOR_STRENGTH * tf.square(token[:, :, None] - frame[:, None, :])
@@ -87,7 +87,7 @@ class Aligner(Module):
         score = gaussian_score(tf.stop_gradient(mean_BTC), mel_BMC)
         prior = diagonal_prior(text_length_B, mel_length_B, tf.shape(text_BT)[1], tf.shape(mel_BMC)[1])
         score = score + prior_strength * prior
-        # blanks are skipped only where there are fewer frames than tokens: free skips make durations a coin's toss
+        # blanks are skipped only where there are fewer frames than tokens: free skips would make durations random
         crowded_B1 = (mel_length_B < text_length_B)[:, None]
         skippable = tf.cast(tf.equal(text_BT, BLANK) & crowded_B1, tf.int32)
         duration = tf.numpy_function(monotonic.search, [score, text_length_B, mel_length_B, skippable], np.int32)

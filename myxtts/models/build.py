@@ -1,4 +1,4 @@
-"""A voice cloner with all its weights made, and the way weights go in and out of it by name."""
+"""Builds a voice cloner with initialized weights; reads and writes its weights by name."""
 
 from __future__ import annotations
 

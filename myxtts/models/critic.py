@@ -1,8 +1,7 @@
-"""The critic: tells recorded mels from made ones, so that the decoder learns the detail that a mean cannot have.
+"""The critic: a discriminator of recorded and predicted mels, so that the decoder learns detail that a mean lacks.
 
-It sees the whole of what is said: the mel, the aligner's mean under it and whose voice it is. A decoder trained by L1
-alone answers with the mean of all that could be said there, which is blurred; a blurred mel is what the critic
-finds out first.
+It sees the mel, the aligner's mean under it and the voice. A decoder trained with L1 alone predicts the mean of all
+plausible mels, which is blurred; blur is what the critic detects first.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ class Critic(Module):
     """Convolutions over time and frequency, with a score for every place, whose last features the voice weighs.
 
     Source: patches, arXiv 1611.07004, sec. 3.2.2; the voice by projection, arXiv 1802.05637, eq. 3.
-    Differs: no normalization between the layers; places in frequency are told apart (arXiv 1807.03247), since a high
+    Differs: no normalization between the layers; the position in frequency is an input (arXiv 1807.03247), since a high
     channel of speech is unlike a low one.
     """
 
@@ -47,8 +46,8 @@ class Critic(Module):
         """Normalized mel and what lies under it (B, S, C), voice (B, E), mask (B, S, 1).
 
         Returns:
-            score_BJL: for each place of eight frames and channels near 1 where it takes the mel for a recording, near 0
-                where for made; fp32, 0 at padding.
+            score_BJL: for each patch of eight frames and channels, near 1 for a recorded mel and near 0 for a predicted
+                one; fp32, 0 at padding.
             features_0 to features_2: of the layers, (B, S / 2, C / 2, width) and so on; 0 at padding.
         """
         place_C = tf.linspace(-1.0, 1.0, self.channels)
@@ -72,16 +71,16 @@ def patch_mask(mask_BS1: tf.Tensor) -> tf.Tensor:
 
 
 def feature_distance(true: Mapping[str, tf.Tensor], made: Mapping[str, tf.Tensor]) -> tf.Tensor:
-    """How far the critic's features of two mels lie apart, each layer's over the size of the true ones; (B,) fp32.
+    """Distance of the critic's features of two mels, for each layer relative to the size of the true ones; (B,) fp32.
 
     Source: feature matching, arXiv 1711.11585, eq. 5. Differs: relative to the features' size, which is the critic's
     to choose.
     """
     layers = []
     for name in FEATURES:
-        right, said = tf.cast(tf.stop_gradient(true[name]), tf.float32), tf.cast(made[name], tf.float32)
-        apart = tf.reduce_sum(tf.abs(right - said), axis=[1, 2, 3])
-        layers.append(apart / (tf.reduce_sum(tf.abs(right), axis=[1, 2, 3]) + _SMALLEST))
+        expected, found = tf.cast(tf.stop_gradient(true[name]), tf.float32), tf.cast(made[name], tf.float32)
+        distance = tf.reduce_sum(tf.abs(expected - found), axis=[1, 2, 3])
+        layers.append(distance / (tf.reduce_sum(tf.abs(expected), axis=[1, 2, 3]) + _SMALLEST))
     return tf.add_n(layers) / len(layers)
 
 

@@ -1,4 +1,4 @@
-"""From tokens and a voice to a mel: what synthesis does, and training for the samples of its validations."""
+"""From tokens and a voice to a mel, for synthesis and for the validation samples of training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from myxtts.models.voice_cloner import VoiceCloner
 from myxtts.text.symbols import BLANK
 
 HIGHEST_MEL = 5.0
-"""Deviations over a channel's mean: over any speech, and what an untrained model gives stays finite in a waveform."""
+"""Standard deviations above a channel's mean: more than any speech; keeps the output of an untrained model finite."""
 TOKEN_STEP, FRAME_STEP = 16, 64
 """Lengths are padded up to multiples of these: the processor's library keeps prepared kernels for every shape that it
 meets, about a megabyte for each new length."""
@@ -38,9 +38,9 @@ class Voice:
 class Generated:
     """A spoken text: normalized mel float32[M, C], frames int32[T], pitch and energy float32[T] of the tokens.
 
-    The pitch is that before the range of the melody. `frame_pitch_M` float32[M], normalized ln F0 of each frame as it
-    was used, means something where `voiced_M`. `capped` tokens were predicted longer than allowed; `squeezed`: so was
-    the whole.
+    `pitch_T` is the pitch before `pitch_range` is applied. `frame_pitch_M` float32[M], normalized ln F0 of each frame
+    as it was used, is meaningful where `voiced_M`. `capped` tokens exceeded the length limit; `squeezed`: so did
+    the sum.
     """
 
     mel_MC: FloatArray
@@ -60,7 +60,7 @@ class Generated:
 
 
 def mean_voice(voices: Sequence[Voice], weights: Sequence[float] | None = None) -> Voice:
-    """The mean of some voices, at unit length again; every one counts alike, or as its weight over 0 says.
+    """The mean of some voices, at unit length again; equally, or by weights over 0.
 
     Errors: ValueError for none or opposite ones, NonFiniteError.
     """
@@ -116,7 +116,7 @@ def _voice_tensors(voice: Voice) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 class Generator:
-    """A model made ready to speak: graphs for any length, traced once, with the weights that the model has when called.
+    """Runs a model for synthesis: graphs for any length, traced once, with the weights that the model has when called.
 
     Args:
         model: a built VoiceCloner of any precision.
@@ -232,7 +232,7 @@ class Generator:
     def _predict_durations(
         self, tokens_T: IntArray, language: int, voice: Voice, manner: Manner
     ) -> tuple[dict[str, tf.Tensor], Durations]:
-        """What is predicted of the tokens, padded, and their whole frames."""
+        """Predictions for the tokens, padded, and their durations in frames."""
         tokens = len(tokens_T)
         predicted = self._predict(
             _tokens(tokens_T), tf.constant([tokens]), tf.constant([language], tf.int32), *_voice_tensors(voice)

@@ -37,7 +37,7 @@ def dropout(x: tf.Tensor, rate: float, seed: tf.Tensor | None, salt: int, *, who
         x: (B, T, D).
         rate: share in [0, 1).
         seed: (2,) int32, of the run and of the micro-batch; None at inference.
-        salt: number of the call, so that no two calls of a network draw alike.
+        salt: number of the call, so that no two calls of a network draw the same numbers.
         whole_channels: drop a channel of an utterance over its whole length (cheap for long sequences).
     """
     if seed is None or rate <= 0.0:
@@ -45,7 +45,7 @@ def dropout(x: tf.Tensor, rate: float, seed: tf.Tensor | None, salt: int, *, who
     shape = tf.shape(x)
     if whole_channels:
         shape = tf.stack([shape[0], 1, shape[2]])
-    # added to the run's seed, not to the number: or else two layers would drop alike in neighbouring micro-batches
+    # added to the seed of the run, not to the number: else layers would share draws across neighbouring micro-batches
     draw = tf.random.stateless_uniform(shape, seed + tf.constant([salt, 0], tf.int32))
     keep = tf.cast(draw >= rate, x.dtype) / tf.cast(1.0 - rate, x.dtype)
     return x * keep
@@ -136,8 +136,8 @@ class Depthwise(Module):
 class Convolution(Module):
     """A convolution along time as one matrix product over neighbouring positions.
 
-    On a processor this takes half the time of TensorFlow's convolution, forward and backward. The views are made by
-    `tf.slice`: the gradient of a Python slice is several times slower.
+    On a CPU this takes half the time of TensorFlow's convolution, forward and backward. The views are
+    `tf.slice`s: the gradient of a Python slice is several times slower.
 
     Args:
         width: output channels.
@@ -163,7 +163,7 @@ class Convolution(Module):
 
 
 class FeedForward(Module):
-    """Two dense layers with a ReLU between them: on a processor a GELU costs a fifth of the whole block."""
+    """Two dense layers with a ReLU between them: on a CPU a GELU costs a fifth of the entire block."""
 
     def __init__(self, width: int, expansion: int, out_scale: float = 1.0, **kwargs: object) -> None:
         super().__init__(**kwargs)
@@ -204,8 +204,8 @@ class TransformerBlock(Module):
         score_BHTT = tf.einsum("bthk,bshk->bhts", query, key) * (self.width // self.heads) ** -0.5
         score_BHTT += (1.0 - mask_BT1[:, None, None, :, 0]) * -1e9
         weight_BHTT = tf.cast(tf.nn.softmax(score_BHTT), value.dtype)
-        heard = tf.einsum("bhts,bshk->bthk", weight_BHTT, value)
-        attended = self.out(tf.reshape(heard, [shape[0], shape[1], self.width]))
+        attended = tf.einsum("bhts,bshk->bthk", weight_BHTT, value)
+        attended = self.out(tf.reshape(attended, [shape[0], shape[1], self.width]))
         x = x_BTD + dropout(attended, self.rate, seed, self.salt)
         x = x + dropout(self.feed_forward(self.norm_feed_forward(x)), self.rate, seed, self.salt + 1)
         return x * tf.cast(mask_BT1, x.dtype)

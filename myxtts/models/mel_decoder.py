@@ -107,7 +107,7 @@ def noise_and_time(seed_B: tf.Tensor, frames: tf.Tensor, channels: int) -> tuple
 
 
 def guided_of(seed_B: tf.Tensor, unguided_share: float) -> tf.Tensor:
-    """1 for an utterance whose decoder is told text and voice, 0 for the share that goes without; (B,) fp32."""
+    """1 for an utterance whose decoder is conditioned on text and voice, 0 for the share that is not; (B,) fp32."""
     draw = tf.map_fn(
         lambda seed: tf.random.stateless_uniform([], tf.stack([seed, 19])), seed_B, fn_output_signature=tf.float32
     )
@@ -117,11 +117,11 @@ def guided_of(seed_B: tf.Tensor, unguided_share: float) -> tf.Tensor:
 class FlowDecoder(Module):
     """A draft by regression, and conditional flow matching with straight paths from noise to what the draft lacks.
 
-    The draft is what L1 makes of text and voice: right words, blurred. The flow is told it with text and voice and adds
-    the detail that a mean cannot have.
+    The draft is a regression from text and voice: right words, blurred. The flow is conditioned on it and adds the
+    detail that a mean lacks.
 
-    In training the flow goes without any of them now and then, so that at synthesis the difference that they make can
-    be made larger: classifier-free guidance, which costs a second pass a step.
+    In training the conditions are dropped for a share of the utterances, so that synthesis can amplify their effect:
+    classifier-free guidance, at the cost of a second pass per step.
 
     Source: arXiv 2210.02747, eq. 20 to 23 with sigma_min = 0; the flow on top of a regressed mel as in Matcha-TTS,
     arXiv 2309.03199, sec. 3.1 (there the text encoder's own); guidance: arXiv 2207.12598, eq. 6.
@@ -138,7 +138,7 @@ class FlowDecoder(Module):
 
     def velocity(
         self,
-        told_BMD: tf.Tensor,
+        condition_BMD: tf.Tensor,
         condition_BE: tf.Tensor,
         mask_BM1: tf.Tensor,
         state_BMC: tf.Tensor,
@@ -147,7 +147,7 @@ class FlowDecoder(Module):
     ) -> tf.Tensor:
         """The velocity (B, M, C) at a state and a time in 0 (noise) to 1 (what the draft lacks)."""
         time = self.time_out(tf.nn.gelu(self.time_in(time_features(time_B)), approximate=True))
-        x = tf.concat([tf.cast(told_BMD, tf.float32), state_BMC], axis=-1)
+        x = tf.concat([tf.cast(condition_BMD, tf.float32), state_BMC], axis=-1)
         return self.backbone(x, tf.concat([condition_BE, time], axis=-1), mask_BM1, seed)
 
     def call(
@@ -161,16 +161,16 @@ class FlowDecoder(Module):
     ) -> dict[str, tf.Tensor]:
         """Training -> estimate_BMC (the draft) and velocity_error_BMC."""
         draft = self.draft(x_BMD, condition_BE, mask_BM1, seed)
-        told = tf.concat([tf.cast(x_BMD, tf.float32), tf.stop_gradient(draft)], axis=-1)
+        conditions = tf.concat([tf.cast(x_BMD, tf.float32), tf.stop_gradient(draft)], axis=-1)
         if seed is not None and self.unguided_share > 0.0:
             guided = guided_of(noise_seed_B, self.unguided_share)
-            told, condition_BE = told * guided[:, None, None], condition_BE * guided[:, None]
+            conditions, condition_BE = conditions * guided[:, None, None], condition_BE * guided[:, None]
         noise, time = noise_and_time(noise_seed_B, tf.shape(target_BMC)[1], self.channels)
         noise = noise * mask_BM1
         lacking = target_BMC - tf.stop_gradient(draft)
         at = time[:, None, None]
         state = (1.0 - at) * noise + at * lacking
-        velocity = self.velocity(told, condition_BE, mask_BM1, state, time, seed)
+        velocity = self.velocity(conditions, condition_BE, mask_BM1, state, time, seed)
         return {"estimate_BMC": draft, "velocity_error_BMC": velocity - (lacking - noise) * mask_BM1}
 
     def generate(
@@ -187,13 +187,13 @@ class FlowDecoder(Module):
         draft = self.draft(x_BMD, condition_BE, mask_BM1)
         if steps == 0:
             return draft
-        told = tf.concat([tf.cast(x_BMD, tf.float32), draft], axis=-1)
+        conditions = tf.concat([tf.cast(x_BMD, tf.float32), draft], axis=-1)
         state = tf.random.stateless_normal(shape, seed) * temperature * mask_BM1
         for i in range(steps):
             time = tf.fill([shape[0]], i / steps)
-            velocity = self.velocity(told, condition_BE, mask_BM1, state, time, None)
+            velocity = self.velocity(conditions, condition_BE, mask_BM1, state, time, None)
             if self.guidance > 0.0:
-                nothing = tf.zeros_like(told), tf.zeros_like(condition_BE)
+                nothing = tf.zeros_like(conditions), tf.zeros_like(condition_BE)
                 velocity += self.guidance * (velocity - self.velocity(*nothing, mask_BM1, state, time, None))
             state += velocity / steps
         return draft + state

@@ -1,4 +1,4 @@
-"""From what the predictors say to whole frames and shifted pitch and energy: plain numbers, no network.
+"""From predictions to integer frame counts and shifted pitch and energy: NumPy only, no network.
 
 T text tokens. Log-durations are ln(1 + frames), pitch and energy are normalized by the corpus.
 """
@@ -26,7 +26,7 @@ class Manner:
     """How a text is spoken.
 
     speed: 2 is twice as fast. pitch_shift, energy_shift: in deviations of the corpus (see models.prosody). pitch_range:
-    how far the melody goes from its mean, 1 as the model predicts it. seed: of the decoder's noise. temperature:
+    scale of the intonation around its mean, 1 as predicted. seed: of the decoder's noise. temperature:
     deviation of that noise. steps: Euler steps of the flow decoder, None: as in the model's settings. longest_token,
     longest: most frames of a token and of the text, at speed 1.
     """
@@ -46,7 +46,7 @@ class Manner:
 class Durations:
     """Whole frames of each token, int32[T]; `capped` tokens were predicted longer than is allowed.
 
-    `squeezed`: all tokens were made shorter, since the whole was longer than is allowed.
+    `squeezed`: all tokens were shortened, since their sum exceeded the limit.
     """
 
     frames_T: IntArray

@@ -11,11 +11,11 @@ from myxtts.models.layers import sequence_mask
 CONTEXT_TOKENS = 24
 """Tokens (blanks included) before and after the segment that the text encoder sees."""
 TOKEN_STEP = 32
-"""The processor's library keeps prepared kernels for every shape that it meets."""
+"""The CPU library caches a kernel for every shape that it meets."""
 
 
 def position_features(duration_BT: tf.Tensor, path_BMT: tf.Tensor, frame_BM: tf.Tensor) -> tf.Tensor:
-    """Where a frame stands in its token, (B, M, 3): the share passed, sine of it, and the token's log-duration.
+    """Position of a frame in its token, (B, M, 3): the share passed, its sine, and the token's log-duration.
 
     `frame_BM` or (1, M): number of each frame in its utterance.
     """
@@ -56,7 +56,7 @@ def target_segment(batch: dict[str, tf.Tensor], path_BMT: tf.Tensor) -> Segment:
 def tokens_near(batch: dict[str, tf.Tensor], duration_BT: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """The tokens that the segment of each utterance needs, with some before and after them.
 
-    Text encoder and predictors work on these alone: their cost would be that of the whole utterance otherwise.
+    Text encoder and predictors work on these only, which saves most of their cost on long utterances.
 
     Returns:
         token_BU: numbers of the tokens in their utterance, U a multiple of TOKEN_STEP or the whole text.

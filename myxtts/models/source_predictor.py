@@ -1,4 +1,4 @@
-"""The voice's source: pitch and voicing of each frame, and the comb of harmonics that they make."""
+"""The source of the voice: pitch and voicing of each frame, and the comb of harmonics that they produce."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ SALT = 500
 class SourcePredictor(Module):
     """Predicts pitch and voicing of each frame from the text and the pitch of its token; turns them into features.
 
-    The pitch is that of the token plus what the text says of its course. The mean pitch over the frames is taken out
-    before the network sees it: what is asked for by moving the pitch of all tokens comes out as it was asked for.
+    The pitch of a frame is that of its token plus a course predicted from the text. The mean pitch over the frames is
+    removed from the input of the network, so a shift of all tokens shifts every frame by the same amount.
 
     Args:
         model: widths and dropout.
@@ -44,7 +44,7 @@ class SourcePredictor(Module):
         mask_BM1: tf.Tensor,
         seed: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
-        """Stretched text (B, M, D), pitch and energy of the token (B, M, 2), condition (B, E), mask (B, M, 1).
+        """Text expanded to frames (B, M, D), pitch and energy of the token (B, M, 2), condition (B, E), mask (B, M, 1).
 
         No gradient reaches the text.
 
@@ -68,7 +68,7 @@ class SourcePredictor(Module):
         last = table.shape[0] - 1
         lowest, highest = self.harmonics.lowest, self.harmonics.highest
         place = tf.clip_by_value((pitch_BM - lowest) / (highest - lowest) * last, 0.0, float(last))
-        # a pitch that is not finite reaches the losses as it is; as a row's number it would end the program
+        # a non-finite pitch still reaches the losses; as an index it would crash the program
         place = tf.where(tf.math.is_finite(place), place, 0.0)
         below = tf.minimum(tf.cast(place, tf.int32), last - 1)
         share = (place - tf.cast(below, tf.float32))[:, :, None]

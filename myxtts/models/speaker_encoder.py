@@ -1,4 +1,4 @@
-"""Speaker encoder: a reference recording -> the voice (who speaks) and a style posterior (how, this once)."""
+"""Speaker encoder: a reference recording -> the voice (who speaks) and a style posterior (how, in this recording)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ BLOCKS = 3
 STRIDE = 4
 MAX_LOG_VARIANCE = 4.0
 LOG_VARIANCE_AT_START = -2.0
-"""A style that begins as noise of deviation 1 is learned to be ignored, and stays so."""
+"""If the style begins as noise of standard deviation 1, the model learns to ignore it and never recovers."""
 
 
 def attentive_statistics(x_BRD: tf.Tensor, score_BRD: tf.Tensor, mask_BR1: tf.Tensor) -> tf.Tensor:
     """Weighted mean and standard deviation over time, (B, 2D) fp32; padding has no weight.
 
-    Source: attentive statistics pooling, arXiv 1803.10963, eq. 4 to 6. The floor stands inside the root.
+    Source: attentive statistics pooling, arXiv 1803.10963, eq. 4 to 6. Differs: the floor is inside the root.
     """
     score = tf.cast(score_BRD, tf.float32) + (1.0 - mask_BR1) * -1e9
     return _statistics(tf.cast(x_BRD, tf.float32), tf.nn.softmax(score, axis=1))
@@ -80,7 +80,7 @@ class SpeakerEncoder(Module):
             x = block(x, short_mask)
         pooled = attentive_statistics(x, self.attention_out(self.attention_in(x)), short_mask)
         log_variance = self.style_log_variance(pooled)
-        # plain statistics beside the learned ones: what a spectrum is like need not be learned from few voices
+        # plain statistics in addition to the learned ones: the mean spectrum need not be learned from few voices
         voice = self.voice(tf.concat([pooled, plain_statistics(reference_BRC, mask)], axis=-1))
         return {
             "voice_BE": tf.math.l2_normalize(voice, axis=-1, epsilon=1e-8),
@@ -90,7 +90,7 @@ class SpeakerEncoder(Module):
 
 
 class VoiceHeads(Module):
-    """What a voice must know: who of the training speakers it is, its long-term spectrum, its prosody."""
+    """What a voice must encode: which training speaker it is, its long-term spectrum, its prosody."""
 
     def __init__(self, model: ModelConfig, speakers: int, channels: int, **kwargs: object) -> None:
         super().__init__(**kwargs)

@@ -28,13 +28,13 @@ from myxtts.models.text_encoder import TextEncoder
 
 SIMILARITY_FRAMES = 128
 LOG_DURATION_AT_START = 1.3
-"""ln(1 + 2.7 frames), about the mean of phonemes and blanks: from 0 the first errors would be the run's largest."""
+"""ln(1 + 2.7 frames), about the mean of phonemes and blanks: starting at 0 the first errors would be the largest."""
 PRECISIONS = {"fp32": "float32", "bf16": "mixed_bfloat16", "fp16": "mixed_float16"}
 
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """Which frames belong to which token of the whole text, and the recording's prosody by token."""
+    """Which frames belong to which token of the complete text, and the recording's prosody by token."""
 
     mean_BTC: tf.Tensor
     """The aligner's mean of each token."""
@@ -110,7 +110,7 @@ def first_frames(x_BMD: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
 
 
 def style_sample(mean_BY: tf.Tensor, log_variance_BY: tf.Tensor, seed_B: tf.Tensor) -> tf.Tensor:
-    """Draw of the posterior, each utterance from a seed of its own, so that batches of any size draw alike."""
+    """Draw of the posterior, each utterance from a seed of its own, so that the batch size changes no draw."""
     draw = tf.map_fn(
         lambda seed: tf.random.stateless_normal([mean_BY.shape[-1]], tf.stack([seed, 7])),
         seed_B,
@@ -128,10 +128,10 @@ class VoiceCloner(Module):
         symbols: size of the symbol table.
         languages: number of languages.
         speakers: number of training speakers, at least 1.
-        harmonics: what a pitch alone says of a mel, by pitch as the corpus normalizes it.
+        harmonics: the harmonics that a pitch puts into a mel, by normalized pitch.
         precision: fp32, bf16 or fp16.
-        mel_std_C: float32 [C], by which the corpus normalizes natural-log mels: what a gain is there. Ones without it;
-            training alone needs it.
+        mel_std_C: float32 [C], deviation by which the corpus normalizes natural-log mels; training shifts mels by
+            a gain with it. Ones by default.
     """
 
     def __init__(

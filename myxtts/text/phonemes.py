@@ -134,7 +134,7 @@ def _mark(written: str) -> str:
 
 
 def _short_runs(written: str, code: str) -> list[str]:
-    """A run of words in pieces that eSpeak NG takes whole."""
+    """A run of words in pieces that eSpeak NG reads completely."""
     longest = _LONGEST_RUN.get(code, _LONGEST_RUN_ELSEWHERE)
     if len(written) <= min(longest, _LONGEST_WORD):
         return [written]
@@ -210,7 +210,7 @@ def _languages() -> tuple[str, ...]:
 
 @cache
 def _voice(code: str) -> EspeakWrapper:
-    """A copy of the library for each language, so that none hears what another one was set to."""
+    """A copy of the library for each language, so that no setting of one affects another."""
     _prepare_library()
     with _LOCK:
         voice = EspeakWrapper()

@@ -31,7 +31,7 @@ TERMS = (
     "feature_matching",
 )
 FROM_CRITIC = ("adversarial", "feature_matching")
-"""What the decoder hears of the critic."""
+"""The terms through which the critic trains the decoder."""
 SCALES: Mapping[str, float] = {
     "mel": 1.0,
     "flow": 1.0,
@@ -51,8 +51,8 @@ SCALES: Mapping[str, float] = {
 }
 """Fixed sizes of the terms, set so that the total starts near 3 on an LJSpeech-like corpus at level basic.
 
-That of `kl` is about what a nat is worth where the other terms are means over tokens and not sums: at a thousand times
-as much nothing is worth a nat, and the style says nothing.
+That of `kl` puts a nat in proportion to the other terms, which are means over tokens and not sums: at 1 the posterior
+collapses and the style carries nothing.
 """
 
 MARGIN = 0.2
@@ -101,7 +101,7 @@ def gaussian_nll(error: tf.Tensor) -> tf.Tensor:
 
 
 def kl_to_normal(mean_BY: tf.Tensor, log_variance_BY: tf.Tensor, free: float) -> tf.Tensor:
-    """KL of N(mean, variance) to N(0, 1), each dimension's first `free` nats for nothing, summed over S.
+    """KL of N(mean, variance) to N(0, 1), minus `free` nats per dimension, at least 0, summed over Y.
 
     Source: arXiv 1312.6114, appendix B; free bits arXiv 1606.04934, sec. 5 (here an utterance, not a batch).
     """
@@ -148,7 +148,7 @@ def pitch_of_frames(outputs: Mapping[str, tf.Tensor], target_mask_BS: tf.Tensor)
 
 
 def critics_terms(outputs: Mapping[str, tf.Tensor], target_mask_BS1: tf.Tensor) -> dict[str, tf.Tensor]:
-    """The terms of the game (B,): least squares, 1 is a recording and 0 is made; all 0 without a critic.
+    """The adversarial terms (B,): least squares, 1 is a recording and 0 is made; all 0 without a critic.
 
     Source: arXiv 1611.04076, eq. 9.
     """

@@ -67,13 +67,13 @@ def prior_strength(update: int, schedule: ScheduleConfig) -> float:
 
 
 def adversarial_strength(update: int, schedule: ScheduleConfig) -> float:
-    """Share of their weights by which the decoder hears the critic: 0 up to the start, then rising linearly to 1."""
+    """Factor on the weights of the adversarial terms: 0 up to the start, then rising linearly to 1."""
     after = update - schedule.adversarial_start_updates
     return min(1.0, max(0.0, after / max(1, schedule.adversarial_ramp_updates)))
 
 
 def critic_learns(update: int, schedule: ScheduleConfig) -> bool:
-    """Whether the critic learns: from one ramp before the decoder begins to hear it; it costs an eighth of one."""
+    """Whether the critic learns: it starts one ramp before its terms train the decoder, at an eighth of a step."""
     return update > schedule.adversarial_start_updates - schedule.adversarial_ramp_updates
 
 

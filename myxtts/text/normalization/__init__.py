@@ -1,4 +1,4 @@
-"""Written text to text that is spoken as it stands, by language."""
+"""Written text to text that can be spoken as written, by language."""
 
 from __future__ import annotations
 

@@ -46,5 +46,5 @@ def clean(text: str) -> str:
 
 
 def without_lone_joiners(text: str) -> str:
-    """The text without zero-width joiners that stand at the edge of a word, where they join nothing."""
+    """The text without zero-width joiners at the edge of a word, where they join nothing."""
     return _LONE_JOINERS.sub("", text)
