@@ -98,7 +98,7 @@ def _run(given: Namespace) -> int:
 
 def training_words(given: Namespace, run: Path, screen: Screen) -> list[str]:
     """The options of train_stable.py; epochs never end the run, its updates do."""
-    from myxtts.data import demo_corpus
+    from myxtts.demo import corpus as demo_corpus
 
     root = given.data or demo_corpus.ensure(Path(DataConfig().cache_path).expanduser(), screen.progress)
     screen.close()

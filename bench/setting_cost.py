@@ -12,7 +12,7 @@ from bench import results
 from bench.stepping import add_options, resolved_with, timed, windows
 from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.screen import Screen, guarded
-from myxtts.data import demo_corpus
+from myxtts.demo import corpus as demo_corpus
 from myxtts.errors import EXIT_DONE, ConfigError
 
 RATE = 1e-6

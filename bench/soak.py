@@ -133,7 +133,7 @@ class Soak:
         return resolve_request(request_of(*training_parser(PROGRAM, None).parse_known(words)), entry, "basic")[0]
 
     def _built_in(self) -> Path:
-        from myxtts.data import demo_corpus
+        from myxtts.demo import corpus as demo_corpus
 
         return demo_corpus.ensure(Path(DataConfig().cache_path).expanduser(), self.screen.progress)
 

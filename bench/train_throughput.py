@@ -62,8 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(given: Namespace) -> int:
-    from myxtts.data import demo_corpus
     from myxtts.data.prepare import prepare
+    from myxtts.demo import corpus as demo_corpus
 
     screen = Screen()
     root = given.data or str(demo_corpus.ensure(Path(DataConfig().cache_path).expanduser(), screen.progress))

@@ -22,6 +22,7 @@ LAYER = {
     "health": 1,
     "run_health": 2,
     "audio": 2,
+    "demo": 2,
     "text": 2,
     "data": 3,
     "models": 3,

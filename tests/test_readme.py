@@ -17,8 +17,8 @@ from myxtts.config.leaves import LEAVES
 from myxtts.config.levels import LEVELS
 from myxtts.config.resolve import resolve
 from myxtts.config.schema import MODEL_SIZES, TrainingConfig
-from myxtts.data import demo_corpus
 from myxtts.data.records import REASONS
+from myxtts.demo import corpus as demo_corpus
 
 ROOT = Path(__file__).resolve().parents[1]
 READMES = ("README.md", "README.fa.md")

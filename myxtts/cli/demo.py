@@ -16,7 +16,7 @@ from myxtts.config.leaves import shown
 from myxtts.config.load import load_file
 from myxtts.config.resolve import resolve
 from myxtts.config.schema import DataConfig
-from myxtts.data.demo_sentences import ENGLISH_HELD_OUT
+from myxtts.demo.sentences import ENGLISH_HELD_OUT
 from myxtts.errors import EXIT_DONE, EXIT_STOPPED, ConfigError, StorageError
 
 DEFAULT_DIRECTORY = Path("demo")
@@ -92,7 +92,7 @@ def _run(argv: Sequence[str]) -> int:
 
 def training_words(run: Path, minutes: float, fresh: bool, screen: Screen) -> list[str]:
     """The training's command line. The corpus is named, so that the demonstration never trains on a user's own data."""
-    from myxtts.data import demo_corpus
+    from myxtts.demo import corpus as demo_corpus
 
     root = str(demo_corpus.ensure(Path(DataConfig().cache_path).expanduser(), screen.progress))
     screen.close()

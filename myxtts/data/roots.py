@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from myxtts.config.schema import Config, DataConfig
-from myxtts.data import demo_corpus
 from myxtts.data.manifest import METADATA_NAMES, expected
 from myxtts.data.records import shown
+from myxtts.demo import corpus as demo_corpus
 from myxtts.errors import DataError
 from myxtts.progress import Progress
 

@@ -7,7 +7,7 @@ import made_model
 import pytest
 
 from myxtts.cli import demo
-from myxtts.data import demo_corpus
+from myxtts.demo import corpus as demo_corpus
 from myxtts.text.symbols import default_table
 
 

@@ -9,8 +9,9 @@ from made_recordings import make_root
 
 from myxtts import batch as contract
 from myxtts.config.schema import TextConfig
-from myxtts.data import demo_corpus, prepare
+from myxtts.data import prepare
 from myxtts.data.roots import find_roots, roots_in
+from myxtts.demo import corpus as demo_corpus
 from myxtts.errors import DataError
 from myxtts.progress import silent
 

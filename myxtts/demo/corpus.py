@@ -15,8 +15,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from myxtts.audio.espeak_voice import EspeakVoice, SpeechJob, SpokenFile, engine_version, speak_to_files
-from myxtts.data.demo_sentences import ENGLISH, ENGLISH_HELD_OUT, PERSIAN, PERSIAN_HELD_OUT
+from myxtts.demo.espeak_voice import EspeakVoice, SpeechJob, SpokenFile, engine_version, speak_to_files
+from myxtts.demo.sentences import ENGLISH, ENGLISH_HELD_OUT, PERSIAN, PERSIAN_HELD_OUT
 from myxtts.errors import StorageError
 from myxtts.progress import Progress, silent
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from myxtts.audio import espeak_voice
-from myxtts.audio.espeak_voice import EspeakVoice, SpeechJob, SpokenFile, speak_to_files
+from myxtts.demo import espeak_voice
+from myxtts.demo.espeak_voice import EspeakVoice, SpeechJob, SpokenFile, speak_to_files
 from myxtts.errors import DataError, MyXTTSError, StorageError
 
 # f3 has breath, whose noise is random: the voice in which a missing seed shows.

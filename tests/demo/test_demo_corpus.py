@@ -14,9 +14,9 @@ from pathlib import Path
 import espeakng_loader
 import pytest
 
-from myxtts.data import demo_corpus
-from myxtts.data.demo_corpus import SPEAKERS, DemoSpeaker, clips, ensure, is_whole
-from myxtts.data.demo_sentences import ENGLISH, ENGLISH_HELD_OUT, PERSIAN, PERSIAN_HELD_OUT
+from myxtts.demo import corpus as demo_corpus
+from myxtts.demo.corpus import SPEAKERS, DemoSpeaker, clips, ensure, is_whole
+from myxtts.demo.sentences import ENGLISH, ENGLISH_HELD_OUT, PERSIAN, PERSIAN_HELD_OUT
 from myxtts.errors import StorageError
 
 CONSONANTS = "p b t d k ɡ tʃ dʒ f v θ ð s z ʃ ʒ h m n ŋ l ɹ j w"

@@ -1,0 +1,1 @@
+"""The built-in corpus: what `make train` and `make demo` use on a machine without recordings."""
