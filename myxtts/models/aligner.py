@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from myxtts.config.schema import ModelConfig
 from myxtts.models import monotonic
-from myxtts.models.layers import Convolution, Dense, Module, sequence_mask
+from myxtts.models.layers import Convolution, Dense, Module, gelu, sequence_mask
 from myxtts.text.symbols import BLANK
 
 PRIOR_STRENGTH = 1_000.0
@@ -62,7 +62,7 @@ class Aligner(Module):
         """Token ids (B, T) -> means (B, T, C) fp32 of the normalized mel less the speaker's mean; zero at padding."""
         mask = sequence_mask(text_length_B, tf.shape(text_BT)[1])
         x = self.symbol(text_BT) * mask
-        x = x + tf.nn.gelu(self.neighbours(x), approximate=True)
+        x = x + gelu(self.neighbours(x))
         return self.mean(x) * mask
 
     def align(

@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from myxtts.config.schema import ModelConfig
-from myxtts.models.layers import ConvBlock, Dense, Module, normalize_channels
+from myxtts.models.layers import ConvBlock, Dense, Module, gelu, normalize_channels
 
 EXPANSION = 4
 TIME_FEATURES = 64
@@ -146,7 +146,7 @@ class FlowDecoder(Module):
         seed: tf.Tensor | None,
     ) -> tf.Tensor:
         """The velocity (B, M, C) at a state and a time in 0 (noise) to 1 (what the draft lacks)."""
-        time = self.time_out(tf.nn.gelu(self.time_in(time_features(time_B)), approximate=True))
+        time = self.time_out(gelu(self.time_in(time_features(time_B))))
         x = tf.concat([tf.cast(condition_BMD, tf.float32), state_BMC], axis=-1)
         return self.backbone(x, tf.concat([condition_BE, time], axis=-1), mask_BM1, seed)
 

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from myxtts.config.schema import ModelConfig
-from myxtts.models.layers import Convolution, Dense, Module, Norm, dropout
+from myxtts.models.layers import Convolution, Dense, Module, Norm, dropout, gelu
 
 LAYERS = 2
 
@@ -51,6 +51,6 @@ class Predictor(Module):
         x = self.front(x_BTD) + self.condition(tf.cast(condition_BE, self.compute_dtype))[:, None, :]
         for i, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
             x = x * tf.cast(mask_BT1, x.dtype)
-            x = norm(tf.nn.gelu(convolution(x), approximate=True))
+            x = norm(gelu(convolution(x)))
             x = dropout(x, self.rate, seed, self.salt + i)
         return self.out(tf.cast(x, tf.float32)) * mask_BT1

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from myxtts.batch import PROSODY_FIGURES
 from myxtts.config.schema import ModelConfig
-from myxtts.models.layers import ConvBlock, Convolution, Dense, Module, Norm, sequence_mask
+from myxtts.models.layers import ConvBlock, Convolution, Dense, Module, Norm, gelu, sequence_mask
 
 BLOCKS = 3
 STRIDE = 4
@@ -75,7 +75,7 @@ class SpeakerEncoder(Module):
         mask = sequence_mask(reference_length_B, tf.shape(reference_BRC)[1])
         x = self.front(tf.cast(reference_BRC * mask, self.compute_dtype))
         short_mask = mask[:, ::STRIDE]
-        x = tf.nn.gelu(self.norm(x), approximate=True) * tf.cast(short_mask, x.dtype)
+        x = gelu(self.norm(x)) * tf.cast(short_mask, x.dtype)
         for block in self.blocks:
             x = block(x, short_mask)
         pooled = attentive_statistics(x, self.attention_out(self.attention_in(x)), short_mask)
@@ -110,7 +110,7 @@ class VoiceHeads(Module):
     def call(self, voice_BE: tf.Tensor) -> dict[str, tf.Tensor]:
         """Voice (B, E), unit length -> spectrum_BC, prosody_BQ and cosine_BZ to each training speaker."""
         scaled = voice_BE * tf.sqrt(tf.cast(self.voice_width, tf.float32))
-        hidden = voice_BE + tf.nn.gelu(self.hidden(scaled), approximate=True)
+        hidden = voice_BE + gelu(self.hidden(scaled))
         known = tf.math.l2_normalize(tf.cast(self.speaker_ZE, tf.float32), axis=-1, epsilon=1e-8)
         return {
             "spectrum_BC": self.spectrum(hidden),

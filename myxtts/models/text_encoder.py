@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from myxtts.config.schema import ModelConfig
-from myxtts.models.layers import Convolution, Module, Norm, TransformerBlock, dropout, sequence_mask
+from myxtts.models.layers import Convolution, Module, Norm, TransformerBlock, dropout, gelu, sequence_mask
 
 PRENET_LAYERS = 2
 SALT = 100
@@ -44,7 +44,7 @@ class TextEncoder(Module):
         x = self.symbol(text_BT) + self.language(language_B)[:, None, :]
         x = x * tf.cast(mask, x.dtype)
         for i, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
-            y = dropout(tf.nn.gelu(norm(convolution(x)), approximate=True), self.rate, seed, SALT + i)
+            y = dropout(gelu(norm(convolution(x))), self.rate, seed, SALT + i)
             x = (x + y) * tf.cast(mask, x.dtype)
         for block in self.blocks:
             x = block(x, mask, seed)
