@@ -8,6 +8,7 @@ import json
 import os
 import re
 import secrets
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,7 +91,32 @@ def write_text_atomic(path: Path, text: str) -> None:
     write_bytes_atomic(path, text.encode("utf-8"))
 
 
-def strict_json(content: bytes) -> object:
+def read_regular_file(path: Path, limit: int | None) -> bytearray:
+    """Bytes of a regular file: no link is followed, a FIFO does not block, and no more than `limit` is allocated.
+
+    Raises OSError, or ValueError with the reason for a file that is not regular, too large, or cut while it is read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError("not a regular file")
+        if limit is not None and status.st_size > limit:
+            raise ValueError(f"{status.st_size} bytes are more than the {limit} it may have")
+        content = bytearray(status.st_size)
+        view = memoryview(content)
+        filled = 0
+        while filled < len(view):
+            count = os.readv(descriptor, [view[filled:]])
+            if not count:
+                raise ValueError("it became shorter while it was read")
+            filled += count
+    finally:
+        os.close(descriptor)
+    return content
+
+
+def strict_json(content: bytes | bytearray) -> object:
     """The value in the JSON `content`. Raises ValueError, also for NaN, infinity, doubled keys and absurd nesting."""
     try:
         return json.loads(

@@ -17,7 +17,7 @@ from myxtts.config.leaves import shown
 from myxtts.config.schema import Config
 from myxtts.data.corpus import Corpus
 from myxtts.errors import CheckpointError, DataError
-from myxtts.models.build import build_voice_cloner, load_weights
+from myxtts.models.build import build_voice_cloner, check_size, load_weights
 from myxtts.models.generate import Generated, Generator, Voice
 from myxtts.models.manner import Manner
 from myxtts.models.prosody import FloatArray, IntArray
@@ -49,16 +49,21 @@ class Synthesizer:
             raise CheckpointError(f"{where} holds no averaged weights; take one that a training of MyXTTS has written")
         self.source = source
         self.tokenizer = Tokenizer(config.text, source.table)
+        sizes = {
+            "channels": config.audio.mel_channels,
+            "symbols": len(source.table),
+            "languages": len(corpus.languages),
+            "speakers": max(1, len(corpus.speakers)),
+        }
+        average = source.checkpoint.arrays["average"]
+        check_size(sum(array.size for array in average.values()), where, config.model, **sizes)
         model = build_voice_cloner(
             config.model,
-            channels=config.audio.mel_channels,
-            symbols=len(source.table),
-            languages=len(corpus.languages),
-            speakers=max(1, len(corpus.speakers)),
+            **sizes,
             harmonics=harmonic_table(config.audio, corpus.pitch_mean, corpus.pitch_std),
             precision="fp32",
         )
-        load_weights(model, source.checkpoint.arrays["average"])
+        load_weights(model, average)
         self.generator = Generator(model)
         self._voice_maker = VoiceMaker(source, self.generator)
 
