@@ -57,7 +57,7 @@ def fsync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def write_bytes_atomic(path: Path, content: bytes) -> None:
+def write_bytes_atomic(path: Path, content: bytes, doing: str = "writing") -> None:
     """Replaces the file at `path` by `content`: after a crash it is the old or the new one. Raises StorageError."""
 
     def write(temporary: Path) -> None:
@@ -67,12 +67,15 @@ def write_bytes_atomic(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
 
-    write_atomic(path, write, "writing")
+    write_atomic(path, write, doing)
 
 
-def write_atomic(path: Path, write: Callable[[Path], object], doing: str) -> None:
-    """Replaces the file at `path` by what `write` makes, on the disk, at the path that it is given. StorageError."""
-    temporary = path.parent / temporary_name(f".{path.name}")
+def write_atomic(path: Path, write: Callable[[Path], object], doing: str, *, durable: bool = True) -> None:
+    """Replaces the file at `path` by what `write` makes, on the disk, at the path that it is given. StorageError.
+
+    Not `durable`: for what can be made again, and proves itself; a crash of the machine may lose it.
+    """
+    temporary = path.parent / temporary_name(f".{path.name[:40]}")  # a name of 255 bytes may have no longer one
     try:
         try:
             write(temporary)
@@ -81,7 +84,8 @@ def write_atomic(path: Path, write: Callable[[Path], object], doing: str) -> Non
             with contextlib.suppress(OSError):  # the first error is the one to tell; a leftover harms nothing
                 temporary.unlink(missing_ok=True)
             raise
-        fsync_directory(path.parent)
+        if durable:
+            fsync_directory(path.parent)
     except OSError as error:
         raise storage_error(doing, path, error) from error
 

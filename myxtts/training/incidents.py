@@ -220,12 +220,9 @@ def settings_of(incident: Incident) -> tuple[Config, Corpus]:
     numbers = sum(array.size for array in incident.weights.values())
     tables["speakers"] = max(1, tables["speakers"])
     check_size(numbers, f"incident {shown(str(path), 200)}", config.model, channels=channels, **tables)
-    if (rows := len(batch["weight_B"])) > config.training.batch_size:
-        raise _unusable(
-            path,
-            "batch.safetensors",
-            f"{rows} rows, training.batch_size in config.yaml is {config.training.batch_size}",
-        )
+    rows, most = len(batch["weight_B"]), config.training.batch_size
+    if rows > most:
+        raise _unusable(path, "batch.safetensors", f"{rows} rows, training.batch_size in config.yaml is {most}")
     _check_work(path, batch, config.model, numbers)
     return config, corpus
 

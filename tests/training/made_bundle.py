@@ -35,6 +35,7 @@ def make_batch() -> contract.Batch:
 
 def write_bundle(directory: Path) -> Path:
     """A bundle in `directory`, as a training would write it."""
+    settings = config_yaml(resolved(training__batch_size=ROWS))
     knobs: dict[str, Any] = {"seed": (1, 2), "prior_strength": 0.5, "weights": None}
     result: Any = None  # no bundle holds it
     micro = Micro(12, Loaded(0, 2, make_batch(), False), result, knobs)
@@ -46,10 +47,7 @@ def write_bundle(directory: Path) -> Path:
         utterances=["a"],
         rows=["a", "b"],
         weights=weights("regression"),
-        texts={
-            "config.yaml": config_yaml(resolved(training__batch_size=ROWS)),
-            "corpus.json": json.dumps(corpus().to_json()),
-        },
+        texts={"config.yaml": settings, "corpus.json": json.dumps(corpus().to_json())},
         loss_scale=1.0,
         most_norm=None,
     )
