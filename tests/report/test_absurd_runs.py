@@ -25,9 +25,10 @@ from myxtts.storage.journal import read_metrics
 
 DEEP = "[" * 900 + "]" * 900
 ABSURD = [
-    "9" * 400, "-" + "9" * 400, "9" * 4_200, "9" * 5_000, "1e308", "-1e308", "1e400", "5e-324", "1e-310", "-0.0", "-1", "0",
-    "1099511627777", "9007199254740993", "true", "false", "null", '"x"', '"1.5"', '""', '"\\ud800"', '"\\u0000"', '"\u202e"',
-    "[]", "{}", '{"a": 1}', "[1]", "NaN", "Infinity", DEEP, '{"\\ud800": 1e308}', "1e30", "1e29",
+    "9" * 400, "-" + "9" * 400, "9" * 4_200, "9" * 5_000, "1e308", "-1e308", "1e400", "5e-324", "1e-310", "-0.0", "-1",
+    "0", "1099511627777", "9007199254740993", "true", "false", "null", '"x"', '"1.5"', '""', '"\\ud800"',
+    '"\\u0000"', '"\u202e"', "[]", "{}", '{"a": 1}', "[1]", "NaN", "Infinity", DEEP, '{"\\ud800": 1e308}',
+    "1e30", "1e29",
 ]  # fmt: skip
 
 
@@ -114,13 +115,13 @@ def test_a_run_of_absurd_lines_in_any_order_is_read(tmp_path: Path) -> None:
 def test_numbers_of_an_update_that_go_to_and_fro_cost_no_more_than_their_lines(tmp_path: Path) -> None:
     """Each line that goes back once cost a look at all before it: hours for a file of a few megabytes."""
     lines = []
-    for number in range(30_000):
+    for number in range(10_000):
         lines.append(f'{{"kind":"train","update":{number + 5},"loss":1.0,"skipped":false}}\n')
         lines.append(f'{{"kind":"validation","update":{number + 4},"metrics":{{"mel":1.0}}}}\n')
     (tmp_path / "metrics.jsonl").write_text("".join(lines))
     write_report(tmp_path)
     health = replay(read_metrics(tmp_path / "metrics.jsonl"), read_measure(tmp_path))
-    assert health.to_json()["update"] == 30_004
+    assert health.to_json()["update"] == 10_004
 
 
 def test_more_terms_than_a_run_can_have_are_not_kept(tmp_path: Path) -> None:
