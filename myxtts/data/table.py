@@ -17,7 +17,7 @@ SEPARATORS = ("|", "\t", ",")
 SEPARATOR_NAMES = {"|": "'|'", "\t": "tab", ",": "comma"}
 LARGEST_FILE_BYTES = 1 << 30
 LONGEST_LINE_BYTES = 1 << 20
-MOST_LINES = 5_000_000
+MOST_LINES = 3_000_000
 MOST_COLUMNS = 1_000
 MOST_CELLS = 20_000_000
 """In all lines together: about two gigabytes of memory."""

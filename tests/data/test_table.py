@@ -182,8 +182,8 @@ def test_any_bytes_give_rows_rejections_or_a_data_error(tmp_path, content):
         (b"id|text\n\na" + b"|" * 1_500 + b"\n", 3, 1_501, 1_000),
         (b'id,text\na,"' + b"," * 1_500 + b'"\n', 2, 1_502, 1_000),
         (b"a\t" * 2_000, 1, 2_001, 1_000),
-        (b"a|b\n" + b"\n" * 5_000_001, 5_000_001, 5_000_002, 5_000_000),
-        (b"a|b\r\n" * 5_000_001, 5_000_001, 5_000_001, 5_000_000),
+        (b"a|b\n" + b"\n" * 3_000_001, 3_000_001, 3_000_002, 3_000_000),
+        (b"a|b\r\n" * 3_000_001, 3_000_001, 3_000_001, 3_000_000),
     ],
     ids=["long line", "NULs", "columns of a header", "columns of a row", "quoted", "tabs", "empty lines", "lines"],
 )
