@@ -49,17 +49,19 @@ class Synthesizer:
             raise CheckpointError(f"{where} holds no averaged weights; take one that a training of MyXTTS has written")
         self.source = source
         self.tokenizer = Tokenizer(config.text, source.table)
-        sizes = {
-            "channels": config.audio.mel_channels,
-            "symbols": len(source.table),
-            "languages": len(corpus.languages),
-            "speakers": max(1, len(corpus.speakers)),
-        }
         average = source.checkpoint.arrays["average"]
-        check_size(sum(array.size for array in average.values()), where, config.model, **sizes)
+        channels, symbols = config.audio.mel_channels, len(source.table)
+        languages, speakers = len(corpus.languages), max(1, len(corpus.speakers))
+        check_size(
+            sum(array.size for array in average.values()), where, config.model, channels=channels, symbols=symbols,
+            languages=languages, speakers=speakers,
+        )  # fmt: skip
         model = build_voice_cloner(
             config.model,
-            **sizes,
+            channels=channels,
+            symbols=symbols,
+            languages=languages,
+            speakers=speakers,
             harmonics=harmonic_table(config.audio, corpus.pitch_mean, corpus.pitch_std),
             precision="fp32",
         )
