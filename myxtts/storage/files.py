@@ -107,7 +107,10 @@ def read_regular_file(path: Path, limit: int | None) -> bytearray:
             raise ValueError("not a regular file")
         if limit is not None and status.st_size > limit:
             raise ValueError(f"{status.st_size} bytes are more than the {limit} it may have")
-        content = bytearray(status.st_size)
+        try:
+            content = bytearray(status.st_size)
+        except MemoryError:
+            raise ValueError(f"its {status.st_size} bytes do not fit into the memory") from None
         view = memoryview(content)
         filled = 0
         while filled < len(view):

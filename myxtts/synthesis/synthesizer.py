@@ -23,7 +23,7 @@ from myxtts.models.manner import Manner
 from myxtts.models.prosody import FloatArray, IntArray
 from myxtts.progress import Progress, silent
 from myxtts.synthesis.asked import Asked, Prepared, Reference, manner_of, parts_of
-from myxtts.synthesis.limits import text_problems
+from myxtts.synthesis.limits import LONGEST_SENTENCE_TOKENS, longest_sentence, text_problems
 from myxtts.synthesis.outcome import LONGEST_SENTENCE_SECONDS, LONGEST_TOKEN_SECONDS, Outcome
 from myxtts.synthesis.reading import read_text
 from myxtts.synthesis.source import Source, language_index, open_source
@@ -201,7 +201,7 @@ class Synthesizer:
         manner = manner_of(
             self.corpus,
             self._frames(LONGEST_TOKEN_SECONDS),
-            self._frames(LONGEST_SENTENCE_SECONDS),
+            longest_sentence(self.config.audio, LONGEST_SENTENCE_SECONDS),
             speed=speed,
             pitch=pitch,
             pitch_range=pitch_range,
@@ -214,7 +214,8 @@ class Synthesizer:
         for problem in text_problems(text):
             raise DataError(problem)
         language_id, code = language_index(self.source, language)
-        longest_tokens = self.config.data.max_text_tokens  # longer ones were never learned
+        # longer ones were never learned; attention over settings at the end of their range would fill the memory
+        longest_tokens = min(self.config.data.max_text_tokens, LONGEST_SENTENCE_TOKENS)
         reading = read_text(text, code, self.tokenizer, self.languages, longest_tokens)
         made = self.make_voice(references, speaker, voices)
         voice = varied(made.voice, vary, seed)

@@ -10,11 +10,13 @@ import made_model
 import numpy as np
 import pytest
 
+from myxtts.config.schema import AudioConfig
 from myxtts.config.write import config_yaml
 from myxtts.errors import EXIT_BAD_INPUT, CheckpointError, DataError, MyXTTSError
 from myxtts.models.build import least_weights
 from myxtts.storage.store import CheckpointStore
 from myxtts.synthesis import synthesizer as synthesizer_module
+from myxtts.synthesis.limits import LARGEST_SPECTROGRAM, longest_sentence
 from myxtts.synthesis.source import open_source
 from myxtts.synthesis.synthesizer import Synthesizer
 from myxtts.synthesis.voice_file import Belonging, StoredVoice, read_voice, write_voice
@@ -174,6 +176,12 @@ def test_weights_of_other_types_are_refused_or_converted(tmp_path: Path) -> None
         with pytest.raises(CheckpointError, match=dtype) as caught:
             Synthesizer.load(run)
         assert name in refusal(caught)
+
+
+def test_a_sentence_takes_bounded_memory_at_the_end_of_the_audio_settings() -> None:
+    assert longest_sentence(AudioConfig(), 60.0) == 5_168, "a minute with the default ones"
+    wide = AudioConfig(sample_rate_hz=48_000, hop_samples=32, fft_samples=8_192)
+    assert longest_sentence(wide, 60.0) * 4_097 <= LARGEST_SPECTROGRAM
 
 
 def test_a_source_knows_nothing_of_paths_in_names(tmp_path: Path) -> None:
