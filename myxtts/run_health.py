@@ -11,16 +11,18 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from myxtts.config.schema import LossConfig, TrainingConfig
+from myxtts.figures import finite_number, update_number
 from myxtts.health import Health
 from myxtts.speakers import people_of
 from myxtts.storage.run_directory import RunDirectory
 
-_HUGE = 2**100
+L = TypeVar("L", "Update", "Validated")
+_MOST_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -71,13 +73,14 @@ class Validated:
 def measure_of(config: Mapping[str, Any], corpus: Mapping[str, Any]) -> Measure:
     """The measure of a run by the values of its config.yaml and corpus.json; the schema's where they do not say."""
     training, loss, optimizer = (_mapping(config.get(name)) for name in ("training", "loss", "optimizer"))
-    metric, adaptive, clip = training.get("best_metric"), loss.get("adaptive_weights"), optimizer.get("clip_norm")
+    metric, adaptive = training.get("best_metric"), loss.get("adaptive_weights")
+    clip = finite_number(optimizer.get("clip_norm"))
     speakers = corpus.get("speakers")
     named = isinstance(speakers, list) and all(isinstance(name, str) for name in speakers)
     return Measure(
         best_metric=metric if isinstance(metric, str) else TrainingConfig().best_metric,
         adaptive_weights=adaptive if isinstance(adaptive, bool) else LossConfig().adaptive_weights,
-        clip_norm=_figure(clip) if isinstance(clip, int | float) and clip > 0 else None,
+        clip_norm=clip if clip is not None and clip > 0.0 else None,
         people=people_of(speakers) if named and speakers else None,
     )
 
@@ -127,8 +130,8 @@ def replay(
 def voices_of(record: Mapping[str, Any]) -> tuple[int, int] | None:
     """How many speakers the voices of a validation's record are of, and how many of them were never trained on."""
     voices = _mapping(record.get("voices"))
-    speakers, strangers = voices.get("speakers"), voices.get("strangers")
-    return (speakers, strangers) if type(speakers) is int and type(strangers) is int else None
+    speakers, strangers = update_number(voices.get("speakers")), update_number(voices.get("strangers"))
+    return None if speakers is None or strangers is None else (speakers, strangers)
 
 
 def _forget_losses(health: Health, measure: Measure) -> None:
@@ -158,42 +161,42 @@ def _observe_validation(health: Health, line: Validated, measure: Measure) -> No
 
 def _lines(records: Iterable[Mapping[str, Any]]) -> list[Update | Validated]:
     """The lines that count: where the number goes back, what follows is made again, and the repetition counts."""
-    lines: list[Update | Validated] = []
-    newest: Update | None = None
-    validated = -1
-    for record in records:
-        update, kind = record.get("update"), record.get("kind")
-        if type(update) is not int or kind not in ("train", "validation"):
+    updates: list[tuple[int, Update]] = []
+    validations: list[tuple[int, Validated]] = []
+    for place, record in enumerate(records):
+        update, kind = update_number(record.get("update")), record.get("kind")
+        if update is None or kind not in ("train", "validation"):
             continue
         if kind == "validation":
-            if update <= validated:
-                lines = [line for line in lines if isinstance(line, Update) or line.update < update]
-            validated = update
+            _drop_from(validations, update)
             metrics = _mapping(record.get("metrics"))
-            figures = {name: math.nan if (f := _figure(value)) is None else f for name, value in metrics.items()}
-            lines.append(Validated(update, figures, record.get("anew") is True, voices_of(record)))
+            figures = {name: math.nan if (f := finite_number(v)) is None else f for name, v in metrics.items()}
+            line = Validated(update, figures, record.get("anew") is True, voices_of(record))
+            validations.append((place, line))
             continue
+        newest = updates[-1][1] if updates else None
         # an update that was skipped is followed by the next attempt at it
         if newest is not None and (update < newest.update or (update == newest.update and not newest.skipped)):
-            lines = [line for line in lines if line.update < update]
-        newest = Update(
+            _drop_from(updates, update)
+            _drop_from(validations, update)
+        made = Update(
             update,
-            _figure(record.get("loss")),
-            _figure(record.get("grad_norm")),
-            _figure(record.get("wait_share")),
+            finite_number(record.get("loss")),
+            finite_number(record.get("grad_norm")),
+            finite_number(record.get("wait_share")),
             record.get("skipped") is True,
             record.get("overflow") is True,
             record.get("anew") is True,
         )
-        lines.append(newest)
-    return lines
+        updates.append((place, made))
+    both: list[tuple[int, Update | Validated]] = [*updates, *validations]
+    return [line for _, line in sorted(both, key=lambda item: item[0])]
 
 
-def _figure(value: object) -> float | None:
-    """A finite figure; None for what is none."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not -_HUGE < value < _HUGE:
-        return None
-    return float(value)
+def _drop_from(lines: list[tuple[int, L]], update: int) -> None:
+    """Takes away the lines at and after `update`, which stand at the end."""
+    while lines and lines[-1][1].update >= update:
+        lines.pop()
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -202,6 +205,7 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 def _read(path: Path, parse: Callable[[bytes], object]) -> Mapping[str, Any]:
     try:
-        return _mapping(parse(path.read_bytes()) if path.is_file() else None)
+        small = path.is_file() and path.stat().st_size <= _MOST_BYTES
+        return _mapping(parse(path.read_bytes()) if small else None)
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return {}

@@ -15,6 +15,7 @@ LAYER = {
     "errors": 0,
     "units": 0,
     "batch": 0,
+    "figures": 0,
     "progress": 0,
     "speakers": 0,
     "config": 1,

@@ -10,7 +10,6 @@ import io
 import os
 import stat
 import struct
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,8 @@ import soxr
 
 from myxtts.audio.framing import frames_view
 from myxtts.config.schema import AudioConfig
-from myxtts.errors import DataError, NonFiniteError, StorageError
+from myxtts.errors import DataError, NonFiniteError
+from myxtts.storage.files import write_bytes_atomic
 from myxtts.units import samples_of_seconds, seconds_of_samples
 
 Array = npt.NDArray[np.float32]
@@ -118,7 +118,8 @@ def is_silent(samples_N: Array) -> bool:
 def write_wav(path: Path, samples_N: Array, sample_rate_hz: int) -> None:
     """Writes mono float[N] as 16-bit WAV, clipped to -1..1; the file is there complete or not at all.
 
-    Raises NonFiniteError for samples that are not finite, StorageError where the disk refuses.
+    Its permissions are those that the umask leaves. Raises NonFiniteError for samples that are not finite, StorageError
+    where the disk refuses.
     """
     path = Path(path)
     samples_N = np.asarray(samples_N)
@@ -128,22 +129,7 @@ def write_wav(path: Path, samples_N: Array, sample_rate_hz: int) -> None:
     whole = np.rint(np.clip(samples_N, -1.0, 1.0) * 32_767.0).astype(np.int16)
     encoded = io.BytesIO()
     soundfile.write(encoded, whole, sample_rate_hz, format="WAV", subtype="PCM_16")
-    temporary: Path | None = None
-    try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        temporary = Path(name)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(encoded.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        raise StorageError(
-            f"{shown_path(path)}: cannot be written ({error.strerror}); check the folder and disk"
-        ) from error
+    write_bytes_atomic(path, encoded.getvalue(), "writing the recording")
 
 
 def _opened(path: Path) -> soundfile.SoundFile:

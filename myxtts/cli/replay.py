@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from myxtts.cli.arguments import OneLineParser
 from myxtts.cli.quiet import quiet_loading
-from myxtts.cli.screen import guarded
-from myxtts.config.document import plain
+from myxtts.cli.screen import escaped, guarded
 from myxtts.config.leaves import shown
 from myxtts.errors import EXIT_DONE, CheckpointError, ConfigError
 
@@ -48,7 +47,7 @@ def _run(argv: Sequence[str]) -> int:
 def lines_of(replayed: Replayed) -> list[str]:
     """The findings for a reader."""
     facts = replayed.incident.facts
-    found = [f"update {facts['update']}, micro-batch {facts['micro_batch']}: {plain(str(facts['cause']))}"]
+    found = [f"update {facts['update']}, micro-batch {facts['micro_batch']}: {escaped(facts['cause'])}"]
     if facts["knobs"]["term_fault"] or facts["knobs"]["group_fault"]:
         found.append("a fail point (MYXTTS_FAULT) struck here; it strikes again in this replay")
     found += [f"not finite in the batch itself: {line}" for line in replayed.bad_inputs]
@@ -64,7 +63,7 @@ def lines_of(replayed: Replayed) -> list[str]:
     else:
         found.append("not finite as a graph, finite operation by operation: a matter of the order of operations")
     found.append("total loss of the clips, worst first:")
-    found += [f"  {value:12.4g}  {plain(name)}" for name, value in replayed.utterances[:_WORST]]
+    found += [f"  {value:12.4g}  {escaped(name)}" for name, value in replayed.utterances[:_WORST]]
     found.append("gradient norm of the layers, worst first:")
     found += [f"  {value:12.4g}  {name}" for name, value in replayed.groups[:_WORST]]
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +27,11 @@ class SourceRun:
 
     def corpus(self) -> Corpus:
         """The corpus of these weights. Raises CheckpointError."""
-        from myxtts.data.corpus import Corpus
+        from myxtts.data.corpus import parse_corpus
 
         try:
-            return Corpus.from_json(json.loads(self.corpus_text))
-        except (ValueError, DataError) as error:
+            return parse_corpus(self.corpus_text.encode("utf-8", "surrogatepass"))
+        except DataError as error:
             raise CheckpointError(
                 f"{self.corpus_place}: its corpus cannot be read ({error}); take another checkpoint"
             ) from error

@@ -12,13 +12,15 @@ import json
 import os
 import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
-from myxtts.data.entry import write_atomically
-from myxtts.data.extract import AudioOutcome
+from myxtts.data.entry import write_to_cache
+from myxtts.data.extract import AudioOutcome, is_key
+from myxtts.data.records import REASONS
 from myxtts.data.store import TokenArray
+from myxtts.storage.files import read_regular_file, strict_json
 
 NO_TOKENS: TokenArray = np.zeros(0, np.int32)
 
@@ -41,21 +43,23 @@ def stamp_of(path: Path) -> Stamp | None:
 
 
 def write_list(path: Path, values: dict[str, Any]) -> None:
-    """Writes a JSON object with its checksum in front. Errors: StorageError if the disk refuses."""
+    """Writes a JSON object with a checksum of it and of its name in front. Errors: StorageError if the disk refuses."""
     body = json.dumps(values, ensure_ascii=True, separators=(",", ":")).encode()
-    write_atomically(path, hashlib.blake2b(body, digest_size=16).hexdigest().encode() + b"\n" + body)
+    write_to_cache(path, _checksum(path, body) + b"\n" + body)
 
 
 def read_list(path: Path) -> dict[str, Any]:
-    """A JSON object as `write_list` wrote it; empty if the file is absent or damaged."""
+    """A JSON object as `write_list` wrote it; empty if the file is absent, damaged, of another name or no object."""
     try:
-        check, _, body = path.read_bytes().partition(b"\n")
-    except OSError:
+        check, _, body = bytes(read_regular_file(path, None)).partition(b"\n")
+        values = strict_json(body) if _checksum(path, body) == check else None
+    except (OSError, ValueError):
         return {}
-    if hashlib.blake2b(body, digest_size=16).hexdigest().encode() != check:
-        return {}
-    values: dict[str, Any] = json.loads(body)
-    return values
+    return values if isinstance(values, dict) else {}
+
+
+def _checksum(path: Path, body: bytes) -> bytes:
+    return hashlib.blake2b(path.name.encode() + b"\n" + body, digest_size=16).hexdigest().encode()
 
 
 class RecordingIndex:
@@ -70,9 +74,9 @@ class RecordingIndex:
     def get(self, path: Path, stamp: Stamp, speed: float = 1.0) -> AudioOutcome | None:
         """The outcome for a file that has not changed since; None if it is not known."""
         record = self._records.get(self._name(path, speed))
-        if record is None or tuple(record[:3]) != stamp:
+        if not _is_recording(record) or tuple(record[: len(stamp)]) != stamp:
             return None
-        return AudioOutcome(*record[3:])
+        return AudioOutcome(*record[len(stamp) :])
 
     def put(self, path: Path, stamp: Stamp, outcome: AudioOutcome, speed: float = 1.0) -> None:
         """Remembers an outcome for a file as it was when `stamp` was taken."""
@@ -91,6 +95,16 @@ class RecordingIndex:
         return name if speed == 1.0 else f"{name}\0{speed!r}"
 
 
+def _is_recording(record: Any) -> TypeGuard[list[Any]]:
+    """Whether a record of the list, whatever it is, is one that `put` made."""
+    if not isinstance(record, list) or len(record) != 3 + len(dataclasses.fields(AudioOutcome)):
+        return False
+    reason, value, key, *figures = record[3:]
+    if not isinstance(value, str) or not (reason in REASONS if reason else reason == "" and is_key(key)):
+        return False
+    return all(type(figure) is int and figure >= 0 for figure in figures) and (bool(reason) or min(figures) > 0)
+
+
 @dataclasses.dataclass(frozen=True)
 class TextOutcome:
     """The tokens of a text, or the reason why there are none."""
@@ -101,9 +115,10 @@ class TextOutcome:
 
 
 class TokenCache:
-    """Tokens of the texts of a root under one set of text settings."""
+    """Tokens of the texts of a root under one set of text settings, with a table of so many symbols."""
 
-    def __init__(self, cache: Path, root: Path, settings: str) -> None:
+    def __init__(self, cache: Path, root: Path, settings: str, symbols: int) -> None:
+        self._symbols = symbols
         self._path = cache / "tokens" / f"{short_hash(os.path.realpath(root), settings)}.json"
         self._records = read_list(self._path)
         self._changed = False
@@ -111,7 +126,18 @@ class TokenCache:
     def get(self, text: str, language: str) -> TextOutcome | None:
         """What came of a text before; None if it is not known."""
         record = self._records.get(short_hash(text, language))
-        return None if record is None else TextOutcome(np.array(record[0], dtype=np.int32), record[1], record[2])
+        if not self._is_text(record):
+            return None
+        return TextOutcome(np.array(record[0], dtype=np.int32), record[1], record[2])
+
+    def _is_text(self, record: Any) -> TypeGuard[list[Any]]:
+        """Whether a record of the list, whatever it is, is one that `put` made."""
+        if not isinstance(record, list) or len(record) != 3:
+            return False
+        tokens, reason, value = record
+        if not isinstance(tokens, list) or not all(type(t) is int and 0 <= t < self._symbols for t in tokens):
+            return False
+        return isinstance(value, str) and (reason in REASONS if reason else reason == "" and bool(tokens))
 
     def put(self, text: str, language: str, outcome: TextOutcome) -> None:
         """Remembers what came of a text."""

@@ -15,8 +15,10 @@ from myxtts.batch import PROSODY_FIGURES
 from myxtts.config.schema import AudioConfig
 from myxtts.data.records import name_problem, shown
 from myxtts.data.store import FeatureStore
-from myxtts.errors import DataError
+from myxtts.errors import CheckpointError, DataError
 from myxtts.speakers import people_of
+from myxtts.storage.files import strict_json
+from myxtts.text.symbols import SymbolTable
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -30,8 +32,19 @@ PROSODY_STD_FLOOR = (0.02, 0.01, 0.005)
 PROSODY_LIMIT = 5.0
 _ARRAYS = ("mel_mean_C", "mel_std_C", "speaker_spectrum_SC", "speaker_prosody_S3", "prosody_mean_3", "prosody_std_3")
 _NUMBERS = ("pitch_mean", "pitch_std", "energy_mean", "energy_std")
-_LARGEST = 1e6
-"""No figure of a corpus comes near it."""
+_RANGES = {
+    "mel_mean_C": (-1e3, 100.0),
+    "mel_std_C": (1e-3, 1e3),
+    "pitch_mean": (0.0, 12.0),
+    "pitch_std": (1e-3, 10.0),
+    "energy_mean": (-1e3, 100.0),
+    "energy_std": (1e-3, 1e3),
+    "speaker_spectrum_SC": (-1e5, 1e5),
+    "speaker_prosody_S3": (-1e3, 1e3),
+    "prosody_mean_3": (-1e3, 1e3),
+    "prosody_std_3": (0.0, 1e3),
+}
+"""Far beyond what any recordings give: natural logarithms of magnitudes and of Hz, and what they are normalized to."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +134,9 @@ class Corpus:
         for name in ("speakers", "languages"):
             _check_names(name, made[name])
         for name in _NUMBERS:
-            if type(made[name]) not in (int, float) or not -_LARGEST <= made[name] <= _LARGEST:
-                raise DataError(f"corpus: {name} is {shown(made[name])}, expected a number")
+            low, high = _RANGES[name]
+            if type(made[name]) not in (int, float) or not low <= made[name] <= high:
+                raise DataError(f"corpus: {name} is {shown(made[name])}, expected {low:g} to {high:g}")
         try:
             with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as that
                 for name in _ARRAYS:
@@ -135,11 +149,28 @@ class Corpus:
         except (TypeError, ValueError, OverflowError) as error:
             raise DataError(f"corpus: an array has the wrong shape or no numbers ({shown(str(error))})") from error
         for name in _ARRAYS:
-            if not np.isfinite(made[name]).all():
-                raise DataError(f"corpus: {name} holds a value that is not finite")
-        if (made["mel_std_C"] <= 0).any() or made["pitch_std"] <= 0 or made["energy_std"] <= 0:
-            raise DataError("corpus: a deviation of mel, pitch or energy is not over 0")
+            low, high = _RANGES[name]
+            bad = ~((made[name] >= low) & (made[name] <= high))  # NaN too
+            if bad.any():
+                place = tuple(int(i) for i in np.argwhere(bad)[0])
+                value = made[name][place]
+                raise DataError(f"corpus: {name}{list(place)} is {value:g}, expected {low:g} to {high:g}")
         return cls(**made)
+
+
+def parse_corpus(content: bytes | bytearray) -> Corpus:
+    """The corpus in the bytes of a corpus.json, its symbols checked too. Errors: DataError for what is none."""
+    try:
+        stored = strict_json(content)
+        if not isinstance(stored, dict):
+            raise ValueError("no JSON object")
+        corpus = Corpus.from_json(stored)
+        SymbolTable.from_json(corpus.symbols)
+    except (ValueError, CheckpointError) as error:
+        raise DataError(f"corpus: {error}") from error
+    if not corpus.languages:
+        raise DataError("corpus: languages are [], expected at least one")
+    return corpus
 
 
 def _check_names(what: str, names: Any) -> None:

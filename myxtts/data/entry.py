@@ -1,13 +1,14 @@
 """The file of one clip's features: a checked header, then raw float32 that is mapped into memory, not read.
 
 Layout, little-endian: 64 bytes of header, mel [M, C], pitch [M], energy [M].
+
+An entry knows its name, which is the key of its clip: one that was renamed or copied to another name counts as absent.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
+import hashlib
 import struct
 import zlib
 from dataclasses import dataclass
@@ -17,12 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from myxtts.errors import StorageError
+from myxtts.storage.files import read_regular_file, write_atomic
 
 FloatArray = npt.NDArray[np.float32]
 
-MAGIC = b"MYXTTSF1"
-HEADER = struct.Struct("<8sIIIIQQII16x")
-"""Magic, frames, channels, rate of the recording, its channels, its samples, samples after trimming, two checksums."""
+MAGIC = b"MYXTTSF2"
+HEADER = struct.Struct("<8sIIIIQQ16sII")
+"""Magic, frames, channels, rate of the recording, its channels, its samples, samples after trimming, a hash of the
+entry's name, two checksums."""
 
 
 @dataclass(frozen=True)
@@ -43,35 +46,41 @@ def write_entry(path: Path, facts: ClipFacts, mel_MC: FloatArray, pitch_M: Float
     Errors: StorageError if the disk refuses.
     """
     payload = b"".join(np.ascontiguousarray(array, dtype="<f4").tobytes() for array in (mel_MC, pitch_M, energy_M))
-    fields = dataclasses.astuple(facts)
+    fields = (*dataclasses.astuple(facts), _name_hash(path))
     header_check = zlib.crc32(repr(fields).encode())
     header = HEADER.pack(MAGIC, *fields, header_check, zlib.crc32(payload))
-    write_atomically(path, header + payload)
+    write_to_cache(path, header + payload)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all. Errors: StorageError if the disk refuses."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+def _name_hash(path: Path) -> bytes:
+    return hashlib.blake2b(path.name.encode("utf-8", "surrogateescape"), digest_size=16).digest()
+
+
+def write_to_cache(path: Path, content: bytes) -> None:
+    """Writes a file of the cache whole or not at all. Errors: StorageError if the disk refuses."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):  # the first error is the one that says why
-            temporary.unlink(missing_ok=True)
+        # not durable: a file that a crash of the machine tears fails its checksum, and is made again
+        write_atomic(path, lambda temporary: _write_new(temporary, content), "writing the cache", durable=False)
+    except (OSError, StorageError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
         raise StorageError(
-            f"{path}: cannot be written ({error.strerror}); free space there or name another folder with "
-            f"--set data.cache_path=..."
-        ) from error
+            f"{path}: cannot be written ({reason}); name another folder with --set data.cache_path=..."
+        ) from (error)
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content)
 
 
 def check_entry(path: Path, mel_channels: int) -> ClipFacts | None:
     """What an entry says of its clip, after its checksums were compared; None if it is absent or damaged."""
     try:
-        content = path.read_bytes()
-    except OSError:
+        content = read_regular_file(path, None)
+    except (OSError, ValueError):
         return None
-    facts = _facts(content[: HEADER.size])
+    facts = _facts(bytes(content[: HEADER.size]), path)
     if facts is None or facts.mel_channels != mel_channels or facts.frames < 1:
         return None
     payload = memoryview(content)[HEADER.size :]
@@ -80,14 +89,15 @@ def check_entry(path: Path, mel_channels: int) -> ClipFacts | None:
     return facts if zlib.crc32(payload) == HEADER.unpack(content[: HEADER.size])[-1] else None
 
 
-def _facts(header: bytes) -> ClipFacts | None:
-    """The header's facts, or None if it is none."""
+def _facts(header: bytes, path: Path) -> ClipFacts | None:
+    """The header's facts, or None if it is none, or of another entry than that in `path`."""
     if len(header) != HEADER.size:
         return None
     magic, *fields, header_check, _ = HEADER.unpack(header)
     if magic != MAGIC or zlib.crc32(repr(tuple(fields)).encode()) != header_check:
         return None
-    return ClipFacts(*fields)
+    *facts, name_hash = fields
+    return ClipFacts(*facts) if name_hash == _name_hash(path) else None
 
 
 def map_entry(path: Path, facts: ClipFacts) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +74,11 @@ def audio_settings(audio: AudioConfig) -> str:
 def entry_path(cache: Path, key: str) -> Path:
     """File of the features under a key."""
     return cache / "features" / key[:2] / f"{key}.f32"
+
+
+def is_key(key: object) -> bool:
+    """Whether this is a key as `extract` makes them: it becomes a part of a path."""
+    return isinstance(key, str) and re.fullmatch(r"[0-9a-f]{32}", key) is not None
 
 
 def extract(job: AudioJob) -> AudioOutcome:

@@ -24,7 +24,7 @@ from myxtts.data.extract import (
     extract,
     length_problem,
 )
-from myxtts.data.pool import Died, run_isolated
+from myxtts.data.pool import KILLED, Died, run_isolated
 from myxtts.data.records import (
     DECODER_DIED,
     TEXT_OVER_FRAMES,
@@ -98,7 +98,7 @@ class _Work:
         self.cache = Path(config.data.cache_path).expanduser()
         self.table = json.dumps(symbol_table(config).to_json(), ensure_ascii=True, sort_keys=True)
         self.index = RecordingIndex(self.cache, root, f"{audio_settings(config.audio)} {CHECKS_VERSION}")
-        self.tokens = TokenCache(self.cache, root, text_settings(config, self.table))
+        self.tokens = TokenCache(self.cache, root, text_settings(config, self.table), len(symbol_table(config)))
         self.stamps: dict[int, Stamp] = {}
         self.ready: dict[int, _Ready] = {}
 
@@ -131,7 +131,7 @@ class _Work:
             return True  # it will be rejected; its features stay for another day
         path = entry_path(self.cache, outcome.key)
         facts = check_entry(path, self.config.audio.mel_channels)
-        if facts is None:
+        if facts is None or (facts.frames, facts.trimmed_samples) != (outcome.frames, outcome.trimmed_samples):
             return False
         self.ready[row] = _Ready(path, facts)
         return True
@@ -227,6 +227,8 @@ class _Work:
             return [result]
         if isinstance(result, Died):
             value = "the process that worked on it died or took too long; convert the recording again"
+            if result.killed:
+                value = f"the process that worked on it was {KILLED}"
             if isinstance(job, AudioJob):
                 return [AudioOutcome(DECODER_DIED, f"{shown(str(job.path), 120)}: {value}")]
             return [TextOutcome(NO_TOKENS, DECODER_DIED, f"{shown(job.texts[0])}: {value}")]

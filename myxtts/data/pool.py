@@ -14,6 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,9 +34,20 @@ _PRELOADED = ["myxtts.data.features"]
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 
 
+KILLED = (
+    "killed (SIGKILL), as the system does where memory runs out: free memory, or set data.num_workers (--num-workers) "
+    "lower, and start again"
+)
+
+
 @dataclass(frozen=True)
 class Died:
-    """In place of a result: the job's process died or was ended for taking too long."""
+    """In place of a result: the job's process died or was ended for taking too long.
+
+    `killed`: by a signal that this program never sends, as the system does where memory runs out.
+    """
+
+    killed: bool = False
 
 
 def run_isolated(function: Callable[[J], R], jobs: Sequence[J], workers: int) -> Iterator[tuple[int, R | Died]]:
@@ -55,14 +67,14 @@ def run_isolated(function: Callable[[J], R], jobs: Sequence[J], workers: int) ->
     suspects: deque[int] = deque()
     while todo or suspects:
         alone = bool(suspects)
-        pool = _started(1 if alone else workers, function)
+        pool, processes = _started(1 if alone else workers, function)
         try:
             lost = yield from _drain(pool, function, jobs, suspects if alone else todo, 1 if alone else 2 * workers)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
         if alone:
             for index in lost:
-                yield index, Died()
+                yield index, Died(_was_killed(processes))
         else:
             suspects.extend(sorted(lost))
 
@@ -95,8 +107,13 @@ def _drain(
     return lost
 
 
-def _started(workers: int, function: Callable[[J], R]) -> ProcessPoolExecutor:
-    """A pool whose processes run and have loaded `function`; each computes with one thread.
+def _was_killed(processes: Sequence[BaseProcess]) -> bool:
+    """Whether one of some processes that have ended was killed; the others are only told to end then."""
+    return sys.platform != "win32" and any(process.exitcode == -signal.SIGKILL for process in processes)
+
+
+def _started(workers: int, function: Callable[[J], R]) -> tuple[ProcessPoolExecutor, list[BaseProcess]]:
+    """A pool whose processes run and have loaded `function`, and these; each computes with one thread.
 
     Without this first look, a module that cannot be imported would make every job look like one that kills.
     """
@@ -110,10 +127,15 @@ def _started(workers: int, function: Callable[[J], R]) -> ProcessPoolExecutor:
     vars(pool)["_safe_to_dynamically_spawn_children"] = False
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
     os.environ.update(_ONE_THREAD)  # read when a library loads, so it must be set before the processes start
+    processes: list[BaseProcess] = []
     try:
-        pool.submit(_nothing).result()
+        first = pool.submit(_nothing)
+        processes = list((vars(pool)["_processes"] or {}).values())
+        first.result()
     except BrokenProcessPool as error:
         pool.shutdown()
+        if _was_killed(processes):
+            raise MyXTTSError(f"a worker process was {KILLED}; the same command goes on") from error
         raise MyXTTSError(
             "worker processes cannot start (their own message is above); a script that prepares data must do so "
             "under if __name__ == '__main__':"
@@ -124,7 +146,7 @@ def _started(workers: int, function: Callable[[J], R]) -> ProcessPoolExecutor:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-    return pool
+    return pool, processes
 
 
 def _nothing() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,11 @@ from myxtts.errors import DataError
 SEPARATORS = ("|", "\t", ",")
 SEPARATOR_NAMES = {"|": "'|'", "\t": "tab", ",": "comma"}
 LARGEST_FILE_BYTES = 1 << 30
+LONGEST_LINE_BYTES = 1 << 20
+MOST_LINES = 3_000_000
+MOST_COLUMNS = 1_000
+MOST_CELLS = 20_000_000
+"""In all lines together: about two gigabytes of memory."""
 SNIFFED_LINES = 500
 
 HEADER_NAMES = {
@@ -61,19 +67,30 @@ def read_table(path: Path) -> Table:
 
     Errors: DataError for a file that is no UTF-8 table with at least two columns and one row.
     """
-    lines = _lines(path)
     rejections: list[Rejection] = []
     numbered: list[tuple[int, str]] = []
-    for number, line in enumerate(lines, start=1):
-        if any("\udc80" <= c <= "\udcff" for c in line):
-            value = shown(line.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
-            rejections.append(Rejection(f"{path}:{number}", "", NOT_UTF8, value))
-        elif line.strip():
+    undecodable: DataError | None = None
+    for number, raw in enumerate(_lines(path), start=1):
+        if not raw or raw.isspace():
+            continue
+        if len(raw) > LONGEST_LINE_BYTES:
+            raise DataError(
+                f"{path}:{number}: the line has {len(raw)} bytes, at most {LONGEST_LINE_BYTES} are read; is it a "
+                "metadata file?"
+            )
+        try:
+            line = raw.decode("utf-8")
+        except UnicodeDecodeError as error:
+            rejections.append(Rejection(f"{path}:{number}", "", NOT_UTF8, shown(raw.decode("utf-8", "replace"))))
+            undecodable = undecodable or DataError(  # as those of cp1256 or Latin-1
+                f"{path}:{number}: byte 0x{raw[error.start]:02x} is not UTF-8, and no row can be read; save the file "
+                "as UTF-8"
+            )
+            continue
+        if line.strip():
             numbered.append((number, line))
     if not numbered:
-        raise _undecodable(path, lines) or DataError(
-            f"{path}: no row that can be read; expected rows such as id|text (UTF-8)"
-        )
+        raise undecodable or DataError(f"{path}: no row that can be read; expected rows such as id|text (UTF-8)")
     separator = _separator(numbered)
     if separator is None:
         number, line = numbered[0]
@@ -81,11 +98,12 @@ def read_table(path: Path) -> Table:
             f"{path}:{number}: no separator found: expected 2 to 5 columns parted by '|', comma or tab "
             f"(id or file, text, normalized text, speaker, language), found {shown(line)}"
         )
+    _check_columns(path, numbered, separator)
     cells = _cells(numbered, separator)
     header = _header(cells[0][1], path, cells[0][0])
     body = cells[1:] if header else cells
     if not body:
-        raise _undecodable(path, lines) or DataError(
+        raise undecodable or DataError(
             f"{path}:{cells[0][0]}: a header and no row beneath it; expected rows such as id|text"
         )
     if header is None:
@@ -104,8 +122,8 @@ def read_table(path: Path) -> Table:
     return Table(rows, rejections, columns, separator, header is not None)
 
 
-def _lines(path: Path) -> list[str]:
-    """Lines of a UTF-8 file, without BOM and line ends; bytes that are not UTF-8 become lone surrogates."""
+def _lines(path: Path) -> list[bytes]:
+    """Lines of a file, without BOM and line ends."""
     try:
         size = path.stat().st_size
         if size > LARGEST_FILE_BYTES:
@@ -113,22 +131,33 @@ def _lines(path: Path) -> list[str]:
         raw = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from error
-    if raw[:2] in (b"\xff\xfe", b"\xfe\xff") or (raw[:4000].count(b"\0") > len(raw[:4000]) // 4):
+    start = raw[:4000]
+    nuls = start.count(b"\0")
+    if nuls > 0.75 * len(start):
+        raise DataError(f"{path}:1: {nuls} of its first {len(start)} bytes are NUL: it is damaged; copy it again")
+    if start[:2] in (b"\xff\xfe", b"\xfe\xff") or nuls > len(start) // 4:
         raise DataError(f"{path}:1: the file is UTF-16 (it begins with {raw[:4]!r}); save it as UTF-8")
     if raw.startswith(b"\xef\xbb\xbf"):
         raw = raw[3:]
-    return re.split(r"\r\n|\n|\r", raw.decode("utf-8", "surrogateescape"))
+    lines = raw.count(b"\n") + raw.count(b"\r") - raw.count(b"\r\n")
+    if lines > MOST_LINES:
+        raise DataError(
+            f"{path}:{MOST_LINES + 1}: {lines} lines, at most {MOST_LINES} are read; is it a metadata file?"
+        )
+    return raw.splitlines()
 
 
-def _undecodable(path: Path, lines: Sequence[str]) -> DataError | None:
-    """The error for a file without a row where lines are no UTF-8, as those of cp1256 or Latin-1; else None."""
-    for number, line in enumerate(lines, start=1):
-        if bad := next((c for c in line if "\udc80" <= c <= "\udcff"), None):
-            return DataError(
-                f"{path}:{number}: byte 0x{ord(bad) - 0xDC00:02x} is not UTF-8, and no row can be read; save the file "
-                "as UTF-8"
-            )
-    return None
+def _check_columns(path: Path, numbered: Sequence[tuple[int, str]], separator: str) -> None:
+    """Raises DataError before so many cells are made of the lines that they fill the memory."""
+    cells = 0
+    for number, line in numbered:
+        columns = line.count(separator) + 1
+        cells += columns
+        if columns > MOST_COLUMNS or cells > MOST_CELLS:
+            what = f"{columns} columns, at most {MOST_COLUMNS}"
+            if columns <= MOST_COLUMNS:
+                what = f"{cells} columns in the lines up to here, at most {MOST_CELLS}"
+            raise DataError(f"{path}:{number}: {what} are read; is it a metadata file?")
 
 
 def _separator(numbered: Sequence[tuple[int, str]]) -> str | None:
@@ -186,7 +215,7 @@ def _header(cells: Sequence[str], path: Path, line: int) -> tuple[str, ...] | No
     known = [kind for kind in kinds if kind]
     if len(known) < 2 or not ({"text", "normalized"} & set(known) or len(known) == len(kinds)):
         return None
-    found = ", ".join(shown(name) for name in names)
+    found = ", ".join(shown(name) for name in names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
     repeated = {kind for kind in known if known.count(kind) > 1}
     if "id" in repeated:  # "id" and "path" side by side: the file's own column counts
         for index, name in enumerate(names):
@@ -205,10 +234,10 @@ def _header(cells: Sequence[str], path: Path, line: int) -> tuple[str, ...] | No
 
 def _columns_without_header(rows: Sequence[Sequence[str]], separator: str) -> tuple[str, ...]:
     """Meaning of the columns by their number and their values."""
-    counts = [len(row) for row in rows if len(row) >= 2] or [2]
+    counts = Counter(len(row) for row in rows if len(row) >= 2) or Counter([2])
     if separator == "," and any(cell.startswith(" ") for row in rows for cell in row[1:]):
         return ("id", "text")  # commas of prose: quoting would have kept them inside their cell
-    width = max(set(counts), key=lambda count: (counts.count(count), -count))
+    width = max(counts, key=lambda count: (counts[count], -count))
     if separator == ",":
         width = min(counts)
     if width <= 2:

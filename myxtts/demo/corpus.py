@@ -9,8 +9,8 @@ import dataclasses
 import errno
 import hashlib
 import json
+import secrets
 import shutil
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,14 +120,20 @@ def _ensure(cache_root: Path, progress: Progress) -> Path:
         return root
     cache_root.mkdir(parents=True, exist_ok=True)
     _remove_stale(cache_root)
-    building = Path(tempfile.mkdtemp(prefix=f"{root.name}{_BUILDING_MARK}", dir=cache_root))
+    building = _new_folder(root)
     try:
         _build(building, progress)
-        building.chmod(0o755)  # mkdtemp makes it private; a cache may be shared
         _put_in_place(building, root)
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return root
+
+
+def _new_folder(root: Path) -> Path:
+    """A folder beside `root` that no other process has, with the permissions that the umask leaves."""
+    folder = root.with_name(f"{root.name}{_BUILDING_MARK}{secrets.token_hex(8)}")
+    folder.mkdir()
+    return folder
 
 
 def is_whole(root: Path) -> bool:
@@ -178,7 +184,7 @@ def _put_in_place(building: Path, root: Path) -> None:
     if root.exists() or root.is_symlink():
         if is_whole(root):
             return
-        aside = Path(tempfile.mkdtemp(prefix=f"{root.name}{_BUILDING_MARK}", dir=root.parent))
+        aside = _new_folder(root)
         root.replace(aside / "damaged")
         shutil.rmtree(aside, ignore_errors=True)
     try:

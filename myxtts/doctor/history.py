@@ -11,6 +11,7 @@ from typing import Any
 
 from myxtts.doctor.checkpoints import Examined
 from myxtts.errors import CheckpointError
+from myxtts.figures import finite_number, short_text, update_number
 from myxtts.health import Health, Verdict
 from myxtts.progress import Progress
 from myxtts.run_health import read_measure, replay
@@ -84,8 +85,7 @@ def read_history(run: Path) -> History:
     refused: list[int] = []
     last = 0
     for event in reader:
-        name, update = str(event.get("event")), event.get("update")
-        at = update if type(update) is int else 0
+        name, at = short_text(event.get("event")), update_number(event.get("update")) or 0
         last = max(last, at)
         if name == REPAIRED_EVENT:
             history.repaired += 1
@@ -96,7 +96,7 @@ def read_history(run: Path) -> History:
         rung = _rung(name, event.get("rung"))
         history.counts[rung] += 1
         incident = event.get("incident")
-        message = str(event.get("message", ""))
+        message = short_text(event.get("message", ""))
         step = LadderEvent(rung, name, at, message, incident if isinstance(incident, str) else "")
         history.newest = [*history.newest, step][-MOST_EVENTS:]
         history.gave_up = history.gave_up or name == "gave_up"
@@ -141,9 +141,8 @@ def _json_of(path: Path) -> object:
 
 def factor(recovery: Mapping[str, Any] | None, name: str) -> float:
     """A factor of the ladder, 1 where it is missing or no sensible number."""
-    value = (recovery or {}).get(name, 1.0)
-    sensible = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0
-    return float(value) if sensible else 1.0
+    value = finite_number((recovery or {}).get(name, 1.0))
+    return value if value is not None and value > 0.0 else 1.0
 
 
 def mapping(value: object) -> Mapping[str, Any]:
@@ -166,7 +165,7 @@ def worst_utterances(run: Path, newest: Examined | None, recovery: Mapping[str, 
             known.get(name, (math.nan, 0))[0],
             known.get(name, (math.nan, 0))[1],
             len(strikes[name]) if isinstance(strikes.get(name), list) else 0,
-            str(mapping(quarantine.get(name)).get("cause", "?")) if name in quarantine else "",
+            short_text(mapping(quarantine.get(name)).get("cause", "?")) if name in quarantine else "",
         )
         for name in every
     ]

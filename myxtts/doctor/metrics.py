@@ -15,6 +15,7 @@ from pathlib import Path
 
 from myxtts.doctor.findings import Rank, Report, said
 from myxtts.errors import DataError
+from myxtts.figures import finite_number, update_number
 from myxtts.progress import Progress
 from myxtts.storage.files import strict_json
 
@@ -25,7 +26,7 @@ NORM_RISE, LOSS_RISE, RATE_JUMP = 3.0, 1.3, 2.0
 """How much more the newest lines have than those before them, to be called a rise."""
 CERTAIN_SHARE, LIKELY_SHARE = 0.5, 0.05
 """Of the lines from the first bad one on, or of the newest of them, so many must be bad: a run outlives a few."""
-_LONGEST_LINE = 4_000
+_LONGEST_LINE, _LONGEST_NAME = 4_000, 100
 _FIGURE = re.compile(
     r"([a-z][a-z0-9_/. -]{0,40}?)['\"]?\s*[:=]\s*"
     r"([-+]?(?:nan|inf(?:inity)?|\d[\d_]*(?:\.\d*)?(?:e[-+]?\d+)?))(?![\w.])",
@@ -128,21 +129,21 @@ def row_of(raw: bytes, number: int) -> Row | None:
 def _journal_row(record: dict[str, object], number: int) -> Row | None:
     if record.get("kind") != "train":
         return None
-    update, nonfinite = record.get("update"), record.get("nonfinite")
-    bad = tuple(str(name) for name in nonfinite) if isinstance(nonfinite, list) else ()
+    nonfinite = record.get("nonfinite")
+    bad = (
+        tuple(name[:_LONGEST_NAME] for name in nonfinite if isinstance(name, str))
+        if isinstance(nonfinite, list)
+        else ()
+    )
     return Row(
         number,
-        update if isinstance(update, int) else None,
-        _figure(record.get("loss")),
-        _figure(record.get("grad_norm")),
-        _figure(record.get("learning_rate")),
+        update_number(record.get("update")),
+        finite_number(record.get("loss")),
+        finite_number(record.get("grad_norm")),
+        finite_number(record.get("learning_rate")),
         bad,
         record.get("skipped") is True,
     )
-
-
-def _figure(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
 def _text_row(text: str, number: int) -> Row | None:

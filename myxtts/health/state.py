@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from myxtts.errors import CheckpointError
+from myxtts.figures import finite_number, short_text, update_number
 
 WINDOW_UPDATES = 100
 """Means and medians are taken over this many updates; nothing is judged before."""
@@ -17,6 +18,8 @@ SKIP_SHARE_UPDATES = 200
 BLOCK_UPDATES = 50
 _MAX_BLOCKS = 128
 _TRIMMED_SHARE = 0.1
+_LARGEST = 1e39
+"""Over any float32, and small enough to be added up."""
 
 Point = tuple[int, float]
 """An update and what was measured then."""
@@ -108,7 +111,7 @@ class State:
         before = [block for block in self.blocks if block[0] <= self.update - WINDOW_UPDATES]
         near = sorted(before, key=lambda block: abs(block[0] - self.update / 2))
         near = near[: max(3, sum(abs(update - self.update / 2) <= self.update / 8 for update, _ in near))]
-        if not near:
+        if not near or not self.losses:  # the latter in a state that no run has saved
             return None
         newest = [loss for update, loss in self.blocks if update > 0.75 * self.update]
         if len(newest) * BLOCK_UPDATES <= WINDOW_UPDATES:
@@ -129,25 +132,25 @@ class State:
         state = cls()
         try:
             for name in _NUMBERS:
-                setattr(state, name, int(given[name]))
+                setattr(state, name, _natural(given[name]))
             for name in _LISTS:
-                getattr(state, name).extend(float(value) for value in given[name])
-            state.skips.extend(int(update) for update in given["skips"])
-            state.blocks = [(int(update), float(value)) for update, value in given["blocks"]]
+                getattr(state, name).extend(_float(value) for value in given[name])
+            state.skips.extend(_natural(update) for update in given["skips"])
+            state.blocks = [(_natural(update), _float(value)) for update, value in given["blocks"]]
             for name in _POINTS:
                 setattr(state, name, _point(given[name]))
             state.clip_norm = _float_or_none(given["clip_norm"])
             not_finite = given["not_finite_update"]
-            state.not_finite_update = None if not_finite is None else int(not_finite)
+            state.not_finite_update = None if not_finite is None else _natural(not_finite)
             # states of before have none of these
             for name in _LATER_POINTS:
                 setattr(state, name, _point(given.get(name)))
-            state.voices_seen = int(given.get("voices_seen", 0))
+            state.voices_seen = _natural(given.get("voices_seen", 0))
             state.first_norm = _float_or_none(given.get("first_norm"))
             means, of, people = given.get("voice_means"), given.get("voices_of"), given.get("people")
-            state.voice_means = None if means is None else (float(means[0]), float(means[1]))
-            state.voices_of = None if of is None else (int(of[0]), int(of[1]))
-            state.people = None if people is None else int(people)
+            state.voice_means = None if means is None else (_float(means[0]), _float(means[1]))
+            state.voices_of = None if of is None else (_natural(of[0]), _natural(of[1]))
+            state.people = None if people is None else _natural(people)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise CheckpointError(
                 f"health state of the checkpoint is damaged ({type(error).__name__}: {str(error)[:80]!r}); "
@@ -173,8 +176,21 @@ def _point(value: Any) -> Point | None:
     if value is None:
         return None
     update, measured = value
-    return int(update), float(measured)
+    return _natural(update), _float(measured)
 
 
 def _float_or_none(value: Any) -> float | None:
-    return None if value is None else float(value)
+    return None if value is None else _float(value)
+
+
+def _float(value: Any) -> float:
+    number = finite_number(value, _LARGEST)
+    if number is None:
+        raise ValueError(f"{short_text(value, 40)} is no finite number")
+    return number
+
+
+def _natural(value: Any) -> int:
+    if (number := update_number(value)) is None:
+        raise ValueError(f"{short_text(value, 40)} is no whole number")
+    return number

@@ -76,6 +76,37 @@ def build_voice_cloner(
     return cloner
 
 
+def least_weights(model: ModelConfig, *, channels: int, symbols: int, languages: int, speakers: int) -> int:
+    """Numbers that the large matrices of a VoiceCloner hold: over half of all its weights, and nothing is built."""
+    width, predictor, speaker = model.width, model.predictor_width, model.speaker_width
+    voice, style = model.voice_width, model.style_width
+    decoder_blocks = model.decoder_blocks + (model.flow_draft_blocks if model.decoder == "flow" else 0)
+    return (
+        width * (2 * (symbols + channels) + languages)
+        + 9 * width**2  # prenet and aligner
+        + 12 * width**2 * model.text_blocks
+        + (8 * width**2 + 2 * voice * width) * decoder_blocks
+        + predictor * (18 * predictor + 3 * width + 3 * (voice + style))
+        + predictor * (8 * predictor + width + 4 * (voice + style))  # voice source
+        + speaker * (13 * speaker + 2 * voice + 4 * style)
+        + voice * (voice + speakers)
+        + 90 * model.critic_width**2
+    )
+
+
+def check_size(
+    available: int, where: str, model: ModelConfig, *, channels: int, symbols: int, languages: int, speakers: int
+) -> None:
+    """Raises CheckpointError for settings whose model cannot come from `available` numbers, before it takes memory."""
+    least = least_weights(model, channels=channels, symbols=symbols, languages=languages, speakers=speakers)
+    if least > available:
+        raise CheckpointError(
+            f"{where}: config.yaml describes a model of at least {least} weights (model.width {model.width}, "
+            f"model.text_blocks {model.text_blocks}, model.decoder_blocks {model.decoder_blocks}), the file of weights "
+            f"holds {available}; take another one"
+        )
+
+
 def weights_of(cloner: VoiceCloner) -> Arrays:
     """Every weight by its path, fp32."""
     return {v.path: v.numpy() for v in cloner.trainable_variables}
@@ -92,9 +123,14 @@ def load_weights(
         strict: every tensor must match in name and shape.
 
     Raises:
-        CheckpointError: strict, and something does not match; names the first few tensors and both shapes.
+        CheckpointError: a tensor holds no floats; or strict, and something does not match: names the first few tensors
+            and both shapes.
     """
     own = {v.path: v for v in cloner.trainable_variables}
+    if odd := next((n for n in own if n in arrays and arrays[n].dtype.kind not in "fV"), None):
+        raise CheckpointError(
+            f"the weight {odd} is of type {arrays[odd].dtype}, expected float32; take another checkpoint"
+        )
     same = [n for n in own if n in arrays and tuple(arrays[n].shape) == tuple(own[n].shape)]
     report = LoadReport(
         loaded=tuple(same),

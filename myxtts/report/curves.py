@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 
 from myxtts.config.schema import GAME_TERMS
 from myxtts.health import LOSS_HIGH, LOSS_LOW, NORM_HIGH, WAIT_HIGH, WINDOW_UPDATES
 from myxtts.report.charts import Chart, Line, Rule, chart, train_lines
-from myxtts.report.run_files import Run
+from myxtts.report.run_files import MAX_NAMES, Run
 from myxtts.report.scales import Floats
 from myxtts.speakers import whose
 
@@ -89,11 +90,11 @@ def term_names(run: Run) -> list[str]:
     Terms that were 0 all along are left out: they belong to a part that this model does not have.
     """
     terms = run.newest.get("terms")
-    names = list(terms) if isinstance(terms, dict) else []
+    names = [name[:100] for name in islice(terms, MAX_NAMES)] if isinstance(terms, dict) else []
     names += sorted(key[6:] for key in run.train.values if key.startswith("terms.") and key[6:] not in names)
     for _, metrics in run.validations:
-        names += [name for name in metrics if name not in names and name != "total"]
-    return [name for name in names if _is_there(run, name)]
+        names += [name for name in metrics if name not in names and name != "total" and len(names) < MAX_NAMES]
+    return [name for name in dict.fromkeys(names) if _is_there(run, name)]
 
 
 def _is_there(run: Run, name: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 import jinja2
 
 from myxtts import __version__
+from myxtts.figures import short_text, update_number
 from myxtts.health import Health, Verdict
 from myxtts.health.signs import is_as_good
 from myxtts.report.curves import main_charts, recent, term_charts, term_table
@@ -150,14 +150,17 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         "Training data": run.setting("data.train_path"),
         "Validation data": run.setting("data.val_path"),
         "Speakers": len(speakers) if isinstance(speakers, list) else None,
-        "Languages": ", ".join(str(name) for name in languages) if isinstance(languages, list) else None,
+        "Languages": ", ".join(short_text(name, 20) for name in languages[:50])
+        if isinstance(languages, list)
+        else None,
         "Batch": f"{batch:g} {TIMES} {accumulated:g} clips" if batch and accumulated else None,
         "Precision": run.setting("training.precision"),
         "Seed": run.setting("training.seed"),
         "Started": _moment(run.first_time),
         "Newest entry": _moment(run.last_time),
     }
-    return [(name, str(value)) for name, value in facts.items() if isinstance(value, str | int | float) and value != ""]
+    known = {name: value for name, value in facts.items() if isinstance(value, str | int | float) and value != ""}
+    return [(name, short_text(value)) for name, value in known.items()]
 
 
 def _figures(run: Run, verdict: Verdict) -> list[tuple[str, str, str]]:
@@ -172,14 +175,14 @@ def _figures(run: Run, verdict: Verdict) -> list[tuple[str, str, str]]:
     share = run.number("training.best_tolerance", 0.0)
     if best is not None and share:
         best = best[0], max(update for value, update in measured if is_as_good(value, best[0], share))
-    epoch = run.newest.get("epoch")
+    epoch = update_number(run.newest.get("epoch"))
     skipped = sum(run.refused)
     updates = run.train.updates[-1] if run.train.updates else 0
-    planned = run.setting("training.max_updates", 0)
-    of = f"of {planned:,}" if isinstance(planned, int) and planned > 0 else ""
+    planned = update_number(run.setting("training.max_updates", 0))
+    of = f"of {planned:,}" if planned else ""
     wait = recent(run, "wait_share")
     return [
-        ("Updates", f"{updates:,}", of or (f"epoch {epoch:,}" if isinstance(epoch, int) else "")),
+        ("Updates", f"{updates:,}", of or ("" if epoch is None else f"epoch {epoch:,}")),
         ("Loss", number(recent(run, "loss")), "last 100 updates"),
         (
             "Best validation",
@@ -202,33 +205,31 @@ def _settings(provenance: Any) -> list[SettingRow]:
         if not sources or sources[0].get("value") == sources[-1].get("value"):
             continue
         used = sources[0]
-        shadowed = "; ".join(f"{_shown(source.get('value'))} ({source.get('layer', '?')})" for source in sources[1:])
+        shadowed = "; ".join(
+            f"{short_text(source.get('value'))} ({short_text(source.get('layer', '?'))})" for source in sources[1:]
+        )
         rows.append(
             SettingRow(
                 str(key),
-                _shown(used.get("value")),
-                str(used.get("layer", "?")),
-                str(used.get("reason") or ""),
+                short_text(used.get("value")),
+                short_text(used.get("layer", "?")),
+                short_text(used.get("reason") or ""),
                 shadowed,
             )
         )
     return rows
 
 
-def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
 def _event_rows(events: Sequence[Mapping[str, Any]]) -> list[EventRow]:
     """Events, newest first; what an event says besides its message is added to it."""
     rows = []
     for event in reversed(events):
-        update = event.get("update")
+        update = update_number(event.get("update"))
         rows.append(
             EventRow(
                 _moment(finite(event.get("time"))),
-                f"{update:,}" if isinstance(update, int) else "",
-                str(event.get("event", "")),
+                "" if update is None else f"{update:,}",
+                short_text(event.get("event", "")),
                 _event_message(event),
             )
         )
@@ -236,11 +237,11 @@ def _event_rows(events: Sequence[Mapping[str, Any]]) -> list[EventRow]:
 
 
 def _event_message(event: Mapping[str, Any]) -> str:
-    message = str(event.get("message", ""))
+    message = short_text(event.get("message", ""))
     if message:
-        return message[:1_000]
+        return message
     rest = {key: value for key, value in event.items() if key not in ("time", "update", "event")}
-    return ", ".join(f"{key}: {_shown(value)}" for key, value in rest.items())[:1_000]
+    return ", ".join(f"{key}: {short_text(value)}" for key, value in rest.items())[:1_000]
 
 
 def _moment(unix: float | None) -> str:

@@ -7,21 +7,26 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from myxtts.errors import DataError
+from myxtts.figures import finite_number, update_number
 from myxtts.run_health import voices_of
 from myxtts.storage.files import storage_error
 
 MAX_EVENTS = 20_000
 MAX_LADDER_EVENTS = 200
+HIGHEST_RUNG = 7
 MARKER_FILES = ("config.yaml", "metrics.jsonl", "events.jsonl")
 
-_HUGE = 2**100
-_MAX_UPDATE = 2**40
+MAX_NAMES = 100
+"""Loss terms and metrics that are drawn; a run has about twenty."""
+_MOST_BYTES = 64 << 20
+_LONGEST_LINE = 1 << 20
 
 Series = dict[str, list[float]]
 
@@ -36,8 +41,9 @@ class TrainCurve:
 
     def append(self, update: int, skipped: bool, measured: Mapping[str, float]) -> None:
         """Add one update; a value never seen before is NaN for all updates until now."""
-        for name in measured.keys() - self.values.keys():
-            self.values[name] = [math.nan] * len(self.updates)
+        for name in measured:
+            if name not in self.values and len(self.values) < MAX_NAMES:
+                self.values[name] = [math.nan] * len(self.updates)
         for name, values in self.values.items():
             values.append(measured.get(name, math.nan))
         self.updates.append(update)
@@ -99,11 +105,8 @@ class Run:
 
     def number(self, key: str, default: float) -> float:
         """The setting as a finite number over 0, or `default`."""
-        try:
-            value = float(self.setting(key, default))
-        except (TypeError, ValueError):
-            return default
-        return value if math.isfinite(value) and value > 0 else default
+        value = finite_number(self.setting(key, default))
+        return value if value is not None and value > 0.0 else default
 
 
 def read_run(path: Path) -> Run:
@@ -126,18 +129,17 @@ def read_run(path: Path) -> Run:
         run.events.append(event)
         if len(run.events) > MAX_EVENTS:
             del run.events[: MAX_EVENTS // 2]
-        rung = event.get("rung")
-        if isinstance(rung, int) and not isinstance(rung, bool):
+        rung = update_number(event.get("rung"))
+        if rung is not None and rung <= HIGHEST_RUNG:
             run.rungs[rung] += 1
             run.ladder = [*run.ladder[-MAX_LADDER_EVENTS + 1 :], event]
     return run
 
 
-def finite(value: Any) -> float:
-    """The value as a float, NaN where it is not a number."""
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return math.nan
-    return float(value) if abs(value) < _HUGE or not math.isfinite(value) else math.nan
+def finite(value: object) -> float:
+    """The value as a float, NaN where it is no finite number."""
+    number = finite_number(value)
+    return math.nan if number is None else number
 
 
 def _read_text(run: Run, name: str) -> str | None:
@@ -146,6 +148,9 @@ def _read_text(run: Run, name: str) -> str | None:
         run.notes.append(f"There is no {name}.")
         return None
     try:
+        if (size := path.stat().st_size) > _MOST_BYTES:
+            run.notes.append(f"{name} has {size / 1e6:,.0f} MB, over {_MOST_BYTES / 1e6:,.0f}, and is left out.")
+            return None
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise storage_error("reading", path, error) from error
@@ -184,12 +189,12 @@ def _lines(run: Run, name: str) -> Iterator[dict[str, Any]]:
         return
     torn, first_torn = 0, 0
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            for number, line in enumerate(file, 1):
+        with path.open("rb") as file:
+            for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), 1):
                 if not line.strip():
                     continue
                 try:
-                    record = json.loads(line)
+                    record = json.loads(line.decode("utf-8", "replace"))
                 except (ValueError, RecursionError):
                     record = None
                 if isinstance(record, dict):
@@ -207,8 +212,8 @@ def _lines(run: Run, name: str) -> Iterator[dict[str, Any]]:
 def _read_metrics(run: Run) -> None:
     unusable = 0
     for record in _lines(run, "metrics.jsonl"):
-        update = record.get("update")
-        if not isinstance(update, int) or isinstance(update, bool) or not 0 <= update < _MAX_UPDATE:
+        update = update_number(record.get("update"))
+        if update is None:
             unusable += 1
             continue
         moment = finite(record.get("time"))
@@ -218,7 +223,7 @@ def _read_metrics(run: Run) -> None:
         if record.get("kind") == "train":
             _take_update(run, update, record)
         elif record.get("kind") == "validation":
-            metrics = {name: finite(value) for name, value in _mapping(record.get("metrics")).items()}
+            metrics = _figures(record.get("metrics"))
             _drop_validations(run, update)
             run.validations.append((update, metrics))
             if (of := voices_of(record)) is not None:
@@ -231,9 +236,11 @@ def _read_metrics(run: Run) -> None:
 
 def _drop_validations(run: Run, update: int) -> None:
     """Forget validations at and after `update`: they are made again."""
-    run.validations = [(at, values) for at, values in run.validations if at < update]
-    run.anew_at = [at for at in run.anew_at if at < update]
-    run.voices_of = {at: of for at, of in run.voices_of.items() if at < update}
+    while run.validations and run.validations[-1][0] >= update:
+        at, _ = run.validations.pop()
+        run.voices_of.pop(at, None)
+    while run.anew_at and run.anew_at[-1] >= update:
+        run.anew_at.pop()
 
 
 def _take_update(run: Run, update: int, record: Mapping[str, Any]) -> None:
@@ -249,10 +256,12 @@ def _take_update(run: Run, update: int, record: Mapping[str, Any]) -> None:
     measured = {name: finite(record.get(name)) for name in names}
     measured |= {name: float(record.get(name) is True) for name in ("overflow", "anew")}
     for group in ("terms", "weighted"):
-        measured |= {f"{group}.{term}": finite(value) for term, value in _mapping(record.get(group)).items()}
+        measured |= {f"{group}.{term}": value for term, value in _figures(record.get(group)).items()}
     curve.append(update, skipped, measured)
     run.newest = dict(record)
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
+def _figures(value: object) -> dict[str, float]:
+    """The first MAX_NAMES figures of a JSON object; none of anything else."""
+    named = islice(value.items(), MAX_NAMES) if isinstance(value, dict) else ()
+    return {name[:100]: finite(figure) for name, figure in named}

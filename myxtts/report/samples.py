@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-import json
+import io
 import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -16,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from myxtts.audio.drawing import alignment_png, mel_png, mel_range
+from myxtts.figures import short_text
 from myxtts.report.charts import Tick
 from myxtts.report.run_files import Run, finite
 from myxtts.report.scales import label, linear_ticks
+from myxtts.storage.files import read_regular_file, strict_json
 from myxtts.units import seconds_of_frames
 
 MAX_MEDIA_BYTES = 25_000_000
@@ -26,7 +29,14 @@ MAX_EARLIER = 3
 MAX_FILE_BYTES = 64_000_000
 MAX_FRAMES = 4_000
 MAX_ROWS = 1_000
+MAX_INDEX_BYTES = 1_000_000
 FOLDER_PREFIX = "update-"
+# what NumPy and zipfile raise for a file that is no archive of arrays: encrypted, packed in an unknown way, a header
+# that is no header
+_UNREADABLE = (
+    OSError, ValueError, KeyError, EOFError, RuntimeError, SyntaxError, MemoryError,
+    tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 _ARRAYS = {"true_mel_MC": "True mel", "predicted_mel_MC": "Predicted mel", "alignment_TM": "Alignment"}
 
@@ -135,7 +145,7 @@ def _indexes(run: Run) -> list[tuple[int, Path, list[dict[str, Any]]]]:
         if not folder.name.startswith(FOLDER_PREFIX) or not (number.isascii() and number.isdigit()):
             continue
         try:
-            listed = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+            listed = strict_json(read_regular_file(folder / "index.json", MAX_INDEX_BYTES))
         except (OSError, ValueError):
             run.notes.append(f"samples/{folder.name}/index.json is missing or not readable.")
             continue
@@ -157,16 +167,16 @@ def _some_earlier(
 
 
 def _name(entry: dict[str, Any]) -> str:
-    return str(entry.get("name", ""))[:200]
+    return short_text(entry.get("name", ""), 200)
 
 
 def _text(entry: dict[str, Any]) -> str:
-    return str(entry.get("text", ""))[:5_000]
+    return short_text(entry.get("text", ""), 5_000)
 
 
 def _details(entry: dict[str, Any]) -> str:
     seconds = finite(entry.get("seconds"))
-    parts = [str(entry.get("speaker") or ""), str(entry.get("language") or "")]
+    parts = [short_text(entry.get("speaker") or ""), short_text(entry.get("language") or "")]
     parts.append(f"{seconds:.1f} s" if math.isfinite(seconds) else "")
     return " · ".join(part[:100] for part in parts if part)
 
@@ -200,48 +210,49 @@ def _seconds(run: Run, frames: int) -> list[Tick]:
     return [Tick(round(100 * at / total, 2), f"{label(at)} s") for at in linear_ticks(0.0, total, 4)]
 
 
-def _inside(folder: Path, name: Any, take: Take) -> Path | None:
+def _content(folder: Path, name: Any, take: Take) -> bytes:
     """The file of that name in the folder itself; an index must not lead to other files of the machine."""
     if not name:
-        return None
-    path = folder / str(name)
-    if Path(str(name)).name != name or not path.is_file() or path.is_symlink():
-        take.notes.append(f"{str(name)[:80]!r} is missing.")
-        return None
-    if path.stat().st_size > MAX_FILE_BYTES:
-        take.notes.append(f"{str(name)[:80]!r} is larger than {MAX_FILE_BYTES / 1e6:.0f} MB and left out.")
-        return None
-    return path
-
-
-def _content(folder: Path, name: Any, take: Take) -> bytes:
-    path = _inside(folder, name, take)
-    if path is None:
+        return b""
+    shown = short_text(name, 80)
+    if not isinstance(name, str) or Path(name).name != name:
+        take.notes.append(f"{shown!r} is missing.")
         return b""
     try:
-        return path.read_bytes()
-    except OSError as error:
-        take.notes.append(f"{path.name!r} cannot be read ({error.strerror}).")
-        return b""
+        return bytes(read_regular_file(folder / name, MAX_FILE_BYTES))
+    except FileNotFoundError:
+        take.notes.append(f"{shown!r} is missing.")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        take.notes.append(f"{shown!r} cannot be read ({reason}).")
+    return b""
 
 
 def _arrays(folder: Path, name: Any, take: Take) -> dict[str, NDArray[Any]]:
     """The known arrays of an .npz file: two dimensions, cut to what a page can show."""
-    path = _inside(folder, name, take)
-    if path is None:
+    content = _content(folder, name, take)
+    if not content:
         return {}
     arrays: dict[str, NDArray[Any]] = {}
+    if not content.startswith(b"PK"):
+        take.notes.append(f"{name!r} is no archive of arrays.")
+        return arrays
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             for key in _ARRAYS:
                 if key not in stored:
                     continue
+                if (
+                    stored.zip.getinfo(f"{key}.npy").file_size > MAX_FILE_BYTES
+                ):  # a few bytes may hold gigabytes of zeros
+                    take.notes.append(f"{key} of {name!r} is larger than {MAX_FILE_BYTES / 1e6:.0f} MB and left out.")
+                    continue
                 array = stored[key]
                 if array.ndim != 2 or not array.size or array.dtype.kind not in "fiu":
-                    take.notes.append(f"{key} of {path.name!r} is no picture: {array.dtype} of shape {array.shape}.")
+                    take.notes.append(f"{key} of {name!r} is no picture: {array.dtype} of shape {array.shape}.")
                     continue
                 most = (MAX_FRAMES, MAX_ROWS) if key.endswith("_MC") else (MAX_ROWS, MAX_FRAMES)
                 arrays[key] = array[: most[0], : most[1]]
-    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-        take.notes.append(f"{path.name!r} cannot be read ({type(error).__name__}).")
+    except _UNREADABLE as error:
+        take.notes.append(f"{name!r} cannot be read ({type(error).__name__}).")
     return arrays

@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from myxtts.errors import CheckpointError
 from myxtts.storage import tensors
-from myxtts.storage.files import canonical_json, strict_json
+from myxtts.storage.files import canonical_json, read_regular_file, strict_json
 
 FORMAT = "myxtts-checkpoint"
 FORMAT_VERSION = 1
@@ -256,20 +256,5 @@ def _read_proved(path: Path, record: FileRecord, limit: int | None = None) -> np
 
 
 def _read_file(path: Path, limit: int | None) -> npt.NDArray[np.uint8]:
-    """Bytes of a regular file, no link followed, nothing larger than `limit` allocated. Raises OSError, ValueError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError("not a regular file")
-        if limit is not None and status.st_size > limit:
-            raise ValueError(f"{status.st_size} bytes are more than the {limit} it may have")
-        content = np.empty(status.st_size, np.uint8)
-        view = content.data
-        filled = 0
-        while filled < len(view):
-            count = file.readinto(view[filled:])
-            if not count:
-                raise ValueError("it became shorter while it was read")
-            filled += count
-    return content
+    """As `read_regular_file`, for NumPy."""
+    return np.frombuffer(read_regular_file(path, limit), np.uint8)

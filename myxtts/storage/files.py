@@ -8,6 +8,7 @@ import json
 import os
 import re
 import secrets
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def fsync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def write_bytes_atomic(path: Path, content: bytes) -> None:
+def write_bytes_atomic(path: Path, content: bytes, doing: str = "writing") -> None:
     """Replaces the file at `path` by `content`: after a crash it is the old or the new one. Raises StorageError."""
 
     def write(temporary: Path) -> None:
@@ -66,12 +67,15 @@ def write_bytes_atomic(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
 
-    write_atomic(path, write, "writing")
+    write_atomic(path, write, doing)
 
 
-def write_atomic(path: Path, write: Callable[[Path], object], doing: str) -> None:
-    """Replaces the file at `path` by what `write` makes, on the disk, at the path that it is given. StorageError."""
-    temporary = path.parent / temporary_name(f".{path.name}")
+def write_atomic(path: Path, write: Callable[[Path], object], doing: str, *, durable: bool = True) -> None:
+    """Replaces the file at `path` by what `write` makes, on the disk, at the path that it is given. StorageError.
+
+    Not `durable`: for what can be made again, and proves itself; a crash of the machine may lose it.
+    """
+    temporary = path.parent / temporary_name(f".{path.name[:40]}")  # a name of 255 bytes may have no longer one
     try:
         try:
             write(temporary)
@@ -80,7 +84,8 @@ def write_atomic(path: Path, write: Callable[[Path], object], doing: str) -> Non
             with contextlib.suppress(OSError):  # the first error is the one to tell; a leftover harms nothing
                 temporary.unlink(missing_ok=True)
             raise
-        fsync_directory(path.parent)
+        if durable:
+            fsync_directory(path.parent)
     except OSError as error:
         raise storage_error(doing, path, error) from error
 
@@ -90,7 +95,35 @@ def write_text_atomic(path: Path, text: str) -> None:
     write_bytes_atomic(path, text.encode("utf-8"))
 
 
-def strict_json(content: bytes) -> object:
+def read_regular_file(path: Path, limit: int | None) -> bytearray:
+    """Bytes of a regular file: no link is followed, a FIFO does not block, and no more than `limit` is allocated.
+
+    Raises OSError, or ValueError with the reason for a file that is not regular, too large, or cut while it is read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError("not a regular file")
+        if limit is not None and status.st_size > limit:
+            raise ValueError(f"{status.st_size} bytes are more than the {limit} it may have")
+        try:
+            content = bytearray(status.st_size)
+        except MemoryError:
+            raise ValueError(f"its {status.st_size} bytes do not fit into the memory") from None
+        view = memoryview(content)
+        filled = 0
+        while filled < len(view):
+            count = os.readv(descriptor, [view[filled:]])
+            if not count:
+                raise ValueError("it became shorter while it was read")
+            filled += count
+    finally:
+        os.close(descriptor)
+    return content
+
+
+def strict_json(content: bytes | bytearray) -> object:
     """The value in the JSON `content`. Raises ValueError, also for NaN, infinity, doubled keys and absurd nesting."""
     try:
         return json.loads(

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from myxtts.config.schema import AudioConfig
+from myxtts.units import frames_of_seconds
+
 
 @dataclass(frozen=True)
 class Limit:
@@ -27,6 +30,17 @@ LIMITS: dict[str, Limit] = {
 }
 LONGEST_TEXT = 100_000
 """Characters of a text: over an hour of speech."""
+LONGEST_SENTENCE_TOKENS = 2_000
+"""A longer one is cut, whatever data.max_text_tokens was: attention grows with the square of it."""
+LARGEST_SPECTROGRAM = 30_000_000
+"""Frames times frequencies of a sentence at speed 1, two gigabytes of work for the waveform. A minute with the default
+audio settings is a tenth of it; at their other end (a hop of 32 samples at 48 kHz) a minute would take 20 GB."""
+
+
+def longest_sentence(audio: AudioConfig, seconds: float) -> int:
+    """Frames of the longest sentence: of so many seconds, or what a waveform can be made of in memory."""
+    frames = frames_of_seconds(seconds, audio.sample_rate_hz, audio.hop_samples)
+    return min(frames, LARGEST_SPECTROGRAM // (audio.fft_samples // 2 + 1))
 
 
 def limit_problems(values: Mapping[str, float | None], prefix: str = "") -> list[str]:

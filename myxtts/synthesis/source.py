@@ -11,9 +11,8 @@ from myxtts.audio import mel
 from myxtts.config.leaves import nearest, shown
 from myxtts.config.resolve import config_of_file
 from myxtts.config.schema import Config
-from myxtts.data.corpus import Corpus
-from myxtts.errors import CheckpointError, DataError
-from myxtts.storage.files import strict_json
+from myxtts.data.corpus import Corpus, parse_corpus
+from myxtts.errors import CheckpointError, ConfigError, DataError
 from myxtts.storage.store import Checkpoint, find
 from myxtts.text.phonemes import canonical_language
 from myxtts.text.symbols import SymbolTable
@@ -43,18 +42,21 @@ def open_source(path: Path, prefer: Literal["best", "last"] = "best") -> Source:
     for name in (CONFIG_NAME, CORPUS_NAME):
         if name not in checkpoint.texts:
             raise CheckpointError(f"{where} has no {name}; take one that a training of MyXTTS has written")
-    config = config_of_file(checkpoint.path / CONFIG_NAME)
     try:
-        stored = strict_json(checkpoint.texts[CORPUS_NAME].encode("utf-8", "surrogatepass"))
-        if not isinstance(stored, dict):
-            raise ValueError("no JSON object")
-        corpus = Corpus.from_json(stored)
-    except (ValueError, DataError) as error:
-        raise CheckpointError(f"{where}: {CORPUS_NAME} cannot be used: {error}; take another checkpoint") from error
-    if len(corpus.mel_mean_C) != config.audio.mel_channels or not corpus.languages:
+        config = config_of_file(checkpoint.path / CONFIG_NAME)
+    except ConfigError as error:
+        more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
         raise CheckpointError(
-            f"{where}: {CORPUS_NAME} has {len(corpus.mel_mean_C)} mel channels and {len(corpus.languages)} languages, "
-            f"{CONFIG_NAME} says {config.audio.mel_channels} channels; take another checkpoint"
+            f"{where}: {CONFIG_NAME} cannot be used: {error.problems[0]}{more}; take another checkpoint"
+        ) from error
+    try:
+        corpus = parse_corpus(checkpoint.texts[CORPUS_NAME].encode("utf-8", "surrogatepass"))
+    except DataError as error:
+        raise CheckpointError(f"{where}: {CORPUS_NAME} cannot be used: {error}; take another checkpoint") from error
+    if len(corpus.mel_mean_C) != config.audio.mel_channels:
+        raise CheckpointError(
+            f"{where}: {CORPUS_NAME} has {len(corpus.mel_mean_C)} mel channels, {CONFIG_NAME} says "
+            f"{config.audio.mel_channels}; take another checkpoint"
         )
     own = mel.fingerprint(config.audio)
     if corpus.mel_fingerprint != own:

@@ -17,12 +17,12 @@ from myxtts.config.leaves import shown
 from myxtts.config.schema import Config
 from myxtts.data.corpus import Corpus
 from myxtts.errors import CheckpointError, DataError
-from myxtts.models.build import build_voice_cloner, load_weights
+from myxtts.models.build import build_voice_cloner, check_size, load_weights
 from myxtts.models.generate import Generated, Generator, Voice
 from myxtts.models.prosody import FloatArray, IntArray, Manner
 from myxtts.progress import Progress, silent
 from myxtts.synthesis.asked import Asked, Prepared, Reference, manner_of, parts_of
-from myxtts.synthesis.limits import text_problems
+from myxtts.synthesis.limits import LONGEST_SENTENCE_TOKENS, longest_sentence, text_problems
 from myxtts.synthesis.outcome import LONGEST_SENTENCE_SECONDS, LONGEST_TOKEN_SECONDS, Outcome
 from myxtts.synthesis.reading import read_text
 from myxtts.synthesis.source import Source, language_index, open_source
@@ -48,16 +48,23 @@ class Synthesizer:
             raise CheckpointError(f"{where} holds no averaged weights; take one that a training of MyXTTS has written")
         self.source = source
         self.tokenizer = Tokenizer(config.text, source.table)
+        average = source.checkpoint.arrays["average"]
+        channels, symbols = config.audio.mel_channels, len(source.table)
+        languages, speakers = len(corpus.languages), max(1, len(corpus.speakers))
+        check_size(
+            sum(array.size for array in average.values()), where, config.model, channels=channels, symbols=symbols,
+            languages=languages, speakers=speakers,
+        )  # fmt: skip
         model = build_voice_cloner(
             config.model,
-            channels=config.audio.mel_channels,
-            symbols=len(source.table),
-            languages=len(corpus.languages),
-            speakers=max(1, len(corpus.speakers)),
+            channels=channels,
+            symbols=symbols,
+            languages=languages,
+            speakers=speakers,
             harmonics=harmonic_table(config.audio, corpus.pitch_mean, corpus.pitch_std),
             precision="fp32",
         )
-        load_weights(model, source.checkpoint.arrays["average"])
+        load_weights(model, average)
         self.generator = Generator(model)
         self._voice_maker = VoiceMaker(source, self.generator)
 
@@ -193,7 +200,7 @@ class Synthesizer:
         manner = manner_of(
             self.corpus,
             self._frames(LONGEST_TOKEN_SECONDS),
-            self._frames(LONGEST_SENTENCE_SECONDS),
+            longest_sentence(self.config.audio, LONGEST_SENTENCE_SECONDS),
             speed=speed,
             pitch=pitch,
             pitch_range=pitch_range,
@@ -206,7 +213,8 @@ class Synthesizer:
         for problem in text_problems(text):
             raise DataError(problem)
         language_id, code = language_index(self.source, language)
-        longest_tokens = self.config.data.max_text_tokens  # longer ones were never learned
+        # longer ones were never learned; attention over settings at the end of their range would fill the memory
+        longest_tokens = min(self.config.data.max_text_tokens, LONGEST_SENTENCE_TOKENS)
         reading = read_text(text, code, self.tokenizer, self.languages, longest_tokens)
         made = self.make_voice(references, speaker, voices)
         voice = varied(made.voice, vary, seed)

@@ -14,7 +14,7 @@ A model with neither is refused: in its space the same numbers are somebody else
 from __future__ import annotations
 
 import hashlib
-import stat
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from myxtts.config.leaves import shown
 from myxtts.errors import CheckpointError, DataError
-from myxtts.storage.files import canonical_json, write_atomic
+from myxtts.storage.files import canonical_json, read_regular_file, write_atomic
 from myxtts.storage.tensors import count_nonfinite, parse_metadata, parse_tensors, write_tensors
 from myxtts.synthesis.source import Source
 
@@ -33,6 +33,10 @@ FloatArray = npt.NDArray[np.float32]
 FORMAT, FORMAT_VERSION = "myxtts-voice", 1
 SUFFIX = ".voice"
 _LARGEST_FILE = 1 << 20
+SHORTEST, LONGEST = 0.5, 2.0
+"""Between these lies the length of a voice, which is a unit vector."""
+LARGEST_STYLE = 1e3
+"""Deviations of its prior: a style is a few of them long."""
 _DIGITS = 32
 _TEXTS = ("name", "made_from", "encoder", "kin", "update", "digest")
 _NAME_ONE = "name a file that `python -m myxtts voice` wrote"
@@ -105,7 +109,8 @@ def read_voice(path: Path) -> StoredVoice:
     """A voice, every byte of it proved. Raises DataError for a file that is damaged or no voice."""
     name = f"voice {shown(str(path), 200)}"
     try:
-        content = _content(path)
+        real = Path(os.path.realpath(path))  # the file is one that the user named, and may lie behind a link
+        content = np.frombuffer(read_regular_file(real, _LARGEST_FILE), np.uint8)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise DataError(f"{name}: cannot be read ({reason}); {_NAME_ONE}") from error
@@ -147,14 +152,17 @@ def fit_note(voice: StoredVoice, path: Path, source: Source) -> str | None:
     )
 
 
-def _content(path: Path) -> npt.NDArray[np.uint8]:
-    """The bytes of a regular file of a sane size. Raises OSError, ValueError."""
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise ValueError("not a regular file")
-    if status.st_size > _LARGEST_FILE:
-        raise ValueError(f"{status.st_size} bytes are too many for a voice")
-    return np.frombuffer(path.read_bytes(), np.uint8).copy()
+def voice_problem(voice_E: npt.NDArray[np.generic], style_S: npt.NDArray[np.generic]) -> str | None:
+    """Why numbers that came from a file are no voice: none, not finite, of another length than 1, an absurd style."""
+    for name, array in (("voice_E", voice_E), ("style_S", style_S)):
+        if array.dtype.kind != "f" or array.ndim != 1 or not array.size or count_nonfinite(array):
+            return f"{name} is no row of finite numbers"
+    length, largest = float(np.linalg.norm(voice_E.astype(np.float64))), float(np.abs(style_S.astype(np.float64)).max())
+    if not SHORTEST <= length <= LONGEST:
+        return f"the voice has the length {length:.3g}, expected 1"
+    if largest > LARGEST_STYLE:
+        return f"a number of the style is {largest:.3g}, expected at most {LARGEST_STYLE:g}"
+    return None
 
 
 def _problem(arrays: Mapping[str, npt.NDArray[np.generic]], texts: Mapping[str, str]) -> str | None:
@@ -163,9 +171,10 @@ def _problem(arrays: Mapping[str, npt.NDArray[np.generic]], texts: Mapping[str, 
         return f"{lacking[0]} is missing"
     if set(arrays) != {"voice_E", "style_Y"}:
         return "it does not hold a voice and a style"
-    for name, array in arrays.items():
-        if array.dtype != np.float32 or array.ndim != 1 or not array.size or count_nonfinite(array):
-            return f"{name} is no row of finite numbers"
+    if any(array.dtype != np.float32 for array in arrays.values()):
+        return "its numbers are not float32"
+    if problem := voice_problem(arrays["voice_E"], arrays["style_S"]):
+        return problem
     if not texts["update"].isdecimal() or len(texts["update"]) > 12:
         return "its update is no number"
     if texts["digest"] != _digest(arrays, texts):

@@ -16,7 +16,7 @@ from myxtts.speakers import ENOUGH_SPEAKERS
 from myxtts.synthesis.random_voice import nearest_of, random_voice
 from myxtts.synthesis.references import pieces_of
 from myxtts.synthesis.source import Source, speaker_index
-from myxtts.synthesis.voice_file import fit_note, read_voice
+from myxtts.synthesis.voice_file import fit_note, read_voice, voice_problem
 from myxtts.synthesis.voice_sources import HIGHEST_SEED, VoiceSource, shares_of, told_together
 
 _STYLE_STREAM = 223
@@ -126,6 +126,9 @@ class VoiceMaker:
                 f"{where}: stored voices and styles of shapes {voice_ZE.shape} and {style_ZS.shape}, expected "
                 f"{(speakers, model.voice_width)} and {(speakers, model.style_width)}; take another one"
             )
+        for index, speaker in enumerate(self._source.corpus.speakers):
+            if problem := voice_problem(voice_ZE[index], style_ZS[index]):
+                raise CheckpointError(f"{where}: stored voice of speaker {shown(speaker)}: {problem}; take another one")
         return np.asarray(voice_ZE, np.float32), np.asarray(style_ZS, np.float32)
 
 

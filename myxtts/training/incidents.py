@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from myxtts.errors import CheckpointError, StorageError
-from myxtts.storage.files import fsync_directory, storage_error, strict_json, temporary_name, write_text_atomic
+from myxtts.batch import problems
+from myxtts.config.leaves import shown
+from myxtts.config.load import MOST_BYTES
+from myxtts.config.resolve import config_of_file
+from myxtts.config.schema import Config, ModelConfig
+from myxtts.data.corpus import Corpus, parse_corpus
+from myxtts.errors import CheckpointError, ConfigError, DataError, StorageError
+from myxtts.models.build import check_size
+from myxtts.storage.files import (
+    fsync_directory,
+    read_regular_file,
+    storage_error,
+    strict_json,
+    temporary_name,
+    write_text_atomic,
+)
 from myxtts.storage.tensors import parse_tensors, write_tensors
+from myxtts.text.symbols import SymbolTable
 from myxtts.training.blame import Blame
 from myxtts.training.losses import TERMS
 
@@ -32,6 +48,31 @@ KEPT_FIRST, KEPT_NEWEST = 2, 3
 """Of all bundles of a run the first show how it began, the newest how it stands."""
 _SPARE_BYTES = 64 << 20
 FORMAT = 1
+LARGEST_FILES = {
+    "incident.json": 16 << 20,
+    "config.yaml": MOST_BYTES,
+    "corpus.json": 64 << 20,
+    "batch.safetensors": 1 << 30,
+    "weights.safetensors": 4 << 30,
+}
+"""Bytes of each file of a bundle that are read; the model of size big has 0.6 GB of weights."""
+MOST_PRODUCTS = 10**15
+"""Multiplications of a replay, a few hours on one processor core; size big with its own batches takes a tenth."""
+_PROVED_FILES = tuple(name for name in LARGEST_FILES if name != "incident.json")
+_NOT_FINITE = ("nan", "inf", "-inf")
+_EXPECTED = {
+    "update": "a whole number",
+    "micro_batch": "a whole number",
+    "cause": "text",
+    "rows": "a list of {rows} texts, one for each row of the batch",
+    "loss_scale": "a number from 1e-6 to 1e9",
+    "most_norm": "null or a number of at least 0",
+    "knobs.seed": "two whole numbers",
+    "knobs.prior_strength": "a number from 0 to 1",
+    "knobs.weights": "null or a number of at least 0 for each loss term",
+    "knobs.term_fault": "{rows} factors for each loss term named",
+    "knobs.group_fault": "a factor for each layer group named",
+}
 Arrays = dict[str, npt.NDArray[Any]]
 
 
@@ -44,7 +85,8 @@ class Incident:
     batch: Arrays
     weights: Arrays
     config_path: Path
-    corpus: Mapping[str, Any]
+    corpus: bytes
+    """Content of corpus.json."""
 
 
 def write(
@@ -124,41 +166,171 @@ def write(
 
 
 def read(path: Path) -> Incident:
-    """The bundle in the folder `path`. Raises CheckpointError for what is no whole bundle."""
-    try:
-        facts = strict_json((path / "incident.json").read_bytes())
-        if not isinstance(facts, dict):
-            raise ValueError("incident.json holds no object")
-        if facts["format"] != FORMAT:
-            raise CheckpointError(
-                f"incident {path}: incident.json is of format {facts['format']!r}, this program reads {FORMAT}: "
-                "take the program that wrote it"
-            )
-        arrays = {stem: _read_tensors(path, stem, facts["sha256"][stem]) for stem in ("batch", "weights")}
-        corpus = strict_json(_read_text(path, "corpus.json", facts["sha256"]))
-        _read_text(path, "config.yaml", facts["sha256"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    """The bundle in the folder `path`, which may come from anybody: every file and every fact is checked.
+
+    No link is followed, and no more than LARGEST_FILES is read. Raises CheckpointError, which names the file.
+    """
+    facts = _facts(path)
+    if facts.get("format") != FORMAT:
         raise CheckpointError(
-            f"incident {path}: no whole bundle ({type(error).__name__}: {str(error)[:100]}); "
-            "give a folder of RUN/incidents"
-        ) from error
-    if not isinstance(corpus, dict):
-        raise CheckpointError(f"incident {path}: corpus.json holds no object; give another bundle")
-    return Incident(path, facts, arrays["batch"], arrays["weights"], path / "config.yaml", corpus)
+            f"incident {shown(str(path), 200)}: incident.json is of format {shown(facts.get('format'))}, this program "
+            f"reads {FORMAT}: take the program that wrote it"
+        )
+    hashes = facts.get("sha256")
+    if not isinstance(hashes, dict):
+        raise _unusable(path, "incident.json", f"sha256 is {shown(hashes)}, expected a hash for each file")
+    proved = {name: _proved(path, name, hashes.get(name.removesuffix(".safetensors"))) for name in _PROVED_FILES}
+    batch = _tensors(path, "batch.safetensors", proved)
+    weights = _tensors(path, "weights.safetensors", proved)
+    if found := problems(batch, finite=False):
+        raise _unusable(path, "batch.safetensors", found[0])
+    if found := _fact_problems(facts, rows=len(batch["weight_B"])):
+        raise _unusable(path, "incident.json", found[0])
+    if odd := next((name for name, array in weights.items() if array.dtype != np.float32), None):
+        raise _unusable(path, "weights.safetensors", f"{shown(odd)} has dtype {weights[odd].dtype}, expected float32")
+    return Incident(path, facts, batch, weights, path / "config.yaml", bytes(proved["corpus.json"]))
 
 
-def _read_tensors(path: Path, stem: str, sha256: str) -> Arrays:
-    content = np.fromfile(path / f"{stem}.safetensors", np.uint8)
-    if hashlib.sha256(content.tobytes()).hexdigest() != sha256:
-        raise ValueError(f"{stem}.safetensors is altered")
-    return parse_tensors(content)
+def settings_of(incident: Incident) -> tuple[Config, Corpus]:
+    """The settings and the corpus of a bundle, after everything in it was held against them, before a model is built.
+
+    Raises CheckpointError for what does not fit, or would take more memory or time than a replay may.
+    """
+    path, batch = incident.path, incident.batch
+    try:
+        config = config_of_file(incident.config_path)
+    except ConfigError as error:
+        more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
+        raise _unusable(path, "config.yaml", error.problems[0] + more) from error
+    try:
+        corpus = parse_corpus(incident.corpus)
+    except DataError as error:
+        raise _unusable(path, "corpus.json", str(error)) from error
+    channels = config.audio.mel_channels
+    tables = {
+        "symbols": len(SymbolTable.from_json(corpus.symbols)),
+        "speakers": len(corpus.speakers),
+        "languages": len(corpus.languages),
+    }
+    for name, found in (("corpus.json", len(corpus.mel_mean_C)), ("batch.safetensors", batch["mel_BMC"].shape[2])):
+        if found != channels:
+            raise _unusable(path, name, f"{found} mel channels, audio.mel_channels in config.yaml is {channels}")
+    if wrong := problems(batch, tables, finite=False):
+        raise _unusable(path, "batch.safetensors", wrong[0])
+    numbers = sum(array.size for array in incident.weights.values())
+    tables["speakers"] = max(1, tables["speakers"])
+    check_size(numbers, f"incident {shown(str(path), 200)}", config.model, channels=channels, **tables)
+    rows, most = len(batch["weight_B"]), config.training.batch_size
+    if rows > most:
+        raise _unusable(path, "batch.safetensors", f"{rows} rows, training.batch_size in config.yaml is {most}")
+    _check_work(path, batch, config.model, numbers)
+    return config, corpus
 
 
-def _read_text(path: Path, name: str, hashes: Mapping[str, str]) -> bytes:
-    content = (path / name).read_bytes()
-    if hashlib.sha256(content).hexdigest() != hashes[name]:
-        raise ValueError(f"{name} is altered")
+def _check_work(path: Path, batch: Arrays, model: ModelConfig, weights: int) -> None:
+    """Raises CheckpointError where one forward and backward pass takes more memory than there is, or hours.
+
+    Both are estimates from below: what attention and the blocks keep for the backward pass, and the products of every
+    weight with every token or frame.
+    """
+    rows, tokens = batch["text_BT"].shape
+    frames = batch["mel_BMC"].shape[1] + batch["target_BS"].shape[1]
+    kept = tokens * model.width * 12 * model.text_blocks + 2 * tokens**2 * model.heads * model.text_blocks
+    kept += frames * (4 * tokens + 10 * model.width * model.decoder_blocks // model.decoder_patch)
+    reference = batch["reference_BRC"].shape[1]
+    kept += reference * 3 * model.speaker_width
+    needed, there = 4 * (rows * kept + 6 * weights), os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    shape = f"{rows} rows of {tokens} tokens and {frames} frames with a model of {weights} weights"
+    if needed > there:
+        raise _unusable(path, "batch.safetensors", f"{shape} take {needed / 1e9:.0f} GB, there are {there / 1e9:.0f}")
+    if (products := 6 * rows * (tokens + frames + reference) * weights) > MOST_PRODUCTS:
+        raise _unusable(path, "batch.safetensors", f"{shape} take {products:.1e} products, at most {MOST_PRODUCTS:.0e}")
+
+
+def _unusable(path: Path, name: str, why: str) -> CheckpointError:
+    return CheckpointError(f"incident {shown(str(path), 200)}: {name}: {why}; give an intact folder of RUN/incidents")
+
+
+def _content(path: Path, name: str) -> bytearray:
+    try:
+        return read_regular_file(path / name, LARGEST_FILES[name])
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise _unusable(path, name, f"cannot be read ({reason})") from error
+
+
+def _proved(path: Path, name: str, sha256: object) -> bytearray:
+    content = _content(path, name)
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise _unusable(path, name, "is altered: its SHA-256 is not the one in incident.json")
     return content
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    try:
+        value = strict_json(_content(path, "incident.json"))
+    except ValueError as error:
+        raise _unusable(path, "incident.json", f"is no JSON ({shown(str(error))})") from error
+    if not isinstance(value, dict):
+        raise _unusable(path, "incident.json", "holds no object")
+    return value
+
+
+def _tensors(path: Path, name: str, proved: Mapping[str, bytearray]) -> Arrays:
+    try:
+        return parse_tensors(np.frombuffer(proved[name], np.uint8))
+    except ValueError as error:
+        raise _unusable(path, name, str(error)) from error
+
+
+def _fact_problems(facts: Mapping[str, Any], rows: int) -> list[str]:
+    """Everything in incident.json that a replay needs and that is missing or senseless."""
+    knobs = facts.get("knobs")
+    if not isinstance(knobs, dict):
+        return [f"knobs are {shown(knobs)}, expected an object"]
+    seed, weights, most_norm = knobs.get("seed"), knobs.get("weights", 0), facts.get("most_norm", 0)
+    terms, groups = knobs.get("term_fault"), knobs.get("group_fault")
+    names = facts.get("rows")
+    good = {
+        "update": _is_natural(facts.get("update")),
+        "micro_batch": _is_natural(facts.get("micro_batch")),
+        "cause": isinstance(facts.get("cause"), str),
+        "rows": isinstance(names, list) and len(names) == rows and all(isinstance(name, str) for name in names),
+        "loss_scale": _is_number(facts.get("loss_scale"), 1e-6, 1e9),
+        "most_norm": most_norm is None or _is_number(most_norm, 0.0, 1e38),
+        "knobs.seed": isinstance(seed, list) and len(seed) == 2 and all(_is_natural(part) for part in seed),
+        "knobs.prior_strength": _is_number(knobs.get("prior_strength"), 0.0, 1.0),
+        "knobs.weights": weights is None or _all_of(weights, lambda value: _is_number(value, 0.0, 1e6), TERMS),
+        "knobs.term_fault": _all_of(terms, lambda value: _are_factors(value, rows), TERMS),
+        "knobs.group_fault": _all_of(groups, _is_factor),
+    }
+    found = []
+    for key, is_good in good.items():
+        if not is_good:
+            value = (knobs if key.startswith("knobs.") else facts).get(key.removeprefix("knobs."), "missing")
+            found.append(f"{key} is {shown(value)}, expected {_EXPECTED[key].format(rows=rows)}")
+    return found
+
+
+def _all_of(value: object, is_good: Callable[[Any], bool], keys: Sequence[str] | None = None) -> bool:
+    """Whether this is an object of good values, whose keys are some of `keys`."""
+    return isinstance(value, dict) and all((keys is None or k in keys) and is_good(v) for k, v in value.items())
+
+
+def _is_natural(value: object) -> bool:
+    return type(value) is int and 0 <= value < 2**31
+
+
+def _is_number(value: object, low: float, high: float) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
+
+
+def _is_factor(value: object) -> bool:
+    return value in _NOT_FINITE if isinstance(value, str) else _is_number(value, -1e38, 1e38)
+
+
+def _are_factors(value: object, rows: int) -> bool:
+    return isinstance(value, list) and len(value) == rows and all(_is_factor(factor) for factor in value)
 
 
 def knobs_of(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,8 +341,8 @@ def knobs_of(facts: Mapping[str, Any]) -> dict[str, Any]:
         "prior_strength": kept["prior_strength"],
         # an incident of before a term was there
         "weights": kept["weights"] and {**dict.fromkeys(TERMS, 0.0), **kept["weights"]},
-        "term_fault": {t: np.array([_number(x) for x in f], np.float32) for t, f in kept["term_fault"].items()},
-        "group_fault": {g: _number(f) for g, f in kept["group_fault"].items()},
+        "term_fault": {t: np.array([float(x) for x in f], np.float32) for t, f in kept["term_fault"].items()},
+        "group_fault": {g: float(f) for g, f in kept["group_fault"].items()},
     }
 
 
@@ -189,10 +361,6 @@ def _plain(knobs: Mapping[str, Any], rows: int) -> dict[str, Any]:
 
 def _word(value: float) -> float | str:
     return float(value) if np.isfinite(value) else str(float(value))
-
-
-def _number(value: float | str) -> float:
-    return float(value)
 
 
 def _storable(batch: Mapping[str, npt.NDArray[Any]]) -> Arrays:

@@ -12,8 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 import myxtts
-from myxtts.config.resolve import config_of_file
-from myxtts.data.corpus import Corpus
+from myxtts.config.leaves import shown
 from myxtts.errors import CheckpointError
 from myxtts.training import incidents
 from myxtts.training.incidents import Arrays, Incident
@@ -56,15 +55,21 @@ def replay(path: Path) -> Replayed:
     """Compute the micro-batch of the bundle in the folder `path` again, with its weights, seeds and knobs.
 
     Raises:
-        CheckpointError: it is no whole bundle, or its weights do not fit its settings.
+        CheckpointError: it is no intact bundle, its parts do not fit each other, or the memory does not suffice.
     """
     incident = incidents.read(path)
-    trainer = _trainer(incident)
     knobs = incidents.knobs_of(incident.facts)
-    result = trainer.step.micro(incident.batch, **knobs)
-    trainer.step.discard()
+    try:
+        trainer = _trainer(incident)
+        result = trainer.step.micro(incident.batch, **knobs)
+        trainer.step.discard()
+        operation = None if result.good else _first_bad_operation(trainer, incident.batch, knobs)
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        raise CheckpointError(
+            f"incident {shown(str(path), 200)}: there is too little memory to compute {incident.batch['text_BT'].shape}"
+            " tokens of a model of its size again; use a machine with more"
+        ) from error
     bad_inputs = _bad_inputs(incident.batch)
-    operation = None if result.good else _first_bad_operation(trainer, incident.batch, knobs)
     names = incident.facts["rows"]
     totals = [(names[at], float(result.total_B[at])) for at in np.flatnonzero(incident.batch["weight_B"] > 0)]
     groups = [(g, float(n)) for g, n in zip(trainer.step.groups, result.group_norm_G, strict=True)]
@@ -78,14 +83,14 @@ def bad_terms(replayed: Replayed) -> list[str]:
 
 
 def _trainer(incident: Incident) -> Trainer:
-    config = config_of_file(incident.config_path)
+    config, corpus = incidents.settings_of(incident)
     config = replace(config, training=replace(config.training, devices=1))  # there may be fewer here than there were
-    trainer = Trainer(config, Corpus.from_json(incident.corpus), 0)
+    trainer = Trainer(config, corpus, 0)
     for variable in trainer.step.weights:
         value = incident.weights.get(variable.path)
         if value is None or tuple(value.shape) != tuple(variable.shape):
             raise CheckpointError(
-                f"incident {incident.path}: weight {variable.path!r} is "
+                f"incident {shown(str(incident.path), 200)}: weights.safetensors: {variable.path!r} is "
                 f"{'missing' if value is None else f'{value.shape}, the model has {tuple(variable.shape)}'}: "
                 "take the version of the program that wrote it"
             )

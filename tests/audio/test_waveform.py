@@ -207,6 +207,23 @@ def test_writing_what_is_not_finite_or_where_nothing_can_be_written(tmp_path: Pa
     with pytest.raises(StorageError, match="No such file or directory"):
         waveform.write_wav(tmp_path / "no" / "out.wav", tone(), 22_050)
     (tmp_path / "out.wav").mkdir()
-    with pytest.raises(StorageError, match="cannot be written"):
+    with pytest.raises(StorageError, match=r"writing the recording failed at .*out\.wav.*Is a directory"):
         waveform.write_wav(tmp_path / "out.wav", tone(), 22_050)
     assert [path.name for path in tmp_path.iterdir()] == ["out.wav"]
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o077, 0o600), (0o022, 0o644), (0o002, 0o664)])
+def test_a_written_file_has_the_permissions_that_the_umask_leaves(tmp_path: Path, mask: int, mode: int) -> None:
+    """Cloned speech is nobody else's to read where the user says so."""
+    before = os.umask(mask)
+    try:
+        waveform.write_wav(tmp_path / "out.wav", tone(), 22_050)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "out.wav").stat().st_mode & 0o777 == mode
+
+
+def test_a_name_as_long_as_a_file_system_takes_is_written(tmp_path: Path) -> None:
+    name = "صدا" * 41 + ".wav"  # 250 bytes
+    waveform.write_wav(tmp_path / name, tone(), 22_050)
+    assert [path.name for path in tmp_path.iterdir()] == [name]

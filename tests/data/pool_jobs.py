@@ -11,6 +11,8 @@ def work(job):
     """Does what its name says; anything else is returned doubled."""
     if job == "segfault":
         os.kill(os.getpid(), signal.SIGSEGV)
+    if job == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
     if job == "exit":
         os._exit(3)
     if job == "hang":

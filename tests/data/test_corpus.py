@@ -85,8 +85,8 @@ def test_json_round_trip_is_exact(store):
     ("change", "message"),
     [
         ({"mel_mean_C": None}, "wrong shape or no numbers"),
-        ({"mel_mean_C": [float("nan")] * 80}, "mel_mean_C holds a value that is not finite"),
-        ({"mel_std_C": [0.0] * 80}, "not over 0"),
+        ({"mel_mean_C": [float("nan")] * 80}, r"mel_mean_C\[0\] is nan, expected -1000 to 100"),
+        ({"mel_std_C": [0.0] * 80}, r"mel_std_C\[0\] is 0, expected 0.001 to 1000"),
         ({"speaker_spectrum_SC": [[1.0]]}, "wrong shape"),
     ],
 )

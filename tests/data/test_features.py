@@ -108,6 +108,18 @@ def test_damage_in_the_cache_is_noticed_and_mended(tmp_path):
     assert totals == {"features": 3, "texts": 3} and snapshot(third) == before
 
 
+def test_entries_that_were_exchanged_are_made_again(tmp_path):
+    root, config = make_root(tmp_path / "root", clips=3), settings(tmp_path)
+    first, _ = run(root, config)
+    before = snapshot(first)
+    one, two = first.clips[0].entry, first.clips[1].entry
+    content = one.read_bytes()
+    one.write_bytes(two.read_bytes())
+    two.write_bytes(content)
+    second, totals = run(root, config)
+    assert totals == {"features": 2} and snapshot(second) == before
+
+
 def bad_root(root):
     rows = ["id|text|speaker", "good|A good one.|s", "text|Not a sound.|s", "empty|Empty.|s", "silent|Nothing.|s"]
     rows += [

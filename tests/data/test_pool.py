@@ -15,6 +15,23 @@ def test_a_process_that_dies_or_hangs_costs_its_job_alone():
     assert multiprocessing.active_children() == []
 
 
+def test_a_job_whose_process_is_killed_is_told_from_one_that_crashes():
+    jobs = ["kill", "a", "exit"]  # the first one too, as where memory runs out at once
+    assert dict(run_isolated(work, jobs, workers=1)) == {0: Died(killed=True), 1: "aa", 2: Died()}
+
+
+def test_processes_that_are_killed_while_they_start_say_what_helps(monkeypatch, tmp_path):
+    code = f"import os\nif os.getpid() != {os.getpid()}:\n    os.kill(os.getpid(), 9)\n"
+    (tmp_path / "killed_jobs.py").write_text(code + "def work(job):\n    return job\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    import killed_jobs
+
+    with pytest.raises(MyXTTSError, match=r"worker process was killed .*memory.*data\.num_workers") as caught:
+        list(run_isolated(killed_jobs.work, ["a"], workers=2))
+    assert "__main__" not in str(caught.value)
+    assert multiprocessing.active_children() == []
+
+
 def test_a_job_that_waits_too_long_is_ended():
     assert dict(run_isolated(work, ["wait"], workers=1)) == {0: Died()}
 

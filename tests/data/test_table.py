@@ -171,3 +171,45 @@ def test_any_bytes_give_rows_rejections_or_a_data_error(tmp_path, content):
     else:
         assert all(row.line >= 1 for row in table.rows)
         assert all(r.reason and "\n" not in r.value and "\x1b" not in r.value for r in table.rejections)
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "value", "limit"),
+    [
+        (b"a|b\nc|" + b"x" * (2 << 20) + b"\n", 2, 2_097_154, 1_048_576),
+        (b"id|text\n" + b"a|b\n" * 900 + b"\0" * (2 << 20) + b"\n", 902, 2_097_152, 1_048_576),
+        (b"|" * 1_000_000 + b"\na|b\n", 1, 1_000_001, 1_000),
+        (b"id|text\n\na" + b"|" * 1_500 + b"\n", 3, 1_501, 1_000),
+        (b'id,text\na,"' + b"," * 1_500 + b'"\n', 2, 1_502, 1_000),
+        (b"a\t" * 2_000, 1, 2_001, 1_000),
+        (b"a|b\n" + b"\n" * 3_000_001, 3_000_001, 3_000_002, 3_000_000),
+        (b"a|b\r\n" * 3_000_001, 3_000_001, 3_000_001, 3_000_000),
+    ],
+    ids=["long line", "NULs", "columns of a header", "columns of a row", "quoted", "tabs", "empty lines", "lines"],
+)
+def test_more_than_a_metadata_file_holds_is_refused_with_its_place(tmp_path, content, line, value, limit):
+    with pytest.raises(DataError, match=rf"metadata\.csv:{line}: .*{value}.*at most {limit}") as caught:
+        table_of(tmp_path, content)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+def test_a_file_of_nul_bytes_is_damaged_and_no_utf_16(tmp_path):
+    with pytest.raises(DataError, match=r"metadata\.csv:1: 3991 of its first 4000 bytes are NUL.*copy it again"):
+        table_of(tmp_path, b"id|text\na" + b"\0" * 10_000_000)
+
+
+def test_more_cells_than_the_memory_should_hold_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("myxtts.data.table.MOST_CELLS", 50)
+    with pytest.raises(DataError, match=r"metadata\.csv:6: 60 columns in the lines up to here, at most 50"):
+        table_of(tmp_path, ("a" + "|b" * 9 + "\n") * 9)
+
+
+def test_a_header_of_many_columns_is_told_in_short(tmp_path):
+    with pytest.raises(DataError, match=r"names no column for id or file; found .* and 890 more") as caught:
+        table_of(tmp_path, "text|speaker|" + "|".join(f"c{n}" for n in range(898)) + "\na|b\n")
+    assert len(str(caught.value)) < 500
+
+
+def test_millions_of_empty_lines_cost_nothing(tmp_path):
+    table = table_of(tmp_path, "a|b\n" + "\n" * 2_000_000 + "c|d\n")
+    assert rows_of(table) == [("a", "b", "", "", ""), ("c", "d", "", "", "")] and table.rows[1].line == 2_000_002
