@@ -22,7 +22,7 @@ FILES = [*sorted((ROOT / "doctor").glob("*.py")), ROOT / "cli" / "doctor.py", RO
 MADE = (
     {f"rank_{rank.name.lower()}" for rank in Rank}
     | {f"kind_{kind}" for kind in ("settings", "dataset", "run", "checkpoint", "log")}
-    | {f"health_{sign}" for sign in ("healthy", "watch", "ill")}
+    | {f"health_{sign}" for sign in ("healthy", "early", "watch", "ill")}
     | {"health_from_checkpoint", "health_from_metrics"}
     | {f"rung_{rung}" for rung in range(8)}
 )
