@@ -6,6 +6,7 @@ as an unbroken one. The rungs are those of docs/reliability.md.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -35,7 +36,7 @@ _BLOCK, _BLOCKS = 50, 64
 _NEWEST = 25
 _RISE_SHARE, _RISE_LEAST, _DEVIATIONS = 0.5, 0.3, 5.0
 _FIRST, _EXPLODED = 5, 10
-_FIRST_RISE_SHARE, _FIRST_RISE_LEAST = 2.0, 1.5
+_FIRST_RISE_SHARE, _FIRST_RISE_LEAST = 1.5, 1.5
 """An explosion: the median of 10 losses lies this far above those that the model began with."""
 _POOL = 8
 """Clips over which it is judged whether single ones are to blame."""
@@ -78,8 +79,8 @@ class LossWatch:
         if len(self._newest) < _EXPLODED or not self._first:
             return ""
         # the loss may explode within the first updates: no more than twice the lowest of them is taken for the start
-        least = min(self._first)
-        start = min(statistics.median(self._first), least + max(abs(least), _FIRST_RISE_LEAST))
+        least, next_least = sorted([*self._first, math.inf])[:2]
+        start = min(next_least, least + max(abs(least), _FIRST_RISE_LEAST))
         deviation = min(statistics.fmean(abs(x - start) for x in self._first), max(abs(start), _FIRST_RISE_LEAST))
         bar = start + max(_FIRST_RISE_SHARE * abs(start), _FIRST_RISE_LEAST) + _DEVIATIONS * deviation
         now = statistics.median_low(self._newest[-_EXPLODED:])
@@ -96,7 +97,12 @@ class LossWatch:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
-        return {"block": self._block, "newest": self._newest, "lowest": [list(x) for x in self._lowest], "first": self._first}
+        return {
+            "block": self._block,
+            "newest": self._newest,
+            "lowest": [list(x) for x in self._lowest],
+            "first": self._first,
+        }
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> LossWatch:
@@ -249,7 +255,7 @@ class Recovery:
             if name in self.quarantine or micro_batch in numbers:
                 continue
             numbers.append(micro_batch)
-            if len(numbers) >= STRIKES and len(numbers) > self.passed.get(name, 0):
+            if len(numbers) >= STRIKES and len(numbers) - 1 > self.passed.get(name, 0):
                 self.quarantine[name] = {"update": update, "cause": cause}
                 new.append(name)
         return new

@@ -83,9 +83,8 @@ def critic_learns(update: int, schedule: ScheduleConfig) -> bool:
 def scan(updates: int, optimizer: OptimizerConfig, schedule: ScheduleConfig) -> None:
     """Compute the rate of every update of the run; a value that is not finite and positive stops it before it starts.
 
-    What vanishes in float32 counts as 0: no weight would move.
-
-    The last update may have the rate 0: there a cosine without a floor ends.
+    What vanishes in float32 counts as 0, for no weight would move. The last update may have the rate 0: there a cosine
+    without a floor ends.
 
     Raises:
         ConfigError: with the update and the value.
@@ -95,5 +94,6 @@ def scan(updates: int, optimizer: OptimizerConfig, schedule: ScheduleConfig) -> 
         if not (math.isfinite(rate) and (rate >= _LEAST_RATE or (rate >= 0.0 and update == updates))):
             raise ConfigError(
                 f"schedule.decay {schedule.decay!r} gives the learning rate {rate!r} at update {update}: "
-                "change optimizer.learning_rate, schedule.decay_updates, schedule.restart_growth or schedule.floor_share"
+                "change schedule.decay_updates, schedule.restart_growth or schedule.floor_share, or raise "
+                "optimizer.learning_rate"
             )

@@ -70,7 +70,8 @@ def test_every_sign_of_health_has_a_name() -> None:
     health = Health()
     health.observe_voices(1, 0.1)
     health.know_people(1)
-    health.observe_validation(1, math.nan)
+    health.observe_validation(1, 1.0)
+    health.observe_validation(2, math.nan)
     checks = {check.name for check in health.verdict().checks}
     assert checks == set(SIGN_NAMES) and set(SIGN_NAMES.values()) <= set(SENTENCES)
 
