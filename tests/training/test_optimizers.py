@@ -100,7 +100,9 @@ def test_no_settings_and_no_finite_gradient_make_a_weight_that_is_not_finite(
     """What is accepted in the step is clipped: with the least epsilon and the largest clip no step overflows."""
     accepts = LEAVES["optimizer.epsilon"].accepts
     assert accepts.low is not None
-    optimizer, weights = made(name, OptimizerConfig(beta_1=beta_1, beta_2=beta_2, epsilon=accepts.low, weight_decay=1.0))
+    optimizer, weights = made(
+        name, OptimizerConfig(beta_1=beta_1, beta_2=beta_2, epsilon=accepts.low, weight_decay=1.0)
+    )
     sizes = [0.0, 1e-30, 1e6, 0.0, 1e-20, 1e-38, 0.0, 1e6, 0.0]
     for size in sizes:
         signs = [np.where(g > 0.0, 1.0, -1.0).astype(np.float32) for g in gradients_of(1, len(weights))]
