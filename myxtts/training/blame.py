@@ -74,7 +74,7 @@ def bad_alone(step: Step, window: Window, spike_norm: float | None) -> dict[int,
     known: dict[int, bool] = {}
     for micro in window.micros:
         rows, result = micro.loaded.batch["utterance_B"][micro.real_B].tolist(), micro.result
-        bad = ~np.isfinite(result.terms_KB[:, micro.real_B]).all(axis=0)
+        bad = np.asarray(~np.isfinite(result.terms_KB[:, micro.real_B]).all(axis=0))
         if _is_bad(step, result, spike_norm) and not bad.any():
             if len(rows) > 1:
                 continue  # which of them it was is not known
