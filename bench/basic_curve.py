@@ -131,7 +131,7 @@ def _take(curve: Curve, line: Update | Validated, health: Health) -> None:
     curve.norms.append(line.grad_norm)
     if line.update % MEAN_UPDATES == 0:
         verdict = health.verdict()
-        if curve.worst is None or SEVERITY[verdict.sign] >= SEVERITY[curve.worst.sign]:
+        if verdict.sign != "early" and (curve.worst is None or SEVERITY[verdict.sign] >= SEVERITY[curve.worst.sign]):
             curve.worst = verdict
 
 

@@ -37,8 +37,45 @@ def test_a_falling_run_is_healthy_without_reasons() -> None:
 
 def test_a_short_run_is_not_judged() -> None:
     verdict = fed([90.0] * 99, norm=50.0, wait=0.9).verdict()
-    assert (verdict.sign, verdict.reasons) == ("healthy", ["too early to judge: 99 of 100 updates"])
+    assert (verdict.sign, verdict.reasons) == ("early", ["too early to judge: 99 of 100 updates"])
+    assert Health().verdict().sign == "early"
+    verdict = fed(falling(120)).verdict()
+    assert verdict.sign == "early" and verdict.reasons == ["loss trend: too early to judge: 120 of 150 updates"]
+    assert all(check.sign != "healthy" for check in verdict.checks if "too early" in check.sentence)
+    assert fed(falling(160)).verdict().sign == "healthy"
     assert fed([90.0] * 100).verdict().sign == "ill"
+
+
+@pytest.mark.parametrize("first", [[2.4] * 8, [2.4], [0.45] * 8, [-1.0] * 8])
+def test_a_loss_ten_times_the_first_is_ill_at_once(first: list[float]) -> None:
+    health = Health()
+    for update, loss in enumerate([*first, 60.0], 1):
+        assert health.verdict().sign == "early"
+        health.observe(update, loss=loss, grad_norm=0.2)
+    for state in (health, Health.from_json(json.loads(json.dumps(health.to_json())))):
+        verdict = state.verdict()
+        assert verdict.sign == "ill" and "loss 60" in verdict.reasons[0] and "learning_rate" in verdict.reasons[0]
+
+
+def test_an_explosion_is_ill_until_it_is_over() -> None:
+    losses = [*[2.4] * 5, *[1e6] * 5, *[300.0] * 300]
+    health, signs = Health(), []
+    for update, loss in enumerate(losses, 1):
+        health.observe(update, loss=loss, grad_norm=0.2)
+        signs.append(health.verdict().sign)
+    assert set(signs[:5]) == {"early"} and set(signs[5:]) == {"ill"}
+    before = health.to_json()
+    del before["first"]
+    assert Health.from_json(before).verdict().sign == "ill", "an older state"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_noise_of_small_batches_does_not_explode(seed: int) -> None:
+    noise, health = random.Random(seed), Health()
+    for update in range(1, 400):
+        loss = (1.0 + 2.0 * math.exp(-update / 100)) * math.exp(0.4 * noise.gauss(0.0, 1.0))
+        health.observe(update, loss=loss, grad_norm=0.2, wait_share=0.0)
+        assert health.verdict().sign != "ill", update
 
 
 def test_a_rising_loss_is_watched_and_a_diverging_one_ill() -> None:

@@ -110,7 +110,7 @@ def test_whose_voices_they_are_is_known(tmp_path: Path) -> None:
 
 def test_a_metric_that_was_not_measured_is_no_fault_and_one_that_is_not_finite_is(tmp_path: Path) -> None:
     """JSON has no NaN: a figure that went bad is null."""
-    for metrics, sign in (({"total": 1.0}, "healthy"), ({"mel": None, "total": 1.0}, "ill")):
+    for metrics, sign in (({"total": 1.0}, "early"), ({"mel": None, "total": 1.0}, "ill")):
         run = written(tmp_path / sign, [train(1), validation(1, metrics)])
         assert of_report(run) == of_doctor(run) and of_doctor(run).sign == sign
 
@@ -174,9 +174,9 @@ def test_foreign_lines_count_for_nothing(line: dict[str, Any]) -> None:
 
 def test_foreign_figures_are_none() -> None:
     health = replay([train(1, loss="high", grad_norm=[1], wait_share=True), validation(1, {"total": "x"}, anew=1)], MEL)
-    assert health.verdict().sign == "healthy"
+    assert health.verdict().sign == "early"
     assert health.to_json()["losses"] == [] == health.to_json()["waits"]
-    assert replay([{"kind": "validation", "update": 1, "metrics": [1]}], MEL).verdict().sign == "healthy"
+    assert replay([{"kind": "validation", "update": 1, "metrics": [1]}], MEL).verdict().sign == "early"
 
 
 def test_the_measure_of_a_run_is_read_leniently(tmp_path: Path) -> None:

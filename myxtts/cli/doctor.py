@@ -287,6 +287,7 @@ def _fix_run(speaker: Speaker, run: Path, apply: bool, reset: bool) -> int:
             speaker.say(line)
         if backup is not None:
             speaker.say("plan_done", backup=str(backup))
+            speaker.say("plan_undo", command=shlex.join(["cp", "-a", f"{backup}/.", str(run)]))
     command = speaker.command(plan.program, "--config", str(run / "config.yaml"), "--checkpoint-dir", str(run))
     if plan.empty or apply:
         speaker.say("plan_go_on", command=command)

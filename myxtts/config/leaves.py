@@ -20,6 +20,8 @@ _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}
 _MOST_CHARACTERS = 4_096
 _LONGEST_PATH, _LONGEST_NAME = 1_000, 255
+_FLOAT32_LARGEST, _FLOAT32_LEAST, _FLOAT32_STEP = 2.0**127, 2.0**-126, 2.0**-23
+"""Under the least, the smallest normal number, TensorFlow computes with 0."""
 PATH_ENDINGS = ("_path", "_dir")
 """Settings whose names end so are paths."""
 
@@ -206,8 +208,21 @@ def _number(field: LeafField, raw: object) -> int | float:
     low, above, high = accepts.low, accepts.above, accepts.high
     too_low = (low is not None and value < low) or (above is not None and value <= above)
     if too_low or (high is not None and value > high):
-        raise ValueError(wanted)
+        raise ValueError(f"{accepts.why}; {wanted}" if accepts.why else wanted)
+    if isinstance(value, float) and (lost := _lost_in_float32(value, above)):
+        raise ValueError(f"{lost} in the 32-bit arithmetic of the training; {wanted}")
     return value
+
+
+def _lost_in_float32(value: float, above: float | None) -> str:
+    """What a number becomes in float32, in words, where that is another thing than it is; empty if it is kept."""
+    if abs(value) > _FLOAT32_LARGEST:
+        return "it is infinite"
+    if 0.0 < abs(value) < _FLOAT32_LEAST:
+        return "it vanishes to 0"
+    if above is not None and value - above < _FLOAT32_STEP * abs(above):
+        return f"it is not more than {above:.12g}"
+    return ""
 
 
 def _int_or_float(raw: object) -> int:

@@ -21,13 +21,14 @@ OPTIMIZATION_LEVELS = ("basic", "enhanced", "experimental", "plateau_breaker", "
 
 @dataclass(frozen=True)
 class Leaf:
-    """What a setting accepts. `low` and `high` are inclusive; `above` is exclusive."""
+    """What a setting accepts. `low` and `high` are inclusive; `above` is exclusive; `why` says what they prevent."""
 
     unit: str = ""
     low: float | None = None
     high: float | None = None
     above: float | None = None
     choices: tuple[str, ...] = ()
+    why: str = ""
 
 
 def leaf(default: Any, unit: str = "", **accepts: Any) -> Any:
@@ -229,7 +230,9 @@ class OptimizerConfig:
     """Decay of the first moment."""
     beta_2: float = leaf(0.999, "", low=0.0, high=0.999999)
     """Decay of the second moment."""
-    epsilon: float = leaf(1e-8, "", above=0.0, high=1e-2)
+    epsilon: float = leaf(
+        1e-8, "", low=1e-16, high=1e-2, why="a smaller one does not bound the step where a squared gradient vanishes"
+    )
     """Added to the root of the second moment."""
     weight_decay: float = leaf(1e-7, "", low=0.0, high=1.0)
     """Decoupled weight decay, times the learning rate, an update."""

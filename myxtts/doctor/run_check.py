@@ -88,7 +88,7 @@ def _advice(seen: Seen) -> list[Said]:
         advice.append(said("do_fix_run", run=quote(str(seen.run))))
     if mapping((seen.recovery or {}).get("quarantine")):
         advice.append(said("do_quarantine"))
-    if seen.health is not None and seen.health[0].sign != "healthy":
+    if seen.health is not None and seen.health[0].sign in ("watch", "ill"):
         advice.append(said("do_signs"))
     return advice or [said("do_nothing")]
 

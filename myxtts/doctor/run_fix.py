@@ -92,6 +92,7 @@ def _backup(plan: Plan, directory: RunDirectory) -> Path:
             good = plan.good.path
             shutil.copytree(good, backup / "checkpoints" / good.name, symlinks=True)
     except (OSError, shutil.Error) as error:
+        shutil.rmtree(backup, ignore_errors=True)  # half a copy; the run itself is untouched
         if isinstance(error, shutil.Error):
             reason = str(error)[:200]
             raise StorageError(f"backing up into {str(backup)!r} failed: {reason!r}; check the disk") from error

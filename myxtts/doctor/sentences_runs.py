@@ -67,6 +67,7 @@ RUNS: Mapping[str, tuple[str, str]] = {
         "به این کلیپ‌ها گوش دهید و با متنشان بسنجید؛ سطرشان را درست یا پاک کنید",
     ),
     "health_healthy": ("healthy", "سالم"),
+    "health_early": ("too early to judge", "هنوز زود برای داوری"),
     "health_watch": ("watch", "تحت نظر"),
     "health_ill": ("ill", "بیمار"),
     "health_from_checkpoint": (
@@ -133,6 +134,7 @@ RUNS: Mapping[str, tuple[str, str]] = {
         "done; what was there before is in {backup}",
         "انجام شد؛ آنچه پیش‌تر بود در {backup} است",
     ),
+    "plan_undo": ("this brings it back: {command}", "بازگرداندنِ آن با: {command}"),
     "plan_go_on": ("this goes on: {command}", "ادامهٔ کار با: {command}"),
     "do_no_checkpoint": (
         "there is no checkpoint yet: start the training again with the same command",

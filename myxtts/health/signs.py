@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from myxtts.health.state import BLOCK_UPDATES, SKIP_SHARE_UPDATES, WINDOW_UPDATES, State, trimmed_mean
+from myxtts.health.state import BLOCK_UPDATES, SKIP_SHARE_UPDATES, WINDOW_UPDATES, Point, State, trimmed_mean
 from myxtts.speakers import ENOUGH_SPEAKERS, too_few_to_clone, whose
 
-Sign = Literal["healthy", "watch", "ill"]
-SEVERITY: Mapping[Sign, int] = {"healthy": 0, "watch": 1, "ill": 2}
+Sign = Literal["healthy", "early", "watch", "ill"]
+"""`early`: too early to judge."""
+SEVERITY: Mapping[Sign, int] = {"healthy": 0, "early": 1, "watch": 2, "ill": 3}
 
 LOSS_LOW, LOSS_HIGH = 0.5, 5.0
+EXPLODED_FACTOR = 10.0
+"""A loss so many times as high as the run's first is no chance of a batch."""
 BY_HEART_RATIO = 1.25
 """A loss under LOSS_LOW is no fault unless that of the validation is so many times as high."""
 NORM_HIGH, NORM_ILL = 1.0, 10.0
@@ -46,7 +49,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The worst of all signs; `reasons` are the sentences of those that are not healthy, worst first."""
+    """The worst of all signs; `reasons` are the sentences of those that are bad, worst first.
+
+    Where none is bad but some are early, the reasons say when there will be more to say.
+    """
 
     sign: Sign
     reasons: list[str]
@@ -55,7 +61,9 @@ class Verdict:
 
 def all_of(state: State) -> list[Check]:
     """Every sign of a run as it stands."""
-    checks = [loss_trend(state), loss_range(state), norm(state), skips(state), validation(state), wait(state)]
+    checks = [loss_trend(state), loss_range(state), norm(state), skips(state), wait(state)]
+    if state.newest_validation is not None and state.best is not None:
+        checks.insert(-1, validation(state.newest_validation[1], state.best, state.validations_since_best))
     if state.people is not None:
         checks.append(speakers(state.people))
     if state.voices:
@@ -80,7 +88,7 @@ def loss_trend(state: State) -> Check:
     """Whether the loss falls, stands still, rises or diverges."""
     trend, seen = state.trend(), BLOCK_UPDATES * len(state.blocks) + len(state.block)
     if trend is None or len(state.losses) < WINDOW_UPDATES:
-        return Check("loss falls", "healthy", "loss trend: " + too_early(seen, WINDOW_UPDATES + BLOCK_UPDATES))
+        return Check("loss falls", "early", "loss trend: " + too_early(seen, WINDOW_UPDATES + BLOCK_UPDATES))
     latest, now, then = trimmed_mean(state.losses), trend.now, trend.then
     scale = max(abs(then), 1e-3)
     lowest_update, lowest = min(state.blocks, key=lambda block: block[1])
@@ -106,9 +114,14 @@ def loss_trend(state: State) -> Check:
 def loss_range(state: State) -> Check:
     """Whether the loss lies where that of a good run does."""
     name = "loss within 0.5 to 5"
-    if len(state.losses) < WINDOW_UPDATES:
-        return Check(name, "healthy", "loss: " + too_early(len(state.losses)))
-    now = trimmed_mean(state.losses)
+    is_early, start = len(state.losses) < WINDOW_UPDATES, state.start()
+    # while the window fills, one loss must do; from then on a single peak is none
+    now = (state.losses[-1] if is_early else trimmed_mean(state.losses)) if state.losses else None
+    if now is not None and start is not None and now >= EXPLODED_FACTOR * max(abs(start), LOSS_LOW):
+        sentence = f"loss {now:.3g}, began at {start:.3g}: it explodes; lower optimizer.learning_rate and start over"
+        return Check(name, "ill", sentence)
+    if now is None or is_early:
+        return Check(name, "early", "loss: " + too_early(len(state.losses)))
     if now > LOSS_HIGH:
         falls = loss_trend(state).sentence.startswith("loss falls")
         sentence = f"loss {now:.3g} is over {LOSS_HIGH:g}; " + (
@@ -139,7 +152,7 @@ def norm(state: State) -> Check:
     """Whether the gradient norm is under 1, or on its way there."""
     name = "gradient norm under 1"
     if len(state.norms) < WINDOW_UPDATES:
-        return Check(name, "healthy", "gradient norm: " + too_early(len(state.norms)))
+        return Check(name, "early", "gradient norm: " + too_early(len(state.norms)))
     now = statistics.median(state.norms)
     first = state.first_norm
     if first is not None and NORM_HIGH <= now <= NORM_RISE * first and state.seen < NORM_PATIENCE_UPDATES:
@@ -171,16 +184,13 @@ def skips(state: State) -> Check:
     return Check(name, "watch", f"{counted}; events.jsonl names the clips")
 
 
-def validation(state: State) -> Check:
+def validation(value: float, best_point: Point, since_best: int) -> Check:
     """Whether the validation has been rising for long."""
-    name = "validation does not rise"
-    if state.newest_validation is None or state.best is None:
-        return Check(name, "healthy", "no validation yet")
-    value, (best_update, best) = state.newest_validation[1], state.best
+    name, (best_update, best) = "validation does not rise", best_point
     stood = f"validation {value:.3g}, best {best:.3g} at update {best_update:,}"
     rises = not is_as_good(value, best, VALIDATION_RISE_SHARE)
-    if rises and state.validations_since_best >= VALIDATIONS_PATIENCE:
-        sentence = f"{stood}, {state.validations_since_best} validations ago; take the best checkpoint or add data"
+    if rises and since_best >= VALIDATIONS_PATIENCE:
+        sentence = f"{stood}, {since_best} validations ago; take the best checkpoint or add data"
         return Check(name, "watch", sentence)
     return Check(name, "healthy", stood)
 
@@ -227,7 +237,7 @@ def wait(state: State) -> Check:
     """Whether training waits for data."""
     name = "waiting for data under 20%"
     if len(state.waits) < WINDOW_UPDATES:
-        return Check(name, "healthy", "waiting for data: " + too_early(len(state.waits)))
+        return Check(name, "early", "waiting for data: " + too_early(len(state.waits)))
     wait = statistics.median(state.waits)
     if wait >= WAIT_HIGH:
         sentence = f"{wait:.0%} of the time waits for data; move data.cache_path to a faster disk"

@@ -14,6 +14,8 @@ from myxtts.figures import finite_number, short_text, update_number
 
 WINDOW_UPDATES = 100
 """Means and medians are taken over this many updates; nothing is judged before."""
+FIRST_LOSSES = 5
+"""Losses of the first updates: what an explosion is measured against before anything else is known."""
 SKIP_SHARE_UPDATES = 200
 BLOCK_UPDATES = 50
 _MAX_BLOCKS = 128
@@ -67,6 +69,8 @@ class State:
     clip_norm: float | None = None
     first_norm: float | None = None
     """Median of the first window, if the run was taken in from its start."""
+    first: list[float] = field(default_factory=list)
+    """Losses of the first updates, or of the first by another loss."""
     block: list[float] = field(default_factory=list)
     blocks: list[Point] = field(default_factory=list)
     """Trimmed mean loss of blocks of updates: of each, later of every second, every fourth and so on."""
@@ -88,6 +92,13 @@ class State:
     """How many speakers these are, and how many of them were never trained on."""
     people: int | None = None
     """Training speakers; None in a state of before."""
+
+    def start(self) -> float | None:
+        """The loss that the run began with; None until it is known.
+
+        The lowest of the first, so that an explosion among them does not hide itself.
+        """
+        return min(self.first) if self.first else None
 
     def keep_block(self, loss: float) -> None:
         """Keep the mean of every block of updates, of every second block once there are many, and so on."""
@@ -145,6 +156,7 @@ class State:
             # states of before have none of these
             for name in _LATER_POINTS:
                 setattr(state, name, _point(given.get(name)))
+            state.first = [_float(value) for value in given.get("first", given["block"][:FIRST_LOSSES])]
             state.voices_seen = _natural(given.get("voices_seen", 0))
             state.first_norm = _float_or_none(given.get("first_norm"))
             means, of, people = given.get("voice_means"), given.get("voices_of"), given.get("people")

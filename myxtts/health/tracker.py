@@ -10,7 +10,7 @@ from typing import Any
 
 from myxtts.health import signs
 from myxtts.health.signs import NORM_PATIENCE_UPDATES, SEVERITY, Verdict
-from myxtts.health.state import WINDOW_UPDATES, State
+from myxtts.health.state import FIRST_LOSSES, WINDOW_UPDATES, State
 
 
 class Health:
@@ -52,6 +52,8 @@ class Health:
                 state.first_norm = statistics.median(state.norms)
         if loss is not None:
             state.losses.append(loss)
+            if len(state.first) < FIRST_LOSSES and not state.blocks:
+                state.first.append(loss)
             state.keep_block(loss)
 
     def observe_validation(self, update: int, value: float) -> None:
@@ -78,6 +80,7 @@ class Health:
         """What comes is another loss, of other weights or terms: those so far are no measure of it."""
         state = self._state
         state.losses.clear()
+        state.first.clear()
         state.block.clear()
         state.blocks.clear()
         state.newest_total = None
@@ -121,11 +124,12 @@ class Health:
     def verdict(self) -> Verdict:
         """How the run stands now."""
         checks = signs.all_of(self._state)
-        bad = sorted((c for c in checks if c.sign != "healthy"), key=lambda c: -SEVERITY[c.sign])
-        reasons = [check.sentence for check in bad]
-        if not reasons and self._state.seen < WINDOW_UPDATES:
+        worst = max(checks, key=lambda check: SEVERITY[check.sign]).sign
+        bad = sorted((c for c in checks if SEVERITY[c.sign] > SEVERITY["early"]), key=lambda c: -SEVERITY[c.sign])
+        reasons = [check.sentence for check in bad or checks if check.sign != "healthy"]
+        if not bad and self._state.seen < WINDOW_UPDATES:
             reasons = [signs.too_early(self._state.seen)]
-        return Verdict(bad[0].sign if bad else "healthy", reasons, checks)
+        return Verdict(worst, reasons, checks)
 
     def to_json(self) -> dict[str, Any]:
         """The state as plain JSON values, for a checkpoint."""

@@ -35,7 +35,7 @@ RUNGS = {
 }
 """What each rung of the ladder is; see docs/reliability.md."""
 NOTHING, TIMES = "\u2013", "\u00d7"
-SIGN_WORDS = {"healthy": "Healthy", "watch": "Watch it", "ill": "Ill"}
+SIGN_WORDS = {"healthy": "Healthy", "early": "Too early to judge", "watch": "Watch it", "ill": "Ill"}
 
 
 @dataclass(frozen=True)

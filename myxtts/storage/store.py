@@ -10,6 +10,9 @@ A save: free space -> `tmp.<id>/` -> files written and fsynced -> manifest last 
   takes two renames: the old one goes to `tmp.<id>.replaced-step-<update>`, the new one into its place. Between the
   two neither has the name; the next writer gives the old one its name back. If both have the same content the new
   one is dropped, so a second save of the same state costs nothing and endangers nothing;
+- a checkpoint that is not superseded is never deleted: what a rollback goes back past, and an older checkpoint of the
+  same update with other weights, are renamed to `rollback-NN-step-<update>` and `replaced-NN-step-<update>`. A rename
+  within one folder needs no space and no other disk. No search looks there; `find` takes such a folder by its path;
 - while pruning: a folder is renamed to `tmp.<id>.pruned` before anything in it is deleted, so none is ever half there.
 
 Where the disk refuses instead, the same folders may stay, for it lets nothing be cleaned up either; the next save of
@@ -19,6 +22,7 @@ the same process mends that.
 from __future__ import annotations
 
 import errno
+import re
 import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -52,6 +56,8 @@ __all__ = ["Checkpoint", "CheckpointStore", "Damage", "find", "updates_to_prune"
 
 _SPARE_BYTES = 16 << 20  # left free for journals and pointers when a checkpoint is written
 _REPLACED = ".replaced-"
+_WEIGHTS = "weights.safetensors"
+_SET_ASIDE = re.compile(r"(rollback|replaced)-(\d+)-(step-\d+)")
 
 
 class CheckpointStore:
@@ -118,18 +124,39 @@ class CheckpointStore:
             raise StorageError(f"saving the checkpoint of update {update} failed: {error}") from error
         return target
 
-    def discard(self, updates: Collection[int]) -> None:
-        """Deletes the checkpoints of these updates, as far as they are there. StorageError."""
+    def set_aside(self, updates: Collection[int], name: str) -> None:
+        """Renames the checkpoints of these updates, as far as they are there, to `name`-step-<update>. StorageError."""
         try:
-            doomed = [step for step in steps_in(self.directory) if step in updates]
-            for step in doomed:
-                self._delete(self.directory / step_name(step))
-            if doomed:
+            moved = [step_name(update) for update in steps_in(self.directory) if update in updates]
+            for step in moved:
+                (self.directory / step).rename(self.directory / f"{name}-{step}")
+            if moved:
+                fsync_directory(self.directory)
                 self._write_pointers()
         except OSError as error:
-            raise storage_error(f"deleting checkpoints from update {min(updates)} on", self.directory, error) from error
+            raise storage_error(
+                f"setting aside checkpoints from update {min(updates)} on", self.directory, error
+            ) from error
         except CheckpointError as error:
-            raise StorageError(f"deleting checkpoints from update {min(updates)} on failed: {error}") from error
+            raise StorageError(f"setting aside checkpoints from update {min(updates)} on failed: {error}") from error
+
+    def all_set_aside(self) -> list[Path]:
+        """Folders of the checkpoints that were set aside, in that order. Raises OSError."""
+        found = [path for path in self.directory.iterdir() if _SET_ASIDE.fullmatch(path.name)]
+        return sorted(found, key=lambda path: (_number(path), path.name.rpartition("-step-")[2]))
+
+    def next_number(self) -> int:
+        """A number that nothing set aside has yet. Raises OSError."""
+        return 1 + max(map(_number, self.all_set_aside()), default=0)
+
+    def prune_set_aside(self, spared: Collection[Path]) -> None:
+        """Deletes all that was set aside but the newest `keep` checkpoints and those in `spared`. StorageError."""
+        try:
+            others = [path for path in self.all_set_aside() if path not in spared]
+            for path in others[: max(0, len(others) - self.keep)]:
+                self._delete(path)
+        except OSError as error:
+            raise storage_error("removing superseded checkpoints", self.directory, error) from error
 
     def remove_stale(self, lock: WriterLock) -> list[str]:
         """Removes what a killed writer left, and ends what it was about to do; returns what was done, in words.
@@ -151,6 +178,9 @@ class CheckpointStore:
             if update_of_name(name) is not None and not (self.directory / name).exists():
                 path.rename(self.directory / name)
                 done.append(f"gave {name} its name back, whose replacement was interrupted")
+            elif update_of_name(name) is not None:
+                self._retire(path, name)
+                done.append(f"ended the replacement of {name}, which was interrupted")
             else:
                 _remove(path)
                 done.append(f"removed {path.name}, left by an interrupted save")
@@ -198,7 +228,15 @@ class CheckpointStore:
             aside.rename(target)
             raise
         fsync_directory(self.directory)
-        _remove(aside)
+        self._retire(aside, target.name)
+
+    def _retire(self, old: Path, name: str) -> None:
+        """Removes a checkpoint replaced by a later save of the same weights; one of other weights is set aside."""
+        before, now = _manifest_or_none(old), _manifest_or_none(self.directory / name)
+        if before is not None and now is not None and before.files.get(_WEIGHTS) == now.files.get(_WEIGHTS):
+            _remove(old)
+        else:
+            old.rename(self.directory / f"replaced-{self.next_number():02d}-{name}")
 
     def _write_pointers(self) -> None:
         steps = whole_steps(self.directory)
@@ -259,6 +297,12 @@ def updates_to_prune(
     regular = [update for update in ordered if update % kept_every_updates == 0]
     stay = {*ordered[:2], *regular[:keep], *spared}
     return [update for update in reversed(ordered) if update not in stay]
+
+
+def _number(path: Path) -> int:
+    """The number under which a checkpoint was set aside."""
+    found = _SET_ASIDE.fullmatch(path.name)
+    return int(found[2]) if found else 0
 
 
 def _manifest_or_none(folder: Path) -> Manifest | None:

@@ -7,7 +7,7 @@ reaches a weight.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,9 @@ from myxtts.training.step import MicroResult, Step
 from myxtts.training.window import Micro, Window
 
 LARGEST_GUILTY_SHARE = 0.5
-"""If more of a micro-batch's utterances are bad alone, no single one of them is to blame."""
+"""If more of the utterances are bad alone, no single one of them is to blame."""
+FEW_UTTERANCES = 8
+"""With fewer in a micro-batch, those of the micro-batches before it count too: of one clip, one bad is all of them."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,14 @@ class Blame:
         return self.rows if self.single else ()
 
 
-def find(step: Step, window: Window, spike_norm: float | None, *, search: bool = True) -> Blame | None:
+def find(
+    step: Step,
+    window: Window,
+    spike_norm: float | None,
+    *,
+    others: Mapping[int, bool] | None = None,
+    search: bool = True,
+) -> Blame | None:
     """Who made this window bad.
 
     Args:
@@ -46,32 +55,48 @@ def find(step: Step, window: Window, spike_norm: float | None, *, search: bool =
         window: the micro-batches; None is returned if there is none.
         spike_norm: gradient norm from which an utterance alone counts as guilty of a spike; None if the window was
             refused, or lost micro-batches, because something was not finite.
+        others: rows of the newest utterances, and whether each was bad alone; a micro-batch of few is seen among them.
         search: compute utterances alone where the losses do not tell.
     """
     if not window.micros:
         return None
-    bad = window.dropped()
+    bad, others = window.dropped(), others or {}
     if bad:
-        return _of_not_finite(step, bad[0], search)
+        return _of_not_finite(step, bad[0], others, search)
     if spike_norm is None:
         return None
     micro = max(window.micros, key=lambda m: step.model_norm(m.result.group_norm_G))
-    return _searched(step, micro, spike_norm) if search else _of_nobody(step, micro, spike_norm)
+    return _searched(step, micro, spike_norm, others) if search else _of_nobody(step, micro, spike_norm)
+
+
+def bad_alone(step: Step, window: Window, spike_norm: float | None) -> dict[int, bool]:
+    """Row -> whether the utterance was bad alone, as far as the micro-batches of a window show it without a search."""
+    known: dict[int, bool] = {}
+    for micro in window.micros:
+        rows, result = micro.loaded.batch["utterance_B"][micro.real_B].tolist(), micro.result
+        bad = np.asarray(~np.isfinite(result.terms_KB[:, micro.real_B]).all(axis=0))
+        if _is_bad(step, result, spike_norm) and not bad.any():
+            if len(rows) > 1:
+                continue  # which of them it was is not known
+            bad[:] = True
+        known |= dict(zip(rows, bad.tolist(), strict=True))
+    return known
 
 
 def _of_nobody(step: Step, micro: Micro, spike_norm: float | None) -> Blame:
-    return _blame([], micro.real_B, _bad_groups(step, micro.result, spike_norm), micro)
+    rows = tuple(int(row) for row in micro.loaded.batch["utterance_B"][micro.real_B])
+    return Blame((), rows, tuple(_bad_groups(step, micro.result, spike_norm)), micro, single=False)
 
 
-def _of_not_finite(step: Step, micro: Micro, search: bool) -> Blame:
+def _of_not_finite(step: Step, micro: Micro, others: Mapping[int, bool], search: bool) -> Blame:
     bad_KB = ~np.isfinite(micro.result.terms_KB) & micro.real_B
     if not bad_KB.any():
-        return _searched(step, micro, None) if search else _of_nobody(step, micro, None)
+        return _searched(step, micro, None, others) if search else _of_nobody(step, micro, None)
     terms = [TERMS[k] for k in np.flatnonzero(bad_KB.any(axis=1))]
-    return _blame(terms, np.asarray(bad_KB.any(axis=0)), _bad_groups(step, micro.result, None), micro)
+    return _blame(terms, np.asarray(bad_KB.any(axis=0)), _bad_groups(step, micro.result, None), micro, others)
 
 
-def _searched(step: Step, micro: Micro, spike_norm: float | None) -> Blame:
+def _searched(step: Step, micro: Micro, spike_norm: float | None, others: Mapping[int, bool]) -> Blame:
     """Compute each utterance alone, then the terms of the first that is bad alone."""
     rows = np.flatnonzero(micro.real_B)
     alone = {int(row): _alone(step, micro, int(row)) for row in rows}
@@ -88,13 +113,22 @@ def _searched(step: Step, micro: Micro, spike_norm: float | None) -> Blame:
     ]
     # where every term alone is bad it is not a term but what all of them pass through
     terms = [] if len(terms) == len(step.term_weights) else terms
-    return _blame(terms, guilty_B, _bad_groups(step, alone[first], spike_norm), micro)
+    return _blame(terms, guilty_B, _bad_groups(step, alone[first], spike_norm), micro, others)
 
 
-def _blame(terms: Iterable[str], guilty_B: npt.NDArray[np.bool_], groups: Sequence[str], micro: Micro) -> Blame:
+def _blame(
+    terms: Iterable[str],
+    guilty_B: npt.NDArray[np.bool_],
+    groups: Sequence[str],
+    micro: Micro,
+    others: Mapping[int, bool],
+) -> Blame:
     """A blame on single utterances, or on none alone if too many are guilty."""
-    real = int(micro.real_B.sum())
-    single = bool(0 < guilty_B.sum() <= max(1, int(LARGEST_GUILTY_SHARE * real)))
+    real, guilty = int(micro.real_B.sum()), int(guilty_B.sum())
+    own = set(micro.loaded.batch["utterance_B"][micro.real_B].tolist())
+    beside = [bad for row, bad in others.items() if row not in own]
+    beside = beside[-(FEW_UTTERANCES - real) :] if real < FEW_UTTERANCES else []
+    single = 0 < guilty + sum(beside) <= LARGEST_GUILTY_SHARE * (real + len(beside))
     named = guilty_B if single else micro.real_B
     rows = tuple(int(row) for row in micro.loaded.batch["utterance_B"][named])
     return Blame(tuple(terms), rows, tuple(groups), micro, single)

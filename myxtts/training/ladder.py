@@ -79,7 +79,9 @@ class Ladder:
         self._newest_told = ""
         self._bundles: dict[object, int] = {}
         self._stale: list[int] = []
-        """Checkpoints of before a rollback that the disk did not let go."""
+        """Checkpoints of before a rollback that the disk did not let be set aside."""
+        self._aside = ""
+        """What they are called there."""
         self._pending = False
         """Whether a rollback was decided that the disk does not show in full yet."""
         self._take_out()
@@ -109,16 +111,19 @@ class Ladder:
         if not result.applied:
             self.recovery.refuse(number)
             self.trainer.position.skipped += 1
-        if dropped or not result.applied:
-            with self.trainer.step.weights_as(met if result.applied else None):
-                self._look_into(window, result, number)
-
-    def _look_into(self, window: Window, result: UpdateResult, number: int) -> None:
-        """Find who is to blame, say so, count strikes, keep the evidence."""
         median = self.trainer.step.median_norm()
         spike_norm = self.trainer.config.training.spike_factor * median if result.spike and median else None
+        bad = blame.bad_alone(self.trainer.step, window, spike_norm)
+        self.recovery.judge_clips({self._ids[row]: was for row, was in bad.items()})
+        if dropped or not result.applied:
+            with self.trainer.step.weights_as(met if result.applied else None):
+                self._look_into(window, result, number, spike_norm)
+
+    def _look_into(self, window: Window, result: UpdateResult, number: int, spike_norm: float | None) -> None:
+        """Find who is to blame, say so, count strikes, keep the evidence."""
         search = self.recovery.may_search
-        found = blame.find(self.trainer.step, window, spike_norm, search=search)
+        others = {self._row_of[name]: bad for name, bad in self.recovery.recent.items() if name in self._row_of}
+        found = blame.find(self.trainer.step, window, spike_norm, others=others, search=search)
         if search and (found is None or not found.single):
             self.recovery.searched_in_vain = self.recovery.attempts
         if result.applied:
@@ -212,6 +217,8 @@ class Ladder:
         position, recovery = self.trainer.position, self.recovery
         if self._newest_told and recovery.refused_in_a_row:
             cause = f"{cause}; {self._newest_told}"
+        if suspects := recovery.suspects(position.update):
+            cause = f"{cause}; {suspects}"
         rung = recovery.next_rung(position.update)
         if rung == GIVE_UP:
             self._give_up(cause)
@@ -219,10 +226,10 @@ class Ladder:
         rollback = Rollback(rung, position.update, checkpoint.update, cause)
         recovery.roll_back(rollback, self._back_at(checkpoint))
         self._write_down(pending=True)
-        self._cut_and_save(rollback)
+        kept = self._cut_and_save(rollback)
         message = (
             f"rung {rung}: back to update {rollback.to_update} from {rollback.from_update}, past the offending data: "
-            f"{cause}" + (f"; from now on {recovery.overrides()}" if recovery.overrides() else "")
+            f"{cause}" + (f"; from now on {recovery.overrides()}" if recovery.overrides() else "") + kept
         )
         self._tell(
             "rollback",
@@ -246,13 +253,15 @@ class Ladder:
         rollback = intended.rollbacks[-1]
         checkpoint = self._at_or_before(rollback.to_update)
         intended.watch = self._back_at(checkpoint)
+        if self.recovery.changes:
+            intended.changes, intended.changed_at = self.recovery.changes, self.recovery.changed_at
         self.trainer.recovery = intended
         self._take_out()
         same_order = written["position"].get("order") == self.trainer.position.order
         for name in ("micro_batches", "skipped", *(("epoch", "index") if same_order else ())):
             setattr(self.trainer.position, name, int(written["position"][name]))
-        self._cut_and_save(replace(rollback, to_update=checkpoint.update))
-        message = f"ended the rollback to update {checkpoint.update} that was interrupted"
+        kept = self._cut_and_save(replace(rollback, to_update=checkpoint.update))
+        message = f"ended the rollback to update {checkpoint.update} that was interrupted{kept}"
         self._tell("rollback_ended", message, rung=rollback.rung)
         self._warn(message)
 
@@ -264,40 +273,64 @@ class Ladder:
         self.trainer.forget_losses()
         return LossWatch()
 
-    def _cut_and_save(self, rollback: Rollback) -> None:
-        """Make the disk follow: metrics, checkpoints after the one gone back to, and the state as it is now."""
-        kept = self.directory.incidents_path / f"rollback-{len(self.recovery.rollbacks):02d}-metrics.jsonl"
+    def _cut_and_save(self, rollback: Rollback) -> str:
+        """Make the disk follow: metrics, checkpoints after the one gone back to, and the state as it is now.
+
+        Returns:
+            Where the checkpoints after it are kept, and what brings the best of them back; empty if there are none.
+        """
+        self._aside = self._free_name()
+        lines = self.directory.incidents_path / f"{self._aside}-metrics.jsonl"
         try:
-            kept.parent.mkdir(exist_ok=True)
-            self.metrics.journal.cut_back(rollback.to_update, kept)
+            lines.parent.mkdir(exist_ok=True)
+            self.metrics.journal.cut_back(rollback.to_update, lines)
             self.tensorboard.go_back(rollback.to_update)
         except (StorageError, OSError) as error:
             self._warn(f"{error}; the metrics after update {rollback.to_update} are of before the rollback")
         self._stale = [step for step in steps_in(self.store.directory) if step > rollback.to_update]
+        kept = resuming.kept_in_words(self.store.directory, self._stale, self._aside)
         self._pending = True
         self.saver.saved.clear()
-        self._discard_stale()
+        self._set_stale_aside()
         self.saver.save()
         self._end_if_done()
+        return kept
+
+    def _free_name(self) -> str:
+        """The name of what is kept of this rollback; that of an earlier one is never written over."""
+        number = max(len(self.recovery.rollbacks), self.store.next_number())
+        while (self.directory.incidents_path / f"rollback-{number:02d}-metrics.jsonl").exists():
+            number += 1
+        return f"rollback-{number:02d}"
 
     def _end_if_done(self) -> None:
         """Write down that the rollback is done once nothing of before it is on the disk and what came after it is."""
         # what was saved anew under the number of an old one is not old any more
         self._stale = [step for step in self._stale if step not in self.saver.saved]
-        self._discard_stale()
+        self._set_stale_aside()
         if self.saver.saved and not self._stale:
             self._pending = False
             self._write_down(pending=False)
+            self._prune_set_aside()
 
-    def _discard_stale(self) -> None:
-        """Delete checkpoints of before the rollback: a resume must not find them; what is refused is tried again."""
+    def _set_stale_aside(self) -> None:
+        """Rename checkpoints of before the rollback: a resume must not find them; what is refused is tried again."""
         if not self._stale:
             return
         try:
-            self.store.discard(self._stale)
+            self.store.set_aside(self._stale, self._aside)
             self._stale = []
         except StorageError as error:
             self._warn(f"{error}; tried again after the next update")
+
+    def _prune_set_aside(self) -> None:
+        """Of what rollbacks set aside, as many stay as of regular checkpoints, and the best ones and a user's own."""
+        try:
+            kept = self.store.all_set_aside()
+            own = [path for path in kept if path.name.endswith(step_name(self.saver.resumed_from))]
+            self.store.prune_set_aside({*own, *resuming.best_marks(kept).values()})
+        except (StorageError, OSError) as error:
+            self._warn(f"{error}; superseded checkpoints stay")
 
     def _write_down(self, *, pending: bool) -> None:
         state = {
@@ -331,6 +364,8 @@ class Ladder:
     def _give_up(self, cause: str) -> None:
         best = self.trainer.position.best_update
         name = step_name(best) if self.trainer.position.best is not None else "none yet"
+        if self.store.all_set_aside():
+            name += f" (others are kept in {self.store.directory} as rollback-*)"
         message = (
             f"every rung of the ladder was climbed and the trouble came back at update "
             f"{self.trainer.position.update}: {cause}; tried: {len(self.recovery.rollbacks)} times back to update "

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -19,6 +21,25 @@ from myxtts.training.trainer import Trainer
 from myxtts.training.window import Micro, Window
 
 SPEED_UPDATES = 20
+KNOWN_TIMES, LONGEST_FACTOR = 3, 10.0
+
+
+class Stopwatch:
+    """Times of one kind of work, without what the process was stopped for in its middle (SIGSTOP, a suspended machine).
+
+    Once some times are known, none counts more than LONGEST_FACTOR times their median, and none less than nothing.
+    """
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque(maxlen=SPEED_UPDATES)
+
+    def take(self, seconds: float) -> float:
+        """What counts of a measured time."""
+        counted = max(0.0, seconds)
+        if len(self._times) >= KNOWN_TIMES:
+            counted = min(counted, LONGEST_FACTOR * statistics.median(self._times))
+        self._times.append(counted)
+        return counted
 
 
 class Display(Protocol):
@@ -68,6 +89,7 @@ class Loop:
         self.metrics, self.tensorboard, self.display = metrics, tensorboard, display
         self.validate, self.total_updates = validate, total_updates
         self._speeds: list[tuple[int, float]] = []
+        self._updates, self._validations = Stopwatch(), Stopwatch()
 
     def run(self, signals: StopSignals) -> str:
         """Train until the end; returns why it ended: updates, minutes, early_stop or the name of a signal.
@@ -93,7 +115,7 @@ class Loop:
             if position.update % training.validation_every_updates == 0:
                 begun = time.monotonic()
                 best = self.validate()
-                position.trained_seconds += time.monotonic() - begun
+                position.trained_seconds += self._validations.take(time.monotonic() - begun)
             if best or self.saver.regular or self.saver.candidate or self.saver.hot_due:
                 self._save(best, before)
 
@@ -142,7 +164,7 @@ class Loop:
         met = {v.path: v.numpy() for v in trainer.step.weights} if window.dropped() else None
         update = trainer.step.update(rate, config.optimizer.clip_norm * recovery.clip_factor)
         injection.poison_weights(trainer.step)
-        seconds = time.monotonic() - window.begun
+        seconds = self._updates.take(time.monotonic() - window.begun)
         position.trained_seconds += seconds
         if update.applied:
             position.update = number

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import shutil
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from shlex import quote
 
 from myxtts.config.leaves import LEAVES, shown, value_of
 from myxtts.config.resolve import config_of_file
@@ -17,9 +18,9 @@ from myxtts.data.corpus import Corpus
 from myxtts.data.prepare import Prepared
 from myxtts.data.roots import absolute_paths
 from myxtts.data.store import FeatureStore
-from myxtts.errors import ConfigError
-from myxtts.storage.checkpoint import Checkpoint
-from myxtts.storage.files import storage_error
+from myxtts.errors import CheckpointError, ConfigError
+from myxtts.storage.checkpoint import Checkpoint, read_manifest, step_name
+from myxtts.storage.files import storage_error, strict_json
 from myxtts.storage.run_directory import RunDirectory
 from myxtts.storage.searching import find
 from myxtts.training.trainer import Trainer
@@ -43,21 +44,45 @@ def put_aside(directory: RunDirectory, say: Callable[[str], None]) -> None:
         return
     with directory.lock():
         place = directory.path.resolve()  # "." has no name of its own
-        name = f"{place.name}.before-{time.strftime('%Y%m%d-%H%M%S')}"
-        number = 1
         try:
-            while (target := place.with_name(name if number == 1 else f"{name}-{number}")).exists():
-                number += 1
             written, others = directory.entries()
+            target = _name_aside(place)
             target.mkdir()
-            for item in written:
-                shutil.move(str(item), str(target / item.name))
+            _move_all(written, target)
         except OSError as error:
             raise storage_error("moving the run aside", place, error) from error
-    say(f"--fresh: the run that was here is now in {target}")
+    say(
+        f"--fresh: the run that was here is now in {target}; the same command without --fresh and with "
+        f"--checkpoint-dir {quote(str(target))} goes on with it"
+    )
     if others:
         names = shown(", ".join(item.name for item in others), 200)
         say(f"--fresh: {len(others)} other entries of {directory.path} are of no run and stay: {names}")
+
+
+def _name_aside(place: Path) -> Path:
+    """A free name beside the run; inside it where that is another disk, to which nothing could be renamed."""
+    stamp, number = f"before-{time.strftime('%Y%m%d-%H%M%S')}", 1
+    beside = place.parent.stat().st_dev == place.stat().st_dev and os.access(place.parent, os.W_OK)
+    name = f"{place.name}.{stamp}" if beside else stamp
+    parent = place.parent if beside else place
+    while (target := parent / (name if number == 1 else f"{name}-{number}")).exists():
+        number += 1
+    return target
+
+
+def _move_all(items: Sequence[Path], target: Path) -> None:
+    """Rename all items into `target`, or none: a rename needs no space, and what cannot be renamed is not copied."""
+    moved: list[Path] = []
+    try:
+        for item in items:
+            item.rename(target / item.name)
+            moved.append(item)
+    except OSError:
+        for item in moved:
+            (target / item.name).rename(item)
+        target.rmdir()
+        raise
 
 
 def check_same_data(checkpoint: Checkpoint, corpus: Corpus, run: Path) -> None:
@@ -82,6 +107,65 @@ def changed_settings(checkpoint: Checkpoint, now: Config) -> list[str]:
     pairs = ((key, value_of(before, key), value_of(now, key)) for key in LEAVES)
     paths = absolute_paths(before.data)  # a run of before may have kept them as they were given
     return [f"{key} is {new!r}, was {old!r}" for key, old, new in pairs if new not in (old, paths.get(key, old))]
+
+
+LEARNING = (
+    "optimizer.",
+    "loss.",
+    "schedule.",
+    "model.",
+    "data.augment",
+    "training.batch_size",
+    "training.grad_accum",
+    "training.precision",
+    "training.segment_seconds",
+    "training.ema_decay",
+    "training.spike_factor",
+    "training.devices",
+)
+"""Settings that bear on whether a run learns or diverges begin so."""
+
+
+def take_up(trainer: Trainer, changes: Iterable[str]) -> None:
+    """Tell the ladder of a resumed run where it was resumed, whether it was well, and with which other settings."""
+    ill = trainer.health.verdict().sign == "ill"
+    bearing = [change for change in changes if change.startswith(LEARNING)]
+    trainer.recovery.take_up(trainer.position.update, bearing, ill=ill)
+
+
+def kept_in_words(directory: Path, stale: Sequence[int], aside: str) -> str:
+    """Where a rollback keeps the checkpoints after the one gone back to, and the command that brings the best back.
+
+    Args:
+        directory: of the checkpoints.
+        stale: their updates, newest first.
+        aside: what their names begin with there.
+    """
+    if not stale:
+        return ""
+    best = next(iter(best_marks(directory / step_name(step) for step in stale).values()), None)
+    name = best.name if best else step_name(stale[0])
+    back = f"mv {quote(str(directory / f'{aside}-{name}'))} {quote(str(directory / name))}"
+    return (
+        f"; nothing is deleted: the checkpoints after it are kept in {directory} as {aside}-step-*; this brings back "
+        f"the {'best' if best else 'newest'} of them: {back}"
+    )
+
+
+def best_marks(folders: Iterable[Path]) -> dict[tuple[object, object], Path]:
+    """Of the checkpoints that were saved as the best, the one with the lowest value by each measure."""
+    found: dict[tuple[object, object], tuple[float, Path]] = {}
+    for folder in folders:
+        try:
+            if not read_manifest(folder).best:
+                continue
+            position = strict_json((folder / "state.json").read_bytes())["position"]  # type: ignore[index]
+            measure, value = (position["best_metric"], position["validation_clips"]), float(position["best"])
+        except (CheckpointError, OSError, KeyError, TypeError, ValueError):
+            continue  # damaged: it is no best that anybody could go on from
+        if measure not in found or value < found[measure][0]:
+            found[measure] = (value, folder)
+    return {measure: folder for measure, (_, folder) in found.items()}
 
 
 def loss_changed(checkpoint: Checkpoint, now: Config) -> bool:

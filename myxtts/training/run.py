@@ -162,6 +162,7 @@ class _Run:
             if changes:
                 self.screen.say(*(f"  changed since: {change}" for change in changes))
                 self.tell("settings_changed", "; ".join(changes))
+            resuming.take_up(self.trainer, changes)
             if resuming.loss_changed(checkpoint, self.config):
                 self.trainer.forget_losses()
         elif source is not None:

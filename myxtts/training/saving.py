@@ -64,6 +64,8 @@ class Saver:
             metrics,
             tell,
         )
+        self.resumed_from = trainer.position.update
+        """Update of the checkpoint that this process went on from; 0 if it began the run."""
         self._last = time.monotonic()
         self._failures = 0
         self.saved: set[int] = set()
@@ -113,7 +115,7 @@ class Saver:
         if not hot or self._voices_seconds <= QUICK_SECONDS:
             self._take_voices()
         new_candidate = self.candidate and trainer.recovery.add_candidate(position.update)
-        self.store.protected = trainer.recovery.kept()
+        self.store.protected = trainer.recovery.kept() | ({self.resumed_from} - {0})
         try:
             self._metrics.journal.flush(durable=True)
             path = self.store.save(

@@ -12,6 +12,9 @@ from collections.abc import Callable
 from myxtts.config.schema import OptimizerConfig, ScheduleConfig
 from myxtts.errors import ConfigError
 
+_LEAST_RATE = 2.0**-126
+"""The smallest normal float32; TensorFlow computes with 0 under it."""
+
 
 def warmup_share(update: int, schedule: ScheduleConfig) -> float:
     """Share of the full rate during the warmup: update / warmup_updates, at most 1."""
@@ -80,15 +83,17 @@ def critic_learns(update: int, schedule: ScheduleConfig) -> bool:
 def scan(updates: int, optimizer: OptimizerConfig, schedule: ScheduleConfig) -> None:
     """Compute the rate of every update of the run; a value that is not finite and positive stops it before it starts.
 
-    The last update may have the rate 0: there a cosine without a floor ends.
+    What vanishes in float32 counts as 0, for no weight would move. The last update may have the rate 0: there a cosine
+    without a floor ends.
 
     Raises:
         ConfigError: with the update and the value.
     """
     for update in range(1, updates + 1):
         rate = learning_rate(update, optimizer, schedule)
-        if not (math.isfinite(rate) and (rate > 0.0 or (rate == 0.0 and update == updates))):
+        if not (math.isfinite(rate) and (rate >= _LEAST_RATE or (rate >= 0.0 and update == updates))):
             raise ConfigError(
                 f"schedule.decay {schedule.decay!r} gives the learning rate {rate!r} at update {update}: "
-                "change schedule.decay_updates, schedule.restart_growth or schedule.floor_share"
+                "change schedule.decay_updates, schedule.restart_growth or schedule.floor_share, or raise "
+                "optimizer.learning_rate"
             )

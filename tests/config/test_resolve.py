@@ -1,5 +1,6 @@
 """Precedence, provenance, and every problem at once."""
 
+import numpy as np
 import pytest
 
 from myxtts.config.explain import explain
@@ -261,3 +262,44 @@ def test_every_leaf_has_a_source() -> None:
     resolved: Resolved = resolve([])
     assert list(resolved.provenance) == list(LEAVES)
     assert isinstance(resolved.config, Config)
+
+
+# --- what float32 cannot hold
+
+
+def test_no_setting_vanishes_or_overflows_in_the_arithmetic_of_the_training() -> None:
+    """For each number with a point: what it becomes in float32 keeps its range, and is 0 only where 0 was written."""
+    for key, field in LEAVES.items():
+        if field.kind != "float":
+            continue
+        accepts = field.accepts
+        for value in (1e-50, 1e-39, -1e-45, 1e39, 1e300, 1.0 + 1e-12, 1.0 - 1e-12, 0.999999, 1.0000001):
+            try:
+                config = resolve([file_layer(**{key.replace(".", "__"): value})]).config
+            except ConfigError as error:
+                assert all("x.yaml:1" in problem and "\n" not in problem for problem in error.problems)
+                continue
+            section, _, name = key.partition(".")
+            kept = float(np.float32(getattr(getattr(config, section), name)))
+            assert np.isfinite(kept) and kept != 0.0, (key, value)
+            assert accepts.above is None or kept > accepts.above, (key, value)
+            if section in ("optimizer", "training"):
+                assert kept != 1.0 or accepts.high is None or accepts.high >= 1.0, (key, value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("optimizer__epsilon", 1e-50, "squared gradient vanishes"),
+        ("optimizer__epsilon", 1e-38, "squared gradient vanishes"),
+        ("optimizer__clip_norm", 1e-45, "vanishes to 0"),
+        ("loss__kl_weight", 1e-50, "vanishes to 0"),
+        ("audio__log_floor", 1e-300, "vanishes to 0"),
+        ("audio__mel_low_hz", 1e39, "infinite"),
+        ("training__spike_factor", 1.0 + 1e-9, "not more than 1"),
+    ],
+)
+def test_a_number_that_float32_cannot_hold_is_refused_with_its_reason(key: str, value: float, reason: str) -> None:
+    (problem,) = problems_of(file_layer(**{key: value}))
+    assert "x.yaml:1" in problem and reason in problem and "expected" in problem and key.replace("__", ".") in problem
+    assert resolve([file_layer(loss__kl_weight=0.0)]).config.loss.kl_weight == 0.0

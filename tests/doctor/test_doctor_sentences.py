@@ -22,7 +22,7 @@ FILES = [*sorted((ROOT / "doctor").glob("*.py")), ROOT / "cli" / "doctor.py", RO
 MADE = (
     {f"rank_{rank.name.lower()}" for rank in Rank}
     | {f"kind_{kind}" for kind in ("settings", "dataset", "run", "checkpoint", "log")}
-    | {f"health_{sign}" for sign in ("healthy", "watch", "ill")}
+    | {f"health_{sign}" for sign in ("healthy", "early", "watch", "ill")}
     | {"health_from_checkpoint", "health_from_metrics"}
     | {f"rung_{rung}" for rung in range(8)}
 )
@@ -70,7 +70,8 @@ def test_every_sign_of_health_has_a_name() -> None:
     health = Health()
     health.observe_voices(1, 0.1)
     health.know_people(1)
-    health.observe_validation(1, math.nan)
+    health.observe_validation(1, 1.0)
+    health.observe_validation(2, math.nan)
     checks = {check.name for check in health.verdict().checks}
     assert checks == set(SIGN_NAMES) and set(SIGN_NAMES.values()) <= set(SENTENCES)
 

@@ -74,8 +74,8 @@ def test_a_folder_that_cannot_be_listed_is_the_disks_refusal(
     with pytest.raises(StorageError, match=r"saving the checkpoint of update 20 failed.*: Permission denied"):
         save(store, 20)
     listings[:] = [store.directory] * (arrival - 1)
-    with pytest.raises(StorageError, match="deleting checkpoints from update 20 on failed"):
-        store.discard([20])
+    with pytest.raises(StorageError, match="setting aside checkpoints from update 20 on failed"):
+        store.set_aside([20], "rollback-01")
     monkeypatch.undo()
     assert value_of(store.newest()) == (10.0 if arrival == 1 else 20.0)
 
@@ -154,6 +154,36 @@ def test_the_same_update_again(tmp_path: Path) -> None:
     save(store, 5, value=6.0)
     found = store.newest()
     assert found is not None and value_of(found) == 6.0 and not found.best
+
+
+def test_a_checkpoint_of_other_weights_is_set_aside_by_a_save_of_the_same_update(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    save(store, 5)
+    save(store, 5, best=True)
+    assert store.all_set_aside() == [], "the same weights: the older one is superseded"
+    (store.directory / step_name(5) / "state.json").write_bytes(b"")
+    save(store, 5)
+    save(store, 5, value=6.0)
+    damaged, older = store.all_set_aside()
+    assert (damaged.name, older.name) == ("replaced-01-step-00000005", "replaced-02-step-00000005")
+    assert value_of(find(older)) == 5.0 and value_of(store.newest()) == 6.0
+
+
+@pytest.mark.parametrize("point", ["store.between_renames", "store.after_rename"])
+def test_a_kill_while_replacing_other_weights_loses_neither(tmp_path: Path, point: str) -> None:
+    run = RunDirectory(tmp_path)
+    store = CheckpointStore(run.checkpoints_path, 2, 10)
+    save(store, 10)
+
+    def replaces() -> None:
+        faults.arm(f"{point}:1:kill")
+        save(store, 10, value=11.0)
+
+    assert in_child(replaces) == -signal.SIGKILL
+    with run.lock() as lock:
+        store.remove_stale(lock)
+    kept = {value_of(find(path)) for path in (*store.all_set_aside(), store.directory / step_name(10))}
+    assert 10.0 in kept and not list(store.directory.glob("tmp.*"))
 
 
 def test_a_kill_in_the_middle_of_deleting_leaves_nothing_half_there(tmp_path: Path) -> None:

@@ -60,9 +60,30 @@ def test_a_run_that_went_back_does_not_find_its_future(tmp_path: Path) -> None:
     store = store_in(tmp_path, keep=9, every=1)
     for update in (1, 2, 3, 4):
         save(store, update, best=update == 4)
-    store.discard([3, 4, 7])
+    store.set_aside([3, 4, 7], "rollback-01")
     assert updates_in(store) == [1, 2] and not (store.directory / "best.json").exists()
     assert '"update":2' in (store.directory / "last.json").read_text()
+    newest = store.newest()
+    assert newest is not None and newest.update == 2 and find(tmp_path).update == 2
+    aside = store.all_set_aside()
+    assert [find(path).update for path in aside] == [3, 4], "whole, and found by their paths"
+    aside[1].rename(store.directory / step_name(4))
+    assert find(tmp_path).update == 4, "brought back"
+
+
+def test_what_is_set_aside_is_bounded_and_the_newest_of_it_stay(tmp_path: Path) -> None:
+    store = store_in(tmp_path, keep=2, every=1)
+    for number in (1, 2, 10):
+        for update in (7, 8):
+            save(store, update)
+        store.set_aside([7, 8], f"rollback-{number:02d}")
+    first = store.all_set_aside()[0]
+    assert store.next_number() == 11
+    store.prune_set_aside({first})
+    assert [path.name[:11] for path in store.all_set_aside()] == ["rollback-01", "rollback-10", "rollback-10"]
+    for update in range(1, 9):
+        save(store, update)
+    assert len(store.all_set_aside()) == 3, "a save removes none"
 
 
 def test_stale_folders_go_only_under_the_lock(tmp_path: Path) -> None:
@@ -131,5 +152,5 @@ def test_what_was_the_best_at_a_protected_checkpoint_stays(tmp_path: Path) -> No
     for update, best in ((1, True), (2, True), (3, False), (4, False), (5, True), (6, False), (7, False)):
         save(store, update, best=best)
     assert updates_in(store) == [2, 4, 5, 6, 7]
-    store.discard([5, 6, 7])
+    store.set_aside([5, 6, 7], "rollback-01")
     assert '"update":2' in (store.directory / "best.json").read_text()

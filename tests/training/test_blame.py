@@ -93,6 +93,40 @@ def test_what_all_share_is_nobodys_fault(plain: Any) -> None:
     assert found is not None and not found.single and found.groups == ("decoder",) and found.terms == ()
 
 
+def test_a_micro_batch_of_one_clip_is_seen_among_those_before_it(plain: Any) -> None:
+    """Alone it says nothing: its one clip is all of it. More than half bad over several, and no clip is to blame."""
+    window = windowed(plain, [make_batch((1,))], [{"term_fault": {"mel": np.nan}}])
+    for others, single in (
+        ({}, False),
+        ({1: True}, False),
+        ({2: False}, True),
+        ({2: True, 3: False}, False),
+        ({2: True, 3: False, 4: False}, True),
+        ({n: True for n in range(10, 30)} | {n: False for n in range(2, 9)}, True),
+        ({n: False for n in range(10, 30)} | {n: True for n in range(2, 6)}, False),
+    ):
+        found = blame.find(plain.step, window, None, others=others)
+        assert found is not None and found.terms == ("mel",) and found.single == single, others
+        assert found.guilty_rows == ((1,) if single else ())
+    spike = windowed(plain, [make_batch((1,))], [{}])
+    for others, single in (({2: True}, False), ({2: False}, True)):
+        found = blame.find(plain.step, spike, 1e-9, others=others)
+        assert found is not None and found.single == single
+    whole = windowed(plain, [make_batch((0, 1, 2, 3, 4, 5, 6, 7))], [{"term_fault": {"mel": [np.nan, *[1.0] * 7]}}])
+    found = blame.find(plain.step, whole, None, others={n: True for n in range(10, 30)})
+    assert found is not None and found.single, "eight clips are enough to judge by"
+
+
+def test_which_clips_were_bad_alone_is_known_without_a_search(plain: Any) -> None:
+    nan, far = {"term_fault": {"mel": [np.nan, 1.0]}}, {"group_fault": {"decoder": np.nan}}
+    window = windowed(plain, [make_batch((0, 1)), make_batch((2, 3)), make_batch((4,))], [nan, far, far])
+    assert blame.bad_alone(plain.step, window, None) == {0: True, 1: False, 4: True}, "of 2 and 3 it is not known"
+    calm = windowed(plain, [make_batch((5, 6)), make_batch((7,))], [{}, {}])
+    assert blame.bad_alone(plain.step, calm, None) == {5: False, 6: False, 7: False}
+    assert blame.bad_alone(plain.step, calm, 1e-9) == {7: True}
+    assert blame.bad_alone(plain.step, calm, 1e9) == {5: False, 6: False, 7: False}
+
+
 def test_a_search_leaves_no_trace(plain: Any) -> None:
     plain.run()
     before = plain.bytes()

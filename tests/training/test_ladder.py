@@ -250,24 +250,27 @@ def test_a_rollback_keeps_the_best_that_was_the_best_then(
     (event,) = events(folder / name, "rollback")
     assert (event["from_update"], event["to_update"]) == (5, 4)
     best = find(folder / name)
-    assert (best.update, best.best) == (3, True), "5 is gone, 3 is what was best at 4"
+    assert (best.update, best.best) == (3, True), "3 is what was best at 4"
+    kept = find(folder / name / "checkpoints" / "rollback-01-step-00000005")
+    assert (kept.update, kept.best) == (5, True), "5 is kept"
+    assert kept.path.name in event["message"]
 
 
-def test_checkpoints_that_cannot_be_deleted_in_a_rollback_do_not_end_the_run(
+def test_checkpoints_that_cannot_be_set_aside_in_a_rollback_do_not_end_the_run(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MYXTTS_FAULT", "step.loss.mel:8-10:nan")
-    really = CheckpointStore.discard
+    really = CheckpointStore.set_aside
     left: list[list[int]] = []
 
-    def refused_once(self: CheckpointStore, steps: list[int]) -> None:
+    def refused_once(self: CheckpointStore, steps: list[int], name: str) -> None:
         if not left:
             left.append(steps)
             raise StorageError("the disk: Input/output error")
-        really(self, steps)
+        really(self, steps, name)
         left.append(steps_in(self.directory))
 
-    monkeypatch.setattr(CheckpointStore, "discard", refused_once)
+    monkeypatch.setattr(CheckpointStore, "set_aside", refused_once)
     settings = {"training__candidate_every_updates": 4, "training__max_updates": 10}
     often = {"training__checkpoint_every_updates": 1, "training__keep_checkpoints": 20}
     updates, screen = made_run.train(folder, name, **settings, **often)
@@ -277,20 +280,20 @@ def test_checkpoints_that_cannot_be_deleted_in_a_rollback_do_not_end_the_run(
     assert json.loads((folder / name / "recovery.json").read_text())["pending"] is False
 
 
-def test_what_is_saved_anew_is_never_deleted_for_what_it_replaced(
+def test_what_is_saved_anew_is_never_set_aside_for_what_it_replaced(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The deletion is refused until 5 and 6 are saved anew; 7 is never: a refused update, then the end."""
+    """Setting aside is refused until 5 and 6 are saved anew; 7 is never: a refused update, then the end."""
     monkeypatch.setenv("MYXTTS_FAULT", "step.loss.mel:8-10:nan")
-    really, asked = CheckpointStore.discard, []
+    really, asked = CheckpointStore.set_aside, []
 
-    def refused_thrice(self: CheckpointStore, steps: list[int]) -> None:
+    def refused_thrice(self: CheckpointStore, steps: list[int], name: str) -> None:
         asked.append(list(steps))
         if len(asked) <= 3:
             raise StorageError("the disk: Input/output error")
-        really(self, steps)
+        really(self, steps, name)
 
-    monkeypatch.setattr(CheckpointStore, "discard", refused_thrice)
+    monkeypatch.setattr(CheckpointStore, "set_aside", refused_thrice)
     settings = {"training__candidate_every_updates": 4, "training__max_updates": 8}
     often = {"training__checkpoint_every_updates": 1, "training__keep_checkpoints": 20}
     made_run.train(folder, name, **settings, **often)
@@ -299,6 +302,8 @@ def test_what_is_saved_anew_is_never_deleted_for_what_it_replaced(
     assert [find(run / "checkpoints" / f"step-{u:08d}").state["recovery"]["rollbacks"] != [] for u in (5, 6, 7, 8)] == [
         True
     ] * 4
+    kept = [path.name for path in (run / "checkpoints").iterdir() if path.name.startswith(("rollback-", "replaced-"))]
+    assert sorted(kept) == ["replaced-01-step-00000005", "rollback-01-step-00000006", "rollback-01-step-00000007"]
     assert json.loads((run / "recovery.json").read_text())["pending"] is False
 
 
@@ -311,9 +316,9 @@ def test_a_rollback_past_a_change_of_the_measure_brings_no_best_of_the_old_one(
     monkeypatch.setenv("MYXTTS_FAULT", "step.loss.mel:1-3:nan")
     _, screen = made_run.train(folder, name, **{**QUICK, **each, "training__best_metric": "total"})
     (event,) = events(folder / name, "rollback")
-    assert event["to_update"] == 4
-    assert "Best total 1.0000 at update 5." in screen.text, "and not 0.3, which was a mel"
-    assert [r["update"] for r in records(folder / name / "metrics.jsonl") if r.get("anew")] == [5]
+    assert event["to_update"] == 5
+    assert "Best total 1.0000 at update 6." in screen.text, "and not 0.3, which was a mel"
+    assert [r["update"] for r in records(folder / name / "metrics.jsonl") if r.get("anew")] == [6]
 
 
 def test_weights_of_a_dropped_micro_batch_are_those_that_it_met(
@@ -344,11 +349,11 @@ def test_after_a_change_of_loss_weights_old_losses_are_no_measure(
     made_run.train(folder, name, **{**settings, "training__max_updates": 5})
     state = find(folder / name, "last").state
     assert len(state["recovery"]["watch"]["block"]) == len(state["health"]["losses"]) == 1, "that of update 5"
-    monkeypatch.setattr("myxtts.training.recovery.CLEAN_UPDATES", 9)
-    made_run.train(folder, name, **settings)
-    (event,) = events(folder / name, "rollback")
+    made_run.train(folder, f"{name}-2", **{**QUICK, "training__max_updates": 4})
+    made_run.train(folder, f"{name}-2", **settings)
+    (event,) = events(folder / f"{name}-2", "rollback")
     assert event["to_update"] == 4, "a checkpoint of the weights of before"
-    state = find(folder / name, "last").state
+    state = find(folder / f"{name}-2", "last").state
     assert len(state["recovery"]["watch"]["block"]) == len(state["health"]["losses"]) == 4, "5 to 8"
 
 

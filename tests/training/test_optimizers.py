@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from myxtts.config.leaves import LEAVES
 from myxtts.config.schema import OptimizerConfig
 from myxtts.errors import CheckpointError
 from myxtts.training import optimizers
@@ -88,6 +89,26 @@ def test_no_decay_is_no_decay() -> None:
     optimizer.apply([tf.zeros([3, 4])] * len(weights), tf.constant(1e-2))
     for weight, value in zip(weights, before, strict=True):
         np.testing.assert_array_equal(weight.numpy(), value)
+
+
+@pytest.mark.parametrize("beta_1", [0.0, 0.9, 0.9999])
+@pytest.mark.parametrize("beta_2", [0.0, 0.999999])
+@pytest.mark.parametrize("name", optimizers.OPTIMIZERS)
+def test_no_settings_and_no_finite_gradient_make_a_weight_that_is_not_finite(
+    name: str, beta_1: float, beta_2: float
+) -> None:
+    """What is accepted in the step is clipped: with the least epsilon and the largest clip no step overflows."""
+    accepts = LEAVES["optimizer.epsilon"].accepts
+    assert accepts.low is not None
+    optimizer, weights = made(
+        name, OptimizerConfig(beta_1=beta_1, beta_2=beta_2, epsilon=accepts.low, weight_decay=1.0)
+    )
+    sizes = [0.0, 1e-30, 1e6, 0.0, 1e-20, 1e-38, 0.0, 1e6, 0.0]
+    for size in sizes:
+        signs = [np.where(g > 0.0, 1.0, -1.0).astype(np.float32) for g in gradients_of(1, len(weights))]
+        optimizer.apply([tf.constant(np.float32(size) * g) for g in signs], tf.constant(1.0))
+        for weight in weights:
+            assert np.isfinite(weight.numpy()).all(), (size, weight.path)
 
 
 @pytest.mark.parametrize("name", optimizers.OPTIMIZERS)

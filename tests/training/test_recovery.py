@@ -82,7 +82,64 @@ def test_two_corpora_that_diverge_are_told(share: float) -> None:
 
 
 def test_nothing_is_judged_before_there_is_something_to_compare_with() -> None:
-    assert fed(LossWatch(), noisy(1.0, 30) + noisy(50.0, 15)).trouble() == ""
+    assert fed(LossWatch(), noisy(1.0, 5) + noisy(50.0, 4)).trouble() == ""
+
+
+# Losses from the first update on; lr 1.0 without a clip gave 1.2 million at update 16 of a run that began at 2.4.
+EXPLOSIONS = {
+    "from the sixth on": [2.4, 2.4, 2.3, 2.4, 2.5, *(2.5 * 10.0 ** min(i, 5) for i in range(1, 20))],
+    "from the second on": [2.4, *(2.4 * 30.0 ** min(i, 3) for i in range(1, 20))],
+    "slowly, to four times the start": [2.4 * min(4.0, 1.0 + 0.15 * i) for i in range(45)],
+    "a low start of a fine-tuning": [*[0.45] * 8, *[6.0] * 20],
+    "of a negative loss": [*[-1.0] * 8, *[9.0] * 20],
+    "and back down to what is far over the start": [2.4, 2.4, 2.4, 2.4, 2.4, *[1e6] * 5, *[1e3] * 20],
+}
+
+
+@pytest.mark.parametrize("kind", EXPLOSIONS)
+def test_an_explosion_before_the_first_block_is_full_is_trouble(kind: str) -> None:
+    recovery = Recovery(proven=0)
+    for update, loss in enumerate(EXPLOSIONS[kind], 1):
+        recovery.applied(update, loss, clean=True)
+        if recovery.trouble():
+            break
+    assert update < 50 and "the loss diverges" in recovery.trouble() and "at the start" in recovery.trouble()
+
+
+def curves(seed: int) -> dict[str, np.ndarray]:
+    """Losses of healthy runs of 600 updates: what is usual, and what is hard to tell from trouble."""
+    rng, t = np.random.default_rng(seed), np.arange(600)
+    fall = 1.2 + 1.8 * np.exp(-t / 120)
+    easy = np.where(rng.random(600) < 0.5, 0.4, 1.0)
+    return {
+        "usual": fall * (1 + 0.08 * rng.normal(size=600)),
+        "batches of one clip": fall * np.exp(0.35 * rng.normal(size=600)),
+        "an easy and a hard corpus": 1.4 * fall * easy * (1 + 0.1 * rng.normal(size=600)),
+        "an easy corpus first": np.where(t < 8, 0.4, 1.0) * 1.4 * fall * (1 + 0.1 * rng.normal(size=600)),
+        "a bump of the warmup": (fall + 1.5 * np.exp(-(((t - 30) / 12) ** 2))) * (1 + 0.08 * rng.normal(size=600)),
+        "a critic that joins": (fall + 0.25 * (t > 300)) * (1 + 0.08 * rng.normal(size=600)),
+        "a fine-tuning": (0.45 + 0.35 * np.exp(-(((t - 25) / 15) ** 2))) * (1 + 0.15 * rng.normal(size=600)),
+        "a fine-tuning on batches of one": 0.5 * np.exp(0.5 * rng.normal(size=600)),
+        "restarts of the rate": (fall + 0.2 * ((t % 150) < 40)) * (1 + 0.08 * rng.normal(size=600)),
+        "single peaks": np.where(rng.random(600) < 0.03, 40.0, fall * (1 + 0.08 * rng.normal(size=600))),
+        "a negative total": fall - 2.5 + 0.1 * rng.normal(size=600),
+    }
+
+
+@pytest.mark.parametrize("kind", curves(0))
+def test_healthy_runs_are_no_trouble_at_any_update(kind: str) -> None:
+    for seed in range(8):
+        watch = LossWatch()
+        for update, loss in enumerate(curves(seed)[kind].tolist(), 1):
+            watch.observe(loss)
+            assert watch.trouble() == "", (seed, update)
+
+
+def test_a_watch_of_an_older_state_knows_the_start_by_what_it_has() -> None:
+    state = fed(LossWatch(), noisy(2.4, 30)).to_json()
+    del state["first"]
+    assert "at the start" in fed(LossWatch.from_json(state), [500.0] * 10).trouble()
+    assert fed(LossWatch.from_json({"block": [], "newest": [], "lowest": []}), noisy(2.4, 40)).trouble() == ""
 
 
 # --- trouble
@@ -205,6 +262,63 @@ def test_three_strikes_in_different_micro_batches_and_no_two_in_one() -> None:
     assert recovery.strike(["a", "b"], 11, 5, "because") == ["a"]
     assert recovery.quarantine == {"a": {"update": 5, "cause": "because"}}
     assert recovery.strike(["a"], 13, 6, "why") == [] and len(recovery.strikes["a"]) == STRIKES
+
+
+def test_a_clip_that_is_harmless_as_often_as_not_stays() -> None:
+    recovery = Recovery()
+    for update in range(1, 10):
+        recovery.judge_clips({"a": False, "b": update % 2 == 0, "c": True})
+        if update % 2 == 0:
+            recovery.strike(["b"], update, update, "why")
+        recovery.strike(["c"], update, update, "why")
+    assert list(recovery.quarantine) == ["c"], "b was bad in 4 of the 8 micro-batches since its first strike"
+
+
+def test_the_newest_clips_are_known_in_their_order_also_from_a_checkpoint() -> None:
+    recovery = Recovery()
+    for number in range(20):
+        recovery.judge_clips({f"c{number % 12}": number == 15})
+    assert list(recovery.recent) == ["c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7"] and recovery.recent["c3"]
+    sorted_state = json.loads(json.dumps(recovery.to_json(), sort_keys=True))
+    assert list(Recovery.from_json(sorted_state).recent.items()) == list(recovery.recent.items())
+
+
+# --- a resume
+
+
+def test_a_run_goes_back_no_further_than_where_it_was_resumed_if_it_was_well_there() -> None:
+    recovery = Recovery(proven=0, candidates=[40, 80])
+    recovery.last_trouble = 5
+    recovery.take_up(60, [], ill=False)
+    assert recovery.proven == 60 and recovery.candidates == [80]
+
+
+@pytest.mark.parametrize("trouble", ["ill", "refused", "just back", "diverging"])
+def test_where_it_was_not_well_nothing_is_proven_by_a_resume(trouble: str) -> None:
+    recovery = Recovery(proven=0)
+    if trouble == "refused":
+        recovery.refuse(60)
+    elif trouble == "just back":
+        climb(recovery, 58, 50)
+    elif trouble == "diverging":
+        fed(recovery.watch, [2.0] * 20 + [400.0] * 10)
+    before = recovery.proven
+    recovery.take_up(60, [], ill=trouble == "ill")
+    assert recovery.proven == before
+
+
+def test_the_settings_that_a_resume_changed_are_suspects_for_a_while() -> None:
+    recovery = Recovery(proven=0)
+    assert recovery.suspects(10) == ""
+    recovery.take_up(60, ["optimizer.learning_rate is 0.3, was 0.001"], ill=False)
+    recovery = Recovery.from_json(json.loads(json.dumps(recovery.to_json())))
+    recovery.take_up(70, [], ill=False)  # the same command again
+    said = recovery.suspects(75)
+    assert "resume from update 60" in said and "optimizer.learning_rate is 0.3, was 0.001" in said
+    assert recovery.suspects(60 + AGAIN_UPDATES + 1) == ""
+    recovery.take_up(80, [f"loss.a{i} is 1.0, was 2.0" for i in range(9)], ill=False)
+    assert "loss.a4" in recovery.suspects(81) and "loss.a5" not in recovery.suspects(81)
+    assert "and 4 more" in recovery.suspects(81)
 
 
 # --- in a checkpoint

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from myxtts.errors import (
     StorageError,
 )
 from myxtts.storage.searching import find
+from myxtts.training.loop import Stopwatch
+from myxtts.training.window import Window
 
 UPDATES = 6
 
@@ -243,6 +246,27 @@ def test_minutes_end_a_run_that_can_go_on(folder: Path, unbroken: Path, name: st
     assert updates == 1 and "training.max_minutes" in screen.text
     assert made_run.train(folder, name)[0] == UPDATES
     assert losses(folder / name) == losses(unbroken) and hashes(folder / name) == hashes(unbroken)
+
+
+def test_time_in_which_the_process_was_stopped_does_not_count() -> None:
+    watch = Stopwatch()
+    assert [watch.take(s) for s in (30.0, 2.0, 2.0, 2.0)] == [30.0, 2.0, 2.0, 2.0], "the first builds its graphs"
+    assert watch.take(600.0) == 20.0, "stopped for ten minutes"
+    assert watch.take(-5.0) == 0.0, "a clock that jumped back"
+    for _ in range(30):
+        watch.take(2.0)
+    times = [watch.take(50.0) for _ in range(30)]
+    assert times[0] == 20.0 and times[-1] == 50.0, "a machine that became slower is believed after a while"
+
+
+def test_a_stopped_process_reaches_its_updates_and_not_its_minutes(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jumps = iter([0.0, 0.0, 0.0, 0.0, 600.0, -3_000.0, 0.0, 0.0])
+    monkeypatch.setattr("myxtts.training.loop.Window", lambda: Window(begun=time.monotonic() - next(jumps)))
+    updates, screen = made_run.train(folder, name, training__max_minutes=9.0, training__max_updates=8)
+    assert updates == 8 and "all updates are made" in screen.text
+    assert 0.0 < find(folder / name, "last").state["position"]["trained_seconds"] < 540.0
 
 
 def test_a_finished_command_given_again_changes_nothing(folder: Path, name: str) -> None:

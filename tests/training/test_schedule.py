@@ -109,3 +109,8 @@ def test_a_rate_that_is_no_rate_stops_the_run_before_it_starts(monkeypatch: pyte
     monkeypatch.setitem(schedule.DECAYS, "constant", lambda after, _: math.nan if after > 30 else 1.0)
     with pytest.raises(ConfigError, match="learning rate nan at update 36"):
         schedule.scan(100, OPTIMIZER, ScheduleConfig(warmup_updates=5, decay="constant"))
+
+
+def test_a_rate_that_vanishes_in_float32_stops_the_run_before_it_starts() -> None:
+    with pytest.raises(ConfigError, match=r"learning rate 2.*e-41 at update 1: .*optimizer.learning_rate"):
+        schedule.scan(10, OptimizerConfig(learning_rate=2e-38), ScheduleConfig(warmup_updates=1_000))
