@@ -18,9 +18,11 @@ import yaml
 from myxtts.config.schema import LossConfig, TrainingConfig
 from myxtts.health import Health
 from myxtts.speakers import people_of
+from myxtts.storage.files import read_regular_file
 from myxtts.storage.run_directory import RunDirectory
 
 _HUGE = 2**100
+_MOST_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -202,6 +204,6 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 def _read(path: Path, parse: Callable[[bytes], object]) -> Mapping[str, Any]:
     try:
-        return _mapping(parse(path.read_bytes()) if path.is_file() else None)
+        return _mapping(parse(bytes(read_regular_file(path, _MOST_BYTES))))
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections import Counter
@@ -14,7 +15,7 @@ import yaml
 
 from myxtts.errors import DataError
 from myxtts.run_health import voices_of
-from myxtts.storage.files import storage_error
+from myxtts.storage.files import open_regular, read_regular_file, storage_error
 
 MAX_EVENTS = 20_000
 MAX_LADDER_EVENTS = 200
@@ -22,6 +23,8 @@ MARKER_FILES = ("config.yaml", "metrics.jsonl", "events.jsonl")
 
 _HUGE = 2**100
 _MAX_UPDATE = 2**40
+_MOST_BYTES = 64 << 20
+"""Of a file that is read at once."""
 
 Series = dict[str, list[float]]
 
@@ -146,9 +149,12 @@ def _read_text(run: Run, name: str) -> str | None:
         run.notes.append(f"There is no {name}.")
         return None
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return read_regular_file(path, _MOST_BYTES).decode("utf-8", "replace")
     except OSError as error:
         raise storage_error("reading", path, error) from error
+    except ValueError as error:
+        run.notes.append(f"{name} is not read: {error}.")
+        return None
 
 
 def _read_config(run: Run) -> dict[str, Any]:
@@ -184,7 +190,7 @@ def _lines(run: Run, name: str) -> Iterator[dict[str, Any]]:
         return
     torn, first_torn = 0, 0
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
+        with io.TextIOWrapper(open_regular(path, "rb"), encoding="utf-8", errors="replace") as file:
             for number, line in enumerate(file, 1):
                 if not line.strip():
                     continue

@@ -19,6 +19,7 @@ from myxtts.audio.drawing import alignment_png, mel_png, mel_range
 from myxtts.report.charts import Tick
 from myxtts.report.run_files import Run, finite
 from myxtts.report.scales import label, linear_ticks
+from myxtts.storage.files import open_regular, read_regular_file
 from myxtts.units import seconds_of_frames
 
 MAX_MEDIA_BYTES = 25_000_000
@@ -135,7 +136,7 @@ def _indexes(run: Run) -> list[tuple[int, Path, list[dict[str, Any]]]]:
         if not folder.name.startswith(FOLDER_PREFIX) or not (number.isascii() and number.isdigit()):
             continue
         try:
-            listed = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+            listed = json.loads(read_regular_file(folder / "index.json", MAX_FILE_BYTES))
         except (OSError, ValueError):
             run.notes.append(f"samples/{folder.name}/index.json is missing or not readable.")
             continue
@@ -219,9 +220,9 @@ def _content(folder: Path, name: Any, take: Take) -> bytes:
     if path is None:
         return b""
     try:
-        return path.read_bytes()
-    except OSError as error:
-        take.notes.append(f"{path.name!r} cannot be read ({error.strerror}).")
+        return bytes(read_regular_file(path, MAX_FILE_BYTES))
+    except (OSError, ValueError) as error:
+        take.notes.append(f"{path.name!r} cannot be read ({getattr(error, 'strerror', None) or error}).")
         return b""
 
 
@@ -232,7 +233,7 @@ def _arrays(folder: Path, name: Any, take: Take) -> dict[str, NDArray[Any]]:
         return {}
     arrays: dict[str, NDArray[Any]] = {}
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        with open_regular(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             for key in _ARRAYS:
                 if key not in stored:
                     continue

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from myxtts.errors import CheckpointError, StorageError
@@ -31,6 +31,7 @@ from myxtts.storage.checkpoint import (
     Damage,
     Manifest,
     check_sizes,
+    foreign_entries,
     read_checkpoint,
     step_name,
     update_of_name,
@@ -52,6 +53,8 @@ __all__ = ["Checkpoint", "CheckpointStore", "Damage", "find", "updates_to_prune"
 
 _SPARE_BYTES = 16 << 20  # left free for journals and pointers when a checkpoint is written
 _REPLACED = ".replaced-"
+FOREIGN = "foreign-files"
+"""Folder for files that are of no checkpoint and stood in a step folder that was deleted."""
 
 
 class CheckpointStore:
@@ -70,6 +73,8 @@ class CheckpointStore:
         """Updates whose checkpoints are never pruned, such as the last healthy one."""
         self.damaged: list[Damage] = []
         """What the last search had to pass over."""
+        self.check_owner: Callable[[], None] = lambda: None
+        """Called before anything is written or deleted; raises if this process does not own the run any more."""
 
     # --- writing
 
@@ -88,6 +93,7 @@ class CheckpointStore:
         Raises NonFiniteError for any float that is not finite, StorageError if the disk refuses; in both cases the
         older checkpoints are untouched and the same call may be tried again.
         """
+        self.check_owner()
         contents = small_files(update, state, texts or {})
         check_arrays(update, arrays)
         if update < 0:
@@ -120,6 +126,7 @@ class CheckpointStore:
 
     def discard(self, updates: Collection[int]) -> None:
         """Deletes the checkpoints of these updates, as far as they are there. StorageError."""
+        self.check_owner()
         try:
             doomed = [step for step in steps_in(self.directory) if step in updates]
             for step in doomed:
@@ -182,6 +189,8 @@ class CheckpointStore:
         fsync_directory(temporary)
         faults.point("store.before_rename")
         if target.exists() or target.is_symlink():
+            self._set_foreign_aside(target)
+        if target.exists():
             self._replace(temporary, target)
         else:
             temporary.rename(target)
@@ -220,7 +229,23 @@ class CheckpointStore:
         for update in updates_to_prune(steps, self.keep, self.kept_every_updates, spared):
             self._delete(self.directory / step_name(update))
 
+    def _set_foreign_aside(self, folder: Path) -> None:
+        """Moves what other programs and people put into a step folder to FOREIGN, since the folder is to go."""
+        foreign = foreign_entries(folder) if folder.is_dir() and not folder.is_symlink() else [folder]
+        if not foreign:
+            return
+        place, number = self.directory / FOREIGN / folder.name, 1
+        while place.exists():
+            number += 1
+            place = place.with_name(f"{folder.name}-{number}")
+        place.mkdir(parents=True)
+        for path in foreign:
+            path.rename(place / path.name)
+
     def _delete(self, folder: Path) -> None:
+        self._set_foreign_aside(folder)
+        if not folder.exists():
+            return
         doomed = self.directory / temporary_name(".pruned")
         folder.rename(doomed)
         faults.point("store.in_prune")

@@ -36,6 +36,9 @@ class Display(Protocol):
     def progress(self, task: str, done: int, total: int) -> None:
         """A Progress."""
 
+    def lost(self) -> list[str]:
+        """Streams that have failed since the last call, each with the reason."""
+
 
 class Loop:
     """Runs a trainer over a loader.
@@ -85,7 +88,13 @@ class Loop:
                 return "minutes"
             if position.validations_since_best >= training.early_stopping_validations:
                 return "early_stop"
-            applied = self.one_update()
+            made, before_window = position.update, (position.micro_batches, position.epoch, position.index)
+            try:
+                applied = self.one_update()
+            except BaseException:
+                if position.update == made:  # what is saved now must be the state after that update: its data come next
+                    position.micro_batches, position.epoch, position.index = before_window
+                raise
             faults.point("loop.update")
             if self.ladder.climb_if_needed() or not applied:
                 continue
