@@ -80,6 +80,9 @@ class Screen:
     def progress(self, task: str, done: int, total: int) -> None:
         self.lines.append(f"{task} {done}/{total}")
 
+    def lost(self) -> list[str]:
+        return []
+
     @property
     def text(self) -> str:
         return "\n".join(self.lines)
