@@ -88,6 +88,7 @@ class Loop:
                 return "minutes"
             if position.validations_since_best >= training.early_stopping_validations:
                 return "early_stop"
+            self.saver.store.check_owner()
             made, before_window = position.update, (position.micro_batches, position.epoch, position.index)
             try:
                 applied = self.one_update()

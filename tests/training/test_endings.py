@@ -121,7 +121,7 @@ def test_a_moved_run_is_saved_where_it_is_now(folder: Path, unbroken: Path, name
     message, _ = lost_in(folder, name, lambda run: run.rename(moved))
     assert "was moved to" in message and f"--checkpoint-dir {moved}" in message
     assert not (folder / name).exists()
-    assert find(moved, "last").update == 4 and "was moved" in events(moved, "failed")[0]["message"]
+    assert find(moved, "last").update == 3 and "was moved" in events(moved, "failed")[0]["message"]
     made_run.train(folder, moved.name)
     assert losses(moved) == losses(unbroken) and hashes(moved) == hashes(unbroken)
 
@@ -138,7 +138,7 @@ def test_a_moved_run_writes_nothing_into_the_one_that_took_its_name(folder: Path
 
     lost_in(folder, name, replace)
     assert {path: path.read_bytes() for path in (folder / name).iterdir()} == begun
-    assert find(moved, "last").update == 4
+    assert find(moved, "last").update == 3
 
 
 def test_a_deleted_run_is_saved_beside_its_place(folder: Path, name: str) -> None:
@@ -146,9 +146,9 @@ def test_a_deleted_run_is_saved_beside_its_place(folder: Path, name: str) -> Non
     assert not (folder / name).exists()
     rescued = next(folder.glob(f"{name}.rescued-*"))
     assert "was deleted" in message and f"--checkpoint-dir {rescued}" in message
-    assert find(rescued, "last").update == 4 and "was deleted" in events(rescued, "failed")[0]["message"]
+    assert find(rescued, "last").update == 3 and "was deleted" in events(rescued, "failed")[0]["message"]
     updates, screen = made_run.train(folder, rescued.name)
-    assert updates == UPDATES and "update 4" in screen.text
+    assert updates == UPDATES and "update 3" in screen.text
 
 
 def test_a_run_whose_lock_another_one_holds_is_saved_elsewhere(folder: Path, name: str) -> None:
@@ -167,13 +167,13 @@ def test_a_run_whose_lock_another_one_holds_is_saved_elsewhere(folder: Path, nam
     changed = {path.name for path in after.keys() | before.keys() if after.get(path) != before.get(path)}
     assert all(changed_name.startswith("events.out.tfevents") for changed_name in changed)
     rescued = next(folder.glob(f"{name}.rescued-*"))
-    assert "another process may own it" in message and find(rescued, "last").update == 4
+    assert "another process may own it" in message and find(rescued, "last").update == 3
 
 
 def test_a_run_whose_lock_was_only_deleted_is_saved_in_place(folder: Path, unbroken: Path, name: str) -> None:
     message, _ = lost_in(folder, name, lambda run: (run / "lock").unlink())
     assert "'lock'" in message and "the same command goes on" in message
-    assert find(folder / name, "last").update == 4 and not list(folder.glob(f"{name}.rescued-*"))
+    assert find(folder / name, "last").update == 3 and not list(folder.glob(f"{name}.rescued-*"))
     made_run.train(folder, name)
     assert losses(folder / name) == losses(unbroken) and hashes(folder / name) == hashes(unbroken)
 
