@@ -34,7 +34,7 @@ class Output:
     """
 
     def __init__(self, stream: TextIO | None, name: str, *, needed: bool) -> None:
-        self._stream: Any = Nowhere() if stream is None else stream
+        self._stream: Any = stream or Nowhere()
         self.name, self.needed, self.failure = name, needed, ""
         show_every_character(self._stream)
 
@@ -80,7 +80,7 @@ class Nowhere(io.TextIOBase):
         return len(text)
 
 
-def show_every_character(stream: TextIO) -> None:
+def show_every_character(stream: object) -> None:
     """A character that the stream's encoding lacks is escaped, as Python does on stderr, and is no error."""
     if isinstance(stream, io.TextIOWrapper) and stream.errors != "backslashreplace":
         stream.reconfigure(errors="backslashreplace")

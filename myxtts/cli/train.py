@@ -171,7 +171,13 @@ def _run(request: Request, resolved: Resolved, prepared: Prepared, screen: Scree
     run, ours = Path(resolved.config.training.checkpoint_dir).expanduser(), True
     try:
         updates: int = train(
-            resolved, prepared, fresh=request.fresh, init_from=init_from, command=command, screen=screen
+            resolved,
+            prepared,
+            fresh=request.fresh,
+            init_from=init_from,
+            command=command,
+            screen=screen,
+            lost_output=screen.lost,
         )
     except NotOwnerError:
         ours = False  # a page would be written into the run of another process

@@ -36,9 +36,6 @@ class Display(Protocol):
     def progress(self, task: str, done: int, total: int) -> None:
         """A Progress."""
 
-    def lost(self) -> list[str]:
-        """Streams that have failed since the last call, each with the reason."""
-
 
 class Loop:
     """Runs a trainer over a loader.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -59,7 +59,14 @@ def prepare_tensorflow(threads: int) -> None:
 
 
 def train(
-    resolved: Resolved, prepared: Prepared, *, fresh: bool, init_from: Path | None, command: str, screen: Display
+    resolved: Resolved,
+    prepared: Prepared,
+    *,
+    fresh: bool,
+    init_from: Path | None,
+    command: str,
+    screen: Display,
+    lost_output: Callable[[], list[str]] = list,
 ) -> int:
     """Train, or go on with the run in training.checkpoint_dir; returns the number of updates that it has now.
 
@@ -70,6 +77,7 @@ def train(
         init_from: start a new run from the weights of this run or checkpoint.
         command: the command line that goes on with this run, for messages.
         screen: what a person sees.
+        lost_output: streams of the screen that have failed since the last call, each with the reason.
 
     Raises:
         Stopped: by a signal; everything is saved.
@@ -93,7 +101,7 @@ def train(
         resuming.put_aside(directory, screen.say)
     with ExitStack() as stack:
         lock = stack.enter_context(directory.lock())
-        run = _Run(resolved, prepared, directory, lock, screen, stack)
+        run = _Run(resolved, prepared, directory, lock, screen, lost_output, stack)
         run.begin(source)
         signals = stack.enter_context(StopSignals())
         return run.train(signals, updates, command)
@@ -109,10 +117,12 @@ class _Run:
         directory: RunDirectory,
         lock: WriterLock,
         screen: Display,
+        lost_output: Callable[[], list[str]],
         stack: ExitStack,
     ) -> None:
         self.config, self.resolved, self.prepared = resolved.config, resolved, prepared
         self.directory, self.lock, self.screen, self.stack = directory, lock, screen, stack
+        self._lost_output = lost_output
         training = self.config.training
         self.store = CheckpointStore(
             directory.checkpoints_path, training.keep_checkpoints, training.checkpoint_every_updates
@@ -156,7 +166,7 @@ class _Run:
         self.events.write({"time": time.time(), "update": update, "event": event, "message": message, **more})
         if event in SHOWN_EVENTS:
             self.screen.warn(message)
-        for line in self.screen.lost():
+        for line in self._lost_output():
             self.tell("output_lost", f"{line}; the training goes on, and this run's files say what is not shown")
 
     # 1. the newest valid checkpoint, if there is one  2. the corpus of that checkpoint, so that ids keep their meaning
