@@ -19,6 +19,7 @@ from myxtts.config.schema import LossConfig, TrainingConfig
 from myxtts.figures import finite_number, update_number
 from myxtts.health import Health
 from myxtts.speakers import people_of
+from myxtts.storage.files import read_regular_file
 from myxtts.storage.run_directory import RunDirectory
 
 L = TypeVar("L", "Update", "Validated")
@@ -205,7 +206,6 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 def _read(path: Path, parse: Callable[[bytes], object]) -> Mapping[str, Any]:
     try:
-        small = path.is_file() and path.stat().st_size <= _MOST_BYTES
-        return _mapping(parse(path.read_bytes()) if small else None)
+        return _mapping(parse(bytes(read_regular_file(path, _MOST_BYTES))))
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return {}

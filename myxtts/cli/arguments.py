@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from myxtts.cli.options import SETTING_OPTIONS
+from myxtts.cli.screen import Screen
 from myxtts.config.document import plain
 from myxtts.config.layers import Given, Layer, Rank
 from myxtts.config.leaves import LEAVES, nearest, shown
@@ -33,6 +34,10 @@ class OneLineParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raises ConfigError instead of printing the usage and leaving."""
         raise ConfigError(f"{message.removeprefix('argument ')}; --help lists the options of {self.prog}")
+
+    def print_help(self, file: object = None) -> None:
+        """Prints the help as every other line is printed, so that a full disk or a reader that left is handled."""
+        Screen().say(self.format_help().rstrip())
 
     def parse_known(self, argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
         """The namespace, and one line for every option that does not exist. Raises ConfigError."""

@@ -70,7 +70,7 @@ def _run(argv: Sequence[str]) -> int:
         problems.append(f"--out is {shown(str(out), 200)}, which is a file; name a folder")
     if problems:
         raise ConfigError(problems)
-    screen = Screen()
+    screen = Screen(needed=False)  # the voice is worth more than the lines about it
     run = out / "run"
     if not namespace.fresh and is_finished(run) and not 0 < minutes_of(run) < namespace.minutes:
         screen.say(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from myxtts.cli.arguments import OneLineParser
 from myxtts.cli.options import OPTION_OF_KEY
-from myxtts.cli.screen import guarded
+from myxtts.cli.screen import Screen, guarded
 from myxtts.config.document import document
 from myxtts.errors import EXIT_DONE, ConfigError, StorageError
 
@@ -35,5 +35,5 @@ def _run(argv: Sequence[str]) -> int:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise StorageError(f"{path}: {error.strerror}; choose another place with --out") from None
-    print(f"{path} written")
+    Screen().say(f"{path} written")
     return EXIT_DONE

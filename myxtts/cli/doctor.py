@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from myxtts.cli.arguments import OneLineParser, unknown_options
 from myxtts.cli.interpreter import program_path, python_command
-from myxtts.cli.screen import Screen, error_lines, guarded
+from myxtts.cli.screen import Screen, error_lines, guarded, print_errors
 from myxtts.config.leaves import shown
 from myxtts.errors import EXIT_DONE, ConfigError, MyXTTSError
 
@@ -70,7 +70,7 @@ def _run(argv: list[str]) -> int:
     parser = _parser()
     namespace, rest = parser.parse_known_intermixed_args(argv)
     if namespace.help:
-        print(parser.format_help().rstrip())
+        Screen().say(parser.format_help().rstrip())
         return EXIT_DONE
     flags = [flag for action in parser._actions for flag in action.option_strings]
     problems = [*unknown_options(rest, flags), *_problems(namespace)]
@@ -163,7 +163,7 @@ def _check(speaker: Speaker, targets: list[Path]) -> int:
         try:
             report = report_on(target, speaker.screen)
         except MyXTTSError as error:
-            print(*error_lines(error), sep="\n", file=sys.stderr)
+            print_errors(*error_lines(error))
             code = code or error.exit_code
             continue
         _show(speaker, report)

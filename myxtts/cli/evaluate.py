@@ -180,14 +180,15 @@ def _judge_place(given: Namespace) -> tuple[JudgePlace | None, list[str]]:
 
 def _trained(source: Source) -> set[str]:
     """Ids of the clips that the run was trained on; empty where the run directory does not say."""
+    from myxtts.storage.files import read_regular_file
     from myxtts.storage.run_directory import RunDirectory
 
     run = _run_of(source)
     if run is None:
         return set()
     try:
-        text = RunDirectory(run).utterances_path.read_bytes().decode("utf-8", "replace")
-    except OSError:
+        text = read_regular_file(RunDirectory(run).utterances_path).decode("utf-8", "replace")
+    except (OSError, ValueError):
         return set()
     return set(text.splitlines())
 

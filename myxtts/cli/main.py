@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from myxtts import __version__
-from myxtts.cli.screen import guarded
+from myxtts.cli.screen import Screen, guarded
 from myxtts.config.leaves import nearest, shown
 from myxtts.errors import EXIT_DONE, ConfigError
 
@@ -39,12 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _dispatch(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help"):
-        print("usage: python -m myxtts COMMAND [options]   (--help after a command lists its options)\n")
-        for name, (_, meaning) in COMMANDS.items():
-            print(f"  {name:<12} {meaning}")
+        usage = "usage: python -m myxtts COMMAND [options]   (--help after a command lists its options)"
+        Screen().say(usage, "", *(f"  {name:<12} {meaning}" for name, (_, meaning) in COMMANDS.items()))
         return EXIT_DONE
     if words[0] == "--version":
-        print(f"myxtts {__version__}")
+        Screen().say(f"myxtts {__version__}")
         return EXIT_DONE
     if words[0] not in COMMANDS:
         best = nearest(words[0], COMMANDS)

@@ -20,7 +20,8 @@ def quiet_loading() -> Iterator[None]:
         return
     # 3: on a machine without a GPU, level 2 still reports as an error that there is none.
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-    sys.stderr.flush()
+    with contextlib.suppress(OSError, ValueError):  # a broken stderr holds nobody up
+        sys.stderr.flush()
     with tempfile.TemporaryFile() as held:
         saved = os.dup(2)
         os.dup2(held.fileno(), 2)
@@ -28,7 +29,8 @@ def quiet_loading() -> Iterator[None]:
             yield
         except BaseException:
             held.seek(0)
-            os.write(saved, held.read())
+            with contextlib.suppress(OSError):
+                os.write(saved, held.read())
             raise
         finally:
             os.dup2(saved, 2)

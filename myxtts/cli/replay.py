@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from myxtts.cli.arguments import OneLineParser
 from myxtts.cli.quiet import quiet_loading
-from myxtts.cli.screen import escaped, guarded
+from myxtts.cli.screen import Screen, escaped, guarded
 from myxtts.config.leaves import shown
 from myxtts.errors import EXIT_DONE, CheckpointError, ConfigError
 
@@ -40,7 +40,7 @@ def _run(argv: Sequence[str]) -> int:
         raise CheckpointError(f"incident {shown(str(bundle), 200)} {what}; give a folder of RUN/incidents")
     with quiet_loading():
         from myxtts.training.replay import replay
-    print("\n".join(lines_of(replay(bundle))))
+    Screen().say(*lines_of(replay(bundle)))
     return EXIT_DONE
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from myxtts.cli.arguments import OneLineParser
-from myxtts.cli.screen import guarded
+from myxtts.cli.screen import Screen, guarded
 from myxtts.errors import EXIT_DONE, ConfigError
 
 
@@ -30,7 +30,8 @@ def _run(argv: Sequence[str]) -> int:
     from myxtts.report import write_report  # Imported here: --help and a wrong option answer without numpy.
 
     page = write_report(Path(namespace.run))
-    print(page)
+    screen = Screen()
+    screen.say(str(page))
     if namespace.open and not webbrowser.open(page.resolve().as_uri()):
-        print("no browser found; open the file yourself")
+        screen.say("no browser found; open the file yourself")
     return EXIT_DONE

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
 import time
@@ -13,30 +15,131 @@ from myxtts.cli.installed import not_installed
 from myxtts.config.document import plain
 from myxtts.config.leaves import shown
 from myxtts.config.resolve import Resolved
-from myxtts.errors import EXIT_BAD_INPUT, EXIT_DEFECT, EXIT_STOPPED, ConfigError, MyXTTSError
+from myxtts.errors import EXIT_BAD_INPUT, EXIT_DEFECT, EXIT_STOPPED, ConfigError, MyXTTSError, StorageError
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
+_LAST_STANDARD = 2
 _BAR_AFTER_SECONDS = 1.0
 _LINE_EVERY_SECONDS = 10.0
 _WIDEST_REASON = 78
+
+
+class Output:
+    """A stream that may fail at any write: a full disk, a reader that left, a terminal that closed.
+
+    `needed`: the lines are what the command is for, so the command ends with the failure. In any case the stream is
+    turned off, `failure` says why, and everything written to it from then on is dropped.
+    """
+
+    def __init__(self, stream: TextIO | None, name: str, *, needed: bool) -> None:
+        self._stream: Any = stream or Nowhere()
+        self.name, self.needed, self.failure = name, needed, ""
+        show_every_character(self._stream)
+
+    def write(self, text: str) -> int:
+        """Write text, as a file does. Raises ReaderLeftError or StorageError where it is needed."""
+        self._try(lambda stream: stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand everything to the operating system. Raises as `write`."""
+        self._try(lambda stream: stream.flush())
+
+    def _try(self, work: Callable[[TextIO], object]) -> None:
+        if self.failure:
+            return
+        try:
+            work(self._stream)
+        except (OSError, ValueError) as error:  # ValueError: the stream was closed
+            self.failure = getattr(error, "strerror", None) or str(error)
+            turn_off(self._stream)
+            if self.needed and isinstance(error, BrokenPipeError):
+                raise ReaderLeftError from error
+            if self.needed:
+                what = f"{self.name} takes no more lines ({self.failure})"
+                raise StorageError(f"{what}; free some space there, or send it to another place") from error
+
+    def __getattr__(self, name: str) -> Any:
+        """All else that a file has, such as isatty, encoding and fileno, for the bars of tqdm."""
+        return getattr(self._stream, name)
+
+
+class ReaderLeftError(Exception):
+    """Whoever read stdout (head, less) has what it wanted: the command ends without a word."""
+
+
+class Nowhere(io.TextIOBase):
+    """The stream of a program that was started without one."""
+
+    encoding = "utf-8"
+
+    def write(self, text: str) -> int:
+        """Drop text."""
+        return len(text)
+
+
+def show_every_character(stream: object) -> None:
+    """A character that the stream's encoding lacks is escaped, as Python does on stderr, and is no error."""
+    if isinstance(stream, io.TextIOWrapper) and stream.errors != "backslashreplace":
+        stream.reconfigure(errors="backslashreplace")
+
+
+def turn_off(stream: TextIO) -> None:
+    """Leads a broken stream to nowhere, so that neither what it still holds nor another writer fails at it again."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is stream:
+            setattr(sys, name, Nowhere())
+    with contextlib.suppress(OSError, ValueError):  # a stream without a descriptor of its own
+        descriptor = stream.fileno()
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, descriptor)
+        os.close(nowhere)
+        stream.flush()
+
+
+def open_standard_streams() -> None:
+    """Opens stdin, stdout and stderr where the program was started without them, leading nowhere.
+
+    Otherwise the next file that is opened, such as a journal, takes the descriptor, and receives what a library prints.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _LAST_STANDARD:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Nowhere())
+        show_every_character(getattr(sys, name))
 
 
 class Screen:
     """What a person at the terminal sees. Lines go to stdout, bars and warnings to stderr.
 
     Without a terminal a bar would fill a log file with control characters; then a task tells its progress in lines.
+
+    A failure of stderr never ends a command, one of stdout only while `needed` is set.
     """
 
-    def __init__(self, out: TextIO | None = None, err: TextIO | None = None) -> None:
-        self._out = out or sys.stdout
-        self._err = err or sys.stderr
+    def __init__(self, out: TextIO | None = None, err: TextIO | None = None, *, needed: bool = True) -> None:
+        self._out = Output(out or sys.stdout, "stdout", needed=needed)
+        self._err = Output(err or sys.stderr, "stderr", needed=False)
+        self._lost: set[str] = set()
         self._is_terminal = self._err.isatty()
         self._bar: tqdm[Any] | None = None
         self._task = ""
         self._started = 0.0
         self._last_line = 0.0
+
+    def go_on_without_output(self) -> None:
+        """From now on a failure of stdout ends nothing either: what the command makes is worth more than its lines."""
+        self._out.needed = False
+
+    def lost(self) -> list[str]:
+        """Streams that have failed since the last call, each with the reason."""
+        new = [stream for stream in (self._out, self._err) if stream.failure and stream.name not in self._lost]
+        self._lost.update(stream.name for stream in new)
+        return [f"{stream.name} takes no more lines ({stream.failure})" for stream in new]
 
     def say(self, *lines: str) -> None:
         """Prints lines to stdout, above a bar that is shown."""
@@ -107,11 +210,11 @@ class Screen:
         self._bar.update(done - self._bar.n)
         return self._bar
 
-    def _print(self, stream: TextIO, lines: Sequence[str]) -> None:
+    def _print(self, stream: Output, lines: Sequence[str]) -> None:
         if self._bar is not None:
             self._bar.clear()
         for line in lines:
-            print(line, file=stream)
+            stream.write(f"{line}\n")
         stream.flush()
         if self._bar is not None:
             self._bar.refresh()
@@ -151,31 +254,50 @@ def error_lines(error: MyXTTSError) -> list[str]:
     return [f"error: {escaped(first)}", *(f"  {escaped(line)}" for line in rest)]
 
 
+def optional(screen: Screen, work: Callable[[], None], what: str, instead: str) -> None:
+    """Does `work` at the end of a command; whatever it raises becomes a warning, since how the command ended counts.
+
+    what: what there is not then; instead: the command that does the same, and shows all of a defect.
+    """
+    try:
+        work()
+    except MyXTTSError as error:
+        screen.warn(f"{what}: {error}")
+    except (Exception, KeyboardInterrupt) as error:
+        screen.warn(f"{what} ({type(error).__name__}: {shown(str(error), 100)}); {instead} tries again")
+
+
 def guarded(command: Callable[[], int]) -> int:
     """Runs `command` and turns what it raises into an exit code.
 
-    An error the user can act on is printed without a traceback; anything else is a defect of ours and shows all.
+    An error the user can act on is printed without a traceback; anything else is a defect of ours and shows all. What
+    cannot be printed changes no exit code.
     """
+    open_standard_streams()
     try:
         code = command()
-        if sys.stdout is not None:  # it is where the program was started with stdout closed
-            sys.stdout.flush()
+        Output(sys.stdout, "stdout", needed=True).flush()
         return code
     except MyXTTSError as error:
-        print(*error_lines(error), sep="\n", file=sys.stderr)
+        print_errors(*error_lines(error))
         return error.exit_code
     except KeyboardInterrupt:
-        print("\nstopped; nothing was left half written, the same command goes on", file=sys.stderr)
+        print_errors("", "stopped; nothing was left half written, the same command goes on")
         return EXIT_STOPPED
-    except BrokenPipeError:
-        # The reader (head, less) left; without this Python would complain once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    except ReaderLeftError:
         return EXIT_DEFECT
     except Exception as error:
         missing = not_installed(error) if isinstance(error, ModuleNotFoundError) else None
         if missing is not None:
-            print(missing, file=sys.stderr)
+            print_errors(missing)
             return EXIT_BAD_INPUT
-        traceback.print_exc()
-        print(f"error: a defect in MyXTTS ({shown(str(error), 100)}); please report the lines above", file=sys.stderr)
+        what = f"error: a defect in MyXTTS ({shown(str(error), 100)}); please report the lines above"
+        print_errors(traceback.format_exc().rstrip(), what)
         return EXIT_DEFECT
+
+
+def print_errors(*lines: str) -> None:
+    """Prints to stderr why the program ends; a broken stderr must not end it in another way."""
+    stream = Output(sys.stderr, "stderr", needed=False)
+    stream.write("".join(f"{line}\n" for line in lines))
+    stream.flush()

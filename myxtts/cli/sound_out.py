@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from myxtts.cli.screen import Nowhere, print_errors
 from myxtts.errors import ConfigError, MyXTTSError, Stopped
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Streamed:
 
 def stdout_problems() -> list[str]:
     """One line if there is no stdout, or it is a terminal, which would take sound for letters."""
-    if sys.stdout is None:
+    if sys.stdout is None or isinstance(sys.stdout, Nowhere):
         return ["--out - has no stdout to write to; name a file"]
     if os.isatty(1):
         return ["--out - would write sound to the terminal; pipe it, or name a file"]
@@ -144,7 +145,7 @@ def telling_what_is_there(streamed: Streamed, out: str) -> Iterator[None]:
         yield
     except MyXTTSError:
         if streamed.sentences:
-            print(f"note: {streamed.told}, {streamed.seconds:.2f} s, were written to {place} before", file=sys.stderr)
+            print_errors(f"note: {streamed.told}, {streamed.seconds:.2f} s, were written to {place} before")
         raise
     except KeyboardInterrupt:
         if not streamed.sentences:

@@ -74,6 +74,7 @@ def _named(init_from: str) -> SourceRun:
 
 def _begun_with(run: Path) -> SourceRun | None:
     """The networks and the base of a run that began with --init-from: its own settings have held since."""
+    from myxtts.storage.files import read_regular_file
     from myxtts.storage.run_directory import RunDirectory
 
     directory = RunDirectory(run)
@@ -82,7 +83,7 @@ def _begun_with(run: Path) -> SourceRun | None:
         return None
     layer = _layer(directory.config_path, f"run {_name(str(run))} (begun with --init-from)")
     try:
-        text = place.read_text(encoding="utf-8")
+        text = read_regular_file(place).decode("utf-8")
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{place}: its corpus cannot be read ({error}); take another checkpoint") from error
     return SourceRun(layer, text, str(place))

@@ -105,7 +105,7 @@ def _run(argv: Sequence[str]) -> int:
     problems = [*unknown, *_problems(namespace)]
     if problems:
         raise ConfigError(problems)
-    screen = Screen(out=sys.stderr) if namespace.out == STDOUT else Screen()
+    screen = Screen(out=sys.stderr, needed=False) if namespace.out == STDOUT else Screen()
     if namespace.list:
         _print_list(Screen(), namespace)
         return EXIT_DONE

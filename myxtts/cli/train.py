@@ -12,14 +12,14 @@ from myxtts.cli.arguments import Request, request_of, training_parser
 from myxtts.cli.interpreter import program_path, python_command
 from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.run_place import run_place_problems
-from myxtts.cli.screen import Screen, guarded, settings_table
+from myxtts.cli.screen import Screen, guarded, optional, settings_table
 from myxtts.cli.source_run import SourceRun, cold_start, source_run
 from myxtts.config.explain import explain
 from myxtts.config.layers import Layer, built_in_corpus_layer, program_layer
 from myxtts.config.leaves import LEAVES
 from myxtts.config.load import load_file
 from myxtts.config.resolve import Resolved, resolve
-from myxtts.errors import EXIT_DONE, ConfigError, MyXTTSError
+from myxtts.errors import EXIT_DONE, ConfigError
 
 if TYPE_CHECKING:
     from myxtts.data.prepare import Prepared
@@ -63,6 +63,8 @@ def _train(words: list[str], entry: Layer, pinned_level: str | None) -> int:
         return EXIT_DONE
     if problems := run_place_problems(resolved.config, request):
         raise ConfigError(problems)
+    if not request.dry_run:
+        screen.go_on_without_output()
     base = None if source is None else source.corpus()
     screen.say(*settings_table(resolved))
     if warning := cold_start(resolved, source, fresh=request.fresh):
@@ -163,26 +165,35 @@ def _run(request: Request, resolved: Resolved, prepared: Prepared, screen: Scree
     """The one place that calls the training; returns the number of updates that the run has now."""
     with quiet_loading():
         from myxtts.training.run import train
+    from myxtts.storage.run_directory import NotOwnerError
 
     init_from = Path(request.init_from) if request.init_from else None
+    run, ours = Path(resolved.config.training.checkpoint_dir).expanduser(), True
     try:
         updates: int = train(
-            resolved, prepared, fresh=request.fresh, init_from=init_from, command=command, screen=screen
+            resolved,
+            prepared,
+            fresh=request.fresh,
+            init_from=init_from,
+            command=command,
+            screen=screen,
+            lost_output=screen.lost,
         )
+    except NotOwnerError:
+        ours = False  # a page would be written into the run of another process
+        raise
     finally:
         screen.close()
-        _report(screen, Path(resolved.config.training.checkpoint_dir).expanduser())
+        if ours:
+            again = shlex.join([python_command(), "-m", "myxtts", "report", str(run)])
+            optional(screen, lambda: _report(screen, run), "no report page", again)
     return updates
 
 
 def _report(screen: Screen, run: Path) -> None:
-    """Writes the page of the run; that a page cannot be written must not hide how the run ended."""
+    """Writes the page of the run."""
     from myxtts.report import write_report
     from myxtts.storage.run_directory import RunDirectory
 
-    if not RunDirectory(run).metrics_path.exists():
-        return  # nothing was trained here
-    try:
+    if RunDirectory(run).metrics_path.exists():  # else nothing was trained here
         screen.say(f"Report: {write_report(run)}")
-    except MyXTTSError as error:
-        screen.warn(f"no report page: {error}")

@@ -16,6 +16,7 @@ from myxtts.batch import Batch
 from myxtts.data.plan import FILL_ROW, PlannedBatch
 from myxtts.errors import DataError
 from myxtts.storage import faults
+from myxtts.storage.files import open_regular
 
 POLL_SECONDS = 0.1
 CLOSE_SECONDS = 5.0
@@ -257,11 +258,11 @@ class Loader:
         if self._stacks_path is None:
             return "no file for the stacks was named"
         try:
-            with self._stacks_path.open("a", encoding="utf-8") as file:
-                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} loader stuck: {self._told(maker)}\n")
-                file.flush()
-                faulthandler.dump_traceback(file, all_threads=True)
-                file.write("\n")
+            with open_regular(self._stacks_path, "ab") as file:
+                moment = time.strftime("%Y-%m-%d %H:%M:%S")
+                file.write(f"{moment} loader stuck: {self._told(maker)}\n".encode("utf-8", "backslashreplace"))
+                faulthandler.dump_traceback(file.fileno(), all_threads=True)
+                file.write(b"\n")
         except OSError as error:
             return f"the stacks could not be written to {str(self._stacks_path)!r}: {error.strerror}"
         return f"stacks of all threads in {str(self._stacks_path)!r}"

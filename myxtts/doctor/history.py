@@ -15,7 +15,7 @@ from myxtts.figures import finite_number, short_text, update_number
 from myxtts.health import Health, Verdict
 from myxtts.progress import Progress
 from myxtts.run_health import read_measure, replay
-from myxtts.storage.files import strict_json
+from myxtts.storage.files import read_regular_file, strict_json
 from myxtts.storage.journal import Record, read_events, read_metrics
 from myxtts.storage.run_directory import RunDirectory
 
@@ -34,6 +34,7 @@ LADDER_EVENTS: Mapping[str, int | None] = {
 MOST_EVENTS = 30
 WORST = 20
 _LARGEST_JSON = 16 << 20
+_LARGEST_IDS = 1 << 30
 NEUTRAL_FACTORS = ("rate_factor", "clip_factor", "mel_factor")
 
 
@@ -132,9 +133,7 @@ def _attempts(recovery: Mapping[str, Any]) -> int:
 def _json_of(path: Path) -> object:
     """The value in a small JSON file; None if it is missing, foreign or damaged."""
     try:
-        if not path.is_file() or path.stat().st_size > _LARGEST_JSON:
-            return None
-        return strict_json(path.read_bytes())
+        return strict_json(read_regular_file(path, _LARGEST_JSON))
     except (OSError, ValueError):
         return None
 
@@ -178,14 +177,14 @@ def _losses(run: Path, newest: Examined | None) -> dict[str, tuple[float, int]] 
     """Utterance -> (running mean loss, times seen), from the newest checkpoint."""
     checkpoint = newest.checkpoint if newest is not None else None
     path = run / UTTERANCES_NAME
-    if checkpoint is None or "utterances" not in checkpoint.arrays or not path.is_file():
+    if checkpoint is None or "utterances" not in checkpoint.arrays:
         return None
     arrays = checkpoint.arrays["utterances"]
     if "loss" not in arrays or "seen" not in arrays:
         return None
     try:
-        ids = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    except OSError:
+        ids = read_regular_file(path, _LARGEST_IDS).decode("utf-8", "replace").split("\n")
+    except (OSError, ValueError):
         return None
     loss_N, seen_N = arrays["loss"].reshape(-1), arrays["seen"].reshape(-1)
     rows = zip(ids, loss_N.tolist(), seen_N.tolist(), strict=False)

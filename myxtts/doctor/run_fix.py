@@ -12,6 +12,7 @@ from myxtts.doctor.history import REPAIRED_EVENT
 from myxtts.doctor.run_plan import Plan, check_inside, make_plan
 from myxtts.errors import StorageError
 from myxtts.progress import Progress
+from myxtts.storage.checkpoint import foreign_entries
 from myxtts.storage.files import fsync_directory, storage_error, write_text_atomic
 from myxtts.storage.journal import Journal
 from myxtts.storage.run_directory import RunDirectory, WriterLock
@@ -90,7 +91,8 @@ def _backup(plan: Plan, directory: RunDirectory) -> Path:
                 shutil.copy2(path, backup / path.name)
         if plan.arrays is not None:
             good = plan.good.path
-            shutil.copytree(good, backup / "checkpoints" / good.name, symlinks=True)
+            foreign = {path.name for path in foreign_entries(good)}  # they stay where they are
+            shutil.copytree(good, backup / "checkpoints" / good.name, ignore=lambda *_: foreign)
     except (OSError, shutil.Error) as error:
         shutil.rmtree(backup, ignore_errors=True)  # half a copy; the run itself is untouched
         if isinstance(error, shutil.Error):

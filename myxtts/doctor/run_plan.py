@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from myxtts.config.leaves import LEAVES, Value, coerce
+from myxtts.config.load import MOST_BYTES
 from myxtts.config.schema import DataConfig
 from myxtts.doctor.checkpoints import Examined
 from myxtts.doctor.findings import Said, said
@@ -23,6 +24,7 @@ from myxtts.doctor.settings_lines import with_values
 from myxtts.errors import CheckpointError, ConfigError
 from myxtts.health import Health
 from myxtts.progress import Progress
+from myxtts.storage.files import read_regular_file
 from myxtts.storage.run_directory import RunDirectory
 
 Arrays = dict[str, dict[str, npt.NDArray[np.generic]]]
@@ -159,8 +161,8 @@ def _settings_of(run: Path, good: Examined) -> tuple[str, Settings]:
     problem: ConfigError | None = None
     for place in places:
         try:
-            return place.read_text(encoding="utf-8"), read_settings(place)
-        except (OSError, UnicodeDecodeError) as error:
+            return read_regular_file(place, MOST_BYTES).decode("utf-8"), read_settings(place)
+        except (OSError, ValueError) as error:
             problem = problem or ConfigError(f"{str(place)!r}: cannot be read: {error}; copy the settings there")
         except ConfigError as error:
             problem = problem or error

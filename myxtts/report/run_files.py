@@ -16,7 +16,7 @@ import yaml
 from myxtts.errors import DataError
 from myxtts.figures import finite_number, update_number
 from myxtts.run_health import voices_of
-from myxtts.storage.files import storage_error
+from myxtts.storage.files import open_regular, read_regular_file, storage_error
 
 MAX_EVENTS = 20_000
 MAX_LADDER_EVENTS = 200
@@ -148,12 +148,12 @@ def _read_text(run: Run, name: str) -> str | None:
         run.notes.append(f"There is no {name}.")
         return None
     try:
-        if (size := path.stat().st_size) > _MOST_BYTES:
-            run.notes.append(f"{name} has {size / 1e6:,.0f} MB, over {_MOST_BYTES / 1e6:,.0f}, and is left out.")
-            return None
-        return path.read_text(encoding="utf-8", errors="replace")
+        return read_regular_file(path, _MOST_BYTES).decode("utf-8", "replace")
     except OSError as error:
         raise storage_error("reading", path, error) from error
+    except ValueError as error:
+        run.notes.append(f"{name} is not read: {error}.")
+        return None
 
 
 def _read_config(run: Run) -> dict[str, Any]:
@@ -189,7 +189,7 @@ def _lines(run: Run, name: str) -> Iterator[dict[str, Any]]:
         return
     torn, first_torn = 0, 0
     try:
-        with path.open("rb") as file:
+        with open_regular(path, "rb") as file:
             for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), 1):
                 if not line.strip():
                     continue

@@ -6,11 +6,13 @@
         config.yaml, ...                            texts under the names the writer gave
         manifest.json                               written last: size and SHA-256 of every file, and of itself
 
-A folder that has no manifest, lacks a file, has one too many or differs in one bit does not load.
+A folder that has no manifest, lacks a listed file or differs from the manifest in one bit does not load. Files that the
+manifest does not list (of a file manager, an editor, a person) are never read and stay where they are.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -32,6 +34,8 @@ FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 STATE = "state.json"
 TENSORS_SUFFIX = ".safetensors"
+TEXTS = ("config.yaml", "corpus.json")
+"""Texts that the training saves with a checkpoint."""
 _STEP = re.compile(r"step-(\d{8,12})")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _MANIFEST_LIMIT = 1 << 20
@@ -185,13 +189,12 @@ def _manifest_of(folder: Path, body: Mapping[str, Any]) -> Manifest:
 
 
 def check_sizes(folder: Path) -> Manifest:
-    """Proves the manifest, and that exactly its files are there with their sizes; cheap. Raises DamagedError."""
+    """Proves the manifest, and that its files are there with their sizes; cheap. Raises DamagedError."""
     manifest = read_manifest(folder)
     try:
         found = {entry.name: entry.stat(follow_symlinks=False) for entry in os.scandir(folder)}
     except OSError as error:
         raise DamagedError(folder, f"it cannot be listed: {error.strerror}") from error
-    found.pop(MANIFEST)
     for name, record in manifest.files.items():
         if name not in found:
             raise DamagedError(folder, f"{name} is missing")
@@ -199,10 +202,23 @@ def check_sizes(folder: Path) -> Manifest:
             raise DamagedError(folder, f"{name} is not a regular file")
         if found[name].st_size != record.size:
             raise DamagedError(folder, f"{name} has {found[name].st_size} bytes, the manifest says {record.size}")
-    extra = sorted(set(found) - set(manifest.files))
-    if extra:
-        raise DamagedError(folder, f"{extra[0][:80]!r} does not belong there: the manifest does not list it")
     return manifest
+
+
+def foreign_entries(folder: Path) -> list[Path]:
+    """Files and folders that other programs or people put into a step folder. Raises OSError.
+
+    Of a damaged one, whose manifest cannot say, those that no checkpoint has.
+    """
+    own: set[str] | None = None
+    with contextlib.suppress(CheckpointError):
+        own = {MANIFEST, *read_manifest(folder).files}
+    usual = (MANIFEST, STATE, *TEXTS)
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if (path.name not in own if own is not None else path.name not in usual and path.suffix != TENSORS_SUFFIX)
+    )
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:

@@ -171,6 +171,11 @@ def arm_from_environment(environment: Mapping[str, str] = os.environ) -> None:
     arm(environment.get(VARIABLE, ""))
 
 
+def armed_points() -> list[str]:
+    """Names of the points at which a fault is armed."""
+    return sorted(_faults or ())
+
+
 def disarm() -> None:
     """No fault strikes any more."""
     arm("")

@@ -11,6 +11,7 @@ import secrets
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO, Literal
 
 from myxtts.errors import StorageError
 from myxtts.storage import faults
@@ -23,7 +24,11 @@ _ADVICE = {
     errno.EROFS: "the file system is read-only: mount it writable or choose another directory",
     errno.EACCES: "give this user the right to write there or choose another directory",
     errno.EPERM: "give this user the right to write there or choose another directory",
+    errno.ELOOP: "put a file in the place of the link, or move the link away",
+    errno.EINVAL: "move it away",
+    errno.ENXIO: "move it away",
 }
+_OPEN_FLAGS = {"rb": os.O_RDONLY, "ab": os.O_WRONLY | os.O_APPEND | os.O_CREAT, "r+b": os.O_RDWR | os.O_CREAT}
 
 
 def temporary_name(suffix: str = "") -> str:
@@ -55,6 +60,51 @@ def fsync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def open_regular(path: Path, mode: Literal["rb", "ab", "r+b"]) -> BinaryIO:
+    """Opens a regular file of a run; "ab" and "r+b", unbuffered, make it where it is missing. Raises OSError.
+
+    A link is not followed: it may lead out of the run, into a file of somebody else. A FIFO or a device is refused
+    before it can block the program or never end.
+    """
+    try:
+        descriptor = os.open(path, _OPEN_FLAGS[mode] | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP and path.is_symlink():
+            raise OSError(
+                errno.ELOOP, f"it is a link to {str(path.readlink())[:200]!r}, which is not followed"
+            ) from error
+        if error.errno == errno.ENXIO:  # a FIFO without a reader, or a socket
+            raise OSError(errno.ENXIO, "it is not a regular file") from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    return os.fdopen(descriptor, mode, buffering=-1 if mode == "rb" else 0)
+
+
+def read_regular_file(path: Path, limit: int | None = None) -> bytearray:
+    """Bytes of a regular file; no more than `limit` is allocated.
+
+    Raises OSError as `open_regular`, or ValueError for a file that is too large or becomes shorter while it is read.
+    """
+    with open_regular(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if limit is not None and size > limit:
+            raise ValueError(f"{size} bytes are more than the {limit} it may have")
+        try:
+            content = bytearray(size)
+        except MemoryError:
+            raise ValueError(f"its {size} bytes do not fit into the memory") from None
+        view = memoryview(content)
+        filled = 0
+        while filled < size:
+            count = file.readinto(view[filled:])  # type: ignore[attr-defined]  # unbuffered: it has readinto
+            if not count:
+                raise ValueError("it became shorter while it was read")
+            filled += count
+    return content
 
 
 def write_bytes_atomic(path: Path, content: bytes, doing: str = "writing") -> None:
@@ -93,34 +143,6 @@ def write_atomic(path: Path, write: Callable[[Path], object], doing: str, *, dur
 def write_text_atomic(path: Path, text: str) -> None:
     """Replaces the file at `path` by `text` in UTF-8: after a crash it is the old or the new one. StorageError."""
     write_bytes_atomic(path, text.encode("utf-8"))
-
-
-def read_regular_file(path: Path, limit: int | None) -> bytearray:
-    """Bytes of a regular file: no link is followed, a FIFO does not block, and no more than `limit` is allocated.
-
-    Raises OSError, or ValueError with the reason for a file that is not regular, too large, or cut while it is read.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError("not a regular file")
-        if limit is not None and status.st_size > limit:
-            raise ValueError(f"{status.st_size} bytes are more than the {limit} it may have")
-        try:
-            content = bytearray(status.st_size)
-        except MemoryError:
-            raise ValueError(f"its {status.st_size} bytes do not fit into the memory") from None
-        view = memoryview(content)
-        filled = 0
-        while filled < len(view):
-            count = os.readv(descriptor, [view[filled:]])
-            if not count:
-                raise ValueError("it became shorter while it was read")
-            filled += count
-    finally:
-        os.close(descriptor)
-    return content
 
 
 def strict_json(content: bytes | bytearray) -> object:

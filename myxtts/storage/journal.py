@@ -1,8 +1,10 @@
 """metrics.jsonl and events.jsonl: one JSON object a line, appended, readable at any moment by anything.
 
 A line is on the disk whole or not at all as far as the program can help it: what a kill or a full disk tears is cut
-off by the next writer and skipped by every reader. JSON has no NaN: such a figure is null, and the line's "nonfinite"
-lists its names, so that a figure that went bad can be told from one that was not measured.
+off by the next writer and skipped by every reader. No line is cut off without a copy in `incidents/`.
+
+JSON has no NaN: such a figure is null, and the line's "nonfinite" lists its names, so that a figure that went bad can
+be told from one that was not measured.
 """
 
 from __future__ import annotations
@@ -12,22 +14,19 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from myxtts.errors import StorageError
 from myxtts.storage import faults
-from myxtts.storage.files import (
-    fsync_directory,
-    storage_error,
-    strict_json,
-    temporary_name,
-    write_bytes_atomic,
-)
+from myxtts.storage.files import fsync_directory, open_regular, storage_error, strict_json, temporary_name
 
 Record = dict[str, Any]
+COPIES = "incidents"
+"""Folder beside a journal for the lines that were cut off it."""
 
 
 class Journal:
@@ -38,6 +37,8 @@ class Journal:
         what waits. Call `flush(durable=True)` before a checkpoint is saved: then every update before it has its line.
     restored_update: of metrics on a resume, the update of the checkpoint; lines of later updates are dropped, since
         the run makes those updates again. None keeps all (events: what happened has happened).
+    check_owner: called before anything is written; what it raises is passed on, and the lines wait.
+    `dropped_lines` were cut off when it was opened, and are in the file `copy` (None: there were none).
     Raises StorageError if the disk refuses. No line is lost by that: it waits for the next `write` or `flush`.
     """
 
@@ -48,14 +49,18 @@ class Journal:
         flush_lines: int = 20,
         flush_seconds: float = 5.0,
         restored_update: int | None = None,
+        check_owner: Callable[[], None] = lambda: None,
     ) -> None:
         self.path = Path(path)
+        self.restored_update = restored_update
+        self.check_owner = check_owner
         self.flush_lines = flush_lines
         self.flush_seconds = flush_seconds
         self._waiting: list[bytes] = []
         self._last_flush = time.monotonic()
         try:
-            self.dropped_lines = _repair(self.path, restored_update)
+            copy = self.path.parent / COPIES / f"resume-{self.path.name}"
+            self.dropped_lines, self.copy = _repair(self.path, restored_update, copy)
             self._open()
         except OSError as error:
             raise storage_error("opening the journal", self.path, error) from error
@@ -67,6 +72,7 @@ class Journal:
         if nonfinite:
             plain["nonfinite"] = nonfinite
         self._waiting.append(json.dumps(plain, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n")
+        self.check_owner()
         late = time.monotonic() - self._last_flush >= self.flush_seconds
         if late or len(self._waiting) >= self.flush_lines:
             self.flush()
@@ -74,6 +80,7 @@ class Journal:
     def flush(self, durable: bool = False) -> None:
         """Hands all lines to the operating system; `durable` waits until they are on the disk. StorageError."""
         self._last_flush = time.monotonic()
+        self.check_owner()
         try:
             if self._file.closed:  # a cut that the disk refused
                 self._open()
@@ -92,14 +99,12 @@ class Journal:
         """
         self.flush(durable=True)
         try:
-            lines = [line for line in self.path.read_bytes().splitlines(keepends=True) if _is_line_later(line, update)]
-            write_bytes_atomic(keep, b"".join(lines))
             self._file.close()
-            _repair(self.path, update)
+            dropped, _ = _repair(self.path, update, keep)
             self._open()
         except OSError as error:
             raise storage_error("cutting the journal back", self.path, error) from error
-        return len(lines)
+        return dropped
 
     def close(self) -> None:
         """Flushes and closes. Raises StorageError."""
@@ -111,11 +116,15 @@ class Journal:
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.close()
+            return
+        with contextlib.suppress(StorageError):  # the error that ended the run is the one to tell
+            self.close()
 
     def _open(self) -> None:
-        self._file = self.path.open("ab", buffering=0)
+        self._file = open_regular(self.path, "ab")
         self._size = self._file.seek(0, os.SEEK_END)
 
     def _append(self, content: bytes) -> None:
@@ -142,7 +151,7 @@ class JournalReader:
     def __iter__(self) -> Iterator[Record]:
         self.torn = 0
         try:
-            file = self.path.open("rb")
+            file = open_regular(self.path, "rb")
         except FileNotFoundError:
             return
         except OSError as error:
@@ -187,36 +196,53 @@ def _plain(value: object, name: str, nonfinite: list[str]) -> object:
     return value
 
 
-def _repair(path: Path, restored_update: int | None) -> int:
-    """Drops torn lines, and those after `restored_update`, in one replacement of the file; returns how many."""
-    temporary = path.parent / temporary_name(f".{path.name}")
-    dropped = 0
-    whole = True
+def _repair(path: Path, restored_update: int | None, copy: Path) -> tuple[int, Path | None]:
+    """Moves torn lines, and those after `restored_update`, to `copy` or the next free name like it.
+
+    Returns how many there were, and where they are now. The copy is on the disk before the file is replaced.
+    """
+    temporary, aside = (path.parent / temporary_name(f"{kind}.{path.name}") for kind in ("", ".cut"))
+    dropped, whole = 0, True
     try:
-        with path.open("rb") as old, temporary.open("xb") as new:
+        with open_regular(path, "rb") as old, temporary.open("xb") as new, contextlib.ExitStack() as stack:
+            # a hard link (cp -al) shares what is appended: this run gets a file of its own
+            whole = os.fstat(old.fileno()).st_nlink == 1
+            cut: BinaryIO | None = None
             for line in old:
                 record = _parse(line)
                 if record is None or _is_later(record, restored_update):
+                    cut = cut or stack.enter_context(aside.open("xb"))
+                    cut.write(line.rstrip(b"\n") + b"\n")
                     dropped += 1
                     continue
                 whole = whole and line.endswith(b"\n")
                 new.write(line.rstrip(b"\n") + b"\n")
-            if dropped or not whole:
-                new.flush()
-                os.fsync(new.fileno())
+            for file in (new, cut) if cut else () if whole else (new,):
+                file.flush()
+                os.fsync(file.fileno())
+        if dropped:
+            copy.parent.mkdir(exist_ok=True)
+            copy = _free(copy)
+            aside.replace(copy)
+            fsync_directory(copy.parent)
         if dropped or not whole:
             temporary.replace(path)
             fsync_directory(path.parent)
     except FileNotFoundError:
-        return 0
+        return 0, None
     finally:
         temporary.unlink(missing_ok=True)
-    return dropped
+        aside.unlink(missing_ok=True)
+    return dropped, copy if dropped else None
 
 
-def _is_line_later(line: bytes, update: int) -> bool:
-    record = _parse(line)
-    return record is not None and _is_later(record, update)
+def _free(path: Path) -> Path:
+    """`path`, or the first of NAME-2, NAME-3, ... that is free."""
+    name, number = path, 1
+    while name.exists() or name.is_symlink():
+        number += 1
+        name = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return name
 
 
 def _is_later(record: Record, restored_update: int | None) -> bool:

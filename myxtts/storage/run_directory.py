@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from myxtts.errors import StorageError
-from myxtts.storage.files import is_temporary, storage_error, strict_json, write_text_atomic
+from myxtts.storage.files import is_temporary, open_regular, storage_error, strict_json, write_text_atomic
 
-__all__ = ["LockOwner", "RunDirectory", "WriterLock", "write_text_atomic"]
+__all__ = ["LockOwner", "NotOwnerError", "RunDirectory", "WriterLock", "write_text_atomic"]
 
 _BEFORE_FIX = re.compile(r"before-fix-\d{8}-\d{6}(-\d+)?")
 """Folder that `fix_nan_loss.py` keeps what it changes in."""
@@ -39,6 +39,10 @@ class LockOwner:
         return f"process {self.pid} on {self.host!r} since {moment}"
 
 
+class NotOwnerError(StorageError):
+    """This process does not own the run directory, or no longer: it must write nothing there."""
+
+
 @dataclass
 class WriterLock:
     """The right to write in a run directory; a proof for those functions that only a single writer may call."""
@@ -47,7 +51,49 @@ class WriterLock:
     owner: LockOwner
     taken_over: LockOwner | None
     """A process that had the lock and died without giving it back: its last save may be unfinished."""
+    descriptor: int
+    folder: tuple[int, int]
+    """Device and inode of the run directory."""
     held: bool = field(default=True)
+
+    def check(self) -> None:
+        """Raises NotOwnerError, with what happened, unless the lock file is still the one that is held.
+
+        A lock is on a file, not on a name: where the directory was moved, deleted or restored, or its lock file
+        removed, another process can own what has the name now.
+        """
+        if _identity(self.path) == _identity(self.descriptor):
+            return
+        run = str(self.path.parent)
+        if (moved := self.moved_to()) is not None:
+            what = f"was moved to {str(moved)!r}"
+        elif _identity(self.path.parent) is None:
+            what = "was deleted"
+        elif self.only_lock_deleted():
+            what = f"lost its file {self.path.name!r}, which was deleted"
+        else:
+            what = f"is another one, or its file {self.path.name!r} is: another process may own it now"
+        raise NotOwnerError(
+            f"run directory {run!r} {what} while process {self.owner.pid} was writing there: this process writes "
+            "nothing more there; move or delete a run only after its training has ended"
+        )
+
+    def moved_to(self) -> Path | None:
+        """Where the run directory is now, still owned by this process; None if it was not moved, or is gone."""
+        try:
+            if hasattr(fcntl, "F_GETPATH"):  # macOS
+                name = os.fsdecode(fcntl.fcntl(self.descriptor, fcntl.F_GETPATH, bytes(1024)).rstrip(b"\0"))
+            else:
+                name = str(Path(f"/proc/self/fd/{self.descriptor}").readlink())
+        except OSError:
+            return None
+        place = Path(name)
+        same = _identity(place) == _identity(self.descriptor)
+        return place.parent if same and place.name == self.path.name else None
+
+    def only_lock_deleted(self) -> bool:
+        """Whether the directory is the one that was locked and nobody has made a lock file in it since."""
+        return _identity(self.path) is None and _identity(self.path.parent) == self.folder
 
 
 class RunDirectory:
@@ -176,7 +222,7 @@ class RunDirectory:
             owner = LockOwner(os.getpid(), socket.gethostname(), time.time())
             self._write_owner(descriptor, owner)
             self._remove_leftovers()
-            lock = WriterLock(self.lock_path, owner, taken_over)
+            lock = WriterLock(self.lock_path, owner, taken_over, descriptor, _identity(self.path) or (0, 0))
             try:
                 yield lock
             finally:
@@ -190,7 +236,8 @@ class RunDirectory:
     def _open_lock(self) -> int:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.lock_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+            with open_regular(self.lock_path, "r+b") as file:
+                descriptor = fcntl.fcntl(file.fileno(), fcntl.F_DUPFD_CLOEXEC, 3)
         except OSError as error:
             raise storage_error("locking the run directory", self.path, error) from error
         try:
@@ -200,12 +247,27 @@ class RunDirectory:
             os.close(descriptor)
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                 raise storage_error("locking the run directory", self.path, error) from error
-            raise StorageError(
+            raise NotOwnerError(
                 f"run directory {str(self.path)!r} is in use by {owner or 'another process'}: wait for it"
                 f"{f', stop it (kill {owner.pid})' if owner else ''} or choose another --checkpoint-dir"
             ) from None
+        if _identity(self.lock_path) != _identity(descriptor):  # deleted or replaced since it was opened
+            os.close(descriptor)
+            raise NotOwnerError(
+                f"run directory {str(self.path)!r}: its file {self.lock_path.name!r} was replaced while it was being "
+                "locked, so another process is starting there; try again, or choose another --checkpoint-dir"
+            )
         _held.add(descriptor)
         return descriptor
+
+    def beside(self, mark: str) -> RunDirectory:
+        """A directory beside this one that is not there yet, named after it, `mark` and the time."""
+        place = self.path.resolve()  # "." has no name of its own
+        name = f"{place.name}.{mark}-{time.strftime('%Y%m%d-%H%M%S')}"
+        number = 1
+        while (path := place.with_name(name if number == 1 else f"{name}-{number}")).exists():
+            number += 1
+        return RunDirectory(path)
 
     def _write_owner(self, descriptor: int, owner: LockOwner) -> None:
         content = json.dumps({"pid": owner.pid, "host": owner.host, "time": owner.since}).encode() + b"\n"
@@ -228,6 +290,20 @@ class RunDirectory:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
         except OSError as error:
             raise storage_error("removing what a killed run left", self.path, error) from error
+
+
+def _identity(place: Path | int) -> tuple[int, int] | None:
+    """Device and inode of a path, of which no link is followed, or of an open file; None if there is none.
+
+    Raises StorageError where the disk does not say.
+    """
+    try:
+        status = os.fstat(place) if isinstance(place, int) else place.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise storage_error("looking at the lock", Path(str(place)), error) from error
+    return status.st_dev, status.st_ino
 
 
 def _read_owner(descriptor: int) -> LockOwner | None:

@@ -24,7 +24,7 @@ from __future__ import annotations
 import errno
 import re
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from myxtts.errors import CheckpointError, StorageError
@@ -35,6 +35,7 @@ from myxtts.storage.checkpoint import (
     Damage,
     Manifest,
     check_sizes,
+    foreign_entries,
     read_checkpoint,
     step_name,
     update_of_name,
@@ -58,6 +59,8 @@ _SPARE_BYTES = 16 << 20  # left free for journals and pointers when a checkpoint
 _REPLACED = ".replaced-"
 _WEIGHTS = "weights.safetensors"
 _SET_ASIDE = re.compile(r"(rollback|replaced)-(\d+)-(step-\d+)")
+FOREIGN = "foreign-files"
+"""Folder for files that are of no checkpoint and stood in a step folder that was deleted."""
 
 
 class CheckpointStore:
@@ -76,6 +79,8 @@ class CheckpointStore:
         """Updates whose checkpoints are never pruned, such as the last healthy one."""
         self.damaged: list[Damage] = []
         """What the last search had to pass over."""
+        self.check_owner: Callable[[], None] = lambda: None
+        """Called before anything is written or deleted; raises if this process does not own the run any more."""
 
     # --- writing
 
@@ -94,6 +99,7 @@ class CheckpointStore:
         Raises NonFiniteError for any float that is not finite, StorageError if the disk refuses; in both cases the
         older checkpoints are untouched and the same call may be tried again.
         """
+        self.check_owner()
         contents = small_files(update, state, texts or {})
         check_arrays(update, arrays)
         if update < 0:
@@ -126,6 +132,7 @@ class CheckpointStore:
 
     def set_aside(self, updates: Collection[int], name: str) -> None:
         """Renames the checkpoints of these updates, as far as they are there, to `name`-step-<update>. StorageError."""
+        self.check_owner()
         try:
             moved = [step_name(update) for update in steps_in(self.directory) if update in updates]
             for step in moved:
@@ -212,6 +219,8 @@ class CheckpointStore:
         fsync_directory(temporary)
         faults.point("store.before_rename")
         if target.exists() or target.is_symlink():
+            self._set_foreign_aside(target)
+        if target.exists():
             self._replace(temporary, target)
         else:
             temporary.rename(target)
@@ -258,7 +267,23 @@ class CheckpointStore:
         for update in updates_to_prune(steps, self.keep, self.kept_every_updates, spared):
             self._delete(self.directory / step_name(update))
 
+    def _set_foreign_aside(self, folder: Path) -> None:
+        """Moves what other programs and people put into a step folder to FOREIGN, since the folder is to go."""
+        foreign = foreign_entries(folder) if folder.is_dir() and not folder.is_symlink() else [folder]
+        if not foreign:
+            return
+        place, number = self.directory / FOREIGN / folder.name, 1
+        while place.exists():
+            number += 1
+            place = place.with_name(f"{folder.name}-{number}")
+        place.mkdir(parents=True)
+        for path in foreign:
+            path.rename(place / path.name)
+
     def _delete(self, folder: Path) -> None:
+        self._set_foreign_aside(folder)
+        if not folder.exists():
+            return
         doomed = self.directory / temporary_name(".pruned")
         folder.rename(doomed)
         faults.point("store.in_prune")

@@ -80,7 +80,7 @@ def _write(file: io.FileIO, content: bytes) -> None:
 def parse_tensors(content: npt.NDArray[np.uint8]) -> dict[str, Array]:
     """Read-only arrays in the bytes of a safetensors file. Raises ValueError if it is damaged."""
     try:
-        found = safetensors.deserialize(content.tobytes())
+        found = safetensors.deserialize(content.tobytes())  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as error:
         raise ValueError(f"no whole safetensors file: {error}") from error
     return {

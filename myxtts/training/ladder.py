@@ -17,7 +17,7 @@ import numpy.typing as npt
 from myxtts.data.batches import Batches
 from myxtts.errors import CheckpointError, NonFiniteError, StorageError
 from myxtts.storage.checkpoint import Checkpoint, step_name
-from myxtts.storage.files import strict_json, write_text_atomic
+from myxtts.storage.files import read_regular_file, strict_json, write_text_atomic
 from myxtts.storage.run_directory import RunDirectory
 from myxtts.storage.searching import steps_in
 from myxtts.storage.store import CheckpointStore
@@ -389,7 +389,7 @@ def _in_words(found: Blame | None, ids: Sequence[str]) -> str:
 def _read(path: Path) -> dict[str, Any] | None:
     """recovery.json; None if there is none that can be read: the checkpoint then holds the state."""
     try:
-        value = strict_json(path.read_bytes())
+        value = strict_json(read_regular_file(path))
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) and {"pending", "recovery", "position"} <= set(value) else None

@@ -107,7 +107,14 @@ class Loop:
                 return "minutes"
             if position.validations_since_best >= training.early_stopping_validations:
                 return "early_stop"
-            applied = self.one_update()
+            self.saver.store.check_owner()
+            made, before_window = position.update, (position.micro_batches, position.epoch, position.index)
+            try:
+                applied = self.one_update()
+            except BaseException:
+                if position.update == made:  # what is saved now must be the state after that update: its data come next
+                    position.micro_batches, position.epoch, position.index = before_window
+                raise
             faults.point("loop.update")
             if self.ladder.climb_if_needed() or not applied:
                 continue

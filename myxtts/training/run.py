@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import tensorflow as tf
 
+from myxtts.config.leaves import shown
 from myxtts.config.resolve import Resolved
 from myxtts.config.write import config_yaml, provenance_json
 from myxtts.data.batches import Batches
@@ -16,13 +18,13 @@ from myxtts.data.loader import Loader
 from myxtts.data.plan import total_updates
 from myxtts.data.prepare import Prepared
 from myxtts.data.roots import absolute_paths
-from myxtts.errors import ConfigError, MyXTTSError, NonFiniteError, Stopped
+from myxtts.errors import ConfigError, MyXTTSError, Stopped
 from myxtts.models.generate import Generator
 from myxtts.storage import faults
-from myxtts.storage.checkpoint import Checkpoint
+from myxtts.storage.checkpoint import Checkpoint, foreign_entries
 from myxtts.storage.files import write_text_atomic
 from myxtts.storage.journal import Journal
-from myxtts.storage.run_directory import RunDirectory, WriterLock
+from myxtts.storage.run_directory import NotOwnerError, RunDirectory, WriterLock
 from myxtts.storage.store import CheckpointStore
 from myxtts.training import replicas, resuming, schedule
 from myxtts.training.ladder import Ladder
@@ -34,7 +36,7 @@ from myxtts.training.trainer import Trainer
 from myxtts.training.validation import Validation
 
 SCANNED_UPDATES = 2_000_000
-SHOWN_EVENTS = ("save_failed", "incident_failed")
+SHOWN_EVENTS = ("save_failed", "incident_failed", "faults_armed")
 """Events that are warnings: the training goes on, and a person must know."""
 END_WORDS = {
     "updates": "all updates are made",
@@ -57,7 +59,14 @@ def prepare_tensorflow(threads: int) -> None:
 
 
 def train(
-    resolved: Resolved, prepared: Prepared, *, fresh: bool, init_from: Path | None, command: str, screen: Display
+    resolved: Resolved,
+    prepared: Prepared,
+    *,
+    fresh: bool,
+    init_from: Path | None,
+    command: str,
+    screen: Display,
+    lost_output: Callable[[], list[str]] = list,
 ) -> int:
     """Train, or go on with the run in training.checkpoint_dir; returns the number of updates that it has now.
 
@@ -68,6 +77,7 @@ def train(
         init_from: start a new run from the weights of this run or checkpoint.
         command: the command line that goes on with this run, for messages.
         screen: what a person sees.
+        lost_output: streams of the screen that have failed since the last call, each with the reason.
 
     Raises:
         Stopped: by a signal; everything is saved.
@@ -91,7 +101,7 @@ def train(
         resuming.put_aside(directory, screen.say)
     with ExitStack() as stack:
         lock = stack.enter_context(directory.lock())
-        run = _Run(resolved, prepared, directory, lock, screen, stack)
+        run = _Run(resolved, prepared, directory, lock, screen, lost_output, stack)
         run.begin(source)
         signals = stack.enter_context(StopSignals())
         return run.train(signals, updates, command)
@@ -107,21 +117,48 @@ class _Run:
         directory: RunDirectory,
         lock: WriterLock,
         screen: Display,
+        lost_output: Callable[[], list[str]],
         stack: ExitStack,
     ) -> None:
         self.config, self.resolved, self.prepared = resolved.config, resolved, prepared
-        self.directory, self.screen, self.stack = directory, screen, stack
+        self.directory, self.lock, self.screen, self.stack = directory, lock, screen, stack
+        self._lost_output = lost_output
         training = self.config.training
         self.store = CheckpointStore(
             directory.checkpoints_path, training.keep_checkpoints, training.checkpoint_every_updates
         )
+        self.store.check_owner = lock.check
         done = self.store.remove_stale(lock)
-        self.events = PatientJournal(stack.enter_context(Journal(directory.events_path, flush_lines=1)), screen.warn)
+        self.events = PatientJournal(self._events_in(directory), screen.warn)
         self.trainer: Trainer
+        self._told_moved(self.events.journal)
+        if points := faults.armed_points():
+            self.tell(
+                "faults_armed",
+                f"{faults.VARIABLE} is set: this process fails on purpose at {', '.join(points)}; unset it, and start "
+                "again, for a training that counts",
+            )
         for line in done:
             self.tell("cleaned", line)
         if lock.taken_over:
             self.tell("lock", f"taken over from {lock.taken_over}, which died")
+
+    def _events_in(self, directory: RunDirectory) -> Journal:
+        journal = Journal(directory.events_path, flush_lines=1, check_owner=self.lock.check)
+        return self.stack.enter_context(journal)
+
+    def _metrics_in(self, directory: RunDirectory, restored: int | None) -> Journal:
+        journal = Journal(directory.metrics_path, restored_update=restored, check_owner=self.lock.check)
+        return self.stack.enter_context(journal)
+
+    def _told_moved(self, journal: Journal) -> None:
+        """Say where lines are that were cut off a journal when it was opened."""
+        if journal.copy is not None:
+            again = "" if journal.restored_update is None else " or are of updates that are made again"
+            place = journal.copy.relative_to(self.directory.path)
+            message = f"{journal.dropped_lines} lines of {journal.path.name} were torn{again}: moved to {place}"
+            self.screen.say(message)
+            self.tell("lines_moved", message)
 
     def tell(self, event: str, message: str, **more: object) -> None:
         """Write an event."""
@@ -129,6 +166,8 @@ class _Run:
         self.events.write({"time": time.time(), "update": update, "event": event, "message": message, **more})
         if event in SHOWN_EVENTS:
             self.screen.warn(message)
+        for line in self._lost_output():
+            self.tell("output_lost", f"{line}; the training goes on, and this run's files say what is not shown")
 
     # 1. the newest valid checkpoint, if there is one  2. the corpus of that checkpoint, so that ids keep their meaning
     # 3. models and optimizer  4. weights, moments, position  5. journals cut to that position  6. loader from there
@@ -157,6 +196,11 @@ class _Run:
             resuming.check_same_data(checkpoint, self.prepared.corpus, self.directory.path)
             self.trainer.restore(checkpoint)
             self.screen.say(f"Resuming from {checkpoint.path} (update {checkpoint.update}).")
+            if foreign := [path.name for path in foreign_entries(checkpoint.path)]:
+                names = shown(", ".join(foreign), 200)
+                what = f"{checkpoint.path.name} holds files that are of no checkpoint and are left alone: {names}"
+                self.screen.say(what)
+                self.tell("foreign_files", what)
             self.tell("resume", f"from {checkpoint.path.name}")
             changes = resuming.changed_settings(checkpoint, self.config)
             if changes:
@@ -175,8 +219,8 @@ class _Run:
             self.tell("order_changed", message)
         self._write_settings()
         restored = self.trainer.position.update
-        metrics = self.stack.enter_context(Journal(self.directory.metrics_path, restored_update=restored))
-        self.metrics = PatientJournal(metrics, self.screen.warn)
+        self.metrics = PatientJournal(self._metrics_in(self.directory, restored), self.screen.warn)
+        self._told_moved(self.metrics.journal)
         self.tensorboard = self.stack.enter_context(
             TensorBoardLog(self.directory.tensorboard_path, resume_update=restored if checkpoint else None)
         )
@@ -205,6 +249,7 @@ class _Run:
         held_out = self.prepared.validation_batches(self.config)
         generator = Generator(trainer.average)
         saver = Saver(trainer, self.store, generator, batches, self.texts, self.metrics, self.tell)
+        self.stack.enter_context(self._saved_after_an_error(saver))
         validation = Validation(
             trainer, generator, held_out, self.metrics, self.tensorboard, self.directory, self.screen, self.tell
         )
@@ -249,15 +294,7 @@ class _Run:
                 validation.run,
                 updates,
             )
-            try:
-                why = loop.run(signals)
-            except MyXTTSError as error:
-                self.tell("failed", str(error))
-                if isinstance(error, NonFiniteError):
-                    # refused updates changed no weight: what was learned before them is saved, past their clips
-                    with suppress(MyXTTSError):
-                        saver.save(last=True)
-                raise
+            why = loop.run(signals)
         if why not in END_WORDS:
             return self._stop(saver, why, command)
         self._end(saver, validation, why)
@@ -280,6 +317,64 @@ class _Run:
             stacks_path=self.directory.stacks_path,
             clip_name=lambda row: utterances[row].id,
         )
+
+    @contextmanager
+    def _saved_after_an_error(self, saver: Saver) -> Iterator[None]:
+        """Whatever ends the training: an event says why, and the state is saved, if it is finite."""
+        try:
+            yield
+        except Stopped:
+            raise
+        except BaseException as error:
+            if (lost := self._save_after(error, saver)) is not None:
+                raise lost from error
+            raise
+
+    def _save_after(self, error: BaseException, saver: Saver) -> NotOwnerError | None:
+        """Save the state after an error; the error to tell instead, where the run directory is not ours any more."""
+        ours = isinstance(error, MyXTTSError)
+        update = self.trainer.position.update
+        try:
+            if isinstance(error, NotOwnerError):
+                return self._save_elsewhere(error, saver)
+            self.tell("failed", str(error) if ours else f"{type(error).__name__}: {error}")
+            # of refused updates, what was learned before them, past their clips: they changed no weight
+            saver.save(last=True, new_voices=ours)
+            self.screen.warn(f"the state of update {update} is saved; the same command goes on from there")
+        except NotOwnerError as lost:
+            return self._save_elsewhere(lost, saver)
+        except MyXTTSError as refused:
+            if str(refused) != str(error):
+                self.screen.warn(f"the state of update {update} is not saved: {refused}")
+        return None
+
+    def _save_elsewhere(self, lost: NotOwnerError, saver: Saver) -> NotOwnerError:
+        """Save where no other process writes: in the directory as it was moved, else in a new one beside it."""
+        update = self.trainer.position.update
+        try:
+            place = self._own_place()
+            saver.save(last=True)
+            self.tell("failed", str(lost))
+        except MyXTTSError as refused:
+            return NotOwnerError(f"{lost}; update {update} could not be saved elsewhere: {refused}")
+        how = "the same command goes on" if place is self.directory else f"go on with --checkpoint-dir {place.path}"
+        return NotOwnerError(f"{lost}; update {update} is saved in {str(place.path)!r}: {how}")
+
+    def _own_place(self) -> RunDirectory:
+        """A run directory that this process owns, for store and journals from now on."""
+        if (moved := self.lock.moved_to()) is not None:
+            self.lock.path = moved / self.lock.path.name  # the journals are open there, and the lock is held there
+            place = RunDirectory(moved)
+        else:
+            place = self.directory if self.lock.only_lock_deleted() else self.directory.beside("rescued")
+            self.lock = self.stack.enter_context(place.lock())
+            if place is self.directory:
+                for journal in (self.events.journal, self.metrics.journal):
+                    journal.check_owner = self.lock.check
+            else:
+                self.events.journal, self.metrics.journal = self._events_in(place), self._metrics_in(place, None)
+        self.store.directory, self.store.check_owner = place.checkpoints_path, self.lock.check
+        return place
 
     def _stop(self, saver: Saver, signal_name: str, command: str) -> int:
         saver.save(last=True)

@@ -12,6 +12,7 @@ from myxtts.data.batches import Batches
 from myxtts.errors import NonFiniteError, StorageError
 from myxtts.models.generate import Generator
 from myxtts.storage.journal import Journal
+from myxtts.storage.run_directory import NotOwnerError
 from myxtts.storage.store import CheckpointStore
 from myxtts.training.trainer import Trainer
 from myxtts.training.voices import speaker_voices
@@ -34,6 +35,8 @@ class PatientJournal:
         try:
             self.journal.write(record)
             self._refused = False
+        except NotOwnerError:
+            raise
         except StorageError as error:
             if not self._refused:
                 self._warn(f"{error}; the lines wait and the training goes on")
@@ -97,13 +100,15 @@ class Saver:
         self.trainer.recovery.proven = self.trainer.position.update
         self.save()
 
-    def save(self, *, best: bool = False, hot: bool = False, last: bool = False) -> bool:
+    def save(self, *, best: bool = False, hot: bool = False, last: bool = False, new_voices: bool = True) -> bool:
         """Save now; whether it is on the disk.
 
         Args:
             best: mark it as the best so far.
             hot: one of many; the speakers' voices of the save before serve where they take long to make.
             last: no later save would make up for a refusal.
+            new_voices: without it the speakers' voices of the save before serve, if there was one: after a defect,
+                which may be in the making of them.
 
         Raises:
             StorageError: the disk has refused too many times in a row, or the last time.
@@ -112,7 +117,7 @@ class Saver:
         trainer, position = self.trainer, self.trainer.position
         # A second save of the best update, by the same command given again, say, must not take its mark away.
         best = best or (position.best is not None and position.best_update == position.update)
-        if not hot or self._voices_seconds <= QUICK_SECONDS:
+        if (new_voices or not self._voices) and (not hot or self._voices_seconds <= QUICK_SECONDS):
             self._take_voices()
         new_candidate = self.candidate and trainer.recovery.add_candidate(position.update)
         self.store.protected = trainer.recovery.kept() | ({self.resumed_from} - {0})
@@ -125,7 +130,7 @@ class Saver:
             if new_candidate:
                 trainer.recovery.candidates.remove(position.update)  # what is not on the disk proves nothing
             self._failures += 1
-            if last or self._failures > MOST_FAILURES:
+            if last or isinstance(error, NotOwnerError) or self._failures > MOST_FAILURES:
                 raise
             self._wait_seconds, self._last = RETRY_SECONDS, time.monotonic()
             self._tell(

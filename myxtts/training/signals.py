@@ -1,4 +1,4 @@
-"""Stopping politely: the first SIGTERM or Ctrl-C asks the loop to save and end, a later one ends at once."""
+"""Stopping politely: the first SIGTERM, SIGHUP or Ctrl-C asks the loop to save and end, a later one ends at once."""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ class StopSignals:
 
     A signal that comes more than ONE_REQUEST_SECONDS after it leaves with code 128 + its number, even while the main
     thread is inside a long computation of TensorFlow: a thread of its own hears of every signal through a pipe. Worker
-    processes made by fork meanwhile get SIGTERM as before, and ignore Ctrl-C: it reaches the whole process group, and
-    the loop still needs its workers while it saves.
+    processes made by fork meanwhile get SIGTERM as before, and ignore Ctrl-C and SIGHUP: these reach the whole process
+    group, and the loop still needs its workers while it saves.
+
+    SIGHUP, which a terminal sends when it closes, asks for an end too, but a later one ends nothing at once: shell and
+    kernel each send it, some time apart. Where it is ignored (nohup), it stays ignored, and the training goes on.
     """
 
-    def __init__(self, signals: Iterable[signal.Signals] = (signal.SIGTERM, signal.SIGINT)) -> None:
+    def __init__(self, signals: Iterable[signal.Signals] = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)) -> None:
         self._signals = tuple(signals)
         self._old_handlers: dict[signal.Signals, _Handler] = {}
         self._requested: str | None = None
@@ -50,7 +53,8 @@ class StopSignals:
             self._close_pipe()
             raise  # not the main thread: a defect of the caller
         for number in self._signals:
-            self._old_handlers[number] = signal.signal(number, self._note)
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                self._old_handlers[number] = signal.signal(number, self._note)
         self._thread = threading.Thread(target=self._watch, name="stop signals", daemon=True)
         self._thread.start()
         _entered.append(self)
@@ -79,8 +83,9 @@ class StopSignals:
         waiting.register(self._pipe[0], select.POLLIN)
         while waiting.poll(0) and os.read(self._pipe[0], 64):
             pass
-        if number := self._next_signal():
-            os._exit(128 + number)
+        while number := self._next_signal():
+            if number != signal.SIGHUP:
+                os._exit(128 + number)
 
     def _next_signal(self) -> int:
         """Waits for one of the signals; 0 once the pipe is closed."""
@@ -102,9 +107,10 @@ class StopSignals:
     def _leave_in_child(self) -> None:
         """In a forked worker: the pipe belongs to the parent, and one Ctrl-C must not count once for each worker."""
         signal.set_wakeup_fd(-1)
+        noted = set(self._old_handlers)
         self._restore_handlers()
-        if signal.SIGINT in self._signals:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in noted & {signal.SIGINT, signal.SIGHUP}:
+            signal.signal(number, signal.SIG_IGN)
         self._close_pipe()
 
 

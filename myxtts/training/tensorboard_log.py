@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import os
@@ -107,7 +108,8 @@ class TensorBoardLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        with contextlib.suppress(StorageError):  # a picture of the run is incomplete; how the run ended counts
+            self.close()
 
     def _scalars(self, update: int, scalars: Mapping[str, Any]) -> None:
         finite = {tag: float(value) for tag, value in scalars.items() if value is not None}

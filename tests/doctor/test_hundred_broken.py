@@ -107,8 +107,9 @@ def _empty_file(run: Path, update: int, draw: random.Random) -> None:
     draw.choice(sorted((run / "checkpoints" / f"step-{update:08d}").iterdir())).write_bytes(b"")
 
 
-def _extra_file(run: Path, update: int, draw: random.Random) -> None:
-    (run / "checkpoints" / f"step-{update:08d}" / "note.txt").write_text("x")
+def _renamed_file(run: Path, update: int, draw: random.Random) -> None:
+    path = run / "checkpoints" / f"step-{update:08d}" / "weights.safetensors"
+    path.rename(path.with_name("weights.safetensors~"))
 
 
 def _swap(run: Path, update: int, draw: random.Random) -> None:
@@ -162,7 +163,7 @@ def _gave_up(run: Path, update: int, draw: random.Random) -> None:
 
 
 HARMS: tuple[Callable[[Path, int, random.Random], None], ...] = (
-    _delete_manifest, _delete_file, _empty_file, _extra_file, _swap, _flip, _cut, _poison, _poison_moments, _diverged,
+    _delete_manifest, _delete_file, _empty_file, _renamed_file, _swap, _flip, _cut, _poison, _poison_moments, _diverged,
     _odd_state, _config, _journals, _gave_up,
 )  # fmt: skip
 

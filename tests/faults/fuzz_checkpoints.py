@@ -232,7 +232,7 @@ ITEMS: dict[str, tuple[Expected, Maker]] = {
     "file emptied": ("reject", _empty),
     "files swapped": ("reject", _swap),
     "folder, FIFO or link for a file": ("reject", _special),
-    "foreign file": ("reject", _extra),
+    "foreign file": ("accept", _extra),
     "a future format": ("reject", _future),
     "odd manifest": ("any", _odd_manifest),
     "NaN inside": ("reject", _nan),

@@ -119,18 +119,24 @@ class Server:
             raise RuntimeError(f"the server has {ready['threads']} threads and must not fork")
 
     def start(
-        self, words: list[str], fault: str = "", patches: dict[str, object] | None = None, root_powers: bool = True
+        self,
+        words: list[str],
+        fault: str = "",
+        patches: dict[str, object] | None = None,
+        root_powers: bool = True,
+        output: str = "",
     ) -> Child:
         """A training with these command-line words.
 
         fault: MYXTTS_FAULT. patches: module:name -> value, for waits that are too long for a test.
-        root_powers: False: file permissions hold for it even if it runs as root.
+        root_powers: False: file permissions hold for it even if it runs as root. output: where it prints to, a device
+        or a FIFO, instead of to a log.
         """
         self._number += 1
         updates, log = self.folder / f"{self._number}.updates", self.folder / f"{self._number}.log"
         shared = Updates(updates, make=True)
         log.touch()
-        request = {"do": "start", "words": words, "fault": fault, "updates": str(updates), "log": str(log)}
+        request = {"do": "start", "words": words, "fault": fault, "updates": str(updates), "log": output or str(log)}
         pid = self.ask({**request, "patches": patches or {}, "root_powers": root_powers})["pid"]
         return Child(self, pid, shared, log)
 
@@ -212,11 +218,12 @@ def _train(request: dict[str, Any], parent: int) -> NoReturn:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: nothing trains on after the tests
     if os.getppid() != parent:
         os._exit(1)
-    log, nothing = os.open(request["log"], os.O_WRONLY | os.O_APPEND), os.open(os.devnull, os.O_RDONLY)
+    log, nothing = os.open(request["log"], os.O_WRONLY | os.O_APPEND | os.O_NOCTTY), os.open(os.devnull, os.O_RDONLY)
     for source, target in ((log, 1), (log, 2), (nothing, 0)):
         os.dup2(source, target)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is born deaf to it
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if not request["root_powers"]:
         _drop_root_powers()
     from myxtts.cli import train

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 from pathlib import Path
@@ -11,8 +12,15 @@ import numpy as np
 import pytest
 
 from myxtts.errors import CheckpointError
-from myxtts.storage.checkpoint import MANIFEST, FutureFormatError, _sealed, read_checkpoint, step_name
-from myxtts.storage.store import CheckpointStore
+from myxtts.storage.checkpoint import (
+    MANIFEST,
+    FutureFormatError,
+    _sealed,
+    foreign_entries,
+    read_checkpoint,
+    step_name,
+)
+from myxtts.storage.store import FOREIGN, CheckpointStore
 
 ALL_FILES = ("weights.safetensors", "ema.safetensors", "state.json", "config.yaml", MANIFEST)
 
@@ -81,8 +89,56 @@ def test_a_missing_or_foreign_file_is_found(store: CheckpointStore, name: str) -
     assert name in reason_of(store)
     (second / name).rmdir()
     (second / name).write_bytes(own)
-    (second / "extra.bin").write_bytes(b"x")
-    assert "'extra.bin' does not belong there" in reason_of(store)
+    newest = store.newest()
+    assert newest is not None and newest.update == 2
+
+
+FOREIGN_NAMES = (
+    ".DS_Store", "._weights.safetensors", "Thumbs.db", "desktop.ini", ".nfs000000000123", ".directory", "config.yaml~",
+    ".~lock.config.yaml#", "weights.sync-conflict-20261201.safetensors", "extra.safetensors", "notes.txt", "name\nname",
+)  # fmt: skip
+
+
+def test_files_of_other_programs_damage_nothing_and_are_never_loaded(store: CheckpointStore) -> None:
+    folder = store.directory / step_name(2)
+    own = {path.name for path in folder.iterdir()}
+    for name in FOREIGN_NAMES:
+        (folder / name).write_bytes(b"not a tensor")
+    (folder / ".ipynb_checkpoints").mkdir()
+    (folder / ".ipynb_checkpoints" / "config-checkpoint.yaml").write_text("seed: 9\n")
+    os.mkfifo(folder / "pipe")
+    (folder / "link").symlink_to("/dev/zero")
+    newest = store.newest()
+    assert newest is not None and newest.update == 2 and store.damaged == []
+    assert set(newest.arrays) == {"weights", "ema"} and dict(newest.texts) == {"config.yaml": "seed: 2\n"}
+    assert {path.name for path in foreign_entries(folder)} == {path.name for path in folder.iterdir()} - own
+
+
+def test_files_of_other_programs_survive_the_end_of_their_step_folder(store: CheckpointStore) -> None:
+    folder = store.directory / step_name(1)
+    (folder / "notes.txt").write_text("first")
+    (folder / "mine").mkdir()
+    (folder / "mine" / "plan.txt").write_text("plan")
+    store.keep = 1
+    for update in (3, 4):
+        store.save(update, {}, {})
+    assert not folder.exists()
+    kept = store.directory / FOREIGN / folder.name
+    assert (kept / "notes.txt").read_text() == "first" and (kept / "mine" / "plan.txt").read_text() == "plan"
+    assert {path.name for path in kept.iterdir()} == {"notes.txt", "mine"}
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_files_of_other_programs_survive_a_new_save_of_the_same_update(store: CheckpointStore, damaged: bool) -> None:
+    folder = store.directory / step_name(2)
+    (folder / "notes.txt").write_text("mine")
+    if damaged:
+        (folder / MANIFEST).write_bytes(b"torn")
+    store.save(2, {}, {"epoch": 3})
+    newest = store.newest()
+    assert newest is not None and newest.update == 2 and newest.state == {"epoch": 3}
+    kept = store.directory / FOREIGN / folder.name
+    assert [path.name for path in kept.iterdir()] == ["notes.txt"]
 
 
 def test_two_files_swapped_inside_one_checkpoint(store: CheckpointStore) -> None:
@@ -106,6 +162,7 @@ def test_a_file_in_place_of_a_checkpoint(store: CheckpointStore) -> None:
     store.save(2, {}, {"epoch": 3})
     newest = store.newest()
     assert newest is not None and newest.state == {"epoch": 3}
+    assert [path.read_text() for path in (store.directory / FOREIGN).rglob(step_name(2)) if path.is_file()] == ["x"]
 
 
 def test_a_future_format_is_named_and_not_buried(store: CheckpointStore) -> None:

@@ -12,7 +12,9 @@ import pytest
 
 from myxtts.errors import StorageError
 from myxtts.storage import faults
+from myxtts.storage.files import open_regular
 from myxtts.storage.journal import Journal, read_events, read_metrics
+from myxtts.storage.run_directory import NotOwnerError
 
 
 def train(update: int) -> dict[str, object]:
@@ -92,7 +94,108 @@ def test_a_resume_drops_what_will_be_made_again_and_what_is_torn(tmp_path: Path)
             journal.write(train(update))
     reader = read_metrics(path)
     assert [record["update"] for record in reader] == list(range(1, 12)) and reader.torn == 0
-    assert list(tmp_path.iterdir()) == [path]
+    copy = tmp_path / "incidents" / "resume-metrics.jsonl"
+    assert journal.copy == copy and updates_of(copy) == [9, 10, 10]
+    assert copy.read_bytes().endswith(b'\n{"kind":"train","upd\n')
+    assert sorted(tmp_path.iterdir()) == [copy.parent, path] and list(copy.parent.iterdir()) == [copy]
+
+
+def test_no_copy_replaces_another_one(tmp_path: Path) -> None:
+    path, copies = tmp_path / "metrics.jsonl", tmp_path / "incidents"
+    for start in (1, 11):
+        with Journal(path, restored_update=0) as journal:
+            assert journal.dropped_lines == (0 if start == 1 else 10)
+            for update in range(start, start + 10):
+                journal.write(train(update))
+    journal = Journal(path, restored_update=15)
+    assert journal.dropped_lines == 5
+    for name, updates in (("resume-metrics", range(1, 11)), ("resume-metrics-2", range(16, 21))):
+        assert updates_of(copies / f"{name}.jsonl") == list(updates)
+    kept = copies / "rollback-01-metrics.jsonl"
+    assert journal.cut_back(13, kept) == 2 and updates_of(kept) == [14, 15]
+    assert journal.cut_back(13, kept) == 0 and updates_of(kept) == [14, 15], "an interrupted rollback cuts twice"
+    journal.write(train(14))
+    assert journal.cut_back(13, kept) == 1 and updates_of(kept.with_name("rollback-01-metrics-2.jsonl")) == [14]
+    journal.close()
+
+
+def test_a_copy_that_cannot_be_made_cuts_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    with Journal(path) as journal:
+        journal.write(train(1))
+    (tmp_path / "incidents").write_text("a file of somebody")
+    before = path.read_bytes()
+    with pytest.raises(StorageError, match=r"incidents|metrics"):
+        Journal(path, restored_update=0)
+    assert path.read_bytes() == before and sorted(p.name for p in tmp_path.iterdir()) == ["incidents", "metrics.jsonl"]
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "events.jsonl"])
+def test_a_link_is_not_followed(tmp_path: Path, name: str) -> None:
+    outside = tmp_path / "outside.jsonl"
+    path = tmp_path / "run" / name
+    path.parent.mkdir()
+    path.symlink_to(outside)
+    with pytest.raises(StorageError, match=rf"{name}.*is a link to .*outside\.jsonl.*not followed"):
+        Journal(path)
+    assert not outside.exists()
+    outside.write_text('{"event":"x"}\n')
+    with pytest.raises(StorageError, match="is a link to"):
+        Journal(path, restored_update=0)
+    with pytest.raises(StorageError, match="is a link to"):
+        list(read_events(path))
+    assert outside.read_text() == '{"event":"x"}\n' and path.is_symlink()
+
+
+def test_what_is_no_file_does_not_block(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    os.mkfifo(path)
+    for use in (lambda: Journal(path), lambda: list(read_metrics(path)), lambda: open_regular(path, "ab")):
+        with pytest.raises((StorageError, OSError), match="not a regular file"):
+            use()
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(StorageError, match=r"metrics\.jsonl"):
+        Journal(path)
+
+
+def test_a_hard_link_gets_nothing_that_is_written_later(tmp_path: Path) -> None:
+    path, snapshot = tmp_path / "metrics.jsonl", tmp_path / "snapshot.jsonl"
+    with Journal(path) as journal:
+        journal.write(train(1))
+    snapshot.hardlink_to(path)
+    with Journal(path) as journal:
+        journal.write(train(2))
+    assert updates_of(path) == [1, 2] and updates_of(snapshot) == [1]
+
+
+def test_nothing_is_written_after_the_run_directory_was_lost(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+
+    def lost() -> None:
+        raise NotOwnerError("lost")
+
+    journal = Journal(path, flush_lines=1, restored_update=0)
+    journal.write(train(1))
+    journal.check_owner = lost
+    for write in (
+        lambda: journal.write(train(2)),
+        lambda: journal.flush(durable=True),
+        lambda: journal.cut_back(0, tmp_path / "kept"),
+    ):
+        with pytest.raises(NotOwnerError):
+            write()
+    assert updates_of(path) == [1] and list(tmp_path.iterdir()) == [path]
+    journal.check_owner = lambda: None
+    journal.close()
+    assert updates_of(path) == [1, 2]
+
+
+def test_the_error_that_ended_a_run_is_told_and_not_that_of_its_journal(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="the first"), Journal(tmp_path / "events.jsonl") as journal:
+        journal.write(train(1))
+        faults.arm("journal.write:1+:enospc")
+        raise ValueError("the first")
 
 
 def test_events_keep_everything_but_the_torn_line(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 import myxtts
 from myxtts.errors import StorageError
 from myxtts.storage import faults
-from myxtts.storage.run_directory import RunDirectory, write_text_atomic
+from myxtts.storage.run_directory import NotOwnerError, RunDirectory, WriterLock, write_text_atomic
 
 ROOT = Path(myxtts.__file__).parents[1]
 HOLDER = """
@@ -99,6 +100,66 @@ def test_a_lock_file_of_any_content_can_be_taken(tmp_path: Path, content: bytes)
     run.lock_path.write_bytes(content)
     with run.lock() as lock:
         assert lock.taken_over is None
+
+
+def lost(lock: WriterLock) -> str:
+    with pytest.raises(NotOwnerError) as error:
+        lock.check()
+    assert error.value.exit_code == 4 and "\n" not in str(error.value)
+    assert str(lock.path.parent) in str(error.value) and f"process {os.getpid()}" in str(error.value)
+    return str(error.value)
+
+
+def test_a_lock_knows_that_its_directory_was_moved_and_moved_back(tmp_path: Path) -> None:
+    run, moved = RunDirectory(tmp_path / "run"), tmp_path / "moved"
+    with run.lock() as lock:
+        lock.check()
+        run.path.rename(moved)
+        assert f"was moved to {str(moved)!r}" in lost(lock) and lock.moved_to() == moved
+        with run.lock() as second:
+            assert "was moved" in lost(lock)
+            second.check()
+        shutil.rmtree(run.path)
+        moved.rename(run.path)
+        lock.check()
+        assert not lock.only_lock_deleted()
+
+
+def test_a_lock_knows_that_its_directory_was_deleted_or_restored(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    with run.lock() as lock:
+        shutil.copytree(run.path, tmp_path / "copy")
+        shutil.rmtree(run.path)
+        assert "was deleted" in lost(lock) and lock.moved_to() is None and not lock.only_lock_deleted()
+        (tmp_path / "copy").rename(run.path)
+        assert "another process may own it" in lost(lock) and lock.moved_to() is None and not lock.only_lock_deleted()
+    assert run.lock_path.read_bytes() != b"", "the lock file of another one is left alone"
+
+
+def test_a_lock_knows_that_its_file_was_deleted_or_replaced(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    with run.lock() as lock:
+        run.lock_path.unlink()
+        assert "lost its file 'lock', which was deleted" in lost(lock) and lock.only_lock_deleted()
+        with run.lock() as second:
+            second.check()
+            assert "another process may own it" in lost(lock) and not lock.only_lock_deleted()
+        run.lock_path.unlink()
+        run.lock_path.symlink_to("elsewhere")
+        assert "another process may own it" in lost(lock)
+
+
+def test_a_lock_that_is_no_file_of_the_run_is_refused(tmp_path: Path) -> None:
+    run, outside = RunDirectory(tmp_path / "run"), tmp_path / "outside"
+    run.path.mkdir()
+    run.lock_path.symlink_to(outside)
+    with pytest.raises(StorageError, match=r"link to .*outside"), run.lock():
+        pytest.fail("followed")
+    assert not outside.exists()
+    run.lock_path.unlink()
+    os.mkfifo(run.lock_path)
+    with pytest.raises(StorageError, match="not a regular file"), run.lock():
+        pytest.fail("locked a FIFO")
 
 
 def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:

@@ -80,6 +80,9 @@ class Screen:
     def progress(self, task: str, done: int, total: int) -> None:
         self.lines.append(f"{task} {done}/{total}")
 
+    def lost(self) -> list[str]:
+        return []
+
     @property
     def text(self) -> str:
         return "\n".join(self.lines)
@@ -121,7 +124,13 @@ def train(
         base = Corpus.from_json(json.loads((init_from / "corpus.json").read_text()))
     prepared = prepare(settings.config, silent, named={"data.train_path"}, base=base)
     updates = really(
-        settings, prepared, fresh=fresh, init_from=init_from, command="python3 train_main.py --again", screen=screen
+        settings,
+        prepared,
+        fresh=fresh,
+        init_from=init_from,
+        command="python3 train_main.py --again",
+        screen=screen,
+        lost_output=screen.lost,
     )
     return updates, screen
 

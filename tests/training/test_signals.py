@@ -14,7 +14,8 @@ from myxtts.training.signals import ONE_REQUEST_SECONDS, StopSignals
 
 # signals.py is loaded by its path, so that the child need not import what the package imports
 LOOP = f"""
-import importlib.util, os, sys, time
+import importlib.util, os, signal, sys, time
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
 spec = importlib.util.spec_from_file_location("signals", {sys.modules[StopSignals.__module__].__file__!r})
 signals = importlib.util.module_from_spec(spec)
 sys.modules["signals"] = signals
@@ -38,9 +39,11 @@ def finish(child: subprocess.Popen[str]) -> tuple[int, str]:
     return child.returncode, output
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_the_first_signal_asks(number: signal.Signals) -> None:
     before = signal.getsignal(number)
+    if before == signal.SIG_IGN:
+        pytest.skip("the tests run under nohup")
     with StopSignals() as stop:
         assert stop.requested is None
         os.kill(os.getpid(), number)
@@ -118,6 +121,45 @@ with signals.StopSignals() as stop:
     assert time.monotonic() - started < 5
 
 
+def test_a_closed_terminal_asks_however_often_it_says_so() -> None:
+    child = run("""
+with signals.StopSignals() as stop:
+    print("ready", flush=True)
+    while stop.requested is None:
+        time.sleep(0.01)
+    time.sleep(1.5)
+print("saved after", stop.requested)
+sys.exit(75)
+""")
+    child.send_signal(signal.SIGHUP)
+    time.sleep(AFTER_THE_FIRST)
+    child.send_signal(signal.SIGHUP)
+    assert finish(child) == (75, "saved after SIGHUP\n")
+
+
+def test_a_second_request_leaves_at_once_after_a_closed_terminal_too() -> None:
+    child = run("""
+with signals.StopSignals() as stop:
+    print("ready", flush=True)
+    time.sleep(30)
+""")
+    child.send_signal(signal.SIGHUP)
+    time.sleep(AFTER_THE_FIRST)
+    child.send_signal(signal.SIGTERM)
+    assert finish(child)[0] == 128 + signal.SIGTERM
+
+
+def test_a_closed_terminal_that_nohup_ignores_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopSignals() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stop.requested is None
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_the_second_leaves_even_inside_a_long_computation() -> None:
     child = run(
         """
@@ -139,7 +181,8 @@ with signals.StopSignals() as stop:
     assert finish(child)[0] == 128 + signal.SIGTERM
 
 
-def test_one_ctrl_c_for_the_whole_group_counts_once_and_spares_the_workers() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_one_signal_for_the_whole_group_counts_once_and_spares_the_workers(number: signal.Signals) -> None:
     child = run("""
 os.setpgid(0, 0)
 with signals.StopSignals() as stop:
@@ -160,7 +203,7 @@ with signals.StopSignals() as stop:
         os.kill(worker, 15)
     print(alive, [os.waitpid(worker, 0)[1] for worker in workers])
 """)
-    os.killpg(child.pid, signal.SIGINT)
+    os.killpg(child.pid, number)
     assert finish(child) == (0, "[True, True, True] [15, 15, 15]\n")
 
 
