@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from myxtts.cli.plan import part_weights
-from myxtts.config.document import plain
-from myxtts.config.layers import Given, Layer, Rank
-from myxtts.config.leaves import LEAVES
-from myxtts.config.levels import LEVELS
-from myxtts.config.resolve import Resolved, resolve
-from myxtts.config.sizes import SIZES
+from myxtts.config.fields import LEAVES
+from myxtts.config.presets import LEVELS, SIZES
+from myxtts.config.resolve import Given, Layer, Rank, Resolved, resolve
+from myxtts.messages import plain
 
 ROOT = Path(__file__).resolve().parents[1]
 HEADS: Mapping[str, tuple[str, str, str]] = {

@@ -12,10 +12,9 @@ from myxtts import errors, health
 from myxtts.cli import doctor, train
 from myxtts.cli.main import COMMANDS
 from myxtts.cli.main import main as myxtts_main
-from myxtts.config.layers import BUILT_IN_CORPUS_OVERRIDES, Given, Layer, Rank
-from myxtts.config.leaves import LEAVES
-from myxtts.config.levels import LEVELS
-from myxtts.config.resolve import resolve
+from myxtts.config.fields import LEAVES
+from myxtts.config.presets import BUILT_IN_CORPUS_OVERRIDES, LEVELS
+from myxtts.config.resolve import Given, Layer, Rank, resolve
 from myxtts.config.schema import MODEL_SIZES, TrainingConfig
 from myxtts.data import demo_corpus
 from myxtts.data.records import REASONS

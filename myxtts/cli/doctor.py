@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from myxtts.cli.arguments import OneLineParser, unknown_options
 from myxtts.cli.interpreter import program_path, python_command
 from myxtts.cli.screen import Screen, error_lines, guarded
-from myxtts.config.leaves import shown
 from myxtts.errors import EXIT_DONE, ConfigError, MyXTTSError
+from myxtts.messages import quoted
 
 if TYPE_CHECKING:
     from myxtts.doctor.findings import Report, Said
@@ -115,14 +115,14 @@ def _problems(asked: argparse.Namespace) -> list[str]:
     """What in a command line does not fit together, one line each."""
     command, *targets = asked.words or [""]
     if command not in ("", "check", "fix"):
-        return [f"unknown command {shown(command)}; there are: check TARGET..., fix --config FILE, fix --run DIR"]
+        return [f"unknown command {quoted(command)}; there are: check TARGET..., fix --config FILE, fix --run DIR"]
     if command != "fix":
         given = [n for n in ("config", "out", "run", "reset", "apply") if getattr(asked, n)]
         lines = [f"--{name} belongs to `fix`; {PROGRAM} fix --help tells more" for name in given]
         if command == "check" and not targets:
             lines.append("check wants a target: a settings file, a data root, a run directory, a checkpoint or a log")
         return lines
-    lines = [f"unexpected argument {shown(target)}; fix takes --config FILE or --run DIR" for target in targets]
+    lines = [f"unexpected argument {quoted(target)}; fix takes --config FILE or --run DIR" for target in targets]
     if bool(asked.config) == bool(asked.run):
         lines.append("fix takes one of --config FILE and --run DIR")
     if asked.out and not asked.config:

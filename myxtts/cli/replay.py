@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from myxtts.cli.arguments import OneLineParser
 from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.screen import guarded
-from myxtts.config.document import plain
-from myxtts.config.leaves import shown
 from myxtts.errors import EXIT_DONE, CheckpointError, ConfigError
+from myxtts.messages import plain, quoted
 
 if TYPE_CHECKING:
     from myxtts.training.replay import Replayed
@@ -38,7 +37,7 @@ def _run(argv: Sequence[str]) -> int:
     bundle = Path(namespace.bundle)
     if not (bundle / "incident.json").is_file():  # told before seconds of importing TensorFlow
         what = "has no incident.json" if bundle.is_dir() else "is a file" if bundle.exists() else "does not exist"
-        raise CheckpointError(f"incident {shown(str(bundle), 200)} {what}; give a folder of RUN/incidents")
+        raise CheckpointError(f"incident {quoted(str(bundle), 200)} {what}; give a folder of RUN/incidents")
     with quiet_loading():
         from myxtts.training.replay import replay
     print("\n".join(lines_of(replay(bundle))))

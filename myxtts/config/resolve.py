@@ -1,17 +1,125 @@
-"""From layers of settings to one checked configuration, with the origin of every value."""
+"""From layers of settings, weakest first, to one checked configuration with the origin of every value.
+
+The order of precedence is defined here (`Rank`) and nowhere else.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from enum import IntEnum
 
 from myxtts.config.check import contradictions
-from myxtts.config.layers import Given, Layer, Rank, level_layer, size_layer
-from myxtts.config.leaves import LEAVES, Value, build, coerce, shown, unknown_key
-from myxtts.config.load import load_file
+from myxtts.config.fields import LEAVES, Value, build, coerce, unknown_key, value_of
+from myxtts.config.presets import BUILT_IN_CORPUS_OVERRIDES, LEVELS, SIZES
 from myxtts.config.schema import Config
 from myxtts.errors import ConfigError
+from myxtts.messages import quoted
+
+
+class Rank(IntEnum):
+    """Who may set a value; the higher rank wins."""
+
+    DEFAULT = 0
+    PROGRAM = 1
+    SIZE = 2
+    LEVEL = 3
+    SOURCE_RUN = 4
+    BUILT_IN_CORPUS = 5
+    FILE = 6
+    COMMAND_LINE = 7
+
+    @property
+    def named(self) -> bool:
+        """Whether the user set it himself."""
+        return self >= Rank.FILE
+
+
+@dataclass(frozen=True)
+class Given:
+    """One setting as a layer gives it: the raw value (text, or a Python value), where it stands, and why."""
+
+    key: str
+    value: object
+    origin: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Settings of one rank, and what was found wrong while they were read. A later setting beats an earlier one."""
+
+    rank: Rank
+    name: str
+    settings: tuple[Given, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    def sets(self, *keys: str) -> bool:
+        """Whether this layer gives any of `keys`."""
+        return any(given.key in keys for given in self.settings)
+
+
+SOURCE_KEYS = tuple(
+    key
+    for key in LEAVES
+    if key in ("model_size", "text.symbols", "text.blank_between") or key.startswith(("audio.", "model."))
+)
+"""What weights are bound to: the networks, what a token is, and how a recording becomes a mel."""
+
+
+def program_layer(program: str, settings: Mapping[str, object]) -> Layer:
+    """What an entry point sets of its own, such as its run directory."""
+    return Layer(Rank.PROGRAM, program, tuple(Given(key, value, program) for key, value in settings.items()))
+
+
+def size_layer(size: str) -> Layer:
+    """The overrides of a model size."""
+    origin = f"size {size}"
+    return Layer(Rank.SIZE, origin, tuple(Given(key, value, origin) for key, value in SIZES[size].items()))
+
+
+def level_layer(level: str, size: str) -> Layer:
+    """The overrides of an optimization level at a model size. A later override of a level beats an earlier one."""
+    origin = f"level {level}"
+    last = {override.key: override for override in LEVELS[level]}
+    return Layer(
+        Rank.LEVEL,
+        origin,
+        tuple(Given(key, override.value_for(size), origin, override.reason) for key, override in last.items()),
+    )
+
+
+def built_in_corpus_layer() -> Layer:
+    """What a first run on the built-in corpus sets, as long as the user sets no length himself."""
+    origin = "built-in corpus"
+    settings = tuple(Given(row.key, row.value, origin, row.reason) for row in BUILT_IN_CORPUS_OVERRIDES)
+    return Layer(Rank.BUILT_IN_CORPUS, origin, settings)
+
+
+def source_layer(source: Config, name: str) -> Layer:
+    """What the weights that learn on are bound to, as the run they come from had it; `name` tells of that run.
+
+    A decoder that has heard a critic goes on hearing it from the first update, or it would unlearn what it was told;
+    an aligner that knows its alignment is not told a diagonal.
+    """
+    reason = "the weights that learn on were made with it"
+    rows = [Given(key, value_of(source, key), name, reason) for key in SOURCE_KEYS]
+    rows += [
+        Given("text.language", source.text.language, name, "what the weights learned to speak"),
+        Given("schedule.diagonal_prior_updates", 0, name, "the aligner that comes with the weights has learned"),
+    ]
+    if source.model.critic_width:
+        heard = "the critic that comes with the weights has learned, and they with it"
+        rows += [Given(f"schedule.adversarial_{key}_updates", 0, name, heard) for key in ("start", "ramp")]
+    return Layer(Rank.SOURCE_RUN, name, tuple(rows))
+
+
+def strongest(layers: Sequence[Layer], key: str) -> object:
+    """The raw value that the strongest of `layers` gives to `key`, the schema's default where none does."""
+    values = [
+        given.value for layer in sorted(layers, key=lambda x: x.rank) for given in layer.settings if given.key == key
+    ]
+    return values[-1] if values else LEAVES[key].default
 
 
 @dataclass(frozen=True)
@@ -85,7 +193,7 @@ def resolve(layers: Sequence[Layer], pinned: Mapping[str, tuple[str, str]] | Non
         _apply(layer, chains, spoiled, problems)
     for key, (value, advice) in (pinned or {}).items():
         problems += [
-            f"{key} is pinned to {value}, got {shown(source.value)} ({source.layer}); {advice}"
+            f"{key} is pinned to {value}, got {quoted(source.value)} ({source.layer}); {advice}"
             for source in chains[key]
             if source.named and source.value != value
         ]
@@ -97,18 +205,6 @@ def resolve(layers: Sequence[Layer], pinned: Mapping[str, tuple[str, str]] | Non
         raise ConfigError(list(dict.fromkeys(problems)))
     return resolved
 
-
-def config_of_file(path: str | Path) -> Config:
-    """The configuration in a complete settings file, such as the config.yaml of a run. Raises ConfigError.
-
-    What a file does not name that was complete when it was written is `BEFORE`, whatever its level says today.
-    """
-    before = tuple(Given(key, value, "settings of before it") for key, value in BEFORE.items())
-    return resolve([Layer(Rank.SOURCE_RUN, "settings of before it", before), load_file(path)]).config
-
-
-BEFORE: Mapping[str, Value] = {"model.critic_width": 0}
-"""What a run had before a setting was there, where levels set it now."""
 
 _CHOOSERS = ("model_size", "optimization_level")
 
@@ -143,7 +239,7 @@ def _take(
     try:
         value = coerce(LEAVES[key], raw)
     except ValueError as error:
-        problems.append(f"{key} is {shown(raw)} ({origin}); {error}")
+        problems.append(f"{key} is {quoted(raw)} ({origin}); {error}")
         spoiled.add(key)
         return
     chains[key].append(Source(origin, value, reason, rank.named))
@@ -156,7 +252,7 @@ def _contradictions(resolved: Resolved, spoiled: set[str]) -> list[str]:
     for found in contradictions(resolved.config, chosen):
         if spoiled.isdisjoint(found.keys):
             sources = [(key, resolved.source(key)) for key in found.keys]
-            origins = ", ".join(f"{key} = {shown(source.value)} from {source.layer}" for key, source in sources)
+            origins = ", ".join(f"{key} = {quoted(source.value)} from {source.layer}" for key, source in sources)
             lines.append(f"{found.message} ({origins}); {found.advice}")
     return lines
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from myxtts.audio import waveform
+from myxtts.config.presets import SIZES
 from myxtts.config.schema import AudioConfig, DataConfig
-from myxtts.config.sizes import SIZES
 from myxtts.data.caps import raised_caps
 from myxtts.data.manifest import METADATA_NAMES, Split, read_root
 from myxtts.data.pool import Died, job_limits, run_isolated

@@ -5,13 +5,13 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 
-from myxtts.config.document import plain
 from myxtts.doctor.findings import Said
 from myxtts.doctor.sentences_data import DATA
 from myxtts.doctor.sentences_reasons import REASONS
 from myxtts.doctor.sentences_runs import RUNS
 from myxtts.doctor.sentences_screen import SCREEN
 from myxtts.doctor.sentences_settings import SETTINGS
+from myxtts.messages import plain
 
 LANGUAGES = ("en", "fa")
 SENTENCES: Mapping[str, tuple[str, str]] = {**SCREEN, **SETTINGS, **DATA, **RUNS}

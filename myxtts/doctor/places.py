@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from myxtts.config.leaves import shown
 from myxtts.data.manifest import METADATA_NAMES
 from myxtts.doctor.run_check import is_run
 from myxtts.errors import DataError
+from myxtts.messages import quoted
 from myxtts.storage.checkpoint import MANIFEST, update_of_name
 
 Kind = Literal["settings", "dataset", "run", "checkpoint", "log"]
@@ -23,7 +23,7 @@ _METADATA = {name for names in METADATA_NAMES.values() for name in names}
 
 def kind_of(path: Path) -> Kind:
     """What `path` is. Errors: DataError for what this tool cannot look at, with what it can."""
-    name = shown(str(path), 200)
+    name = quoted(str(path), 200)
     takes = "name a settings file, a data root, a run directory, a checkpoint or a log"
     try:
         if path.is_dir():
@@ -47,7 +47,7 @@ def _folder_kind(path: Path) -> Kind:
         return "run"
     if any(update_of_name(inner.name) is not None for inner in path.iterdir()):
         raise DataError(
-            f"{shown(str(path), 200)}: is a folder of checkpoints; name the run, the folder that it lies in"
+            f"{quoted(str(path), 200)}: is a folder of checkpoints; name the run, the folder that it lies in"
         )
     return "dataset"
 
@@ -57,10 +57,10 @@ def _file_kind(path: Path) -> Kind:
         return "settings"
     if path.suffix.lower() in (".safetensors", ".h5", ".keras", ".ckpt", ".index", ".pt", ".pth"):
         raise DataError(
-            f"{shown(str(path), 200)}: one file of weights alone; name the step-... folder that it lies in, or the run"
+            f"{quoted(str(path), 200)}: one file of weights alone; name the step-... folder that it lies in, or the run"
         )
     if path.name in _METADATA:
-        raise DataError(f"{shown(str(path), 200)}: is the metadata of a data root; name the folder that it lies in")
+        raise DataError(f"{quoted(str(path), 200)}: is the metadata of a data root; name the folder that it lies in")
     return "log"
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from myxtts.config.leaves import Value
-from myxtts.config.levels import LEVELS, Override
+from myxtts.config.fields import Value
+from myxtts.config.presets import LEVELS, Override
 from myxtts.doctor.findings import Rank
 
 STABLE_LEVEL = "basic"

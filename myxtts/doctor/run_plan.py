@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from myxtts.config.leaves import LEAVES, Value, coerce
+from myxtts.config.fields import LEAVES, Value, coerce
 from myxtts.config.schema import DataConfig
 from myxtts.doctor.checkpoints import Examined
 from myxtts.doctor.findings import Said, said

@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from myxtts.config.document import plain
-from myxtts.config.layers import Layer
-from myxtts.config.layers import Rank as LayerRank
-from myxtts.config.leaves import LEAVES, Value, expected, shown
-from myxtts.config.levels import LEVELS
-from myxtts.config.load import load_file
-from myxtts.config.resolve import Resolved, resolve
+from myxtts.config.fields import LEAVES, Value, expected
+from myxtts.config.files import load_file
+from myxtts.config.presets import LEVELS
+from myxtts.config.resolve import Layer, Resolved, resolve
+from myxtts.config.resolve import Rank as LayerRank
 from myxtts.config.schema import OPTIMIZATION_LEVELS
 from myxtts.doctor.findings import Rank, Report, said
 from myxtts.doctor.rules import RULES, STABLE, is_safe
 from myxtts.doctor.settings_file import Settings, is_nothing, nearest_name, read_settings
 from myxtts.errors import ConfigError
+from myxtts.messages import plain, quoted
 
 CLIP_HIGH = 0.5
 """A clip over this lets single clips through; the stable one is under it."""
@@ -99,7 +98,7 @@ def _add_unusable(report: Report, settings: Settings) -> None:
         stable = STABLE[key].value if key in STABLE else LEAVES[key].default
         report.add(
             Rank.CERTAIN if key in STABLE else Rank.POSSIBLE,
-            said("unusable", written=setting.written, raw=shown(setting.raw), expected=expected(LEAVES[key])),
+            said("unusable", written=setting.written, raw=quoted(setting.raw), expected=expected(LEAVES[key])),
             settings.where(key),
             said("set_plain", key=key, value=stable),
         )
@@ -119,7 +118,7 @@ def _add_clip(report: Report, settings: Settings) -> None:
         what = "clip_off" if is_nothing(setting.raw) or _is_zero(setting.raw) else "clip_unusable"
         report.add(
             Rank.CERTAIN if what == "clip_unusable" else Rank.LIKELY,
-            said(what, written=setting.written, raw=shown(setting.raw)),
+            said(what, written=setting.written, raw=quoted(setting.raw)),
             settings.where(key),
             do,
         )
@@ -179,7 +178,7 @@ def _add_schedule(report: Report, settings: Settings) -> None:
         report.add(
             Rank.CERTAIN,
             said(
-                "unusable", written=setting.written, raw=shown(setting.raw),
+                "unusable", written=setting.written, raw=quoted(setting.raw),
                 expected=expected(LEAVES["schedule.restart_growth"]),
             ),
             settings.where("schedule.restart_growth"),

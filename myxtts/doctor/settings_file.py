@@ -10,12 +10,13 @@ from pathlib import Path
 
 import yaml
 
-from myxtts.config.leaves import LEAVES, Value, coerce, nearest, shown
-from myxtts.config.load import MOST_BYTES
-from myxtts.config.other_names import OTHER_NAMES
+from myxtts.config.aliases import OTHER_NAMES
+from myxtts.config.fields import LEAVES, Value, coerce, nearest
+from myxtts.config.files import MOST_BYTES
 from myxtts.doctor import older_names
 from myxtts.doctor.findings import Said, said
 from myxtts.errors import ConfigError
+from myxtts.messages import quoted
 
 _MOST_DEPTH = 12
 _MOST_LEAVES = 5_000
@@ -86,7 +87,7 @@ def read_settings(path: Path) -> Settings:
 
 
 def _root(path: Path) -> yaml.MappingNode:
-    where = shown(str(path), 200)
+    where = quoted(str(path), 200)
     content = _content(path)
     try:
         root = yaml.compose(content, Loader=yaml.SafeLoader)
@@ -107,7 +108,7 @@ def _root(path: Path) -> yaml.MappingNode:
 
 def _content(path: Path) -> bytes:
     """The bytes of a regular file of limited size; a FIFO is refused before it can hang the program."""
-    where = shown(str(path), 200)
+    where = quoted(str(path), 200)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:

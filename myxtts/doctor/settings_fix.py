@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from myxtts.config.document import plain
-from myxtts.config.layers import Given, Layer, Rank
-from myxtts.config.leaves import LEAVES, Value, coerce, shown
+from myxtts.config.fields import LEAVES, Value, coerce
+from myxtts.config.resolve import Given, Layer, Rank
 from myxtts.config.schema import SECTIONS
 from myxtts.doctor.findings import Said, said
 from myxtts.doctor.rules import STABLE, STABLE_LEVEL, is_safe
 from myxtts.doctor.settings_check import resolved_or_problems
 from myxtts.doctor.settings_file import Settings, read_settings
 from myxtts.errors import ConfigError
+from myxtts.messages import plain, quoted
 from myxtts.storage.files import storage_error, write_text_atomic
 
 _HEADER = (
@@ -79,7 +79,7 @@ def _stable_values(settings: Settings) -> tuple[dict[str, Value], dict[str, str]
             continue
         values[key], reasons[key] = stable, override.reason
         if setting is not None:
-            before = shown(setting.text) if setting.value is None else setting.text
+            before = quoted(setting.text) if setting.value is None else setting.text
             where = settings.where(key)
             changes.append(Change(key, setting.written, before, plain(stable), where, override.reason))
     return values, reasons, changes
@@ -90,7 +90,7 @@ def _level_change(settings: Settings) -> list[Change]:
     if setting is None or setting.value == STABLE_LEVEL:
         return []
     where = settings.where("optimization_level")
-    before = shown(setting.text) if setting.value is None else setting.text
+    before = quoted(setting.text) if setting.value is None else setting.text
     return [Change("optimization_level", setting.written, before, STABLE_LEVEL, where, "")]
 
 
@@ -103,11 +103,11 @@ def _kept_values(settings: Settings) -> tuple[dict[str, Value], list[Said]]:
             continue
         place = settings.where(key)
         if key == "schedule.restart_growth" or (key.startswith("schedule.") and settings.older):
-            left_out.append(said("left_schedule", written=setting.written, raw=shown(setting.text), where=place))
+            left_out.append(said("left_schedule", written=setting.written, raw=quoted(setting.text), where=place))
         elif setting.value is None:
             problem = setting.problem
             left_out.append(
-                said("left_unusable", written=setting.written, raw=shown(setting.text), where=place, problem=problem)
+                said("left_unusable", written=setting.written, raw=quoted(setting.text), where=place, problem=problem)
             )
         elif key not in _DEFAULT_PATHS or setting.value != LEAVES[key].default:
             kept[key] = setting.value
@@ -143,7 +143,7 @@ def _settle(
             setting = settings.known[key]
             left_out.append(
                 said(
-                    "left_unusable", written=setting.written, raw=shown(setting.text), where=settings.where(key),
+                    "left_unusable", written=setting.written, raw=quoted(setting.text), where=settings.where(key),
                     problem=problem,
                 )
             )  # fmt: skip
@@ -185,7 +185,7 @@ def holds_already(out: Path, repaired: Repaired, source: Path) -> bool:
     Errors: ConfigError if it holds something else, the repaired file itself too, or cannot be written.
     """
     if out.is_symlink() or (out.exists() and not out.is_file()):
-        raise ConfigError(f"--out {shown(str(out), 200)}: is a link or no regular file; name another file")
+        raise ConfigError(f"--out {quoted(str(out), 200)}: is a link or no regular file; name another file")
     if out.exists():
         try:
             if out.read_bytes() == repaired.text.encode("utf-8"):
@@ -193,11 +193,11 @@ def holds_already(out: Path, repaired: Repaired, source: Path) -> bool:
         except OSError as error:
             raise storage_error("reading", out, error) from error
         raise ConfigError(
-            f"--out {shown(str(out), 200)}: holds something else, and nothing is overwritten; name another file"
+            f"--out {quoted(str(out), 200)}: holds something else, and nothing is overwritten; name another file"
             + ("" if not _same(out, source) else ", the settings that are repaired stay as they are")
         )
     if not out.parent.is_dir():
-        raise ConfigError(f"--out {shown(str(out), 200)}: its folder does not exist; make it, or name another file")
+        raise ConfigError(f"--out {quoted(str(out), 200)}: its folder does not exist; make it, or name another file")
     return False
 
 

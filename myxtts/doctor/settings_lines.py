@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from myxtts.config.leaves import Value
+from myxtts.config.fields import Value
 from myxtts.doctor.settings_fix import scalar
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 import myxtts
-from myxtts.config.resolve import config_of_file
+from myxtts.config.files import config_of_file
 from myxtts.data.corpus import Corpus
 from myxtts.errors import CheckpointError
 from myxtts.training import incidents

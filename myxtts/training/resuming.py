@@ -10,14 +10,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from myxtts.config.leaves import LEAVES, shown, value_of
-from myxtts.config.resolve import config_of_file
+from myxtts.config.fields import LEAVES, value_of
+from myxtts.config.files import config_of_file
 from myxtts.config.schema import Config, TrainingConfig
 from myxtts.data.corpus import Corpus
 from myxtts.data.prepare import Prepared
 from myxtts.data.roots import absolute_paths
 from myxtts.data.store import FeatureStore
 from myxtts.errors import ConfigError
+from myxtts.messages import quoted as shown
 from myxtts.storage.checkpoint import Checkpoint
 from myxtts.storage.files import storage_error
 from myxtts.storage.run_directory import RunDirectory

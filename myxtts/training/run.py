@@ -9,8 +9,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from myxtts.config.files import config_yaml, provenance_json
 from myxtts.config.resolve import Resolved
-from myxtts.config.write import config_yaml, provenance_json
 from myxtts.data.batches import Batches
 from myxtts.data.loader import Loader
 from myxtts.data.plan import total_updates

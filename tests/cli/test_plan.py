@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from myxtts.cli.plan import duration_words, frame_rate, make_plan, memory_bytes, part_weights, plan_lines
-from myxtts.config.layers import Given, Layer, Rank
-from myxtts.config.resolve import resolve
+from myxtts.config.resolve import Given, Layer, Rank, resolve
 from myxtts.config.schema import MODEL_SIZES, Config
 
 

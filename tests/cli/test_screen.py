@@ -149,7 +149,7 @@ def test_a_module_of_ours_that_is_missing_is_a_defect(capsys: pytest.CaptureFixt
     assert "a defect in MyXTTS" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [["train_main.py"], ["train_stable.py"], ["-m", "myxtts"]])
+@pytest.mark.parametrize("words", [["train_main.py"], ["train_stable.py"], ["-m", "myxtts", "train"]])
 def test_a_python_without_any_package_is_told_what_to_do(words: list[str]) -> None:
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run(

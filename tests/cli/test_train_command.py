@@ -13,9 +13,9 @@ import pytest
 from myxtts.cli import train as command
 from myxtts.cli.arguments import training_parser
 from myxtts.cli.options import OPTION_OF_KEY
-from myxtts.config.leaves import LEAVES
+from myxtts.config.fields import LEAVES
+from myxtts.config.files import config_yaml
 from myxtts.config.resolve import resolve
-from myxtts.config.write import config_yaml
 from myxtts.errors import DataError
 from myxtts.storage.store import CheckpointStore
 

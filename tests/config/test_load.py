@@ -7,9 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from myxtts.config.load import MOST_BYTES, load_file
-from myxtts.config.resolve import Resolved, config_of_file, resolve
-from myxtts.config.write import config_yaml, provenance_json
+from myxtts.config.files import MOST_BYTES, config_of_file, config_yaml, load_file, provenance_json
+from myxtts.config.resolve import Resolved, resolve
 from myxtts.errors import ConfigError
 
 

@@ -2,10 +2,8 @@
 
 import pytest
 
-from myxtts.config.explain import explain
-from myxtts.config.layers import Given, Layer, Rank, built_in_corpus_layer, program_layer
-from myxtts.config.leaves import LEAVES
-from myxtts.config.resolve import Resolved, resolve
+from myxtts.config.fields import LEAVES, explain
+from myxtts.config.resolve import Given, Layer, Rank, Resolved, built_in_corpus_layer, program_layer, resolve
 from myxtts.config.schema import Config
 from myxtts.errors import EXIT_BAD_INPUT, ConfigError
 

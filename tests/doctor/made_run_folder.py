@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from myxtts.config.layers import Given, Layer, Rank
-from myxtts.config.resolve import Resolved, resolve
-from myxtts.config.write import config_yaml, provenance_json
+from myxtts.config.files import config_yaml, provenance_json
+from myxtts.config.resolve import Given, Layer, Rank, Resolved, resolve
 from myxtts.health import Health
 from myxtts.storage import tensors
 from myxtts.storage.checkpoint import MANIFEST, FileRecord, Manifest, read_manifest, step_name

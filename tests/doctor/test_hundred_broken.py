@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from test_settings_doctor import BEFORE, OLDER, ours
 
-from myxtts.config.leaves import LEAVES
-from myxtts.config.load import load_file
+from myxtts.config.fields import LEAVES
+from myxtts.config.files import load_file
 from myxtts.config.resolve import resolve
 from myxtts.doctor.language import LANGUAGES, words
 from myxtts.doctor.run_check import check_run

@@ -9,7 +9,7 @@ import made_run_folder as made
 import numpy as np
 import pytest
 
-from myxtts.config.resolve import config_of_file
+from myxtts.config.files import config_of_file
 from myxtts.doctor.checkpoints import check_checkpoint, examine
 from myxtts.doctor.findings import Rank
 from myxtts.doctor.history import REPAIRED_EVENT, read_history, read_recovery, verdict_of, worst_utterances

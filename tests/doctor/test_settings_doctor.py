@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from myxtts.config.leaves import LEAVES
-from myxtts.config.levels import LEVELS
-from myxtts.config.load import load_file
-from myxtts.config.other_names import OTHER_NAMES
+from myxtts.config.aliases import OTHER_NAMES
+from myxtts.config.fields import LEAVES
+from myxtts.config.files import load_file
+from myxtts.config.presets import LEVELS
 from myxtts.config.resolve import resolve
 from myxtts.doctor import older_names
 from myxtts.doctor.findings import Rank

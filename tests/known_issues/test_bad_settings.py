@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from myxtts.config.load import load_file
+from myxtts.config.files import load_file
 from myxtts.config.resolve import resolve
 from myxtts.errors import ConfigError
 
