@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "measure a model on recordings: nearness, likeness, word error; a page to hear",
     ),
     "report": ("myxtts.cli.report", "write the HTML report of a run"),
-    "doctor": ("myxtts.cli.checkup", "health of a run, what its ladder did, its worst utterances, and what to do"),
+    "doctor": ("myxtts.cli.doctor", "health of a run, what its ladder did, its worst utterances, and what to do"),
     "replay": ("myxtts.cli.replay", "compute an incident of a run again and name the first bad operation"),
     "docs": ("myxtts.cli.docs", "write docs/configuration.md from the settings' schema"),
 }

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from myxtts.cli.doctor import main
+from myxtts.cli.fix_nan_loss import main
 from myxtts.cli.main import main as myxtts_main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -206,7 +206,7 @@ def test_tensorflow_is_not_needed(here: Path) -> None:
     made.make_run(here / "run")
     (here / "old.yaml").write_text(OLDER)
     code = (
-        "import sys; from myxtts.cli.doctor import main; from myxtts.cli.main import main as other\n"
+        "import sys; from myxtts.cli.fix_nan_loss import main; from myxtts.cli.main import main as other\n"
         "codes = [main(['check', 'run', 'old.yaml']), main(['fix', '--run', 'run']), other(['doctor', 'run'])]\n"
         "assert codes == [0, 0, 0] and not {'tensorflow', 'keras'} & set(sys.modules)"
     )

@@ -18,7 +18,7 @@ from myxtts.doctor.sentences_reasons import REASONS
 from myxtts.health import Health
 
 ROOT = Path(__file__).resolve().parents[2] / "myxtts"
-FILES = [*sorted((ROOT / "doctor").glob("*.py")), ROOT / "cli" / "doctor.py", ROOT / "cli" / "checkup.py"]
+FILES = [*sorted((ROOT / "doctor").glob("*.py")), ROOT / "cli" / "fix_nan_loss.py", ROOT / "cli" / "doctor.py"]
 MADE = (
     {f"rank_{rank.name.lower()}" for rank in Rank}
     | {f"kind_{kind}" for kind in ("settings", "dataset", "run", "checkpoint", "log")}
