@@ -1,4 +1,4 @@
-"""`python -m myxtts doctor RUN`: health, the ladder, the worst utterances, and what to do."""
+"""`python -m myxtts doctor RUN`: health, the recovery ladder, the worst utterances, and what to do."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from myxtts.cli.arguments import OneLineParser
 from myxtts.cli.fix_nan_loss import Speaker
 from myxtts.cli.screen import Screen, guarded
 from myxtts.errors import EXIT_DONE, ConfigError
+from myxtts.messages import escaped
 
 if TYPE_CHECKING:
     from myxtts.doctor.run_check import Seen
 
-_NEWEST_TOLD = 10
+_LATEST_SHOWN = 10
 
 
 def main(argv: Sequence[str]) -> int:
-    """Prints how the run that `argv` names stands and what to do about it; returns the exit code."""
+    """Prints the state of the run named in `argv` and what to do about it; returns the exit code."""
     return guarded(lambda: _run(argv))
 
 
@@ -27,10 +28,10 @@ def _run(argv: Sequence[str]) -> int:
     parser = OneLineParser(
         prog="python -m myxtts doctor",
         allow_abbrev=False,
-        description="Health of a run, what the ladder of recovery did, the worst utterances, and what to do.",
+        description="Health of a run, what the recovery ladder did, the worst utterances, and what to do.",
     )
     parser.add_argument("run", metavar="RUN", help="the run directory, as given with --checkpoint-dir")
-    parser.add_argument("--language", default="en", choices=("en", "fa"), help="language of the sentences (en)")
+    parser.add_argument("--language", default="en", choices=("en", "fa"), help="language of the messages (en)")
     namespace, unknown = parser.parse_known(argv)
     if unknown:
         raise ConfigError(unknown)
@@ -54,18 +55,18 @@ def _run(argv: Sequence[str]) -> int:
 
 def _say_health(speaker: Speaker, seen: Seen) -> None:
     from myxtts.doctor.checkpoints import sign_name
-    from myxtts.doctor.findings import said
+    from myxtts.doctor.messages import message
 
     speaker.say("doctor_head", run=str(seen.run))
     if seen.health is None:
         speaker.say("health_unknown")
         return
     verdict, source, update = seen.health
-    speaker.say(f"health_from_{source}", sign=said(f"health_{verdict.sign}"), update=update)
+    speaker.say(f"health_from_{source}", sign=message(f"health_{verdict.sign}"), update=update)
     speaker.say("signs_head")
     for check in verdict.checks:
-        values = {"sign": said(sign_name(check)), "state": said(f"health_{check.sign}"), "sentence": check.sentence}
-        speaker.say("sign_line", 2, **values)
+        state = message(f"health_{check.sign}")
+        speaker.say("sign_line", 2, sign=message(sign_name(check)), state=state, sentence=check.sentence)
 
 
 def _say_checkpoints(speaker: Speaker, seen: Seen) -> None:
@@ -80,8 +81,8 @@ def _say_checkpoints(speaker: Speaker, seen: Seen) -> None:
 
 
 def _say_ladder(speaker: Speaker, seen: Seen) -> None:
-    from myxtts.doctor.findings import said
     from myxtts.doctor.history import NEUTRAL_FACTORS, factor, mapping
+    from myxtts.doctor.messages import message
 
     history = seen.history
     speaker.say("ladder_head")
@@ -90,16 +91,16 @@ def _say_ladder(speaker: Speaker, seen: Seen) -> None:
     elif not history.counts:
         speaker.say("ladder_never", 2)
     for rung in sorted(history.counts):
-        speaker.say("ladder_count", 2, rung=rung, meaning=said(f"rung_{rung}"), count=history.counts[rung])
+        speaker.say("ladder_count", 2, rung=rung, meaning=message(f"rung_{rung}"), count=history.counts[rung])
     if history.newest:
         speaker.say("ladder_newest", 2)
-    for step in history.newest[-_NEWEST_TOLD:]:
-        message = f"{step.message} [{step.incident}]" if step.incident else step.message
-        speaker.say("ladder_event", 4, update=step.update, rung=step.rung, message=message)
+    for step in history.newest[-_LATEST_SHOWN:]:
+        what = f"{step.message} [{step.incident}]" if step.incident else step.message
+        speaker.say("ladder_event", 4, update=step.update, rung=step.rung, message=what)
     if history.repaired:
         speaker.say("ladder_repaired", 2, count=history.repaired)
     if seen.recovery is None:
-        speaker.say("ladder_old", 2)
+        speaker.say("ladder_unknown", 2)
         return
     factors = {name: factor(seen.recovery, name) for name in NEUTRAL_FACTORS}
     if any(value != 1.0 for value in factors.values()):
@@ -110,18 +111,16 @@ def _say_ladder(speaker: Speaker, seen: Seen) -> None:
 
 
 def _say_worst(speaker: Speaker, seen: Seen) -> None:
-    from myxtts.doctor.language import safe
-
     speaker.say("worst_head")
     if seen.worst is None:
-        speaker.say("worst_old", 2)
+        speaker.say("worst_unknown", 2)
         return
     if not seen.worst:
         speaker.say("worst_none", 2)
         return
-    rows = [tuple(speaker.words("worst_columns").split("|"))]
+    rows = [tuple(speaker.text("worst_columns").split("|"))]
     for worst in seen.worst:
         loss = "-" if math.isnan(worst.loss) else f"{worst.loss:.3f}"
         strikes = str(worst.strikes) if worst.strikes else "-"
-        rows.append((safe(worst.id), loss, str(worst.seen), strikes, safe(worst.quarantined or "-")))
+        rows.append((escaped(worst.id), loss, str(worst.seen), strikes, escaped(worst.quarantined or "-")))
     speaker.screen.table(rows)

@@ -16,7 +16,8 @@ from myxtts.errors import EXIT_DONE, ConfigError, MyXTTSError
 from myxtts.messages import quoted
 
 if TYPE_CHECKING:
-    from myxtts.doctor.findings import Report, Said
+    from myxtts.doctor.findings import Report
+    from myxtts.doctor.messages import Message
 
 PROGRAM = "fix_nan_loss.py"
 _PROGRAMS = (PROGRAM, "train_main.py", "train_stable.py")
@@ -39,21 +40,19 @@ class Speaker:
         self.screen, self.language = screen, language
         self._python = shlex.quote(python_command())
 
-    def words(self, name: str | Said, /, **values: object) -> str:
+    def text(self, key: str | Message, /, **values: object) -> str:
         """A sentence by its name and values, or as it was found."""
-        from myxtts.doctor.findings import said
-        from myxtts.doctor.language import words
+        from myxtts.doctor.messages import message, render
 
-        sentence = said(name, **values) if isinstance(name, str) else name
-        spoken = words(sentence, self.language, self._python)
-        for program in _PROGRAMS:  # a sentence names them as they are called in the repository
+        text = render(message(key, **values) if isinstance(key, str) else key, self.language, self._python)
+        for program in _PROGRAMS:  # messages name the programs as in the repository
             path = shlex.quote(program_path(program))
-            spoken = spoken.replace(f"{self._python} {program}", f"{self._python} {path}")
-        return spoken
+            text = text.replace(f"{self._python} {program}", f"{self._python} {path}")
+        return text
 
-    def say(self, name: str | Said, indent: int = 0, /, **values: object) -> None:
+    def say(self, key: str | Message, indent: int = 0, /, **values: object) -> None:
         """Prints a sentence."""
-        self.screen.say(" " * indent + self.words(name, **values))
+        self.screen.say(" " * indent + self.text(key, **values))
 
     def command(self, program: str, *words: str) -> str:
         """A command line as a person would type it."""
@@ -141,7 +140,7 @@ def report_on(path: Path, screen: Screen) -> Report:
     from myxtts.doctor.metrics import check_log
     from myxtts.doctor.places import kind_of
     from myxtts.doctor.run_check import check_run
-    from myxtts.doctor.settings_check import check_settings
+    from myxtts.doctor.settings.check import check_settings
 
     kind = kind_of(path)
     try:
@@ -172,7 +171,7 @@ def _check(speaker: Speaker, targets: list[Path]) -> int:
 
 def _show(speaker: Speaker, report: Report) -> None:
     """A report: facts, then the causes with place and advice."""
-    speaker.say("head", target=report.target, kind=speaker.words(f"kind_{report.kind}"))
+    speaker.say("head", target=report.target, kind=speaker.text(f"kind_{report.kind}"))
     for fact in report.facts:
         speaker.say(fact, 2)
     if not report.findings:
@@ -180,7 +179,7 @@ def _show(speaker: Speaker, report: Report) -> None:
         return
     speaker.say("causes", 2)
     for finding in report.ranked():
-        rank = speaker.words(f"rank_{finding.rank.name.lower()}")
+        rank = speaker.text(f"rank_{finding.certainty.name.lower()}")
         speaker.say("cause", 4, rank=rank, what=finding.what)
         speaker.say("where", 8, where=finding.where)
         speaker.say("do", 8, do=finding.do)
@@ -188,7 +187,7 @@ def _show(speaker: Speaker, report: Report) -> None:
 
 def _usual(speaker: Speaker) -> int:
     """What there is at the usual places, and what to run next."""
-    from myxtts.doctor.findings import Rank
+    from myxtts.doctor.findings import Certainty
     from myxtts.doctor.places import USUAL, USUAL_DATA, usual_places
 
     found = list(usual_places(Path()))
@@ -207,12 +206,12 @@ def _usual(speaker: Speaker) -> int:
         except MyXTTSError as error:
             speaker.say("usual_unreadable", 2, target=str(path), problem=str(error).partition("\n")[0])
             continue
-        counts = {rank.name.lower(): sum(f.rank == rank for f in report.findings) for rank in Rank}
-        speaker.say("usual_line", 2, target=str(path), kind=speaker.words(f"kind_{kind}"), **counts)
+        counts = {rank.name.lower(): sum(f.certainty == rank for f in report.findings) for rank in Certainty}
+        speaker.say("usual_line", 2, target=str(path), kind=speaker.text(f"kind_{kind}"), **counts)
         if report.findings:
             troubled.append((path, kind))
             worst = report.ranked()[0]
-            speaker.say("usual_first", 4, rank=speaker.words(f"rank_{worst.rank.name.lower()}"), what=worst.what)
+            speaker.say("usual_first", 4, rank=speaker.text(f"rank_{worst.certainty.name.lower()}"), what=worst.what)
     _next(speaker, troubled)
     return EXIT_DONE
 
@@ -235,7 +234,7 @@ def _next(speaker: Speaker, troubled: list[tuple[Path, str]]) -> None:
 
 def _fix_settings(speaker: Speaker, path: Path, out: Path | None, apply: bool) -> int:
     """Shows stable settings line by line, and writes them with --apply."""
-    from myxtts.doctor.settings_fix import holds_already, repair_settings, write_settings
+    from myxtts.doctor.settings.fix import holds_already, repair_settings, write_settings
 
     repaired = repair_settings(path)
     already = out is not None and holds_already(out, repaired, path)

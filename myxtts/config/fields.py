@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from myxtts.config import schema
-from myxtts.config.aliases import OTHER_NAMES
+from myxtts.config.aliases import ALIASES
 from myxtts.config.presets import BUILT_IN_CORPUS_OVERRIDES, LEVEL_SUMMARIES, LEVELS, SIZES, Override
 from myxtts.config.schema import MODEL_SIZES, SECTIONS, Config, Leaf
 from myxtts.errors import ConfigError
@@ -119,9 +119,9 @@ def _names_in(section: str) -> list[str]:
 
 
 def _homes(name: str) -> list[str]:
-    """Keys whose last part is exactly `name`, or else the one that other programs call so."""
+    """Keys whose last part is exactly `name`, or else the one that other systems call so."""
     folded = name.lower().replace("-", "_")
-    other = [OTHER_NAMES[folded]] if folded in OTHER_NAMES else []
+    other = [ALIASES[folded]] if folded in ALIASES else []
     return [key for key in LEAVES if key.rpartition(".")[2] == name] or other
 
 

@@ -24,7 +24,8 @@ from myxtts.data.records import (
     Rejection,
     Utterance,
 )
-from myxtts.doctor.findings import Rank, Report, Said, said
+from myxtts.doctor.findings import Certainty, Report
+from myxtts.doctor.messages import Message, message
 from myxtts.errors import DataError
 from myxtts.progress import Progress
 from myxtts.speakers import ENOUGH_SPEAKERS
@@ -43,14 +44,14 @@ def check_dataset(root: Path, progress: Progress) -> Report:
     manifest = _manifest(root)
     report = Report(str(root), "dataset")
     speakers = Counter(utterance.speaker for utterance in manifest.utterances)
-    report.facts += [said("note", text=note) for note in manifest.notes]
-    report.facts.append(said("data_rows", clips=len(manifest.utterances), speakers=len(speakers)))
+    report.facts += [message("note", text=note) for note in manifest.notes]
+    report.facts.append(message("data_rows", clips=len(manifest.utterances), speakers=len(speakers)))
     if 0 < len(speakers) < ENOUGH_SPEAKERS and manifest.metadata.name not in _VALIDATE_ALONE:
         report.facts.append(_few_speakers(len(speakers)))
     sample = _spread(manifest.utterances, MOST_DECODED)
     bad = _undecodable(sample, progress)
     report.facts.append(
-        said("data_decoded", count=len(sample), total=len(manifest.utterances), good=len(sample) - len(bad))
+        message("data_decoded", count=len(sample), total=len(manifest.utterances), good=len(sample) - len(bad))
     )
     _add_rejections(report, [*manifest.rejections, *bad])
     _add_share(report, manifest, len(sample), bad)
@@ -58,11 +59,11 @@ def check_dataset(root: Path, progress: Progress) -> Report:
     return report
 
 
-def _few_speakers(people: int) -> Said:
+def _few_speakers(people: int) -> Message:
     """What so few speakers are enough for."""
     if people == 1:
-        return said("data_one_speaker", enough=ENOUGH_SPEAKERS)
-    return said("data_few_speakers", people=people, enough=ENOUGH_SPEAKERS)
+        return message("data_one_speaker", enough=ENOUGH_SPEAKERS)
+    return message("data_few_speakers", people=people, enough=ENOUGH_SPEAKERS)
 
 
 def _manifest(root: Path) -> Manifest:
@@ -121,17 +122,17 @@ def _add_rejections(report: Report, rejections: Sequence[Rejection]) -> None:
     for reason, count in counts.most_common():
         of_reason = [rejection for rejection in rejections if rejection.reason == reason]
         first = of_reason[0]
-        rank = Rank.LIKELY if reason in (UNREADABLE, DECODER_DIED, SILENT) else Rank.POSSIBLE
-        what = said("data_rejected", count=count, reason=reason, value=first.value)
+        rank = Certainty.LIKELY if reason in (UNREADABLE, DECODER_DIED, SILENT) else Certainty.POSSIBLE
+        what = message("data_rejected", count=count, reason=reason, value=first.value)
         report.add(rank, what, first.source, _do(of_reason))
 
 
-def _do(rejections: Sequence[Rejection]) -> Said:
+def _do(rejections: Sequence[Rejection]) -> Message:
     """What to do about rejected rows: raise the cap where it keeps most of them out, else mend them."""
     taken, settings = raised_caps(rejections)
     if not taken or 2 * taken < len(rejections):
-        return said("mend")
-    return said("raise_cap", settings=settings, count=taken)
+        return message("fix_rows")
+    return message("raise_limit", settings=settings, count=taken)
 
 
 def _add_share(report: Report, manifest: Manifest, decoded: int, bad: Sequence[Rejection]) -> None:
@@ -144,8 +145,8 @@ def _add_share(report: Report, manifest: Manifest, decoded: int, bad: Sequence[R
         return
     # two standard errors: of a part alone, chance may put the share over the limit
     doubt = 2.0 * rows / total * math.sqrt(of_decoded * (1.0 - of_decoded) / decoded) if decoded < rows else 0.0
-    rank = Rank.CERTAIN if share - doubt > most else Rank.LIKELY
-    what = said("data_share", share=round(100 * share, 1), most=100 * most)
+    rank = Certainty.CERTAIN if share - doubt > most else Certainty.LIKELY
+    what = message("data_share", share=round(100 * share, 1), most=100 * most)
     report.add(rank, what, str(manifest.metadata), _do([*manifest.rejections, *bad]))
 
 
@@ -153,5 +154,5 @@ def _add_texts(report: Report, utterances: Sequence[Utterance]) -> None:
     """Texts that training takes and that are hard all the same."""
     long = [utterance for utterance in utterances if len(utterance.text) > _FULL_TEXT]
     if long:
-        what = said("data_long_text", count=len(long), characters=len(long[0].text))
-        report.add(Rank.POSSIBLE, what, long[0].source, said("cut_text"))
+        what = message("data_long_text", count=len(long), characters=len(long[0].text))
+        report.add(Certainty.POSSIBLE, what, long[0].source, message("split_text"))

@@ -1,38 +1,108 @@
-"""Causes of NaN in settings: against the stable level, and by reasoning about values and the schedule."""
+"""Causes of NaN in settings: compared with the stable level, and by reasoning about values and the schedule."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from myxtts.config.fields import LEAVES, Value, expected
 from myxtts.config.files import load_file
-from myxtts.config.presets import LEVELS
+from myxtts.config.presets import LEVELS, Override
 from myxtts.config.resolve import Layer, Resolved, resolve
 from myxtts.config.resolve import Rank as LayerRank
 from myxtts.config.schema import OPTIMIZATION_LEVELS
-from myxtts.doctor.findings import Rank, Report, said
-from myxtts.doctor.rules import RULES, STABLE, is_safe
-from myxtts.doctor.settings_file import Settings, is_nothing, nearest_name, read_settings
+from myxtts.doctor.findings import Certainty, Report
+from myxtts.doctor.messages import message
+from myxtts.doctor.settings.read import Settings, is_nothing, nearest_name, read_settings
 from myxtts.errors import ConfigError
 from myxtts.messages import plain, quoted
 
+STABLE_LEVEL = "basic"
+
+STABLE: Mapping[str, Override] = {override.key: override for override in LEVELS[STABLE_LEVEL]}
+"""The stable settings, each with its reason."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Values on the `safe` side of the stable one are accepted; one on the other side causes NaN with `certainty`.
+
+    Without `cause` it does not lead to NaN, but more work is lost when NaN occurs.
+    """
+
+    safe: Literal["lower", "higher", "equal"]
+    certainty: Certainty
+    cause: bool = True
+
+
+_LIKELY, _POSSIBLE = Certainty.LIKELY, Certainty.POSSIBLE
+
+RULES: Mapping[str, Rule] = {
+    "optimizer.learning_rate": Rule("lower", _LIKELY),
+    "schedule.warmup_updates": Rule("higher", _LIKELY),
+    "schedule.decay": Rule("equal", _POSSIBLE),
+    "schedule.diagonal_prior_updates": Rule("higher", _POSSIBLE),
+    "optimizer.clip_norm": Rule("lower", _LIKELY),
+    "training.batch_size": Rule("lower", _POSSIBLE),
+    "training.grad_accum": Rule("higher", _POSSIBLE),
+    "training.precision": Rule("equal", _LIKELY),
+    "loss.mel_weight": Rule("lower", _LIKELY),
+    "loss.flow_weight": Rule("lower", _POSSIBLE),
+    "loss.kl_weight": Rule("lower", _LIKELY),
+    "loss.voice_similarity_weight": Rule("lower", _POSSIBLE),
+    "loss.speaker_classification_weight": Rule("lower", _POSSIBLE),
+    "loss.voice_reconstruction_weight": Rule("lower", _POSSIBLE),
+    "loss.prosody_matching_weight": Rule("lower", _POSSIBLE),
+    "loss.spectral_consistency_weight": Rule("lower", _POSSIBLE),
+    "loss.duration_weight": Rule("lower", _POSSIBLE),
+    "loss.pitch_weight": Rule("lower", _POSSIBLE),
+    "loss.energy_weight": Rule("lower", _POSSIBLE),
+    "loss.huber_delta": Rule("equal", _POSSIBLE),
+    "loss.label_smoothing": Rule("lower", _POSSIBLE),
+    "loss.adaptive_weights": Rule("equal", _LIKELY),
+    "optimizer.name": Rule("equal", _POSSIBLE),
+    "optimizer.beta_1": Rule("lower", _POSSIBLE),
+    "optimizer.beta_2": Rule("equal", _POSSIBLE),
+    "optimizer.epsilon": Rule("higher", _POSSIBLE),
+    "optimizer.weight_decay": Rule("lower", _POSSIBLE),
+    "model.decoder": Rule("equal", _POSSIBLE),
+    "model.critic_width": Rule("lower", _POSSIBLE),
+    "training.checkpoint_every_updates": Rule("lower", _POSSIBLE, cause=False),
+    "training.validation_every_updates": Rule("lower", _POSSIBLE, cause=False),
+    "training.log_every_updates": Rule("lower", _POSSIBLE, cause=False),
+    "training.early_stopping_validations": Rule("lower", _POSSIBLE, cause=False),
+    "training.early_stopping_min_delta": Rule("higher", _POSSIBLE, cause=False),
+}
+"""Stable setting -> its rule."""
+
+
+def is_safe(key: str, value: Value, than: Value) -> bool:
+    """Whether `value` is as safe as `than`, or safer."""
+    if value == than or isinstance(value, (str, bool)) or isinstance(than, (str, bool)):
+        return value == than
+    side = RULES[key].safe
+    return (side == "lower" and value < than) or (side == "higher" and value > than)
+
+
 CLIP_HIGH = 0.5
-"""A clip over this lets single clips through; the stable one is under it."""
+"""Clipping above this hardly limits single bad clips; the stable value is lower."""
 RATE_FACTOR_CERTAIN = 100.0
-"""A learning rate this many times the stable one, at no level that has it, has never been seen to hold."""
+"""No run is known to survive a learning rate this many times the stable one, except at a level that sets it."""
 
 
 def check_settings(path: Path) -> Report:
-    """What in a settings file leads to NaN, the surest first. Errors: ConfigError for what is no settings file."""
+    """Causes of NaN in a settings file. Errors: ConfigError if it is not a settings file."""
     settings = read_settings(path)
     report = Report(str(path), "settings")
-    report.facts.append(said("settings_read", known=len(settings.known), unknown=len(settings.unknown)))
+    report.facts.append(message("settings_read", known=len(settings.known), unknown=len(settings.unknown)))
     if settings.older:
-        report.facts.append(said("settings_older"))
+        report.facts.append(message("settings_older"))
     add_findings(report, settings)
     _add_odd_lines(report, settings)
-    if not settings.older and not any(finding.rank == Rank.CERTAIN for finding in report.findings):
+    if not settings.older and not any(finding.certainty == Certainty.CERTAIN for finding in report.findings):
         _add_contradictions(report, path)
     return report
 
@@ -54,13 +124,13 @@ def add_findings(report: Report, settings: Settings) -> None:
             costly.append(f"{setting.written} {setting.text} -> {key} {plain(stable)}")
             continue
         report.add(
-            _rank(key, value, stable),
-            said("differs", written=setting.written, value=setting.text, key=key, stable=stable),
+            _certainty(key, value, stable),
+            message("differs", written=setting.written, value=setting.text, key=key, stable=stable),
             settings.where(key),
-            said("set_to", key=key, value=stable, reason=override.reason),
+            message("set_to", key=key, value=stable, reason=override.reason),
         )
     if costly:
-        report.facts.append(said("costly", settings="; ".join(costly)))
+        report.facts.append(message("costly", settings="; ".join(costly)))
     _add_clip(report, settings)
 
 
@@ -70,18 +140,18 @@ def _value(key: str, raw: object) -> Value:
     return float(raw) if LEAVES[key].kind == "float" else raw
 
 
-def _rank(key: str, value: Value, stable: Value) -> Rank:
+def _certainty(key: str, value: Value, stable: Value) -> Certainty:
     if key == "optimizer.learning_rate" and float(value) >= RATE_FACTOR_CERTAIN * float(stable):
-        return Rank.CERTAIN
+        return Certainty.CERTAIN
     if key == "training.precision" and value in ("bf16", "auto"):
-        return Rank.POSSIBLE
+        return Certainty.POSSIBLE
     if key == "optimizer.clip_norm" and float(value) <= CLIP_HIGH:
-        return Rank.POSSIBLE
-    return RULES[key].rank
+        return Certainty.POSSIBLE
+    return RULES[key].certainty
 
 
 def _of_its_level(settings: Settings, key: str, value: Value) -> bool:
-    """Whether the level that the file names has this value itself, or a less careful one: it was measured with it."""
+    """Whether the level named in the file sets this value, or a less safe one: the level was measured with it."""
     level, size = str(settings.value("optimization_level")), str(settings.value("model_size") or "tiny")
     if level not in OPTIMIZATION_LEVELS or settings.older:
         return False
@@ -94,31 +164,31 @@ def _add_unusable(report: Report, settings: Settings) -> None:
         if not setting.problem or key in ("schedule.restart_growth",):
             continue
         if key == "optimizer.clip_norm":
-            continue  # no clip at all is told by _add_clip
+            continue  # reported by _add_clip
         stable = STABLE[key].value if key in STABLE else LEAVES[key].default
         report.add(
-            Rank.CERTAIN if key in STABLE else Rank.POSSIBLE,
-            said("unusable", written=setting.written, raw=quoted(setting.raw), expected=expected(LEAVES[key])),
+            Certainty.CERTAIN if key in STABLE else Certainty.POSSIBLE,
+            message("unusable", written=setting.written, raw=quoted(setting.raw), expected=expected(LEAVES[key])),
             settings.where(key),
-            said("set_plain", key=key, value=stable),
+            message("set_plain", key=key, value=stable),
         )
 
 
 def _add_clip(report: Report, settings: Settings) -> None:
-    """No clip of the gradient norm: not set by the older system's file, or set to nothing."""
+    """Gradient clipping that is missing in a file of the older system, or switched off."""
     key = "optimizer.clip_norm"
     stable = STABLE[key]
-    do = said("set_to", key=key, value=stable.value, reason=stable.reason)
+    do = message("set_to", key=key, value=stable.value, reason=stable.reason)
     if key not in settings.known:
         if settings.older and ("optimizer.learning_rate" in settings.known or "training.batch_size" in settings.known):
-            report.add(Rank.LIKELY, said("clip_missing"), str(settings.path), do)
+            report.add(Certainty.LIKELY, message("clip_missing"), str(settings.path), do)
         return
     setting = settings.known[key]
     if setting.problem:
         what = "clip_off" if is_nothing(setting.raw) or _is_zero(setting.raw) else "clip_unusable"
         report.add(
-            Rank.CERTAIN if what == "clip_unusable" else Rank.LIKELY,
-            said(what, written=setting.written, raw=quoted(setting.raw)),
+            Certainty.CERTAIN if what == "clip_unusable" else Certainty.LIKELY,
+            message(what, written=setting.written, raw=quoted(setting.raw)),
             settings.where(key),
             do,
         )
@@ -165,59 +235,58 @@ def _add_schedule(report: Report, settings: Settings) -> None:
         key = "schedule.restart_growth" if "schedule.restart_growth" in settings.known else "schedule.decay"
         certain = decay in ("cosine_restarts", None) and not 0 < last < death
         report.add(
-            Rank.CERTAIN if certain else Rank.POSSIBLE,
-            said(
+            Certainty.CERTAIN if certain else Certainty.POSSIBLE,
+            message(
                 "restarts_die", growth=growth, first=int(first), warmup=int(warmup), sum=round(first / (1 - growth)),
                 update=death,
             ),
             settings.where(key),
-            said("set_to", key="schedule.decay", value="constant", reason=STABLE["schedule.decay"].reason),
+            message("set_to", key="schedule.decay", value="constant", reason=STABLE["schedule.decay"].reason),
         )  # fmt: skip
     elif "schedule.restart_growth" in settings.known and settings.known["schedule.restart_growth"].problem:
         setting = settings.known["schedule.restart_growth"]
         report.add(
-            Rank.CERTAIN,
-            said(
+            Certainty.CERTAIN,
+            message(
                 "unusable", written=setting.written, raw=quoted(setting.raw),
                 expected=expected(LEAVES["schedule.restart_growth"]),
             ),
             settings.where("schedule.restart_growth"),
-            said("set_plain", key="schedule.restart_growth", value=LEAVES["schedule.restart_growth"].default),
+            message("set_plain", key="schedule.restart_growth", value=LEAVES["schedule.restart_growth"].default),
         )  # fmt: skip
     elif decay == "cosine_restarts" and not _of_its_level(settings, "schedule.decay", decay):
         report.add(
-            Rank.POSSIBLE,
-            said("restarts_jump"),
+            Certainty.POSSIBLE,
+            message("restarts_jump"),
             settings.where("schedule.decay"),
-            said("set_to", key="schedule.decay", value="constant", reason=STABLE["schedule.decay"].reason),
+            message("set_to", key="schedule.decay", value="constant", reason=STABLE["schedule.decay"].reason),
         )
     if 0 < last < warmup:
         share = round(100 * last / warmup)
         where = settings.where("schedule.warmup_updates")
-        report.facts.append(said("warmup_over", warmup=int(warmup), last=int(last), share=share, where=where))
+        report.facts.append(message("warmup_over", warmup=int(warmup), last=int(last), share=share, where=where))
 
 
 def _add_odd_lines(report: Report, settings: Settings) -> None:
-    """Lines that set nothing here; a misspelt name leaves a setting at a value that nobody chose."""
+    """Lines that set nothing: a misspelt name leaves a setting at its default. Of an older system many are expected."""
     for line, note in settings.notes:
-        report.add(Rank.POSSIBLE, note, f"{settings.path}:{line}", said("keep_one"))
+        report.add(Certainty.POSSIBLE, note, f"{settings.path}:{line}", message("keep_one"))
+    if settings.older and settings.unknown:
+        report.facts.append(message("unknown_names", count=len(settings.unknown), names=settings.unknown_names()))
+        return
     for written, line in settings.unknown:
         near = nearest_name(written)
-        do = said("rename", near=near) if near else said("delete_line")
-        report.add(Rank.POSSIBLE, said("unknown_key", written=written), f"{settings.path}:{line}", do)
-    if settings.without_counterpart:
-        names = ", ".join(written for written, _ in settings.without_counterpart[:8])
-        count = len(settings.without_counterpart)
-        report.facts.append(said("without_counterpart", count=count, names=names))
+        do = message("rename", near=near) if near else message("delete_line")
+        report.add(Certainty.POSSIBLE, message("unknown_key", written=written), f"{settings.path}:{line}", do)
 
 
 def _add_contradictions(report: Report, path: Path) -> None:
-    """What the strict reader of --config would refuse, beyond what was found."""
+    """What the strict reader of --config rejects, beyond what was found."""
     places = [str(value) for fact in report.facts for name, value in fact.values if name == "where"]
-    told = " ".join([*places, *(finding.where for finding in report.findings)])
+    reported = " ".join([*places, *(finding.where for finding in report.findings)])
     for problem in problems_of([load_file(path)]):
-        if not any(f"{path}:{line}" in told for line in _lines(problem, path)):
-            report.add(Rank.CERTAIN, said("refused", problem=problem), str(path), said("correct_it"))
+        if not any(f"{path}:{line}" in reported for line in _lines(problem, path)):
+            report.add(Certainty.CERTAIN, message("refused", problem=problem), str(path), message("correct_it"))
 
 
 def _lines(problem: str, path: Path) -> list[str]:
@@ -226,7 +295,7 @@ def _lines(problem: str, path: Path) -> list[str]:
 
 
 def problems_of(layers: list[Layer]) -> list[str]:
-    """What `resolve` finds wrong with `layers`, one line each."""
+    """The problems of `layers`, one line each."""
     resolved = resolved_or_problems(layers)
     return resolved if isinstance(resolved, list) else []
 
