@@ -6,9 +6,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from myxtts.cli.plan import part_weights
 from myxtts.config.fields import LEAVES
-from myxtts.config.presets import LEVELS, SIZES
+from myxtts.config.presets import LEVELS, SIZES, WEIGHTS
 from myxtts.config.resolve import Given, Layer, Rank, Resolved, resolve
 from myxtts.messages import plain
 
@@ -43,11 +42,10 @@ def level_table(setting: str) -> str:
 
 
 def size_table(size: str, weights: str) -> str:
-    """The sizes with their weights by the formula of the plan."""
+    """The sizes with their weights."""
     rows = [[size, weights, *(f"`{key}`" for key in SIZE_COLUMNS)]]
     for name in SIZES:
-        config = _resolved("model_size", name).config
-        millions = sum(part_weights(config.model, config.audio.mel_channels).values()) / 1e6
+        millions = WEIGHTS["regression"][name] / 1e6
         values = [plain(_resolved("model_size", name).source(key).value) for key in SIZE_COLUMNS]
         rows.append([f"`{name}`", f"{millions:.1f}", *values])
     return _markdown(rows)

@@ -75,6 +75,12 @@ SIZES: Mapping[str, Mapping[str, object]] = {
 }
 """Model size -> the settings it sets."""
 
+WEIGHTS: Mapping[str, Mapping[str, int]] = {
+    "regression": {"tiny": 6_868_745, "small": 22_414_953, "normal": 66_604_057, "big": 157_302_809},
+    "flow": {"tiny": 9_726_377, "small": 29_552_137, "normal": 84_277_049, "big": 193_990_329},
+}
+"""Decoder -> model size -> weights of the network, counted by `python -m bench.model_sizes` (`--decoder flow`)."""
+
 _BASIC = (
     Override("optimizer.learning_rate", 1e-5, "8e-5 is where runs diverged; eight times lower"),
     Override("schedule.warmup_updates", 3_000, "1,500 updates were too short for Adam's second moment to settle"),
