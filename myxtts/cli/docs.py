@@ -8,7 +8,7 @@ from pathlib import Path
 from myxtts.cli.arguments import OneLineParser
 from myxtts.cli.options import OPTION_OF_KEY
 from myxtts.cli.screen import guarded
-from myxtts.config.fields import document
+from myxtts.config.document import document
 from myxtts.errors import EXIT_DONE, ConfigError, StorageError
 
 DEFAULT_PATH = Path("docs/configuration.md")

@@ -14,7 +14,8 @@ from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.run_place import run_place_problems
 from myxtts.cli.screen import Screen, guarded, settings_table
 from myxtts.cli.source_run import SourceRun, cold_start, source_run
-from myxtts.config.fields import LEAVES, explain
+from myxtts.config.document import explain
+from myxtts.config.fields import LEAVES
 from myxtts.config.files import load_file
 from myxtts.config.resolve import Layer, Resolved, built_in_corpus_layer, program_layer, resolve
 from myxtts.errors import EXIT_DONE, ConfigError, MyXTTSError

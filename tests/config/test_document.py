@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from myxtts.cli.options import OPTION_OF_KEY
-from myxtts.config.fields import LEAVES, document, meanings
+from myxtts.config.document import document, meanings
+from myxtts.config.fields import LEAVES
 from myxtts.config.schema import SECTIONS
 from myxtts.messages import plain
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from myxtts.config.fields import LEAVES, explain
+from myxtts.config.document import explain
+from myxtts.config.fields import LEAVES
 from myxtts.config.resolve import Given, Layer, Rank, Resolved, built_in_corpus_layer, program_layer, resolve
 from myxtts.config.schema import Config
 from myxtts.errors import EXIT_BAD_INPUT, ConfigError
