@@ -1,4 +1,4 @@
-"""`fix_nan_loss.py`: looks at settings, data, runs, checkpoints and logs for causes of NaN, and mends what it can."""
+"""`fix_nan_loss.py`: finds causes of NaN in settings, data, runs, checkpoints and logs, and fixes what it can."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ _USAGE = """python3 fix_nan_loss.py [--language fa]
        python3 fix_nan_loss.py fix --config FILE [--out FILE] [--apply]
        python3 fix_nan_loss.py fix --run DIR [--reset] [--apply]"""
 _ABOUT = (
-    "Without arguments: looks at the usual places and says what to run next. check: causes of NaN in a settings file "
-    "(also of the older system's names), a data root, a run directory, a checkpoint or a log, the surest first. fix: "
-    "writes stable settings, or repairs a run; shows what it would do, and does it with --apply. It writes nowhere but "
-    "to the path that it was given."
+    "Without arguments, examines the usual places and says what to run next. check: ranks the causes of NaN in a "
+    "settings file (older key names are understood), a data root, a run directory, a checkpoint or a log. fix: writes "
+    "stable settings or repairs a run; it shows the changes, and makes them with --apply. It writes only to the path "
+    "that you name."
 )
 
 
 class Speaker:
-    """Prints sentences of the repair tool in one language."""
+    """Prints messages of the repair tool in one language."""
 
     def __init__(self, screen: Screen, language: str) -> None:
         self.screen, self.language = screen, language
         self._python = shlex.quote(python_command())
 
     def text(self, key: str | Message, /, **values: object) -> str:
-        """A sentence by its name and values, or as it was found."""
+        """A message by its key and values, or as given."""
         from myxtts.doctor.messages import message, render
 
         text = render(message(key, **values) if isinstance(key, str) else key, self.language, self._python)
@@ -51,11 +51,11 @@ class Speaker:
         return text
 
     def say(self, key: str | Message, indent: int = 0, /, **values: object) -> None:
-        """Prints a sentence."""
+        """Prints a message."""
         self.screen.say(" " * indent + self.text(key, **values))
 
     def command(self, program: str, *words: str) -> str:
-        """A command line as a person would type it."""
+        """A command line as a user would type it."""
         return shlex.join([python_command(), program_path(program), *words])
 
 
@@ -110,26 +110,26 @@ def _parser() -> OneLineParser:
     return parser
 
 
-def _problems(asked: argparse.Namespace) -> list[str]:
+def _problems(options: argparse.Namespace) -> list[str]:
     """What in a command line does not fit together, one line each."""
-    command, *targets = asked.words or [""]
+    command, *targets = options.words or [""]
     if command not in ("", "check", "fix"):
         return [f"unknown command {quoted(command)}; there are: check TARGET..., fix --config FILE, fix --run DIR"]
     if command != "fix":
-        given = [n for n in ("config", "out", "run", "reset", "apply") if getattr(asked, n)]
+        given = [n for n in ("config", "out", "run", "reset", "apply") if getattr(options, n)]
         lines = [f"--{name} belongs to `fix`; {PROGRAM} fix --help tells more" for name in given]
         if command == "check" and not targets:
-            lines.append("check wants a target: a settings file, a data root, a run directory, a checkpoint or a log")
+            lines.append("check needs a target: a settings file, a data root, a run directory, a checkpoint or a log")
         return lines
     lines = [f"unexpected argument {quoted(target)}; fix takes --config FILE or --run DIR" for target in targets]
-    if bool(asked.config) == bool(asked.run):
+    if bool(options.config) == bool(options.run):
         lines.append("fix takes one of --config FILE and --run DIR")
-    if asked.out and not asked.config:
+    if options.out and not options.config:
         lines.append("--out belongs to fix --config FILE")
-    if asked.reset and not asked.run:
+    if options.reset and not options.run:
         lines.append("--reset belongs to fix --run DIR")
-    if asked.apply and asked.config and not asked.out:
-        lines.append("--apply wants --out FILE: where shall the stable settings be written?")
+    if options.apply and options.config and not options.out:
+        lines.append("--apply needs --out FILE, the file for the stable settings")
     return lines
 
 

@@ -82,7 +82,7 @@ def nearest(name: str, options: Iterable[str]) -> str | None:
 
 
 def unknown_key(key: str) -> str | None:
-    """None if `key` is a setting; else what is wrong with it, the nearest one and a list of all there are."""
+    """None if `key` is a setting; else a message with the nearest setting and the valid names."""
     if key in LEAVES:
         return None
     section, _, name = key.partition(".")
@@ -106,7 +106,7 @@ def _names_in(section: str) -> list[str]:
 
 
 def _homes(name: str) -> list[str]:
-    """Keys whose last part is exactly `name`, or else the one that other systems call so."""
+    """Keys whose last part is exactly `name`, or else the key with that alias."""
     folded = name.lower().replace("-", "_")
     other = [ALIASES[folded]] if folded in ALIASES else []
     return [key for key in LEAVES if key.rpartition(".")[2] == name] or other
@@ -138,7 +138,7 @@ def range_words(accepts: Leaf) -> str:
 def coerce(field: LeafField, raw: object) -> Value:
     """`raw` (text of a file or command line, or a Python value) as a value of the field's type and range.
 
-    Raises ValueError with one line that says what was expected. Text is read by the field's type, not by YAML's
+    Raises ValueError with one line that says what is expected. Text is read by the field's type, not by YAML's
     rules, so that 1e-05 is a number and `no` is the language Norwegian.
     """
     if isinstance(raw, str) and len(raw) > _MOST_CHARACTERS:
@@ -163,7 +163,7 @@ def _text(field: LeafField, raw: object) -> str:
     if not isinstance(raw, str) or not raw.strip():
         raise ValueError(f"expected {expected(field)}, not nothing")
     if has_control_character(raw):
-        raise ValueError("it holds a control character or a broken one; expected plain text")
+        raise ValueError("it holds a control or invalid character; expected plain text")
     if field.key.endswith(PATH_ENDINGS):
         _check_path(raw)
     choices = field.accepts.choices
@@ -174,7 +174,7 @@ def _text(field: LeafField, raw: object) -> str:
 
 
 def _check_path(raw: str) -> None:
-    """Raises ValueError for a path that no file system takes, before something is made of it."""
+    """Raises ValueError for a path that no file system accepts."""
     if len(raw) > _LONGEST_PATH:
         raise ValueError(f"{len(raw)} characters are too many for a path; at most {_LONGEST_PATH}")
     longest = max((len(os.fsencode(part)) for part in raw.split("/")), default=0)
@@ -183,7 +183,7 @@ def _check_path(raw: str) -> None:
     try:
         Path(raw).expanduser()
     except RuntimeError:
-        raise ValueError(f"{raw.split('/')[0][:40]} is nobody's home folder; write the whole path") from None
+        raise ValueError(f"{raw.split('/')[0][:40]} is not a home folder of this system; write the full path") from None
 
 
 def _number(field: LeafField, raw: object) -> int | float:
@@ -205,7 +205,7 @@ def _number(field: LeafField, raw: object) -> int | float:
 
 
 def _int_or_float(raw: object) -> int:
-    """A whole number, also where it is written 1e3 or 16.0."""
+    """A whole number, also if written 1e3 or 16.0."""
     if isinstance(raw, str):
         try:
             return int(raw)

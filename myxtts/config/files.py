@@ -35,7 +35,7 @@ class _StrictLoader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
         if self.check_event(yaml.AliasEvent):
-            raise yaml.composer.ComposerError(None, None, "aliases (*name) are refused; write the value out", mark)
+            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not allowed; write the value out", mark)
         if self.depth > _MOST_DEPTH:
             raise yaml.composer.ComposerError(None, None, "nested too deeply", mark)
         self.depth += 1
@@ -45,7 +45,7 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def load_file(path: str | Path) -> Layer:
-    """The settings of the YAML file at `path` as a layer; what is wrong with it stands in `layer.problems`."""
+    """The settings of the YAML file at `path` as a layer; its problems are in `layer.problems`."""
     path = Path(path)
     found: list[Given] = []
     problems: list[str] = []
@@ -77,7 +77,7 @@ def _where(path: Path, node: yaml.Node) -> str:
 
 
 def _read(path: Path) -> bytes:
-    """The bytes of a regular file of at most MOST_BYTES; a FIFO is refused before it can hang the program."""
+    """The bytes of a regular file of at most MOST_BYTES; a FIFO is rejected before it can block."""
     try:
         # O_NONBLOCK: opening a FIFO without a writer would wait for ever.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
@@ -109,7 +109,7 @@ def _compose(path: Path) -> yaml.Node | None:
 
 
 def _entries(path: Path, root: yaml.Node, problems: list[str]) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
-    """(key, key node, value node) of every leaf of the file; section headers and duplicates are dealt with here."""
+    """(key, key node, value node) of every leaf of the file; section headers and duplicates are handled here."""
     if isinstance(root, yaml.ScalarNode) and root.tag == _NULL_TAG:
         return
     if not isinstance(root, yaml.MappingNode):

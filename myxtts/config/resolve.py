@@ -31,13 +31,13 @@ class Rank(IntEnum):
 
     @property
     def named(self) -> bool:
-        """Whether the user set it himself."""
+        """Whether the user set it."""
         return self >= Rank.FILE
 
 
 @dataclass(frozen=True)
 class Given:
-    """One setting as a layer gives it: the raw value (text, or a Python value), where it stands, and why."""
+    """One setting as a layer gives it: the raw value (text or a Python value), its origin, and the reason."""
 
     key: str
     value: object
@@ -47,7 +47,7 @@ class Given:
 
 @dataclass(frozen=True)
 class Layer:
-    """Settings of one rank, and what was found wrong while they were read. A later setting beats an earlier one."""
+    """Settings of one rank, and the problems found while reading them. A later setting overrides an earlier one."""
 
     rank: Rank
     name: str
@@ -64,11 +64,11 @@ SOURCE_KEYS = tuple(
     for key in LEAVES
     if key in ("model_size", "text.symbols", "text.blank_between") or key.startswith(("audio.", "model."))
 )
-"""What weights are bound to: the networks, what a token is, and how a recording becomes a mel."""
+"""Settings that trained weights depend on: networks, tokens, and the mel convention."""
 
 
 def program_layer(program: str, settings: Mapping[str, object]) -> Layer:
-    """What an entry point sets of its own, such as its run directory."""
+    """What an entry point sets, such as its run directory."""
     return Layer(Rank.PROGRAM, program, tuple(Given(key, value, program) for key, value in settings.items()))
 
 
@@ -79,7 +79,7 @@ def size_layer(size: str) -> Layer:
 
 
 def level_layer(level: str, size: str) -> Layer:
-    """The overrides of an optimization level at a model size. A later override of a level beats an earlier one."""
+    """The overrides of an optimization level at a model size. A later override of a level replaces an earlier one."""
     origin = f"level {level}"
     last = {override.key: override for override in LEVELS[level]}
     return Layer(
@@ -90,32 +90,32 @@ def level_layer(level: str, size: str) -> Layer:
 
 
 def built_in_corpus_layer() -> Layer:
-    """What a first run on the built-in corpus sets, as long as the user sets no length himself."""
+    """What a run on the built-in corpus sets, unless the user sets a length."""
     origin = "built-in corpus"
     settings = tuple(Given(row.key, row.value, origin, row.reason) for row in BUILT_IN_CORPUS_OVERRIDES)
     return Layer(Rank.BUILT_IN_CORPUS, origin, settings)
 
 
 def source_layer(source: Config, name: str) -> Layer:
-    """What the weights that learn on are bound to, as the run they come from had it; `name` tells of that run.
+    """The settings that the initial weights depend on, from their run; `name` describes that run.
 
-    A decoder that has heard a critic goes on hearing it from the first update, or it would unlearn what it was told;
-    an aligner that knows its alignment is not told a diagonal.
+    A decoder that was trained with a critic keeps it from the first update on, and a trained aligner needs no diagonal
+    prior.
     """
-    reason = "the weights that learn on were made with it"
+    reason = "the initial weights were trained with it"
     rows = [Given(key, value_of(source, key), name, reason) for key in SOURCE_KEYS]
     rows += [
-        Given("text.language", source.text.language, name, "what the weights learned to speak"),
-        Given("schedule.diagonal_prior_updates", 0, name, "the aligner that comes with the weights has learned"),
+        Given("text.language", source.text.language, name, "the language of the initial weights"),
+        Given("schedule.diagonal_prior_updates", 0, name, "the aligner of the initial weights has learned"),
     ]
     if source.model.critic_width:
-        heard = "the critic that comes with the weights has learned, and they with it"
-        rows += [Given(f"schedule.adversarial_{key}_updates", 0, name, heard) for key in ("start", "ramp")]
+        reason = "the critic of the initial weights has learned"
+        rows += [Given(f"schedule.adversarial_{key}_updates", 0, name, reason) for key in ("start", "ramp")]
     return Layer(Rank.SOURCE_RUN, name, tuple(rows))
 
 
 def strongest(layers: Sequence[Layer], key: str) -> object:
-    """The raw value that the strongest of `layers` gives to `key`, the schema's default where none does."""
+    """The raw value of `key` in the strongest of `layers`, or the default of the schema."""
     values = [
         given.value for layer in sorted(layers, key=lambda x: x.rank) for given in layer.settings if given.key == key
     ]
@@ -144,14 +144,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class Resolved:
-    """A complete configuration; for every leaf the chain of its sources, the one that holds last."""
+    """A complete configuration, and for every leaf its sources from the weakest to the one in effect."""
 
     config: Config
     provenance: Mapping[str, tuple[Source, ...]]
 
     @property
     def named(self) -> frozenset[str]:
-        """Keys that the user set himself, in a file or on the command line."""
+        """Keys that the user set, in a file or on the command line."""
         return frozenset(key for key, chain in self.provenance.items() if chain[-1].named)
 
     def source(self, key: str) -> Source:
@@ -178,19 +178,19 @@ class Resolved:
 def resolve(layers: Sequence[Layer], pinned: Mapping[str, tuple[str, str]] | None = None) -> Resolved:
     """The configuration of `layers` in the order of their ranks, on top of schema defaults, model size and level.
 
-    `layers` may be of any rank but DEFAULT, SIZE and LEVEL, which are put beneath them here. `pinned` maps a key to
-    its only allowed value and to what a user who asks for another is told. Raises ConfigError with every problem.
+    `layers` may have any rank but DEFAULT, SIZE and LEVEL, which are added here. `pinned` maps a key to its only
+    allowed value and the advice for a user who sets another. Raises ConfigError with every problem.
     """
     problems = [problem for layer in layers for problem in layer.problems]
     chains: dict[str, list[Source]] = {key: [Source("default", field.default)] for key, field in LEAVES.items()}
-    spoiled: set[str] = set()
+    invalid: set[str] = set()
     ordered = sorted(layers, key=lambda layer: layer.rank)
     for layer in ordered:
-        _choose(layer, chains, spoiled, problems)
+        _choose(layer, chains, invalid, problems)
     size, level = str(chains["model_size"][-1].value), str(chains["optimization_level"][-1].value)
     ordered = sorted([*layers, size_layer(size), level_layer(level, size)], key=lambda layer: layer.rank)
     for layer in ordered:
-        _apply(layer, chains, spoiled, problems)
+        _apply(layer, chains, invalid, problems)
     for key, (value, advice) in (pinned or {}).items():
         problems += [
             f"{key} is pinned to {value}, got {quoted(source.value)} ({source.layer}); {advice}"
@@ -200,7 +200,7 @@ def resolve(layers: Sequence[Layer], pinned: Mapping[str, tuple[str, str]] | Non
     provenance = {key: tuple(chain) for key, chain in chains.items()}
     config = build({key: chain[-1].value for key, chain in provenance.items()})
     resolved = Resolved(config, provenance)
-    problems += _contradictions(resolved, spoiled)
+    problems += _contradictions(resolved, invalid)
     if problems:
         raise ConfigError(list(dict.fromkeys(problems)))
     return resolved
@@ -209,17 +209,17 @@ def resolve(layers: Sequence[Layer], pinned: Mapping[str, tuple[str, str]] | Non
 _CHOOSERS = ("model_size", "optimization_level")
 
 
-def _choose(layer: Layer, chains: dict[str, list[Source]], spoiled: set[str], problems: list[str]) -> None:
-    """Takes size and level first: they decide which layers lie beneath the others."""
+def _choose(layer: Layer, chains: dict[str, list[Source]], invalid: set[str], problems: list[str]) -> None:
+    """Applies size and level first: they choose further layers."""
     for given in layer.settings:
         if given.key in _CHOOSERS:
-            _take(given.key, given.value, given.origin, given.reason, layer.rank, chains, spoiled, problems)
+            _take(given.key, given.value, given.origin, given.reason, layer.rank, chains, invalid, problems)
 
 
-def _apply(layer: Layer, chains: dict[str, list[Source]], spoiled: set[str], problems: list[str]) -> None:
+def _apply(layer: Layer, chains: dict[str, list[Source]], invalid: set[str], problems: list[str]) -> None:
     for given in layer.settings:
         if given.key not in _CHOOSERS:
-            _take(given.key, given.value, given.origin, given.reason, layer.rank, chains, spoiled, problems)
+            _take(given.key, given.value, given.origin, given.reason, layer.rank, chains, invalid, problems)
 
 
 def _take(
@@ -229,7 +229,7 @@ def _take(
     reason: str,
     rank: Rank,
     chains: dict[str, list[Source]],
-    spoiled: set[str],
+    invalid: set[str],
     problems: list[str],
 ) -> None:
     unknown = unknown_key(key)
@@ -240,17 +240,17 @@ def _take(
         value = coerce(LEAVES[key], raw)
     except ValueError as error:
         problems.append(f"{key} is {quoted(raw)} ({origin}); {error}")
-        spoiled.add(key)
+        invalid.add(key)
         return
     chains[key].append(Source(origin, value, reason, rank.named))
 
 
-def _contradictions(resolved: Resolved, spoiled: set[str]) -> list[str]:
-    """Settings that exclude one another, with where each was set; those with a spoiled value are not judged."""
+def _contradictions(resolved: Resolved, invalid: set[str]) -> list[str]:
+    """Settings that exclude one another, with the origin of each; skips settings whose value is invalid."""
     chosen = frozenset(key for key in resolved.named if resolved.source(key).value != _without_user(resolved, key))
     lines = []
     for found in contradictions(resolved.config, chosen):
-        if spoiled.isdisjoint(found.keys):
+        if invalid.isdisjoint(found.keys):
             sources = [(key, resolved.source(key)) for key in found.keys]
             origins = ", ".join(f"{key} = {quoted(source.value)} from {source.layer}" for key, source in sources)
             lines.append(f"{found.message} ({origins}); {found.advice}")

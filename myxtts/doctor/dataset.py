@@ -1,4 +1,4 @@
-"""Looks at a data root as training would: metadata, recordings that are missing or cannot be decoded, texts."""
+"""Checks a data root as training would: metadata, missing or undecodable recordings, texts."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from myxtts.progress import Progress
 from myxtts.speakers import ENOUGH_SPEAKERS
 
 MOST_DECODED = 300
-"""Recordings that are decoded; of a larger set, so many at equal distances. Training looks at all of them."""
+"""Most recordings that are decoded, spread evenly over a larger set. Training checks all of them."""
 WORKERS = 2
 _CAPS = ", ".join(f"{size['data.max_clip_seconds']} s at size {name}" for name, size in SIZES.items())
 _FULL_TEXT = 400
 _VALIDATE_ALONE = set(METADATA_NAMES["val"]) - set(METADATA_NAMES["train"])
-"""Metadata that nothing is trained on: its speakers say nothing of what a model can clone."""
+"""Metadata used only for validation: the number of its speakers does not limit cloning."""
 
 
 def check_dataset(root: Path, progress: Progress) -> Report:
-    """What in a data root spoils a training. Errors: DataError if it is none."""
+    """Problems of a data root. Errors: DataError if it is not one."""
     manifest = _manifest(root)
     report = Report(str(root), "dataset")
     speakers = Counter(utterance.speaker for utterance in manifest.utterances)
@@ -60,7 +60,7 @@ def check_dataset(root: Path, progress: Progress) -> Report:
 
 
 def _few_speakers(people: int) -> Message:
-    """What so few speakers are enough for."""
+    """What a model of so few speakers can do."""
     if people == 1:
         return message("data_one_speaker", enough=ENOUGH_SPEAKERS)
     return message("data_few_speakers", people=people, enough=ENOUGH_SPEAKERS)
@@ -128,7 +128,7 @@ def _add_rejections(report: Report, rejections: Sequence[Rejection]) -> None:
 
 
 def _do(rejections: Sequence[Rejection]) -> Message:
-    """What to do about rejected rows: raise the cap where it keeps most of them out, else mend them."""
+    """What to do about rejected rows: raise a limit if it rejects most of them, else fix them."""
     taken, settings = raised_caps(rejections)
     if not taken or 2 * taken < len(rejections):
         return message("fix_rows")
@@ -136,14 +136,14 @@ def _do(rejections: Sequence[Rejection]) -> Message:
 
 
 def _add_share(report: Report, manifest: Manifest, decoded: int, bad: Sequence[Rejection]) -> None:
-    """A cause where more rows would be rejected than are allowed; the recordings decoded stand for all of them."""
+    """A cause if more rows would be rejected than allowed, estimated from the decoded recordings."""
     rows, most = len(manifest.utterances), DataConfig().max_rejected_share
     total = rows + len(manifest.rejections)
     of_decoded = len(bad) / decoded if decoded else 0.0
     share = (len(manifest.rejections) + rows * of_decoded) / total if total else 1.0
     if share <= most:
         return
-    # two standard errors: of a part alone, chance may put the share over the limit
+    # two standard errors: in a sample, chance alone may exceed the limit
     doubt = 2.0 * rows / total * math.sqrt(of_decoded * (1.0 - of_decoded) / decoded) if decoded < rows else 0.0
     rank = Certainty.CERTAIN if share - doubt > most else Certainty.LIKELY
     what = message("data_share", share=round(100 * share, 1), most=100 * most)
@@ -151,7 +151,7 @@ def _add_share(report: Report, manifest: Manifest, decoded: int, bad: Sequence[R
 
 
 def _add_texts(report: Report, utterances: Sequence[Utterance]) -> None:
-    """Texts that training takes and that are hard all the same."""
+    """Texts that training accepts but that are hard to learn."""
     long = [utterance for utterance in utterances if len(utterance.text) > _FULL_TEXT]
     if long:
         what = message("data_long_text", count=len(long), characters=len(long[0].text))

@@ -81,7 +81,7 @@ def test_file_and_command_line_beat_the_source(source: Path) -> None:
 def test_explain_and_the_start_say_which_run(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--init-from", "../old", "--explain", "model.width"]) == 0
     out = capsys.readouterr().out
-    assert "  set by  run ../old (--init-from): 384  (the weights that learn on were made with it)" in out
+    assert "  set by  run ../old (--init-from): 384  (the initial weights were trained with it)" in out
     assert "  shadows size small: 384" in out
 
 

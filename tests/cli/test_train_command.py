@@ -353,7 +353,7 @@ def test_a_run_is_not_kept_with_its_data(
     for words, key in ((["--train-data", "data"], "train"), (["--train-data", "other:data"], "train")):
         assert main(*words, "--checkpoint-dir", run, *more) == 2
         (line,) = errors(capsys)
-        assert f"which is the data of data.{key}_path; " in line and "name a folder of its own" in line
+        assert f"which is the data of data.{key}_path; " in line and "name another folder" in line
     assert main("--train-data", "..", "--val-data", "data", "--checkpoint-dir", run, *more) == 2
     assert "which is the data of data.val_path; " in capsys.readouterr().err
     assert not calls and sorted(path.name for path in Path.cwd().iterdir()) == ["data", "other"]

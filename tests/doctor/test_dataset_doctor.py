@@ -126,11 +126,11 @@ def test_kinds(tmp_path: Path) -> None:
     for name, kind in {**kinds, "metrics.jsonl": "log", "train.log": "log"}.items():
         assert kind_of(tmp_path / name) == kind
     for name, part in (
-        ("model.h5", "weights alone"),
+        ("model.h5", "weights only"),
         ("none", "does not exist"),
         ("steps", "is a folder of checkpoints; name the run"),
         ("metadata.csv", "is the metadata of a data root"),
-        ("x" * 300, "cannot be looked at"),
+        ("x" * 300, "cannot be read"),
         ("a\0b", "name a settings file"),
     ):
         with pytest.raises(DataError, match=part) as caught:
