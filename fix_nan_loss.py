@@ -6,7 +6,7 @@ from myxtts.cli.installed import not_installed
 from myxtts.errors import EXIT_BAD_INPUT
 
 try:
-    from myxtts.cli.doctor import main
+    from myxtts.cli.fix_nan_loss import main
 except ModuleNotFoundError as error:  # a Python that is not that of .venv
     line = not_installed(error)
     if line is None:

@@ -18,11 +18,12 @@ from pathlib import Path
 import numpy as np
 
 from bench import results
-from myxtts.cli.screen import Screen, escaped, guarded
+from myxtts.cli.screen import Screen, guarded
 from myxtts.config.schema import DataConfig
 from myxtts.errors import EXIT_DONE, DataError, StorageError
 from myxtts.health import Health, Verdict
 from myxtts.health.signs import SEVERITY
+from myxtts.messages import escaped
 from myxtts.report.scales import Floats, label, linear_ticks, smooth
 from myxtts.run_health import Update, Validated, read_measure, replay
 from myxtts.storage.journal import read_metrics

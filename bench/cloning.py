@@ -38,7 +38,7 @@ from bench.marks import (
 from myxtts.cli.arguments import request_of, training_parser
 from myxtts.cli.screen import Screen, guarded
 from myxtts.cli.train import resolve_request
-from myxtts.config.layers import program_layer
+from myxtts.config.resolve import program_layer
 from myxtts.data.records import Utterance
 from myxtts.data.store import FeatureStore
 from myxtts.errors import EXIT_DONE, ConfigError, DataError

@@ -25,8 +25,7 @@ from bench.process_figures import Sample, after_warm_up, memory_slope, sample
 from myxtts.audio.waveform import write_wav
 from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.screen import Screen, guarded
-from myxtts.config.layers import Given, Layer, Rank
-from myxtts.config.resolve import resolve
+from myxtts.config.resolve import Given, Layer, Rank, resolve
 from myxtts.errors import EXIT_DEFECT, EXIT_DONE, ConfigError
 from myxtts.progress import silent
 from myxtts.storage import faults

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from bench import results
-from myxtts.cli.screen import Screen, escaped
+from myxtts.cli.screen import Screen
 from myxtts.errors import EXIT_DONE, ConfigError, DataError
+from myxtts.messages import escaped
 from myxtts.storage.journal import read_metrics
 from myxtts.storage.run_directory import RunDirectory
 

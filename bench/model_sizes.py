@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from bench import results
 from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.screen import guarded
-from myxtts.config.layers import Given, Layer, Rank
-from myxtts.config.resolve import resolve
+from myxtts.config.resolve import Given, Layer, Rank, resolve
 from myxtts.config.schema import MODEL_SIZES
 from myxtts.errors import EXIT_DONE
 

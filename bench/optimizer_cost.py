@@ -16,8 +16,7 @@ from typing import Any
 from bench import results
 from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.screen import guarded
-from myxtts.config.layers import Given, Layer, Rank
-from myxtts.config.resolve import resolve
+from myxtts.config.resolve import Given, Layer, Rank, resolve
 from myxtts.errors import EXIT_DONE
 
 RATE = 1e-4

@@ -28,9 +28,9 @@ from bench.soak_run import Scan, Served, bombs, moment_of_kill, serve, validatio
 from myxtts.cli.arguments import request_of, training_parser
 from myxtts.cli.screen import Screen, guarded
 from myxtts.cli.train import resolve_request
-from myxtts.config.layers import program_layer
-from myxtts.config.leaves import LEAVES
-from myxtts.config.resolve import Resolved, config_of_file
+from myxtts.config.fields import LEAVES
+from myxtts.config.files import config_of_file
+from myxtts.config.resolve import Resolved, program_layer
 from myxtts.config.schema import Config, DataConfig
 from myxtts.errors import EXIT_DEFECT, EXIT_DONE, EXIT_STOPPED, ConfigError, DataError
 from myxtts.storage.run_directory import RunDirectory

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from myxtts.cli.arguments import request_of, training_parser
 from myxtts.cli.train import resolve_request
-from myxtts.config.layers import program_layer
+from myxtts.config.resolve import program_layer
 
 if TYPE_CHECKING:
     from myxtts.config.resolve import Resolved

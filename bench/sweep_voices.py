@@ -25,8 +25,7 @@ from myxtts.cli.screen import Screen, guarded
 from myxtts.errors import EXIT_DONE, ConfigError
 
 BASE = "all weights"
-LEVEL, BAND = "data.augment_level_db=12", "data.augment_band=0.4"
-NOISE, SPEED = "data.augment_noise_db=15", "data.augment_speed=0.1"
+BAND, NOISE = "data.augment_band=0.4", "data.augment_noise_db=15"
 VARIANTS: Mapping[str, tuple[str, ...]] = {
     BASE: (),
     "other chance": ("training.seed=2",),
@@ -35,12 +34,9 @@ VARIANTS: Mapping[str, tuple[str, ...]] = {
     "no voice_reconstruction": ("loss.voice_reconstruction_weight=0",),
     "no prosody_matching": ("loss.prosody_matching_weight=0",),
     "no spectral_consistency": ("loss.spectral_consistency_weight=0",),
-    "augmented: level": (LEVEL,),
     "augmented: band": (BAND,),
     "augmented: noise": (NOISE,),
-    "augmented: speed": (SPEED,),
     "augmented: band and noise": (BAND, NOISE),
-    "augmented: all": (LEVEL, BAND, NOISE, SPEED),
 }
 """Name -> settings on top of the level, whose own augmentations are off. `other chance`: how much says nothing."""
 TERMS = ("voice_similarity", "voice_reconstruction", "prosody_matching", "spectral_consistency", "mel")
@@ -81,7 +77,7 @@ def record_of(given: Namespace, name: str) -> Path:
 def settings_of(name: str) -> list[str]:
     """The settings of a variant: what it names, and every augmentation that it does not name is off."""
     named = VARIANTS[name]
-    off = [setting.partition("=")[0] for setting in (LEVEL, BAND, NOISE, SPEED) if setting not in named]
+    off = [setting.partition("=")[0] for setting in (BAND, NOISE) if setting not in named]
     return [*(f"{key}=0" for key in off), *named]
 
 

@@ -6,13 +6,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from myxtts.cli.plan import part_weights
-from myxtts.config.document import plain
-from myxtts.config.layers import Given, Layer, Rank
-from myxtts.config.leaves import LEAVES
-from myxtts.config.levels import LEVELS
-from myxtts.config.resolve import Resolved, resolve
-from myxtts.config.sizes import SIZES
+from myxtts.config.fields import LEAVES
+from myxtts.config.presets import LEVELS, SIZES, WEIGHTS
+from myxtts.config.resolve import Given, Layer, Rank, Resolved, resolve
+from myxtts.messages import plain
 
 ROOT = Path(__file__).resolve().parents[1]
 HEADS: Mapping[str, tuple[str, str, str]] = {
@@ -45,11 +42,10 @@ def level_table(setting: str) -> str:
 
 
 def size_table(size: str, weights: str) -> str:
-    """The sizes with their weights by the formula of the plan."""
+    """The sizes with their weights."""
     rows = [[size, weights, *(f"`{key}`" for key in SIZE_COLUMNS)]]
     for name in SIZES:
-        config = _resolved("model_size", name).config
-        millions = sum(part_weights(config.model, config.audio.mel_channels).values()) / 1e6
+        millions = WEIGHTS["regression"][name] / 1e6
         values = [plain(_resolved("model_size", name).source(key).value) for key in SIZE_COLUMNS]
         rows.append([f"`{name}`", f"{millions:.1f}", *values])
     return _markdown(rows)

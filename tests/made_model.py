@@ -10,10 +10,9 @@ import numpy as np
 
 from myxtts.audio import mel
 from myxtts.audio.waveform import write_wav
-from myxtts.config.layers import Given, Layer, Rank
-from myxtts.config.resolve import Resolved, resolve
+from myxtts.config.files import config_yaml
+from myxtts.config.resolve import Given, Layer, Rank, Resolved, resolve
 from myxtts.config.schema import AudioConfig
-from myxtts.config.write import config_yaml
 from myxtts.data.corpus import Corpus
 from myxtts.storage.store import CheckpointStore
 from myxtts.text.symbols import default_table

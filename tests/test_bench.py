@@ -16,7 +16,7 @@ from bench.marks import JUDGE
 from myxtts.audio.waveform import write_wav
 from myxtts.cli.arguments import request_of, training_parser
 from myxtts.cli.train import resolve_request
-from myxtts.config.layers import program_layer
+from myxtts.config.resolve import program_layer
 from myxtts.data.manifest import read_root
 from myxtts.data.records import Utterance
 from myxtts.errors import ConfigError, DataError

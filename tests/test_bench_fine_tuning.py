@@ -14,9 +14,8 @@ from bench import fine_tuning, held_out
 from myxtts.audio.waveform import write_wav
 from myxtts.cli.arguments import request_of, training_parser
 from myxtts.cli.train import resolve_request
-from myxtts.config.layers import program_layer
-from myxtts.config.resolve import resolve
-from myxtts.config.write import config_yaml
+from myxtts.config.files import config_yaml
+from myxtts.config.resolve import program_layer, resolve
 from myxtts.data.manifest import read_root
 from myxtts.data.records import Utterance
 from myxtts.errors import DataError

@@ -16,7 +16,7 @@ import pytest
 from bench import cloning, results, sweep_levels, sweep_voices, told_apart
 from myxtts.cli.arguments import request_of, training_parser
 from myxtts.cli.train import resolve_request
-from myxtts.config.layers import program_layer
+from myxtts.config.resolve import program_layer
 from myxtts.config.schema import Config, DataConfig, TextConfig, TrainingConfig
 from myxtts.data.prepare import Prepared, prepare
 from myxtts.errors import ConfigError

@@ -13,6 +13,7 @@ PACKAGE = ROOT / "myxtts"
 # A part imports from parts of a lower layer and from itself, never from a sibling.
 LAYER = {
     "errors": 0,
+    "messages": 0,
     "units": 0,
     "batch": 0,
     "figures": 0,

@@ -9,13 +9,12 @@ import pytest
 
 from docs import readme_tables
 from myxtts import errors, health
-from myxtts.cli import doctor, train
+from myxtts.cli import fix_nan_loss, train
 from myxtts.cli.main import COMMANDS
 from myxtts.cli.main import main as myxtts_main
-from myxtts.config.layers import BUILT_IN_CORPUS_OVERRIDES, Given, Layer, Rank
-from myxtts.config.leaves import LEAVES
-from myxtts.config.levels import LEVELS
-from myxtts.config.resolve import resolve
+from myxtts.config.fields import LEAVES
+from myxtts.config.presets import BUILT_IN_CORPUS_OVERRIDES, LEVELS
+from myxtts.config.resolve import Given, Layer, Rank, resolve
 from myxtts.config.schema import MODEL_SIZES, TrainingConfig
 from myxtts.data.records import REASONS
 from myxtts.demo import corpus as demo_corpus
@@ -79,7 +78,7 @@ def run_of(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     if words[:2] in (["python3", "train_main.py"], ["python3", "train_stable.py"]):
         train.main(["--help"], program=words[1])
     elif words[:2] == ["python3", "fix_nan_loss.py"]:
-        doctor.main(["--help"])
+        fix_nan_loss.main(["--help"])
     elif program == "python -m myxtts":
         try:
             myxtts_main([words[3], "--help"])

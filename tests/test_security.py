@@ -111,7 +111,7 @@ def test_nothing_runs_code_from_data(path: Path) -> None:
 
 def test_the_scan_sees_the_program() -> None:
     seen = {path.relative_to(ROOT).as_posix() for path in FILES}
-    assert {"train_main.py", "myxtts/storage/tensors.py", "myxtts/config/load.py"} <= seen
+    assert {"train_main.py", "myxtts/storage/tensors.py", "myxtts/config/files.py"} <= seen
     assert any(name.startswith("bench/") for name in seen) and len(seen) > 100
 
 

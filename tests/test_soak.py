@@ -13,7 +13,7 @@ from bench import soak, soak_data, soak_run, soak_table
 from myxtts.audio.waveform import write_wav
 from myxtts.cli.arguments import request_of, training_parser
 from myxtts.cli.train import resolve_request
-from myxtts.config.layers import program_layer
+from myxtts.config.resolve import program_layer
 from myxtts.data.prepare import Prepared, prepare
 from myxtts.progress import silent
 from myxtts.storage import faults

@@ -19,6 +19,7 @@ import numpy as np
 from myxtts.audio import waveform
 from myxtts.config.schema import AudioConfig
 from myxtts.errors import DataError
+from myxtts.messages import quoted
 
 PROCESSOR_SECONDS = 60
 WALL_SECONDS = 300.0
@@ -54,7 +55,7 @@ def read_apart(path: Path, audio: AudioConfig, max_seconds: float) -> waveform.A
     except subprocess.TimeoutExpired:
         raise _given_up(path, f"took over {WALL_SECONDS:g} s") from None
     except OSError as error:
-        raise DataError(f"{waveform.shown_path(path)}: no process to decode it in ({error.strerror})") from error
+        raise DataError(f"{quoted(path, 200)}: no process to decode it in ({error.strerror})") from error
     head, _, samples = done.stdout.partition(b"\n")
     if done.returncode or not head:
         if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
@@ -62,12 +63,12 @@ def read_apart(path: Path, audio: AudioConfig, max_seconds: float) -> waveform.A
         raise _given_up(path, f"ended its process (exit code {done.returncode})")
     answer = json.loads(head)
     if answer["error"]:
-        raise DataError(str(answer["error"]).replace(repr(order["path"]), waveform.shown_path(path), 1))
+        raise DataError(str(answer["error"]).replace(repr(order["path"]), quoted(path, 200), 1))
     return np.frombuffer(samples, dtype=np.float32).copy()
 
 
 def _given_up(path: Path, what: str) -> DataError:
-    return DataError(f"{waveform.shown_path(path)}: decoding it {what}; convert it to 16-bit wav again")
+    return DataError(f"{quoted(path, 200)}: decoding it {what}; convert it to 16-bit wav again")
 
 
 def main() -> int:
@@ -79,7 +80,7 @@ def main() -> int:
     except DataError as problem:
         error = str(problem)
     except MemoryError:
-        error = f"{waveform.shown_path(Path(order['path']))}: decoding it takes more memory than is allowed; cut it"
+        error = f"{quoted(Path(order['path']), 200)}: decoding it takes more memory than is allowed; cut it"
     sys.stdout.buffer.write(json.dumps({"error": error}).encode("ascii") + b"\n" + samples)
     sys.stdout.buffer.flush()
     return 0

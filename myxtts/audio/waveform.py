@@ -21,6 +21,7 @@ import soxr
 from myxtts.audio.framing import frames_view
 from myxtts.config.schema import AudioConfig
 from myxtts.errors import DataError, NonFiniteError
+from myxtts.messages import quoted
 from myxtts.storage.files import write_bytes_atomic
 from myxtts.units import samples_of_seconds, seconds_of_samples
 
@@ -68,11 +69,11 @@ def read(path: Path, audio: AudioConfig, max_seconds: float | None = None) -> Ar
         info = _info(file)
         if max_seconds is not None and info.seconds > max_seconds:
             raise DataError(
-                f"{shown_path(path)}: {info.seconds:.1f} s long, at most {max_seconds:g} s are allowed; cut it"
+                f"{quoted(path, 200)}: {info.seconds:.1f} s long, at most {max_seconds:g} s are allowed; cut it"
             )
         if not LOWEST_RATE_HZ <= info.sample_rate_hz <= HIGHEST_RATE_HZ:
             raise DataError(
-                f"{shown_path(path)}: sample rate {info.sample_rate_hz} Hz, usable are {LOWEST_RATE_HZ} to "
+                f"{quoted(path, 200)}: sample rate {info.sample_rate_hz} Hz, usable are {LOWEST_RATE_HZ} to "
                 f"{HIGHEST_RATE_HZ} Hz; convert it"
             )
         samples_N = _decoded_mono(file, path, max_seconds)
@@ -81,7 +82,7 @@ def read(path: Path, audio: AudioConfig, max_seconds: float | None = None) -> Ar
         samples_N = soxr.resample(samples_N, info.sample_rate_hz, audio.sample_rate_hz, quality="HQ")
         if len(samples_N) == 0:
             raise DataError(
-                f"{shown_path(path)}: too short to hold one sample at {audio.sample_rate_hz} Hz; leave it out"
+                f"{quoted(path, 200)}: too short to hold one sample at {audio.sample_rate_hz} Hz; leave it out"
             )
     return np.ascontiguousarray(samples_N, np.float32)
 
@@ -125,7 +126,7 @@ def write_wav(path: Path, samples_N: Array, sample_rate_hz: int) -> None:
     samples_N = np.asarray(samples_N)
     if not np.isfinite(samples_N).all():
         bad = int(np.flatnonzero(~np.isfinite(samples_N))[0])
-        raise NonFiniteError(f"{shown_path(path)}: sample {bad} is {samples_N[bad]}; nothing was written")
+        raise NonFiniteError(f"{quoted(path, 200)}: sample {bad} is {samples_N[bad]}; nothing was written")
     whole = np.rint(np.clip(samples_N, -1.0, 1.0) * 32_767.0).astype(np.int16)
     encoded = io.BytesIO()
     soundfile.write(encoded, whole, sample_rate_hz, format="WAV", subtype="PCM_16")
@@ -138,19 +139,19 @@ def _opened(path: Path) -> soundfile.SoundFile:
         status = path.stat()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"{shown_path(path)}: cannot be opened ({reason}); check the path") from error
+        raise DataError(f"{quoted(path, 200)}: cannot be opened ({reason}); check the path") from error
     if not stat.S_ISREG(status.st_mode):
-        raise DataError(f"{shown_path(path)}: not a regular file; give the path of a recording")
+        raise DataError(f"{quoted(path, 200)}: not a regular file; give the path of a recording")
     if status.st_size == 0:
-        raise DataError(f"{shown_path(path)}: the file is empty (0 bytes); record or copy it again")
+        raise DataError(f"{quoted(path, 200)}: the file is empty (0 bytes); record or copy it again")
     if path.suffix.lower() == ".raw":
-        raise DataError(f"{shown_path(path)}: headerless samples have no known rate; convert it to wav or flac")
+        raise DataError(f"{quoted(path, 200)}: headerless samples have no known rate; convert it to wav or flac")
     _check_length(path, status.st_size)
     try:
         return soundfile.SoundFile(path)
     except soundfile.LibsndfileError as error:
         raise DataError(
-            f"{shown_path(path)}: not a recording that can be read ({_reason(error)}); "
+            f"{quoted(path, 200)}: not a recording that can be read ({_reason(error)}); "
             "convert it to wav, flac, ogg or mp3"
         ) from error
 
@@ -166,7 +167,7 @@ def _check_length(path: Path, size: int) -> None:
     begin, promised = place
     if promised < _STREAMED_BYTES and promised > max(size, size + _SLACK_BYTES - begin):
         raise DataError(
-            f"{shown_path(path)}: cut off: its header promises {promised} bytes of sound, {max(0, size - begin)} are "
+            f"{quoted(path, 200)}: cut off: its header promises {promised} bytes of sound, {max(0, size - begin)} are "
             "there; copy it again"
         )
 
@@ -207,10 +208,10 @@ def _decoded_mono(file: soundfile.SoundFile, path: Path, max_seconds: float | No
             blocks.append(block[:, 0] if file.channels == 1 else block.mean(axis=1, dtype=np.float32))
             done += len(block)
             if limit is not None and done > limit:
-                raise DataError(f"{shown_path(path)}: longer than its header says and than {max_seconds:g} s; cut it")
+                raise DataError(f"{quoted(path, 200)}: longer than its header says and than {max_seconds:g} s; cut it")
     except soundfile.LibsndfileError as error:
         raise DataError(
-            f"{shown_path(path)}: damaged after {seconds_of_samples(done, file.samplerate):.2f} s ({_reason(error)}); "
+            f"{quoted(path, 200)}: damaged after {seconds_of_samples(done, file.samplerate):.2f} s ({_reason(error)}); "
             "record or copy it again"
         ) from error
     return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
@@ -219,23 +220,17 @@ def _decoded_mono(file: soundfile.SoundFile, path: Path, max_seconds: float | No
 def _check(samples_N: Array, path: Path) -> None:
     """Raises DataError where samples are missing, not finite or far over full scale."""
     if len(samples_N) == 0:
-        raise DataError(f"{shown_path(path)}: no samples in it; record or copy it again")
+        raise DataError(f"{quoted(path, 200)}: no samples in it; record or copy it again")
     finite = np.isfinite(samples_N)
     if not finite.all():
         bad = int(np.flatnonzero(~finite)[0])
         raise DataError(
-            f"{shown_path(path)}: {len(finite) - int(finite.sum())} samples are not finite, the first is number {bad} "
+            f"{quoted(path, 200)}: {len(finite) - int(finite.sum())} samples are not finite, the first is number {bad} "
             f"({samples_N[bad]}); export it again as 16-bit"
         )
     peak = float(np.abs(samples_N).max())
     if peak > LOUDEST_SAMPLE:
-        raise DataError(f"{shown_path(path)}: samples reach {peak:.3g}, full scale is 1; export it again as 16-bit")
-
-
-def shown_path(path: Path) -> str:
-    """The path as it goes into a message: escaped, and the end of it where it is long."""
-    shown = repr(str(path))
-    return shown if len(shown) <= 200 else f"'...{shown[-190:]}"
+        raise DataError(f"{quoted(path, 200)}: samples reach {peak:.3g}, full scale is 1; export it again as 16-bit")
 
 
 def _reason(error: soundfile.LibsndfileError) -> str:

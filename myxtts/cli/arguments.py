@@ -9,11 +9,10 @@ from typing import Any, NoReturn
 
 from myxtts.cli.options import SETTING_OPTIONS
 from myxtts.cli.screen import Screen
-from myxtts.config.document import plain
-from myxtts.config.layers import Given, Layer, Rank
-from myxtts.config.leaves import LEAVES, nearest, shown
-from myxtts.config.resolve import Resolved
+from myxtts.config.fields import LEAVES, nearest
+from myxtts.config.resolve import Given, Layer, Rank, Resolved
 from myxtts.errors import ConfigError
+from myxtts.messages import plain, quoted
 
 
 @dataclass(frozen=True)
@@ -55,10 +54,10 @@ def unknown_options(rest: Sequence[str], flags: Sequence[str]) -> list[str]:
             name = word.partition("=")[0]
             best = nearest(name, flags)
             hint = f"did you mean {best}? " if best else ""
-            lines.append(f"unknown option {shown(name)}; {hint}--help lists all")
+            lines.append(f"unknown option {quoted(name)}; {hint}--help lists all")
             behind_option = True
         elif not behind_option:
-            lines.append(f"unexpected argument {shown(word)}; every value follows an option, --help lists all")
+            lines.append(f"unexpected argument {quoted(word)}; every value follows an option, --help lists all")
         else:
             behind_option = False
     return lines
@@ -81,7 +80,7 @@ class _CollectSet(argparse.Action):
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         key, equals, value = str(values).partition("=")
         if not equals:
-            namespace.problems.append(f"--set takes section.key=value, got {shown(values)}")
+            namespace.problems.append(f"--set takes section.key=value, got {quoted(values)}")
             return
         namespace.settings.append(Given(key.strip(), value, "command line --set"))
 

@@ -11,13 +11,13 @@ from myxtts.cli import train
 from myxtts.cli.arguments import OneLineParser
 from myxtts.cli.interpreter import python_command
 from myxtts.cli.quiet import quiet_loading
-from myxtts.cli.screen import Screen, escaped, guarded
-from myxtts.config.leaves import shown
-from myxtts.config.load import load_file
+from myxtts.cli.screen import Screen, guarded
+from myxtts.config.files import load_file
 from myxtts.config.resolve import resolve
 from myxtts.config.schema import DataConfig
 from myxtts.demo.sentences import ENGLISH_HELD_OUT
 from myxtts.errors import EXIT_DONE, EXIT_STOPPED, ConfigError, StorageError
+from myxtts.messages import escaped, quoted
 
 DEFAULT_DIRECTORY = Path("demo")
 MINUTES = 9.0
@@ -67,7 +67,7 @@ def _run(argv: Sequence[str]) -> int:
         problems.append(f"--minutes is {namespace.minutes!r}, expected 0.05 to 10000")
     out = Path(namespace.out)
     if out.exists() and not out.is_dir():
-        problems.append(f"--out is {shown(str(out), 200)}, which is a file; name a folder")
+        problems.append(f"--out is {quoted(str(out), 200)}, which is a file; name a folder")
     if problems:
         raise ConfigError(problems)
     screen = Screen(needed=False)  # the voice is worth more than the lines about it
@@ -130,7 +130,7 @@ def _speak(out: Path, run: Path, screen: Screen) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"{shown(str(out), 200)}: cannot be made ({error.strerror}); choose another") from error
+        raise StorageError(f"{quoted(str(out), 200)}: cannot be made ({error.strerror}); choose another") from error
     for spoken in SPOKEN:
         speech = synthesizer.speak(spoken.text, speaker=spoken.speaker, language=spoken.language)
         path = out / spoken.file_name

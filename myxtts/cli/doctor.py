@@ -1,296 +1,126 @@
-"""`fix_nan_loss.py`: looks at settings, data, runs, checkpoints and logs for causes of NaN, and mends what it can."""
+"""`python -m myxtts doctor RUN`: health, the recovery ladder, the worst utterances, and what to do."""
 
 from __future__ import annotations
 
-import argparse
-import shlex
-import sys
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from myxtts.cli.arguments import OneLineParser, unknown_options
-from myxtts.cli.interpreter import program_path, python_command
-from myxtts.cli.screen import Screen, error_lines, guarded, print_errors
-from myxtts.config.leaves import shown
-from myxtts.errors import EXIT_DONE, ConfigError, MyXTTSError
+from myxtts.cli.arguments import OneLineParser
+from myxtts.cli.fix_nan_loss import Speaker
+from myxtts.cli.screen import Screen, guarded
+from myxtts.errors import EXIT_DONE, ConfigError
+from myxtts.messages import escaped
 
 if TYPE_CHECKING:
-    from myxtts.doctor.findings import Report, Said
+    from myxtts.doctor.run_check import Seen
 
-PROGRAM = "fix_nan_loss.py"
-_PROGRAMS = (PROGRAM, "train_main.py", "train_stable.py")
-_USAGE = """python3 fix_nan_loss.py [--language fa]
-       python3 fix_nan_loss.py check TARGET... [--language fa]
-       python3 fix_nan_loss.py fix --config FILE [--out FILE] [--apply]
-       python3 fix_nan_loss.py fix --run DIR [--reset] [--apply]"""
-_ABOUT = (
-    "Without arguments: looks at the usual places and says what to run next. check: causes of NaN in a settings file "
-    "(also of the older system's names), a data root, a run directory, a checkpoint or a log, the surest first. fix: "
-    "writes stable settings, or repairs a run; shows what it would do, and does it with --apply. It writes nowhere but "
-    "to the path that it was given."
-)
+_LATEST_SHOWN = 10
 
 
-class Speaker:
-    """Prints sentences of the repair tool in one language."""
-
-    def __init__(self, screen: Screen, language: str) -> None:
-        self.screen, self.language = screen, language
-        self._python = shlex.quote(python_command())
-
-    def words(self, name: str | Said, /, **values: object) -> str:
-        """A sentence by its name and values, or as it was found."""
-        from myxtts.doctor.findings import said
-        from myxtts.doctor.language import words
-
-        sentence = said(name, **values) if isinstance(name, str) else name
-        spoken = words(sentence, self.language, self._python)
-        for program in _PROGRAMS:  # a sentence names them as they are called in the repository
-            path = shlex.quote(program_path(program))
-            spoken = spoken.replace(f"{self._python} {program}", f"{self._python} {path}")
-        return spoken
-
-    def say(self, name: str | Said, indent: int = 0, /, **values: object) -> None:
-        """Prints a sentence."""
-        self.screen.say(" " * indent + self.words(name, **values))
-
-    def command(self, program: str, *words: str) -> str:
-        """A command line as a person would type it."""
-        return shlex.join([python_command(), program_path(program), *words])
+def main(argv: Sequence[str]) -> int:
+    """Prints the state of the run named in `argv` and what to do about it; returns the exit code."""
+    return guarded(lambda: _run(argv))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Does what `argv` (the arguments without the program) asks for; returns the exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    return guarded(lambda: _run(words))
-
-
-def _run(argv: list[str]) -> int:
-    parser = _parser()
-    namespace, rest = parser.parse_known_intermixed_args(argv)
-    if namespace.help:
-        Screen().say(parser.format_help().rstrip())
-        return EXIT_DONE
-    flags = [flag for action in parser._actions for flag in action.option_strings]
-    problems = [*unknown_options(rest, flags), *_problems(namespace)]
-    if problems:
-        raise ConfigError(problems)
-    speaker = Speaker(Screen(), namespace.language)
-    command, *targets = namespace.words or [""]
-    try:
-        if command == "check":
-            return _check(speaker, [Path(target) for target in targets])
-        if command == "fix" and namespace.run:
-            return _fix_run(speaker, Path(namespace.run), namespace.apply, namespace.reset)
-        if command == "fix":
-            out = Path(namespace.out) if namespace.out else None
-            return _fix_settings(speaker, Path(namespace.config), out, namespace.apply)
-        return _usual(speaker)
-    finally:
-        speaker.screen.close()
-
-
-def _parser() -> OneLineParser:
+def _run(argv: Sequence[str]) -> int:
     parser = OneLineParser(
-        prog=PROGRAM,
-        usage=_USAGE,
-        description=_ABOUT,
+        prog="python -m myxtts doctor",
         allow_abbrev=False,
-        add_help=False,
-        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=28, width=110),
+        description="Health of a run, what the recovery ladder did, the worst utterances, and what to do.",
     )
-    parser.add_argument("words", nargs="*", metavar="COMMAND", help="check TARGET... or fix; none: the usual places")
-    parser.add_argument("--config", metavar="FILE", help="fix: the settings to make stable")
-    parser.add_argument("--out", metavar="FILE", help="fix --config: where the stable settings are written")
-    parser.add_argument("--run", metavar="DIR", help="fix: the run directory to repair")
-    parser.add_argument("--reset", action="store_true", help="fix --run: also where nothing shows that it diverged")
-    parser.add_argument("--apply", action="store_true", help="fix: write; without it nothing is changed")
-    parser.add_argument("--language", default="en", choices=("en", "fa"), help="language of the advice (en)")
-    parser.add_argument("-h", "--help", action="store_true", help="print this")
-    return parser
+    parser.add_argument("run", metavar="RUN", help="the run directory, as given with --checkpoint-dir")
+    parser.add_argument("--language", default="en", choices=("en", "fa"), help="language of the messages (en)")
+    namespace, unknown = parser.parse_known(argv)
+    if unknown:
+        raise ConfigError(unknown)
+    from myxtts.doctor.run_check import look_at_run  # Imported here: --help and a wrong option answer without numpy.
 
-
-def _problems(asked: argparse.Namespace) -> list[str]:
-    """What in a command line does not fit together, one line each."""
-    command, *targets = asked.words or [""]
-    if command not in ("", "check", "fix"):
-        return [f"unknown command {shown(command)}; there are: check TARGET..., fix --config FILE, fix --run DIR"]
-    if command != "fix":
-        given = [n for n in ("config", "out", "run", "reset", "apply") if getattr(asked, n)]
-        lines = [f"--{name} belongs to `fix`; {PROGRAM} fix --help tells more" for name in given]
-        if command == "check" and not targets:
-            lines.append("check wants a target: a settings file, a data root, a run directory, a checkpoint or a log")
-        return lines
-    lines = [f"unexpected argument {shown(target)}; fix takes --config FILE or --run DIR" for target in targets]
-    if bool(asked.config) == bool(asked.run):
-        lines.append("fix takes one of --config FILE and --run DIR")
-    if asked.out and not asked.config:
-        lines.append("--out belongs to fix --config FILE")
-    if asked.reset and not asked.run:
-        lines.append("--reset belongs to fix --run DIR")
-    if asked.apply and asked.config and not asked.out:
-        lines.append("--apply wants --out FILE: where shall the stable settings be written?")
-    return lines
-
-
-def report_on(path: Path, screen: Screen) -> Report:
-    """What is found at `path`, whatever it is. Raises MyXTTSError."""
-    from myxtts.doctor.checkpoints import check_checkpoint
-    from myxtts.doctor.dataset import check_dataset
-    from myxtts.doctor.metrics import check_log
-    from myxtts.doctor.places import kind_of
-    from myxtts.doctor.run_check import check_run
-    from myxtts.doctor.settings_check import check_settings
-
-    kind = kind_of(path)
+    screen = Screen()
+    speaker = Speaker(screen, namespace.language)
     try:
-        if kind == "settings":
-            return check_settings(path)
-        if kind == "checkpoint":
-            return check_checkpoint(path)
-        look = {"dataset": check_dataset, "run": check_run, "log": check_log}[kind]
-        return look(path, screen.progress)
+        seen = look_at_run(Path(namespace.run), screen.progress)
     finally:
         screen.close()
+    _say_health(speaker, seen)
+    _say_checkpoints(speaker, seen)
+    _say_ladder(speaker, seen)
+    _say_worst(speaker, seen)
+    speaker.say("do_head")
+    for advice in seen.do:
+        speaker.say(advice, 2)
+    return EXIT_DONE
 
 
-def _check(speaker: Speaker, targets: list[Path]) -> int:
-    code = EXIT_DONE
-    for index, target in enumerate(targets):
-        if index:
-            speaker.screen.say("")
-        try:
-            report = report_on(target, speaker.screen)
-        except MyXTTSError as error:
-            print_errors(*error_lines(error))
-            code = code or error.exit_code
-            continue
-        _show(speaker, report)
-    return code
+def _say_health(speaker: Speaker, seen: Seen) -> None:
+    from myxtts.doctor.checkpoints import sign_name
+    from myxtts.doctor.messages import message
 
-
-def _show(speaker: Speaker, report: Report) -> None:
-    """A report: facts, then the causes with place and advice."""
-    speaker.say("head", target=report.target, kind=speaker.words(f"kind_{report.kind}"))
-    for fact in report.facts:
-        speaker.say(fact, 2)
-    if not report.findings:
-        speaker.say("no_causes", 2)
+    speaker.say("doctor_head", run=str(seen.run))
+    if seen.health is None:
+        speaker.say("health_unknown")
         return
-    speaker.say("causes", 2)
-    for finding in report.ranked():
-        rank = speaker.words(f"rank_{finding.rank.name.lower()}")
-        speaker.say("cause", 4, rank=rank, what=finding.what)
-        speaker.say("where", 8, where=finding.where)
-        speaker.say("do", 8, do=finding.do)
+    verdict, source, update = seen.health
+    speaker.say(f"health_from_{source}", sign=message(f"health_{verdict.sign}"), update=update)
+    speaker.say("signs_head")
+    for check in verdict.checks:
+        state = message(f"health_{check.sign}")
+        speaker.say("sign_line", 2, sign=message(sign_name(check)), state=state, sentence=check.sentence)
 
 
-def _usual(speaker: Speaker) -> int:
-    """What there is at the usual places, and what to run next."""
-    from myxtts.doctor.findings import Rank
-    from myxtts.doctor.places import USUAL, USUAL_DATA, usual_places
-
-    found = list(usual_places(Path()))
-    if not found:
-        places = [*(f"./{name}" for name in USUAL), "./config*.yaml", *USUAL_DATA]
-        speaker.say("usual_none", places=", ".join(places))
-        speaker.say("next_head")
-        speaker.say("next_train", 2)
-        speaker.say("next_any", 2)
-        return EXIT_DONE
-    speaker.say("usual_head")
-    troubled: list[tuple[Path, str]] = []
-    for path, kind in found:
-        try:
-            report = report_on(path, speaker.screen)
-        except MyXTTSError as error:
-            speaker.say("usual_unreadable", 2, target=str(path), problem=str(error).partition("\n")[0])
-            continue
-        counts = {rank.name.lower(): sum(f.rank == rank for f in report.findings) for rank in Rank}
-        speaker.say("usual_line", 2, target=str(path), kind=speaker.words(f"kind_{kind}"), **counts)
-        if report.findings:
-            troubled.append((path, kind))
-            worst = report.ranked()[0]
-            speaker.say("usual_first", 4, rank=speaker.words(f"rank_{worst.rank.name.lower()}"), what=worst.what)
-    _next(speaker, troubled)
-    return EXIT_DONE
+def _say_checkpoints(speaker: Speaker, seen: Seen) -> None:
+    speaker.say("checkpoints_head")
+    good = sum(examined.bad is None for examined in seen.checkpoints)
+    speaker.say("run_checkpoints", 2, all=len(seen.checkpoints), good=good)
+    if seen.good is not None:
+        speaker.say("run_newest", 2, name=seen.good.path.name, update=seen.good.update)
+    for examined in seen.checkpoints:
+        if examined.bad is not None:
+            speaker.say("checkpoint_bad", 2, name=examined.path.name, why=examined.bad)
 
 
-def _next(speaker: Speaker, troubled: list[tuple[Path, str]]) -> None:
-    """Commands that follow from what was seen."""
-    speaker.say("next_head")
-    if not troubled:
-        speaker.say("next_train", 2)
-    else:
-        speaker.say("next_check", 2, targets=shlex.join(str(path) for path, _ in troubled))
-    for path, kind in troubled:
-        if kind == "run":
-            speaker.say("next_fix_run", 2, target=shlex.quote(str(path)))
-        elif kind == "settings":
-            out = path.with_name(f"{path.stem}_stable.yaml")
-            speaker.say("next_fix_config", 2, target=shlex.quote(str(path)), out=shlex.quote(str(out)))
-    speaker.say("next_any", 2)
+def _say_ladder(speaker: Speaker, seen: Seen) -> None:
+    from myxtts.doctor.history import NEUTRAL_FACTORS, factor, mapping
+    from myxtts.doctor.messages import message
+
+    history = seen.history
+    speaker.say("ladder_head")
+    if not history.there:
+        speaker.say("ladder_no_events", 2)
+    elif not history.counts:
+        speaker.say("ladder_never", 2)
+    for rung in sorted(history.counts):
+        speaker.say("ladder_count", 2, rung=rung, meaning=message(f"rung_{rung}"), count=history.counts[rung])
+    if history.newest:
+        speaker.say("ladder_newest", 2)
+    for step in history.newest[-_LATEST_SHOWN:]:
+        what = f"{step.message} [{step.incident}]" if step.incident else step.message
+        speaker.say("ladder_event", 4, update=step.update, rung=step.rung, message=what)
+    if history.repaired:
+        speaker.say("ladder_repaired", 2, count=history.repaired)
+    if seen.recovery is None:
+        speaker.say("ladder_unknown", 2)
+        return
+    factors = {name: factor(seen.recovery, name) for name in NEUTRAL_FACTORS}
+    if any(value != 1.0 for value in factors.values()):
+        speaker.say("ladder_factors", 2, **factors)
+    quarantine = mapping(seen.recovery.get("quarantine"))
+    if quarantine:
+        speaker.say("quarantined", 2, count=len(quarantine), names=", ".join(sorted(quarantine)[:20]))
 
 
-def _fix_settings(speaker: Speaker, path: Path, out: Path | None, apply: bool) -> int:
-    """Shows stable settings line by line, and writes them with --apply."""
-    from myxtts.doctor.settings_fix import holds_already, repair_settings, write_settings
-
-    repaired = repair_settings(path)
-    already = out is not None and holds_already(out, repaired, path)
-    for change in repaired.changes:
-        if change is repaired.changes[0]:
-            speaker.say("changes_head", count=len(repaired.changes))
-        values = {"key": change.key, "before": change.before, "after": change.after}
-        if change.written == change.key:
-            speaker.say("change_same", 2, **values)
-        else:
-            speaker.say("change", 2, written=change.written, **values)
-        speaker.say("where", 6, where=change.where)
-        if change.reason:
-            speaker.say("because", 6, reason=change.reason)
-        else:
-            speaker.say("because_level", 6)
-    if not repaired.changes:
-        speaker.say("changes_none")
-    if repaired.added:
-        speaker.say("fix_added", count=repaired.added)
-    if repaired.kept:
-        speaker.say("fix_kept", names=", ".join(repaired.kept))
-    for left in repaired.left_out:
-        speaker.say(left)
-    if out is None or not (apply or already):
-        speaker.say("dry_run" if out is not None else "dry_run_no_out")
-        return EXIT_DONE
-    written = write_settings(out, repaired, source=path)
-    speaker.say("settings_written" if written else "settings_already", path=str(out))
-    speaker.say("settings_train", path=shlex.quote(str(out)))
-    return EXIT_DONE
-
-
-def _fix_run(speaker: Speaker, run: Path, apply: bool, reset: bool) -> int:
-    """Shows how a run is repaired, and repairs it with --apply."""
-    from myxtts.doctor.run_fix import plan_lines, repair_run
-    from myxtts.doctor.run_plan import make_plan
-
-    backup = None
-    if apply:
-        plan, backup = repair_run(run, speaker.screen.progress, reset)
-    else:
-        plan = make_plan(run, speaker.screen.progress, reset)
-    speaker.screen.close()
-    if plan.empty:
-        speaker.say("plan_empty", run=str(run), name=plan.good.path.name)
-    else:
-        for line in plan_lines(plan):
-            speaker.say(line)
-        if backup is not None:
-            speaker.say("plan_done", backup=str(backup))
-            speaker.say("plan_undo", command=shlex.join(["cp", "-a", f"{backup}/.", str(run)]))
-    command = speaker.command(plan.program, "--config", str(run / "config.yaml"), "--checkpoint-dir", str(run))
-    if plan.empty or apply:
-        speaker.say("plan_go_on", command=command)
-    else:
-        speaker.say("dry_run")
-    return EXIT_DONE
+def _say_worst(speaker: Speaker, seen: Seen) -> None:
+    speaker.say("worst_head")
+    if seen.worst is None:
+        speaker.say("worst_unknown", 2)
+        return
+    if not seen.worst:
+        speaker.say("worst_none", 2)
+        return
+    rows = [tuple(speaker.text("worst_columns").split("|"))]
+    for worst in seen.worst:
+        loss = "-" if math.isnan(worst.loss) else f"{worst.loss:.3f}"
+        strikes = str(worst.strikes) if worst.strikes else "-"
+        rows.append((escaped(worst.id), loss, str(worst.seen), strikes, escaped(worst.quarantined or "-")))
+    speaker.screen.table(rows)

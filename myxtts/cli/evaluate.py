@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from myxtts import __version__
 from myxtts.cli.arguments import OneLineParser
 from myxtts.cli.quiet import quiet_loading
-from myxtts.cli.screen import Screen, escaped, guarded
-from myxtts.config.leaves import shown
+from myxtts.cli.screen import Screen, guarded
 from myxtts.errors import EXIT_DONE, ConfigError, DataError
+from myxtts.messages import escaped, quoted
 from myxtts.synthesis.limits import limit_problems
 
 if TYPE_CHECKING:
@@ -220,9 +220,9 @@ def _out_of(given: Namespace, source: Source) -> Path:
     elif run is not None:
         out = RunDirectory(run).evaluations_path / f"{_data_name(given)}-{source.checkpoint.update}"
     else:
-        raise ConfigError(f"--out is missing: {shown(given.checkpoint, 200)} does not stand in a run directory")
+        raise ConfigError(f"--out is missing: {quoted(given.checkpoint, 200)} does not stand in a run directory")
     if problem := place_problem(out):
-        raise ConfigError(f"--out is {shown(str(out), 200)}, which {problem}")
+        raise ConfigError(f"--out is {quoted(str(out), 200)}, which {problem}")
     return out
 
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from myxtts import __version__
 from myxtts.cli.screen import Screen, guarded
-from myxtts.config.leaves import nearest, shown
+from myxtts.config.fields import nearest
 from myxtts.errors import EXIT_DONE, ConfigError
+from myxtts.messages import quoted
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("myxtts.cli.train", "train a voice (train_main.py is the same)"),
@@ -24,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "measure a model on recordings: nearness, likeness, word error; a page to hear",
     ),
     "report": ("myxtts.cli.report", "write the HTML report of a run"),
-    "doctor": ("myxtts.cli.checkup", "health of a run, what its ladder did, its worst utterances, and what to do"),
+    "doctor": ("myxtts.cli.doctor", "health of a run, what its ladder did, its worst utterances, and what to do"),
     "replay": ("myxtts.cli.replay", "compute an incident of a run again and name the first bad operation"),
     "docs": ("myxtts.cli.docs", "write docs/configuration.md from the settings' schema"),
 }
@@ -48,7 +49,7 @@ def _dispatch(words: list[str]) -> int:
     if words[0] not in COMMANDS:
         best = nearest(words[0], COMMANDS)
         hint = f"the nearest is {best}; " if best else ""
-        raise ConfigError(f"unknown command {shown(words[0])}; {hint}there are: {', '.join(COMMANDS)}")
+        raise ConfigError(f"unknown command {quoted(words[0])}; {hint}there are: {', '.join(COMMANDS)}")
     module = importlib.import_module(COMMANDS[words[0]][0])
     code: int = module.main(words[1:])
     return code

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from myxtts.config.leaves import shown
+from myxtts.messages import quoted
 
 
 def place_problems(
@@ -16,7 +16,7 @@ def place_problems(
 
     `read`: the files that the command reads, each with its option; none of them may be written over.
     """
-    name = shown(str(path), 200)
+    name = quoted(str(path), 200)
     if path.suffix.lower() not in suffixes:
         return [f"{option} is {name}, expected a name that ends in {' or '.join(suffixes)}"]
     if path.is_dir():

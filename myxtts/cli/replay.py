@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from myxtts.cli.arguments import OneLineParser
 from myxtts.cli.quiet import quiet_loading
-from myxtts.cli.screen import Screen, escaped, guarded
-from myxtts.config.leaves import shown
+from myxtts.cli.screen import Screen, guarded
 from myxtts.errors import EXIT_DONE, CheckpointError, ConfigError
+from myxtts.messages import escaped, quoted
 
 if TYPE_CHECKING:
     from myxtts.training.replay import Replayed
@@ -37,7 +37,7 @@ def _run(argv: Sequence[str]) -> int:
     bundle = Path(namespace.bundle)
     if not (bundle / "incident.json").is_file():  # told before seconds of importing TensorFlow
         what = "has no incident.json" if bundle.is_dir() else "is a file" if bundle.exists() else "does not exist"
-        raise CheckpointError(f"incident {shown(str(bundle), 200)} {what}; give a folder of RUN/incidents")
+        raise CheckpointError(f"incident {quoted(str(bundle), 200)} {what}; give a folder of RUN/incidents")
     with quiet_loading():
         from myxtts.training.replay import replay
     Screen().say(*lines_of(replay(bundle)))

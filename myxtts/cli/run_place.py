@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from myxtts.cli.arguments import Request
-from myxtts.config.leaves import shown
 from myxtts.config.schema import Config
+from myxtts.messages import quoted
 
 KEY = "training.checkpoint_dir"
 
@@ -29,8 +29,8 @@ def _file_at(run: Path) -> list[str]:
     nearest = next(place for place in (run, *run.parents, Path.cwd()) if place.exists())
     if nearest.is_dir():
         return []
-    what = "is a file" if nearest == run else f"lies in the file {shown(str(nearest), 200)}"
-    return [f"{KEY} is {shown(str(run), 200)}, which {what}; name a folder"]
+    what = "is a file" if nearest == run else f"lies in the file {quoted(str(nearest), 200)}"
+    return [f"{KEY} is {quoted(str(run), 200)}, which {what}; name a folder"]
 
 
 def _data_in(run: Path, config: Config) -> list[str]:
@@ -43,7 +43,7 @@ def _data_in(run: Path, config: Config) -> list[str]:
             real = Path(os.path.realpath(root))
             if real == place and real.is_dir():
                 return [
-                    f"{KEY} is {shown(str(run), 200)}, which is the data of {key}; name a folder of its own for the run"
+                    f"{KEY} is {quoted(str(run), 200)}, which is the data of {key}; name another folder for the run"
                 ]
     return []
 
@@ -59,6 +59,6 @@ def _run_in(run: Path, request: Request) -> list[str]:
     if not updates:
         return []
     return [
-        f"--init-from {shown(request.init_from, 200)}: {shown(str(run), 200)} holds a run already (update "
+        f"--init-from {quoted(request.init_from, 200)}: {quoted(str(run), 200)} holds a run already (update "
         f"{max(updates)}): resume it without --init-from, or start over with --fresh, or take another --checkpoint-dir"
     ]

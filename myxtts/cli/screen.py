@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from myxtts.cli.installed import not_installed
-from myxtts.config.document import plain
-from myxtts.config.leaves import shown
 from myxtts.config.resolve import Resolved
 from myxtts.errors import EXIT_BAD_INPUT, EXIT_DEFECT, EXIT_STOPPED, ConfigError, MyXTTSError, StorageError
+from myxtts.messages import escaped, plain
+from myxtts.messages import quoted as shown
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -239,11 +239,6 @@ def settings_table(resolved: Resolved) -> list[str]:
         reason = row.reason if len(row.reason) <= _WIDEST_REASON else row.reason[: _WIDEST_REASON - 3] + "..."
         rows.append((row.key, escaped(plain(row.value)), escaped(row.source), reason))
     return ["Settings that differ from the default (--explain KEY tells more):", *aligned(rows)]
-
-
-def escaped(text: str) -> str:
-    """`text` with control characters and line breaks made visible; a newline cannot forge a line."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def error_lines(error: MyXTTSError) -> list[str]:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from myxtts.cli.arguments import Request
-from myxtts.config.layers import Layer, source_layer, strongest
-from myxtts.config.leaves import LEAVES, coerce, shown
-from myxtts.config.resolve import Resolved, config_of_file
+from myxtts.config.fields import LEAVES, coerce
+from myxtts.config.files import config_of_file
+from myxtts.config.resolve import Layer, Resolved, source_layer, strongest
 from myxtts.errors import CheckpointError, ConfigError, DataError
+from myxtts.messages import quoted
 
 if TYPE_CHECKING:
     from myxtts.data.corpus import Corpus
@@ -108,4 +109,4 @@ def _layer(config: Path, name: str) -> Layer:
 
 
 def _name(path: str) -> str:
-    return path if path.isprintable() and len(path) <= 60 else shown(path)
+    return path if path.isprintable() and len(path) <= 60 else quoted(path)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from myxtts.cli.arguments import OneLineParser
 from myxtts.cli.places import place_problems
 from myxtts.cli.quiet import quiet_loading
-from myxtts.cli.screen import Screen, escaped, guarded
+from myxtts.cli.screen import Screen, guarded
 from myxtts.cli.sound_out import STDOUT, Streamed, stdout_problems, telling_what_is_there, write_stream
 from myxtts.cli.voice_options import add_voice_options, files_read, sources_of
-from myxtts.config.leaves import shown
 from myxtts.errors import EXIT_DONE, ConfigError, StorageError
+from myxtts.messages import escaped, quoted
 from myxtts.synthesis.limits import LIMITS, LONGEST_TEXT, limit_problems, text_problems
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def _problems(given: Namespace) -> list[str]:
 
 def _text_of(path: Path) -> str:
     """The text in a file. Raises ConfigError."""
-    name = f"--text-file {shown(str(path), 200)}"
+    name = f"--text-file {quoted(str(path), 200)}"
     if not path.is_file():
         raise ConfigError(f"{name} {'is not a regular file' if path.exists() else 'does not exist'}; name a text file")
     try:

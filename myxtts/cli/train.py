@@ -14,11 +14,10 @@ from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.run_place import run_place_problems
 from myxtts.cli.screen import Screen, guarded, optional, settings_table
 from myxtts.cli.source_run import SourceRun, cold_start, source_run
-from myxtts.config.explain import explain
-from myxtts.config.layers import Layer, built_in_corpus_layer, program_layer
-from myxtts.config.leaves import LEAVES
-from myxtts.config.load import load_file
-from myxtts.config.resolve import Resolved, resolve
+from myxtts.config.document import explain
+from myxtts.config.fields import LEAVES
+from myxtts.config.files import load_file
+from myxtts.config.resolve import Layer, Resolved, built_in_corpus_layer, program_layer, resolve
 from myxtts.errors import EXIT_DONE, ConfigError
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from myxtts.cli.arguments import OneLineParser
 from myxtts.cli.places import place_problems
 from myxtts.cli.quiet import quiet_loading
-from myxtts.cli.screen import Screen, escaped, guarded
+from myxtts.cli.screen import Screen, guarded
 from myxtts.cli.voice_options import add_voice_options, files_read, sources_of
-from myxtts.config.leaves import shown
 from myxtts.errors import EXIT_DONE, ConfigError
+from myxtts.messages import escaped, quoted
 
 if TYPE_CHECKING:
     from myxtts.synthesis.source import Source
@@ -66,7 +66,7 @@ def _run(argv: Sequence[str]) -> int:
         f"checkpoint: {escaped(str(source.checkpoint.path))} (update {belonging.update})",
         f"voice: {escaped(made.told)}",
         *(f"note: {escaped(note)}" for note in (*source.notes, *made.notes)),
-        f"{escaped(str(out))}: voice {shown(name)} of {len(voice)} + {len(style)} numbers, for encoder "
+        f"{escaped(str(out))}: voice {quoted(name)} of {len(voice)} + {len(style)} numbers, for encoder "
         f"{belonging.encoder[:12]}",
     )
     return EXIT_DONE
@@ -83,7 +83,7 @@ def _problems(given: Namespace) -> list[str]:
     else:
         found += place_problems("--out", Path(given.out), [SUFFIX], files_read(given))
     if given.name is not None and not (given.name.isprintable() and 0 < len(given.name.strip()) <= LONGEST_NAME):
-        found.append(f"--name is {shown(given.name)}, expected 1 to {LONGEST_NAME} printable characters")
+        found.append(f"--name is {quoted(given.name)}, expected 1 to {LONGEST_NAME} printable characters")
     return found
 
 

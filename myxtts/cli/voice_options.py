@@ -9,8 +9,8 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from myxtts.config.leaves import shown
 from myxtts.errors import ConfigError, DataError
+from myxtts.messages import quoted
 from myxtts.synthesis.voice_sources import HIGHEST_SEED, Kind, VoiceSource, split_weight, weight_problem
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def sources_of(given: Namespace, source: Source) -> list[VoiceSource]:
             problems += error.problems
             continue
         found.append(part)
-        told.append((f"{option} {shown(text, 200)}", part.weight))
+        told.append((f"{option} {quoted(text, 200)}", part.weight))
     if not problems and (problem := weight_problem(told)):
         problems.append(problem)
     if problems:
@@ -103,6 +103,6 @@ def _source(option: str, text: str, source: Source) -> VoiceSource:
         return VoiceSource(kind, name, weight)
     if kind == "random":
         if not (name.isdecimal() and len(name) < 11 and int(name) <= HIGHEST_SEED):
-            raise ConfigError(f"{option} is {shown(text)}, expected a whole number 0 to {HIGHEST_SEED}")
+            raise ConfigError(f"{option} is {quoted(text)}, expected a whole number 0 to {HIGHEST_SEED}")
         return VoiceSource(kind, int(name), weight)
     return VoiceSource(kind, Path(name), weight)

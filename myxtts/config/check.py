@@ -1,4 +1,4 @@
-"""Settings that exclude one another. (The range of each setting alone stands in the schema.)"""
+"""Settings that exclude one another. (The range of a single setting is in the schema.)"""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Contradiction:
 
 
 def contradictions(config: Config, chosen: frozenset[str] = frozenset()) -> Iterator[Contradiction]:
-    """Every contradiction in `config`. `chosen` are keys to which the user gave a value that his level would not."""
+    """Every contradiction in `config`. `chosen`: keys that the user set to another value than the level does."""
     yield from _audio(config)
     yield from _data(config)
     yield from _model(config)
@@ -34,23 +34,23 @@ def _audio(config: Config) -> Iterator[Contradiction]:
     half = audio.sample_rate_hz / 2
     if audio.mel_high_hz > half:
         yield Contradiction(
-            f"the mel bands end over half the sample rate, {half:g} Hz",
+            f"the mel bands end above half the sample rate, {half:g} Hz",
             ("audio.mel_high_hz", "audio.sample_rate_hz"),
             "lower audio.mel_high_hz",
         )
     if audio.mel_low_hz >= audio.mel_high_hz:
         yield Contradiction(
-            "the mel bands end where they begin or under it", ("audio.mel_low_hz", "audio.mel_high_hz"), "swap the two"
+            "the mel bands end at or below their lower edge", ("audio.mel_low_hz", "audio.mel_high_hz"), "swap the two"
         )
     if audio.hop_samples > audio.fft_samples:
         yield Contradiction(
-            "frames lie further apart than they are long: samples between them would never be seen",
+            "frames are further apart than they are long, so samples between them are ignored",
             ("audio.hop_samples", "audio.fft_samples"),
             "a hop of a quarter of the window is usual",
         )
     if audio.mel_channels > audio.fft_samples // 2:
         yield Contradiction(
-            "there are more mel bands than frequencies in a frame",
+            "there are more mel bands than frequency bins in a frame",
             ("audio.mel_channels", "audio.fft_samples"),
             "lower audio.mel_channels",
         )
@@ -60,7 +60,7 @@ def _audio(config: Config) -> Iterator[Contradiction]:
         )
     if audio.pitch_high_hz > half:
         yield Contradiction(
-            f"the pitch range ends over half the sample rate, {half:g} Hz",
+            f"the pitch range ends above half the sample rate, {half:g} Hz",
             ("audio.pitch_high_hz", "audio.sample_rate_hz"),
             "lower audio.pitch_high_hz",
         )
@@ -84,9 +84,9 @@ def _data(config: Config) -> Iterator[Contradiction]:
     data = config.data
     if 0.0 < data.perturbed_voices < LEAST_PERTURBATION:
         yield Contradiction(
-            f"a voice so little slower or faster is the same voice: at least {LEAST_PERTURBATION:g}, or 0 for none",
+            f"so small a change of speed is the same voice: at least {LEAST_PERTURBATION:g}, or 0 for none",
             ("data.perturbed_voices",),
-            "take 0.1",
+            "use 0.1",
         )
 
 
@@ -98,27 +98,27 @@ def _model(config: Config) -> Iterator[Contradiction]:
         yield Contradiction(
             f"the width must be a multiple of twice the heads, {step} (rotary positions pair the channels of a head)",
             ("model.width", "model.heads"),
-            f"take a width of {nearest}",
+            f"use a width of {nearest}",
         )
     if config.model.decoder == "flow" and config.model.flow_guidance and not config.model.flow_unguided_share:
         yield Contradiction(
-            "guidance needs a decoder that was trained without text and voice now and then",
+            "guidance needs a decoder that is also trained unconditionally",
             ("model.flow_guidance", "model.flow_unguided_share"),
-            "take a share of 0.15, or a guidance of 0",
+            "use a share of 0.15, or a guidance of 0",
         )
     heard = config.loss.adversarial_weight + config.loss.feature_matching_weight
     if config.model.critic_width and heard and not config.loss.critic_weight:
         yield Contradiction(
-            "the decoder would hear a critic that never learns",
+            "the decoder would train against a critic that never learns",
             ("model.critic_width", "loss.critic_weight"),
-            "take a critic_weight of 0.1, or a critic_width of 0",
+            "use a critic_weight of 0.1, or a critic_width of 0",
         )
 
 
 def _length(config: Config, chosen: frozenset[str]) -> Iterator[Contradiction]:
-    """A warmup over the end of the run is an error if the user chose the warmup.
+    """A warmup longer than the run is an error if the user set the warmup.
 
-    Where the level brings the warmup, a short run is meant to end inside it: the first 2,050 updates of basic, say.
+    If the level sets it, a short run may end within its warmup, such as the first 2,050 updates at level basic.
     """
     last, warmup = config.training.max_updates, config.schedule.warmup_updates
     if last and warmup > last and "schedule.warmup_updates" in chosen:
@@ -130,12 +130,12 @@ def _length(config: Config, chosen: frozenset[str]) -> Iterator[Contradiction]:
 
 
 def _decay(config: Config) -> Iterator[Contradiction]:
-    """A cosine that has fallen to 0 before the run ends; of a run that `epochs` ends, the scan of the rates tells."""
+    """A cosine that reaches 0 before the run ends; if `epochs` ends the run, training/schedule.py checks it."""
     last, schedule = config.training.max_updates, config.schedule
     end = schedule.warmup_updates + schedule.decay_updates
     if schedule.decay == "cosine" and not schedule.floor_share and last > end:
         yield Contradiction(
-            f"the learning rate has fallen to 0 at update {end}: nothing would be learned after it",
+            f"the learning rate reaches 0 at update {end}, and nothing is learned after it",
             ("schedule.floor_share", "schedule.decay_updates", "training.max_updates"),
-            f"take a floor_share over 0, or at most {end} updates",
+            f"use a floor_share above 0, or at most {end} updates",
         )

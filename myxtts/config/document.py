@@ -1,4 +1,4 @@
-"""docs/configuration.md, generated from schema, sizes and levels."""
+"""What settings mean: docs/configuration.md, generated from schema and presets, and the answer to `--explain KEY`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from myxtts.config import schema
-from myxtts.config.layers import BUILT_IN_CORPUS_OVERRIDES
-from myxtts.config.leaves import LEAVES, LeafField, Value, range_words
-from myxtts.config.levels import LEVEL_SUMMARIES, LEVELS, Override
+from myxtts.config.fields import LEAVES, LeafField, Value, expected, range_words, unknown_key
+from myxtts.config.presets import BUILT_IN_CORPUS_OVERRIDES, LEVEL_SUMMARIES, LEVELS, SIZES, Override
+from myxtts.config.resolve import Resolved
 from myxtts.config.schema import MODEL_SIZES, SECTIONS
-from myxtts.config.sizes import SIZES
+from myxtts.errors import ConfigError
+from myxtts.messages import plain, quoted
 
 _INTRODUCTION = """# Settings
 
@@ -66,6 +67,23 @@ def meanings() -> Mapping[str, str]:
     return found
 
 
+def explain(resolved: Resolved, key: str) -> list[str]:
+    """Lines: the value of `key`, its meaning, what it accepts, and the chain of sources from strongest to weakest.
+
+    Raises ConfigError for an unknown key, with the nearest one.
+    """
+    unknown = unknown_key(key)
+    if unknown:
+        raise ConfigError(f"{unknown} (command line --explain)")
+    chain = resolved.provenance[key]
+    lines = [f"{key} = {quoted(chain[-1].value)}", f"  {meanings()[key]}", f"  Accepts {expected(LEAVES[key])}."]
+    for place, source in enumerate(reversed(chain)):
+        word = "set by " if place == 0 else "shadows"
+        reason = f"  ({source.reason})" if source.reason else ""
+        lines.append(f"  {word} {source.layer}: {quoted(source.value)}{reason}")
+    return lines
+
+
 def document(options: Mapping[str, str] | None = None) -> str:
     """The text of docs/configuration.md. `options` maps a key to its command line option."""
     options = options or {}
@@ -77,15 +95,6 @@ def document(options: Mapping[str, str] | None = None) -> str:
     lines += _sizes()
     lines += _levels()
     return "\n".join(lines).rstrip() + "\n"
-
-
-def plain(value: object) -> str:
-    """A value as a settings file would have it: true, 1e-05, 3000, text without quotes."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return f"{value:.1f}"
-    return str(value)
 
 
 def _table(keys: list[str], options: Mapping[str, str]) -> list[str]:

@@ -1,17 +1,125 @@
-"""From layers of settings to one checked configuration, with the origin of every value."""
+"""From layers of settings, weakest first, to one checked configuration with the origin of every value.
+
+The order of precedence is defined here (`Rank`) and nowhere else.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from enum import IntEnum
 
 from myxtts.config.check import contradictions
-from myxtts.config.layers import Given, Layer, Rank, level_layer, size_layer
-from myxtts.config.leaves import LEAVES, Value, build, coerce, shown, unknown_key
-from myxtts.config.load import load_file
+from myxtts.config.fields import LEAVES, Value, build, coerce, unknown_key, value_of
+from myxtts.config.presets import BUILT_IN_CORPUS_OVERRIDES, LEVELS, SIZES
 from myxtts.config.schema import Config
 from myxtts.errors import ConfigError
+from myxtts.messages import quoted
+
+
+class Rank(IntEnum):
+    """Who may set a value; the higher rank wins."""
+
+    DEFAULT = 0
+    PROGRAM = 1
+    SIZE = 2
+    LEVEL = 3
+    SOURCE_RUN = 4
+    BUILT_IN_CORPUS = 5
+    FILE = 6
+    COMMAND_LINE = 7
+
+    @property
+    def named(self) -> bool:
+        """Whether the user set it."""
+        return self >= Rank.FILE
+
+
+@dataclass(frozen=True)
+class Given:
+    """One setting as a layer gives it: the raw value (text or a Python value), its origin, and the reason."""
+
+    key: str
+    value: object
+    origin: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Settings of one rank, and the problems found while reading them. A later setting overrides an earlier one."""
+
+    rank: Rank
+    name: str
+    settings: tuple[Given, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    def sets(self, *keys: str) -> bool:
+        """Whether this layer gives any of `keys`."""
+        return any(given.key in keys for given in self.settings)
+
+
+SOURCE_KEYS = tuple(
+    key
+    for key in LEAVES
+    if key in ("model_size", "text.symbols", "text.blank_between") or key.startswith(("audio.", "model."))
+)
+"""Settings that trained weights depend on: networks, tokens, and the mel convention."""
+
+
+def program_layer(program: str, settings: Mapping[str, object]) -> Layer:
+    """What an entry point sets, such as its run directory."""
+    return Layer(Rank.PROGRAM, program, tuple(Given(key, value, program) for key, value in settings.items()))
+
+
+def size_layer(size: str) -> Layer:
+    """The overrides of a model size."""
+    origin = f"size {size}"
+    return Layer(Rank.SIZE, origin, tuple(Given(key, value, origin) for key, value in SIZES[size].items()))
+
+
+def level_layer(level: str, size: str) -> Layer:
+    """The overrides of an optimization level at a model size. A later override of a level replaces an earlier one."""
+    origin = f"level {level}"
+    last = {override.key: override for override in LEVELS[level]}
+    return Layer(
+        Rank.LEVEL,
+        origin,
+        tuple(Given(key, override.value_for(size), origin, override.reason) for key, override in last.items()),
+    )
+
+
+def built_in_corpus_layer() -> Layer:
+    """What a run on the built-in corpus sets, unless the user sets a length."""
+    origin = "built-in corpus"
+    settings = tuple(Given(row.key, row.value, origin, row.reason) for row in BUILT_IN_CORPUS_OVERRIDES)
+    return Layer(Rank.BUILT_IN_CORPUS, origin, settings)
+
+
+def source_layer(source: Config, name: str) -> Layer:
+    """The settings that the initial weights depend on, from their run; `name` describes that run.
+
+    A decoder that was trained with a critic keeps it from the first update on, and a trained aligner needs no diagonal
+    prior.
+    """
+    reason = "the initial weights were trained with it"
+    rows = [Given(key, value_of(source, key), name, reason) for key in SOURCE_KEYS]
+    rows += [
+        Given("text.language", source.text.language, name, "the language of the initial weights"),
+        Given("schedule.diagonal_prior_updates", 0, name, "the aligner of the initial weights has learned"),
+    ]
+    if source.model.critic_width:
+        reason = "the critic of the initial weights has learned"
+        rows += [Given(f"schedule.adversarial_{key}_updates", 0, name, reason) for key in ("start", "ramp")]
+    return Layer(Rank.SOURCE_RUN, name, tuple(rows))
+
+
+def strongest(layers: Sequence[Layer], key: str) -> object:
+    """The raw value of `key` in the strongest of `layers`, or the default of the schema."""
+    values = [
+        given.value for layer in sorted(layers, key=lambda x: x.rank) for given in layer.settings if given.key == key
+    ]
+    return values[-1] if values else LEAVES[key].default
 
 
 @dataclass(frozen=True)
@@ -36,14 +144,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class Resolved:
-    """A complete configuration; for every leaf the chain of its sources, the one that holds last."""
+    """A complete configuration, and for every leaf its sources from the weakest to the one in effect."""
 
     config: Config
     provenance: Mapping[str, tuple[Source, ...]]
 
     @property
     def named(self) -> frozenset[str]:
-        """Keys that the user set himself, in a file or on the command line."""
+        """Keys that the user set, in a file or on the command line."""
         return frozenset(key for key, chain in self.provenance.items() if chain[-1].named)
 
     def source(self, key: str) -> Source:
@@ -70,60 +178,48 @@ class Resolved:
 def resolve(layers: Sequence[Layer], pinned: Mapping[str, tuple[str, str]] | None = None) -> Resolved:
     """The configuration of `layers` in the order of their ranks, on top of schema defaults, model size and level.
 
-    `layers` may be of any rank but DEFAULT, SIZE and LEVEL, which are put beneath them here. `pinned` maps a key to
-    its only allowed value and to what a user who asks for another is told. Raises ConfigError with every problem.
+    `layers` may have any rank but DEFAULT, SIZE and LEVEL, which are added here. `pinned` maps a key to its only
+    allowed value and the advice for a user who sets another. Raises ConfigError with every problem.
     """
     problems = [problem for layer in layers for problem in layer.problems]
     chains: dict[str, list[Source]] = {key: [Source("default", field.default)] for key, field in LEAVES.items()}
-    spoiled: set[str] = set()
+    invalid: set[str] = set()
     ordered = sorted(layers, key=lambda layer: layer.rank)
     for layer in ordered:
-        _choose(layer, chains, spoiled, problems)
+        _choose(layer, chains, invalid, problems)
     size, level = str(chains["model_size"][-1].value), str(chains["optimization_level"][-1].value)
     ordered = sorted([*layers, size_layer(size), level_layer(level, size)], key=lambda layer: layer.rank)
     for layer in ordered:
-        _apply(layer, chains, spoiled, problems)
+        _apply(layer, chains, invalid, problems)
     for key, (value, advice) in (pinned or {}).items():
         problems += [
-            f"{key} is pinned to {value}, got {shown(source.value)} ({source.layer}); {advice}"
+            f"{key} is pinned to {value}, got {quoted(source.value)} ({source.layer}); {advice}"
             for source in chains[key]
             if source.named and source.value != value
         ]
     provenance = {key: tuple(chain) for key, chain in chains.items()}
     config = build({key: chain[-1].value for key, chain in provenance.items()})
     resolved = Resolved(config, provenance)
-    problems += _contradictions(resolved, spoiled)
+    problems += _contradictions(resolved, invalid)
     if problems:
         raise ConfigError(list(dict.fromkeys(problems)))
     return resolved
 
 
-def config_of_file(path: str | Path) -> Config:
-    """The configuration in a complete settings file, such as the config.yaml of a run. Raises ConfigError.
-
-    What a file does not name that was complete when it was written is `BEFORE`, whatever its level says today.
-    """
-    before = tuple(Given(key, value, "settings of before it") for key, value in BEFORE.items())
-    return resolve([Layer(Rank.SOURCE_RUN, "settings of before it", before), load_file(path)]).config
-
-
-BEFORE: Mapping[str, Value] = {"model.critic_width": 0}
-"""What a run had before a setting was there, where levels set it now."""
-
 _CHOOSERS = ("model_size", "optimization_level")
 
 
-def _choose(layer: Layer, chains: dict[str, list[Source]], spoiled: set[str], problems: list[str]) -> None:
-    """Takes size and level first: they decide which layers lie beneath the others."""
+def _choose(layer: Layer, chains: dict[str, list[Source]], invalid: set[str], problems: list[str]) -> None:
+    """Applies size and level first: they choose further layers."""
     for given in layer.settings:
         if given.key in _CHOOSERS:
-            _take(given.key, given.value, given.origin, given.reason, layer.rank, chains, spoiled, problems)
+            _take(given.key, given.value, given.origin, given.reason, layer.rank, chains, invalid, problems)
 
 
-def _apply(layer: Layer, chains: dict[str, list[Source]], spoiled: set[str], problems: list[str]) -> None:
+def _apply(layer: Layer, chains: dict[str, list[Source]], invalid: set[str], problems: list[str]) -> None:
     for given in layer.settings:
         if given.key not in _CHOOSERS:
-            _take(given.key, given.value, given.origin, given.reason, layer.rank, chains, spoiled, problems)
+            _take(given.key, given.value, given.origin, given.reason, layer.rank, chains, invalid, problems)
 
 
 def _take(
@@ -133,7 +229,7 @@ def _take(
     reason: str,
     rank: Rank,
     chains: dict[str, list[Source]],
-    spoiled: set[str],
+    invalid: set[str],
     problems: list[str],
 ) -> None:
     unknown = unknown_key(key)
@@ -143,20 +239,20 @@ def _take(
     try:
         value = coerce(LEAVES[key], raw)
     except ValueError as error:
-        problems.append(f"{key} is {shown(raw)} ({origin}); {error}")
-        spoiled.add(key)
+        problems.append(f"{key} is {quoted(raw)} ({origin}); {error}")
+        invalid.add(key)
         return
     chains[key].append(Source(origin, value, reason, rank.named))
 
 
-def _contradictions(resolved: Resolved, spoiled: set[str]) -> list[str]:
-    """Settings that exclude one another, with where each was set; those with a spoiled value are not judged."""
+def _contradictions(resolved: Resolved, invalid: set[str]) -> list[str]:
+    """Settings that exclude one another, with the origin of each; skips settings whose value is invalid."""
     chosen = frozenset(key for key in resolved.named if resolved.source(key).value != _without_user(resolved, key))
     lines = []
     for found in contradictions(resolved.config, chosen):
-        if spoiled.isdisjoint(found.keys):
+        if invalid.isdisjoint(found.keys):
             sources = [(key, resolved.source(key)) for key in found.keys]
-            origins = ", ".join(f"{key} = {shown(source.value)} from {source.layer}" for key, source in sources)
+            origins = ", ".join(f"{key} = {quoted(source.value)} from {source.layer}" for key, source in sources)
             lines.append(f"{found.message} ({origins}); {found.advice}")
     return lines
 

@@ -106,16 +106,12 @@ class DataConfig:
     perturbed_voices: float = leaf(0.0, "", low=0.0, high=0.3)
     """Training speakers with little speech are heard twice more, by this share slower and faster, their voices so much
     lower and higher: as speakers of their own. 0 turns it off."""
-    augment_level_db: float = leaf(0.0, "dB", low=0.0, high=40.0)
-    """References in training are heard up to so much over or under the level common to all; 0 turns it off."""
     augment_band: float = leaf(0.0, "", low=0.0, high=0.9)
     """References in training lose up to this share of the mel channels from the top, and up to a quarter of it from the
     bottom, softly; 0 turns it off."""
     augment_noise_db: float = leaf(0.0, "dB", low=0.0, high=100.0)
     """References in training get noise that is at least so far under the speech, up to 30 dB more, before they lose
     channels; 0 turns it off."""
-    augment_speed: float = leaf(0.0, "", low=0.0, high=0.5)
-    """References in training are up to this share faster or slower; 0 turns it off."""
     length_buckets: int = leaf(12, "", low=1, high=64)
     """Number of batch shapes; more means less padding (allison_en: 25% with 6, 16% with 12) and more set-up."""
     num_workers: int = leaf(0, "processes", low=0, high=256)

@@ -145,11 +145,11 @@ class Batches:
     def _heard(self, choice: Choice, row: int, epoch: int) -> FloatArray:
         """The reference (R, C) of a choice as the voice encoder takes it."""
         pieces = [self.store.mel(p.row)[p.start : p.start + p.frames] for p in choice.reference]
-        mel_RC, audio, gain_db = joined(pieces), self._config.audio, 0.0
+        mel_RC, audio = joined(pieces), self._config.audio
         if self.training:
             random = generator(_STREAM_AUGMENT, self._seed, epoch, row)
-            mel_RC, gain_db = augmented(mel_RC, self._config.data, audio, random)
-        return heard(mel_RC, self.corpus, audio, gain_db)[: self.reference_frames]
+            mel_RC = augmented(mel_RC, self._config.data, audio, random)
+        return heard(mel_RC, self.corpus, audio)[: self.reference_frames]
 
 
 def empty_batch(rows: int, bucket: Bucket, segment: int, reference_frames: int, mel_channels: int) -> Batch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from myxtts.config.leaves import LEAVES
+from myxtts.config.fields import LEAVES
 from myxtts.data.records import Rejection
 
 SECONDS_KEY, TOKENS_KEY = "data.max_clip_seconds", "data.max_text_tokens"

@@ -29,12 +29,9 @@ LOWEST_SHARE = 0.25
 """Of the channels that go at the top, so many may go at the bottom: 300 Hz to 3.4 kHz is 8 and 22 of 80."""
 
 
-def heard(mel_RC: FloatArray, corpus: Corpus, audio: AudioConfig, gain_db: float = 0.0) -> FloatArray:
-    """A natural-log mel (R, C) of a reference, at least a frame, without long pauses, at one level, normalized.
-
-    `gain_db` is how far from that level it is heard: in training levels are not met exactly, and need not be.
-    """
-    return corpus.normalize_mel(levelled(without_pauses(mel_RC), corpus, audio, gain_db))
+def heard(mel_RC: FloatArray, corpus: Corpus, audio: AudioConfig) -> FloatArray:
+    """A natural-log mel (R, C) of a reference, at least a frame, without long pauses, at one level, normalized."""
+    return corpus.normalize_mel(levelled(without_pauses(mel_RC), corpus, audio))
 
 
 def without_pauses(mel_RC: FloatArray) -> FloatArray:
@@ -47,34 +44,19 @@ def without_pauses(mel_RC: FloatArray) -> FloatArray:
     return np.ascontiguousarray(mel_RC[run_R <= PAUSE_FRAMES])
 
 
-def levelled(mel_RC: FloatArray, corpus: Corpus, audio: AudioConfig, gain_db: float = 0.0) -> FloatArray:
-    """The mel with its mean `gain_db` over that of the corpus; nothing falls under the convention's floor."""
-    gain = float(corpus.mel_mean_C.mean(dtype=np.float64) - mel_RC.mean(dtype=np.float64)) + gain_db * NEPER_OF_DB
+def levelled(mel_RC: FloatArray, corpus: Corpus, audio: AudioConfig) -> FloatArray:
+    """The mel with its mean at that of the corpus; nothing falls under the convention's floor."""
+    gain = float(corpus.mel_mean_C.mean(dtype=np.float64) - mel_RC.mean(dtype=np.float64))
     return np.maximum(mel_RC + np.float32(gain), np.float32(math.log(audio.log_floor)))
 
 
-def augmented(
-    mel_RC: FloatArray, data: DataConfig, audio: AudioConfig, random: np.random.Generator
-) -> tuple[FloatArray, float]:
-    """The mel as another tempo, room or microphone would have given it; noise is of the room, so the band limits it.
+def augmented(mel_RC: FloatArray, data: DataConfig, audio: AudioConfig, random: np.random.Generator) -> FloatArray:
+    """The natural-log mel as another room or microphone would give it; noise is of the room, so the band limits it.
 
-    Args:
-        mel_RC: natural log.
-        data: which of the augmentations are on, and how strong they may be (augment_...).
-        audio: the mel convention.
-        random: all draws are made whether they are used or not, so that one setting does not change another.
-
-    Returns:
-        The mel, and the gain in dB to hear it with (`heard`): a level of its own would be taken off again there.
+    All draws are made whether they are used or not, so that one setting does not change the draws of another.
     """
-    speed, level, edge, noise, low_edge = random.uniform(size=5)
+    _, _, edge, noise, low_edge = random.uniform(size=5)  # two spare draws keep the order of those in use
     made = mel_RC
-    if data.augment_speed:
-        factor = 1.0 + data.augment_speed * (2.0 * speed - 1.0)
-        places = np.linspace(0, len(made) - 1, max(1, round(len(made) / factor)))
-        below = np.minimum(places.astype(np.int64), max(0, len(made) - 2))
-        share = (places - below).astype(np.float32)[:, None]
-        made = made[below] * (1.0 - share) + made[np.minimum(below + 1, len(made) - 1)] * share
     if data.augment_noise_db:
         # white noise: magnitudes follow from the width of the channels; here alike in all, at a random distance
         distance = data.augment_noise_db + 30.0 * noise
@@ -86,8 +68,7 @@ def augmented(
         first = channels * LOWEST_SHARE * data.augment_band * low_edge
         beyond = np.maximum(0.0, np.maximum(np.arange(channels) - last, first - 1.0 - np.arange(channels)))
         made = made - (SLOPE_DB * NEPER_OF_DB * beyond).astype(np.float32)
-    gain_db = data.augment_level_db * (2.0 * float(level) - 1.0)
-    return np.maximum(made, math.log(audio.log_floor)).astype(np.float32), gain_db
+    return np.maximum(made, math.log(audio.log_floor)).astype(np.float32)
 
 
 def joined(pieces: Sequence[FloatArray]) -> FloatArray:

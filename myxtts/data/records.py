@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from myxtts.messages import escaped, has_control_character, quoted
+
+shown, visible = quoted, escaped
 MISSING_FILE = "missing file"
 AMBIGUOUS_FILE = "ambiguous file"
 ESCAPES_ROOT = "escapes the root"
@@ -98,20 +101,9 @@ class Manifest:
     notes: list[str] = field(default_factory=list)
 
 
-def shown(value: object, limit: int = 80) -> str:
-    """A value for a message: repr (control characters escaped), cut in the middle at `limit` characters."""
-    text = repr(value) if isinstance(value, str) else str(value)
-    return text if len(text) <= limit else f"{text[: limit // 2]}...{text[-limit // 3 :]}"
-
-
-def visible(text: str) -> str:
-    """A name or path for a message: as it is, or escaped where a character of it would not be seen."""
-    return text if text.isprintable() else repr(text)[1:-1]
-
-
 def name_problem(what: str, name: str) -> tuple[str, str] | None:
     """Why a name (of a file or speaker) cannot be used, as (reason, value), or None: a control character in it."""
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+    if has_control_character(name):
         return CONTROL_CHARACTER, f"in the name of the {what} {shown(name, 60)}; rename it"
     return None
 

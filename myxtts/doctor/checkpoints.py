@@ -1,4 +1,4 @@
-"""Looks at the checkpoints of a run one by one: whole, finite, grown out of bounds, ill, or good to go on from."""
+"""Examines the checkpoints of a run: intact, finite, within bounds, healthy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from myxtts.doctor.findings import Rank, Report, Said, said
+from myxtts.doctor.findings import Certainty, Report
+from myxtts.doctor.messages import Message, message
 from myxtts.errors import CheckpointError
 from myxtts.health import Check, Health
 from myxtts.progress import Progress
@@ -18,24 +19,24 @@ from myxtts.storage.checkpoint import Checkpoint, DamagedError, FutureFormatErro
 from myxtts.storage.searching import steps_in
 
 STEMS = ("weights", "average", "moments", "detector")
-"""What every checkpoint of a run holds; without one of them no run goes on."""
+"""Arrays that every checkpoint of a run holds and that resuming needs."""
 LARGEST_WEIGHT = 1e4
-"""No weight of a healthy network comes near this; one beyond it is finite and lost all the same."""
+"""No weight of a healthy network comes near this; beyond it the network is lost, finite or not."""
 DIVERGED = ("finite", "loss falls", "no skipped update", "gradient norm under 1", "loss within 0.5 to 5")
-"""Signs of health that, where they are ill, speak of the optimizer and not of the data's speed or of overfitting."""
+"""Signs of health that point at divergence when they are ill, not at slow data or overfitting."""
 _NOT_FINITE = re.compile(r"holds \d+ of \d+ values that are not finite")
 
 
 @dataclass(frozen=True)
 class Examined:
-    """One checkpoint folder: `bad` says why a run must not go on from it, None if it can."""
+    """One checkpoint folder; `bad` says why a run must not resume from it, None if it may."""
 
     path: Path
     update: int
-    bad: Said | None
+    bad: Message | None
     checkpoint: Checkpoint | None = None
     poisoned: bool = False
-    """It is bad because values are not finite or out of bounds, so the run diverged; not because the disk failed."""
+    """It is bad because values are not finite or out of bounds, so the run diverged; not because of the disk."""
     ill: tuple[Check, ...] = ()
     """Signs of divergence in the health that was saved with it."""
     largest: float = 0.0
@@ -43,14 +44,14 @@ class Examined:
 
 
 def examine(folder: Path, update: int = 0) -> Examined:
-    """One checkpoint folder, read and proved as a resume would."""
+    """One checkpoint folder, read and verified as when resuming."""
     try:
         checkpoint = read_checkpoint(folder)
     except DamagedError as error:
         poisoned = _NOT_FINITE.search(error.damage.reason) is not None
-        return Examined(folder, update, said("damaged", reason=error.damage.reason), poisoned=poisoned)
+        return Examined(folder, update, message("damaged", reason=error.damage.reason), poisoned=poisoned)
     except FutureFormatError as error:
-        return Examined(folder, update, said("damaged", reason=str(error)))
+        return Examined(folder, update, message("damaged", reason=str(error)))
     return _judged(checkpoint)
 
 
@@ -58,15 +59,15 @@ def _judged(checkpoint: Checkpoint) -> Examined:
     path, update = checkpoint.path, checkpoint.update
     lacking = [stem for stem in STEMS if stem not in checkpoint.arrays]
     if lacking:
-        return Examined(path, update, said("lacks", what=", ".join(f"{stem}.safetensors" for stem in lacking)))
+        return Examined(path, update, message("lacks", what=", ".join(f"{stem}.safetensors" for stem in lacking)))
     unreadable = [name for name, is_good in _STATE.items() if not is_good(checkpoint.state.get(name))]
     if unreadable:
         return Examined(
-            path, update, said("lacks", what=", ".join(f"a readable {n} in state.json" for n in unreadable))
+            path, update, message("lacks", what=", ".join(f"a readable {n} in state.json" for n in unreadable))
         )
     largest, where = largest_weight(checkpoint)
     if largest > LARGEST_WEIGHT:
-        bad = said("exploded", name=where, value=largest, limit=LARGEST_WEIGHT)
+        bad = message("exploded", name=where, value=largest, limit=LARGEST_WEIGHT)
         return Examined(path, update, bad, checkpoint, poisoned=True, largest=largest)
     return Examined(path, update, None, checkpoint, ill=ill_signs(checkpoint.state.get("health")), largest=largest)
 
@@ -87,9 +88,7 @@ def _is_loss_scale(value: Any) -> bool:
 
 
 def _is_recovery(value: Any) -> bool:
-    """Whether this is a state of the ladder; checkpoints of before the ladder have none."""
-    if value is None:
-        return True
+    """Whether this is a state of the recovery ladder."""
     return isinstance(value, dict) and all(isinstance(value.get(name), kind) for name, kind in _RECOVERY.items())
 
 
@@ -143,23 +142,23 @@ def examine_all(directory: Path, progress: Progress) -> list[Examined]:
 
 
 def check_checkpoint(folder: Path) -> Report:
-    """What is wrong with one checkpoint folder."""
+    """Causes of NaN in one checkpoint folder."""
     examined = examine(folder)
     report = Report(str(folder), "checkpoint")
-    add_checkpoint(report, examined, said("choose_older"))
+    add_checkpoint(report, examined, message("choose_older"))
     if examined.bad is None and examined.checkpoint is not None:
-        report.facts.append(said("checkpoint_good", update=examined.update, largest=examined.largest))
+        report.facts.append(message("checkpoint_good", update=examined.update, largest=examined.largest))
     return report
 
 
-def add_checkpoint(report: Report, examined: Examined, do: Said) -> None:
+def add_checkpoint(report: Report, examined: Examined, do: Message) -> None:
     """Adds what makes a checkpoint bad, or the signs of divergence in it."""
     if examined.bad is not None:
-        rank = Rank.CERTAIN if examined.poisoned else Rank.POSSIBLE
+        rank = Certainty.CERTAIN if examined.poisoned else Certainty.POSSIBLE
         report.add(rank, examined.bad, str(examined.path), do)
     for check in examined.ill:
-        what = said("ill_sign", sign=said(sign_name(check)), sentence=check.sentence)
-        report.add(Rank.LIKELY, what, str(examined.path), said("see_sign"))
+        what = message("ill_sign", sign=message(sign_name(check)), sentence=check.sentence)
+        report.add(Certainty.LIKELY, what, str(examined.path), message("see_sign"))
 
 
 SIGN_NAMES = {
@@ -173,9 +172,9 @@ SIGN_NAMES = {
     "speakers": "sign_speakers",
     "voices are told apart": "sign_voices",
 }
-"""Name of a sign of health -> its sentence."""
+"""Name of a sign of health -> its message."""
 
 
 def sign_name(check: Check) -> str:
-    """The sentence with the name of a sign of health."""
+    """The message with the name of a sign of health."""
     return SIGN_NAMES.get(check.name, "sign_other")

@@ -1,4 +1,4 @@
-"""Looks at a data root as training would: metadata, recordings that are missing or cannot be decoded, texts."""
+"""Checks a data root as training would: metadata, missing or undecodable recordings, texts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from myxtts.audio import waveform
+from myxtts.config.presets import SIZES
 from myxtts.config.schema import AudioConfig, DataConfig
-from myxtts.config.sizes import SIZES
 from myxtts.data.caps import raised_caps
 from myxtts.data.manifest import METADATA_NAMES, Split, read_root
 from myxtts.data.pool import Died, job_limits, run_isolated
@@ -24,33 +24,34 @@ from myxtts.data.records import (
     Rejection,
     Utterance,
 )
-from myxtts.doctor.findings import Rank, Report, Said, said
+from myxtts.doctor.findings import Certainty, Report
+from myxtts.doctor.messages import Message, message
 from myxtts.errors import DataError
 from myxtts.progress import Progress
 from myxtts.speakers import ENOUGH_SPEAKERS
 
 MOST_DECODED = 300
-"""Recordings that are decoded; of a larger set, so many at equal distances. Training looks at all of them."""
+"""Most recordings that are decoded, spread evenly over a larger set. Training checks all of them."""
 WORKERS = 2
 _CAPS = ", ".join(f"{size['data.max_clip_seconds']} s at size {name}" for name, size in SIZES.items())
 _FULL_TEXT = 400
 _VALIDATE_ALONE = set(METADATA_NAMES["val"]) - set(METADATA_NAMES["train"])
-"""Metadata that nothing is trained on: its speakers say nothing of what a model can clone."""
+"""Metadata used only for validation: the number of its speakers does not limit cloning."""
 
 
 def check_dataset(root: Path, progress: Progress) -> Report:
-    """What in a data root spoils a training. Errors: DataError if it is none."""
+    """Problems of a data root. Errors: DataError if it is not one."""
     manifest = _manifest(root)
     report = Report(str(root), "dataset")
     speakers = Counter(utterance.speaker for utterance in manifest.utterances)
-    report.facts += [said("note", text=note) for note in manifest.notes]
-    report.facts.append(said("data_rows", clips=len(manifest.utterances), speakers=len(speakers)))
+    report.facts += [message("note", text=note) for note in manifest.notes]
+    report.facts.append(message("data_rows", clips=len(manifest.utterances), speakers=len(speakers)))
     if 0 < len(speakers) < ENOUGH_SPEAKERS and manifest.metadata.name not in _VALIDATE_ALONE:
         report.facts.append(_few_speakers(len(speakers)))
     sample = _spread(manifest.utterances, MOST_DECODED)
     bad = _undecodable(sample, progress)
     report.facts.append(
-        said("data_decoded", count=len(sample), total=len(manifest.utterances), good=len(sample) - len(bad))
+        message("data_decoded", count=len(sample), total=len(manifest.utterances), good=len(sample) - len(bad))
     )
     _add_rejections(report, [*manifest.rejections, *bad])
     _add_share(report, manifest, len(sample), bad)
@@ -58,11 +59,11 @@ def check_dataset(root: Path, progress: Progress) -> Report:
     return report
 
 
-def _few_speakers(people: int) -> Said:
-    """What so few speakers are enough for."""
+def _few_speakers(people: int) -> Message:
+    """What a model of so few speakers can do."""
     if people == 1:
-        return said("data_one_speaker", enough=ENOUGH_SPEAKERS)
-    return said("data_few_speakers", people=people, enough=ENOUGH_SPEAKERS)
+        return message("data_one_speaker", enough=ENOUGH_SPEAKERS)
+    return message("data_few_speakers", people=people, enough=ENOUGH_SPEAKERS)
 
 
 def _manifest(root: Path) -> Manifest:
@@ -121,37 +122,37 @@ def _add_rejections(report: Report, rejections: Sequence[Rejection]) -> None:
     for reason, count in counts.most_common():
         of_reason = [rejection for rejection in rejections if rejection.reason == reason]
         first = of_reason[0]
-        rank = Rank.LIKELY if reason in (UNREADABLE, DECODER_DIED, SILENT) else Rank.POSSIBLE
-        what = said("data_rejected", count=count, reason=reason, value=first.value)
+        rank = Certainty.LIKELY if reason in (UNREADABLE, DECODER_DIED, SILENT) else Certainty.POSSIBLE
+        what = message("data_rejected", count=count, reason=reason, value=first.value)
         report.add(rank, what, first.source, _do(of_reason))
 
 
-def _do(rejections: Sequence[Rejection]) -> Said:
-    """What to do about rejected rows: raise the cap where it keeps most of them out, else mend them."""
+def _do(rejections: Sequence[Rejection]) -> Message:
+    """What to do about rejected rows: raise a limit if it rejects most of them, else fix them."""
     taken, settings = raised_caps(rejections)
     if not taken or 2 * taken < len(rejections):
-        return said("mend")
-    return said("raise_cap", settings=settings, count=taken)
+        return message("fix_rows")
+    return message("raise_limit", settings=settings, count=taken)
 
 
 def _add_share(report: Report, manifest: Manifest, decoded: int, bad: Sequence[Rejection]) -> None:
-    """A cause where more rows would be rejected than are allowed; the recordings decoded stand for all of them."""
+    """A cause if more rows would be rejected than allowed, estimated from the decoded recordings."""
     rows, most = len(manifest.utterances), DataConfig().max_rejected_share
     total = rows + len(manifest.rejections)
     of_decoded = len(bad) / decoded if decoded else 0.0
     share = (len(manifest.rejections) + rows * of_decoded) / total if total else 1.0
     if share <= most:
         return
-    # two standard errors: of a part alone, chance may put the share over the limit
+    # two standard errors: in a sample, chance alone may exceed the limit
     doubt = 2.0 * rows / total * math.sqrt(of_decoded * (1.0 - of_decoded) / decoded) if decoded < rows else 0.0
-    rank = Rank.CERTAIN if share - doubt > most else Rank.LIKELY
-    what = said("data_share", share=round(100 * share, 1), most=100 * most)
+    rank = Certainty.CERTAIN if share - doubt > most else Certainty.LIKELY
+    what = message("data_share", share=round(100 * share, 1), most=100 * most)
     report.add(rank, what, str(manifest.metadata), _do([*manifest.rejections, *bad]))
 
 
 def _add_texts(report: Report, utterances: Sequence[Utterance]) -> None:
-    """Texts that training takes and that are hard all the same."""
+    """Texts that training accepts but that are hard to learn."""
     long = [utterance for utterance in utterances if len(utterance.text) > _FULL_TEXT]
     if long:
-        what = said("data_long_text", count=len(long), characters=len(long[0].text))
-        report.add(Rank.POSSIBLE, what, long[0].source, said("cut_text"))
+        what = message("data_long_text", count=len(long), characters=len(long[0].text))
+        report.add(Certainty.POSSIBLE, what, long[0].source, message("split_text"))

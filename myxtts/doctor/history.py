@@ -1,10 +1,10 @@
-"""What a run tells of itself: its events by rung, the state of the ladder, its health, its worst utterances."""
+"""What the files of a run record: recovery events by rung, the state of the ladder, health, the worst utterances."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from myxtts.storage.run_directory import RunDirectory
 RECOVERY_NAME = "recovery.json"
 UTTERANCES_NAME = "utterances.txt"
 REPAIRED_EVENT = "repaired"
-"""Written by the repair: what stands before it in events.jsonl was dealt with."""
+"""Written by a repair: what comes before it in events.jsonl has been dealt with."""
 LADDER_EVENTS: Mapping[str, int | None] = {
     "dropped": 0,
     "skip": 1,
@@ -58,20 +58,20 @@ class Worst:
     seen: int
     strikes: int
     quarantined: str
-    """Why it is in quarantine; empty if it is not."""
+    """Why it is quarantined; empty if it is not."""
 
 
 @dataclass
 class History:
-    """What events.jsonl tells: how often each rung was taken, the newest steps, and whether the run gave up."""
+    """What events.jsonl records: how often each rung was taken, the newest steps, and whether the run gave up."""
 
     counts: Counter[int] = field(default_factory=Counter)
     newest: list[LadderEvent] = field(default_factory=list)
     gave_up: bool = False
     refused: int = 0
-    """Refused updates since the last repair, of the last 200 updates of the run."""
+    """Skipped updates since the last repair, among the last 200 updates of the run."""
     refused_in_a_row: int = 0
-    """The most refusals of one and the same update among them."""
+    """The most skips of one and the same update among them."""
     repaired: int = 0
     """Repairs made by this tool."""
     torn: int = 0
@@ -116,16 +116,16 @@ def _rung(name: str, given: object) -> int:
 
 
 def read_recovery(run: Path, newest: Examined | None) -> dict[str, Any] | None:
-    """The state of the ladder, the newer of recovery.json and the newest checkpoint; None in older runs."""
+    """The state of the ladder, the newer of recovery.json and the newest checkpoint; None if neither has one."""
     written = mapping(_json_of(run / RECOVERY_NAME))
     in_file = written.get("recovery", written if "rollbacks" in written else None)
     saved = None if newest is None or newest.checkpoint is None else newest.checkpoint.state.get("recovery")
     found = [dict(state) for state in (in_file, saved) if isinstance(state, dict)]
-    return max(found, key=_attempts, default=None)  # of two of one attempt, the file: it is written first
+    return max(found, key=_attempts, default=None)  # of two with equal attempts the file, which is written first
 
 
 def _attempts(recovery: Mapping[str, Any]) -> int:
-    """Updates that were tried; unlike the updates made, a rollback does not take them back."""
+    """Attempted updates; unlike the update number, a rollback does not decrease them."""
     attempts = recovery.get("attempts")
     return attempts if type(attempts) is int else -1
 
@@ -150,7 +150,7 @@ def mapping(value: object) -> Mapping[str, Any]:
 
 
 def worst_utterances(run: Path, newest: Examined | None, recovery: Mapping[str, Any] | None) -> list[Worst] | None:
-    """The worst utterances by running mean loss, those in quarantine or with strikes first; None in older runs."""
+    """The worst utterances by running mean loss, quarantined ones and those with strikes first; None if unknown."""
     strikes = mapping((recovery or {}).get("strikes"))
     quarantine = mapping((recovery or {}).get("quarantine"))
     losses = _losses(run, newest)
@@ -192,17 +192,15 @@ def _losses(run: Path, newest: Examined | None) -> dict[str, tuple[float, int]] 
 
 
 def verdict_of(run: Path, newest: Examined | None, progress: Progress) -> tuple[Verdict, str, int] | None:
-    """(verdict, "checkpoint" or "metrics", update) of a run; None where neither can be read."""
+    """(verdict, "checkpoint" or "metrics", update) of a run; None if neither can be read."""
     measure = read_measure(run)
     if newest is not None and newest.checkpoint is not None:
         state = newest.checkpoint.state.get("health")
         health = _health_of(state) if isinstance(state, dict) else None
         if health is not None:
-            if measure.people is not None:  # a state of before does not know them
-                health.know_people(measure.people)
             return health.verdict(), "checkpoint", newest.update
     updates: list[int] = []
-    records = _told(read_metrics(RunDirectory(run).metrics_path), progress)
+    records = _with_progress(RunDirectory(run).metrics_path, progress)
     health = replay(records, measure, lambda line, _: updates.append(line.update))
     return (health.verdict(), "metrics", updates[-1]) if updates else None
 
@@ -214,9 +212,19 @@ def _health_of(state: Mapping[str, Any]) -> Health | None:
         return None
 
 
-def _told(records: Iterable[Record], progress: Progress) -> Iterator[Record]:
-    """The records, whose number is told on the way."""
-    for count, record in enumerate(records, 1):
+def _with_progress(path: Path, progress: Progress) -> Iterator[Record]:
+    """The records of metrics.jsonl; reports progress in lines."""
+    total = _line_count(path)
+    for count, record in enumerate(read_metrics(path), 1):
         if count % 1_000 == 0:
-            progress("metrics", count, 0)
+            progress("metrics", min(count, total), total)
         yield record
+    progress("metrics", total, total)
+
+
+def _line_count(path: Path) -> int:
+    try:
+        with path.open("rb") as file:
+            return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+    except OSError:
+        return 0

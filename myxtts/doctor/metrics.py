@@ -1,9 +1,7 @@
-"""Finds in a log where NaN began and what led to it: metrics.jsonl of MyXTTS, or a text log of any program."""
+"""Finds where NaN began in a log and what led to it: metrics.jsonl of MyXTTS, or a text log of any program."""
 
 from __future__ import annotations
 
-import codecs
-import io
 import math
 import os
 import re
@@ -13,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from myxtts.doctor.findings import Rank, Report, said
+from myxtts.doctor.findings import Certainty, Report
+from myxtts.doctor.messages import message
 from myxtts.errors import DataError
 from myxtts.figures import finite_number, update_number
 from myxtts.progress import Progress
@@ -23,9 +22,9 @@ WINDOW = 200
 """Lines before the first NaN that are looked at."""
 NEWEST = 10
 NORM_RISE, LOSS_RISE, RATE_JUMP = 3.0, 1.3, 2.0
-"""How much more the newest lines have than those before them, to be called a rise."""
+"""Factor between the newest lines and those before them that counts as a rise."""
 CERTAIN_SHARE, LIKELY_SHARE = 0.5, 0.05
-"""Of the lines from the first bad one on, or of the newest of them, so many must be bad: a run outlives a few."""
+"""Share of bad lines from the first one on, or among the newest: a run survives a few."""
 _LONGEST_LINE, _LONGEST_NAME = 4_000, 100
 _FIGURE = re.compile(
     r"([a-z][a-z0-9_/. -]{0,40}?)['\"]?\s*[:=]\s*"
@@ -38,7 +37,7 @@ _BARE_NAN = re.compile(r"(loss|grad\w*|norm)\b[^\n:=]{0,20}?\b(?:is |was |became
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a log: its number, its update where it has one, figures; `bad` names those that are not finite."""
+    """One line of a log: its number, its update if it has one, and figures; `bad` names those that are not finite."""
 
     line: int
     update: int | None
@@ -68,19 +67,19 @@ def check_log(path: Path, progress: Progress) -> Report:
         if first is not None:
             since.append(bool(row.bad or row.skipped))
     if not count:
-        raise DataError(f"{str(path)!r}: no line holds a loss, a norm or a learning rate; name a log of a training")
-    report.facts.append(said("log_read", lines=count, bad=bad))
+        raise DataError(f"{str(path)!r}: no line holds a loss, a norm or a learning rate; name a training log")
+    report.facts.append(message("log_read", lines=count, bad=bad))
     if first is not None:
-        surest = _rank(max(bad / (bad + healthy), sum(since) / len(since)))
-        _add_first(report, path, first, surest)
-        _add_causes(report, path, first, list(before), surest)
+        certainty = _rank(max(bad / (bad + healthy), sum(since) / len(since)))
+        _add_first(report, path, first, certainty)
+        _add_causes(report, path, first, list(before), certainty)
     return report
 
 
-def _rank(share: float) -> Rank:
+def _rank(share: float) -> Certainty:
     if share >= CERTAIN_SHARE:
-        return Rank.CERTAIN
-    return Rank.LIKELY if share >= LIKELY_SHARE else Rank.POSSIBLE
+        return Certainty.CERTAIN
+    return Certainty.LIKELY if share >= LIKELY_SHARE else Certainty.POSSIBLE
 
 
 def _rows(path: Path, progress: Progress) -> Iterator[Row]:
@@ -90,27 +89,17 @@ def _rows(path: Path, progress: Progress) -> Iterator[Row]:
         with os.fdopen(descriptor, "rb") as file:
             total = os.fstat(descriptor).st_size
             done = 0
-            for number, raw in enumerate(_lines(file), 1):
+            for number, raw in enumerate(file, 1):
                 done += len(raw)
                 if number % 2_000 == 0:
                     progress("log", done, total)
-                for part in raw.split(b"\r"):  # a bar that was moved within one line
+                for part in raw.split(b"\r"):  # a progress bar redrawn within one line
                     row = row_of(part[:_LONGEST_LINE], number)
                     if row is not None:
                         yield row
             progress("log", total, total)
     except OSError as error:
-        raise DataError(f"{str(path)!r}: cannot be read: {error.strerror}; name a log of a training") from None
-
-
-def _lines(file: io.BufferedReader) -> Iterator[bytes]:
-    """Lines as UTF-8; PowerShell's `>` writes UTF-16 with its mark in front."""
-    if file.peek(2)[:2] not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        yield from file
-        return
-    with io.TextIOWrapper(file, encoding="utf-16", errors="replace", newline="\n") as text:
-        for line in text:
-            yield line.encode("utf-8", "replace")
+        raise DataError(f"{str(path)!r}: cannot be read: {error.strerror}; name a training log") from None
 
 
 def row_of(raw: bytes, number: int) -> Row | None:
@@ -192,43 +181,44 @@ def _where(path: Path, row: Row) -> str:
     return f"{path}:{row.line}"
 
 
-def _add_first(report: Report, path: Path, first: Row, rank: Rank) -> None:
+def _add_first(report: Report, path: Path, first: Row, rank: Certainty) -> None:
     at: object = first.update if first.update is not None else "?"
     if first.bad:
-        what = said("first_nan", names=", ".join(first.bad[:5]), update=at)
+        what = message("first_nan", names=", ".join(first.bad[:5]), update=at)
     else:
-        what = said("first_skip", update=at)
-    report.add(rank, what, _where(path, first), said("look_before"))
+        what = message("first_skip", update=at)
+    report.add(rank, what, _where(path, first), message("look_before"))
 
 
-def _add_causes(report: Report, path: Path, first: Row, before: list[Row], surest: Rank) -> None:
+def _add_causes(report: Report, path: Path, first: Row, before: list[Row], certainty: Certainty) -> None:
     """What the lines before the first NaN show: the schedule, a rising norm, a rising loss, or nothing."""
-    where, likely = _where(path, first), max(surest, Rank.LIKELY)
+    where, likely = _where(path, first), max(certainty, Certainty.LIKELY)
     found = False
     rates = [row.rate for row in before if row.rate is not None]
     if any(_kind(name.lower()) == "rate" for name in first.bad):
         found = True
-        report.add(surest, said("rate_nan"), where, said("mend_schedule"))
+        report.add(certainty, message("rate_nan"), where, message("fix_schedule"))
     elif len(rates) > 1 and first.rate is not None and first.rate > RATE_JUMP * rates[-1]:
         found = True
-        report.add(likely, said("rate_jump", before=rates[-1], now=first.rate), where, said("mend_schedule"))
+        report.add(likely, message("rate_jump", before=rates[-1], now=first.rate), where, message("fix_schedule"))
     rise = _rise([row.norm for row in before])
     if rise and rise[1] > NORM_RISE * rise[0]:
         found = True
-        report.add(likely, said("norm_rises", before=rise[0], now=rise[1]), where, said("lower_clip_and_rate"))
+        report.add(likely, message("norm_rises", before=rise[0], now=rise[1]), where, message("lower_clip_and_rate"))
     rise = _rise([row.loss for row in before])
     if rise and rise[1] > LOSS_RISE * abs(rise[0]):
         found = True
-        report.add(likely, said("loss_rises", before=rise[0], now=rise[1]), where, said("lower_rate"))
+        report.add(likely, message("loss_rises", before=rise[0], now=rise[1]), where, message("lower_rate"))
     if not found and len(rates) > NEWEST and rates[-1] > 1.01 * rates[0]:
         found = True
-        report.add(Rank.POSSIBLE, said("rate_rises", before=rates[0], now=rates[-1]), where, said("longer_warmup"))
+        what = message("rate_rises", before=rates[0], now=rates[-1])
+        report.add(Certainty.POSSIBLE, what, where, message("longer_warmup"))
     if not found:
-        report.add(Rank.POSSIBLE, said("out_of_the_blue", lines=len(before)), where, said("look_at_data"))
+        report.add(Certainty.POSSIBLE, message("nothing_rose", lines=len(before)), where, message("look_at_data"))
 
 
 def _rise(values: list[float | None]) -> tuple[float, float] | None:
-    """(usual value, median of the newest) of a series; None where it is too short to tell."""
+    """(usual value, median of the newest) of a series; None if it is too short to tell."""
     known = [value for value in values if value is not None]
     if len(known) < 6:
         return None

@@ -1,4 +1,4 @@
-"""What kind of thing a path is, and what there is at the usual places."""
+"""The kind of a target path, and the targets in the usual places."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from myxtts.config.leaves import shown
 from myxtts.data.manifest import METADATA_NAMES
 from myxtts.doctor.run_check import is_run
 from myxtts.errors import DataError
+from myxtts.messages import quoted
 from myxtts.storage.checkpoint import MANIFEST, update_of_name
 
 Kind = Literal["settings", "dataset", "run", "checkpoint", "log"]
@@ -22,8 +22,8 @@ _METADATA = {name for names in METADATA_NAMES.values() for name in names}
 
 
 def kind_of(path: Path) -> Kind:
-    """What `path` is. Errors: DataError for what this tool cannot look at, with what it can."""
-    name = shown(str(path), 200)
+    """The kind of `path`. Errors: DataError for what this tool cannot check."""
+    name = quoted(str(path), 200)
     takes = "name a settings file, a data root, a run directory, a checkpoint or a log"
     try:
         if path.is_dir():
@@ -33,9 +33,9 @@ def kind_of(path: Path) -> Kind:
         there = path.exists() or path.is_symlink()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"{name}: cannot be looked at: {reason}; {takes}") from None
+        raise DataError(f"{name}: cannot be read: {reason}; {takes}") from None
     if there:
-        raise DataError(f"{name}: is neither a file nor a folder that can be followed; {takes}")
+        raise DataError(f"{name}: is neither a file nor a folder; {takes}")
     raise DataError(f"{name}: does not exist; {takes}")
 
 
@@ -46,9 +46,7 @@ def _folder_kind(path: Path) -> Kind:
     if is_run(path) and not metadata:
         return "run"
     if any(update_of_name(inner.name) is not None for inner in path.iterdir()):
-        raise DataError(
-            f"{shown(str(path), 200)}: is a folder of checkpoints; name the run, the folder that it lies in"
-        )
+        raise DataError(f"{quoted(str(path), 200)}: is a folder of checkpoints; name the run directory that holds it")
     return "dataset"
 
 
@@ -56,16 +54,14 @@ def _file_kind(path: Path) -> Kind:
     if path.suffix.lower() in _SETTINGS_SUFFIXES:
         return "settings"
     if path.suffix.lower() in (".safetensors", ".h5", ".keras", ".ckpt", ".index", ".pt", ".pth"):
-        raise DataError(
-            f"{shown(str(path), 200)}: one file of weights alone; name the step-... folder that it lies in, or the run"
-        )
+        raise DataError(f"{quoted(str(path), 200)}: a file with weights only; name its step-... folder or the run")
     if path.name in _METADATA:
-        raise DataError(f"{shown(str(path), 200)}: is the metadata of a data root; name the folder that it lies in")
+        raise DataError(f"{quoted(str(path), 200)}: is the metadata of a data root; name its folder")
     return "log"
 
 
 def usual_places(here: Path) -> Iterator[tuple[Path, Kind]]:
-    """What there is at the usual places, seen from the folder `here`."""
+    """The targets in the usual places, seen from the folder `here`."""
     for name in USUAL:
         if (here / name).is_dir() and is_run(here / name):
             yield Path(name), "run"

@@ -7,7 +7,8 @@ from pathlib import Path
 from shlex import quote
 
 from myxtts.doctor.checkpoints import Examined, add_checkpoint, examine_all, sign_name
-from myxtts.doctor.findings import Rank, Report, Said, said
+from myxtts.doctor.findings import Certainty as Rank
+from myxtts.doctor.findings import Report
 from myxtts.doctor.history import (
     NEUTRAL_FACTORS,
     History,
@@ -19,9 +20,11 @@ from myxtts.doctor.history import (
     verdict_of,
     worst_utterances,
 )
+from myxtts.doctor.messages import Message as Said
+from myxtts.doctor.messages import message as said
 from myxtts.doctor.metrics import check_log
-from myxtts.doctor.settings_check import add_findings
-from myxtts.doctor.settings_file import read_settings
+from myxtts.doctor.settings.check import add_findings
+from myxtts.doctor.settings.read import read_settings
 from myxtts.errors import ConfigError, DataError
 from myxtts.health import Verdict
 from myxtts.progress import Progress

@@ -7,8 +7,9 @@ import shutil
 import time
 from pathlib import Path
 
-from myxtts.doctor.findings import Said, said
 from myxtts.doctor.history import REPAIRED_EVENT
+from myxtts.doctor.messages import Message as Said
+from myxtts.doctor.messages import message as said
 from myxtts.doctor.run_plan import Plan, check_inside, make_plan
 from myxtts.errors import StorageError
 from myxtts.progress import Progress

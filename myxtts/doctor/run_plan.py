@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from myxtts.config.leaves import LEAVES, Value, coerce
-from myxtts.config.load import MOST_BYTES
+from myxtts.config.fields import LEAVES, Value, coerce
+from myxtts.config.files import MOST_BYTES
 from myxtts.config.schema import DataConfig
 from myxtts.doctor.checkpoints import Examined
-from myxtts.doctor.findings import Said, said
 from myxtts.doctor.history import NEUTRAL_FACTORS, factor
-from myxtts.doctor.rules import STABLE, STABLE_LEVEL
+from myxtts.doctor.messages import Message as Said
+from myxtts.doctor.messages import message as said
 from myxtts.doctor.run_check import Seen, look_at_run
-from myxtts.doctor.settings_file import Settings, read_settings
-from myxtts.doctor.settings_lines import with_values
+from myxtts.doctor.settings.check import STABLE, STABLE_LEVEL
+from myxtts.doctor.settings.fix import with_values
+from myxtts.doctor.settings.read import Settings, read_settings
 from myxtts.errors import CheckpointError, ConfigError
 from myxtts.health import Health
 from myxtts.progress import Progress
@@ -125,7 +126,7 @@ def _chosen(seen: Seen) -> Examined:
     whole = [examined for examined in seen.checkpoints if examined.bad is None]
     if not whole:
         told = "; ".join(
-            f"{examined.path.name}: {dict(examined.bad.values).get('reason', examined.bad.name)}"
+            f"{examined.path.name}: {dict(examined.bad.values).get('reason', examined.bad.key)}"
             for examined in seen.checkpoints[:3]
             if examined.bad is not None
         )

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Literal
 
 from myxtts.audio import waveform
-from myxtts.config.leaves import shown
 from myxtts.config.schema import Config
 from myxtts.data.manifest import METADATA_NAMES, id_prefixes, read_root
 from myxtts.data.records import Utterance
 from myxtts.data.roots import roots_in
 from myxtts.data.split import split_validation
 from myxtts.errors import DataError
+from myxtts.messages import quoted
 from myxtts.speakers import COPY_MARK
 
 Split = Literal["val", "train", "all"]
@@ -118,7 +118,7 @@ def known_clips(root: Path, split: Split, config: Config, trained: Collection[st
         told = "".join(f" ({line})" for line in why)
         raise DataError(
             f"{root}: no clip of --split {split} among {len(everyone)}, for a run that was trained on "
-            f"{shown(config.data.train_path)}{told}; name other data, or take --split all"
+            f"{quoted(config.data.train_path)}{told}; name other data, or take --split all"
         )
     return Known(chosen, everyone, [*notes, *_seen(chosen, split, seen)])
 
@@ -143,7 +143,7 @@ def _trained_here(
     ids = set().union(*(ids for ids in lost if ids <= set(here)))
     if not ids:
         return False, set().union(*ids_of), []
-    named = shown(config.data.train_path)
+    named = quoted(config.data.train_path)
     why = (
         f"taken for training data of this run, which its settings name as {named}: it has all {len(ids)} training clips"
     )
@@ -162,7 +162,7 @@ def _recorded(ids: Collection[str]) -> set[str]:
 
 def _other_data(config: Config, chosen: Sequence[Utterance], trained: Collection[str], seen: Collection[str]) -> str:
     """What is known of data that is not the run's own; never more than its path and its ids tell."""
-    named = shown(config.data.train_path)
+    named = quoted(config.data.train_path)
     if not trained and not all(_stands(own) for own in roots_in(config.data.train_path)):
         return (
             f"whether clips were trained on is not known: there is no list of the run's training clips "
@@ -177,7 +177,7 @@ def _seen(chosen: Sequence[Utterance], split: Split, trained: Collection[str]) -
     both = {u.id for u in chosen} & set(trained)
     if split == "val" and both:
         yield (
-            f"clips with the id of a training clip: {len(both)} of {len(chosen)}, as {shown(min(both))}; if they are "
+            f"clips with the id of a training clip: {len(both)} of {len(chosen)}, as {quoted(min(both))}; if they are "
             "the same recordings, the figures flatter"
         )
 
@@ -188,7 +188,7 @@ def in_languages(known: Known, speaks: Callable[[str], bool]) -> Known:
     if not strange:
         return known
     kept = [u for u in known.clips if u.language not in strange]
-    languages = ", ".join(shown(language) for language in strange)
+    languages = ", ".join(quoted(language) for language in strange)
     told = f"clips of a language that this model does not speak ({languages}): {len(known.clips) - len(kept)}"
     if not kept:
         raise DataError(f"no clip can be evaluated; {told}; name data of a language that it was trained on")

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from myxtts.config.leaves import shown
 from myxtts.errors import DataError
 from myxtts.evaluation.measuring import RECORDING, REFERENCE, Clip
 from myxtts.evaluation.words import error_rates
+from myxtts.messages import quoted
 from myxtts.progress import Progress
 
 INSTALL = "pip install '.[judge]'"
@@ -38,10 +38,10 @@ def judge_problem(place: JudgePlace) -> str | None:
     """Why the judge cannot be asked, in one line with what to do; None where it can."""
     if place.recognizer is not None and not (place.recognizer / "model.bin").is_file():
         return (
-            f"recognizer {shown(str(place.recognizer), 200)} has no model.bin; name the folder of a Whisper model that "
-            "was converted for faster-whisper (CTranslate2)"
+            f"recognizer {quoted(str(place.recognizer), 200)} has no model.bin; name the folder of a Whisper model "
+            "that was converted for faster-whisper (CTranslate2)"
         )
-    name = shown(str(place.python or sys.executable), 200)
+    name = quoted(str(place.python or sys.executable), 200)
     words = place.command("--missing", *(["own"] if place.recognizer else []))
     try:
         done = subprocess.run(words, capture_output=True, timeout=_CHECK_SECONDS, check=False, stdin=subprocess.DEVNULL)
@@ -143,4 +143,4 @@ def add_answer(clip: Clip, who: str, answer: Mapping[str, Any]) -> None:
 
 def _last_line(complaint: bytes) -> str:
     lines = complaint.decode("utf-8", "replace").strip().splitlines()
-    return shown(lines[-1], 200) if lines else "without a word"
+    return quoted(lines[-1], 200) if lines else "without a word"

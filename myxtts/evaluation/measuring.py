@@ -18,6 +18,7 @@ from myxtts.config.schema import AudioConfig
 from myxtts.errors import DataError
 from myxtts.evaluation.choosing import Choice, LeftOut
 from myxtts.evaluation.folder import AUDIO_FOLDER
+from myxtts.messages import quoted
 from myxtts.progress import Progress
 from myxtts.units import seconds_of_frames
 
@@ -147,7 +148,7 @@ class Measuring:
     def _read(self, path: Path) -> FloatArray:
         samples_N = decoding.read_apart(path, self.audio, _LONGEST_READ_SECONDS)
         if waveform.is_silent(samples_N):
-            raise DataError(f"{waveform.shown_path(path)}: silence; leave it out")
+            raise DataError(f"{quoted(path, 200)}: silence; leave it out")
         return waveform.trim(samples_N, self.audio)
 
     def _heard(self, samples_N: FloatArray) -> tuple[FloatArray, FloatArray]:

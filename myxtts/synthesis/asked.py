@@ -10,9 +10,9 @@ from typing import TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from myxtts.config.leaves import shown
 from myxtts.data.corpus import Corpus
 from myxtts.errors import ConfigError, DataError
+from myxtts.messages import quoted as shown
 from myxtts.models.generate import Voice
 from myxtts.models.prosody import Manner, shift_of_decibels, shift_of_semitones
 from myxtts.synthesis.limits import limit_problems

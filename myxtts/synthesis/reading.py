@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from myxtts.config.leaves import shown
 from myxtts.errors import DataError
+from myxtts.messages import quoted as shown
 from myxtts.text.sentences import split_sentences
 from myxtts.text.symbols import RESERVED
 from myxtts.text.tokenizer import Encoding, Tokenizer

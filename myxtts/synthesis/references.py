@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from myxtts.audio import decoding, mel, waveform
-from myxtts.config.leaves import shown
 from myxtts.config.schema import AudioConfig, Config
 from myxtts.data.batches import reference_frames
 from myxtts.data.corpus import Corpus
 from myxtts.data.hearing import heard
 from myxtts.errors import DataError
+from myxtts.messages import quoted as shown
 from myxtts.units import frames_of_seconds, seconds_of_frames
 
 FloatArray = npt.NDArray[np.float32]

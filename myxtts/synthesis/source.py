@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from myxtts.audio import mel
-from myxtts.config.leaves import nearest, shown
-from myxtts.config.resolve import config_of_file
+from myxtts.config.fields import nearest
+from myxtts.config.files import config_of_file
 from myxtts.config.schema import Config
 from myxtts.data.corpus import Corpus, parse_corpus
 from myxtts.errors import CheckpointError, ConfigError, DataError
+from myxtts.messages import quoted as shown
 from myxtts.storage.store import Checkpoint, find
 from myxtts.text.phonemes import canonical_language
 from myxtts.text.symbols import SymbolTable

@@ -13,10 +13,10 @@ import numpy as np
 from myxtts.audio import mel
 from myxtts.audio.griffin_lim import waveform_of_mel
 from myxtts.audio.harmonics import harmonic_table
-from myxtts.config.leaves import shown
 from myxtts.config.schema import Config
 from myxtts.data.corpus import Corpus
 from myxtts.errors import CheckpointError, DataError
+from myxtts.messages import quoted as shown
 from myxtts.models.build import build_voice_cloner, check_size, load_weights
 from myxtts.models.generate import Generated, Generator, Voice
 from myxtts.models.prosody import FloatArray, IntArray, Manner

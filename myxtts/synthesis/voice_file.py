@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from myxtts.config.leaves import shown
 from myxtts.errors import CheckpointError, DataError
+from myxtts.messages import quoted as shown
 from myxtts.storage.files import canonical_json, read_regular_file, write_atomic
 from myxtts.storage.tensors import count_nonfinite, parse_metadata, parse_tensors, write_tensors
 from myxtts.synthesis.source import Source

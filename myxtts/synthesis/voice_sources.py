@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from myxtts.config.leaves import shown
 from myxtts.errors import ConfigError, DataError
+from myxtts.messages import quoted as shown
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from myxtts.config.leaves import shown
 from myxtts.errors import CheckpointError, DataError
+from myxtts.messages import quoted as shown
 from myxtts.models.generate import Generator, Voice, mean_voice
 from myxtts.models.prosody import FloatArray
 from myxtts.speakers import ENOUGH_SPEAKERS

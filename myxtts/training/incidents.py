@@ -24,12 +24,11 @@ import numpy as np
 import numpy.typing as npt
 
 from myxtts.batch import problems
-from myxtts.config.leaves import shown
-from myxtts.config.load import MOST_BYTES
-from myxtts.config.resolve import config_of_file
+from myxtts.config.files import MOST_BYTES, config_of_file
 from myxtts.config.schema import Config, ModelConfig
 from myxtts.data.corpus import Corpus, parse_corpus
 from myxtts.errors import CheckpointError, ConfigError, DataError, StorageError
+from myxtts.messages import quoted as shown
 from myxtts.models.build import check_size
 from myxtts.storage.files import (
     fsync_directory,

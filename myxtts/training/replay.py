@@ -12,8 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 import myxtts
-from myxtts.config.leaves import shown
 from myxtts.errors import CheckpointError
+from myxtts.messages import quoted as shown
 from myxtts.training import incidents
 from myxtts.training.incidents import Arrays, Incident
 from myxtts.training.losses import TERMS

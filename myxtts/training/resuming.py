@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from shlex import quote
 
-from myxtts.config.leaves import LEAVES, shown, value_of
-from myxtts.config.resolve import config_of_file
+from myxtts.config.fields import LEAVES, value_of
+from myxtts.config.files import config_of_file
 from myxtts.config.schema import Config, TrainingConfig
 from myxtts.data.corpus import Corpus
 from myxtts.data.prepare import Prepared
 from myxtts.data.roots import absolute_paths
 from myxtts.data.store import FeatureStore
 from myxtts.errors import CheckpointError, ConfigError
+from myxtts.messages import quoted as shown
 from myxtts.storage.checkpoint import Checkpoint, read_manifest, step_name
 from myxtts.storage.files import storage_error, strict_json
 from myxtts.storage.run_directory import RunDirectory

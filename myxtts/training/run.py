@@ -10,15 +10,15 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from myxtts.config.leaves import shown
+from myxtts.config.files import config_yaml, provenance_json
 from myxtts.config.resolve import Resolved
-from myxtts.config.write import config_yaml, provenance_json
 from myxtts.data.batches import Batches
 from myxtts.data.loader import Loader
 from myxtts.data.plan import total_updates
 from myxtts.data.prepare import Prepared
 from myxtts.data.roots import absolute_paths
 from myxtts.errors import ConfigError, MyXTTSError, Stopped
+from myxtts.messages import quoted as shown
 from myxtts.models.generate import Generator
 from myxtts.storage import faults
 from myxtts.storage.checkpoint import Checkpoint, foreign_entries

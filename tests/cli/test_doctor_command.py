@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from myxtts.cli.doctor import main
+from myxtts.cli.fix_nan_loss import main
 from myxtts.cli.main import main as myxtts_main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,7 +48,7 @@ def called(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> st
 def test_without_arguments_and_with_nothing_there(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = called(capsys)
     assert out.startswith(
-        "nothing at the usual places (./checkpoints_stable, ./checkpoints, ./config*.yaml, ../dataset/"
+        "nothing found in the usual places (./checkpoints_stable, ./checkpoints, ./config*.yaml, ../dataset/"
     )
     assert f" {ROOT}/train_stable.py" in out and f" {ROOT}/fix_nan_loss.py check SETTINGS DATA RUN LOG" in out
 
@@ -60,7 +60,7 @@ def test_without_arguments_it_looks_at_the_usual_places(here: Path, capsys: pyte
     before = made.tree(here)
     out = called(capsys)
     assert "checkpoints (run): 1 certain, 0 likely, 0 possible causes of NaN" in out
-    assert "first of all, certain: the checkpoint cannot be used: weights.safetensors holds 1 of" in out
+    assert "most important, certain: unusable checkpoint: weights.safetensors holds 1 of" in out
     assert "config_mine.yaml (settings): 0 certain, 2 likely" in out
     assert "config_torn.yaml: config_torn.yaml:1: not valid YAML" in out
     assert "fix_nan_loss.py fix --run checkpoints\n" in out
@@ -74,8 +74,8 @@ def test_check_ranks_and_gives_each_its_place_and_advice(here: Path, capsys: pyt
     )
     out = called(capsys, "check", "old.yaml")
     assert out.index("certain: ") < out.index("likely: ")
-    assert "and from update 40000 on the learning rate is NaN" in out
-    assert "where: old.yaml:2\n        do: set optimizer.learning_rate: 1e-05 (8e-5 is where runs diverged" in out
+    assert "NaN from update 40000" in out
+    assert "where: old.yaml:2\n        fix: set optimizer.learning_rate: 1e-05 (8e-5 is where runs diverged" in out
 
 
 def test_several_targets_one_of_them_unreadable(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,22 +94,22 @@ def test_fix_config_writes_only_with_apply_and_only_there(here: Path, capsys: py
     (here / "old.yaml").write_text(OLDER)
     words = ["fix", "--config", "old.yaml", "--out", "new.yaml"]
     out = called(capsys, *words)
-    assert "training.learning_rate 8e-5 -> optimizer.learning_rate 1e-05" in out and "because: 8e-5 is where" in out
-    assert "nothing was written; with --apply it is" in out and [p.name for p in here.iterdir()] == ["old.yaml"]
+    assert "training.learning_rate 8e-5 -> optimizer.learning_rate 1e-05" in out and "reason: 8e-5 is where" in out
+    assert "nothing was written; add --apply" in out and [p.name for p in here.iterdir()] == ["old.yaml"]
     out = called(capsys, *words, "--apply")
     assert "written: new.yaml" in out and f" {ROOT}/train_main.py --config new.yaml" in out
     assert "kept as you set them: training.epochs" in out
     before = made.tree(here.parent)
-    assert "new.yaml already holds exactly this; nothing was changed" in called(capsys, *words, "--apply")
+    assert "new.yaml already holds exactly these settings" in called(capsys, *words, "--apply")
     assert made.tree(here.parent) == before and set(before) == {"here/old.yaml", "here/new.yaml"}
-    assert "nothing was written; --out FILE --apply writes" in called(capsys, "fix", "--config", "old.yaml")
-    assert "new.yaml already holds exactly this; nothing was changed" in called(capsys, *words)
+    assert "nothing was written; use --out FILE --apply" in called(capsys, "fix", "--config", "old.yaml")
+    assert "new.yaml already holds exactly these settings" in called(capsys, *words)
     for more in ([], ["--apply"]):
-        for out, said in (("old.yaml", "nothing is overwritten"), ("no/new.yaml", "its folder does not exist")):
+        for out, said in (("old.yaml", "is not overwritten"), ("no/new.yaml", "its folder does not exist")):
             err = called(capsys, "fix", "--config", "new.yaml", "--out", out, *more, code=2)
             assert err.count("\n") == 1 and said in err and made.tree(here.parent) == before
     err = called(capsys, "fix", "--config", "old.yaml", "--out", "old.yaml", code=2)
-    assert "the settings that are repaired stay as they are" in err
+    assert "this one holds the original settings" in err
 
 
 def test_fix_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,11 +119,11 @@ def test_fix_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = called(capsys, "fix", "--run", "my run")
     assert "nothing was written" in out and made.tree(here) == before and not (run / "lock").exists()
     out = called(capsys, "fix", "--run", "my run", "--apply")
-    assert re.search(r"done; what was there before is in my run/before-fix-\d{8}-\d{6}\n", out)
+    assert re.search(r"done; the previous state is in my run/before-fix-\d{8}-\d{6}\n", out)
     assert f" {ROOT}/train_stable.py --config 'my run/config.yaml' --checkpoint-dir 'my run'" in out
     after = made.tree(here)
     out = called(capsys, "fix", "--run", "my run", "--apply")
-    assert "nothing is to be mended in my run" in out and "this goes on: " in out and made.tree(here) == after
+    assert "nothing to fix in my run" in out and "resume with: " in out and made.tree(here) == after
 
 
 def test_persian(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,7 +137,7 @@ def test_persian(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         [],
     ):
         out = called(capsys, *words, "--language", "fa")
-        assert re.search(r"[\u0600-\u06ff]", out) and not re.search(r"\b(likely|nothing|because):? ", out)
+        assert re.search(r"[\u0600-\u06ff]", out) and not re.search(r"\b(likely|nothing|reason):? ", out)
     assert "با 8e-5 اجراها واگرا شدند" in called(capsys, "check", "old.yaml", "--language", "fa")
     assert myxtts_main(["doctor", "run", "--language", "fa"]) == 0
     assert "حال اجرا: سالم" in capsys.readouterr().out
@@ -147,12 +147,12 @@ def test_persian(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "part"),
     [
         (["mend"], "unknown command 'mend'; there are: check TARGET..., fix"),
-        (["check"], "check wants a target"),
+        (["check"], "check needs a target"),
         (["check", "x", "--apply"], "--apply belongs to `fix`"),
         (["fix"], "fix takes one of --config FILE and --run DIR"),
         (["fix", "--config", "a", "--run", "b"], "fix takes one of --config FILE and --run DIR"),
         (["fix", "x", "--run", "b"], "unexpected argument 'x'"),
-        (["fix", "--config", "a", "--apply"], "--apply wants --out FILE"),
+        (["fix", "--config", "a", "--apply"], "--apply needs --out FILE"),
         (["fix", "--run", "b", "--out", "c"], "--out belongs to fix --config FILE"),
         (["fix", "--config", "a", "--reset"], "--reset belongs to fix --run DIR"),
         (["fix", "--run", "none"], "'none' does not exist"),
@@ -179,24 +179,24 @@ def test_doctor(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made.add_event(run, "rollback", 34, rung=4, from_update=34, to_update=30, cause="c")
     assert myxtts_main(["doctor", "run"]) == 0
     out = capsys.readouterr().out
-    assert "health: healthy (as saved with the checkpoint of update 40)" in out and "the loss falls [healthy]" in out
-    assert "rung 4, back, and the learning rate halved: 1\n" in out
+    assert "health: healthy (saved with the checkpoint of update 40)" in out and "the loss falls [healthy]" in out
+    assert "rung 4, rolled back, learning rate halved: 1\n" in out
     assert "update 33, rung 1: skip [incidents/update-0000033-micro-000130/]" in out
-    assert "learning rate x 0.5, clip x 1.0" in out and "clips in quarantine: 1 (c4)" in out
+    assert "learning rate x 0.5, clip x 1.0" in out and "quarantined clips: 1 (c4)" in out
     rows = [line.split() for line in out.splitlines() if re.match(r"  c\d+ ", line)]
     assert len(rows) == 20 and rows[0][:4] == ["c4", "1.414", "3", "3"] and rows[1][0] == "c29"
-    assert out.rstrip().endswith("listen to the clips in quarantine and mend or delete their rows")
+    assert out.rstrip().endswith("fix or delete their rows")
 
 
-def test_doctor_of_an_older_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run = made.make_run(here / "run", updates=(), ladder=False)
+def test_doctor_of_a_run_without_checkpoints(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = made.make_run(here / "run", updates=())
     for name in ("events.jsonl", "utterances.txt"):
         (run / name).unlink()
     made.write_metrics(run, 150)
     assert myxtts_main(["doctor", "run"]) == 0
     out = capsys.readouterr().out
     assert "(replayed from metrics.jsonl up to update 150)" in out and "there is no events.jsonl" in out
-    assert "this run is from before the ladder" in out and "this run keeps no loss of each utterance" in out
+    assert "its state is unknown" in out and "no readable checkpoint has the losses" in out
     assert "there is no checkpoint yet" in out
     assert myxtts_main(["doctor", "none"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
@@ -206,7 +206,7 @@ def test_tensorflow_is_not_needed(here: Path) -> None:
     made.make_run(here / "run")
     (here / "old.yaml").write_text(OLDER)
     code = (
-        "import sys; from myxtts.cli.doctor import main; from myxtts.cli.main import main as other\n"
+        "import sys; from myxtts.cli.fix_nan_loss import main; from myxtts.cli.main import main as other\n"
         "codes = [main(['check', 'run', 'old.yaml']), main(['fix', '--run', 'run']), other(['doctor', 'run'])]\n"
         "assert codes == [0, 0, 0] and not {'tensorflow', 'keras'} & set(sys.modules)"
     )
@@ -223,10 +223,15 @@ def test_the_program_itself() -> None:
     assert done.returncode == 0 and "check TARGET..." in done.stdout and "--apply" in done.stdout
 
 
+def facts(text: str) -> list[str]:
+    """Places, settings and values: words with a digit, a dot or an underscore inside."""
+    return re.findall(r"\w[\w.:-]*[\d._][\w.-]*\w|\b\d\b", text)
+
+
 @pytest.mark.parametrize("page", ["README.md", "README.fa.md"])
-def test_the_readme_shows_what_is_printed(here: Path, capsys: pytest.CaptureFixture[str], page: str) -> None:
+def test_the_readme_shows_the_facts_that_are_printed(here: Path, capsys: pytest.CaptureFixture[str], page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     (settings,) = re.findall(r"^```yaml\n(# config_old\.yaml\n.*?)^```$", text, re.M | re.S)
     (shown,) = re.findall(r"^```\n(config_old\.yaml \(settings\)\n.*?)^```$", text, re.M | re.S)
     (here / "config_old.yaml").write_text(settings)
-    assert called(capsys, "check", "config_old.yaml") == shown
+    assert facts(called(capsys, "check", "config_old.yaml")) == facts(shown) != []

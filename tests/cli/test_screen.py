@@ -312,7 +312,7 @@ def test_a_program_started_without_its_streams_keeps_its_files_to_itself(tmp_pat
     assert place.read_bytes() == b"own"
 
 
-@pytest.mark.parametrize("words", [["train_main.py"], ["train_stable.py"], ["-m", "myxtts"]])
+@pytest.mark.parametrize("words", [["train_main.py"], ["train_stable.py"], ["-m", "myxtts", "train"]])
 def test_a_python_without_any_package_is_told_what_to_do(words: list[str]) -> None:
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run(

@@ -11,10 +11,19 @@ import pytest
 from myxtts.cli.arguments import request_of, training_parser
 from myxtts.cli.source_run import SourceRun, cold_start, source_run
 from myxtts.cli.train import main, resolve_request
-from myxtts.config.layers import SOURCE_KEYS, Given, Layer, Rank, program_layer, source_layer, strongest
-from myxtts.config.resolve import Resolved, config_of_file, resolve
+from myxtts.config.files import config_yaml
+from myxtts.config.resolve import (
+    SOURCE_KEYS,
+    Given,
+    Layer,
+    Rank,
+    Resolved,
+    program_layer,
+    resolve,
+    source_layer,
+    strongest,
+)
 from myxtts.config.schema import Config
-from myxtts.config.write import config_yaml
 from myxtts.errors import CheckpointError
 from myxtts.storage.store import CheckpointStore
 
@@ -72,7 +81,7 @@ def test_file_and_command_line_beat_the_source(source: Path) -> None:
 def test_explain_and_the_start_say_which_run(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--init-from", "../old", "--explain", "model.width"]) == 0
     out = capsys.readouterr().out
-    assert "  set by  run ../old (--init-from): 384  (the weights that learn on were made with it)" in out
+    assert "  set by  run ../old (--init-from): 384  (the initial weights were trained with it)" in out
     assert "  shadows size small: 384" in out
 
 
@@ -151,15 +160,6 @@ def test_a_decoder_that_heard_a_critic_goes_on_hearing_it(tmp_path: Path, monkey
         schedule = resolved.config.schedule
         assert (schedule.adversarial_start_updates, schedule.adversarial_ramp_updates) == (0, 0), level
         assert "has learned" in resolved.source("schedule.adversarial_start_updates").reason
-
-
-def test_a_run_of_before_the_critic_has_none(tmp_path: Path) -> None:
-    lines = config_yaml(resolve([])).splitlines(keepends=True)
-    path = tmp_path / "config.yaml"
-    path.write_text("".join(line for line in lines if "critic" not in line), encoding="utf-8")
-    assert config_of_file(path).model.critic_width == 0, "whatever its level says today"
-    path.write_text("".join(lines), encoding="utf-8")
-    assert config_of_file(path).model.critic_width == 24
 
 
 def test_the_strongest_layer_and_its_last_word_hold() -> None:

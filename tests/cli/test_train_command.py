@@ -13,9 +13,9 @@ import pytest
 from myxtts.cli import train as command
 from myxtts.cli.arguments import training_parser
 from myxtts.cli.options import OPTION_OF_KEY
-from myxtts.config.leaves import LEAVES
+from myxtts.config.fields import LEAVES
+from myxtts.config.files import config_yaml
 from myxtts.config.resolve import resolve
-from myxtts.config.write import config_yaml
 from myxtts.errors import DataError
 from myxtts.storage.store import CheckpointStore
 
@@ -353,7 +353,7 @@ def test_a_run_is_not_kept_with_its_data(
     for words, key in ((["--train-data", "data"], "train"), (["--train-data", "other:data"], "train")):
         assert main(*words, "--checkpoint-dir", run, *more) == 2
         (line,) = errors(capsys)
-        assert f"which is the data of data.{key}_path; " in line and "name a folder of its own" in line
+        assert f"which is the data of data.{key}_path; " in line and "name another folder" in line
     assert main("--train-data", "..", "--val-data", "data", "--checkpoint-dir", run, *more) == 2
     assert "which is the data of data.val_path; " in capsys.readouterr().err
     assert not calls and sorted(path.name for path in Path.cwd().iterdir()) == ["data", "other"]

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from myxtts.cli.options import OPTION_OF_KEY
-from myxtts.config.document import document, meanings, plain
-from myxtts.config.leaves import LEAVES
+from myxtts.config.document import document, meanings
+from myxtts.config.fields import LEAVES
 from myxtts.config.schema import SECTIONS
+from myxtts.messages import plain
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
 

@@ -6,13 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from myxtts.config.layers import BUILT_IN_CORPUS_OVERRIDES, Given, Layer, Rank
-from myxtts.config.leaves import LEAVES, coerce
-from myxtts.config.levels import LEVEL_SUMMARIES, LEVELS, Override
-from myxtts.config.load import load_file
-from myxtts.config.resolve import Resolved, resolve
+from myxtts.config.fields import LEAVES, coerce
+from myxtts.config.files import load_file
+from myxtts.config.presets import BUILT_IN_CORPUS_OVERRIDES, LEVEL_SUMMARIES, LEVELS, SIZES, Override
+from myxtts.config.resolve import Given, Layer, Rank, Resolved, resolve
 from myxtts.config.schema import MODEL_SIZES, OPTIMIZATION_LEVELS
-from myxtts.config.sizes import SIZES
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "config_nan_loss_fix.yaml"

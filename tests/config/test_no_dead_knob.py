@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from myxtts.config import schema
-from myxtts.config.leaves import LEAVES
+from myxtts.config.fields import LEAVES
 
 PACKAGE = Path(schema.__file__).resolve().parents[1]
 SECTION_OF_CLASS = {type(getattr(schema.Config(), section)).__name__: section for section in schema.SECTIONS}

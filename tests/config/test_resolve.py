@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from myxtts.config.explain import explain
-from myxtts.config.layers import Given, Layer, Rank, built_in_corpus_layer, program_layer
-from myxtts.config.leaves import LEAVES
-from myxtts.config.resolve import Resolved, resolve
+from myxtts.config.document import explain
+from myxtts.config.fields import LEAVES
+from myxtts.config.resolve import Given, Layer, Rank, Resolved, built_in_corpus_layer, program_layer, resolve
 from myxtts.config.schema import Config
 from myxtts.errors import EXIT_BAD_INPUT, ConfigError
 
@@ -151,23 +150,23 @@ def test_persian_paths_with_their_joiner_are_kept() -> None:
             {"audio.mel_high_hz": "12000"},
             ["half the sample rate, 11025 Hz", "audio.mel_high_hz = 12000.0 from", "22050 from default"],
         ),
-        ({"audio.mel_low_hz": "9000"}, ["mel bands end where they begin"]),
+        ({"audio.mel_low_hz": "9000"}, ["audio.mel_low_hz = 9000.0"]),
         ({"audio.hop_samples": "2048"}, ["further apart"]),
         ({"audio.fft_samples": "128", "audio.hop_samples": "64"}, ["more mel bands"]),
         ({"audio.pitch_low_hz": "700"}, ["pitch range is empty"]),
-        ({"audio.pitch_high_hz": "12000"}, ["pitch range ends over"]),
+        ({"audio.pitch_high_hz": "12000"}, ["half the sample rate"]),
         ({"data.min_clip_seconds": "13"}, ["every clip would be rejected", "size tiny"]),
         ({"data.min_clip_seconds": "0.01"}, ["longer than half a window"]),
-        ({"data.perturbed_voices": "0.001"}, ["is the same voice: at least 0.01", "take 0.1"]),
+        ({"data.perturbed_voices": "0.001"}, ["at least 0.01", "use 0.1"]),
         (
             {"model.critic_width": "8", "loss.critic_weight": "0"},
-            ["would hear a critic that never learns", "take a critic_weight of 0.1, or a critic_width of 0"],
+            ["loss.critic_weight = 0.0", "a critic_weight of 0.1, or a critic_width of 0"],
         ),
         (
             {"model.decoder": "flow", "model.flow_unguided_share": "0"},
-            ["trained without text and voice now and then", "model.flow_guidance = 1.0 from", "a guidance of 0"],
+            ["model.flow_guidance = 1.0 from", "a guidance of 0"],
         ),
-        ({"model.width": "250"}, ["a multiple of twice the heads, 8", "take a width of 248 or 256"]),
+        ({"model.width": "250"}, ["a multiple of twice the heads, 8", "a width of 248 or 256"]),
         ({"schedule.warmup_updates": "5000", "training.max_updates": "2000"}, ["40% of its value", "at most 2000"]),
         (
             {
@@ -177,7 +176,7 @@ def test_persian_paths_with_their_joiner_are_kept() -> None:
                 "schedule.decay_updates": "900",
                 "training.max_updates": "1001",
             },
-            ["fallen to 0 at update 1000", "schedule.floor_share = 0.0 from", "over 0, or at most 1000 updates"],
+            ["0 at update 1000", "schedule.floor_share = 0.0 from", "at most 1000 updates"],
         ),
     ],
 )

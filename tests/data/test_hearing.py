@@ -49,26 +49,16 @@ def test_long_pauses_are_cut_and_short_ones_are_not():
 
 
 def changed(mel, seed, **settings):
-    return augmented(mel, DataConfig(**settings), AUDIO, draw(seed))[0]
+    return augmented(mel, DataConfig(**settings), AUDIO, draw(seed))
 
 
 def test_without_augmentation_nothing_changes():
     whole = mel_of(buzz())
-    made, gain_db = augmented(whole, DataConfig(), AUDIO, draw())
-    assert np.array_equal(made, whole) and gain_db == 0.0
+    assert np.array_equal(augmented(whole, DataConfig(), AUDIO, draw()), whole)
 
 
-def test_each_augmentation_does_what_it_says(store):
+def test_each_augmentation_does_what_it_says():
     whole = mel_of(buzz())
-    corpus = measure_corpus(store, {}, "")
-    levels = []
-    for seed in range(40):
-        made, gain_db = augmented(whole, DataConfig(augment_level_db=6.0), AUDIO, draw(seed))
-        gain = corpus.denormalize_mel(heard(made, corpus, AUDIO, gain_db)) - levelled(whole, corpus, AUDIO)
-        levels.append(float(np.median(gain)) / NEPER_OF_DB)
-    assert 3.0 < max(levels) <= 6.01 and -6.01 <= min(levels) < -3.0
-    lengths = {len(changed(whole, s, augment_speed=0.1)) for s in range(40)}
-    assert min(lengths) >= len(whole) / 1.11 and max(lengths) <= len(whole) / 0.89 and len(lengths) > 10
     band = [changed(whole, s, augment_band=0.5) for s in range(20)]
     assert all(np.array_equal(one[:, 10:40], whole[:, 10:40]) for one in band)
     assert min(float((one - whole)[:, -1].mean()) for one in band) < -2.0
@@ -84,8 +74,8 @@ def test_each_augmentation_does_what_it_says(store):
 def test_one_augmentation_does_not_change_the_draw_of_another():
     whole = mel_of(buzz())
     alone = augmented(whole, DataConfig(augment_noise_db=20.0), AUDIO, draw(3))
-    both = augmented(whole, DataConfig(augment_level_db=6.0, augment_noise_db=20.0, augment_band=0.5), AUDIO, draw(3))
-    assert np.array_equal(alone[0][:, 20], both[0][:, 20]) and both[1] != 0.0
+    both = augmented(whole, DataConfig(augment_noise_db=20.0, augment_band=0.5), AUDIO, draw(3))
+    assert np.array_equal(alone[:, 20], both[:, 20]) and not np.array_equal(alone, both)
 
 
 def test_noise_in_a_band_is_as_far_under_the_speech_as_without_the_band():

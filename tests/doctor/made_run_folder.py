@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from myxtts.config.layers import Given, Layer, Rank
-from myxtts.config.resolve import Resolved, resolve
-from myxtts.config.write import config_yaml, provenance_json
+from myxtts.config.files import config_yaml, provenance_json
+from myxtts.config.resolve import Given, Layer, Rank, Resolved, resolve
 from myxtts.health import Health
 from myxtts.storage import tensors
 from myxtts.storage.checkpoint import MANIFEST, FileRecord, Manifest, read_manifest, step_name
@@ -65,6 +64,7 @@ def state(update: int, well: Health | None = None, **more: Any) -> dict[str, Any
         "position": position,
         "health": (well or Health()).to_json(),
         "loss_scale": {"value": 1.0, "good_updates": 0.0},
+        "recovery": dict(RECOVERY),
         **more,
     }
 
@@ -76,7 +76,7 @@ def diverged_health(update: int = 400) -> Health:
     return health
 
 
-def make_run(run: Path, updates: tuple[int, ...] = (10, 20, 30), ladder: bool = True, **more: object) -> Path:
+def make_run(run: Path, updates: tuple[int, ...] = (10, 20, 30), **more: object) -> Path:
     """A healthy run with one checkpoint at each of `updates`."""
     run.mkdir(parents=True)
     resolved = settings(run, **more)
@@ -84,8 +84,7 @@ def make_run(run: Path, updates: tuple[int, ...] = (10, 20, 30), ladder: bool = 
     (run / "provenance.json").write_text(provenance_json(resolved))
     (run / "utterances.txt").write_text("\n".join(IDS) + "\n")
     for update in updates:
-        recovery = {"recovery": dict(RECOVERY)} if ladder else {}
-        save(run, update, **recovery)
+        save(run, update)
     events = [{"time": 1.0, "update": 0, "event": "start", "message": "a new run"}]
     (run / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
     write_metrics(run, max(updates, default=0))

@@ -9,8 +9,8 @@ import pytest
 import soundfile
 
 from myxtts.doctor.dataset import check_dataset
-from myxtts.doctor.findings import Rank
-from myxtts.doctor.language import words
+from myxtts.doctor.findings import Certainty
+from myxtts.doctor.messages import render
 from myxtts.doctor.places import kind_of, usual_places
 from myxtts.errors import DataError
 from myxtts.progress import silent
@@ -27,15 +27,15 @@ def test_what_is_wrong_with_a_root(tmp_path: Path) -> None:
     (tmp_path / "metadata.csv").write_text("\n".join(rows) + "\n")
     done: list[int] = []
     report = check_dataset(tmp_path, lambda task, count, total: done.append(count))
-    said = [(f.rank, words(f.what, "en"), f.where.rpartition(":")[2]) for f in report.ranked()]
-    assert said[0][0] == Rank.CERTAIN and "of the rows would be rejected and 5.0% are allowed" in said[0][1]
+    said = [(f.certainty, render(f.what, "en"), f.where.rpartition(":")[2]) for f in report.ranked()]
+    assert said[0][0] == Certainty.CERTAIN and "would be rejected; the limit is 5.0%" in said[0][1]
     text = "\n".join(f"{line}: {what}" for _, what, line in said)
-    assert "unreadable: 2; the first: " in text and "nan.wav" in text
+    assert "unreadable: 2; first: " in text and "nan.wav" in text
     assert "4: silent: 1" in text and "6: missing file: 2" in text and "texts of over 400 characters: 1" in text
     assert done[-1] == 5
-    facts = "\n".join(words(fact, "en") for fact in report.facts)
+    facts = "\n".join(render(fact, "en") for fact in report.facts)
     assert "5 rows have a recording and a text" in facts
-    assert "5 of 5 recordings were listened into, 2 of them can be used" in facts, "and 3 are rejected"
+    assert "5 of 5 recordings were decoded; 2 of them are usable" in facts
 
 
 def make_root(root: Path, samples: dict[str, np.ndarray]) -> Path:
@@ -46,9 +46,9 @@ def make_root(root: Path, samples: dict[str, np.ndarray]) -> Path:
     return root
 
 
-def share_of(root: Path) -> list[tuple[Rank, str]]:
-    findings = [f for f in check_dataset(root, silent).findings if f.what.name == "data_share"]
-    return [(f.rank, words(f.what, "en")) for f in findings]
+def share_of(root: Path) -> list[tuple[Certainty, str]]:
+    findings = [f for f in check_dataset(root, silent).findings if f.what.key == "data_share"]
+    return [(f.certainty, render(f.what, "en")) for f in findings]
 
 
 def test_the_recordings_decoded_stand_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,11 +56,11 @@ def test_the_recordings_decoded_stand_for_all(tmp_path: Path, monkeypatch: pytes
     tone, nothing = 0.2 * np.sin(np.arange(4_000) / 5), np.zeros(4_000)
     every = make_root(tmp_path / "every", {f"c{i:03d}": nothing for i in range(500)})
     ((rank, said),) = share_of(every)
-    assert rank == Rank.CERTAIN and "100.0% of the rows would be rejected and 5.0% are allowed" in said
+    assert rank == Certainty.CERTAIN and "100.0% of the rows would be rejected; the limit is 5.0%" in said
     # 2 of 20 decoded: 10%, but the 480 others may be well
     few = make_root(tmp_path / "few", {f"c{i:03d}": nothing if i in (0, 250) else tone for i in range(500)})
     ((rank, said),) = share_of(few)
-    assert rank == Rank.LIKELY and "10.0% of the rows would be rejected" in said
+    assert rank == Certainty.LIKELY and "10.0% of the rows would be rejected" in said
     well = make_root(tmp_path / "well", {f"c{i:03d}": nothing if i == 250 else tone for i in range(500)})
     assert share_of(well) == []
 
@@ -69,15 +69,13 @@ def test_clips_over_the_cap_of_the_default_size_count(tmp_path: Path) -> None:
     tone = 0.2 * np.sin(np.arange(25 * 8_000) / 5)
     lengths = [12, *[25] * 9]
     root = make_root(tmp_path / "root", {f"c{i}": tone[: s * 8_000] for i, s in enumerate(lengths)})
-    said = [words(f.what, "en") for f in check_dataset(root, silent).ranked()]
+    said = [render(f.what, "en") for f in check_dataset(root, silent).ranked()]
     assert "90.0% of the rows would be rejected" in said[0]
-    advice = [words(f.do, "en") for f in check_dataset(root, silent).ranked()]
-    takes = "--set data.max_clip_seconds=25 takes 9 of these rows; the memory of a batch grows with it"
+    advice = [render(f.do, "en") for f in check_dataset(root, silent).ranked()]
+    takes = "--set data.max_clip_seconds=25 accepts 9 of these rows; memory per batch grows with it"
     assert advice[0] == advice[1] == takes
-    assert "‎--set data.max_clip_seconds=25‎" in words(check_dataset(root, silent).ranked()[0].do, "fa")
-    assert (
-        "longer than the cap: 9; the first: " in said[1] and "c1.wav: 25.00 s, at most 12.0 s at size tiny" in said[1]
-    )
+    assert "‎--set data.max_clip_seconds=25‎" in render(check_dataset(root, silent).ranked()[0].do, "fa")
+    assert "longer than the cap: 9; first: " in said[1] and "c1.wav: 25.00 s, at most 12.0 s at size tiny" in said[1]
 
 
 def of_people(root: Path, people: int, name: str = "metadata_train.csv") -> Path:
@@ -92,16 +90,15 @@ def of_people(root: Path, people: int, name: str = "metadata_train.csv") -> Path
 def facts_of(root: Path, language: str) -> str:
     report = check_dataset(root, silent)
     assert report.findings == [], "few speakers are no cause of NaN"
-    return "\n".join(words(fact, language) for fact in report.facts)
+    return "\n".join(render(fact, language) for fact in report.facts)
 
 
 def test_few_speakers_are_told_before_hours_are_spent(tmp_path: Path) -> None:
     one, few, enough = (of_people(tmp_path / str(people), people) for people in (1, 19, 20))
     told = facts_of(one, "en")
-    assert "speakers: 1" in told and "the model will speak in this one voice" in told
-    assert "takes recordings of at least 20 people" in told and "not enough" not in told
+    assert "1 speaker: " in told and "at least 20 speakers" in told and "too few" not in told
     told = facts_of(few, "en")
-    assert "19 speakers: enough to speak in their voices, not enough speakers to clone voices of strangers" in told
+    assert "19 speakers: enough to speak in their voices, too few to clone" in told
     assert "clone" not in facts_of(enough, "en")
     assert "20 نفر" in facts_of(one, "fa") and "19 گوینده" in facts_of(few, "fa")
     assert "نفر" not in facts_of(enough, "fa")
@@ -129,11 +126,11 @@ def test_kinds(tmp_path: Path) -> None:
     for name, kind in {**kinds, "metrics.jsonl": "log", "train.log": "log"}.items():
         assert kind_of(tmp_path / name) == kind
     for name, part in (
-        ("model.h5", "weights alone"),
+        ("model.h5", "weights only"),
         ("none", "does not exist"),
         ("steps", "is a folder of checkpoints; name the run"),
         ("metadata.csv", "is the metadata of a data root"),
-        ("x" * 300, "cannot be looked at"),
+        ("x" * 300, "cannot be read"),
         ("a\0b", "name a settings file"),
     ):
         with pytest.raises(DataError, match=part) as caught:

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from test_settings_doctor import BEFORE, OLDER, ours
 
-from myxtts.config.leaves import LEAVES
-from myxtts.config.load import load_file
+from myxtts.config.fields import LEAVES
+from myxtts.config.files import load_file
 from myxtts.config.resolve import resolve
-from myxtts.doctor.language import LANGUAGES, words
+from myxtts.doctor.messages import LANGUAGES, render
 from myxtts.doctor.run_check import check_run
 from myxtts.doctor.run_fix import plan_lines, repair_run
 from myxtts.doctor.run_plan import make_plan
-from myxtts.doctor.settings_check import check_settings
-from myxtts.doctor.settings_fix import repair_settings, write_settings
+from myxtts.doctor.settings.check import check_settings
+from myxtts.doctor.settings.fix import repair_settings, write_settings
 from myxtts.errors import MyXTTSError
 from myxtts.progress import silent
 from myxtts.storage.checkpoint import read_checkpoint
@@ -86,7 +86,7 @@ def test_broken_settings(tmp_path: Path, number: int) -> None:
         return
     for finding in report.findings:
         for language in LANGUAGES:
-            assert all("\n" not in words(said, language) for said in (finding.what, finding.do))
+            assert all("\n" not in render(said, language) for said in (finding.what, finding.do))
     assert write_settings(out, repaired, path) and not write_settings(out, repaired, path)
     config = resolve([load_file(out)]).config
     assert config.optimizer.learning_rate <= 1e-5 and config.optimizer.clip_norm <= 0.3
@@ -198,7 +198,7 @@ def test_broken_runs(tmp_path: Path, whole_run: Path, number: int) -> None:
         outcomes["runs explained"] += 1
         return
     for said in [*report.facts, *(f.what for f in report.findings), *plan_lines(done)]:
-        assert all("\n" not in words(said, language) for language in LANGUAGES)
+        assert all("\n" not in render(said, language) for language in LANGUAGES)
     assert (backup is None) == plan.empty and sorted(tmp_path.iterdir()) == others
     newest = find(run, "last")
     assert newest.update == done.good.update and not newest.passed_over

@@ -47,10 +47,10 @@ def test_a_repaired_run_trains_100_finite_updates(tmp_path: Path) -> None:
     made.poison(run, newest)
 
     dry = called(["fix_nan_loss.py", "fix", "--run", str(run)])
-    assert f"set aside: step-{newest:08d}" in dry and "nothing was written" in dry
+    assert f"move aside: step-{newest:08d}" in dry and "nothing was written" in dry
     said = called(["fix_nan_loss.py", "fix", "--run", str(run), "--apply"])
-    (line,) = [line for line in said.splitlines() if line.startswith("this goes on: ")]
-    words = shlex.split(line.removeprefix("this goes on: "))[1:]
+    (line,) = [line for line in said.splitlines() if line.startswith("resume with: ")]
+    words = shlex.split(line.removeprefix("resume with: "))[1:]
     assert words[0] == "train_main.py" and "5e-3 -> 1e-05" in said.replace("0.005", "5e-3")
     start = find(run, "last").update
     assert start < newest

@@ -9,15 +9,15 @@ import made_run_folder as made
 import numpy as np
 import pytest
 
-from myxtts.config.resolve import config_of_file
+from myxtts.config.files import config_of_file
 from myxtts.doctor.checkpoints import check_checkpoint, examine
-from myxtts.doctor.findings import Rank
+from myxtts.doctor.findings import Certainty
 from myxtts.doctor.history import REPAIRED_EVENT, read_history, read_recovery, verdict_of, worst_utterances
-from myxtts.doctor.language import words
+from myxtts.doctor.messages import render
 from myxtts.doctor.run_check import check_run, look_at_run
 from myxtts.doctor.run_fix import plan_lines, repair_run
 from myxtts.doctor.run_plan import make_plan
-from myxtts.doctor.settings_lines import with_values
+from myxtts.doctor.settings.fix import with_values
 from myxtts.errors import CheckpointError, DataError, StorageError
 from myxtts.progress import silent
 from myxtts.storage.run_directory import RunDirectory
@@ -25,7 +25,7 @@ from myxtts.storage.searching import find
 
 
 def told(plan: object) -> str:
-    return "\n".join(words(line, "en") for line in plan_lines(plan))  # type: ignore[arg-type]
+    return "\n".join(render(line, "en") for line in plan_lines(plan))  # type: ignore[arg-type]
 
 
 def repaired_twice(run: Path) -> str:
@@ -54,8 +54,8 @@ def test_nan_in_the_newest_checkpoint(tmp_path: Path) -> None:
     made.poison(run, 30)
     before = made.tree(run)
     said = repaired_twice(run)
-    assert "newest checkpoint that is whole and finite: step-00000020 (update 20)" in said
-    assert "set aside: step-00000030: the checkpoint cannot be used: weights.safetensors holds 1 of" in said
+    assert "resume from step-00000020 (update 20)" in said
+    assert "move aside: step-00000030: unusable checkpoint: weights.safetensors holds 1 of" in said
     assert "optimizer.learning_rate 8e-05 -> 1e-05 (8e-5 is where runs diverged" in said
     checkpoint = find(run, "last")
     assert checkpoint.update == 20
@@ -88,7 +88,7 @@ def test_damage_of_the_disk_resets_nothing(tmp_path: Path, harm: object) -> None
     run = made.make_run(tmp_path / "run", optimizer__learning_rate="8e-5")
     harm(run, 30)  # type: ignore[operator]
     said = repaired_twice(run)
-    assert "nothing shows that the run diverged" in said and "set aside: step-00000030" in said
+    assert "no sign that the run diverged" in said and "move aside: step-00000030" in said
     checkpoint = find(run, "last")
     assert checkpoint.update == 20 and checkpoint.arrays["moments"]["steps"] == 7
     assert config_of_file(run / "config.yaml").optimizer.learning_rate == 8e-5
@@ -97,7 +97,7 @@ def test_damage_of_the_disk_resets_nothing(tmp_path: Path, harm: object) -> None
 def test_reset_may_be_asked_for(tmp_path: Path) -> None:
     run = made.make_run(tmp_path / "run")
     plan, backup = repair_run(run, silent, always_reset=True)
-    assert backup is not None and "moments of the optimizer" in told(plan)
+    assert backup is not None and "optimizer moments" in told(plan)
     assert not any(array.any() for array in find(run, "last").arrays["moments"].values())
     plan, backup = repair_run(run, silent, always_reset=True)
     assert plan.empty and backup is None
@@ -109,7 +109,7 @@ def test_weights_out_of_bounds_and_a_diverged_newer_one(tmp_path: Path) -> None:
     made.save(run, 50, value=1e9)
     said = repaired_twice(run)
     assert "weights/encoder/kernel reaches 1000000000.0, over 10000.0" in said
-    assert "set aside: step-00000040: newer, but the run was already diverging" in said
+    assert "move aside: step-00000040: newer, but the run was already diverging" in said
     assert find(run, "last").update == 30
 
 
@@ -125,7 +125,7 @@ def test_a_run_whose_ladder_gave_up(tmp_path: Path) -> None:
     (run / "recovery.json").write_text(json.dumps(written))
     made.add_event(run, "gave_up", 30, rung=7)
     said = repaired_twice(run)
-    assert "the ladder of recovery gave up" in said and "quarantine and strikes stay" in said
+    assert "the recovery ladder gave up" in said and "quarantine and strikes stay" in said
     config = config_of_file(run / "config.yaml")
     assert (config.optimizer.learning_rate, config.optimizer.clip_norm, config.loss.mel_weight) == (5e-6, 0.1, 0.5)
     for new in (find(run, "last").state["recovery"], json.loads((run / "recovery.json").read_text())["recovery"]):
@@ -234,22 +234,25 @@ def test_what_a_check_finds_in_a_run(tmp_path: Path) -> None:
     made.poison(run, 20)
     made.add_event(run, "gave_up", 40, rung=7)
     report = check_run(run, silent)
-    ranked = [(finding.rank, words(finding.what, "en")) for finding in report.ranked()]
+    ranked = [(finding.certainty, render(finding.what, "en")) for finding in report.ranked()]
     assert [rank for rank, _ in ranked] == sorted(rank for rank, _ in ranked)
     text = "\n".join(line for _, line in ranked)
     assert (
-        "not finite" in text and "gave up" in text and "far above its lowest" in text and "quarantine: 1 (c1)" in text
+        "not finite" in text
+        and "gave up" in text
+        and "far above its lowest" in text
+        and "quarantined clips: 1 (c1)" in text
     )
-    assert ranked[0][0] == Rank.CERTAIN
+    assert ranked[0][0] == Certainty.CERTAIN
 
 
 def test_one_checkpoint(tmp_path: Path) -> None:
     run = made.make_run(tmp_path / "run")
     report = check_checkpoint(run / "checkpoints" / "step-00000030")
-    assert not report.findings and "largest weight 0.5" in words(report.facts[0], "en")
+    assert not report.findings and "largest weight 0.5" in render(report.facts[0], "en")
     made.cut(run, 30)
     (finding,) = check_checkpoint(run / "checkpoints" / "step-00000030").findings
-    assert finding.rank == Rank.POSSIBLE and "bytes, the manifest says" in words(finding.what, "en")
+    assert finding.certainty == Certainty.POSSIBLE and "bytes, the manifest says" in render(finding.what, "en")
 
 
 def test_a_checkpoint_of_another_kind_is_told(tmp_path: Path) -> None:
@@ -258,7 +261,7 @@ def test_a_checkpoint_of_another_kind_is_told(tmp_path: Path) -> None:
     path = CheckpointStore(tmp_path, 1, 1).save(5, {"weights": {"x": np.zeros(2, np.float32)}}, {})
     bad = examine(path).bad
     assert bad is not None
-    assert words(bad, "en").startswith("the checkpoint lacks average.safetensors, moments.safetensors")
+    assert render(bad, "en").startswith("the checkpoint lacks average.safetensors, moments.safetensors")
 
 
 def test_history_and_the_worst_utterances(tmp_path: Path) -> None:
@@ -307,21 +310,17 @@ def test_the_newer_state_of_the_ladder_counts(tmp_path: Path) -> None:
     assert seen.recovery is not None and seen.recovery["strikes"] == {"c3": [70]}
 
 
-def test_an_older_run_lacks_what_came_later(tmp_path: Path) -> None:
-    run = made.make_run(tmp_path / "run", updates=(), ladder=False)
-    (run / "utterances.txt").unlink()
+def test_a_run_without_checkpoints(tmp_path: Path) -> None:
+    run = made.make_run(tmp_path / "run", updates=())
     assert read_recovery(run, None) is None and worst_utterances(run, None, None) is None
     assert verdict_of(run, None, silent) is None
-    made.write_metrics(run, 150)
-    verdict = verdict_of(run, None, silent)
-    assert verdict is not None and verdict[1:] == ("metrics", 150)
-    made.save(run, 10)
-    made.poison(run, 10)
+    made.write_metrics(run, 1_500)
+    progress: list[tuple[int, int]] = []
+    verdict = verdict_of(run, None, lambda task, done, total: progress.append((done, total)))
+    assert verdict is not None and verdict[1:] == ("metrics", 1_500)
+    assert progress == [(1_000, 1_500), (1_500, 1_500)]
     (run / "events.jsonl").unlink()
     assert not look_at_run(run, silent).history.there
-    made.save(run, 5)
-    repaired_twice(run)
-    assert "recovery" not in find(run, "last").state
 
 
 @pytest.mark.parametrize("stage", ["write_text_atomic", "_write_recovery", "_tell", "save 1", "save 2", "_backup"])
@@ -368,4 +367,4 @@ def test_a_few_refused_updates_are_no_divergence(tmp_path: Path) -> None:
     assert make_plan(run, silent).empty
     for _ in range(3):
         made.add_event(run, "skip", 30, rung=1)
-    assert "8 of the last 200 updates were refused" in repaired_twice(run)
+    assert "8 of the last 200 updates were skipped" in repaired_twice(run)

@@ -8,18 +8,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from myxtts.config.leaves import LEAVES
-from myxtts.config.levels import LEVELS
-from myxtts.config.load import load_file
-from myxtts.config.other_names import OTHER_NAMES
+from myxtts.config import aliases
+from myxtts.config.fields import LEAVES
+from myxtts.config.files import load_file
+from myxtts.config.presets import LEVELS
 from myxtts.config.resolve import resolve
-from myxtts.doctor import older_names
-from myxtts.doctor.findings import Rank
-from myxtts.doctor.language import words
-from myxtts.doctor.rules import RULES, STABLE, is_safe
-from myxtts.doctor.settings_check import check_settings, death_of_restarts
-from myxtts.doctor.settings_file import read_settings
-from myxtts.doctor.settings_fix import repair_settings, write_settings
+from myxtts.doctor.findings import Certainty
+from myxtts.doctor.messages import render
+from myxtts.doctor.settings.check import RULES, STABLE, check_settings, death_of_restarts, is_safe
+from myxtts.doctor.settings.fix import repair_settings, write_settings
+from myxtts.doctor.settings.read import read_settings
 from myxtts.errors import ConfigError
 
 OLDER = """
@@ -103,20 +101,19 @@ def written(tmp_path: Path, text: str, name: str = "settings.yaml") -> Path:
     return path
 
 
-def found(path: Path) -> dict[str, tuple[Rank, str]]:
+def found(path: Path) -> dict[str, tuple[Certainty, str]]:
     """Line of the file -> (rank, what was found)."""
-    return {f.where.rpartition(":")[2]: (f.rank, words(f.what, "en")) for f in check_settings(path).findings}
+    return {f.where.rpartition(":")[2]: (f.certainty, render(f.what, "en")) for f in check_settings(path).findings}
 
 
 def test_a_rule_for_every_stable_setting_and_a_home_for_every_older_name() -> None:
     assert set(RULES) == set(STABLE) == {override.key for override in LEVELS["basic"]}
-    assert {*OTHER_NAMES.values(), *older_names.BELOW.values()} <= set(LEAVES)
-    assert not older_names.WITHOUT_COUNTERPART & {*OTHER_NAMES, *older_names.COMBINED}
+    assert {*aliases.ALIASES.values(), *aliases.QUALIFIED_ALIASES.values()} <= set(LEAVES)
     for names, key in (
-        (older_names.SCHEDULES, "schedule.decay"),
-        (older_names.PRECISIONS, "training.precision"),
-        (older_names.OPTIMIZERS, "optimizer.name"),
-        (older_names.DECODERS, "model.decoder"),
+        (aliases.SCHEDULES, "schedule.decay"),
+        (aliases.PRECISIONS, "training.precision"),
+        (aliases.OPTIMIZERS, "optimizer.name"),
+        (aliases.DECODERS, "model.decoder"),
     ):
         assert set(names.values()) <= set(LEAVES[key].accepts.choices)
 
@@ -133,8 +130,8 @@ def test_the_settings_before_the_fix_are_all_named(tmp_path: Path, text: str) ->
         assert change.written.rpartition(".")[2] in line and change.before in line.lower()
     report = check_settings(path)
     assert len(report.findings) == sum(RULES[key].cause for key in BEFORE) == 20
-    (costly,) = [fact for fact in report.facts if fact.name == "costly"]
-    assert all(key in words(costly, "en") for key in BEFORE if not RULES[key].cause)
+    (costly,) = [fact for fact in report.facts if fact.key == "costly"]
+    assert all(key in render(costly, "en") for key in BEFORE if not RULES[key].cause)
 
 
 @pytest.mark.parametrize("text", [OLDER, ours(BEFORE)], ids=["older", "ours"])
@@ -194,20 +191,20 @@ def test_restarts_with_a_shrinking_period_are_certain(tmp_path: Path) -> None:
     )
     path = written(tmp_path, text)
     rank, what = found(path)["7"]
-    assert rank == Rank.CERTAIN and "from update 41500 on the learning rate is NaN" in what
+    assert rank == Certainty.CERTAIN and "NaN from update 41500" in what
     repaired = repair_settings(path)
     assert "schedule.decay" in {change.key for change in repaired.changes}
     short = written(tmp_path, text + "  max_steps: 9000\n", "short.yaml")
-    assert found(short)["7"][0] == Rank.POSSIBLE, "a run that ends before it"
+    assert found(short)["7"][0] == Certainty.POSSIBLE, "a run that ends before it"
 
 
 def test_a_warmup_over_the_end(tmp_path: Path) -> None:
     path = written(tmp_path, "schedule: {warmup_updates: 5000}\ntraining: {max_updates: 2000}\n")
     report = check_settings(path)
-    (fact,) = [fact for fact in report.facts if fact.name == "warmup_over"]
+    (fact,) = [fact for fact in report.facts if fact.key == "warmup_over"]
     assert report.findings == [], "it is slow, and no cause of NaN"
-    assert words(fact, "en").startswith(f"{path}:1: the warmup of 5000 updates ends after the run of 2000: ")
-    assert "reaches 40% of its value" in words(fact, "en") and "schedule.warmup_updates: 2000" in words(fact, "en")
+    assert render(fact, "en").startswith(f"{path}:1: ") and "5000" in render(fact, "en")
+    assert "40% of its value" in render(fact, "en") and "schedule.warmup_updates: 2000" in render(fact, "en")
     config = resolve([load_file(written(tmp_path, repair_settings(path).text, "out.yaml"))]).config
     assert config.training.max_updates == 2000 and config.schedule.warmup_updates == 3000
 
@@ -215,25 +212,33 @@ def test_a_warmup_over_the_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "rank", "part"),
     [
-        ("training: {learning_rate: 1e-4, batch_size: 8}\n", Rank.LIKELY, "no clipping of the gradient norm is set"),
-        ("training: {gradient_clip_norm: null}\n", Rank.LIKELY, "the gradient norm is not clipped at all"),
-        ("training: {gradient_clip_norm: 0}\n", Rank.LIKELY, "the gradient norm is not clipped at all"),
-        ("training: {gradient_clip_norm: .nan}\n", Rank.CERTAIN, "makes every gradient NaN or zero"),
-        ("optimizer: {clip_norm: 0.4}\n", Rank.POSSIBLE, "stable: optimizer.clip_norm 0.3"),
-        ("optimizer: {clip_norm: 0.6}\n", Rank.LIKELY, "stable: optimizer.clip_norm 0.3"),
-        ("optimizer: {learning_rate: .inf}\n", Rank.CERTAIN, "is '.inf', which cannot be used"),
-        ("optimizer: {learning_rate: 0.01}\n", Rank.CERTAIN, "is 0.01; stable: optimizer.learning_rate 1e-05"),
-        ("optimizer: {learning_rat: 0.01}\n", Rank.POSSIBLE, "optimizer.learning_rat is no setting of any kind"),
-        ("training: {fp16: true, gradient_clip_norm: 0.3}\n", Rank.LIKELY, "stable: training.precision fp32"),
-        ("model: {width: 100, heads: 8}\n", Rank.CERTAIN, "a multiple of twice the heads"),
-        ("schedule: {decay: cosine_restarts}\n", Rank.POSSIBLE, "back to its full value at every restart"),
-        ("loss: {kl_weight: 1, kl_weight: 2}\n", Rank.POSSIBLE, "stands twice, first on line 1"),
+        ("training: {learning_rate: 1e-4, batch_size: 8}\n", Certainty.LIKELY, "gradient clipping is not set"),
+        ("training: {gradient_clip_norm: null}\n", Certainty.LIKELY, "gradients are not clipped"),
+        ("training: {gradient_clip_norm: 0}\n", Certainty.LIKELY, "gradients are not clipped"),
+        ("training: {gradient_clip_norm: .nan}\n", Certainty.CERTAIN, "makes every gradient NaN or zero"),
+        ("optimizer: {clip_norm: 0.4}\n", Certainty.POSSIBLE, "stable value: optimizer.clip_norm 0.3"),
+        ("optimizer: {clip_norm: 0.6}\n", Certainty.LIKELY, "stable value: optimizer.clip_norm 0.3"),
+        ("optimizer: {learning_rate: .inf}\n", Certainty.CERTAIN, "is '.inf', not a usable value"),
+        (
+            "optimizer: {learning_rate: 0.01}\n",
+            Certainty.CERTAIN,
+            "stable value: optimizer.learning_rate 1e-05",
+        ),
+        ("optimizer: {learning_rat: 0.01}\n", Certainty.POSSIBLE, "optimizer.learning_rat is not a setting"),
+        (
+            "training: {fp16: true, gradient_clip_norm: 0.3}\n",
+            Certainty.LIKELY,
+            "training.precision fp32",
+        ),
+        ("model: {width: 100, heads: 8}\n", Certainty.CERTAIN, "a multiple of twice the heads"),
+        ("schedule: {decay: cosine_restarts}\n", Certainty.POSSIBLE, "back to its full value at every restart"),
+        ("loss: {kl_weight: 1, kl_weight: 2}\n", Certainty.POSSIBLE, "duplicate key loss.kl_weight, first on line 1"),
     ],
 )
-def test_reasoning(tmp_path: Path, text: str, rank: Rank, part: str) -> None:
+def test_reasoning(tmp_path: Path, text: str, rank: Certainty, part: str) -> None:
     findings = check_settings(written(tmp_path, text)).ranked()
-    assert any(f.rank == rank and part in words(f.what, "en") for f in findings), [
-        words(f.what, "en") for f in findings
+    assert any(f.certainty == rank and part in render(f.what, "en") for f in findings), [
+        render(f.what, "en") for f in findings
     ]
 
 
@@ -243,7 +248,7 @@ def test_a_level_is_held_to_itself(tmp_path: Path) -> None:
     ).findings
     over = written(tmp_path, "optimization_level: enhanced\noptimizer: {learning_rate: 5e-3}\n", "over.yaml")
     (finding,) = check_settings(over).findings
-    assert finding.rank == Rank.CERTAIN
+    assert finding.certainty == Certainty.CERTAIN
 
 
 def test_older_ways_of_saying(tmp_path: Path) -> None:
@@ -294,7 +299,7 @@ def test_writing(tmp_path: Path) -> None:
     assert not write_settings(out, repaired, source), "nothing changes the second time"
     for taken in (source, written(tmp_path, "other", "other.yaml")):
         before = taken.read_text()
-        with pytest.raises(ConfigError, match="holds something else, and nothing is overwritten"):
+        with pytest.raises(ConfigError, match="is not overwritten"):
             write_settings(taken, repaired, source)
         assert taken.read_text() == before
     (tmp_path / "link.yaml").symlink_to(source)

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from myxtts.config.leaves import LEAVES
-from myxtts.config.write import config_yaml
+from myxtts.config.fields import LEAVES
+from myxtts.config.files import config_yaml
 from myxtts.errors import ConfigError
 from myxtts.health import Health
 from myxtts.storage.checkpoint import MANIFEST, FileRecord, Manifest, _sealed

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from myxtts.cli.train import main
-from myxtts.config.leaves import LEAVES
+from myxtts.config.fields import LEAVES
+from myxtts.config.files import config_yaml
 from myxtts.config.resolve import resolve
-from myxtts.config.write import config_yaml
 from tests.data.made_recordings import make_root
 from tests.faults.fuzzed import Expected, Outcome, chosen_items, judged, time_limit, told
 

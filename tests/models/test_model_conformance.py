@@ -16,8 +16,8 @@ import tensorflow as tf
 from made_batch import CHANNELS, LANGUAGES, SPEAKERS, SYMBOLS, model_config
 
 import myxtts.models
+from myxtts.config.presets import SIZES
 from myxtts.config.schema import LossConfig
-from myxtts.config.sizes import SIZES
 from myxtts.errors import CheckpointError
 from myxtts.models.aligner import Aligner
 from myxtts.models.build import build_voice_cloner, load_weights, weights_of

@@ -10,8 +10,8 @@ import made_model
 import numpy as np
 import pytest
 
+from myxtts.config.files import config_yaml
 from myxtts.config.schema import AudioConfig
-from myxtts.config.write import config_yaml
 from myxtts.errors import EXIT_BAD_INPUT, CheckpointError, DataError, MyXTTSError
 from myxtts.models.build import least_weights
 from myxtts.storage.store import CheckpointStore

@@ -11,7 +11,7 @@ import numpy as np
 from made_model import corpus, resolved, weights
 
 from myxtts import batch as contract
-from myxtts.config.write import config_yaml
+from myxtts.config.files import config_yaml
 from myxtts.data.loader import Loaded
 from myxtts.training import incidents
 from myxtts.training.blame import Blame

@@ -90,8 +90,7 @@ class Screen:
 
 def resolved(folder: Path, run: str = "run", root: str = "root", **more: object) -> Any:
     """The settings of a tiny run in folder/run on the data in folder/root."""
-    from myxtts.config.layers import Given, Layer, Rank
-    from myxtts.config.resolve import resolve
+    from myxtts.config.resolve import Given, Layer, Rank, resolve
 
     paths = {
         "data.train_path": str(folder / root),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from myxtts.config.leaves import LEAVES
+from myxtts.config.fields import LEAVES
 from myxtts.config.schema import OptimizerConfig
 from myxtts.errors import CheckpointError
 from myxtts.training import optimizers

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from made_run import KeptTrainers, Screen, events, hashes, losses, records
 
-from myxtts.config.resolve import config_of_file
+from myxtts.config.files import config_of_file
 from myxtts.errors import (
     EXIT_STOPPED,
     CheckpointError,

@@ -1,11 +1,12 @@
-"""Reading a settings file: strict YAML, every value with its line, every problem found.
+"""Settings files: strict YAML in, every value with its line and every problem found; config.yaml of a run out.
 
-Values stay text here: the type of the setting decides how it is read (leaves.coerce), since YAML 1.1 reads 1e-05 as
+Values stay text here: the type of the setting decides how it is read (fields.coerce), since YAML 1.1 reads 1e-05 as
 a string and `no` as false.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Iterator
@@ -13,10 +14,13 @@ from pathlib import Path
 
 import yaml
 
-from myxtts.config.layers import Given, Layer, Rank
-from myxtts.config.leaves import LEAVES, shown, unknown_key
-from myxtts.config.schema import SECTIONS
+from myxtts.config.fields import LEAVES, Value, unknown_key
+from myxtts.config.resolve import Given, Layer, Rank, Resolved, resolve
+from myxtts.config.schema import SECTIONS, Config
+from myxtts.messages import quoted
 
+CONFIG_NAME = "config.yaml"
+PROVENANCE_NAME = "provenance.json"
 MOST_BYTES = 256 * 1024
 _MOST_DEPTH = 8
 _PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp")}
@@ -31,7 +35,7 @@ class _StrictLoader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
         if self.check_event(yaml.AliasEvent):
-            raise yaml.composer.ComposerError(None, None, "aliases (*name) are refused; write the value out", mark)
+            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not allowed; write the value out", mark)
         if self.depth > _MOST_DEPTH:
             raise yaml.composer.ComposerError(None, None, "nested too deeply", mark)
         self.depth += 1
@@ -41,7 +45,7 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def load_file(path: str | Path) -> Layer:
-    """The settings of the YAML file at `path` as a layer; what is wrong with it stands in `layer.problems`."""
+    """The settings of the YAML file at `path` as a layer; its problems are in `layer.problems`."""
     path = Path(path)
     found: list[Given] = []
     problems: list[str] = []
@@ -73,7 +77,7 @@ def _where(path: Path, node: yaml.Node) -> str:
 
 
 def _read(path: Path) -> bytes:
-    """The bytes of a regular file of at most MOST_BYTES; a FIFO is refused before it can hang the program."""
+    """The bytes of a regular file of at most MOST_BYTES; a FIFO is rejected before it can block."""
     try:
         # O_NONBLOCK: opening a FIFO without a writer would wait for ever.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
@@ -105,7 +109,7 @@ def _compose(path: Path) -> yaml.Node | None:
 
 
 def _entries(path: Path, root: yaml.Node, problems: list[str]) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
-    """(key, key node, value node) of every leaf of the file; section headers and duplicates are dealt with here."""
+    """(key, key node, value node) of every leaf of the file; section headers and duplicates are handled here."""
     if isinstance(root, yaml.ScalarNode) and root.tag == _NULL_TAG:
         return
     if not isinstance(root, yaml.MappingNode):
@@ -132,7 +136,7 @@ def _pairs(
         name = key_node.value
         line = key_node.start_mark.line + 1
         if name in first_line:
-            duplicate = f"duplicate key {shown(prefix + name)}, first on line {first_line[name]}; keep one"
+            duplicate = f"duplicate key {quoted(prefix + name)}, first on line {first_line[name]}; keep one"
             problems.append(f"{_where(path, key_node)}: {duplicate}")
             continue
         first_line[name] = line
@@ -146,7 +150,53 @@ def _problem(key: str, value_node: yaml.Node) -> str | None:
     if not isinstance(value_node, yaml.ScalarNode):
         return f"{key} takes one value, not a list or a mapping"
     if value_node.tag not in _PLAIN_TAGS:
-        return f"{key} has the tag {shown(value_node.tag)}; write the plain value"
+        return f"{key} has the tag {quoted(value_node.tag)}; write the plain value"
     if value_node.tag == _NULL_TAG and LEAVES[key].kind != "str":
         return f"{key} has no value; write one or delete the line"
     return None
+
+
+def config_of_file(path: str | Path) -> Config:
+    """The configuration in a complete settings file, such as the config.yaml of a run. Raises ConfigError."""
+    return resolve([load_file(path)]).config
+
+
+def config_yaml(resolved: Resolved) -> str:
+    """Every setting of `resolved` as a settings file, each with a comment that says where it came from."""
+    lines = ["# The complete settings of this run, loadable with --config. Comments: where each value came from."]
+    lines += [_line(resolved, key, "") for key in LEAVES if "." not in key]
+    for section in SECTIONS:
+        lines += ["", f"{section}:"]
+        lines += [_line(resolved, key, "  ") for key in LEAVES if key.startswith(section + ".")]
+    return "\n".join(lines) + "\n"
+
+
+def provenance_json(resolved: Resolved) -> str:
+    """For every setting its value and the chain of its sources, strongest first, as JSON."""
+    chains = {
+        key: [{"layer": source.layer, "value": source.value, "reason": source.reason} for source in reversed(chain)]
+        for key, chain in resolved.provenance.items()
+    }
+    return json.dumps(chains, indent=1, ensure_ascii=True) + "\n"
+
+
+def _line(resolved: Resolved, key: str, indent: str) -> str:
+    source = resolved.source(key)
+    name = key.rpartition(".")[2]
+    origin = "".join(character if character.isprintable() else "?" for character in source.layer)
+    return f"{indent}{name}: {yaml_scalar(source.value)}  # {origin}"
+
+
+def yaml_scalar(value: Value) -> str:
+    """A value as YAML that means the same to every reader; text in quotes, with escapes."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return '"' + "".join(_escaped(character) for character in value) + '"'
+    return repr(value)
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return "\\" + character
+    return character if character.isprintable() else f"\\U{ord(character):08X}"

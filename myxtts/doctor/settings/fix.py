@@ -1,34 +1,34 @@
-"""Stable settings made from a user's: what stability asks for is changed, with its reason; all else is kept."""
+"""Stable settings made from a user's: what affects stability is changed, with its reason; the rest is kept."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from myxtts.config.document import plain
-from myxtts.config.layers import Given, Layer, Rank
-from myxtts.config.leaves import LEAVES, Value, coerce, shown
+from myxtts.config.fields import LEAVES, Value, coerce
+from myxtts.config.files import yaml_scalar
+from myxtts.config.resolve import Given, Layer, Rank
 from myxtts.config.schema import SECTIONS
-from myxtts.doctor.findings import Said, said
-from myxtts.doctor.rules import STABLE, STABLE_LEVEL, is_safe
-from myxtts.doctor.settings_check import resolved_or_problems
-from myxtts.doctor.settings_file import Settings, read_settings
+from myxtts.doctor.messages import Message, message
+from myxtts.doctor.settings.check import STABLE, STABLE_LEVEL, is_safe, resolved_or_problems
+from myxtts.doctor.settings.read import Settings, read_settings
 from myxtts.errors import ConfigError
+from myxtts.messages import plain, quoted
 from myxtts.storage.files import storage_error, write_text_atomic
 
 _HEADER = (
-    "# Stable settings, made by fix_nan_loss.py; loadable with --config. Behind each value: why it is safe, or that",
-    "# it was kept from the file that was repaired.",
+    "# Stable settings, made by fix_nan_loss.py; loadable with --config. The comment after each value says why it is",
+    "# safe, or that it was kept from the original file.",
 )
 _KEPT = "kept"
 _DEFAULT_PATHS = ("data.train_path", "data.val_path")
-"""Named at their defaults they would forbid the built-in corpus, which takes their place where they do not exist."""
+"""Left out at their defaults: a path named in a file must exist, while a missing default means the built-in corpus."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """One setting that was changed: under which name it stood, what it was and is, where, and why."""
+    """One changed setting: its name and line in the file, old and new value, and the reason."""
 
     key: str
     written: str
@@ -40,19 +40,19 @@ class Change:
 
 @dataclass
 class Repaired:
-    """Stable settings: the text of the file, what was changed and why, what was kept, and what was left out."""
+    """Stable settings: the text of the file, the changes, and what was kept, added and left out."""
 
     text: str
     changes: list[Change]
     kept: dict[str, Value]
     added: int
-    left_out: list[Said] = field(default_factory=list)
+    left_out: list[Message] = field(default_factory=list)
 
 
 def repair_settings(path: Path) -> Repaired:
-    """Stable settings from the file at `path`, of MyXTTS or of the older system.
+    """Stable settings from the file at `path`, of MyXTTS or of an older system.
 
-    Errors: ConfigError of one line if it is no settings file.
+    Errors: ConfigError of one line if it is not a settings file.
     """
     settings = read_settings(path)
     values, reasons, changes = _stable_values(settings)
@@ -79,7 +79,7 @@ def _stable_values(settings: Settings) -> tuple[dict[str, Value], dict[str, str]
             continue
         values[key], reasons[key] = stable, override.reason
         if setting is not None:
-            before = shown(setting.text) if setting.value is None else setting.text
+            before = quoted(setting.text) if setting.value is None else setting.text
             where = settings.where(key)
             changes.append(Change(key, setting.written, before, plain(stable), where, override.reason))
     return values, reasons, changes
@@ -90,32 +90,26 @@ def _level_change(settings: Settings) -> list[Change]:
     if setting is None or setting.value == STABLE_LEVEL:
         return []
     where = settings.where("optimization_level")
-    before = shown(setting.text) if setting.value is None else setting.text
+    before = quoted(setting.text) if setting.value is None else setting.text
     return [Change("optimization_level", setting.written, before, STABLE_LEVEL, where, "")]
 
 
-def _kept_values(settings: Settings) -> tuple[dict[str, Value], list[Said]]:
-    """What the user set that stability does not ask for, and what had to be left out."""
+def _kept_values(settings: Settings) -> tuple[dict[str, Value], list[Message]]:
+    """What the user set that does not affect stability, and what had to be left out."""
     kept: dict[str, Value] = {}
-    left_out: list[Said] = []
+    left_out: list[Message] = []
     for key, setting in settings.known.items():
         if key in STABLE or key == "optimization_level":
             continue
         place = settings.where(key)
         if key == "schedule.restart_growth" or (key.startswith("schedule.") and settings.older):
-            left_out.append(said("left_schedule", written=setting.written, raw=shown(setting.text), where=place))
+            left_out.append(message("left_schedule", written=setting.written, raw=quoted(setting.text), where=place))
         elif setting.value is None:
-            problem = setting.problem
-            left_out.append(
-                said("left_unusable", written=setting.written, raw=shown(setting.text), where=place, problem=problem)
-            )
+            left_out.append(_unusable(settings, key, setting.problem))
         elif key not in _DEFAULT_PATHS or setting.value != LEAVES[key].default:
             kept[key] = setting.value
-    for written, line in settings.unknown:
-        left_out.append(said("left_unknown", written=written, where=f"{settings.path}:{line}"))
-    if settings.without_counterpart:
-        names = ", ".join(f"{written} (:{line})" for written, line in settings.without_counterpart)
-        left_out.append(said("left_without_counterpart", count=len(settings.without_counterpart), names=names))
+    if settings.unknown:
+        left_out.append(message("left_unknown", count=len(settings.unknown), names=settings.unknown_names()))
     return kept, left_out
 
 
@@ -123,10 +117,10 @@ def _settle(
     values: dict[str, Value],
     kept: dict[str, Value],
     reasons: dict[str, str],
-    left_out: list[Said],
+    left_out: list[Message],
     settings: Settings,
 ) -> None:
-    """Leaves out what was kept where it contradicts something, until the settings load."""
+    """Leaves out kept settings that contradict others, until the settings load."""
     while True:
         given = tuple(Given(key, value, "repaired") for key, value in {**values, **kept}.items())
         outcome = resolved_or_problems([Layer(Rank.FILE, "repaired", given)])
@@ -140,18 +134,18 @@ def _settle(
         for key in own:
             values[key], reasons[key] = coerce(LEAVES[key], STABLE[key].value), STABLE[key].reason
         for key in [] if own else guilty:
-            setting = settings.known[key]
-            left_out.append(
-                said(
-                    "left_unusable", written=setting.written, raw=shown(setting.text), where=settings.where(key),
-                    problem=problem,
-                )
-            )  # fmt: skip
+            left_out.append(_unusable(settings, key, problem))
             del kept[key]
 
 
+def _unusable(settings: Settings, key: str, problem: str) -> Message:
+    setting = settings.known[key]
+    raw, where = quoted(setting.text), settings.where(key)
+    return message("left_unusable", written=setting.written, raw=raw, where=where, problem=problem)
+
+
 def settings_text(values: Mapping[str, Value], comments: Mapping[str, str]) -> str:
-    """Settings as a file that --config loads: top level first, then the sections, a comment behind each value."""
+    """Settings as a file that --config loads: top level first, then the sections, a comment after each value."""
     lines = [*_HEADER, ""]
     lines += [_line(key, values[key], comments, "") for key in LEAVES if "." not in key and key in values]
     for section in SECTIONS:
@@ -163,29 +157,16 @@ def settings_text(values: Mapping[str, Value], comments: Mapping[str, str]) -> s
 
 def _line(key: str, value: Value, comments: Mapping[str, str], indent: str) -> str:
     comment = f"  # {comments[key]}" if comments.get(key) else ""
-    return f"{indent}{key.rpartition('.')[2]}: {scalar(value)}{comment}"
-
-
-def scalar(value: Value) -> str:
-    """A value as YAML that means the same to every reader; text in quotes, with escapes."""
-    if isinstance(value, str):
-        return '"' + "".join(_escaped(character) for character in value) + '"'
-    return ("true" if value else "false") if isinstance(value, bool) else repr(value)
-
-
-def _escaped(character: str) -> str:
-    if character in '"\\':
-        return "\\" + character
-    return character if character.isprintable() else f"\\U{ord(character):08X}"
+    return f"{indent}{key.rpartition('.')[2]}: {yaml_scalar(value)}{comment}"
 
 
 def holds_already(out: Path, repaired: Repaired, source: Path) -> bool:
-    """Whether `out` holds these stable settings already, and nothing is to be written.
+    """Whether `out` holds these stable settings already.
 
-    Errors: ConfigError if it holds something else, the repaired file itself too, or cannot be written.
+    Errors: ConfigError if it holds something else (such as the original file) or cannot be written.
     """
     if out.is_symlink() or (out.exists() and not out.is_file()):
-        raise ConfigError(f"--out {shown(str(out), 200)}: is a link or no regular file; name another file")
+        raise ConfigError(f"--out {quoted(str(out), 200)}: is a link or not a regular file; name another file")
     if out.exists():
         try:
             if out.read_bytes() == repaired.text.encode("utf-8"):
@@ -193,11 +174,11 @@ def holds_already(out: Path, repaired: Repaired, source: Path) -> bool:
         except OSError as error:
             raise storage_error("reading", out, error) from error
         raise ConfigError(
-            f"--out {shown(str(out), 200)}: holds something else, and nothing is overwritten; name another file"
-            + ("" if not _same(out, source) else ", the settings that are repaired stay as they are")
+            f"--out {quoted(str(out), 200)}: exists with other content and is not overwritten; name another file"
+            + ("" if not _same(out, source) else ", this one holds the original settings")
         )
     if not out.parent.is_dir():
-        raise ConfigError(f"--out {shown(str(out), 200)}: its folder does not exist; make it, or name another file")
+        raise ConfigError(f"--out {quoted(str(out), 200)}: its folder does not exist; create it or name another file")
     return False
 
 
@@ -214,3 +195,37 @@ def write_settings(out: Path, repaired: Repaired, source: Path) -> bool:
 
 def _same(one: Path, other: Path) -> bool:
     return one.exists() and other.exists() and one.samefile(other)
+
+
+def with_values(text: str, changes: Mapping[str, Value], without: Collection[str], comment: str) -> str:
+    """`text`, a complete settings file, with `changes` (section.key -> value) set and the keys in `without` removed.
+
+    Every other line stays as it is. A missing setting is added at the end of its section, a missing section at the end.
+    """
+    lines: list[str] = []
+    left = dict(changes)
+    section = ""
+    for line in text.splitlines():
+        bare = line.split("#")[0].rstrip()
+        if bare and not bare[0].isspace():
+            lines += _added(left, section, comment)
+            section = bare[:-1] if bare.endswith(":") else ""
+        name = bare.strip().partition(":")[0]
+        key = f"{section}.{name}" if section and bare[:1].isspace() else name
+        if key in without:
+            continue
+        if key in left and ":" in bare:
+            indent = line[: len(line) - len(line.lstrip())]
+            lines.append(f"{indent}{name}: {yaml_scalar(left.pop(key))}  # {comment}")
+        else:
+            lines.append(line)
+    lines += _added(left, section, comment)
+    for rest in sorted({key.partition(".")[0] for key in left}):
+        lines += ["", f"{rest}:", *_added(left, rest, comment)]
+    return "\n".join(lines) + "\n"
+
+
+def _added(left: dict[str, Value], section: str, comment: str) -> list[str]:
+    """Lines for changes of a section that it does not hold yet; removes them from `left`."""
+    keys = [key for key in left if section and key.startswith(section + ".")]
+    return [f"  {key.partition('.')[2]}: {yaml_scalar(left.pop(key))}  # {comment}" for key in keys]

@@ -1,4 +1,4 @@
-"""The schema as a flat table of leaves, `section.key` -> type, default and range; and how text becomes a value."""
+"""The schema as a flat table of fields, `section.key` -> type, default and range; and how text becomes a value."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import dataclasses
 import difflib
 import math
 import os
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from myxtts.config.other_names import OTHER_NAMES
+from myxtts.config.aliases import ALIASES
 from myxtts.config.schema import SECTIONS, Config, Leaf
+from myxtts.messages import has_control_character, quoted
 
 Value = bool | int | float | str
 
@@ -76,12 +76,6 @@ def value_of(config: Config, key: str) -> Value:
     return value
 
 
-def shown(value: object, longest: int = 60) -> str:
-    """`value` as it is shown in a message: quoted if text, control characters escaped, shortened."""
-    text = repr(value)
-    return text if len(text) <= longest else text[: longest - 4] + "..." + text[-1]
-
-
 def nearest(name: str, options: Iterable[str]) -> str | None:
     """The option most like `name`, or None if none is like it."""
     by_folded = {option.lower().replace("-", "_"): option for option in options}
@@ -90,13 +84,13 @@ def nearest(name: str, options: Iterable[str]) -> str | None:
 
 
 def unknown_key(key: str) -> str | None:
-    """None if `key` is a setting; else what is wrong with it, the nearest one and a list of all there are."""
+    """None if `key` is a setting; else a message with the nearest setting and the valid names."""
     if key in LEAVES:
         return None
     section, _, name = key.partition(".")
     if section in SECTIONS:
         if not name:
-            return f"{shown(key)} is a section, not a setting; it has: {', '.join(_names_in(section))}"
+            return f"{quoted(key)} is a section, not a setting; it has: {', '.join(_names_in(section))}"
         homes = _homes(name)
         twin = nearest(name, _names_in(section)) if not homes else None
         best = f"{section}.{twin}" if twin else next(iter(homes), None) or nearest(key, LEAVES)
@@ -106,7 +100,7 @@ def unknown_key(key: str) -> str | None:
         best = homes[0] if homes else nearest(key, [*LEAVES, *SECTIONS])
         listed = f"the top level has: {', '.join([key for key in LEAVES if '.' not in key] + list(SECTIONS))}"
     hint = f"the nearest is {best}; " if best else ""
-    return f"unknown key {shown(key)}; {hint}{listed}"
+    return f"unknown key {quoted(key)}; {hint}{listed}"
 
 
 def _names_in(section: str) -> list[str]:
@@ -114,9 +108,9 @@ def _names_in(section: str) -> list[str]:
 
 
 def _homes(name: str) -> list[str]:
-    """Keys whose last part is exactly `name`, or else the one that other programs call so."""
+    """Keys whose last part is exactly `name`, or else the key with that alias."""
     folded = name.lower().replace("-", "_")
-    other = [OTHER_NAMES[folded]] if folded in OTHER_NAMES else []
+    other = [ALIASES[folded]] if folded in ALIASES else []
     return [key for key in LEAVES if key.rpartition(".")[2] == name] or other
 
 
@@ -146,7 +140,7 @@ def range_words(accepts: Leaf) -> str:
 def coerce(field: LeafField, raw: object) -> Value:
     """`raw` (text of a file or command line, or a Python value) as a value of the field's type and range.
 
-    Raises ValueError with one line that says what was expected. Text is read by the field's type, not by YAML's
+    Raises ValueError with one line that says what is expected. Text is read by the field's type, not by YAML's
     rules, so that 1e-05 is a number and `no` is the language Norwegian.
     """
     if isinstance(raw, str) and len(raw) > _MOST_CHARACTERS:
@@ -170,8 +164,8 @@ def _bool(field: LeafField, raw: object) -> bool:
 def _text(field: LeafField, raw: object) -> str:
     if not isinstance(raw, str) or not raw.strip():
         raise ValueError(f"expected {expected(field)}, not nothing")
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in raw):
-        raise ValueError("it holds a control character or a broken one; expected plain text")
+    if has_control_character(raw):
+        raise ValueError("it holds a control or invalid character; expected plain text")
     if field.key.endswith(PATH_ENDINGS):
         _check_path(raw)
     choices = field.accepts.choices
@@ -182,7 +176,7 @@ def _text(field: LeafField, raw: object) -> str:
 
 
 def _check_path(raw: str) -> None:
-    """Raises ValueError for a path that no file system takes, before something is made of it."""
+    """Raises ValueError for a path that no file system accepts."""
     if len(raw) > _LONGEST_PATH:
         raise ValueError(f"{len(raw)} characters are too many for a path; at most {_LONGEST_PATH}")
     longest = max((len(os.fsencode(part)) for part in raw.split("/")), default=0)
@@ -191,7 +185,7 @@ def _check_path(raw: str) -> None:
     try:
         Path(raw).expanduser()
     except RuntimeError:
-        raise ValueError(f"{raw.split('/')[0][:40]} is nobody's home folder; write the whole path") from None
+        raise ValueError(f"{raw.split('/')[0][:40]} is not a home folder of this system; write the full path") from None
 
 
 def _number(field: LeafField, raw: object) -> int | float:
@@ -226,7 +220,7 @@ def _lost_in_float32(value: float, above: float | None) -> str:
 
 
 def _int_or_float(raw: object) -> int:
-    """A whole number, also where it is written 1e3 or 16.0."""
+    """A whole number, also if written 1e3 or 16.0."""
     if isinstance(raw, str):
         try:
             return int(raw)

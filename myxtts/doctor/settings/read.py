@@ -1,4 +1,4 @@
-"""Reads a settings file of MyXTTS or of the older system, leniently: what it sets here, line by line."""
+"""Reads a settings file of MyXTTS or of an older system, leniently: what it sets, line by line."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 
 import yaml
 
-from myxtts.config.leaves import LEAVES, Value, coerce, nearest, shown
-from myxtts.config.load import MOST_BYTES
-from myxtts.config.other_names import OTHER_NAMES
-from myxtts.doctor import older_names
-from myxtts.doctor.findings import Said, said
+from myxtts.config import aliases
+from myxtts.config.fields import LEAVES, Value, coerce, nearest
+from myxtts.config.files import MOST_BYTES
+from myxtts.doctor.messages import Message, message
 from myxtts.errors import ConfigError
+from myxtts.messages import quoted
 
 _MOST_DEPTH = 12
 _MOST_LEAVES = 5_000
@@ -28,7 +28,7 @@ _TRUE = ("true", "yes", "on", "1")
 
 @dataclass(frozen=True)
 class Setting:
-    """What a file says of one setting: its value, or why it has none, and where and under which name it stands."""
+    """One setting in a file: its value, or why it has none, and its line and name there."""
 
     key: str
     raw: object
@@ -37,18 +37,17 @@ class Setting:
     written: str
     line: int
     text: str
-    """The value as it stands in the file; `raw` is what it means for `key`."""
+    """The value as written in the file; `raw` is what it means for `key`."""
 
 
 @dataclass
 class Settings:
-    """All that a settings file says. `older`: some of it under names of another system."""
+    """Everything that a settings file sets. `older`: it uses names of another system."""
 
     path: Path
     known: dict[str, Setting] = field(default_factory=dict)
     unknown: list[tuple[str, int]] = field(default_factory=list)
-    without_counterpart: list[tuple[str, int]] = field(default_factory=list)
-    notes: list[tuple[int, Said]] = field(default_factory=list)
+    notes: list[tuple[int, Message]] = field(default_factory=list)
     older: bool = False
 
     def where(self, key: str) -> str:
@@ -58,6 +57,11 @@ class Settings:
     def value(self, key: str) -> Value | None:
         """The value that the file gives to `key`, None if it gives none that can be used."""
         return self.known[key].value if key in self.known else None
+
+    def unknown_names(self, most: int = 40) -> str:
+        """The unknown names with their lines, at most so many."""
+        names = [f"{written} (:{line})" for written, line in self.unknown[:most]]
+        return ", ".join([*names, "..."] if len(self.unknown) > most else names)
 
 
 @dataclass(frozen=True)
@@ -72,21 +76,21 @@ class _Leaf:
 
 
 def read_settings(path: Path) -> Settings:
-    """Everything that the settings file at `path` sets here.
+    """Everything that the settings file at `path` sets.
 
-    Errors: ConfigError of one line if it is no file, too large, or no YAML of settings.
+    Errors: ConfigError of one line if it is not a file, too large, or not YAML with settings.
     """
     settings = Settings(path)
     root = _root(path)
-    together: dict[str, _Leaf] = {}
+    parts: dict[str, _Leaf] = {}
     for leaf in _leaves(root, path, settings):
-        _sort_in(leaf, settings, together)
-    _combine(settings, together)
+        _classify(leaf, settings, parts)
+    _combine(settings, parts)
     return settings
 
 
 def _root(path: Path) -> yaml.MappingNode:
-    where = shown(str(path), 200)
+    where = quoted(str(path), 200)
     content = _content(path)
     try:
         root = yaml.compose(content, Loader=yaml.SafeLoader)
@@ -106,8 +110,8 @@ def _root(path: Path) -> yaml.MappingNode:
 
 
 def _content(path: Path) -> bytes:
-    """The bytes of a regular file of limited size; a FIFO is refused before it can hang the program."""
-    where = shown(str(path), 200)
+    """The bytes of a regular file of limited size; a FIFO is rejected before it can block."""
+    where = quoted(str(path), 200)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
@@ -135,11 +139,11 @@ def _leaves(root: yaml.MappingNode, path: Path, settings: Settings) -> Iterator[
             if count > _MOST_LEAVES or len(prefix) >= _MOST_DEPTH:
                 raise ConfigError(f"{path}:{line}: nested or repeated beyond what settings need; is it the right file?")
             if not isinstance(key_node, yaml.ScalarNode):
-                settings.notes.append((line, said("key_is_no_name")))
+                settings.notes.append((line, message("key_is_no_name")))
                 continue
             name = (*prefix, str(key_node.value))
             if name[-1] in seen:
-                settings.notes.append((line, said("key_twice", key=".".join(name), first=seen[name[-1]])))
+                settings.notes.append((line, message("key_twice", key=".".join(name), first=seen[name[-1]])))
             seen.setdefault(name[-1], line)
             if isinstance(value_node, yaml.MappingNode):
                 todo.append((name, value_node))
@@ -154,41 +158,38 @@ def _text(node: yaml.Node) -> str:
     return "" if node.tag == _NULL_TAG else str(node.value)
 
 
-def _sort_in(leaf: _Leaf, settings: Settings, together: dict[str, _Leaf]) -> None:
-    """Puts one `key: value` where it belongs: a setting of ours, an older name, one of several, or unknown."""
+def _classify(leaf: _Leaf, settings: Settings, parts: dict[str, _Leaf]) -> None:
+    """Stores one `key: value` as a setting, as part of a combined one, or as unknown."""
     folded = tuple(part.strip().lower().replace("-", "_") for part in leaf.path)
     ours = ".".join(leaf.path)
     two, last = ".".join(folded[-2:]), folded[-1]
     if ours in LEAVES:
         _keep(settings, ours, leaf.text, leaf)
         return
-    settings.older = True
-    in_ours = ".".join(folded[-2:])
-    key = in_ours if in_ours in LEAVES else older_names.BELOW.get(two) or OTHER_NAMES.get(last)
-    if last in older_names.COMBINED and not (key and key.startswith("training.")):
-        together.setdefault(older_names.COMBINED[last], leaf)
+    key = two if two in LEAVES else aliases.QUALIFIED_ALIASES.get(two) or aliases.ALIASES.get(last)
+    homes = [known for known in LEAVES if known.rpartition(".")[2] == last]
+    if last in aliases.COMBINED and not (key and key.startswith("training.")):
+        parts.setdefault(aliases.COMBINED[last], leaf)
     elif len(folded) > 1 and folded[-2] in ("scheduler", "lr_scheduler") and last in ("name", "type"):
-        together.setdefault("scheduler", leaf)
+        parts.setdefault("scheduler", leaf)
     elif key:
         _keep(settings, key, _translated(key, leaf.text), leaf)
     elif last == "optimizer":
         _keep(settings, "optimizer.name", _translated("optimizer.name", leaf.text), leaf)
-    elif last in older_names.WITHOUT_COUNTERPART:
-        settings.without_counterpart.append((leaf.written, leaf.line))
+    elif len(homes) == 1:
+        _keep(settings, homes[0], leaf.text, leaf)
     else:
-        homes = [key for key in LEAVES if key.rpartition(".")[2] == last]
-        if len(homes) == 1:
-            _keep(settings, homes[0], leaf.text, leaf)
-        else:
-            settings.unknown.append((leaf.written, leaf.line))
+        settings.unknown.append((leaf.written, leaf.line))
+        return
+    settings.older = True
 
 
 def _translated(key: str, text: str) -> str:
     word = text.strip().lower()
     if key == "optimizer.name":
-        return older_names.OPTIMIZERS.get(word, text)
+        return aliases.OPTIMIZERS.get(word, text)
     if key == "model.decoder":
-        return older_names.DECODERS.get(word, text)
+        return aliases.DECODERS.get(word, text)
     return text
 
 
@@ -201,41 +202,41 @@ def _keep(settings: Settings, key: str, raw: object, leaf: _Leaf) -> None:
     settings.known[key] = Setting(key, raw, value, problem, leaf.written, leaf.line, leaf.text)
 
 
-def _combine(settings: Settings, together: dict[str, _Leaf]) -> None:
-    """Settings that the older system spread over several keys."""
-    if "use_huber" in together or "huber_delta" in together:
-        leaf = together.get("use_huber") or together["huber_delta"]
-        delta = together["huber_delta"].text if "huber_delta" in together else _HUBER_DELTA
-        _keep(settings, "loss.huber_delta", delta if "use_huber" not in together or _is_on(leaf) else 0.0, leaf)
-    if "use_smoothing" in together or "smoothing" in together:
-        leaf = together.get("use_smoothing") or together["smoothing"]
-        share: object = together["smoothing"].text if "smoothing" in together else _SMOOTHING
-        if "smoothing" in together and str(share).strip().lower() in ("true", "false", "yes", "no", "on", "off"):
-            share = _SMOOTHING if _is_on(together["smoothing"]) else 0.0
-        _keep(settings, "loss.label_smoothing", share if "use_smoothing" not in together or _is_on(leaf) else 0.0, leaf)
-    if "mixed" in together or "precision" in together:
-        leaf = together.get("precision") or together["mixed"]
+def _combine(settings: Settings, parts: dict[str, _Leaf]) -> None:
+    """Settings that the older system spreads over several keys."""
+    if "use_huber" in parts or "huber_delta" in parts:
+        leaf = parts.get("use_huber") or parts["huber_delta"]
+        delta = parts["huber_delta"].text if "huber_delta" in parts else _HUBER_DELTA
+        _keep(settings, "loss.huber_delta", delta if "use_huber" not in parts or _is_on(leaf) else 0.0, leaf)
+    if "use_smoothing" in parts or "smoothing" in parts:
+        leaf = parts.get("use_smoothing") or parts["smoothing"]
+        share: object = parts["smoothing"].text if "smoothing" in parts else _SMOOTHING
+        if "smoothing" in parts and str(share).strip().lower() in ("true", "false", "yes", "no", "on", "off"):
+            share = _SMOOTHING if _is_on(parts["smoothing"]) else 0.0
+        _keep(settings, "loss.label_smoothing", share if "use_smoothing" not in parts or _is_on(leaf) else 0.0, leaf)
+    if "mixed" in parts or "precision" in parts:
+        leaf = parts.get("precision") or parts["mixed"]
         _keep(settings, "training.precision", _precision(leaf), leaf)
-    if "betas" in together:
-        parts = together["betas"].text.split(",")
-        for key, part in zip(("optimizer.beta_1", "optimizer.beta_2"), parts, strict=False):
-            _keep(settings, key, part.strip(), together["betas"])
-    _combine_schedule(settings, together)
+    if "betas" in parts:
+        betas = parts["betas"].text.split(",")
+        for key, beta in zip(("optimizer.beta_1", "optimizer.beta_2"), betas, strict=False):
+            _keep(settings, key, beta.strip(), parts["betas"])
+    _combine_schedule(settings, parts)
 
 
-def _combine_schedule(settings: Settings, together: dict[str, _Leaf]) -> None:
-    leaf = together.get("scheduler") or together.get("restarts") or together.get("cosine")
+def _combine_schedule(settings: Settings, parts: dict[str, _Leaf]) -> None:
+    leaf = parts.get("scheduler") or parts.get("restarts") or parts.get("cosine")
     if leaf is not None:
-        text = together["scheduler"].text.strip() if "scheduler" in together else ""
-        name = older_names.SCHEDULES.get(text.lower().replace("-", "_").replace(" ", "_"), text)
-        if "cosine" in together and _is_on(together["cosine"]) and name in ("", "constant"):
+        text = parts["scheduler"].text.strip() if "scheduler" in parts else ""
+        name = aliases.SCHEDULES.get(text.lower().replace("-", "_").replace(" ", "_"), text)
+        if "cosine" in parts and _is_on(parts["cosine"]) and name in ("", "constant"):
             name = "cosine"
-        if "restarts" in together and _is_on(together["restarts"]):
+        if "restarts" in parts and _is_on(parts["restarts"]):
             name = "cosine_restarts"
         _keep(settings, "schedule.decay", name or "constant", leaf)
     rate = settings.value("optimizer.learning_rate")
-    if "lowest_rate" in together and isinstance(rate, float):
-        lowest = together["lowest_rate"]
+    if "lowest_rate" in parts and isinstance(rate, float):
+        lowest = parts["lowest_rate"]
         try:
             _keep(settings, "schedule.floor_share", float(lowest.text) / rate, lowest)
         except ValueError:
@@ -250,14 +251,14 @@ def _precision(leaf: _Leaf) -> str:
     word = leaf.text.strip().lower()
     if word in (*_TRUE, "false", "no", "off", "0") or word in _NOTHING:
         return "fp16" if word in _TRUE else "fp32"
-    return older_names.PRECISIONS.get(word, word)
+    return aliases.PRECISIONS.get(word, word)
 
 
 def nearest_name(written: str) -> str:
-    """The setting here that is most like an unknown name; empty if none is."""
+    """The setting whose name is most like an unknown one; empty if none is."""
     return nearest(written.rpartition(".")[2], [key.rpartition(".")[2] for key in LEAVES]) or ""
 
 
 def is_nothing(raw: object) -> bool:
-    """Whether a raw value says that there is none."""
+    """Whether a raw value means "none"."""
     return str(raw).strip().lower() in _NOTHING

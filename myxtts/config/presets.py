@@ -1,6 +1,6 @@
-"""The optimization levels as data: overrides, each with its reason.
+"""Model sizes and optimization levels as data: which settings each one sets; levels give a reason for every value.
 
-No code asks for a level's name. A value that depends on the model size stands in `by_size`.
+No code asks for the name of a size or level. A value of a level that depends on the model size is in `by_size`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,64 @@ class Override:
         """The value at model size `size`."""
         return self.by_size.get(size, self.value)
 
+
+SIZES: Mapping[str, Mapping[str, object]] = {
+    "tiny": {
+        "model.width": 256,
+        "model.heads": 4,
+        "model.text_blocks": 2,
+        "model.decoder_blocks": 5,
+        "model.predictor_width": 128,
+        "model.speaker_width": 160,
+        "model.voice_width": 128,
+        "model.style_width": 16,
+        "data.max_clip_seconds": 12.0,
+        "data.max_text_tokens": 600,
+    },
+    "small": {
+        "model.width": 384,
+        "model.heads": 6,
+        "model.text_blocks": 3,
+        "model.decoder_blocks": 8,
+        "model.predictor_width": 256,
+        "model.speaker_width": 320,
+        "model.voice_width": 192,
+        "model.style_width": 24,
+        "data.max_clip_seconds": 14.0,
+        "data.max_text_tokens": 700,
+    },
+    "normal": {
+        "model.width": 576,
+        "model.heads": 8,
+        "model.text_blocks": 5,
+        "model.decoder_blocks": 11,
+        "model.predictor_width": 384,
+        "model.speaker_width": 512,
+        "model.voice_width": 256,
+        "model.style_width": 32,
+        "data.max_clip_seconds": 16.0,
+        "data.max_text_tokens": 800,
+    },
+    "big": {
+        "model.width": 768,
+        "model.heads": 12,
+        "model.text_blocks": 7,
+        "model.decoder_blocks": 16,
+        "model.predictor_width": 512,
+        "model.speaker_width": 768,
+        "model.voice_width": 256,
+        "model.style_width": 32,
+        "data.max_clip_seconds": 20.0,
+        "data.max_text_tokens": 1000,
+    },
+}
+"""Model size -> the settings it sets."""
+
+WEIGHTS: Mapping[str, Mapping[str, int]] = {
+    "regression": {"tiny": 6_868_745, "small": 22_414_953, "normal": 66_604_057, "big": 157_302_809},
+    "flow": {"tiny": 9_726_377, "small": 29_552_137, "normal": 84_277_049, "big": 193_990_329},
+}
+"""Decoder -> model size -> weights of the network, counted by `python -m bench.model_sizes` (`--decoder flow`)."""
 
 _BASIC = (
     Override("optimizer.learning_rate", 1e-5, "8e-5 is where runs diverged; eight times lower"),
@@ -216,3 +274,8 @@ LEVEL_SUMMARIES: Mapping[str, str] = {
     "plateau_breaker": "for a run that no longer falls: warm restarts of the learning rate",
     "fine_tuning": "for a trained run (`--init-from`) and a few minutes of one new speaker: nearer to the person, the melody as it was",
 }
+
+BUILT_IN_CORPUS_OVERRIDES: tuple[Override, ...] = (
+    Override("training.max_minutes", 9.0, "a first run on the built-in corpus ends in about ten minutes"),
+)
+"""What a run on the built-in corpus sets, unless the user set a length."""

@@ -1,10 +1,10 @@
-"""Names of settings in the older system and in programs like it, and what they are called here. Data alone."""
+"""Names that other systems give to settings and to their values, and the names here. Data alone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-OTHER_NAMES: Mapping[str, str] = {
+ALIASES: Mapping[str, str] = {
     # optimizer
     "learning_rate": "optimizer.learning_rate",
     "lr": "optimizer.learning_rate",
@@ -143,4 +143,81 @@ OTHER_NAMES: Mapping[str, str] = {
     "optimization_level": "optimization_level",
     "decoder_strategy": "model.decoder",
 }
-"""Last part of another key -> the setting here that means the same."""
+"""Last part of a foreign key -> the setting that means the same."""
+
+QUALIFIED_ALIASES: Mapping[str, str] = {
+    "optimizer.name": "optimizer.name",
+    "optimizer.type": "optimizer.name",
+    "optimizer.class_name": "optimizer.name",
+    "training.optimizer": "optimizer.name",
+    "loss_weights.mel": "loss.mel_weight",
+    "loss_weights.kl": "loss.kl_weight",
+    "loss_weights.duration": "loss.duration_weight",
+    "loss_weights.pitch": "loss.pitch_weight",
+    "loss_weights.energy": "loss.energy_weight",
+    "early_stopping.patience": "training.early_stopping_validations",
+    "early_stopping.min_delta": "training.early_stopping_min_delta",
+}
+"""The last two parts of a foreign key, where the last part alone is ambiguous -> the setting."""
+
+COMBINED: Mapping[str, str] = {
+    "use_huber_loss": "use_huber",
+    "huber_loss": "use_huber",
+    "huber_delta": "huber_delta",
+    "use_label_smoothing": "use_smoothing",
+    "label_smoothing": "smoothing",
+    "mel_label_smoothing": "smoothing",
+    "mixed_precision": "mixed",
+    "use_mixed_precision": "mixed",
+    "use_amp": "mixed",
+    "amp": "mixed",
+    "fp16": "mixed",
+    "fp16_run": "mixed",
+    "precision": "precision",
+    "dtype_policy": "precision",
+    "scheduler": "scheduler",
+    "lr_scheduler": "scheduler",
+    "scheduler_type": "scheduler",
+    "cosine_restarts": "restarts",
+    "use_cosine_restarts": "restarts",
+    "use_warmup_cosine_schedule": "cosine",
+    "min_learning_rate": "lowest_rate",
+    "min_lr": "lowest_rate",
+    "betas": "betas",
+    "optimizer_betas": "betas",
+    "adam_betas": "betas",
+}
+"""Foreign keys that together give one setting -> their part in it; doctor/settings/read.py combines them."""
+
+SCHEDULES: Mapping[str, str] = {
+    "noam": "inverse_sqrt",
+    "inverse_sqrt": "inverse_sqrt",
+    "constant": "constant",
+    "none": "constant",
+    "constant_with_warmup": "constant",
+    "cosine": "cosine",
+    "cosine_annealing": "cosine",
+    "cosine_with_warmup": "cosine",
+    "cosine_restarts": "cosine_restarts",
+    "cosine_with_restarts": "cosine_restarts",
+    "cosine_annealing_warm_restarts": "cosine_restarts",
+    "cosineannealingwarmrestarts": "cosine_restarts",
+}
+
+PRECISIONS: Mapping[str, str] = {
+    "mixed_float16": "fp16",
+    "float16": "fp16",
+    "half": "fp16",
+    "16": "fp16",
+    "16-mixed": "fp16",
+    "mixed_bfloat16": "bf16",
+    "bfloat16": "bf16",
+    "bf16-mixed": "bf16",
+    "float32": "fp32",
+    "32": "fp32",
+    "32-true": "fp32",
+}
+
+OPTIMIZERS: Mapping[str, str] = {"adam": "adamw", "adamw": "adamw", "adam_w": "adamw", "muon": "muon"}
+
+DECODERS: Mapping[str, str] = {"autoregressive": "regression", "non_autoregressive": "regression"}
