@@ -1,4 +1,4 @@
-"""`python -m myxtts doctor RUN`: health, the ladder, the worst utterances, and what to do."""
+"""`myxtts doctor RUN`: health, the ladder, the worst utterances, and what to do."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _run(argv: Sequence[str]) -> int:
     parser = OneLineParser(
-        prog="python -m myxtts doctor",
+        prog="myxtts doctor",
         allow_abbrev=False,
         description="Health of a run, what the ladder of recovery did, the worst utterances, and what to do.",
     )

@@ -1,4 +1,4 @@
-"""`python -m myxtts`: dispatching, and the page of settings."""
+"""`myxtts`: dispatching, and the page of settings."""
 
 import importlib.util
 import sys
@@ -30,9 +30,9 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["synthesise\x1b"]) == 2
+    assert main(["speek\x1b"]) == 2
     err = capsys.readouterr().err
-    assert err.startswith("error: unknown command 'synthesise\\x1b'; the nearest is synthesize; there are: train")
+    assert err.startswith("error: unknown command 'speek\\x1b'; the nearest is speak; there are: train")
     assert err.count("\n") == 1
 
 

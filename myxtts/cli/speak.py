@@ -1,4 +1,4 @@
-"""`python -m myxtts synthesize`: speaks a text in the voice of recordings, training speakers, a file or chance."""
+"""`myxtts speak`: speaks a text in a voice made from recordings, training speakers, a file or a random seed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from myxtts.cli.places import place_problems
 from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.screen import Screen, escaped, guarded
 from myxtts.cli.sound_out import STDOUT, Streamed, stdout_problems, telling_what_is_there, write_stream
-from myxtts.cli.voice_options import add_voice_options, files_read, sources_of
+from myxtts.cli.voice_options import CONSENT, add_voice_options, files_read, sources_of
 from myxtts.config.leaves import shown
 from myxtts.errors import EXIT_DONE, ConfigError, StorageError
 from myxtts.synthesis.limits import LIMITS, LONGEST_TEXT, limit_problems, text_problems
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from myxtts.synthesis.source import Source
     from myxtts.synthesis.speech import FloatArray
 
-PROGRAM = "python -m myxtts synthesize"
+PROGRAM = "myxtts speak"
 TEMPERATURE = 0.667
 RAW_SUFFIXES = (".raw", ".pcm")
 
@@ -46,6 +46,7 @@ def _parser() -> OneLineParser:
         allow_abbrev=False,
         usage=f"{PROGRAM} --checkpoint RUN --text TEXT --out FILE.wav [options]",
         description="Speaks a text with a trained model.",
+        epilog=CONSENT,
     )
     parser.set_defaults(voices=[])
     parser.add_argument("--checkpoint", metavar="RUN", help="run directory, or one of its step folders")
@@ -57,30 +58,29 @@ def _parser() -> OneLineParser:
     voice = parser.add_argument_group("voice")
     add_voice_options(voice)
     voice.add_argument("--list", action="store_true", help="print the speakers and languages of the model")
-    manner = parser.add_argument_group("manner")
-    manner.add_argument("--speed", metavar="X", type=float, default=1.0, help=_range("speed", "1"))
-    manner.add_argument("--pitch", metavar="X", type=float, default=0.0, help=_range("pitch", "0"))
-    manner.add_argument(
+    style = parser.add_argument_group("style")
+    style.add_argument("--speed", metavar="X", type=float, default=1.0, help=_range("speed", "1"))
+    style.add_argument("--pitch", metavar="X", type=float, default=0.0, help=_range("pitch", "0"))
+    style.add_argument(
         "--pitch-range",
         metavar="X",
         type=float,
         default=1.0,
-        help=f"how far the melody goes from its mean, against what the model predicts; {_range('pitch_range', '1')}",
+        help=f"scales the range of the intonation the model predicts; {_range('pitch_range', '1')}",
     )
-    manner.add_argument("--energy", metavar="X", type=float, default=0.0, help=_range("energy", "0"))
-    manner.add_argument(
+    style.add_argument("--energy", metavar="X", type=float, default=0.0, help=_range("energy", "0"))
+    style.add_argument(
         "--vary",
         metavar="X",
         type=float,
         default=0.0,
-        help="another delivery in the same voice, each --seed its own: to each number of the style X times a draw from "
-        f"N(0, 1) is added, {_range('vary', '0')}",
+        help=f"vary the style of the voice; --seed selects the variation; scale of the noise, {_range('vary', '0')}",
     )
-    manner.add_argument("--seed", metavar="N", type=int, default=1, help="of everything random (1)")
-    manner.add_argument(
+    style.add_argument("--seed", metavar="N", type=int, default=1, help="random seed (1)")
+    style.add_argument(
         "--temperature", metavar="X", type=float, help=f"flow decoder: {_range('temperature', f'{TEMPERATURE:g}')}"
     )
-    manner.add_argument("--steps", metavar="N", type=int, help=f"flow decoder: {_range('steps', 'as in the settings')}")
+    style.add_argument("--steps", metavar="N", type=int, help=f"flow decoder: {_range('steps', 'as in the settings')}")
     out = parser.add_argument_group("output")
     out.add_argument(
         "--out", metavar="FILE.wav", help="where to write the speech, 16-bit WAV; - is stdout, sentence by sentence"
@@ -88,10 +88,10 @@ def _parser() -> OneLineParser:
     out.add_argument(
         "--stream",
         action="store_true",
-        help="write each sentence to the file as soon as it is ready, not all at the end",
+        help="write each sentence to the file as soon as it is ready",
     )
     out.add_argument(
-        "--raw", action="store_true", help="no WAV but its samples alone: 16 bits, signed, little-endian, mono"
+        "--raw", action="store_true", help="write samples without a WAV header: signed 16-bit little-endian, mono"
     )
     out.add_argument(
         "--save-mel", metavar="FILE.npy", help="write the mel: float32 [frames, channels], natural log, for a vocoder"

@@ -1,33 +1,26 @@
-"""Does a long training leak: 10,000 updates of a tiny model in one process, with everything that a run does.
+"""A run of a tiny model that does everything a run does, and the memory, files, threads and graphs it holds.
 
-Made-up recordings of many lengths, so that batches have many shapes; validations with samples, checkpoints of every
-kind, refused updates and dropped micro-batches (2% and 2%, seeded) are in. Measured at every hundredth update: memory,
-open files, threads; at the end how many graphs were built. Some minutes on one core.
+Synthetic recordings of many lengths give batches of many shapes; validations with samples, checkpoints of every kind,
+skipped updates and skipped micro-batches (2% and 2%, seeded) are included.
 """
 
 from __future__ import annotations
 
 import os
-import sys
-import tempfile
-import time
-from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import numpy as np
 
-from bench import results
 from bench.process_figures import Sample, after_warm_up, memory_slope, sample
 from myxtts.audio.waveform import write_wav
 from myxtts.cli.quiet import quiet_loading
-from myxtts.cli.screen import Screen, guarded
+from myxtts.cli.screen import Screen
 from myxtts.config.layers import Given, Layer, Rank
 from myxtts.config.resolve import resolve
-from myxtts.errors import EXIT_DEFECT, EXIT_DONE, ConfigError
+from myxtts.errors import ConfigError
 from myxtts.progress import silent
 from myxtts.storage import faults
 
@@ -36,9 +29,6 @@ if TYPE_CHECKING:
 
 RATE = 22_050
 CLIPS = 40
-WARM_UP_SHARE = 0.3
-MOST_MB = 5.0
-"""Growth in MB per 1,000 updates above which memory counts as not flat."""
 FAULTS = "step.gradient:1%1:scale=1e12,step.loss.kl:1%2:nan,step.micro_batch:1%3:inf"
 SETTINGS: dict[str, object] = {
     "text.symbols": "characters",
@@ -69,29 +59,6 @@ SETTINGS: dict[str, object] = {
 }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Measures as `argv` says; returns the exit code: 1 if something leaks."""
-    made = results.parser("leaks", "Memory, files, threads and graphs over 10,000 updates in one process.")
-    made.add_argument("--updates", metavar="N", type=int, default=10_000, help="updates (10000)")
-    made.add_argument("--work", metavar="DIR", type=Path, help="folder for the run (a temporary one)")
-    made.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="any other setting")
-    given = made.parse_args(argv)
-    return guarded(lambda: _run(given))
-
-
-def _run(given: Namespace) -> int:
-    screen = Screen()
-    with tempfile.TemporaryDirectory(prefix="myxtts-leaks-") as temporary:
-        found = measure(given.work or Path(temporary), given.updates, given.set, screen)
-    screen.close()
-    failures = failed(found)
-    title = f"Leaks: {found['updates']} updates of a tiny model in one process, {found['seconds'] / 60:.1f} minutes"
-    results.show(title, rows(found), {"figures": found, "failures": failures}, given.json, heads=False)
-    for line in failures:
-        print(f"NOT KEPT: {line}")
-    return EXIT_DEFECT if failures else EXIT_DONE
-
-
 class Watcher:
     """A screen for a run that measures the process at every `every`-th attempt of an update."""
 
@@ -116,9 +83,7 @@ class Watcher:
         """Of the validation."""
 
 
-def measure(
-    work: Path, updates: int, settings: Sequence[str], screen: Screen, warm_up_share: float = WARM_UP_SHARE
-) -> dict[str, Any]:
+def measure(work: Path, updates: int, settings: Sequence[str], screen: Screen, warm_up_share: float) -> dict[str, Any]:
     """Trains in WORK and gives all figures; the caller's own faults are disarmed."""
     from myxtts.data.prepare import prepare
 
@@ -131,7 +96,7 @@ def measure(
         from myxtts.training.trainer import Trainer
     trainers: list[Any] = []
     generators: list[Any] = []
-    watcher, begun = Watcher(screen, updates), time.monotonic()
+    watcher = Watcher(screen, updates)
     with (
         mock.patch.object(run, "Trainer", _noted(Trainer, trainers)),
         mock.patch.object(run, "Generator", _noted(Generator, generators)),
@@ -149,17 +114,11 @@ def measure(
         "updates": done,
         "attempts": watcher.attempts,
         "refused": position.skipped,
-        "seconds": time.monotonic() - begun,
         "buckets": len(prepared.buckets),
         "graphs": {**graphs(trainers[0].step), **graphs(generators[0])},
-        "memory_mb_per_1000_updates": memory_slope([samples]),
         "allocated_mb_per_1000_updates": memory_slope([samples], allocated=True),
-        "memory_mb": (watcher.samples[0].rss_mb, samples[0].rss_mb, samples[-1].rss_mb),
-        "files": (min(s.files for s in samples), max(s.files for s in samples)),
-        "threads": (min(s.threads for s in samples), max(s.threads for s in samples)),
         "files_ends": (samples[0].files, samples[-1].files),
         "threads_ends": (samples[0].threads, samples[-1].threads),
-        "samples": [asdict(s) for s in watcher.samples],
     }
 
 
@@ -196,7 +155,7 @@ def _resolved(work: Path, updates: int, settings: Sequence[str]) -> Resolved:
         "training.max_updates": updates,
         **dict(setting.split("=", 1) for setting in settings),
     }
-    given = tuple(Given(key, str(value), "bench.leaks") for key, value in own.items())
+    given = tuple(Given(key, str(value), "leak_run") for key, value in own.items())
     return resolve([Layer(Rank.COMMAND_LINE, "bench", given)])
 
 
@@ -216,14 +175,6 @@ def make_root(root: Path) -> Path:
     return root
 
 
-def failed(found: Mapping[str, Any]) -> list[str]:
-    """What leaks."""
-    said = []
-    if found["memory_mb_per_1000_updates"] > MOST_MB:
-        said.append(f"H2: memory grows by {found['memory_mb_per_1000_updates']:.1f} MB per 1,000 updates")
-    return said + failed_counts(found)
-
-
 def failed_counts(found: Mapping[str, Any]) -> list[str]:
     """What leaks of that which is counted: graphs, open files, threads."""
     said = []
@@ -235,26 +186,3 @@ def failed_counts(found: Mapping[str, Any]) -> list[str]:
         if last > first:
             said.append(f"H2: {name} grow from {first} to {last}")
     return said
-
-
-def _mb(figure: float | None) -> str:
-    return "cannot be asked of this C library" if figure is None else f"{figure:+.2f} MB"
-
-
-def rows(found: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The figures for the screen."""
-    first, warm, last = found["memory_mb"]
-    return [
-        ("updates, refused", f"{found['updates']}, {found['refused']}"),
-        ("memory per 1,000 updates", f"{found['memory_mb_per_1000_updates']:+.2f} MB"),
-        ("of it not given back", _mb(found["allocated_mb_per_1000_updates"])),
-        ("memory: at first, after warm-up, at the end", f"{first:.0f}, {warm:.0f}, {last:.0f} MB"),
-        ("open files, least and most", f"{found['files'][0]}, {found['files'][1]}"),
-        ("threads, least and most", f"{found['threads'][0]}, {found['threads'][1]}"),
-        ("batch shapes", str(found["buckets"])),
-        *((f"graphs of {name}", str(count)) for name, count in found["graphs"].items()),
-    ]
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""`python -m myxtts synthesize`: files written whole, what is printed, and one line for each mistake."""
+"""`myxtts speak`: files written whole, what is printed, and one line for each mistake."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from myxtts.cli import synthesize
+from myxtts.cli import speak
 from myxtts.storage.store import CheckpointStore, find
 from myxtts.synthesis.limits import LONGEST_TEXT
 
@@ -24,7 +24,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def failed(words: list[str], capsys: pytest.CaptureFixture[str], folder: Path) -> str:
     """The error of a command that must fail with exit code 2 and write nothing."""
     before = sorted(folder.rglob("*"))
-    assert synthesize.main(words) == 2
+    assert speak.main(words) == 2
     shown = capsys.readouterr()
     assert sorted(folder.rglob("*")) == before
     assert all(line.startswith("error: ") for line in shown.err.splitlines()), shown.err
@@ -35,7 +35,7 @@ def test_a_wav_and_a_mel_are_written(run: Path, tmp_path: Path, capsys: pytest.C
     voice = made_model.save_recording(tmp_path / "voice.wav")
     out, mel = tmp_path / "out.wav", tmp_path / "out.npy"
     words = ["--checkpoint", str(run), "--text", TEXT, "--reference", str(voice), "--reference", str(voice)]
-    assert synthesize.main([*words, "--out", str(out), "--save-mel", str(mel), "--pitch", "1"]) == 0
+    assert speak.main([*words, "--out", str(out), "--save-mel", str(mel), "--pitch", "1"]) == 0
     info = soundfile.info(out)
     mel_MC = np.load(mel, allow_pickle=False)
     assert (info.samplerate, info.channels, info.subtype) == (22_050, 1, "PCM_16")
@@ -52,7 +52,7 @@ def test_a_text_file_in_a_training_voice(run: Path, tmp_path: Path, capsys: pyte
     text, out = tmp_path / "text.txt", tmp_path / "out.wav"
     text.write_bytes(b"\xef\xbb\xbfFirst one.\r\n\r\nSecond \xe2\x98\x83 one.\n")
     words = ["--checkpoint", str(run / "checkpoints"), "--text-file", str(text), "--speaker", "cleo", "--out", str(out)]
-    assert synthesize.main(words) == 0
+    assert speak.main(words) == 0
     printed = capsys.readouterr().out
     assert "voice: training speaker 'cleo'" in printed and "in 2 sentences" in printed
     assert "note: left out, since it cannot be spoken in en-us: '\u2603' (U+2603)" in printed
@@ -60,8 +60,8 @@ def test_a_text_file_in_a_training_voice(run: Path, tmp_path: Path, capsys: pyte
 
 def test_list_needs_no_tensorflow(run: Path) -> None:
     code = (
-        "import sys; from myxtts.cli import synthesize; "
-        f"code = synthesize.main(['--checkpoint', {str(run)!r}, '--list']); "
+        "import sys; from myxtts.cli import speak; "
+        f"code = speak.main(['--checkpoint', {str(run)!r}, '--list']); "
         "assert 'tensorflow' not in sys.modules; sys.exit(code)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
@@ -76,7 +76,7 @@ def test_list_is_of_the_checkpoint_that_is_preferred(tmp_path: Path, capsys: pyt
     arrays = {"average": made_model.weights(settings.config.model.decoder)}
     store.save(20, arrays, {"update": 20}, texts=find(run).texts)
     for prefer, update in (("best", 10), ("last", 20)):
-        assert synthesize.main(["--checkpoint", str(run), "--list", "--prefer", prefer]) == 0
+        assert speak.main(["--checkpoint", str(run), "--list", "--prefer", prefer]) == 0
         assert f"(update {update}" in capsys.readouterr().out
 
 
@@ -88,16 +88,16 @@ def test_options_of_the_flow_decoder_are_noted_where_there_is_none(
         (["--steps", "3"], "note: --steps does nothing here: the decoder of this model is regression, not flow\n"),
         (["--steps", "3", "--temperature", "0.667"], "note: --steps and --temperature do nothing here: "),
     ):
-        assert synthesize.main(["--checkpoint", str(run), *words, *more]) == 0
+        assert speak.main(["--checkpoint", str(run), *words, *more]) == 0
         assert said in capsys.readouterr().out
     flow = made_model.save_run(tmp_path / "flow", made_model.resolved(model__decoder="flow"))
     for checkpoint, more in ((run, []), (flow, ["--steps", "1", "--temperature", "0.5"])):
-        assert synthesize.main(["--checkpoint", str(checkpoint), *words, *more]) == 0
+        assert speak.main(["--checkpoint", str(checkpoint), *words, *more]) == 0
         assert "nothing here" not in capsys.readouterr().out
 
 
 def test_help_loads_nothing_heavy() -> None:
-    command = [sys.executable, "-X", "importtime", "-m", "myxtts", "synthesize", "--help"]
+    command = [sys.executable, "-X", "importtime", "-m", "myxtts", "speak", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert "--reference WAV" in done.stdout and f"up to {LONGEST_TEXT:,} characters" in done.stdout
     assert "tensorflow" not in done.stderr and "numpy" not in done.stderr
