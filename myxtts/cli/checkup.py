@@ -27,7 +27,7 @@ def _run(argv: Sequence[str]) -> int:
     parser = OneLineParser(
         prog="myxtts doctor",
         allow_abbrev=False,
-        description="Health of a run, what the ladder of recovery did, the worst utterances, and what to do.",
+        description="Shows the health of a run, what the recovery ladder did, the worst utterances, and what to do.",
     )
     parser.add_argument("run", metavar="RUN", help="the run directory, as given with --checkpoint-dir")
     parser.add_argument("--language", default="en", choices=("en", "fa"), help="language of the sentences (en)")

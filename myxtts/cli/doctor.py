@@ -1,4 +1,4 @@
-"""`fix_nan_loss.py`: looks at settings, data, runs, checkpoints and logs for causes of NaN, and mends what it can."""
+"""`fix_nan_loss.py`: finds causes of NaN in settings, data, runs, checkpoints and logs, and fixes what it can."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _USAGE = """python3 fix_nan_loss.py [--language fa]
        python3 fix_nan_loss.py fix --config FILE [--out FILE] [--apply]
        python3 fix_nan_loss.py fix --run DIR [--reset] [--apply]"""
 _ABOUT = (
-    "Without arguments: looks at the usual places and says what to run next. check: causes of NaN in a settings file "
-    "(also of the older system's names), a data root, a run directory, a checkpoint or a log, the surest first. fix: "
-    "writes stable settings, or repairs a run; shows what it would do, and does it with --apply. It writes nowhere but "
-    "to the path that it was given."
+    "Without arguments, examines the usual places and says what to run next. check: ranks the causes of NaN in a "
+    "settings file (older key names are understood), a data root, a run directory, a checkpoint or a log. fix: writes "
+    "stable settings or repairs a run; it shows the changes, and makes them with --apply. It writes only to the path "
+    "that you name."
 )
 
 

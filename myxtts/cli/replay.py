@@ -28,7 +28,7 @@ def _run(argv: Sequence[str]) -> int:
     parser = OneLineParser(
         prog="myxtts replay",
         allow_abbrev=False,
-        description="Computes a bad micro-batch again, with its weights and seeds, and names the first operation whose "
+        description="Recomputes a bad micro-batch with its weights and seeds, and names the first operation whose "
         "result is not finite. It trains nothing and writes nothing.",
     )
     parser.add_argument("bundle", metavar="BUNDLE", help="a folder in RUN/incidents")

@@ -20,7 +20,7 @@ def _run(argv: Sequence[str]) -> int:
     parser = OneLineParser(
         prog="myxtts report",
         allow_abbrev=False,
-        description="Writes RUN/report.html: health, curves, settings, events, and how the voice sounds.",
+        description="Writes RUN/report.html: health, curves, settings, events and audio samples.",
     )
     parser.add_argument("run", metavar="RUN", help="the run directory, as given with --checkpoint-dir")
     parser.add_argument("--open", action="store_true", help="show the page in the browser")

@@ -12,7 +12,7 @@ REASONS: Mapping[str, str] = {
     "1,500 updates were too short for Adam's second moment to settle": (
         "۱٬۵۰۰ به‌روزرسانی برای آرام‌گرفتن گشتاور دوم Adam کوتاه بود"
     ),
-    "alike with inverse_sqrt up to update 3,000; beyond it the two are not yet compared": (
+    "the same as inverse_sqrt up to update 3,000; not compared beyond it": (
         "تا به‌روزرسانی ۳٬۰۰۰ با inverse_sqrt همانند است؛ پس از آن هنوز سنجیده نشده‌اند"
     ),
     "at this learning rate the aligner needs longer to leave the diagonal": (
@@ -34,12 +34,12 @@ REASONS: Mapping[str, str] = {
     ),
     "0.12 before": "پیش‌تر 0.12 بود",
     "plain L1: its gradient is bounded whatever the error": "L1 ساده: گرادیانش هر خطایی که باشد کران‌دار است",
-    "off: one thing less that changes the loss": "خاموش: یک چیز کمتر که زیان را تغییر دهد",
+    "off: one thing fewer that changes the loss": "خاموش: یک چیز کمتر که زیان را تغییر دهد",
     "learned weights chased the noisiest term": "وزن‌های آموخته به دنبال پرنویزترین مؤلفه می‌رفتند",
     "the best understood": "شناخته‌شده‌ترین",
     "standard": "معمول",
     "5e-7 before; next to none at this learning rate": "پیش‌تر 5e-7 بود؛ با این نرخ یادگیری تقریباً هیچ است",
-    "the decoder proved most stable": "رمزگشایی که پایدارترین شناخته شد",
+    "the decoder that proved most stable": "رمزگشایی که پایدارترین شناخته شد",
     "one network less that can go wrong": "یک شبکه کمتر که ممکن است خراب شود",
     "2,000 lost more work at each crash": "با ۲٬۰۰۰ در هر ازکارافتادن کار بیشتری از دست می‌رفت",
     "1,000 saw trouble late": "با ۱٬۰۰۰ مشکل دیر دیده می‌شد",
