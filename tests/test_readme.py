@@ -208,9 +208,7 @@ def test_facts() -> None:
     basic = resolve([Layer(Rank.COMMAND_LINE, "t", (Given("optimization_level", "basic", "t"),))]).config
     assert basic.optimizer.learning_rate * 8 == pytest.approx(8e-5) and basic.effective_batch == 64
     assert "**eight**" in text("docs/how-to/nan.md") and "**64**" in text("docs/how-to/nan.md")
-    assert [
-        level for level, summary in LEVEL_SUMMARIES.items() if f"| `{level}` | {summary} |" not in text(READMES[0])
-    ] == []
+    assert all(f"| `{level}` | {summary} |" in text(READMES[0]) for level, summary in LEVEL_SUMMARIES.items())
     assert all(f"`{size}`" in text(name) for size in MODEL_SIZES for name in READMES)
     assert len(demo_corpus.clips()) == 510 and "510 clips" in text("docs/how-to/data.md")
     assert len(demo_corpus.SPEAKERS) == 10 and "ten voices" in text("docs/how-to/data.md")

@@ -14,9 +14,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "bench/README.md", "docs")
 """Pages, and folders of pages."""
 BANNED = {
-    r"(is |are |was |were |be )?told|tells?": "conditioned on; say, report, print",
+    r"(is |are |was |were |be )?told|tells": "conditioned on; say, report, print",
     r"tell\w* apart": "speaker verification (equal error rate)",
-    r"hears?|unheard": "encodes, sees",
+    r"heard|hears|unheard": "encodes, sees",
     r"by heart": "overfits",
     r"mend(s|ed|ing)?": "fix",
     r"anew": "again, reset",
@@ -70,6 +70,5 @@ def test_settings_and_levels() -> None:
 
 
 def test_a_word_is_found_with_its_line() -> None:
-    assert findings("x", without_code("fine\n`told`\nis told")) == [
-        "x:3: 'is told'; write: conditioned on; say, report, print"
-    ]
+    (found,) = findings("x", without_code("fine\n`told`\nis told"))
+    assert found.startswith("x:3: 'is told'; write: conditioned on")

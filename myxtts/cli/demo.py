@@ -59,9 +59,7 @@ def _run(argv: Sequence[str]) -> int:
         description="Trains level enhanced, size tiny on the built-in corpus and speaks three sentences it never saw.",
     )
     parser.add_argument("--out", metavar="DIR", default=str(DEFAULT_DIRECTORY), help=f"folder ({DEFAULT_DIRECTORY})")
-    parser.add_argument(
-        "--minutes", metavar="N", type=float, default=MINUTES, help=f"training minutes ({MINUTES:g})"
-    )
+    parser.add_argument("--minutes", metavar="N", type=float, default=MINUTES, help=f"training minutes ({MINUTES:g})")
     parser.add_argument("--fresh", action="store_true", help="start over; the existing run is moved aside")
     namespace, unknown = parser.parse_known(argv)
     problems = list(unknown)

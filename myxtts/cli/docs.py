@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import os
 from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Words
+from functools import partial
 from pathlib import Path
 
 from myxtts.cli import doctor, train
@@ -45,13 +45,17 @@ def _commands() -> str:
         "train_main.py": ("train a voice; the same as `myxtts train`", train.main),
         "fix_nan_loss.py": ("find and fix the causes of NaN losses", doctor.main),
     }
-    for name, (module, meaning) in commands.COMMANDS.items():
+    for name, (_, meaning) in commands.COMMANDS.items():
         if name not in ("train", "docs"):
-            programs[f"myxtts {name}"] = (meaning, importlib.import_module(module).main)
+            programs[f"myxtts {name}"] = (meaning, partial(_command, name))
     lines = [_INTRODUCTION]
     for name, (meaning, program) in programs.items():
         lines += [f"## {name}", "", meaning[0].upper() + meaning[1:] + ".", "", "```text", _help(program), "```", ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _command(name: str, words: Words[str]) -> int:
+    return commands.main([name, *words])
 
 
 def _help(program: Callable[[Words[str]], int]) -> str:

@@ -223,10 +223,10 @@ def test_the_program_itself() -> None:
     assert done.returncode == 0 and "check TARGET..." in done.stdout and "--apply" in done.stdout
 
 
-@pytest.mark.parametrize("page", ["README.md", "README.fa.md"])
-def test_the_readme_shows_what_is_printed(here: Path, capsys: pytest.CaptureFixture[str], page: str) -> None:
-    text = (ROOT / page).read_text(encoding="utf-8")
+def test_the_example_of_the_documentation(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (ROOT / "docs/how-to/nan.md").read_text(encoding="utf-8")
     (settings,) = re.findall(r"^```yaml\n(# config_old\.yaml\n.*?)^```$", text, re.M | re.S)
-    (shown,) = re.findall(r"^```\n(config_old\.yaml \(settings\)\n.*?)^```$", text, re.M | re.S)
+    rows = re.findall(r"^\| `(config_old\.yaml:\d+)` \| .* \| set `([\w.]+: \S+)` \|$", text, re.M)
     (here / "config_old.yaml").write_text(settings)
-    assert called(capsys, "check", "config_old.yaml") == shown
+    shown = called(capsys, "check", "config_old.yaml")
+    assert len(rows) == 5 and re.findall(r"where: (\S+)\n +do: set (\S+ \S+)", shown) == rows
