@@ -11,7 +11,7 @@ from myxtts.config.layers import BUILT_IN_CORPUS_OVERRIDES
 from myxtts.config.levels import LEVEL_SUMMARIES, LEVELS
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "bench/README.md", "docs")
+PAGES = ("README.md", "README.fa.md", "CHANGELOG.md", "CONTRIBUTING.md", "bench/README.md", "docs")
 """Pages, and folders of pages."""
 BANNED = {
     r"(is |are |was |were |be )?told|tells": "conditioned on; say, report, print",
