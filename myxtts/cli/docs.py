@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Callable, Mapping
-from collections.abc import Sequence as Words
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -30,7 +29,7 @@ _INTRODUCTION = """# Commands
 """
 
 
-def main(argv: Words[str]) -> int:
+def main(argv: Sequence[str]) -> int:
     """Writes the pages; with --check only says whether they are up to date."""
     return guarded(lambda: _run(argv))
 
@@ -41,7 +40,7 @@ def pages() -> Mapping[str, str]:
 
 
 def _commands() -> str:
-    programs: dict[str, tuple[str, Callable[[Words[str]], int]]] = {
+    programs: dict[str, tuple[str, Callable[[Sequence[str]], int]]] = {
         "train_main.py": ("train a voice; the same as `myxtts train`", train.main),
         "fix_nan_loss.py": ("find and fix the causes of NaN losses", doctor.main),
     }
@@ -54,11 +53,11 @@ def _commands() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _command(name: str, words: Words[str]) -> int:
+def _command(name: str, words: Sequence[str]) -> int:
     return commands.main([name, *words])
 
 
-def _help(program: Callable[[Words[str]], int]) -> str:
+def _help(program: Callable[[Sequence[str]], int]) -> str:
     before, printed = os.environ.get("COLUMNS"), io.StringIO()
     os.environ["COLUMNS"] = _COLUMNS
     try:
@@ -71,7 +70,7 @@ def _help(program: Callable[[Words[str]], int]) -> str:
     return printed.getvalue().strip()
 
 
-def _run(argv: Words[str]) -> int:
+def _run(argv: Sequence[str]) -> int:
     parser = OneLineParser(prog="myxtts docs", allow_abbrev=False, description="Writes the generated reference pages.")
     parser.add_argument("--out", metavar="DIR", default=str(DEFAULT_PATH), help=f"folder to write to ({DEFAULT_PATH})")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a page is out of date")
