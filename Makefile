@@ -1,4 +1,4 @@
-# Every target sets up .venv by itself. `make train ARGS="--train-data DIR --model-size small"` passes options on.
+# Every target sets up .venv itself. `make train ARGS="--train-data DIR --model-size small"` passes options on.
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 VENV ?= .venv
 ARGS ?=
@@ -7,8 +7,9 @@ JOBS ?= 2
 BENCH ?= model_sizes optimizer_cost train_throughput
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
+DOCS_STAMP := $(VENV)/.set-up-docs
 
-.PHONY: help setup train demo test lint bench soak docs clean
+.PHONY: help setup train demo test lint bench soak docs docs-site clean
 
 help:
 	@echo "make setup   make .venv and install into it (every other target does it when needed)"
@@ -18,7 +19,8 @@ help:
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   the quick measurements of bench/ (BENCH=... names others)"
 	@echo "make soak    an hour of bombs, bad clips and kills at level basic, against a clean run (resumable)"
-	@echo "make docs    write docs/configuration.md and the tables of both READMEs"
+	@echo "make docs    write the generated pages of docs/reference"
+	@echo "make docs-site   build the documentation into site/ (mkdocs build --strict)"
 
 $(STAMP): requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "error: Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; set PYTHON=...")'
@@ -49,7 +51,13 @@ soak: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python -m myxtts docs
-	$(BIN)/python -m docs.readme_tables
+
+$(DOCS_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[docs]"
+	touch $(DOCS_STAMP)
+
+docs-site: $(DOCS_STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 clean:
-	rm -rf .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache build dist site *.egg-info

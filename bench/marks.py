@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import subprocess
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bench import results
 from myxtts.cli.screen import Screen
-from myxtts.errors import EXIT_DONE, ConfigError, DataError
+from myxtts.errors import ConfigError, DataError
 from myxtts.messages import escaped
 from myxtts.storage.journal import read_metrics
 from myxtts.storage.run_directory import RunDirectory
@@ -86,30 +85,6 @@ def same_work(given: Namespace, own: dict[str, Any]) -> None:
             )
             raise ConfigError(f"--work {str(given.work)!r} holds a measurement with {other}; take another folder")
     results.write_json(path, own)
-
-
-def strange_variants(given: Namespace, variants: Mapping[str, object]) -> list[str]:
-    """What is wrong with --only."""
-    strange = [name for name in given.only if name not in variants]
-    return [f"--only has {', '.join(map(repr, strange))}; there are: {', '.join(variants)}"] if strange else []
-
-
-def sweep(
-    given: Namespace,
-    variants: Mapping[str, object],
-    record_of: Callable[[Namespace, str], Path],
-    train: Callable[[Namespace, str, Screen], int],
-    table: Callable[[Namespace, Path | None], None],
-) -> int:
-    """Trains every variant that has no record, with the table after each; the exit code of what failed, else 0."""
-    screen = Screen()
-    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches the training too, which saves and ends by itself
-    for name in given.only or variants:
-        if not record_of(given, name).is_file() and (code := train(given, name, screen)) != EXIT_DONE:
-            return code
-        table(given, None)
-    table(given, given.json or given.work / "sweep.json")
-    return EXIT_DONE
 
 
 def judged(given: Namespace, mark: str) -> dict[str, float] | None:

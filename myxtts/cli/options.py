@@ -38,8 +38,8 @@ SETTING_OPTIONS: dict[str, tuple[Option, ...]] = {
     ),
     "training": (
         Option("--lr", "optimizer.learning_rate", "RATE", "learning rate at the end of the warmup"),
-        Option("--batch-size", "training.batch_size", "CLIPS", "clips of a micro-batch"),
-        Option("--grad-accum", "training.grad_accum", "N", "micro-batches of an update"),
+        Option("--batch-size", "training.batch_size", "CLIPS", "clips per micro-batch"),
+        Option("--grad-accum", "training.grad_accum", "N", "micro-batches per update"),
         Option("--epochs", "training.epochs", "N", "passes over the training data"),
         Option("--max-updates", "training.max_updates", "N", "updates after which the run ends; 0: `--epochs` decides"),
         Option("--warmup-updates", "schedule.warmup_updates", "N", "updates over which the learning rate rises"),
@@ -47,7 +47,7 @@ SETTING_OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("--precision", "training.precision", "KIND", "precision of the networks: fp32, bf16, fp16 or auto"),
         Option("--mel-loss-weight", "loss.mel_weight", "W", "weight of the mel loss"),
         Option("--kl-loss-weight", "loss.kl_weight", "W", "weight of the KL divergence of the style posterior"),
-        Option("--seed", "training.seed", "N", "of everything random"),
+        Option("--seed", "training.seed", "N", "random seed"),
     ),
     "run": (Option("--checkpoint-dir", "training.checkpoint_dir", "DIR", "run directory: checkpoints, metrics"),),
 }

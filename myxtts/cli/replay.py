@@ -1,4 +1,4 @@
-"""`python -m myxtts replay BUNDLE`: what went wrong in an incident, operation by operation."""
+"""`myxtts replay BUNDLE`: what went wrong in an incident, operation by operation."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def main(argv: Sequence[str]) -> int:
 
 def _run(argv: Sequence[str]) -> int:
     parser = OneLineParser(
-        prog="python -m myxtts replay",
+        prog="myxtts replay",
         allow_abbrev=False,
-        description="Computes a bad micro-batch again, with its weights and seeds, and names the first operation whose "
+        description="Recomputes a bad micro-batch with its weights and seeds, and names the first operation whose "
         "result is not finite. It trains nothing and writes nothing.",
     )
     parser.add_argument("bundle", metavar="BUNDLE", help="a folder in RUN/incidents")

@@ -1,4 +1,4 @@
-"""`python -m myxtts report RUN`: writes the HTML page of a run and names it."""
+"""`myxtts report RUN`: writes the HTML page of a run and names it."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def main(argv: Sequence[str]) -> int:
 
 def _run(argv: Sequence[str]) -> int:
     parser = OneLineParser(
-        prog="python -m myxtts report",
+        prog="myxtts report",
         allow_abbrev=False,
-        description="Writes RUN/report.html: health, curves, settings, events, and how the voice sounds.",
+        description="Writes RUN/report.html: health, curves, settings, events and audio samples.",
     )
     parser.add_argument("run", metavar="RUN", help="the run directory, as given with --checkpoint-dir")
     parser.add_argument("--open", action="store_true", help="show the page in the browser")

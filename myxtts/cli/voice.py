@@ -1,4 +1,4 @@
-"""`python -m myxtts voice`: makes a voice of recordings, training speakers or chance, and saves it to a small file."""
+"""`myxtts voice`: makes a voice from recordings, training speakers or a random seed, and saves it to a small file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from myxtts.cli.arguments import OneLineParser
 from myxtts.cli.places import place_problems
 from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.screen import Screen, guarded
-from myxtts.cli.voice_options import add_voice_options, files_read, sources_of
+from myxtts.cli.voice_options import CONSENT, add_voice_options, files_read, sources_of
 from myxtts.errors import EXIT_DONE, ConfigError
 from myxtts.messages import escaped, quoted
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from myxtts.synthesis.source import Source
     from myxtts.synthesis.voices import MadeVoice
 
-PROGRAM = "python -m myxtts voice"
+PROGRAM = "myxtts voice"
 SUFFIX = ".voice"
 LONGEST_NAME = 100
 
@@ -34,8 +34,8 @@ def _parser() -> OneLineParser:
         prog=PROGRAM,
         allow_abbrev=False,
         usage=f"{PROGRAM} --checkpoint RUN --reference WAV --out NAME{SUFFIX} [options]",
-        description="Saves a voice, to be spoken with by `python -m myxtts synthesize --voice FILE`. It belongs to the "
-        "model it was made with.",
+        description="Saves a voice to a file for `myxtts speak --voice FILE`. It belongs to one model.",
+        epilog=CONSENT,
     )
     parser.set_defaults(voices=[])
     parser.add_argument("--checkpoint", metavar="RUN", help="run directory, or one of its step folders")
@@ -43,7 +43,7 @@ def _parser() -> OneLineParser:
     add_voice_options(parser.add_argument_group("voice"))
     out = parser.add_argument_group("output")
     out.add_argument("--out", metavar=f"NAME{SUFFIX}", help="where to write the voice")
-    out.add_argument("--name", metavar="NAME", help="what the voice is called (as the file)")
+    out.add_argument("--name", metavar="NAME", help="name of the voice (the file name)")
     return parser
 
 

@@ -16,16 +16,24 @@ from myxtts.synthesis.voice_sources import HIGHEST_SEED, Kind, VoiceSource, spli
 if TYPE_CHECKING:
     from myxtts.synthesis.source import Source
 
+CONSENT = (
+    "Cloning a voice needs the consent of the person. Do not impersonate anyone, and tell listeners that the speech is "
+    "synthetic."
+)
 _OPTIONS: dict[str, tuple[Kind, str, str]] = {
     "--reference": (
         "reference",
         "WAV[:WEIGHT]",
-        "recording of the voice, three to ten seconds of clean speech; this and the next three may be given several "
-        "times and together, then the voices are mixed, by weight or all alike",
+        "recording of the voice, three to ten seconds of clean speech; this option and the next three may be repeated "
+        "and combined: the voices are mixed, by weight or in equal shares",
     ),
     "--speaker": ("speaker", "NAME[:WEIGHT]", "a training speaker"),
-    "--voice": ("voice", "FILE[:WEIGHT]", "a voice that `python -m myxtts voice` saved"),
-    "--random-voice": ("random", "SEED[:WEIGHT]", "a new voice, drawn from how the training speakers differ"),
+    "--voice": ("voice", "FILE[:WEIGHT]", "a voice that `myxtts voice` saved"),
+    "--random-voice": (
+        "random",
+        "SEED[:WEIGHT]",
+        "a new random voice, sampled from the distribution of the training speakers",
+    ),
 }
 
 

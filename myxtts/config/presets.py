@@ -87,7 +87,7 @@ _BASIC = (
     Override(
         "schedule.decay",
         "constant",
-        "alike with inverse_sqrt up to update 3,000; beyond it the two are not yet compared",
+        "the same as inverse_sqrt up to update 3,000; not compared beyond it",
     ),
     Override(
         "schedule.diagonal_prior_updates", 1_000, "at this learning rate the aligner needs longer to leave the diagonal"
@@ -108,14 +108,14 @@ _BASIC = (
     Override("loss.pitch_weight", 0.05, "0.12 before"),
     Override("loss.energy_weight", 0.05, "0.12 before"),
     Override("loss.huber_delta", 0.0, "plain L1: its gradient is bounded whatever the error"),
-    Override("loss.label_smoothing", 0.0, "off: one thing less that changes the loss"),
+    Override("loss.label_smoothing", 0.0, "off: one thing fewer that changes the loss"),
     Override("loss.adaptive_weights", False, "learned weights chased the noisiest term"),
     Override("optimizer.name", "adamw", "the best understood"),
     Override("optimizer.beta_1", 0.9, "standard"),
     Override("optimizer.beta_2", 0.999, "standard"),
     Override("optimizer.epsilon", 1e-8, "standard"),
     Override("optimizer.weight_decay", 1e-7, "5e-7 before; next to none at this learning rate"),
-    Override("model.decoder", "regression", "the decoder proved most stable"),
+    Override("model.decoder", "regression", "the decoder that proved most stable"),
     Override("model.critic_width", 0, "one network less that can go wrong"),
     Override("training.checkpoint_every_updates", 1_000, "2,000 lost more work at each crash"),
     Override("training.validation_every_updates", 500, "1,000 saw trouble late"),
@@ -128,67 +128,67 @@ _FAST = (
     Override(
         "training.precision",
         "auto",
-        "bf16 where it is native: at tiny, 16 clips, 745 updates in the time of 581 in fp32, none refused "
-        "(docs/measurements.md)",
+        "bf16 where the hardware supports it: at tiny, 16 clips, 745 updates in the time of 581 in fp32, none skipped "
+        "(docs/log)",
     ),
     Override(
         "optimizer.learning_rate",
         1e-3,
-        "swept at tiny, 16 clips, 10 minutes: half of it is behind in likeness, twice as much differs by less than two "
-        "runs do, so the lower stays; at small 2e-3 is behind; normal and big not swept (docs/measurements.md)",
+        "swept at tiny, 16 clips, 10 minutes: half of it gives lower speaker similarity, twice as much is within the noise "
+        "between two seeds, so the lower rate stays; at small 2e-3 is worse; normal and big not swept (docs/log)",
         by_size={"small": 7e-4, "normal": 4e-4, "big": 2e-4},
     ),
     Override(
         "schedule.warmup_updates",
         200,
-        "swept at tiny, 16 clips, 10 minutes: 50 is ahead in nothing, 800 behind in likeness; normal and big not swept "
-        "(docs/measurements.md)",
+        "swept at tiny, 16 clips, 10 minutes: 50 is better in nothing, 800 gives lower speaker similarity; normal and big "
+        "not swept (docs/log)",
         by_size={"normal": 500, "big": 1_000},
     ),
     Override(
         "schedule.decay",
         "inverse_sqrt",
-        "needs no length of the run; swept at tiny, 10 minutes (16 clips) and 25 (8): a constant rate is ahead by no more "
-        "than about what two runs differ by; stays for runs of hours, not compared (docs/measurements.md)",
+        "does not depend on the length of the run; swept at tiny, 10 minutes (16 clips) and 25 (8): a constant rate is "
+        "better by about the noise between two seeds; runs of hours not compared (docs/log)",
     ),
     Override(
         "schedule.diagonal_prior_updates",
         400,
-        "with this length speech was intelligible after 1,150 updates of 16 clips",
+        "speech was intelligible after 1,150 updates of 16 clips",
     ),
     Override(
         "optimizer.clip_norm",
         1.0,
-        "the norm falls under it within the first hundred updates on healthy data; swept at tiny, 16 clips, 10 minutes: "
-        "0.3 is ahead in nothing by more than two runs differ",
+        "the norm falls below it within the first hundred updates on healthy data; swept at tiny, 16 clips, 10 minutes: "
+        "0.3 is within the noise between two seeds",
     ),
     Override("optimizer.beta_2", 0.99, "follows the shrinking gradient of a short run; not swept"),
-    Override("optimizer.weight_decay", 0.01, "customary; times the learning rate it is next to nothing in a short run"),
+    Override("optimizer.weight_decay", 0.01, "the usual value; negligible in a short run"),
     Override(
         "training.batch_size",
         16,
-        "swept at tiny, 10 minutes: 8 clips are ahead of 16 in likeness (SECS 0.74 against 0.71 and 0.69), 32 far behind; "
-        "at small, 21 minutes: 8 ahead; normal and big not swept (docs/measurements.md)",
+        "swept at tiny, 10 minutes: 8 clips give a higher speaker similarity than 16 (SECS 0.74 against 0.71 and 0.69), 32 a "
+        "much lower one; at small, 21 minutes: 8 better; normal and big not swept (docs/log)",
         by_size={"tiny": 8, "small": 8},
     ),
-    Override("training.grad_accum", 1, "no need to accumulate: what counts in a short run is the number of updates"),
+    Override("training.grad_accum", 1, "in a short run the number of updates matters most"),
     Override(
         "training.ema_decay",
         0.998,
-        "averages the last few epochs of a small corpus; swept at tiny, 16 clips, 10 minutes: 0.99 differs by less than "
-        "two runs do",
+        "averages the last few epochs of a small corpus; swept at tiny, 16 clips, 10 minutes: 0.99 is within the noise "
+        "between two seeds",
     ),
     Override(
         "data.augment_band",
         0.4,
-        "with noise: strangers told apart through a telephone, equal error rate 15% against 45% "
-        "(20 people, one seed; docs/measurements.md)",
+        "with augment_noise_db: speaker verification of unseen speakers over a telephone band, equal error rate 15% "
+        "against 45% (20 speakers, one seed; docs/log)",
     ),
     Override(
         "data.augment_noise_db",
         15.0,
-        "with the band: the same under noise, 15% against 25%, which is two of 20 people, one seed; SECS of clean "
-        "references 0.57 against 0.59 after 12 minutes",
+        "with augment_band: the same under noise, 15% against 25% (two of 20 speakers, one seed); SECS with clean references "
+        "0.57 against 0.59 after 12 minutes",
     ),
 )
 
@@ -196,14 +196,14 @@ _CRITIC = (
     Override(
         "model.critic_width",
         24,
-        "strangers' voices after 42 minutes: likeness 0.71 against 0.67, DNSMOS 2.78 against 2.63, a run and "
-        "its branch (docs/measurements.md)",
+        "unseen speakers after 42 minutes: SECS 0.71 against 0.67, DNSMOS 2.78 against 2.63, two branches of one run "
+        "(docs/log)",
     ),
     Override(
         "training.best_tolerance",
         0.03,
-        "with a critic speech gets better while its distance stays: the best by it, update 3,000, against 7,217: "
-        "word error 0.20 and 0.12, likeness 0.62 and 0.68 (docs/measurements.md)",
+        "with a critic speech improves while the mel distance stays flat: lowest distance (update 3,000) against update "
+        "7,217: word error 0.20 and 0.12, SECS 0.62 and 0.68 (docs/log)",
     ),
 )
 
@@ -211,29 +211,32 @@ _FINE_TUNING = (
     Override(
         "optimizer.learning_rate",
         1e-4,
-        "the weights are good and shall be moved, not made: at 2e-4 DNSMOS was 2.23 against 2.39 and likeness 0.78 "
-        "against 0.80 after 8 minutes on one processor (docs/synthesis.md)",
+        "at 2e-4 DNSMOS was 2.23 against 2.39 and SECS 0.78 against 0.80 after 8 minutes on one processor (docs/log)",
     ),
-    Override("schedule.warmup_updates", 50, "Adam's second moment starts anew; 1 / (1 - beta_2) is 100; not yet swept"),
-    Override("schedule.decay", "constant", "the run is a few hundred updates long; not yet compared with others"),
-    Override("schedule.diagonal_prior_updates", 0, "the aligner knows its alignment; the prior would pull it off it"),
+    Override("schedule.warmup_updates", 50, "Adam's second moment is reset; 1 / (1 - beta_2) is 100; not swept"),
+    Override("schedule.decay", "constant", "the run is a few hundred updates long; other schedules not compared"),
+    Override("schedule.diagonal_prior_updates", 0, "the alignment is already learned; the prior would disturb it"),
     Override("optimizer.clip_norm", 1.0, "as in the first training of these weights"),
     Override("optimizer.beta_2", 0.99, "0.999 remembers more updates than the run has"),
-    Override("optimizer.weight_decay", 0.01, "customary; times the learning rate it is next to nothing in a short run"),
-    Override("training.batch_size", 8, "two minutes are some twenty clips: more updates an epoch; not yet swept"),
-    Override("training.grad_accum", 1, "no need to accumulate: there are few clips"),
-    Override("training.precision", "auto", "bf16 where it is native: more updates in the same time"),
-    Override("training.ema_decay", 0.99, "averages the last hundred updates of a few hundred; not yet swept"),
-    Override("training.validation_every_updates", 50, "little data overfits within minutes: seen early, best kept"),
+    Override("optimizer.weight_decay", 0.01, "the usual value; negligible in a short run"),
+    Override("training.batch_size", 8, "two minutes are about twenty clips: more updates per epoch; not swept"),
+    Override("training.grad_accum", 1, "there are few clips, so no accumulation is needed"),
+    Override("training.precision", "auto", "bf16 where the hardware supports it: more updates in the same time"),
+    Override("training.ema_decay", 0.99, "averages the last hundred updates of a few hundred; not swept"),
+    Override(
+        "training.validation_every_updates",
+        50,
+        "little data overfits within minutes: detected early, the best checkpoint is kept",
+    ),
     Override("training.log_every_updates", 25, "the same as at the other levels"),
     Override("training.checkpoint_every_updates", 500, "the run is short; best and last are kept besides"),
-    Override("training.early_stopping_validations", 10, "500 updates without improvement: it has learned the clips"),
-    Override("loss.speaker_classification_weight", 0.0, "there is nothing to tell apart with one speaker"),
+    Override("training.early_stopping_validations", 10, "500 updates without improvement: the model overfits"),
+    Override("loss.speaker_classification_weight", 0.0, "with one speaker there is nothing to classify"),
     Override(
         "loss.pitch_weight",
         0.0,
-        "the melody stays that of the first training: two minutes are learned by heart, which costs words and DNSMOS "
-        "(docs/synthesis.md)",
+        "keeps the intonation of the base run: the pitch predictor overfits two minutes, which costs words and DNSMOS "
+        "(docs/log)",
     ),
 )
 
@@ -242,37 +245,36 @@ LEVELS: Mapping[str, tuple[Override, ...]] = {
     "enhanced": (*_FAST, *_CRITIC),
     "experimental": (
         *_FAST,
-        Override("training.precision", "bf16", "everywhere, also where it is emulated and slow"),
+        Override("training.precision", "bf16", "on every device, also where it is emulated and slow"),
         Override(
             "optimizer.name",
             "muon",
-            "promising on matrices; swept at tiny, 16 clips, 10 minutes: on one processor its updates cost half as much "
-            "again, the mel is behind, what the judge says differs by less than two runs do; at small far behind "
-            "(docs/measurements.md)",
+            "swept at tiny, 16 clips, 10 minutes: on one processor an update costs half as much again, the mel term is worse, "
+            "judged quality is within the noise between two seeds; at small far worse (docs/log)",
         ),
         Override(
             "model.decoder",
             "flow",
-            "a draw where regression is a mean; after 22 minutes its words are behind (docs/measurements.md)",
+            "samples the mel, where regression predicts its mean; after 22 minutes its word error is higher (docs/log)",
         ),
-        Override("training.best_metric", "total", "the mel term is that of the flow's draft alone"),
+        Override("training.best_metric", "total", "the mel term covers only the draft of the flow decoder"),
     ),
     "plateau_breaker": (
         *_FAST,
         *_CRITIC,
         Override("schedule.decay", "cosine_restarts", "warm restarts leave a plateau"),
         Override("schedule.decay_updates", 2_000, "a restart every few epochs of a small corpus, then less often"),
-        Override("schedule.warmup_updates", 300, "re-warm before the first full step"),
+        Override("schedule.warmup_updates", 300, "a warmup before the first full step"),
     ),
     "fine_tuning": _FINE_TUNING,
 }
 
 LEVEL_SUMMARIES: Mapping[str, str] = {
-    "basic": "the stable settings: slow, and as safe as settings can make it",
-    "enhanced": "the fast settings: intelligible speech on a laptop in minutes; the default of train_main.py",
-    "experimental": "promising and not yet proved: bf16, Muon, flow matching",
-    "plateau_breaker": "for a run that no longer falls: warm restarts of the learning rate",
-    "fine_tuning": "for a trained run (`--init-from`) and a few minutes of one new speaker: nearer to the person, the melody as it was",
+    "basic": "the most stable settings, and slow; the level of `train_stable.py`",
+    "enhanced": "the best measured quality per minute of training; the default of `train_main.py`",
+    "experimental": "bf16, Muon and flow matching; measured, and not better so far",
+    "plateau_breaker": "warm restarts of the learning rate, for a run whose loss no longer falls; not measured",
+    "fine_tuning": "a trained run (`--init-from`) learns one new speaker from a few minutes of speech",
 }
 
 BUILT_IN_CORPUS_OVERRIDES: tuple[Override, ...] = (

@@ -1,6 +1,6 @@
 """Every setting of MyXTTS: its default, unit, range and meaning.
 
-A field's meaning is the string beneath it; `docs/configuration.md` is generated from here. Order of precedence:
+A field's meaning is the string below it; `docs/reference/configuration.md` is generated from here. Order of precedence:
 schema default < model size < optimization level < run of --init-from < settings file < command line (see resolve.py).
 """
 
@@ -38,10 +38,10 @@ def leaf(default: Any, unit: str = "", **accepts: Any) -> Any:
 
 @dataclass(frozen=True)
 class AudioConfig:
-    """The mel convention. Change it only if no public vocoder shall stand behind the model."""
+    """The mel convention. Changing it breaks compatibility with public HiFi-GAN vocoders."""
 
     sample_rate_hz: int = leaf(22_050, "Hz", low=8_000, high=48_000)
-    """Rate that every recording is resampled to."""
+    """Sample rate that every recording is resampled to."""
     fft_samples: int = leaf(1_024, "samples", low=128, high=8_192)
     """Length of the Fourier transform and of its Hann window."""
     hop_samples: int = leaf(256, "samples", low=32, high=4_096)
@@ -53,13 +53,13 @@ class AudioConfig:
     mel_high_hz: float = leaf(8_000.0, "Hz", above=0.0)
     """Upper edge of the highest mel band; at most half the sample rate."""
     log_floor: float = leaf(1e-5, "", above=0.0, high=1.0)
-    """Smallest magnitude inside the logarithm."""
+    """Lower limit of the magnitude before the logarithm."""
     pitch_low_hz: float = leaf(65.0, "Hz", low=20.0)
-    """Lowest fundamental frequency that the pitch tracker looks for."""
+    """Lowest fundamental frequency of the pitch tracker."""
     pitch_high_hz: float = leaf(600.0, "Hz", above=0.0)
-    """Highest fundamental frequency that the pitch tracker looks for."""
+    """Highest fundamental frequency of the pitch tracker."""
     trim_db: float = leaf(45.0, "dB", low=0.0, high=120.0)
-    """Leading and trailing audio this far under the clip's peak is cut off (a little is kept); 0 cuts nothing."""
+    """Leading and trailing audio this far below the peak of the clip is trimmed (50 ms are kept); 0 turns it off."""
 
 
 @dataclass(frozen=True)
@@ -69,61 +69,61 @@ class TextConfig:
     symbols: str = leaf("phonemes", choices=("phonemes", "characters"))
     """What a token is: an IPA symbol from eSpeak NG, or a character of the normalized text."""
     language: str = leaf("en-us")
-    """Language of rows that name none, as eSpeak NG calls it (en-us, en-gb, fa, ...)."""
+    """Language of rows that name none, an eSpeak NG code (en-us, en-gb, fa, ...)."""
     blank_between: bool = leaf(True)
-    """A blank token between every two tokens; helps the aligner with pauses and long sounds."""
+    """Insert a blank token between every two tokens; helps the aligner with pauses and long sounds."""
 
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Where recordings are, which are taken, and how batches are made of them."""
+    """Where the recordings are, which of them are used, and how they are batched."""
 
     train_path: str = leaf("../dataset/dataset_train")
-    """Root of the training data, or several with the system's path separator (: or, on Windows, ;) between them. Where
-    this default does not exist, the built-in corpus takes its place."""
+    """Root of the training data, or several separated by a colon. If this default does not exist, the built-in corpus
+    is used."""
     val_path: str = leaf("../dataset/dataset_eval")
-    """Root of the validation data, or several. Where this default does not exist, or the training data is not the
-    default one: the training root's own metadata_eval.csv, else a fixed share of it."""
+    """Root of the validation data, or several separated by a colon. If this default does not exist or the training data
+    is not the default: metadata_eval.csv of the training root, else a fixed share of the training data."""
     cache_path: str = leaf("~/.cache/myxtts")
-    """Folder of computed features and of the built-in corpus."""
+    """Folder for computed features and the built-in corpus."""
     min_clip_seconds: float = leaf(0.3, "seconds", above=0.0)
-    """A shorter clip is rejected."""
+    """Shorter clips are rejected."""
     max_clip_seconds: float = leaf(12.0, "seconds", above=0.0, high=60.0)
-    """A longer clip is rejected whole, never cut. The memory of a batch grows with it."""
+    """Longer clips are rejected, never cut. The memory of a batch grows with this limit."""
     max_text_tokens: int = leaf(600, "tokens", low=8, high=10_000)
-    """A text of more tokens (blanks counted) is rejected whole."""
+    """Texts with more tokens (blanks included) are rejected."""
     max_rejected_share: float = leaf(0.05, "", low=0.0, high=1.0)
-    """The run stops before it starts if a larger share of the clips is rejected."""
+    """If a larger share of the clips is rejected, the run stops before training."""
     validation_share: float = leaf(0.05, "", above=0.0, high=0.5)
-    """Share of the training data kept for validation where there is no validation data."""
+    """Share of the training data used for validation if there is no validation data."""
     reference_seconds: float = leaf(10.0, "seconds", low=0.5, high=30.0)
-    """Longest reference that the speaker encoder hears: pieces of other recordings of the same speaker in training."""
+    """Longest reference of the speaker encoder; in training, segments of other recordings of the same speaker."""
     reference_min_seconds: float = leaf(3.0, "seconds", low=0.1, high=30.0)
-    """Shortest reference in training, where the speaker has so much; the length is drawn anew for every utterance."""
+    """Shortest reference in training, if the speaker has that much; the length is drawn for every utterance."""
     held_out_speakers: int = leaf(0, "speakers", low=0, high=100_000)
-    """Speakers that are never trained on: all their clips validate, and two or more show how strangers are told apart.
-    Always the same ones, chosen by their names."""
+    """Number of speakers kept out of training. Their clips are used for validation; with two or more, speaker
+    verification is measured on unseen speakers. The choice depends only on the names."""
     perturbed_voices: float = leaf(0.0, "", low=0.0, high=0.3)
-    """Training speakers with little speech are heard twice more, by this share slower and faster, their voices so much
-    lower and higher: as speakers of their own. 0 turns it off."""
+    """Speed perturbation: every speaker with under two minutes of training speech also appears at speed 1 - p
+    and 1 + p, as two new speakers. 0 turns it off."""
     augment_band: float = leaf(0.0, "", low=0.0, high=0.9)
-    """References in training lose up to this share of the mel channels from the top, and up to a quarter of it from the
-    bottom, softly; 0 turns it off."""
+    """Augmentation of training references: random band limit. Removes up to this share of the mel channels at the top
+    and up to a quarter of it at the bottom; 0 turns it off."""
     augment_noise_db: float = leaf(0.0, "dB", low=0.0, high=100.0)
-    """References in training get noise that is at least so far under the speech, up to 30 dB more, before they lose
-    channels; 0 turns it off."""
+    """Augmentation of training references: noise at a signal-to-noise ratio from this value to 30 dB above it, added
+    before the band limit; 0 turns it off."""
     length_buckets: int = leaf(12, "", low=1, high=64)
-    """Number of batch shapes; more means less padding (allison_en: 25% with 6, 16% with 12) and more set-up."""
+    """Number of batch shapes; more shapes mean less padding and a longer start."""
     num_workers: int = leaf(0, "processes", low=0, high=256)
-    """Processes that compute features; 0 takes one per processor."""
+    """Processes that compute features; 0 means one per processor."""
     hang_seconds: float = leaf(60.0, "seconds", low=1.0, high=86_400.0)
-    """A loader that gives no batch for so long is stuck: stacks are written, it is started again once, then the run
+    """If the loader produces no batch for this long, thread stacks are written and it is restarted once; then the run
     ends."""
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Widths and depths. The sizes tiny, small, normal and big set most of them."""
+    """Widths and depths of the networks. The model size sets most of them."""
 
     width: int = leaf(256, "", low=8, high=4_096)
     """Width of the text encoder and of the decoder; a multiple of twice `heads`."""
@@ -134,7 +134,7 @@ class ModelConfig:
     decoder_blocks: int = leaf(5, "", low=1, high=64)
     """ConvNeXt blocks of the mel decoder."""
     decoder_patch: int = leaf(2, "frames", low=1, high=8)
-    """Neighbouring frames that the mel decoder works on as one position; its cost falls with it."""
+    """Neighbouring frames that the mel decoder processes as one position; a larger patch is cheaper."""
     predictor_width: int = leaf(128, "", low=8, high=4_096)
     """Width of the duration, pitch and energy predictors."""
     speaker_width: int = leaf(160, "", low=8, high=4_096)
@@ -144,18 +144,18 @@ class ModelConfig:
     style_width: int = leaf(16, "", low=1, high=512)
     """Width of the style posterior."""
     decoder: str = leaf("regression", choices=("regression", "flow"))
-    """Mel decoder: regression predicts the mel at once, flow matching (arXiv 2210.02747) in a few Euler steps."""
+    """Mel decoder: regression predicts the mel in one step, flow matching (arXiv 2210.02747) in a few Euler steps."""
     flow_steps: int = leaf(8, "steps", low=0, high=200)
-    """Euler steps of the flow decoder at synthesis; 0 speaks its draft alone."""
+    """Euler steps of the flow decoder at synthesis; 0 uses only its draft."""
     flow_draft_blocks: int = leaf(3, "", low=1, high=64)
     """ConvNeXt blocks of the draft that the flow decoder starts from; the flow itself has `decoder_blocks`."""
     flow_guidance: float = leaf(1.0, "", low=0.0, high=10.0)
-    """How much further than told the flow decoder goes towards text and voice at synthesis (classifier-free guidance,
-    arXiv 2207.12598); 0: not, in half the time."""
+    """Strength of classifier-free guidance (arXiv 2207.12598) of the flow decoder at synthesis; 0 turns it off and
+    halves the time."""
     flow_unguided_share: float = leaf(0.15, "", low=0.0, high=0.9)
-    """Share of the utterances that train the flow decoder without text and voice, which guidance needs."""
+    """Share of the utterances that train the flow decoder without text and voice, for guidance."""
     critic_width: int = leaf(0, "", low=0, high=1_024)
-    """Filters of the first layer of the critic, which tells recorded mels from made ones in training; 0: no critic."""
+    """Filters of the first layer of the critic, a discriminator of recorded and generated mels; 0 turns it off."""
     dropout: float = leaf(0.1, "", low=0.0, high=0.9)
     """Dropout in the text encoder and the decoder."""
     predictor_dropout: float = leaf(0.3, "", low=0.0, high=0.9)
@@ -163,8 +163,7 @@ class ModelConfig:
 
 
 GAME_TERMS = ("critic", "adversarial", "feature_matching")
-"""Loss terms of the game with the critic: none of these falls as a run goes well, so they are no part of the total that
-a person is shown."""
+"""Adversarial loss terms: none of these falls as a run goes well, so they are not part of the reported total."""
 
 
 @dataclass(frozen=True)
@@ -172,46 +171,44 @@ class LossConfig:
     """Weights of the loss terms (each a masked mean in fp32) and their variants."""
 
     mel_weight: float = leaf(1.0, "", low=0.0, high=1e3)
-    """Predicted against true mel."""
+    """L1 between predicted and recorded mel."""
     flow_weight: float = leaf(1.0, "", low=0.0, high=1e3)
-    """Velocity of the flow decoder; 0 with the regression decoder. The mel term is that of its draft."""
+    """Velocity of the flow decoder; 0 with the regression decoder. The mel term then covers the draft."""
     alignment_weight: float = leaf(1.0, "", low=0.0, high=1e3)
     """Gaussian likelihood of the mel under the aligner's means."""
     kl_weight: float = leaf(0.5, "", low=0.0, high=1e3)
-    """KL divergence of the style posterior to the standard normal."""
+    """KL divergence between the style posterior and the standard normal distribution."""
     duration_weight: float = leaf(0.1, "", low=0.0, high=1e3)
-    """Predicted log-durations against those of the aligner."""
+    """Predicted log-durations against the durations of the aligner."""
     pitch_weight: float = leaf(0.05, "", low=0.0, high=1e3)
-    """Predicted pitch of each token and of each voiced frame, and which frames are voiced."""
+    """Pitch of each token and each voiced frame, and the voicing of the frames."""
     energy_weight: float = leaf(0.05, "", low=0.0, high=1e3)
-    """Predicted energy of each token."""
+    """Energy of each token."""
     voice_similarity_weight: float = leaf(1.5, "", low=0.0, high=1e3)
-    """1 - cosine between the voice of the prediction and of the reference; the gradient reaches what made
-    the prediction, not the encoder that hears it."""
+    """1 - cosine between the voice embeddings of the prediction and the reference. The gradient does not reach the
+    weights of the speaker encoder."""
     speaker_classification_weight: float = leaf(0.75, "", low=0.0, high=1e3)
-    """Margin softmax over the training speakers, divided by its chance level; 0 with one speaker."""
+    """Margin softmax over the training speakers, relative to chance; 0 with one speaker."""
     voice_reconstruction_weight: float = leaf(1.0, "", low=0.0, high=1e3)
-    """The speaker's long-term spectrum, predicted from the voice embedding."""
+    """Long-term spectrum of the speaker, predicted from the voice embedding."""
     prosody_matching_weight: float = leaf(0.5, "", low=0.0, high=1e3)
-    """The speaker's pitch mean, pitch range and rate, predicted from the voice embedding."""
+    """Mean pitch, pitch range and speaking rate of the speaker, predicted from the voice embedding."""
     spectral_consistency_weight: float = leaf(0.75, "", low=0.0, high=1e3)
-    """L1 between time and frequency differences of predicted and true mel."""
+    """L1 between the time and frequency differences of the predicted and the recorded mel."""
     critic_weight: float = leaf(0.1, "", low=0.0, high=1e3)
-    """The critic's own loss, in telling recorded mels from made ones; it trains nothing else. 0 without a critic."""
+    """Loss of the critic in classifying recorded and generated mels; trains only the critic. 0 without a critic."""
     adversarial_weight: float = leaf(0.1, "", low=0.0, high=1e3)
-    """What the critic finds made in the prediction; it trains what made the prediction, not the critic. 0 without a
-    critic."""
+    """Adversarial loss of the generator; does not train the critic. 0 without a critic."""
     feature_matching_weight: float = leaf(0.5, "", low=0.0, high=1e3)
-    """How far the prediction lies from the recording in the critic's features; trains what made the prediction. 0
-    without a critic."""
+    """L1 between the features of the critic for prediction and recording; trains the generator. 0 without a critic."""
     kl_free_bits: float = leaf(0.05, "nats", low=0.0, high=10.0)
-    """KL of each style dimension that costs nothing."""
+    """Free bits: KL of each style dimension up to this value has no cost."""
     huber_delta: float = leaf(0.0, "", low=0.0, high=100.0)
-    """Over 0: the mel loss is Huber with this delta instead of L1."""
+    """Above 0, the mel loss is Huber with this delta instead of L1."""
     label_smoothing: float = leaf(0.0, "", low=0.0, high=0.5)
     """Label smoothing of the speaker classification."""
     adaptive_weights: bool = leaf(False)
-    """Learn a bounded log-variance per term but the critic's (arXiv 1705.07115) on top of the fixed weights."""
+    """Learn a bounded log-variance for each term but the adversarial ones (arXiv 1705.07115), besides the weights."""
 
 
 @dataclass(frozen=True)
@@ -219,7 +216,7 @@ class OptimizerConfig:
     """The optimizer and its clipping."""
 
     name: str = leaf("adamw", choices=("adamw", "muon"))
-    """AdamW, or Muon (Keras) with AdamW for what is no matrix."""
+    """AdamW, or Muon (Keras) with AdamW for weights that are not matrices."""
     learning_rate: float = leaf(1e-5, "", above=0.0, high=1.0)
     """Learning rate at the end of the warmup."""
     beta_1: float = leaf(0.9, "", low=0.0, high=0.9999)
@@ -229,11 +226,11 @@ class OptimizerConfig:
     epsilon: float = leaf(
         1e-8, "", low=1e-16, high=1e-2, why="a smaller one does not bound the step where a squared gradient vanishes"
     )
-    """Added to the root of the second moment."""
+    """Added to the square root of the second moment."""
     weight_decay: float = leaf(1e-7, "", low=0.0, high=1.0)
-    """Decoupled weight decay, times the learning rate, an update."""
+    """Decoupled weight decay per update, multiplied by the learning rate."""
     clip_norm: float = leaf(0.3, "", above=0.0, high=1e6)
-    """Largest gradient norm, model and critic each by itself, measured over all micro-batches and devices."""
+    """Gradients are clipped to this norm, separately for model and critic, over all micro-batches and devices."""
 
 
 @dataclass(frozen=True)
@@ -241,77 +238,76 @@ class ScheduleConfig:
     """The learning rate and the aligner's prior as closed forms of the update number."""
 
     warmup_updates: int = leaf(3_000, "updates", low=0, high=10_000_000)
-    """The learning rate rises linearly from 0 to its full value over these updates."""
+    """The learning rate rises linearly from 0 to its full value over this many updates."""
     decay: str = leaf("constant", choices=("constant", "inverse_sqrt", "cosine", "cosine_restarts"))
-    """What follows the warmup."""
+    """Shape of the learning rate after the warmup."""
     decay_updates: int = leaf(20_000, "updates", low=1, high=100_000_000)
     """Length of the cosine after the warmup, or of the first period with restarts."""
     restart_growth: float = leaf(1.5, "", low=1.0, high=10.0)
-    """Each restart's period is this much longer than the one before; under 1 the periods would sum to a finite end."""
+    """Each period is longer than the previous one by this factor; below 1 the periods would sum to a finite end."""
     floor_share: float = leaf(0.05, "", low=0.0, high=1.0)
     """The cosine falls to this share of the learning rate."""
     diagonal_prior_updates: int = leaf(400, "updates", low=0, high=10_000_000)
-    """The aligner's diagonal prior falls linearly to nothing over these updates."""
+    """The diagonal prior of the aligner falls linearly to 0 over this many updates."""
     adversarial_start_updates: int = leaf(2_000, "updates", low=0, high=10_000_000)
-    """From then on the decoder hears the critic, which learns from one ramp before on; until then it is left out."""
+    """Update at which the decoder starts to learn from the critic. The critic is trained from one ramp earlier."""
     adversarial_ramp_updates: int = leaf(1_000, "updates", low=0, high=10_000_000)
-    """From then on the weights by which the decoder hears it rise linearly to their full values over these updates."""
+    """The adversarial weights then rise linearly to their full values over this many updates."""
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """The loop: batch, length, precision, what is saved when, and when to stop."""
+    """The training loop: batch, length, precision, checkpoints, validation, stopping."""
 
     batch_size: int = leaf(16, "clips", low=1, high=4_096)
-    """Clips of a micro-batch."""
+    """Clips per micro-batch."""
     grad_accum: int = leaf(4, "micro-batches", low=1, high=4_096)
-    """Micro-batches of an update; the effective batch is batch_size x grad_accum."""
+    """Micro-batches per update; the effective batch is batch_size x grad_accum."""
     epochs: int = leaf(500, "epochs", low=1, high=1_000_000)
-    """Passes over the training data, unless max_updates ends the run first."""
+    """Passes over the training data; max_updates may end the run earlier."""
     max_updates: int = leaf(0, "updates", low=0, high=1_000_000_000)
-    """Updates after which the run ends; 0 leaves it to `epochs`."""
+    """The run ends after this many updates; 0 means no limit besides `epochs`."""
     max_minutes: float = leaf(0.0, "minutes", low=0.0, high=1e6)
-    """Minutes of training after which the run ends, resumable; 0 sets no limit."""
+    """The run ends after this many minutes of training and can be resumed; 0 means no limit."""
     segment_seconds: float = leaf(0.0, "seconds", low=0.0, high=60.0)
-    """The decoder makes a piece of at most this length of each clip, drawn anew every epoch; the aligner sees the
-    whole, text encoder and predictors the piece and what is beside it. Long clips cost a fraction then. 0: all."""
+    """Train the decoder on a random segment of at most this length of each clip; the aligner sees the entire clip, the
+    text encoder and predictors the segment and its neighbourhood. Makes long clips cheap; 0 means the entire clip."""
     precision: str = leaf("fp32", choices=("fp32", "bf16", "fp16", "auto"))
-    """Precision of the networks; losses, normalizations, weights and moments are fp32 always. auto: bf16 where the
-    processor or the GPU multiplies it natively, else fp32."""
+    """Precision of the networks; losses, normalizations, weights and moments are always fp32. auto means bf16 if the
+    hardware multiplies it natively, else fp32."""
     ema_decay: float = leaf(0.999, "", low=0.0, high=0.99999)
-    """Decay of the average of the weights that validation and synthesis use, reached gradually; 0 turns it off."""
+    """Decay of the averaged weights (EMA) used by validation and synthesis, reached gradually; 0 turns it off."""
     seed: int = leaf(1, "", low=0, high=2_147_483_647)
-    """Of everything random: weights, order, dropout, noise."""
+    """Random seed of initial weights, data order, dropout and noise."""
     checkpoint_dir: str = leaf("./checkpoints")
     """The run directory: settings, checkpoints, metrics, events, samples, report."""
     checkpoint_every_updates: int = leaf(1_000, "updates", low=1, high=10_000_000)
-    """A checkpoint that is kept."""
+    """Interval of the regular checkpoints."""
     keep_checkpoints: int = leaf(3, "checkpoints", low=1, high=10_000)
-    """Newest of those that are kept; best and last are kept besides."""
+    """Number of regular checkpoints kept; best and last are kept in addition."""
     hot_checkpoint_seconds: float = leaf(120.0, "seconds", low=1.0, high=86_400.0)
-    """At the latest after this time the newest state is saved; what a kill can cost."""
+    """Longest time between two saves, and so the most work that a kill can lose."""
     candidate_every_updates: int = leaf(200, "updates", low=1, high=1_000_000)
-    """A checkpoint that the run goes back to in trouble, once 100 clean updates have followed it."""
+    """Interval of the checkpoints that a rollback can use, once 100 updates without trouble have followed."""
     validation_every_updates: int = leaf(500, "updates", low=1, high=10_000_000)
-    """A validation on the averaged weights."""
+    """Interval of the validations, on the averaged weights."""
     log_every_updates: int = leaf(25, "updates", low=1, high=10_000_000)
-    """A line on the screen and in TensorBoard; metrics.jsonl has every update."""
+    """Interval of lines on the screen and in TensorBoard; metrics.jsonl has every update."""
     early_stopping_validations: int = leaf(20, "validations", low=1, high=1_000_000)
-    """The run ends after this many validations without improvement."""
+    """The run ends after this many validations without an improvement."""
     early_stopping_min_delta: float = leaf(0.001, "", low=0.0, high=1e3)
-    """What counts as improvement of the metric."""
+    """Smallest decrease of the metric that counts as an improvement."""
     best_tolerance: float = leaf(0.0, "", low=0.0, high=0.5)
-    """Share above the lowest validation up to which one is as good: of these the newest is the best checkpoint."""
+    """The best checkpoint is the newest one whose metric is within this share of the lowest."""
     best_metric: str = leaf("mel", choices=BEST_METRICS)
-    """Validation metric by which the best checkpoint is chosen; lower is better. voice_equal_error_rate needs two
-    speakers. The last five are means over nothing but the three sentences that a validation speaks: so few that they
-    jump from one validation to the next."""
+    """Validation metric that selects the best checkpoint; lower is better. voice_equal_error_rate needs two speakers.
+    The last five are means over the three sentences a validation synthesizes, so they are noisy."""
     spike_factor: float = leaf(20.0, "", above=1.0, high=1e9)
-    """An update whose gradient norm exceeds the running median by this factor is skipped."""
+    """An update whose gradient norm exceeds the running median by this factor, and the clip, is skipped."""
     threads: int = leaf(0, "threads", low=0, high=1_024)
-    """Processor threads; 0 takes all."""
+    """Processor threads; 0 means all."""
     devices: int = leaf(0, "devices", low=0, high=64)
-    """Devices of this machine that share each batch; 0 takes every GPU, or the one processor where there is none."""
+    """Devices of this machine that share each batch; 0 means every GPU, or the processor if there is none."""
 
 
 @dataclass(frozen=True)

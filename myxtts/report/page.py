@@ -33,7 +33,7 @@ RUNGS = {
     6: "back, with half the mel weight",
     7: "gave up",
 }
-"""What each rung of the ladder is; see docs/reliability.md."""
+"""What each rung of the ladder is; see docs/explanation/reliability.md."""
 NOTHING, TIMES = "\u2013", "\u00d7"
 SIGN_WORDS = {"healthy": "Healthy", "early": "Too early to judge", "watch": "Watch it", "ill": "Ill"}
 

@@ -28,26 +28,26 @@ class Asked(TypedDict, total=False):
     references: Sequence[Reference]
     """Recordings of the voice, paths or mono float32 samples at the model's rate; averaged."""
     speaker: str | None
-    """A training speaker; without any voice the first one."""
+    """A training speaker. Without any voice, the first training speaker is used."""
     voices: Sequence[VoiceSource]
-    """More parts of the voice, or all of it, with weights: recordings, speakers, saved voices, random ones. Whatever
-    is given is mixed."""
+    """Parts of the voice with weights: recordings, training speakers, saved and random voices. All given parts are
+    mixed."""
     language: str | None
-    """Of the text, one that the model was trained on; None: the default of its settings."""
+    """Language of the text, one that the model was trained on; None: the default of its settings."""
     speed: float
     """0.25 to 4, 2 is twice as fast (1)."""
     pitch: float
     """-24 to 24 semitones (0)."""
     pitch_range: float
-    """How far the melody goes from its mean, 0 to 4 times what the model predicts (1): 0 is a monotone."""
+    """Scales the range of the intonation, 0 to 4 times what the model predicts (1); 0 is monotone."""
     energy: float
     """-30 to 30 dB (0)."""
     vary: float
-    """So many times a draw from the prior N(0, 1) is added to each number of the voice's own style, 0 to 2 (0)."""
+    """Varies the style of the voice: scale of the noise added to it, 0 to 2 (0)."""
     seed: int
-    """Of the style's draw, the decoder's noise and the phases; the same seed gives the same samples (1)."""
+    """Random seed of style, decoder noise and phases; the same seed gives the same samples (1)."""
     temperature: float
-    """Of the flow decoder's noise, 0 to 2 (0.667)."""
+    """Noise of the flow decoder, 0 to 2 (0.667)."""
     steps: int | None
     """Euler steps of the flow decoder; None: as in the model's settings."""
 

@@ -1,7 +1,7 @@
 """The state of the ladder: what a run remembers of its trouble, and what follows from it. Numbers alone, no files.
 
 Every decision follows from updates, micro-batches and values, never from the clock: a resumed run takes the same ones
-as an unbroken one. The rungs are those of docs/reliability.md.
+as an unbroken one. The rungs are those of docs/explanation/reliability.md.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def test_a_finished_run_speaks_at_once(
     write_events(run, "start", "end")
     assert demo.main(["--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
-    assert "is finished already" in printed and "-m myxtts synthesize --checkpoint" in printed
+    assert "is finished already" in printed and "-m myxtts speak --checkpoint" in printed
     assert f"Report: {run / 'report.html'}" in printed
     for name in made_model.SPEAKERS:
         assert (tmp_path / f"{name}.wav").stat().st_size > 1_000 and f"{tmp_path / name}.wav" in printed

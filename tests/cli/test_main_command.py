@@ -1,4 +1,4 @@
-"""`python -m myxtts`: dispatching, and the page of settings."""
+"""`myxtts`: dispatching, and the page of settings."""
 
 import importlib.util
 import sys
@@ -30,9 +30,9 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["synthesise\x1b"]) == 2
+    assert main(["speek\x1b"]) == 2
     err = capsys.readouterr().err
-    assert err.startswith("error: unknown command 'synthesise\\x1b'; the nearest is synthesize; there are: train")
+    assert err.startswith("error: unknown command 'speek\\x1b'; the nearest is speak; there are: train")
     assert err.count("\n") == 1
 
 
@@ -45,12 +45,11 @@ def test_a_command_gets_its_arguments_and_gives_its_code(monkeypatch: pytest.Mon
 
 
 def test_docs_are_written_and_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    page = tmp_path / "page.md"
-    assert docs.main(["--out", str(page)]) == 0
-    assert docs.main(["--out", str(page), "--check"]) == 0
-    page.write_text("old")
-    assert docs.main(["--out", str(page), "--check"]) == 2
+    assert docs.main(["--out", str(tmp_path)]) == 0
+    assert docs.main(["--out", str(tmp_path), "--check"]) == 0
+    (tmp_path / "commands.md").write_text("old")
+    assert docs.main(["--out", str(tmp_path), "--check"]) == 2
     assert "out of date; run `make docs`" in capsys.readouterr().err
-    assert docs.main(["--out", str(tmp_path / "no" / "page.md")]) == 4
+    assert docs.main(["--out", str(tmp_path / "no")]) == 4
     assert docs.main(["--chek"]) == 2
     assert "did you mean --check?" in capsys.readouterr().err

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from myxtts.cli import synthesize
+from myxtts.cli import speak
 from myxtts.cli.sound_out import Streamed, write_stream
 from myxtts.errors import StorageError
 
 TEXT = "One. Two words! And a third sentence, which is longer than those."
-COMMAND = [sys.executable, "-m", "myxtts", "synthesize", "--text", TEXT, "--speaker", "bob"]
+COMMAND = [sys.executable, "-m", "myxtts", "speak", "--text", TEXT, "--speaker", "bob"]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def streamed(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The text as a file written by --stream."""
     out = tmp_path_factory.mktemp("out") / "out.wav"
     words = ["--checkpoint", str(run), "--text", TEXT, "--speaker", "bob", "--stream", "--out", str(out)]
-    assert synthesize.main(words) == 0
+    assert speak.main(words) == 0
     return out
 
 
@@ -62,11 +62,11 @@ def test_a_reader_that_leaves_ends_the_stream_quietly(run: Path) -> None:
 def test_a_streamed_file_is_the_same_wav(run: Path, streamed: Path, tmp_path: Path) -> None:
     raw, mel = tmp_path / "out.raw", tmp_path / "mel.npy"
     words = ["--checkpoint", str(run), "--text", TEXT, "--speaker", "bob", "--raw", "--out", str(raw)]
-    assert synthesize.main([*words, "--stream", "--save-mel", str(mel)]) == 0
+    assert speak.main([*words, "--stream", "--save-mel", str(mel)]) == 0
     found, rate = soundfile.read(streamed, dtype="int16")
     assert rate == 22_050 and np.array_equal(np.frombuffer(raw.read_bytes(), "<i2"), found)
     assert np.load(mel, allow_pickle=False).shape == (len(found) // 256, 80)
-    assert synthesize.main(words) == 0  # all at the end, whole or not at all
+    assert speak.main(words) == 0  # all at the end, whole or not at all
     assert len(raw.read_bytes()) == 2 * len(found)
 
 
@@ -115,7 +115,7 @@ def test_ctrl_c_keeps_what_is_there(run: Path, tmp_path: Path, capsys: pytest.Ca
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Synthesizer, "stream", stopping)
         words = ["--checkpoint", str(run), "--text", TEXT, "--speaker", "bob", "--stream", "--out", str(out)]
-        assert synthesize.main(words) == 75
+        assert speak.main(words) == 75
     seconds = soundfile.info(out).duration
     told = f"2 of 3 sentences, {seconds:.2f} s, were written to '{out}'; the same command begins anew"
     assert capsys.readouterr().err.endswith(f"error: stopped by Ctrl-C; {told}\n")

@@ -1,4 +1,4 @@
-"""`python -m myxtts voice`: a file that `synthesize --voice` speaks with, and one line for each mistake."""
+"""`python -m myxtts voice`: a file that `myxtts speak --voice` speaks with, and one line for each mistake."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import made_model
 import numpy as np
 import pytest
 
-from myxtts.cli import synthesize, voice
+from myxtts.cli import speak, voice
 from myxtts.synthesis.voice_file import read_voice, write_voice
 
 TEXT = "A good day to all of you."
@@ -35,7 +35,7 @@ def test_a_voice_is_saved_and_spoken_with(
 
     out = tmp_path / "out.wav"
     words = ["--checkpoint", str(run), "--text", TEXT, "--voice", f"{file}:2", "--speaker", "ann:1", "--out", str(out)]
-    assert synthesize.main(words) == 0
+    assert speak.main(words) == 0
     assert f"voice: mix of 66.7% voice '{file}' and 33.3% training speaker 'ann'" in capsys.readouterr().out
 
 

@@ -1,4 +1,4 @@
-"""Fuzzes all that comes from outside: recordings, texts, metadata, settings, checkpoints. See docs/reliability.md, D1.
+"""Fuzzes all that comes from outside: recordings, texts, metadata, settings, checkpoints. See reliability.md, D1.
 
     python -m tests.faults.fuzz --count 1000 --seed 1 [--only audio|text|metadata|config|checkpoint] --json FILE
 

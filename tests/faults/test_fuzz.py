@@ -1,4 +1,4 @@
-"""Bad input of every kind (docs/reliability.md, D1): each item of the list once, seeded, through the real path.
+"""Bad input of every kind (docs/explanation/reliability.md, D1): each item of the list once, seeded, through the real path.
 
 `python -m tests.faults.fuzz` makes thousands of them. Where a single example is tested more closely:
 

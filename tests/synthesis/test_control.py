@@ -134,26 +134,6 @@ def test_a_pitch_that_no_voice_has_is_told(synthesizer: Synthesizer) -> None:
     assert piece.pitch_kept == piece.voiced == len(piece.mel_MC)
 
 
-def test_the_bench_measures_the_same(synthesizer: Synthesizer) -> None:
-    from bench import control
-
-    rows = control.measure(synthesizer, [TEXT], control.Asking(speaker="bob"), lambda *step: None)
-    found = {(row.what, row.asked): row.measured for row in rows}
-    for (what, asked), measured in found.items():
-        tolerance = {"pitch": 0.2, "energy": 0.5, "speed": 0.02 * asked}[what]
-        assert measured == pytest.approx(asked, abs=tolerance), what
-    assert set(control.PITCHES) == {asked for what, asked in found if what == "pitch"}
-
-
-def test_the_bench_measures_variety(synthesizer: Synthesizer) -> None:
-    from bench import control
-
-    found = control.measure_variety(synthesizer, [TEXT], control.Asking(speaker="bob"), lambda *step: None)
-    none, *_, most = found
-    assert none.strength == 0.0 and none.duration_percent == 0.0 and none.pitch_semitones < 0.2 and none.cosine > 0.99
-    assert most.duration_percent > 0.1 and -1.0 <= most.cosine <= 1.0
-
-
 def test_the_shift_is_the_same_for_every_token_of_the_decoder(synthesizer: Synthesizer, tmp_path: Path) -> None:
     """Nothing but the limits of what was learned, six deviations, stands between the option and the decoder."""
     from myxtts.models.prosody import Manner, shift_of_decibels, shift_of_semitones
