@@ -34,8 +34,6 @@ RESERVED = {
     "graph": (
         "cli/test_evaluate.py::test_a_run_that_was_trained_from_another_folder",
         "cli/test_evaluate.py::test_with_a_judge",
-        "evaluation/test_choosing.py",
-        "evaluation/test_measuring.py",
         "faults/test_hang.py",
         "models/test_critic.py",
         "models/test_generate.py::test_new_lengths_trace_nothing_new",

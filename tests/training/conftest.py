@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_graphs import graph_optimizer
 from made_run import make_root
 from made_step import RICH, MadeStep
+
+from tests.made_graphs import graph_optimizer
 
 
 @pytest.fixture(scope="session")
