@@ -8,19 +8,21 @@ BENCH ?= model_sizes optimizer_cost train_throughput
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 DOCS_STAMP := $(VENV)/.set-up-docs
+PYTEST := $(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help setup train demo test lint bench soak docs docs-site clean
+.PHONY: help setup train demo test test-all lint bench soak docs docs-site clean
 
 help:
-	@echo "make setup   make .venv and install into it (every other target does it when needed)"
-	@echo "make train   train at the stable level, on your data or the built-in corpus (ARGS=... passes options)"
-	@echo "make demo    about ten minutes on two cores to a first audible voice"
-	@echo "make test    run the tests"
-	@echo "make lint    ruff and mypy"
-	@echo "make bench   the quick measurements of bench/ (BENCH=... names others)"
-	@echo "make soak    an hour of bombs, bad clips and kills at level basic, against a clean run (resumable)"
-	@echo "make docs    write the generated pages of docs/reference"
-	@echo "make docs-site   build the documentation into site/ (mkdocs build --strict)"
+	@echo "make setup      make .venv and install into it (every other target does it when needed)"
+	@echo "make train      train at the stable level, on your data or the built-in corpus (ARGS=... passes options)"
+	@echo "make demo       about ten minutes on two cores to a first audible voice"
+	@echo "make test       run the fast tests: all pure functions and one of each main promise"
+	@echo "make test-all   run the other tests: processes, traced training steps, whole runs"
+	@echo "make lint       ruff and mypy"
+	@echo "make bench      the quick measurements of bench/ (BENCH=... names others)"
+	@echo "make soak       an hour of bombs, bad clips and kills at level basic, against a clean run (resumable)"
+	@echo "make docs       write the generated pages of docs/reference"
+	@echo "make docs-site  build the documentation into site/ (mkdocs build --strict)"
 
 $(STAMP): requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "error: Python 3.11 or newer is needed, this is " + sys.version.split()[0] + "; set PYTHON=...")'
@@ -37,7 +39,10 @@ demo: $(STAMP)
 	$(BIN)/python -m myxtts demo $(ARGS)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder $(ARGS)
+	$(PYTEST) $(ARGS)
+
+test-all: $(STAMP)
+	$(PYTEST) -m "slow or process or graph" $(ARGS)
 
 lint: $(STAMP)
 	$(BIN)/python -m ruff check .

@@ -1,8 +1,20 @@
-"""For all tests: this folder can be imported from (made_model.py), and TensorFlow keeps to one thread."""
+"""For all tests: tiers, groups that share a process, and TensorFlow on one thread.
+
+A test without one of the marks `process`, `graph` and `slow` is in the fast tier, which plain `pytest` runs; `make
+test-all` runs the others. The marks are set here, by the table RESERVED and by fixture, so that they can be read in one
+place; `@pytest.mark.slow` in a file does the same.
+"""
+
+from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.training.made_run import KeptTrainers
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
@@ -10,22 +22,66 @@ os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
+RESERVED = {
+    "process": (
+        "cli/test_sound_out.py::test_a_reader_that_leaves",
+        "evaluation/test_judge.py",
+        "faults/test_small_kills.py",
+        "faults/test_disk.py",
+        "test_bench.py::test_the_judge_of_a_list",
+        "training/test_signals.py",
+    ),
+    "graph": (
+        "cli/test_evaluate.py::test_a_run_that_was_trained_from_another_folder",
+        "cli/test_evaluate.py::test_with_a_judge",
+        "faults/test_hang.py",
+        "models/test_critic.py",
+        "models/test_generate.py::test_new_lengths_trace_nothing_new",
+        "models/test_padding.py",
+        "models/test_tokens_near.py",
+        "training/test_best.py",
+        "training/test_devices.py",
+        "training/test_ladder.py",
+        "training/test_replay.py",
+        "training/test_runs.py",
+        "training/test_settings_that_died.py",
+    ),
+}
+"""Mark -> beginnings of the names of tests."""
+GRAPH_FIXTURES = {"rich", "half", "played", "quick_runs", "server"}
+"""They trace a training step of their own, or several."""
+PROMISES = (
+    "faults/test_small_kills.py::test_one_writer",
+    "training/test_runs.py::test_a_run_that_is_gone_on_with_equals_an_unbroken_one",
+    "training/test_runs.py::test_a_nan_in_a_loss_is_skipped_and_named",
+    "training/test_runs.py::test_a_damaged_checkpoint_is_named_and_passed_over",
+)
+"""In the fast tier all the same: a kill, a bit-exact resume, a NaN, a damaged checkpoint."""
+
 SHARED = ("server", "kept", "played_session", "rich_session", "half_session", "plain_session")
-"""Fixtures of a session that take half a minute to make: graphs to trace, a training to compare with."""
+"""Fixtures of a session that take long to make: graphs to trace, a training to compare with."""
 LONGEST_FIRST = (
     *("server", "kept", "test_devices", "test_processes", "test_settings_that_died", "test_leaks", "played_session"),
-    *("plain_session", "test_repaired_run_trains", "rich_session", "test_golden_curve", "half_session"),
+    *("plain_session", "test_repaired_run_trains", "rich_session", "half_session"),
 )
-"""Groups of over half a minute: what takes long must not begin last."""
+"""Groups that take longest: they must not begin last."""
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """For `--dist loadgroup`: what shares fixtures of a session or a module runs in one process.
+    """The marks of a tier and, for `--dist loadgroup`, of what shares fixtures of a session or a module.
 
     Else every process of pytest-xdist makes the same fixtures again. It reads the marks before it sorts the tests, so
     they are set here.
     """
     item.add_marker(pytest.mark.xdist_group(_group(item)))
+    name = item.nodeid.removeprefix("tests/")
+    if name.startswith(PROMISES):
+        return
+    for mark, beginnings in RESERVED.items():
+        if name.startswith(beginnings):
+            item.add_marker(mark)
+    if GRAPH_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+        item.add_marker("graph")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,3 +93,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _group(item: pytest.Item) -> str:
     shared = [name for name in SHARED if name in getattr(item, "fixturenames", ())]
     return shared[0] if shared else item.path.stem
+
+
+@pytest.fixture(scope="session")
+def kept() -> KeptTrainers:
+    from tests.training.made_run import KeptTrainers
+
+    return KeptTrainers()
+
+
+@pytest.fixture
+def quick_runs(kept: KeptTrainers) -> Iterator[None]:
+    """Whole runs and replays share trainers, whose graphs are traced once."""
+    with kept.in_use():
+        yield

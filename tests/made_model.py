@@ -100,7 +100,7 @@ def save_run(directory: Path, settings: Resolved, of: Corpus | None = None, **ar
     config = settings.config
     voice_ZE = rng.normal(size=(len(SPEAKERS), config.model.voice_width)).astype(np.float32)
     stored: dict[str, Any] = {
-        "average": weights(settings.config.model.decoder),
+        "average": arrays.pop("average") if "average" in arrays else weights(settings.config.model.decoder),
         "voices": {
             "voice_ZE": voice_ZE / np.linalg.norm(voice_ZE, axis=1, keepdims=True),
             "style_ZS": rng.normal(size=(len(SPEAKERS), config.model.style_width)).astype(np.float32),

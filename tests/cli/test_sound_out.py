@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import weakref
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import made_model
@@ -18,12 +20,27 @@ from myxtts.cli.sound_out import Streamed, write_stream
 from myxtts.errors import StorageError
 
 TEXT = "One. Two words! And a third sentence, which is longer than those."
-COMMAND = [sys.executable, "-m", "myxtts", "speak", "--text", TEXT, "--speaker", "bob"]
+WORDS = ["--text", TEXT, "--speaker", "bob"]
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made_model.save_run(tmp_path_factory.mktemp("run"), made_model.resolved())
+
+
+@contextmanager
+def read_from_stdout() -> Iterator[bytearray]:
+    """What is written to descriptor 1 within the block, afterwards."""
+    found, kept = bytearray(), os.dup(1)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 1)
+        try:
+            yield found
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
+        file.seek(0)
+        found += file.read()
 
 
 @pytest.fixture(scope="module")
@@ -35,20 +52,20 @@ def streamed(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_stdout_carries_sound_and_nothing_else(run: Path, streamed: Path) -> None:
-    done = subprocess.run(
-        [*COMMAND, "--checkpoint", str(run), "--out", "-"], capture_output=True, timeout=100, check=True
-    )
-    header, samples = done.stdout[:44], done.stdout[44:]
+def test_stdout_carries_sound_and_nothing_else(
+    run: Path, streamed: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.isatty", lambda descriptor: False)
+    with capfd.disabled(), read_from_stdout() as sound:
+        assert speak.main([*WORDS, "--checkpoint", str(run), "--out", "-"]) == 0
+    header, samples = sound[:44], sound[44:]
     assert header[:4] == b"RIFF" and header[4:8] == header[40:44] == b"\xff\xff\xff\xff"
     assert samples == streamed.read_bytes()[44:]
-    told = done.stderr.decode()
-    assert "first sound " in told and " s after the model was loaded, " in told and " s after the start" in told
-    assert "voice: training speaker 'bob'; language: en-us; seed 1" in told and "stdout: " in told
 
 
 def test_a_reader_that_leaves_ends_the_stream_quietly(run: Path) -> None:
-    command = [*COMMAND, "--checkpoint", str(run), "--out", "-", "--raw"]
+    """The one process here: a broken pipe is an affair of the whole program."""
+    command = [sys.executable, "-m", "myxtts", "speak", *WORDS, "--checkpoint", str(run), "--out", "-", "--raw"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stderr is not None
         assert len(process.stdout.read(1000)) == 1000
@@ -70,34 +87,25 @@ def test_a_streamed_file_is_the_same_wav(run: Path, streamed: Path, tmp_path: Pa
     assert len(raw.read_bytes()) == 2 * len(found)
 
 
-KILLED = """
-import sys, time
-import numpy as np
-from myxtts.cli.sound_out import Streamed, write_stream
-from myxtts.synthesis.speech import SpokenSentence
-from myxtts.synthesis.stream import Piece
+def test_what_is_spoken_is_in_the_file_before_the_next_sentence_is_made(tmp_path: Path) -> None:
+    """So a process that is killed leaves all of it."""
+    from myxtts.synthesis.speech import SpokenSentence
+    from myxtts.synthesis.stream import Piece
 
-def pieces():
-    for number in range(1, 4):
-        if number == 3:
-            print("two are written", flush=True)
-            time.sleep(300)
-        told = SpokenSentence("x", "x", 0.0, 0.0), number, 3, "x", "x", (), 0, False
-        yield Piece(np.full(22050, 0.1 * number, np.float32), 22050, np.zeros((0, 80), np.float32), *told)
-
-write_stream(pieces(), sys.argv[1], raw=False, streamed=Streamed())
-"""
-
-
-def test_what_is_spoken_is_in_the_file_when_the_process_is_killed(tmp_path: Path) -> None:
     out = tmp_path / "out.wav"
-    with subprocess.Popen([sys.executable, "-c", KILLED, str(out)], stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"two are written\n"
-        process.kill()
-    found, _ = soundfile.read(out)
-    assert len(found) == 44_100 and out.stat().st_size == 44 + 2 * len(found)
-    assert found[0] == pytest.approx(0.1, abs=1e-4) and found[-1] == pytest.approx(0.2, abs=1e-4)
+
+    def pieces() -> Iterator[Piece]:
+        for number in range(1, 4):
+            if number == 3:
+                found, _ = soundfile.read(out)
+                assert len(found) == 44_100 and out.stat().st_size == 44 + 2 * len(found)
+                assert found[0] == pytest.approx(0.1, abs=1e-4) and found[-1] == pytest.approx(0.2, abs=1e-4)
+            told = SpokenSentence("x", "x", 0.0, 0.0), number, 3, "x", "x", (), 0, False
+            yield Piece(np.full(22_050, 0.1 * number, np.float32), 22_050, np.zeros((0, 80), np.float32), *told)
+
+    streamed = Streamed()
+    write_stream(pieces(), str(out), raw=False, streamed=streamed)
+    assert streamed.told == "3 of 3 sentences"
 
 
 def test_ctrl_c_keeps_what_is_there(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -182,22 +190,13 @@ def test_a_full_disk_is_told(run: Path) -> None:
         write_stream(pieces, "/dev/full", raw=True, streamed=Streamed())
 
 
-def test_a_closed_stdout_is_told(run: Path) -> None:
-    command = [sys.executable, "-c", "import os, sys; os.close(1); os.execv(sys.executable, sys.argv[1:])", *COMMAND]
-    done = subprocess.run(
-        [*command, "--checkpoint", str(run), "--out", "-"], stderr=subprocess.PIPE, timeout=100, check=False
-    )
-    assert done.returncode == 2
-    assert done.stderr.decode() == "error: --out - has no stdout to write to; name a file\n"
-
-
-def test_a_terminal_gets_no_sound(run: Path) -> None:
-    ours, theirs = os.openpty()
-    try:
-        command = [*COMMAND, "--checkpoint", str(run), "--out", "-"]
-        done = subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, timeout=100, check=False)
-    finally:
-        os.close(ours)
-        os.close(theirs)
-    assert done.returncode == 2
-    assert done.stderr.decode() == "error: --out - would write sound to the terminal; pipe it, or name a file\n"
+def test_without_a_stdout_for_sound_the_command_says_what_to_do(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [*WORDS, "--checkpoint", "run", "--out", "-"]
+    monkeypatch.setattr("os.isatty", lambda descriptor: descriptor == 1)
+    assert speak.main(words) == 2
+    assert capsys.readouterr().err == "error: --out - would write sound to the terminal; pipe it, or name a file\n"
+    monkeypatch.setattr("sys.stdout", None)
+    assert speak.main(words) == 2
+    assert capsys.readouterr().err == "error: --out - has no stdout to write to; name a file\n"

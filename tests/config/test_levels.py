@@ -2,13 +2,12 @@
 
 import dataclasses
 import re
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 from myxtts.config.fields import LEAVES, coerce
 from myxtts.config.files import load_file
-from myxtts.config.presets import BUILT_IN_CORPUS_OVERRIDES, LEVEL_SUMMARIES, LEVELS, SIZES, Override
+from myxtts.config.presets import BUILT_IN_CORPUS_OVERRIDES, LEVEL_SUMMARIES, LEVELS, SIZES
 from myxtts.config.resolve import Given, Layer, Rank, Resolved, resolve
 from myxtts.config.schema import MODEL_SIZES, OPTIMIZATION_LEVELS
 
@@ -16,9 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "config_nan_loss_fix.yaml"
 RESTATES = re.compile(r"\w{3,}")
 
-OVERRIDES = [(level, override) for level, overrides in LEVELS.items() for override in overrides]
 
-
+@cache
 def at(size: str, level: str) -> Resolved:
     rows = (Given("model_size", size, "command line"), Given("optimization_level", level, "command line"))
     return resolve([Layer(Rank.COMMAND_LINE, "command line", rows)])
@@ -29,30 +27,28 @@ def test_the_names_of_schema_and_tables_agree() -> None:
     assert tuple(LEVELS) == tuple(LEVEL_SUMMARIES) == OPTIMIZATION_LEVELS
 
 
-@pytest.mark.parametrize("size", MODEL_SIZES)
-@pytest.mark.parametrize("level", OPTIMIZATION_LEVELS)
-def test_every_level_resolves_at_every_size(size: str, level: str) -> None:
-    config = at(size, level).config
-    assert (config.model_size, config.optimization_level) == (size, level)
-
-
-@pytest.mark.parametrize(("level", "override"), OVERRIDES, ids=lambda value: getattr(value, "key", value))
-def test_every_override_changes_the_value_or_restates_the_default_with_a_reason(level: str, override: Override) -> None:
-    field = LEAVES[override.key]
-    assert len(RESTATES.findall(override.reason)) >= 1, "a reason in words"
-    assert set(override.by_size) <= set(MODEL_SIZES)
+def test_every_level_resolves_at_every_size() -> None:
     for size in MODEL_SIZES:
-        value = override.value_for(size)
-        assert coerce(field, value) == value and type(coerce(field, value)) is type(value), (
-            "in range, of the field's type"
-        )
-        resolved = at(size, level)
-        last = {row.key: row for row in LEVELS[level]}[override.key]
-        chain = resolved.provenance[override.key]
-        assert (chain[-1].layer, chain[-1].value) == (f"level {level}", last.value_for(size)), "the level is what holds"
-        if override is not last:
-            return  # What it shares with other levels and changes itself.
-        assert chain[-1].reason == override.reason
+        for level in OPTIMIZATION_LEVELS:
+            config = at(size, level).config
+            assert (config.model_size, config.optimization_level) == (size, level)
+
+
+def test_every_override_changes_the_value_or_restates_the_default_with_a_reason() -> None:
+    for level, overrides in LEVELS.items():
+        lasts = {row.key: row for row in overrides}
+        for override in overrides:
+            field, where = LEAVES[override.key], f"{override.key} at level {level}"
+            assert RESTATES.search(override.reason), f"{where}: needs a reason in words"
+            assert set(override.by_size) <= set(MODEL_SIZES), where
+            for size in MODEL_SIZES:
+                value, last = override.value_for(size), lasts[override.key]
+                coerced = coerce(field, value)
+                assert coerced == value and type(coerced) is type(value), f"{where}: out of range or of another type"
+                effective = at(size, level).provenance[override.key][-1]
+                assert (effective.layer, effective.value) == (f"level {level}", last.value_for(size)), where
+                # An override that a later one of the same level replaces gives no reason of its own.
+                assert override is not last or effective.reason == override.reason, where
 
 
 def test_levels_differ_from_one_another() -> None:
@@ -62,11 +58,12 @@ def test_levels_differ_from_one_another() -> None:
     )
 
 
-@pytest.mark.parametrize("size", MODEL_SIZES)
-def test_sizes_are_in_range_and_set_the_same_keys(size: str) -> None:
-    assert set(SIZES[size]) == set(SIZES["tiny"])
-    for key, value in SIZES[size].items():
-        assert coerce(LEAVES[key], value) == value and type(coerce(LEAVES[key], value)) is type(value)
+def test_sizes_are_in_range_and_set_the_same_keys() -> None:
+    for size in MODEL_SIZES:
+        assert set(SIZES[size]) == set(SIZES["tiny"]), size
+        for key, value in SIZES[size].items():
+            coerced = coerce(LEAVES[key], value)
+            assert coerced == value and type(coerced) is type(value), f"{key} at {size}"
 
 
 def test_schema_defaults_are_within_their_own_ranges() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,11 +12,6 @@ from tests.training import made_run
 
 
 @pytest.fixture(scope="module")
-def kept() -> made_run.KeptTrainers:
-    return made_run.KeptTrainers()
-
-
-@pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("hangs")
     made_run.make_root(made / "root")
@@ -25,12 +19,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def quick(kept: made_run.KeptTrainers, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr("myxtts.training.run.Trainer", kept.trainer)
-    monkeypatch.setattr("myxtts.training.run.Generator", kept.generator)
+def quick(quick_runs: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("myxtts.data.loader.CLOSE_SECONDS", 0.2)
-    yield
-    faults.disarm()
 
 
 def arm(monkeypatch: pytest.MonkeyPatch, text: str) -> None:

@@ -202,13 +202,19 @@ DESCRIPTORS = [
 by_kind = pytest.mark.parametrize("descriptor", DESCRIPTORS, ids=lambda d: d.kind.__name__)
 
 
+MADE: dict[tuple[type[Module], str, int], Module] = {}
+
+
 def make(descriptor: Descriptor, precision: str = "fp32", seed: int = 1) -> Module:
-    """The layer with its weights made and stirred."""
-    keras.utils.set_random_seed(seed)
-    layer = descriptor.make(dtype=keras.DTypePolicy(PRECISIONS[precision]))
-    layer(*prepared(descriptor, layer))
-    made_batch.stir(layer.trainable_variables, seed)
-    return layer
+    """The layer with its weights made and stirred, once for all tests: they leave the weights of seed 1 as they are."""
+    key = (descriptor.kind, precision, seed)
+    if key not in MADE:
+        keras.utils.set_random_seed(seed)
+        layer = descriptor.make(dtype=keras.DTypePolicy(PRECISIONS[precision]))
+        layer(*prepared(descriptor, layer))
+        made_batch.stir(layer.trainable_variables, seed)
+        MADE[key] = layer
+    return MADE[key]
 
 
 def prepared(descriptor: Descriptor, layer: Module) -> tuple[Any, ...]:

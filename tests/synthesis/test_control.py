@@ -69,7 +69,7 @@ def level_db(speech: Speech) -> float:
     return float(10 * np.log10(np.mean(samples**2)))
 
 
-@pytest.mark.parametrize("speed", [0.7, 1.4, 2.0])
+@pytest.mark.parametrize("speed", [0.7, 2.0])
 def test_speed_divides_the_duration(speed: float, synthesizer: Synthesizer, plain: Speech) -> None:
     other = synthesizer.speak(TEXT, speaker="bob", speed=speed)
     assert len(plain.samples) / len(other.samples) == pytest.approx(speed, rel=0.02)
@@ -81,14 +81,14 @@ def semitones_between_medians(speech: Speech, other: Speech, synthesizer: Synthe
     return float(12 * np.log2(np.median(other_hz[other_hz > 0]) / np.median(hz[hz > 0])))
 
 
-@pytest.mark.parametrize("asked", [-4.0, -1.0, 2.0, 4.0])
+@pytest.mark.parametrize("asked", [-4.0, 2.0])
 def test_pitch_moves_the_voice_by_semitones(asked: float, synthesizer: Synthesizer, plain: Speech) -> None:
     other = synthesizer.speak(TEXT, speaker="bob", pitch=asked)
     assert semitones_between(plain, other, synthesizer) == pytest.approx(asked, abs=0.2)
     assert other.seconds == plain.seconds and level_db(other) == pytest.approx(level_db(plain), abs=1.5)
 
 
-@pytest.mark.parametrize("asked", [-6.0, 3.0, 6.0])
+@pytest.mark.parametrize("asked", [-6.0, 3.0])
 def test_energy_moves_the_level_by_decibels(
     asked: float, synthesizer: Synthesizer, plain: Speech, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_run import KeptTrainers, make_root
+from made_run import make_root
 from made_step import RICH, MadeStep
 
-from myxtts.storage import faults
+from tests.made_graphs import graph_optimizer
 
 
 @pytest.fixture(scope="session")
@@ -35,27 +35,27 @@ def played_session() -> Any:
 
 @pytest.fixture
 def plain(plain_session: Any) -> Iterator[Any]:
-    yield plain_session.anew()
+    """The one step whose graph is optimized as in production."""
+    with graph_optimizer(on=True):
+        yield plain_session.anew()
 
 
 @pytest.fixture
 def rich(rich_session: Any) -> Iterator[Any]:
-    yield rich_session.anew()
+    with graph_optimizer(on=False):
+        yield rich_session.anew()
 
 
 @pytest.fixture
 def half(half_session: Any) -> Iterator[Any]:
-    yield half_session.anew()
+    with graph_optimizer(on=False):
+        yield half_session.anew()
 
 
 @pytest.fixture
 def played(played_session: Any) -> Iterator[Any]:
-    yield played_session.anew()
-
-
-@pytest.fixture(scope="session")
-def kept() -> KeptTrainers:
-    return KeptTrainers()
+    with graph_optimizer(on=False):
+        yield played_session.anew()
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +64,3 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("runs")
     make_root(made / "root")
     return made
-
-
-@pytest.fixture
-def quick_runs(kept: KeptTrainers, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Whole runs and replays take trainers whose graphs are there already; no fault outlives the test."""
-    for module in ("run", "replay"):
-        monkeypatch.setattr(f"myxtts.training.{module}.Trainer", kept.trainer)
-    monkeypatch.setattr("myxtts.training.run.Generator", kept.generator)
-    yield
-    faults.disarm()

@@ -9,13 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+
+from myxtts.storage import faults
+from tests.made_graphs import graph_optimizer
 
 CLIPS = 6
 SETTINGS: dict[str, object] = {
@@ -167,6 +171,16 @@ class KeptTrainers:
     def __init__(self) -> None:
         self._kept: dict[object, tuple[Any, list[Any], list[np.ndarray]]] = {}
         self._generators: dict[int, Any] = {}
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Whole runs and replays take these trainers and generators, not optimized; no fault outlives the block."""
+        with pytest.MonkeyPatch.context() as patch, graph_optimizer(on=False):
+            for module in ("run", "replay"):
+                patch.setattr(f"myxtts.training.{module}.Trainer", self.trainer)
+            patch.setattr("myxtts.training.run.Generator", self.generator)
+            yield
+        faults.disarm()
 
     def trainer(self, config: Any, corpus: Any, clips: int) -> Any:
         from myxtts.health import Health

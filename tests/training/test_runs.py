@@ -36,9 +36,7 @@ pytestmark = pytest.mark.usefixtures("quick_runs")
 @pytest.fixture(scope="module")
 def unbroken(folder: Path, kept: KeptTrainers) -> Path:
     """A run of six updates that nothing disturbed."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("myxtts.training.run.Trainer", kept.trainer)
-        patch.setattr("myxtts.training.run.Generator", kept.generator)
+    with kept.in_use():
         assert made_run.train(folder, "unbroken")[0] == UPDATES
     return folder / "unbroken"
 
