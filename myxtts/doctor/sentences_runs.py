@@ -67,7 +67,7 @@ RUNS: Mapping[str, tuple[str, str]] = {
         "به این کلیپ‌ها گوش دهید و با متنشان بسنجید؛ سطرشان را درست یا پاک کنید",
     ),
     "health_healthy": ("healthy", "سالم"),
-    "health_early": ("too early to judge", "هنوز زود برای داوری"),
+    "health_early": ("early", "هنوز زود"),
     "health_watch": ("watch", "تحت نظر"),
     "health_ill": ("ill", "بیمار"),
     "health_from_checkpoint": (
