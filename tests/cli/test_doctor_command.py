@@ -118,6 +118,7 @@ def test_fix_run(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "nothing was written" in out and made.tree(here) == before and not (run / "lock").exists()
     out = called(capsys, "fix", "--run", "my run", "--apply")
     assert re.search(r"done; the previous state is in my run/before-fix-\d{8}-\d{6}\n", out)
+    assert re.search(r": cp -a 'my run/before-fix-\d{8}-\d{6}/\.' 'my run'\n", out)
     assert f" {ROOT}/train_stable.py --config 'my run/config.yaml' --checkpoint-dir 'my run'" in out
     after = made.tree(here)
     out = called(capsys, "fix", "--run", "my run", "--apply")
@@ -138,7 +139,7 @@ def test_persian(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert re.search(r"[\u0600-\u06ff]", out) and not re.search(r"\b(likely|nothing|reason):? ", out)
     assert "با 8e-5 اجراها واگرا شدند" in called(capsys, "check", "old.yaml", "--language", "fa")
     assert myxtts_main(["doctor", "run", "--language", "fa"]) == 0
-    assert "حال اجرا: سالم" in capsys.readouterr().out
+    assert "حال اجرا: هنوز زود" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -177,7 +178,7 @@ def test_doctor(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made.add_event(run, "rollback", 34, rung=4, from_update=34, to_update=30, cause="c")
     assert myxtts_main(["doctor", "run"]) == 0
     out = capsys.readouterr().out
-    assert "health: healthy (saved with the checkpoint of update 40)" in out and "the loss falls [healthy]" in out
+    assert "health: early (saved with the checkpoint of update 40)" in out and "the loss falls [early]" in out
     assert "rung 4, rolled back, learning rate halved: 1\n" in out
     assert "update 33, rung 1: skip [incidents/update-0000033-micro-000130/]" in out
     assert "learning rate x 0.5, clip x 1.0" in out and "quarantined clips: 1 (c4)" in out
