@@ -56,11 +56,14 @@ def test_stdout_carries_sound_and_nothing_else(
     run: Path, streamed: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.isatty", lambda descriptor: False)
-    with capfd.disabled(), read_from_stdout() as sound:
+    with read_from_stdout() as sound:
         assert speak.main([*WORDS, "--checkpoint", str(run), "--out", "-"]) == 0
     header, samples = sound[:44], sound[44:]
     assert header[:4] == b"RIFF" and header[4:8] == header[40:44] == b"\xff\xff\xff\xff"
     assert samples == streamed.read_bytes()[44:]
+    told = "".join(capfd.readouterr())
+    assert "first sound " in told and " s after the model was loaded, " in told
+    assert "voice: training speaker 'bob'; language: en-us; seed 1" in told and "stdout: " in told
 
 
 def test_a_reader_that_leaves_ends_the_stream_quietly(run: Path) -> None:
