@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from myxtts.config.layers import BUILT_IN_CORPUS_OVERRIDES
-from myxtts.config.levels import LEVEL_SUMMARIES, LEVELS
-
 from myxtts.cli import docs
 from myxtts.config.document import meanings
+from myxtts.config.presets import BUILT_IN_CORPUS_OVERRIDES, LEVEL_SUMMARIES, LEVELS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ("README.md", "README.fa.md", "CHANGELOG.md", "CONTRIBUTING.md", "bench/README.md", "docs")

@@ -19,7 +19,7 @@ FILES = [*sorted((ROOT / "doctor").rglob("*.py")), ROOT / "cli" / "fix_nan_loss.
 COMPOSED = (
     {f"rank_{certainty.name.lower()}" for certainty in Certainty}
     | {f"kind_{kind}" for kind in ("settings", "dataset", "run", "checkpoint", "log")}
-    | {f"health_{sign}" for sign in ("healthy", "watch", "ill", "from_checkpoint", "from_metrics")}
+    | {f"health_{sign}" for sign in ("healthy", "early", "watch", "ill", "from_checkpoint", "from_metrics")}
     | {f"rung_{rung}" for rung in range(8)}
 )
 """Keys that the code puts together."""
@@ -58,7 +58,8 @@ def test_every_sign_of_health_has_a_name() -> None:
     health = Health()
     health.observe_voices(1, 0.1)
     health.know_people(1)
-    health.observe_validation(1, math.nan)
+    health.observe_validation(1, 1.0)
+    health.observe_validation(2, math.nan)
     assert {check.name for check in health.verdict().checks} == set(SIGN_NAMES)
 
 
