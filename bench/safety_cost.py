@@ -79,9 +79,9 @@ def guard_pairs(resolved: Resolved, prepared: Prepared, count: int, screen: Scre
     from bench.plain_step import PlainStep
     from myxtts.training.trainer import Trainer
 
-    config, clips = resolved.config, len(prepared.train)
-    guarded_step = Trainer(config, prepared.corpus, clips).step
-    other = Trainer(config, prepared.corpus, clips)
+    config = resolved.config
+    guarded_step = Trainer(config, prepared.corpus).step
+    other = Trainer(config, prepared.corpus)
     plain = PlainStep(other.model, other.average, config)
     numbers = itertools.count(1)
 
@@ -160,7 +160,9 @@ def loop_times(
 ) -> tuple[dict[str, list[float]], list[float]]:
     """Seconds by what took them, one for each call, "update" for each whole update; and seconds of each hot save."""
     from myxtts.health import Health
-    from myxtts.training import injection, ladder, loop, run, saving
+    from myxtts.training import checkpointing, loop, run, run_context
+    from myxtts.training.recovery import faults as step_faults
+    from myxtts.training.recovery import ladder
 
     updates, clock = given.updates + WARM_UP, Clock()
     with ExitStack() as stack:
@@ -170,11 +172,11 @@ def loop_times(
         resolved = resolved_with(given, root, quiet)
         for name, owner, functions in (
             ("ladder", ladder.Ladder, ("observe", "climb_if_needed")),
-            ("journal", saving.PatientJournal, ("write",)),
+            ("journal", run_context.PatientJournal, ("write",)),
             ("health", Health, ("observe",)),
-            ("fail points", injection, ("term_factors", "gradient_factors", "micro_batch_factors", "poison_weights")),
+            ("fail points", step_faults, ("term_factors", "gradient_factors", "micro_batch_factors", "poison_weights")),
             ("update", loop.Loop, ("one_update",)),
-            ("save", saving.Saver, ("save",)),
+            ("save", checkpointing.Saver, ("save",)),
         ):
             stack.enter_context(clock.around(name, owner, *functions))
         run.train(resolved, prepared, fresh=False, init_from=None, command="", screen=_Silent(screen, updates))

@@ -13,7 +13,7 @@ from myxtts.errors import EXIT_DONE, CheckpointError, ConfigError
 from myxtts.messages import escaped, quoted
 
 if TYPE_CHECKING:
-    from myxtts.training.replay import Replayed
+    from myxtts.training.recovery.replay import Replayed
 
 _WORST = 5
 
@@ -39,7 +39,7 @@ def _run(argv: Sequence[str]) -> int:
         what = "has no incident.json" if bundle.is_dir() else "is a file" if bundle.exists() else "does not exist"
         raise CheckpointError(f"incident {quoted(str(bundle), 200)} {what}; give a folder of RUN/incidents")
     with quiet_loading():
-        from myxtts.training.replay import replay
+        from myxtts.training.recovery.replay import replay
     Screen().say(*lines_of(replay(bundle)))
     return EXIT_DONE
 

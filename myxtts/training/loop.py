@@ -6,19 +6,20 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from myxtts.data.loader import Loader
 from myxtts.errors import NonFiniteError, StorageError
 from myxtts.storage import faults
-from myxtts.training import injection, losses, schedule
-from myxtts.training.ladder import Ladder, Weight
-from myxtts.training.saving import PatientJournal, Saver
+from myxtts.training import losses, schedule
+from myxtts.training.accumulation import Micro, Window
+from myxtts.training.checkpointing import Saver
+from myxtts.training.recovery import faults as step_faults
+from myxtts.training.recovery.ladder import Ladder, Weight
+from myxtts.training.run_context import RunContext
+from myxtts.training.run_state import BestFields
 from myxtts.training.signals import StopSignals
 from myxtts.training.step import UpdateResult
-from myxtts.training.tensorboard_log import TensorBoardLog
-from myxtts.training.trainer import Trainer
-from myxtts.training.window import Micro, Window
 
 SPEED_UPDATES = 20
 KNOWN_TIMES, LONGEST_FACTOR = 3, 10.0
@@ -42,51 +43,29 @@ class Stopwatch:
         return counted
 
 
-class Display(Protocol):
-    """What the loop needs of a screen."""
-
-    def say(self, *lines: str) -> None:
-        """Print lines."""
-
-    def warn(self, *lines: str) -> None:
-        """Print warnings."""
-
-    def training(self, done: int, total: int, figures: Mapping[str, str], line: bool = False) -> None:
-        """Move the bar; `line` asks for a line where there is no bar."""
-
-    def progress(self, task: str, done: int, total: int) -> None:
-        """A Progress."""
-
-
 class Loop:
-    """Runs a trainer over a loader.
+    """Runs the training of a run over a loader.
 
     Args:
-        trainer: what learns.
-        loader: endless micro-batches from the trainer's position on.
+        run: what is trained.
+        loader: endless micro-batches from the position on.
         saver: saves when it is due.
         ladder: what is done about trouble.
-        metrics: journal of every update.
-        tensorboard: scalars at the log interval.
-        display: the screen.
         validate: one validation; True if it was the best so far.
         total_updates: updates after which the run ends.
     """
 
     def __init__(
         self,
-        trainer: Trainer,
+        run: RunContext,
         loader: Loader,
         saver: Saver,
         ladder: Ladder,
-        metrics: PatientJournal,
-        tensorboard: TensorBoardLog,
-        display: Display,
         validate: Callable[[], bool],
         total_updates: int,
     ) -> None:
-        self.trainer, self.loader, self.saver, self.ladder = trainer, loader, saver, ladder
-        self.metrics, self.tensorboard, self.display = metrics, tensorboard, display
+        self.context, self.loader, self.saver, self.ladder = run, loader, saver, ladder
+        self.state, self.log, self.step = run.state, run.log, run.trainer.step
         self.validate, self.total_updates = validate, total_updates
         self._speeds: list[tuple[int, float]] = []
         self._updates, self._validations = Stopwatch(), Stopwatch()
@@ -97,7 +76,7 @@ class Loop:
         Raises:
             NonFiniteError: the ladder could not mend the trouble.
         """
-        training, position = self.trainer.config.training, self.trainer.position
+        training, position = self.context.config.training, self.state.position
         while True:
             if signals.requested:
                 return signals.requested
@@ -107,13 +86,13 @@ class Loop:
                 return "minutes"
             if position.validations_since_best >= training.early_stopping_validations:
                 return "early_stop"
-            self.saver.store.check_owner()
-            made, before_window = position.update, (position.micro_batches, position.epoch, position.index)
+            self.context.store.check_owner()
+            made, before_window = position.update, self.state.data_position()
             try:
                 applied = self.one_update()
             except BaseException:
                 if position.update == made:  # what is saved now must be the state after that update: its data come next
-                    position.micro_batches, position.epoch, position.index = before_window
+                    self.state.return_to(before_window)
                 raise
             faults.point("loop.update")
             if self.ladder.climb_if_needed() or not applied:
@@ -122,11 +101,11 @@ class Loop:
             if position.update % training.validation_every_updates == 0:
                 begun = time.monotonic()
                 best = self.validate()
-                position.trained_seconds += self._validations.take(time.monotonic() - begun)
+                self.state.add_time(self._validations.take(time.monotonic() - begun))
             if best or self.saver.regular or self.saver.candidate or self.saver.hot_due:
                 self._save(best, before)
 
-    def _save(self, best: bool, before: tuple[float | None, int, int, int]) -> None:
+    def _save(self, best: bool, before: BestFields) -> None:
         """Save, and go back if what is to be saved is not finite; `before` is what was the best until now."""
         try:
             saved = self.saver.save(best=best, hot=not (best or self.saver.regular))
@@ -134,47 +113,44 @@ class Loop:
             self.ladder.climb(str(error))
             return
         if best and not saved:
-            self.trainer.position.set_best(*before)  # the best on the disk is the older one, which a later shall beat
+            self.state.set_best(before)  # the best on the disk is the older one, which a later shall beat
 
     def one_update(self) -> bool:
         """One window of micro-batches and the update that it makes; False if the update was refused."""
-        trainer, position = self.trainer, self.trainer.position
-        config, recovery, number = trainer.config, trainer.recovery, position.update + 1
+        config, recovery, number = self.context.config, self.state.recovery, self.state.position.update + 1
         scheduled = schedule.learning_rate(number, config.optimizer, config.schedule)
         rate = recovery.rate(number, scheduled, config.schedule.warmup_updates)
         prior = schedule.prior_strength(number, config.schedule)
-        weights = dict(trainer.step.term_weights)
+        weights = dict(self.step.term_weights)
         for term in {"mel", "flow"} & set(weights):
             weights[term] *= recovery.mel_factor
         for term in set(losses.FROM_CRITIC) & set(weights):
             weights[term] *= schedule.adversarial_strength(number, config.schedule)
         if "critic" in weights and not schedule.critic_learns(number, config.schedule):
             weights["critic"] = 0.0
-        term_factors, group_factors = injection.term_factors(), injection.gradient_factors(trainer.step.groups)
+        term_factors, group_factors = step_faults.term_factors(), step_faults.gradient_factors(self.step.groups)
         window = Window()
         for _ in range(config.training.grad_accum):
             faults.point("data.next_batch")
             loaded = next(self.loader)
-            position.micro_batches += 1
+            micro_batch = self.state.count_micro_batch()
             knobs: dict[str, Any] = {
-                "seed": (config.training.seed, position.micro_batches),
+                "seed": (config.training.seed, micro_batch),
                 "prior_strength": prior,
                 "weights": weights,
-                "term_fault": injection.micro_batch_factors(term_factors),
+                "term_fault": step_faults.micro_batch_factors(term_factors),
                 "group_fault": group_factors,
             }
-            result = trainer.step.micro(loaded.batch, **knobs)
-            window.micros.append(Micro(position.micro_batches, loaded, result, knobs))
-            position.epoch, position.index = (
-                (loaded.epoch + 1, 0) if loaded.last_of_epoch else (loaded.epoch, loaded.index + 1)
-            )
-        met = {v.path: v.numpy() for v in trainer.step.weights} if window.dropped() else None
-        update = trainer.step.update(rate, config.optimizer.clip_norm * recovery.clip_factor)
-        injection.poison_weights(trainer.step)
+            result = self.step.micro(loaded.batch, **knobs)
+            window.micros.append(Micro(micro_batch, loaded, result, knobs))
+            self.state.take(loaded)
+        met = {v.path: v.numpy() for v in self.step.weights} if window.dropped() else None
+        update = self.step.update(rate, config.optimizer.clip_norm * recovery.clip_factor)
+        step_faults.poison_weights(self.step)
         seconds = self._updates.take(time.monotonic() - window.begun)
-        position.trained_seconds += seconds
+        self.state.add_time(seconds)
         if update.applied:
-            position.update = number
+            self.state.position.update = number
         self._after(window, update, number, rate, seconds, met)
         return update.applied
 
@@ -206,26 +182,26 @@ class Loop:
             "wait_share": wait_share,
             "skipped": not result.applied,
             **({"overflow": True} if result.overflow else {}),
-            **({"anew": True} if self.trainer.losses_anew else {}),
+            **({"anew": True} if self.state.losses_reset else {}),
         }
-        self.trainer.losses_anew = False
-        self.metrics.write(record)
+        self.state.losses_reset = False
+        self.log.metrics.write(record)
         overflowed = result.overflow and not result.applied  # no trouble: the scale finds its place by overflowing
-        self.trainer.health.observe(
+        self.state.health.observe(
             number,
             loss=None if overflowed else total,
             grad_norm=None if overflowed else result.grad_norm,
-            clip_norm=self.trainer.config.optimizer.clip_norm * self.trainer.recovery.clip_factor,
+            clip_norm=self.context.config.optimizer.clip_norm * self.state.recovery.clip_factor,
             skipped=not (result.applied or overflowed),
             wait_share=wait_share,
         )
         self.ladder.observe(window, result, number, total, met)
-        at_log = number % self.trainer.config.training.log_every_updates == 0
+        at_log = number % self.context.config.training.log_every_updates == 0
         if at_log or number == 1:
             try:
-                self.tensorboard.train(record)
+                self.log.tensorboard.train(record)
             except StorageError as error:
-                self.display.warn(f"{error}; TensorBoard will lack update {number}")
+                self.log.warn(f"{error}; TensorBoard will lack update {number}")
         self._show(total, result.grad_norm, rate, frames, seconds, wait_share, at_log)
 
     def _show(
@@ -234,10 +210,10 @@ class Loop:
         self._speeds = [*self._speeds[-SPEED_UPDATES + 1 :], (frames, seconds)]
         time_taken = sum(s for _, s in self._speeds)
         end = self._expected_end(time_taken / len(self._speeds))
-        left = max(0, end - self.trainer.position.update) * time_taken / len(self._speeds)
-        rung = {"rung": str(r[-1].rung)} if (r := self.trainer.recovery.rollbacks) else {}
-        self.display.training(
-            self.trainer.position.update,
+        left = max(0, end - self.state.position.update) * time_taken / len(self._speeds)
+        rung = {"rung": str(r[-1].rung)} if (r := self.state.recovery.rollbacks) else {}
+        self.log.screen.training(
+            self.state.position.update,
             end,
             {
                 "loss": f"{total:.3f}",
@@ -246,7 +222,7 @@ class Loop:
                 "frames/s": f"{sum(f for f, _ in self._speeds) / max(time_taken, 1e-9):,.0f}",
                 "wait": f"{wait_share:.0%}",
                 "left": clock(left),
-                "health": self.trainer.health.verdict().sign,
+                "health": self.state.health.verdict().sign,
                 **rung,
             },
             line=line,
@@ -254,7 +230,7 @@ class Loop:
 
     def _expected_end(self, seconds_per_update: float) -> int:
         """Update at which the run is expected to end, by its updates or by its minutes."""
-        training, position = self.trainer.config.training, self.trainer.position
+        training, position = self.context.config.training, self.state.position
         if not training.max_minutes:
             return self.total_updates
         seconds = max(0.0, 60.0 * training.max_minutes - position.trained_seconds)

@@ -39,13 +39,13 @@ def chosen_devices(setting: int) -> tuple[str, ...]:
     there = [device.name for device in gpus or tf.config.list_logical_devices("CPU")]
     if setting > len(there):
         raise ConfigError(
-            f"training.devices {setting}: TensorFlow sees {said(there)} here: give at most {len(there)}, or 0 for "
+            f"training.devices {setting}: TensorFlow sees {in_words(there)} here: give at most {len(there)}, or 0 for "
             "every GPU, or the processor where there is none"
         )
     return tuple(there[: setting or (len(there) if gpus else 1)])
 
 
-def said(devices: Sequence[str]) -> str:
+def in_words(devices: Sequence[str]) -> str:
     """Devices for a reader: 'CPU:0', '2 devices (GPU:0, GPU:1)'."""
     short = [device.rsplit("device:", 1)[-1] for device in devices]
     return short[0] if len(short) == 1 else f"{len(short)} devices ({', '.join(short)})"

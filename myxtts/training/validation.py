@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -27,12 +26,10 @@ from myxtts.models.generate import Generator
 from myxtts.models.prosody import Manner
 from myxtts.speakers import whose
 from myxtts.storage.files import write_text_atomic
-from myxtts.storage.run_directory import RunDirectory
 from myxtts.training.losses import FROM_CRITIC, TERMS, weights_of
+from myxtts.training.run_context import RunContext
 from myxtts.training.schedule import adversarial_strength
 from myxtts.training.step import Step
-from myxtts.training.tensorboard_log import TensorBoardLog
-from myxtts.training.trainer import Trainer
 from myxtts.training.voices import Likeness, likeness_error, voice_likeness
 from myxtts.units import seconds_of_frames
 
@@ -165,26 +162,6 @@ def _write_index(folder: Path, index: list[dict[str, object]]) -> None:
     write_text_atomic(folder / "index.json", json.dumps(index, ensure_ascii=False, indent=1))
 
 
-class Writer(Protocol):
-    """Takes the lines of metrics.jsonl."""
-
-    def write(self, record: Mapping[str, object]) -> None:
-        """Append a record."""
-
-
-class Screen(Protocol):
-    """What a validation needs of the screen."""
-
-    def say(self, *lines: str) -> None:
-        """Print lines."""
-
-    def warn(self, *lines: str) -> None:
-        """Print warnings."""
-
-    def progress(self, task: str, done: int, total: int) -> None:
-        """A Progress."""
-
-
 def _told_apart(likeness: Likeness | None) -> str:
     if likeness is None:
         return ""
@@ -200,21 +177,17 @@ def _shown(best: float | None) -> str:
 
 
 class Validation:
-    """What happens at a validation: metrics, the best value, samples to see and to hear."""
+    """A validation: metrics, the best value, samples to look at and listen to.
 
-    def __init__(
-        self,
-        trainer: Trainer,
-        generator: Generator,
-        batches: Batches,
-        metrics: Writer,
-        tensorboard: TensorBoardLog,
-        directory: RunDirectory,
-        screen: Screen,
-        tell: Callable[..., None],
-    ) -> None:
-        self.trainer, self.generator, self.batches, self.metrics = trainer, generator, batches, metrics
-        self.tensorboard, self.directory, self.screen, self.tell = tensorboard, directory, screen, tell
+    Args:
+        run: what is validated.
+        generator: speaks the samples with the averaged weights.
+        batches: validation batches.
+    """
+
+    def __init__(self, run: RunContext, generator: Generator, batches: Batches) -> None:
+        self.context, self.generator, self.batches = run, generator, batches
+        self.state, self.log, self.trainer = run.state, run.log, run.trainer
 
     def run(self, *, scheduled: bool = True) -> bool:
         """Validate, write everything down; True if the metric is the best so far, or as good (see `_equally_near`).
@@ -222,14 +195,14 @@ class Validation:
         One that is not scheduled, at the end of a run, does not count towards early stopping: the run may go on.
         """
         trainer = self.trainer
-        config, position = trainer.config, trainer.position
+        config, state, position = self.context.config, self.state, self.state.position
         metrics = validate(trainer.step, self._progressing(), config)
         likeness = voice_likeness(self.generator, self.batches, trainer.corpus, config)
         if likeness is not None:
             told = likeness.separation
             figures = (told.same_mean, told.other_mean, told.equal_error_rate)
             metrics |= {name: value for name, value in zip(VOICE_METRICS, figures, strict=True) if value is not None}
-            trainer.health.observe_voices(
+            state.health.observe_voices(
                 position.update,
                 metrics["voice_equal_error_rate"],
                 same=told.same_mean,
@@ -239,37 +212,31 @@ class Validation:
         try:
             metrics |= self._spoken(position.update)
         except (OSError, StorageError, NonFiniteError) as error:
-            self.tell("samples_failed", str(error))
-            self.screen.warn(f"the samples of update {position.update} could not be written: {error}")
+            self.log.event("samples_failed", str(error))
+            self.log.warn(f"the samples of update {position.update} could not be written: {error}")
         value = metrics.get(config.training.best_metric, math.nan)
         if math.isnan(value):
-            self.screen.warn(f"update {position.update} has no {config.training.best_metric}: it cannot be the best")
+            self.log.warn(f"update {position.update} has no {config.training.best_metric}: it cannot be the best")
         if self._chosen_anew(value):
-            trainer.forget_best()
-        anew, trainer.chosen_anew = trainer.chosen_anew, False
+            state.forget_best()
+        reset, state.best_reset = state.best_reset, False
         bar = math.inf if position.best is None else position.best - config.training.early_stopping_min_delta
         improved = value < bar  # never where the value is not finite
         equal = not improved and self._equally_near(value)
-        if improved:
-            position.set_best(value, position.update, 0)
-        elif scheduled:
-            position.validations_since_best += 1
-        if equal:
-            position.best_update = position.update
-        position.validated_update = position.update
+        state.validated(value, improved=improved, equal=equal, scheduled=scheduled)
         if config.training.best_metric in metrics:  # what was not measured, with one speaker or no samples, is no NaN
-            trainer.health.observe_validation(position.update, value)
+            state.health.observe_validation(position.update, value)
         if not config.loss.adaptive_weights:  # else the loss of the updates is another sum
-            trainer.health.observe_total(position.update, metrics["total"])
+            state.health.observe_total(position.update, metrics["total"])
         record = {"kind": "validation", "update": position.update, "time": time.time(), "metrics": metrics}
         if likeness is not None:
             record["voices"] = {"speakers": likeness.speakers, "strangers": likeness.strangers}
-        self.metrics.write(record | ({"anew": True} if anew else {}))
+        self.log.metrics.write(record | ({"anew": True} if reset else {}))
         try:
-            self.tensorboard.validation(position.update, metrics)
+            self.log.tensorboard.validation(position.update, metrics)
         except StorageError as error:
-            self.screen.warn(f"{error}; TensorBoard will lack the validation of update {position.update}")
-        self.screen.say(
+            self.log.warn(f"{error}; TensorBoard will lack the validation of update {position.update}")
+        self.log.say(
             f"validation at update {position.update}: {config.training.best_metric} {value:.4f}"
             f"{self._standing(improved, equal)}, total {metrics['total']:.3f}{_told_apart(likeness)}"
         )
@@ -277,35 +244,35 @@ class Validation:
 
     def _equally_near(self, value: float) -> bool:
         """Whether a value is as good as the best, by training.best_tolerance."""
-        best, share = self.trainer.position.best, self.trainer.config.training.best_tolerance
+        best, share = self.state.position.best, self.context.config.training.best_tolerance
         return share > 0.0 and best is not None and is_as_good(value, best, share)
 
     def _standing(self, improved: bool, equal: bool) -> str:
         """How a value stands to the best one."""
-        position = self.trainer.position
+        position = self.state.position
         if improved:
             return " (best)"
         if equal:
-            share = self.trainer.config.training.best_tolerance
+            share = self.context.config.training.best_tolerance
             return f" (best: within {share:.0%} of the lowest, {_shown(position.best)}, the newest counts)"
         return f", best {_shown(position.best)} at update {position.best_update}"
 
     def _chosen_anew(self, value: float) -> bool:
         """Whether the best is chosen anew from this validation on: the first at which the decoder hears the critic."""
-        position = self.trainer.position
-        hears = int(hears_the_critic(position.update, self.trainer.config))
-        if hears == position.heard or not math.isfinite(value):
+        position = self.state.position
+        hears = int(hears_the_critic(position.update, self.context.config))
+        if hears == position.critic_seen or not math.isfinite(value):
             return False
-        position.heard = hears
+        self.state.see_critic(hears)
         return position.best is not None
 
     def _spoken(self, update: int) -> dict[str, float]:
         """Speak the samples and show them in TensorBoard; their mean nearness to the recordings and the voices."""
         trainer = self.trainer
-        folder = self.directory.samples_of_update(update)
-        samples = speak_samples(self.generator, trainer.step, self.batches, trainer.corpus, trainer.config, folder)
+        folder = self.context.directory.samples_of_update(update)
+        samples = speak_samples(self.generator, trainer.step, self.batches, trainer.corpus, self.context.config, folder)
         for sample in samples:
-            self.tensorboard.sample(
+            self.log.tensorboard.sample(
                 update,
                 sample.name,
                 predicted_mel_MC=sample.predicted_mel_MC,
@@ -320,7 +287,7 @@ class Validation:
         return {name: float(np.mean(values)) for name, values in known.items() if values}
 
     def _progressing(self) -> Iterator[Batch]:
-        show: Callable[[str, int, int], None] = self.screen.progress
+        show: Callable[[str, int, int], None] = self.log.screen.progress
         total = len(self.batches)
         for number, batch in enumerate(self.batches.all(), 1):
             yield batch

@@ -135,8 +135,8 @@ def test_a_run_whose_ladder_gave_up(tmp_path: Path) -> None:
 
 
 def test_the_new_state_is_one_that_training_takes(tmp_path: Path) -> None:
-    pytest.importorskip("myxtts.training.recovery")
-    from myxtts.training.recovery import Recovery
+    pytest.importorskip("myxtts.training.recovery.state")
+    from myxtts.training.recovery.state import Recovery
 
     run = made.make_run(tmp_path / "run")
     made.poison(run, 30)

@@ -13,9 +13,9 @@ from made_model import corpus, resolved, weights
 from myxtts import batch as contract
 from myxtts.config.files import config_yaml
 from myxtts.data.loader import Loaded
-from myxtts.training import incidents
-from myxtts.training.blame import Blame
-from myxtts.training.window import Micro
+from myxtts.training.accumulation import Micro
+from myxtts.training.recovery import incidents
+from myxtts.training.recovery.blame import Blame
 
 ROWS, TOKENS, FRAMES, REFERENCE = 2, 4, 16, 8
 

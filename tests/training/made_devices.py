@@ -20,7 +20,9 @@ import tensorflow as tf
 from made_step import RICH, MadeStep
 from test_blame import windowed
 
-from myxtts.training import blame, injection, replicas, run
+from myxtts.training import replicas, run
+from myxtts.training.recovery import blame
+from myxtts.training.recovery import faults as injection
 
 DEVICES = ("/device:CPU:0", "/device:CPU:1")
 WINDOWS = (((0, 1, 2, 3), (4, 5, 6, 7)), ((1, 2, 3), (8, 9, 10, 11)), ((5,), (2, 3, 12, 13)), ((0, 4, 8, 12),) * 2)
@@ -139,9 +141,9 @@ class Kept:
     def __init__(self) -> None:
         self._of: dict[int, made_run.KeptTrainers] = {}
 
-    def trainer(self, config: Any, corpus: Any, clips: int) -> Any:
+    def trainer(self, config: Any, corpus: Any) -> Any:
         kept = self._of.setdefault(config.training.devices, made_run.KeptTrainers())
-        made = kept.trainer(config, corpus, clips)
+        made = kept.trainer(config, corpus)
         made.step.share_weights()
         return made
 
@@ -170,7 +172,7 @@ def main(part: str, folder: str) -> None:
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     found = {"agreement": agreement, "rich": rich, "runs": lambda: runs(Path(folder))}[part]()
-    print("\n" + json.dumps(found | {"all": [replicas.said(replicas.chosen_devices(n)) for n in (0, 1, 2)]}))
+    print("\n" + json.dumps(found | {"all": [replicas.in_words(replicas.chosen_devices(n)) for n in (0, 1, 2)]}))
 
 
 if __name__ == "__main__":

@@ -176,22 +176,19 @@ class KeptTrainers:
     def in_use(self) -> Iterator[None]:
         """Whole runs and replays take these trainers and generators, not optimized; no fault outlives the block."""
         with pytest.MonkeyPatch.context() as patch, graph_optimizer(on=False):
-            for module in ("run", "replay"):
+            for module in ("run", "recovery.replay"):
                 patch.setattr(f"myxtts.training.{module}.Trainer", self.trainer)
             patch.setattr("myxtts.training.run.Generator", self.generator)
             yield
         faults.disarm()
 
-    def trainer(self, config: Any, corpus: Any, clips: int) -> Any:
-        from myxtts.health import Health
-        from myxtts.training.clip_losses import ClipLosses
-        from myxtts.training.recovery import Recovery
-        from myxtts.training.trainer import Position, Trainer
+    def trainer(self, config: Any, corpus: Any) -> Any:
+        from myxtts.training.trainer import Trainer
 
         training = config.training
         key = (config.model, config.loss, config.optimizer, training.seed, training.precision, tuple(corpus.speakers))
         if key not in self._kept:
-            made = Trainer(config, corpus, clips)
+            made = Trainer(config, corpus)
             step = made.step
             variables = [v.value for v in (*step.weights, *made.average.trainable_variables)]
             variables += [*step.optimizer.moments().values(), step.norms, step.accepted]
@@ -203,9 +200,6 @@ class KeptTrainers:
         made.step.training, made.config, made.corpus = training, config, corpus
         made.step.loss_scale.good_updates = 0
         made.step.discard()
-        made.position, made.health = Position(), Health()
-        made.chosen_anew = made.losses_anew = False
-        made.recovery, made.clip_losses = Recovery(), ClipLosses(clips)
         return made
 
     def generator(self, model: Any) -> Any:

@@ -59,7 +59,7 @@ def test_a_best_that_could_not_be_saved_is_not_counted(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scripted(monkeypatch, [0.5, 0.6, 0.7])
-    monkeypatch.setattr("myxtts.training.saving.RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("myxtts.training.checkpointing.RETRY_SECONDS", 0.0)
     monkeypatch.setenv("MYXTTS_FAULT", "store.before_files:2:enospc")
     settings = {"training__validation_every_updates": 2, "training__max_updates": 6}
     made_run.train(folder, name, **settings)
@@ -145,7 +145,7 @@ def test_other_validation_clips_choose_the_best_anew(folder: Path, name: str) ->
 def test_a_best_of_the_new_goal_that_could_not_be_saved_is_chosen_by_the_next(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("myxtts.training.saving.RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("myxtts.training.checkpointing.RETRY_SECONDS", 0.0)
     monkeypatch.setenv("MYXTTS_FAULT", "store.before_files:5:enospc")  # at 5 the decoder hears the critic in full
     made_run.train(folder, name, **CRITIC_FROM_3)
     assert [e["update"] for e in events(folder / name, "save_failed")] == [5]

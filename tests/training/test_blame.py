@@ -9,9 +9,9 @@ import pytest
 from made_batch import make_batch
 
 from myxtts.data.loader import Loaded
-from myxtts.training import blame
+from myxtts.training.accumulation import Micro, Window
 from myxtts.training.losses import TERMS
-from myxtts.training.window import Micro, Window
+from myxtts.training.recovery import blame
 
 FAULTS = 200
 SHARE_RIGHT = 0.99

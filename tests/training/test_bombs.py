@@ -11,7 +11,7 @@ from made_run import events, losses, records
 
 from myxtts.storage import faults
 from myxtts.storage.searching import find
-from myxtts.training import recovery
+from myxtts.training.recovery import state as recovery
 
 UPDATES = 120
 SCALES = ("1e3", "1e6", "1e12", "1e20", "1e30")

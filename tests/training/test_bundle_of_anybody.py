@@ -16,7 +16,7 @@ from made_bundle import FRAMES, ROWS, sign, write_bundle
 
 from myxtts.errors import EXIT_BAD_INPUT, CheckpointError
 from myxtts.storage.tensors import parse_tensors, write_tensors
-from myxtts.training import incidents
+from myxtts.training.recovery import incidents
 
 HOSTILE: list[Any] = [
     None, True, -1, 0, 2**31, 2**63, -(2**63), 10**400, 1e308, -1e308, 0.5, "", "x" * 10_000, "1", "\ud800", "\x1b[31m",

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from myxtts.training.clip_losses import HIGHEST, ClipLosses
+from myxtts.training.accumulation import HIGHEST, ClipLosses
 
 
 def window(rows: list[int], totals: list[float]) -> SimpleNamespace:

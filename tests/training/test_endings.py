@@ -57,8 +57,8 @@ PLACES = {
     "myxtts.data.loader.Loader.__next__": SystemExit(7),
     "myxtts.training.step.Step.micro": MemoryError("no room"),
     "myxtts.training.step.Step.update": KeyboardInterrupt(),
-    "myxtts.training.ladder.Ladder.observe": RuntimeError("a defect"),
-    "myxtts.training.saving.speaker_voices": MemoryError("no room"),
+    "myxtts.training.recovery.ladder.Ladder.observe": RuntimeError("a defect"),
+    "myxtts.training.checkpointing.speaker_voices": MemoryError("no room"),
 }
 
 

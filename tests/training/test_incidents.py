@@ -12,9 +12,9 @@ from made_batch import make_batch
 from myxtts.data.loader import Loaded
 from myxtts.errors import StorageError
 from myxtts.storage import faults
-from myxtts.training import incidents
-from myxtts.training.blame import Blame
-from myxtts.training.window import Micro
+from myxtts.training.accumulation import Micro
+from myxtts.training.recovery import incidents
+from myxtts.training.recovery.blame import Blame
 
 
 def write(directory: Path) -> Path:

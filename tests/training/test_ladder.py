@@ -15,9 +15,9 @@ from myxtts.data.batches import Batches
 from myxtts.errors import EXIT_DIVERGED, NonFiniteError, StorageError
 from myxtts.storage.searching import find, steps_in
 from myxtts.storage.store import CheckpointStore
-from myxtts.training import incidents
 from myxtts.training import run as run_module
-from myxtts.training.saving import Saver
+from myxtts.training.checkpointing import Saver
+from myxtts.training.recovery import incidents
 
 QUICK: dict[str, object] = {"training__candidate_every_updates": 2, "training__max_updates": 8}
 
@@ -185,12 +185,12 @@ def test_a_rollback_that_was_interrupted_is_ended(
     really = Saver.save
 
     def killed(what: Any, *more: Any, **named: Any) -> bool:
-        if isinstance(what, Saver) and not what.trainer.recovery.rollbacks:
+        if isinstance(what, Saver) and not what.run.state.recovery.rollbacks:
             return really(what, *more, **named)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"myxtts.training.ladder.{place}", killed)
+        patch.setattr(f"myxtts.training.recovery.ladder.{place}", killed)
         with pytest.raises(KeyboardInterrupt):
             made_run.train(folder, name, **{**QUICK, "training__hot_checkpoint_seconds": 1.0})
     assert json.loads((run / "recovery.json").read_text())["pending"] is True
@@ -213,7 +213,7 @@ def test_a_rollback_that_was_interrupted_keeps_to_the_order_of_the_data_of_now(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("myxtts.training.ladder.Ladder._cut_and_save", killed)
+        patch.setattr("myxtts.training.recovery.ladder.Ladder._cut_and_save", killed)
         with pytest.raises(KeyboardInterrupt):
             made_run.train(folder, name, **QUICK)
     monkeypatch.delenv("MYXTTS_FAULT")
@@ -335,7 +335,7 @@ def test_weights_of_a_dropped_micro_batch_are_those_that_it_met(
         np.testing.assert_array_equal(value, before[path])
     assert any((after[path] != value).any() for path, value in met.items())
     saved = losses(run)
-    monkeypatch.setattr("myxtts.training.ladder.Ladder._look_into", lambda *_, **__: None)
+    monkeypatch.setattr("myxtts.training.recovery.ladder.Ladder._look_into", lambda *_, **__: None)
     made_run.train(folder, f"{name}-blind", **{**QUICK, "training__max_updates": 4})
     assert saved == losses(folder / f"{name}-blind"), "to look into it changes no weight"
 

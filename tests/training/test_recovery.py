@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from myxtts.errors import CheckpointError
-from myxtts.training.recovery import (
+from myxtts.training.recovery.state import (
     AGAIN_UPDATES,
     CLEAN_UPDATES,
     FIRST_ROLLBACK,

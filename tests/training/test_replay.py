@@ -14,7 +14,7 @@ from made_run import events
 from myxtts.cli.replay import lines_of
 from myxtts.data.batches import Batches
 from myxtts.errors import CheckpointError
-from myxtts.training.replay import bad_terms, replay
+from myxtts.training.recovery.replay import bad_terms, replay
 
 # operation by operation, each looked at
 pytestmark = [pytest.mark.timeout(400), pytest.mark.usefixtures("quick_runs")]

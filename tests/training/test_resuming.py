@@ -10,7 +10,7 @@ import pytest
 
 from myxtts.errors import StorageError
 from myxtts.storage.run_directory import RunDirectory
-from myxtts.training.resuming import put_aside
+from myxtts.training.resume import put_aside
 
 
 def made(run: Path) -> RunDirectory:

@@ -24,8 +24,8 @@ from myxtts.errors import (
     StorageError,
 )
 from myxtts.storage.searching import find
+from myxtts.training.accumulation import Window
 from myxtts.training.loop import Stopwatch
-from myxtts.training.window import Window
 
 UPDATES = 6
 

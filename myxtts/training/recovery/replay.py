@@ -14,9 +14,9 @@ import tensorflow as tf
 import myxtts
 from myxtts.errors import CheckpointError
 from myxtts.messages import quoted as shown
-from myxtts.training import incidents
-from myxtts.training.incidents import Arrays, Incident
 from myxtts.training.losses import TERMS
+from myxtts.training.recovery import incidents
+from myxtts.training.recovery.incidents import Arrays, Incident
 from myxtts.training.step import MicroResult
 from myxtts.training.trainer import Trainer
 
@@ -85,7 +85,7 @@ def bad_terms(replayed: Replayed) -> list[str]:
 def _trainer(incident: Incident) -> Trainer:
     config, corpus = incidents.settings_of(incident)
     config = replace(config, training=replace(config.training, devices=1))  # there may be fewer here than there were
-    trainer = Trainer(config, corpus, 0)
+    trainer = Trainer(config, corpus)
     for variable in trainer.step.weights:
         value = incident.weights.get(variable.path)
         if value is None or tuple(value.shape) != tuple(variable.shape):

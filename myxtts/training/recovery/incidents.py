@@ -40,8 +40,8 @@ from myxtts.storage.files import (
 )
 from myxtts.storage.tensors import parse_tensors, write_tensors
 from myxtts.text.symbols import SymbolTable
-from myxtts.training.blame import Blame
 from myxtts.training.losses import TERMS
+from myxtts.training.recovery.blame import Blame
 
 KEPT_FIRST, KEPT_NEWEST = 2, 3
 """Of all bundles of a run the first show how it began, the newest how it stands."""

@@ -14,6 +14,11 @@ from myxtts.data.loader import Loaded
 from myxtts.training.losses import TERMS
 from myxtts.training.step import MicroResult
 
+HIGHEST = 100.0
+"""A loss over it counts as it: a total begins near 3, and the arithmetic of one bad batch is not the clip's."""
+NEWEST_SHARE = 0.3
+"""Share of the newest value in the running mean."""
+
 
 @dataclass(frozen=True)
 class Micro:
@@ -55,3 +60,31 @@ class Window:
         terms = np.concatenate([m.result.terms_KB[:, m.real_B] for m in good], axis=1).mean(axis=1, dtype=np.float64)
         total = np.concatenate([m.result.total_B[m.real_B] for m in good]).mean(dtype=np.float64)
         return {t: float(v) for t, v in zip(TERMS, terms, strict=True)}, float(total)
+
+
+class ClipLosses:
+    """loss (N,) float32, 0 where a clip was never seen, and seen (N,) int32, by row of the feature store."""
+
+    def __init__(self, clips: int) -> None:
+        self.loss_N = np.zeros(clips, np.float32)
+        self.seen_N = np.zeros(clips, np.int32)
+
+    def observe(self, window: Window) -> None:
+        """Take in the finite losses of a window."""
+        for micro in window.micros:
+            keep = micro.real_B & np.isfinite(micro.result.total_B)
+            rows = micro.loaded.batch["utterance_B"][keep]
+            values = np.minimum(micro.result.total_B[keep], HIGHEST)
+            before = np.where(self.seen_N[rows] > 0, self.loss_N[rows], values)
+            self.loss_N[rows] = before + NEWEST_SHARE * (values - before)
+            self.seen_N[rows] += 1
+
+    def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
+        """For a checkpoint."""
+        return {"loss": self.loss_N, "seen": self.seen_N}
+
+    def restore(self, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
+        """Take back what `arrays` gave; of other data, nothing."""
+        if arrays.get("loss") is not None and arrays["loss"].shape == self.loss_N.shape:
+            self.loss_N = np.array(arrays["loss"], np.float32)
+            self.seen_N = np.array(arrays["seen"], np.int32)

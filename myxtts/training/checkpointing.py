@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
 
-from myxtts.data.batches import Batches
 from myxtts.errors import NonFiniteError, StorageError
 from myxtts.models.generate import Generator
-from myxtts.storage.journal import Journal
 from myxtts.storage.run_directory import NotOwnerError
-from myxtts.storage.store import CheckpointStore
-from myxtts.training.trainer import Trainer
+from myxtts.training.run_context import RunContext
 from myxtts.training.voices import speaker_voices
 
 MOST_FAILURES = 10
@@ -23,64 +19,32 @@ QUICK_SECONDS = 0.5
 """Voices of the speakers that take longer are not made anew for a hot save."""
 
 
-class PatientJournal:
-    """A journal that the disk may refuse for a while: its lines wait, the training goes on, and it is said once."""
-
-    def __init__(self, journal: Journal, warn: Callable[[str], None]) -> None:
-        self.journal, self._warn = journal, warn
-        self._refused = False
-
-    def write(self, record: Mapping[str, object]) -> None:
-        """Append a record, or keep it until the disk takes it."""
-        try:
-            self.journal.write(record)
-            self._refused = False
-        except NotOwnerError:
-            raise
-        except StorageError as error:
-            if not self._refused:
-                self._warn(f"{error}; the lines wait and the training goes on")
-            self._refused = True
-
-
 class Saver:
-    """Saves a trainer: at its regular updates, at the latest after the hot interval, and when it is asked to.
+    """Saves a run: at regular updates, at the latest after the hot interval, and when asked to.
 
-    A save that the disk refuses is told and tried again; the training goes on, until too many failed in a row.
+    A save that the disk refuses is reported and repeated; the training continues until too many failed in a row.
+
+    Args:
+        run: what is saved.
+        generator: computes the voices of the training speakers.
     """
 
-    def __init__(
-        self,
-        trainer: Trainer,
-        store: CheckpointStore,
-        generator: Generator,
-        batches: Batches,
-        texts: dict[str, str],
-        metrics: PatientJournal,
-        tell: Callable[[str, str], None],
-    ) -> None:
-        self.trainer, self.store = trainer, store
-        self._generator, self._batches, self._texts, self._metrics, self._tell = (
-            generator,
-            batches,
-            texts,
-            metrics,
-            tell,
-        )
-        self.resumed_from = trainer.position.update
-        """Update of the checkpoint that this process went on from; 0 if it began the run."""
+    def __init__(self, run: RunContext, generator: Generator) -> None:
+        self.run, self._generator = run, generator
+        self.resumed_from = run.state.position.update
+        """Update of the checkpoint that this process continues from; 0 if it started the run."""
         self._last = time.monotonic()
         self._failures = 0
         self.saved: set[int] = set()
         """Updates that were saved; whoever waits for a save empties it."""
         self._voices_seconds = 0.0
         self._voices: dict[str, npt.NDArray[np.float32]] = {}
-        self._wait_seconds = trainer.config.training.hot_checkpoint_seconds
+        self._wait_seconds = run.config.training.hot_checkpoint_seconds
 
     @property
     def regular(self) -> bool:
         """Whether the update just made is one whose checkpoint is kept."""
-        return self.trainer.position.update % self.trainer.config.training.checkpoint_every_updates == 0
+        return self.run.state.position.update % self.run.config.training.checkpoint_every_updates == 0
 
     @property
     def candidate(self) -> bool:
@@ -88,7 +52,7 @@ class Saver:
 
         By the number of the update, not by the clock: a resumed run must find the same ones.
         """
-        return self.trainer.position.update % self.trainer.config.training.candidate_every_updates == 0
+        return self.run.state.position.update % self.run.config.training.candidate_every_updates == 0
 
     @property
     def hot_due(self) -> bool:
@@ -97,7 +61,7 @@ class Saver:
 
     def save_the_start(self) -> None:
         """Save what a run begins with, to which it goes back as long as nothing later has proved healthy."""
-        self.trainer.recovery.proven = self.trainer.position.update
+        self.run.state.recovery.proven = self.run.state.position.update
         self.save()
 
     def save(self, *, best: bool = False, hot: bool = False, last: bool = False, new_voices: bool = True) -> bool:
@@ -114,40 +78,48 @@ class Saver:
             StorageError: the disk has refused too many times in a row, or the last time.
             NonFiniteError: a value is not finite; nothing was written.
         """
-        trainer, position = self.trainer, self.trainer.position
+        run, position, recovery = self.run, self.run.state.position, self.run.state.recovery
         # A second save of the best update, by the same command given again, say, must not take its mark away.
         best = best or (position.best is not None and position.best_update == position.update)
         if (new_voices or not self._voices) and (not hot or self._voices_seconds <= QUICK_SECONDS):
             self._take_voices()
-        new_candidate = self.candidate and trainer.recovery.add_candidate(position.update)
-        self.store.protected = trainer.recovery.kept() | ({self.resumed_from} - {0})
+        new_candidate = self.candidate and recovery.add_candidate(position.update)
+        run.store.protected = recovery.kept() | ({self.resumed_from} - {0})
         try:
-            self._metrics.journal.flush(durable=True)
-            path = self.store.save(
-                trainer.position.update, trainer.arrays(self._voices), trainer.state(), texts=self._texts, best=best
+            run.log.metrics.journal.flush(durable=True)
+            path = run.store.save(
+                position.update,
+                {
+                    **run.trainer.arrays(),
+                    "voices": dict(self._voices),
+                    "utterances": run.state.clip_losses.arrays(),
+                },
+                {**run.state.to_json(), "loss_scale": run.trainer.step.loss_scale.state()},
+                texts=run.texts,
+                best=best,
             )
         except StorageError as error:
             if new_candidate:
-                trainer.recovery.candidates.remove(position.update)  # what is not on the disk proves nothing
+                recovery.candidates.remove(position.update)  # what is not on the disk proves nothing
             self._failures += 1
             if last or isinstance(error, NotOwnerError) or self._failures > MOST_FAILURES:
                 raise
             self._wait_seconds, self._last = RETRY_SECONDS, time.monotonic()
-            self._tell(
+            run.log.event(
                 "save_failed", f"{error}; trying again in {RETRY_SECONDS:.0f} s ({self._failures} failed in a row)"
             )
             return False
         self._failures, self._last = 0, time.monotonic()
         self.saved.add(position.update)
-        self._wait_seconds = trainer.config.training.hot_checkpoint_seconds
-        self._tell("best" if best else "checkpoint", f"saved {path.name}")
+        self._wait_seconds = run.config.training.hot_checkpoint_seconds
+        run.log.event("best" if best else "checkpoint", f"saved {path.name}")
         return True
 
     def _take_voices(self) -> None:
         """The speakers' voices by the weights as they are; those of the save before where they are not finite."""
         begun = time.monotonic()
         try:
-            self._voices = speaker_voices(self._generator, self._batches, self.trainer.corpus, self.trainer.config)
+            self._voices = speaker_voices(self._generator, self.run.batches, self.run.trainer.corpus, self.run.config)
         except NonFiniteError as error:
-            self._tell("voices_failed", f"the voices of the save before serve: {error}")
+            self.run.log.event("voices_failed", f"the voices of the save before serve: {error}")
         self._voices_seconds = time.monotonic() - begun

@@ -14,21 +14,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from myxtts.data.batches import Batches
 from myxtts.errors import CheckpointError, NonFiniteError, StorageError
 from myxtts.storage.checkpoint import Checkpoint, step_name
 from myxtts.storage.files import read_regular_file, strict_json, write_text_atomic
-from myxtts.storage.run_directory import RunDirectory
 from myxtts.storage.searching import steps_in
-from myxtts.storage.store import CheckpointStore
-from myxtts.training import blame, incidents, resuming
-from myxtts.training.blame import Blame
-from myxtts.training.recovery import GIVE_UP, LossWatch, Recovery, Rollback
-from myxtts.training.saving import PatientJournal, Saver
+from myxtts.training import resume
+from myxtts.training.accumulation import Window
+from myxtts.training.checkpointing import Saver
+from myxtts.training.recovery import blame, incidents
+from myxtts.training.recovery.blame import Blame
+from myxtts.training.recovery.state import GIVE_UP, LossWatch, Recovery, Rollback
+from myxtts.training.run_context import RunContext
 from myxtts.training.step import UpdateResult
-from myxtts.training.tensorboard_log import TensorBoardLog
-from myxtts.training.trainer import Trainer
-from myxtts.training.window import Window
+from myxtts.training.trainer import named
 
 Weight = npt.NDArray[np.generic]
 
@@ -41,40 +39,15 @@ class Ladder:
     """Follows every update of a run and climbs where it must.
 
     Args:
-        trainer: what learns; its recovery is the state of the ladder.
-        saver, store: where checkpoints go and are found.
-        metrics, tensorboard: cut back with a rollback.
-        batches: training batches; clips in quarantine are taken out of them.
-        directory: of the run.
-        texts: config.yaml and corpus.json, for incident bundles.
-        tell: writes an event.
-        warn: shows a line.
-        restart_data: makes the loader begin anew at (epoch, index).
+        run: its state holds that of the ladder; the log is cut back with a rollback; clips in quarantine are taken out
+            of its batches.
+        saver: saves after a rollback.
     """
 
-    def __init__(
-        self,
-        trainer: Trainer,
-        saver: Saver,
-        store: CheckpointStore,
-        metrics: PatientJournal,
-        tensorboard: TensorBoardLog,
-        batches: Batches,
-        directory: RunDirectory,
-        texts: dict[str, str],
-        tell: Callable[..., None],
-        warn: Callable[..., None],
-    ) -> None:
-        self.trainer, self.saver, self.store, self.metrics, self.tensorboard = (
-            trainer,
-            saver,
-            store,
-            metrics,
-            tensorboard,
-        )
-        self.batches, self.directory, self.texts, self._tell, self._warn = batches, directory, texts, tell, warn
+    def __init__(self, run: RunContext, saver: Saver) -> None:
+        self.run, self.saver = run, saver
         self.restart_data: Callable[[int, int], None] = lambda epoch, index: None
-        self._ids = [u.id for u in batches.store.utterances]
+        self._ids = [u.id for u in run.batches.store.utterances]
         self._row_of = {name: row for row, name in enumerate(self._ids)}
         self._newest_told = ""
         self._bundles: dict[object, int] = {}
@@ -89,7 +62,7 @@ class Ladder:
     @property
     def recovery(self) -> Recovery:
         """The state; another object after a resume."""
-        return self.trainer.recovery
+        return self.run.state.recovery
 
     # --- rungs 0 to 2: what an update did
 
@@ -100,30 +73,29 @@ class Ladder:
 
         `met`: the weights before it, if it lost a micro-batch; None: those of now.
         """
-        self.trainer.clip_losses.observe(window)
+        self.run.state.clip_losses.observe(window)
         dropped = window.dropped()
         if result.applied:
             self.recovery.applied(number, loss, clean=result.overflow or not dropped)
         if result.overflow:
             # nobody is to blame, and it is no trouble: the scale finds its place by overflowing
-            self._tell("overflow", f"update {number}: fp16 overflowed, the loss scale is halved", rung=0)
+            self.run.log.event("overflow", f"update {number}: fp16 overflowed, the loss scale is halved", rung=0)
             return
         if not result.applied:
-            self.recovery.refuse(number)
-            self.trainer.position.skipped += 1
-        median = self.trainer.step.median_norm()
-        spike_norm = self.trainer.config.training.spike_factor * median if result.spike and median else None
-        bad = blame.bad_alone(self.trainer.step, window, spike_norm)
+            self.run.state.skip(number)
+        median = self.run.trainer.step.median_norm()
+        spike_norm = self.run.config.training.spike_factor * median if result.spike and median else None
+        bad = blame.bad_alone(self.run.trainer.step, window, spike_norm)
         self.recovery.judge_clips({self._ids[row]: was for row, was in bad.items()})
         if dropped or not result.applied:
-            with self.trainer.step.weights_as(met if result.applied else None):
+            with self.run.trainer.step.weights_as(met if result.applied else None):
                 self._look_into(window, result, number, spike_norm)
 
     def _look_into(self, window: Window, result: UpdateResult, number: int, spike_norm: float | None) -> None:
         """Find who is to blame, say so, count strikes, keep the evidence."""
         search = self.recovery.may_search
         others = {self._row_of[name]: bad for name, bad in self.recovery.recent.items() if name in self._row_of}
-        found = blame.find(self.trainer.step, window, spike_norm, others=others, search=search)
+        found = blame.find(self.run.trainer.step, window, spike_norm, others=others, search=search)
         if search and (found is None or not found.single):
             self.recovery.searched_in_vain = self.recovery.attempts
         if result.applied:
@@ -136,7 +108,7 @@ class Ladder:
         self._newest_told = _in_words(found, ids)
         message = f"{what} ({self._newest_told})"
         bundle = self._keep(found, ids, number, message, spike_norm) if found else None
-        self._tell(
+        self.run.log.event(
             event,
             message,
             rung=rung,
@@ -146,7 +118,7 @@ class Ladder:
             groups=list(found.groups) if found else [],
             **({"incident": bundle} if bundle else {}),
         )
-        self._warn(message)
+        self.run.log.warn(message)
         if found:
             self._strike(found, number, message)
 
@@ -157,18 +129,18 @@ class Ladder:
             return
         self._take_out()
         self._write_down(pending=self._pending)
-        self.restart_data(self.trainer.position.epoch, self.trainer.position.index)
-        source = self.batches.store.utterances[self._row_of[new[0]]].source
+        self.restart_data(self.run.state.position.epoch, self.run.state.position.index)
+        source = self.run.batches.store.utterances[self._row_of[new[0]]].source
         message = (
             f"{', '.join(repr(n) for n in new[:TOLD_CLIPS])} put in quarantine: to blame for 3 bad micro-batches; "
             f"the run goes on without ({len(self.recovery.quarantine)} of {len(self._ids)} clips; look at {source})"
         )
-        self._tell("quarantine", message, rung=2, utterances=new)
-        self._warn(message)
+        self.run.log.event("quarantine", message, rung=2, utterances=new)
+        self.run.log.warn(message)
 
     def _take_out(self) -> None:
         quarantine = self.recovery.quarantine
-        self.batches.quarantined = frozenset(self._row_of[name] for name in quarantine if name in self._row_of)
+        self.run.batches.quarantined = frozenset(self._row_of[name] for name in quarantine if name in self._row_of)
 
     def _keep(self, found: Blame, ids: Sequence[str], number: int, cause: str, most_norm: float | None) -> str | None:
         """Write an incident bundle, unless one of its kind was just written; its path in the run directory."""
@@ -181,21 +153,21 @@ class Ladder:
         rows = [self._ids[r] if w > 0 else "" for r, w in zip(batch["utterance_B"], batch["weight_B"], strict=True)]
         try:
             path = incidents.write(
-                self.directory.incidents_path,
+                self.run.directory.incidents_path,
                 found,
                 update=number,
                 cause=cause,
                 utterances=ids,
                 rows=rows,
-                weights={v.path: v.numpy() for v in self.trainer.step.weights},
-                texts=self.texts,
-                loss_scale=float(self.trainer.step.loss_scale.value),
+                weights={v.path: v.numpy() for v in self.run.trainer.step.weights},
+                texts=self.run.texts,
+                loss_scale=float(self.run.trainer.step.loss_scale.value),
                 most_norm=most_norm,
             )
         except StorageError as error:
-            self._tell("incident_failed", str(error))
+            self.run.log.event("incident_failed", str(error))
             return None
-        return str(path.relative_to(self.directory.path))
+        return str(path.relative_to(self.run.directory.path))
 
     # --- rungs 3 to 7: trouble that goes on
 
@@ -214,7 +186,7 @@ class Ladder:
         Raises:
             NonFiniteError: there is none left, or no checkpoint to go back to.
         """
-        position, recovery = self.trainer.position, self.recovery
+        position, recovery = self.run.state.position, self.recovery
         if self._newest_told and recovery.refused_in_a_row:
             cause = f"{cause}; {self._newest_told}"
         if suspects := recovery.suspects(position.update):
@@ -231,7 +203,7 @@ class Ladder:
             f"rung {rung}: back to update {rollback.to_update} from {rollback.from_update}, past the offending data: "
             f"{cause}" + (f"; from now on {recovery.overrides()}" if recovery.overrides() else "") + kept
         )
-        self._tell(
+        self.run.log.event(
             "rollback",
             message,
             rung=rung,
@@ -240,11 +212,11 @@ class Ladder:
             cause=cause,
             overrides=recovery.overrides(),
         )
-        self._warn(message)
+        self.run.log.warn(message)
 
     def finish(self) -> None:
         """End a rollback that a kill interrupted: it was decided and written down, and not yet saved."""
-        written = _read(self.directory.recovery_path)
+        written = _read(self.run.directory.recovery_path)
         if written is None or not written["pending"]:
             return
         intended = Recovery.from_json(written["recovery"])
@@ -255,22 +227,22 @@ class Ladder:
         intended.watch = self._back_at(checkpoint)
         if self.recovery.changes:
             intended.changes, intended.changed_at = self.recovery.changes, self.recovery.changed_at
-        self.trainer.recovery = intended
+
+        self.run.state.finish_rollback(intended, written["position"])
         self._take_out()
-        same_order = written["position"].get("order") == self.trainer.position.order
-        for name in ("micro_batches", "skipped", *(("epoch", "index") if same_order else ())):
-            setattr(self.trainer.position, name, int(written["position"][name]))
         kept = self._cut_and_save(replace(rollback, to_update=checkpoint.update))
         message = f"ended the rollback to update {checkpoint.update} that was interrupted{kept}"
-        self._tell("rollback_ended", message, rung=rollback.rung)
-        self._warn(message)
+        self.run.log.event("rollback_ended", message, rung=rollback.rung)
+        self.run.log.warn(message)
 
     def _back_at(self, checkpoint: Checkpoint) -> LossWatch:
         """Take back a checkpoint; the watch over the loss, anew where its losses were of other weights."""
-        watch = self.trainer.roll_back(checkpoint)
-        if not resuming.loss_changed(checkpoint, self.trainer.config):
+        with named(checkpoint):
+            self.run.trainer.restore(checkpoint)
+            watch = self.run.state.roll_back(checkpoint)
+        if not resume.loss_changed(checkpoint, self.run.config):
             return watch
-        self.trainer.forget_losses()
+        self.run.state.forget_losses()
         return LossWatch()
 
     def _cut_and_save(self, rollback: Rollback) -> str:
@@ -280,15 +252,15 @@ class Ladder:
             Where the checkpoints after it are kept, and what brings the best of them back; empty if there are none.
         """
         self._aside = self._free_name()
-        lines = self.directory.incidents_path / f"{self._aside}-metrics.jsonl"
+        lines = self.run.directory.incidents_path / f"{self._aside}-metrics.jsonl"
         try:
             lines.parent.mkdir(exist_ok=True)
-            self.metrics.journal.cut_back(rollback.to_update, lines)
-            self.tensorboard.go_back(rollback.to_update)
+            self.run.log.metrics.journal.cut_back(rollback.to_update, lines)
+            self.run.log.tensorboard.go_back(rollback.to_update)
         except (StorageError, OSError) as error:
-            self._warn(f"{error}; the metrics after update {rollback.to_update} are of before the rollback")
-        self._stale = [step for step in steps_in(self.store.directory) if step > rollback.to_update]
-        kept = resuming.kept_in_words(self.store.directory, self._stale, self._aside)
+            self.run.log.warn(f"{error}; the metrics after update {rollback.to_update} are of before the rollback")
+        self._stale = [step for step in steps_in(self.run.store.directory) if step > rollback.to_update]
+        kept = resume.kept_in_words(self.run.store.directory, self._stale, self._aside)
         self._pending = True
         self.saver.saved.clear()
         self._set_stale_aside()
@@ -298,8 +270,8 @@ class Ladder:
 
     def _free_name(self) -> str:
         """The name of what is kept of this rollback; that of an earlier one is never written over."""
-        number = max(len(self.recovery.rollbacks), self.store.next_number())
-        while (self.directory.incidents_path / f"rollback-{number:02d}-metrics.jsonl").exists():
+        number = max(len(self.recovery.rollbacks), self.run.store.next_number())
+        while (self.run.directory.incidents_path / f"rollback-{number:02d}-metrics.jsonl").exists():
             number += 1
         return f"rollback-{number:02d}"
 
@@ -318,61 +290,61 @@ class Ladder:
         if not self._stale:
             return
         try:
-            self.store.set_aside(self._stale, self._aside)
+            self.run.store.set_aside(self._stale, self._aside)
             self._stale = []
         except StorageError as error:
-            self._warn(f"{error}; tried again after the next update")
+            self.run.log.warn(f"{error}; tried again after the next update")
 
     def _prune_set_aside(self) -> None:
         """Of what rollbacks set aside, as many stay as of regular checkpoints, and the best ones and a user's own."""
         try:
-            kept = self.store.all_set_aside()
+            kept = self.run.store.all_set_aside()
             own = [path for path in kept if path.name.endswith(step_name(self.saver.resumed_from))]
-            self.store.prune_set_aside({*own, *resuming.best_marks(kept).values()})
+            self.run.store.prune_set_aside({*own, *resume.best_marks(kept).values()})
         except (StorageError, OSError) as error:
-            self._warn(f"{error}; superseded checkpoints stay")
+            self.run.log.warn(f"{error}; superseded checkpoints stay")
 
     def _write_down(self, *, pending: bool) -> None:
         state = {
             "pending": pending,
             "recovery": self.recovery.to_json(),
-            "position": dict(vars(self.trainer.position)),
+            "position": dict(vars(self.run.state.position)),
         }
         try:
-            write_text_atomic(self.directory.recovery_path, json.dumps(state, indent=1))
+            write_text_atomic(self.run.directory.recovery_path, json.dumps(state, indent=1))
         except (StorageError, OSError) as error:
-            self._warn(f"{error}; the next checkpoint holds the same")
+            self.run.log.warn(f"{error}; the next checkpoint holds the same")
 
     def _healthy(self) -> Checkpoint:
         proven = self.recovery.proven
-        return self._at_or_before(self.trainer.position.update if proven is None else proven)
+        return self._at_or_before(self.run.state.position.update if proven is None else proven)
 
     def _at_or_before(self, update: int) -> Checkpoint:
         """The newest valid checkpoint that is not later than `update`; damaged ones are told."""
-        folders = {step: self.store.directory / step_name(step) for step in steps_in(self.store.directory)}
+        folders = {step: self.run.store.directory / step_name(step) for step in steps_in(self.run.store.directory)}
         for step in sorted((s for s in folders if s <= update), reverse=True):
             try:
-                return self.store.load(folders[step])
+                return self.run.store.load(folders[step])
             except CheckpointError as error:
-                self._tell("damaged", str(error))
-                self._warn(f"{error}; taking an older one")
+                self.run.log.event("damaged", str(error))
+                self.run.log.warn(f"{error}; taking an older one")
         raise NonFiniteError(
-            f"trouble at update {self.trainer.position.update}, and no whole checkpoint up to update {update} to go "
-            f"back to: look at {self.store.directory}, or start over with --fresh"
+            f"trouble at update {self.run.state.position.update}, and no whole checkpoint up to update {update} to go "
+            f"back to: look at {self.run.store.directory}, or start over with --fresh"
         )
 
     def _give_up(self, cause: str) -> None:
-        best = self.trainer.position.best_update
-        name = step_name(best) if self.trainer.position.best is not None else "none yet"
-        if self.store.all_set_aside():
-            name += f" (others are kept in {self.store.directory} as rollback-*)"
+        best = self.run.state.position.best_update
+        name = step_name(best) if self.run.state.position.best is not None else "none yet"
+        if self.run.store.all_set_aside():
+            name += f" (others are kept in {self.run.store.directory} as rollback-*)"
         message = (
             f"every rung of the ladder was climbed and the trouble came back at update "
-            f"{self.trainer.position.update}: {cause}; tried: {len(self.recovery.rollbacks)} times back to update "
+            f"{self.run.state.position.update}: {cause}; tried: {len(self.recovery.rollbacks)} times back to update "
             f"{self.recovery.rollbacks[-1].to_update}, {self.recovery.overrides()}; best checkpoint: {name}; "
-            f"this tells more: python3 fix_nan_loss.py check {self.directory.path}"
+            f"this tells more: python3 fix_nan_loss.py check {self.run.directory.path}"
         )
-        self._tell("gave_up", message, rung=GIVE_UP)
+        self.run.log.event("gave_up", message, rung=GIVE_UP)
         raise NonFiniteError(message)
 
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from myxtts.training.accumulation import Micro, Window
 from myxtts.training.losses import TERMS
 from myxtts.training.step import MicroResult, Step
-from myxtts.training.window import Micro, Window
 
 LARGEST_GUILTY_SHARE = 0.5
 """If more of the utterances are bad alone, no single one of them is to blame."""

@@ -1,4 +1,4 @@
-"""What a run takes up from a run before it, and what must be the same for that."""
+"""What a run continues from: an earlier run or its weights, and what must be the same for that."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from myxtts.config.files import config_of_file
 from myxtts.config.schema import Config, TrainingConfig
 from myxtts.data.corpus import Corpus
 from myxtts.data.prepare import Prepared
-from myxtts.data.roots import absolute_paths
 from myxtts.data.store import FeatureStore
 from myxtts.errors import CheckpointError, ConfigError
 from myxtts.messages import quoted as shown
@@ -24,7 +23,7 @@ from myxtts.storage.checkpoint import Checkpoint, read_manifest, step_name
 from myxtts.storage.files import storage_error, strict_json
 from myxtts.storage.run_directory import RunDirectory
 from myxtts.storage.searching import find
-from myxtts.training.trainer import Trainer
+from myxtts.training.run_state import RunState
 
 
 def source_of_weights(path: Path) -> Checkpoint:
@@ -106,8 +105,7 @@ def changed_settings(checkpoint: Checkpoint, now: Config) -> list[str]:
     """Every setting in which `now` differs from what the checkpoint was trained with, in words."""
     before = config_of_file(checkpoint.path / "config.yaml")
     pairs = ((key, value_of(before, key), value_of(now, key)) for key in LEAVES)
-    paths = absolute_paths(before.data)  # a run of before may have kept them as they were given
-    return [f"{key} is {new!r}, was {old!r}" for key, old, new in pairs if new not in (old, paths.get(key, old))]
+    return [f"{key} is {new!r}, was {old!r}" for key, old, new in pairs if new != old]
 
 
 LEARNING = (
@@ -124,14 +122,14 @@ LEARNING = (
     "training.spike_factor",
     "training.devices",
 )
-"""Settings that bear on whether a run learns or diverges begin so."""
+"""Prefixes of the settings that affect whether a run learns or diverges."""
 
 
-def take_up(trainer: Trainer, changes: Iterable[str]) -> None:
-    """Tell the ladder of a resumed run where it was resumed, whether it was well, and with which other settings."""
-    ill = trainer.health.verdict().sign == "ill"
+def take_up(state: RunState, changes: Iterable[str]) -> None:
+    """Record in the recovery ladder where a run was resumed, whether it was healthy, and which settings changed."""
+    ill = state.health.verdict().sign == "ill"
     bearing = [change for change in changes if change.startswith(LEARNING)]
-    trainer.recovery.take_up(trainer.position.update, bearing, ill=ill)
+    state.recovery.take_up(state.position.update, bearing, ill=ill)
 
 
 def kept_in_words(directory: Path, stale: Sequence[int], aside: str) -> str:
@@ -193,27 +191,3 @@ def _clips(store: FeatureStore) -> list[object]:
 
 def _short_hash(facts: object) -> str:
     return hashlib.blake2b(json.dumps(facts).encode(), digest_size=8).hexdigest()
-
-
-def adopt_order(trainer: Trainer, prepared: Prepared) -> list[str]:
-    """Fit a position to the data and the metric of this command; says in words what that changed.
-
-    In another order (epoch, index) would point at other clips: the run goes on with the beginning of the next epoch.
-    """
-    said: list[str] = []
-    position, training = trainer.position, trainer.config.training
-    order, goal = order_of(prepared, training), goal_of(prepared)
-    if position.order and position.order != order:
-        position.epoch, position.index = position.epoch + 1, 0
-        said.append(
-            "the order of the data is another one than before (clips, batch size, seed or buckets differ): going on "
-            f"with the beginning of epoch {position.epoch}"
-        )
-    if position.best_metric not in ("", training.best_metric):
-        trainer.forget_best()
-        said.append(f"the best is chosen by {training.best_metric} from now on, not by {position.best_metric}")
-    elif position.validation_clips not in ("", goal):
-        trainer.forget_best()
-        said.append("the validation clips are others than before: the best is chosen anew")
-    position.order, position.best_metric, position.validation_clips = order, training.best_metric, goal
-    return said
