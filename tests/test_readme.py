@@ -152,6 +152,12 @@ def test_links_lead_somewhere() -> None:
     assert missing == []
 
 
+def test_tests_and_modules_named_as_proofs_exist() -> None:
+    named = re.compile(r"`((?:tests|myxtts)/[\w/]+(?:\.py|/))`")
+    found = [(page, path) for page in PAGES for path in named.findall(text(page))]
+    assert len(found) > 40 and [(page, path) for page, path in found if not (ROOT / path).exists()] == []
+
+
 def test_generated_pages_are_up_to_date() -> None:
     for name, page in docs.pages().items():
         assert text(f"docs/reference/{name}") == page, f"{name}: run `make docs`"
