@@ -229,9 +229,7 @@ def test_validation_may_rise_briefly_but_not_for_long() -> None:
 
 def test_a_low_loss_is_well_where_the_validation_is_as_low_and_learned_by_heart_where_it_is_not() -> None:
     health = fed([1.0 - 0.6 * i / 999 for i in range(1_000)])
-    assert health.verdict().reasons == [
-        "loss 0.429 is under 0.5; compare it with the validation: it may learn by heart"
-    ]
+    assert health.verdict().reasons == ["loss 0.429 is under 0.5; compare it with the validation: it may overfit"]
     health.observe_total(900, math.nan)
     assert health.verdict().sign == "watch"
     health.observe_total(1_000, 0.5)
@@ -242,7 +240,7 @@ def test_a_low_loss_is_well_where_the_validation_is_as_low_and_learned_by_heart_
         ]
     health.observe_total(1_100, 0.6)
     assert health.verdict().reasons == [
-        "loss 0.429, on validation 0.6 at update 1,100: it learns the clips by heart; take the best checkpoint, "
+        "loss 0.429, on validation 0.6 at update 1,100: it overfits; take the best checkpoint, "
         "add data or raise model.dropout"
     ]
 
@@ -268,7 +266,7 @@ def test_voices_that_are_not_told_apart_are_watched_from_the_third_validation_on
     health = Health.from_json(json.loads(json.dumps(health.to_json())))
     health.observe_voices(2_000, 0.41, same=0.914, other=0.87)
     told = (
-        "equal error rate of the voices 41% (0% always told apart, 50% chance), mean cosine of the same speaker 0.91, "
+        "equal error rate 41% (0% separates all speakers, 50% is chance), mean cosine of the same speaker 0.91, "
         "of others 0.87"
     )
     health = Health.from_json(json.loads(json.dumps(health.to_json())))
@@ -288,10 +286,10 @@ def test_with_enough_people_an_encoder_that_does_not_tell_them_apart_has_yet_to_
     for update in (500, 1_000, 1_500):
         health.observe_voices(update, 0.41, same=0.99, other=0.985)
     (reason,) = health.verdict().reasons
-    assert reason.startswith("the encoder does not tell people apart yet: equal error rate of the voices 41%")
-    assert "same speaker 0.99, of others 0.98; train on; if it stays so" in reason
+    assert reason.startswith("the encoder does not separate speakers yet: equal error rate 41%")
+    assert "same speaker 0.99, of others 0.98; continue training; if it stays so" in reason
     assert "more people" not in reason and "not enough" not in reason
-    assert sentence(health.verdict(), "speakers") == "247 training speakers; to clone voices of strangers takes 20"
+    assert sentence(health.verdict(), "speakers") == "247 training speakers; cloning unseen speakers takes 20"
 
 
 @pytest.mark.parametrize(("of", "words"), [((20, 20), "20 speakers never trained on"), ((5, 0), "5 training speakers")])
@@ -299,8 +297,8 @@ def test_it_is_told_whose_voices_the_equal_error_rate_is_of(of: tuple[int, int],
     health = fed(falling(300))
     health.observe_voices(100, 0.2, of=of)
     verdict = Health.from_json(json.loads(json.dumps(health.to_json()))).verdict()
-    told = sentence(verdict, "voices are told apart")
-    assert told == f"equal error rate of the voices of {words} 20% (0% always told apart, 50% chance)"
+    told = sentence(verdict, "speaker verification")
+    assert told == f"equal error rate of {words} 20% (0% separates all speakers, 50% is chance)"
 
 
 def test_few_speakers_are_noted_however_well_they_are_told_apart() -> None:
@@ -321,8 +319,8 @@ def test_a_run_whose_speakers_are_not_known_is_told_both_ways_out() -> None:
         health.observe_voices(update, 0.41)
     (reason,) = health.verdict().reasons
     assert reason == (
-        "voices are not told apart: equal error rate of the voices 41% (0% always told apart, 50% chance); train on, "
-        "or add recordings of more people if there are fewer than 20"
+        "speaker verification fails: equal error rate 41% (0% separates all speakers, 50% is chance); continue "
+        "training, or add recordings of more people if there are fewer than 20"
     )
 
 

@@ -76,7 +76,7 @@ def test_learned_weights_make_the_total_of_a_validation_another_sum(tmp_path: Pa
     lines = [train(update, loss=0.3) for update in range(1, 301)] + [validation(300, {"mel": 0.3, "total": 0.9})]
     run = written(tmp_path / "run", lines, f"loss: {{adaptive_weights: {str(adaptive).lower()}}}\n")
     assert of_report(run) == of_doctor(run)
-    assert ("learns the clips by heart" in sentences(of_doctor(run))["loss within 0.5 to 5"]) == (not adaptive)
+    assert ("it overfits" in sentences(of_doctor(run))["loss within 0.5 to 5"]) == (not adaptive)
 
 
 def test_voices_are_judged_with_their_cosines_and_the_number_of_people(tmp_path: Path) -> None:
@@ -84,28 +84,28 @@ def test_voices_are_judged_with_their_cosines_and_the_number_of_people(tmp_path:
     lines = [line for update in (1, 2, 3) for line in (train(update), validation(update, dict(heard)))]
     for speakers, part in (
         (["ann", "ann@0.9", "bob"], "not enough speakers to clone, 2 of at least 20: "),
-        ([f"s{number}" for number in range(20)], "the encoder does not tell people apart yet: "),
-        (None, "voices are not told apart: "),
+        ([f"s{number}" for number in range(20)], "the encoder does not separate speakers yet: "),
+        (None, "speaker verification fails: "),
     ):
         run = written(tmp_path / f"run-{part[:3]}", lines, "", speakers)
         assert of_report(run) == of_doctor(run)
         said = sentences(of_doctor(run))
-        assert said["voices are told apart"].startswith(part)
-        assert "of the same speaker 0.90, of others 0.80" in said["voices are told apart"]
+        assert said["speaker verification"].startswith(part)
+        assert "of the same speaker 0.90, of others 0.80" in said["speaker verification"]
         assert ("speakers" in said) == (speakers is not None)
 
 
 def test_whose_voices_they_are_is_known(tmp_path: Path) -> None:
     metrics: dict[str, float | None] = {"mel": 0.5, "voice_equal_error_rate": 0.1}
     for voices, words in (
-        ({"speakers": 20, "strangers": 20}, " of the voices of 20 speakers never trained on 10%"),
-        ({"speakers": 20, "strangers": 0}, " of the voices of 20 training speakers 10%"),
-        ({"speakers": 20}, " of the voices 10%"),
-        (None, " of the voices 10%"),
+        ({"speakers": 20, "strangers": 20}, " of 20 speakers never trained on 10%"),
+        ({"speakers": 20, "strangers": 0}, " of 20 training speakers 10%"),
+        ({"speakers": 20}, "equal error rate 10%"),
+        (None, "equal error rate 10%"),
     ):
         run = written(tmp_path / "run", [train(1), validation(1, metrics, **({"voices": voices} if voices else {}))])
         assert of_report(run) == of_doctor(run)
-        assert words in sentences(of_doctor(run))["voices are told apart"]
+        assert words in sentences(of_doctor(run))["speaker verification"]
 
 
 def test_a_metric_that_was_not_measured_is_no_fault_and_one_that_is_not_finite_is(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ SEVERITY: Mapping[Sign, int] = {"healthy": 0, "early": 1, "watch": 2, "ill": 3}
 LOSS_LOW, LOSS_HIGH = 0.5, 5.0
 EXPLODED_FACTOR = 10.0
 """A loss so many times as high as the run's first is no chance of a batch."""
-BY_HEART_RATIO = 1.25
+OVERFIT_RATIO = 1.25
 """A loss under LOSS_LOW is no fault unless that of the validation is so many times as high."""
 NORM_HIGH, NORM_ILL = 1.0, 10.0
 NORM_PATIENCE_UPDATES = 1_000
@@ -35,7 +35,7 @@ VALIDATION_RISE_SHARE = 0.03
 """A validation that is higher than the best by less is as good."""
 VOICES_PATIENCE = 3
 EQUAL_ERROR_HIGH = 0.3
-"""From the third validation on the voices of speakers should be told apart better than this; chance is 0.5."""
+"""Highest good equal error rate of speaker verification from the third validation on; chance is 0.5."""
 
 
 @dataclass(frozen=True)
@@ -135,12 +135,12 @@ def loss_range(state: State) -> Check:
 
 def _low_loss(state: State, name: str, now: float) -> Check:
     if state.newest_total is None:
-        sentence = f"loss {now:.3g} is under {LOSS_LOW:g}; compare it with the validation: it may learn by heart"
+        sentence = f"loss {now:.3g} is under {LOSS_LOW:g}; compare it with the validation: it may overfit"
         return Check(name, "watch", sentence)
     update, total = state.newest_total
-    if total > BY_HEART_RATIO * now:
+    if total > OVERFIT_RATIO * now:
         sentence = (
-            f"loss {now:.3g}, on validation {total:.3g} at update {update:,}: it learns the clips by heart; "
+            f"loss {now:.3g}, on validation {total:.3g} at update {update:,}: it overfits; "
             "take the best checkpoint, add data or raise model.dropout"
         )
         return Check(name, "watch", sentence)
@@ -197,38 +197,38 @@ def validation(value: float, best_point: Point, since_best: int) -> Check:
 
 def speakers(people: int) -> Check:
     """How many people are trained on. Few are no fault: whoever wants these voices alone lacks nothing."""
-    enough = f"{people} training speakers; to clone voices of strangers takes {ENOUGH_SPEAKERS}"
+    enough = f"{people} training speakers; cloning unseen speakers takes {ENOUGH_SPEAKERS}"
     return Check("speakers", "healthy", too_few_to_clone(people) or enough)
 
 
 def voices(state: State, rate: float) -> Check:
-    """Whether voices are told apart, by the equal error `rate` of the newest validation.
+    """Speaker verification, by the equal error `rate` of the newest validation.
 
-    An encoder fails at it for one of two reasons, too few people to learn from or too little training; their number
-    tells which.
+    An encoder fails at it for one of two reasons, too few speakers to learn from or too little training; their number
+    says which.
     """
-    name = "voices are told apart"
+    name = "speaker verification"
     of = f" of {whose(*state.voices_of)}" if state.voices_of else ""
-    told = f"equal error rate of the voices{of} {rate:.0%} (0% always told apart, 50% chance)"
+    figures = f"equal error rate{of} {rate:.0%} (0% separates all speakers, 50% is chance)"
     if state.voice_means is not None:
         same, other = state.voice_means
-        told += f", mean cosine of the same speaker {same:.2f}, of others {other:.2f}"
+        figures += f", mean cosine of the same speaker {same:.2f}, of others {other:.2f}"
     if rate <= EQUAL_ERROR_HIGH or state.voices_seen < VOICES_PATIENCE:
-        return Check(name, "healthy", told)
+        return Check(name, "healthy", figures)
     if state.people is None:
         sentence = (
-            f"voices are not told apart: {told}; train on, or add recordings of more people if there are fewer than "
-            f"{ENOUGH_SPEAKERS}"
+            f"speaker verification fails: {figures}; continue training, or add recordings of more people if there are "
+            f"fewer than {ENOUGH_SPEAKERS}"
         )
     elif state.people < ENOUGH_SPEAKERS:
         sentence = (
-            f"not enough speakers to clone, {state.people} of at least {ENOUGH_SPEAKERS}: {told}; add recordings of "
+            f"not enough speakers to clone, {state.people} of at least {ENOUGH_SPEAKERS}: {figures}; add recordings of "
             "more people"
         )
     else:
         sentence = (
-            f"the encoder does not tell people apart yet: {told}; train on; if it stays so, see that each speaker name "
-            "is one person and raise loss.speaker_classification_weight"
+            f"the encoder does not separate speakers yet: {figures}; continue training; if it stays so, check that "
+            "each speaker name is one person, and raise loss.speaker_classification_weight"
         )
     return Check(name, "watch", sentence)
 
