@@ -16,7 +16,7 @@ from myxtts.text.symbols import BLANK, RESERVED, SymbolTable
 
 
 @dataclass(frozen=True, eq=False)
-class Encoding:
+class EncodedText:
     """A text as a model reads it.
 
     `tokens` int32[T] (no tokens at all where nothing in the text can be spoken), `symbols` their names, one each;
@@ -42,10 +42,10 @@ class Tokenizer:
         """The symbols that this tokenizer knows."""
         return self._table
 
-    def encode(self, texts: Sequence[str], language: str) -> list[Encoding]:
+    def encode(self, texts: Sequence[str], language: str) -> list[EncodedText]:
         """Encodings of texts in one language, in their order. Raises DataError for a language that is not known.
 
-        Never fails on what a text holds: see Encoding.unknown.
+        Never fails on what a text holds: see EncodedText.unknown.
         """
         normalized = [normalize(text, language) for text in texts]
         if self._settings.symbols == "phonemes":
@@ -54,7 +54,7 @@ class Tokenizer:
             transcriptions = [Transcription(unicodedata.normalize("NFC", text.lower()), ()) for text in normalized]
         return [self._encoding(*pair) for pair in zip(transcriptions, normalized, strict=True)]
 
-    def _encoding(self, transcription: Transcription, normalized: str) -> Encoding:
+    def _encoding(self, transcription: Transcription, normalized: str) -> EncodedText:
         known = [symbol for symbol in transcription.phonemes if symbol in self._table]
         unknown = [symbol for symbol in transcription.phonemes if symbol not in self._table]
         symbols = known
@@ -65,4 +65,4 @@ class Tokenizer:
             symbols = [RESERVED[BLANK]] * (2 * len(known) + 1)
             symbols[1::2] = known
         tokens = np.array([self._table.id_of(symbol) for symbol in symbols], np.int32)
-        return Encoding(tokens, symbols, list(dict.fromkeys((*transcription.unreadable, *unknown))), normalized)
+        return EncodedText(tokens, symbols, list(dict.fromkeys((*transcription.unreadable, *unknown))), normalized)

@@ -15,9 +15,9 @@ from myxtts.config.fields import LEAVES, value_of
 from myxtts.config.files import config_of_file
 from myxtts.config.schema import Config, TrainingConfig
 from myxtts.data.corpus import Corpus
-from myxtts.data.prepare import Prepared
+from myxtts.data.feature_store import FeatureStore
+from myxtts.data.prepare import PreparedData
 from myxtts.data.roots import absolute_paths
-from myxtts.data.store import FeatureStore
 from myxtts.errors import CheckpointError, ConfigError
 from myxtts.messages import quoted as shown
 from myxtts.storage.checkpoint import Checkpoint, read_manifest, step_name
@@ -174,13 +174,13 @@ def loss_changed(checkpoint: Checkpoint, now: Config) -> bool:
     return config_of_file(checkpoint.path / "config.yaml").loss != now.loss
 
 
-def order_of(prepared: Prepared, training: TrainingConfig) -> str:
+def order_of(prepared: PreparedData, training: TrainingConfig) -> str:
     """Short hash of all that the plan of an epoch follows from."""
     buckets = [str(bucket) for bucket in prepared.buckets]
     return _short_hash([_clips(prepared.train), buckets, training.batch_size, training.seed])
 
 
-def goal_of(prepared: Prepared) -> str:
+def goal_of(prepared: PreparedData) -> str:
     """Short hash of the validation clips, on which the best checkpoint is chosen."""
     return _short_hash(_clips(prepared.validation))
 
@@ -195,7 +195,7 @@ def _short_hash(facts: object) -> str:
     return hashlib.blake2b(json.dumps(facts).encode(), digest_size=8).hexdigest()
 
 
-def adopt_order(trainer: Trainer, prepared: Prepared) -> list[str]:
+def adopt_order(trainer: Trainer, prepared: PreparedData) -> list[str]:
     """Fit a position to the data and the metric of this command; says in words what that changed.
 
     In another order (epoch, index) would point at other clips: the run goes on with the beginning of the next epoch.

@@ -15,7 +15,7 @@ from myxtts.config.resolve import Resolved
 from myxtts.data.batches import Batches
 from myxtts.data.loader import Loader
 from myxtts.data.plan import total_updates
-from myxtts.data.prepare import Prepared
+from myxtts.data.prepare import PreparedData
 from myxtts.data.roots import absolute_paths
 from myxtts.errors import ConfigError, MyXTTSError, Stopped
 from myxtts.messages import quoted as shown
@@ -60,7 +60,7 @@ def prepare_tensorflow(threads: int) -> None:
 
 def train(
     resolved: Resolved,
-    prepared: Prepared,
+    prepared: PreparedData,
     *,
     fresh: bool,
     init_from: Path | None,
@@ -113,7 +113,7 @@ class _Run:
     def __init__(
         self,
         resolved: Resolved,
-        prepared: Prepared,
+        prepared: PreparedData,
         directory: RunDirectory,
         lock: WriterLock,
         screen: Display,
@@ -213,7 +213,7 @@ class _Run:
             self._init_from(source)
         else:
             self.tell("start", f"a new run in {self.directory.path}")
-        self.trainer.health.know_people(self.prepared.corpus.people)
+        self.trainer.health.know_people(self.prepared.corpus.speaker_count)
         for message in resuming.adopt_order(self.trainer, self.prepared):
             self.screen.warn(message)
             self.tell("order_changed", message)

@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 
 from myxtts.audio import waveform
-from myxtts.data import extract, features
+from myxtts.data import features, jobs
 from myxtts.data.pool import job_limits
 
 really_read = waveform.read
@@ -36,5 +36,5 @@ def refused(*_, **__):
 
 def work_on(job):
     waveform.read = read
-    extract.job_limits = partial(job_limits, processor_seconds=0.5)
-    return extract.extract(job) if isinstance(job, features.AudioJob) else features.encode(job)
+    jobs.job_limits = partial(job_limits, processor_seconds=0.5)
+    return jobs.extract(job) if isinstance(job, features.AudioJob) else features.encode(job)

@@ -4,10 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from myxtts.data.plan import (
+    FILL_ROW,
     batches_per_epoch,
     choose_buckets,
     epoch_plan,
-    padding_share,
     total_updates,
     utterance_seed,
     without,
@@ -46,6 +46,12 @@ def test_a_pure_function_of_seed_and_epoch():
     assert len({tuple(plan) for plan in plans.values()}) == 4
     caps = [batch.bucket.mel_cap for batch in plans[1, 0]]
     assert caps != sorted(caps)
+
+
+def padding_share(batches, mel_lengths):
+    """Share of the frames of an epoch's batches that are padding."""
+    frames = sum(batch.bucket.mel_cap * len(batch.rows) for batch in batches)
+    return 1.0 - sum(int(mel_lengths[row]) for batch in batches for row in batch.rows if row != FILL_ROW) / frames
 
 
 def test_shapes_are_few_multiples_of_16_and_leave_little_padding():

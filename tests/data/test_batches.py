@@ -8,7 +8,7 @@ from myxtts import batch as contract
 from myxtts.config.schema import Config, DataConfig, TrainingConfig
 from myxtts.data.batches import Batches, buckets_of, reference_frames
 from myxtts.data.corpus import measure_corpus
-from myxtts.data.store import FeatureStore
+from myxtts.data.feature_store import FeatureStore
 
 
 def settings(batch_size=4, seed=1, **training):
@@ -48,12 +48,12 @@ def test_a_row_holds_its_utterance(batches, store):
     assert not batch["text_BT"][0, tokens:].any() and batch["text_length_B"][0] == tokens
     assert np.array_equal(batch["mel_BMC"][0, :frames], corpus.normalize_mel(store.mel(row)))
     assert not batch["mel_BMC"][0, frames:].any() and batch["mel_length_B"][0] == frames
-    assert np.array_equal(batch["voiced_BM"][0, :frames] == 1, store.pitch(row) > 0)
+    assert np.array_equal(batch["voiced_BM"][0, :frames] == 1, store.features(row)[1] > 0)
     assert not batch["pitch_BM"][0][batch["voiced_BM"][0] == 0].any()
-    assert np.array_equal(batch["energy_BM"][0, :frames], corpus.normalize_energy(store.energy(row)))
+    assert np.array_equal(batch["energy_BM"][0, :frames], corpus.normalize_energy(store.features(row)[2]))
     speaker = corpus.speakers.index(store.speakers[row])
     assert batch["speaker_B"][0] == speaker and batch["language_B"][0] == 0
-    assert np.array_equal(batch["spectrum_BC"][0], corpus.speaker_spectrum_SC[speaker])
+    assert np.array_equal(batch["spectrum_BC"][0], corpus.speaker_spectrum_ZC[speaker])
     used = int(batch["reference_length_B"][0])
     assert batch["reference_BRC"][0, :used].any() and not batch["reference_BRC"][0, used:].any()
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from myxtts.data.cache import RecordingIndex, TextOutcome, TokenCache, read_list, short_hash, write_list
-from myxtts.data.extract import AudioOutcome
+from myxtts.data.jobs import AudioOutcome
 
 STAMP = (5, 6, 7)
 KEY = "0123456789abcdef" * 2

@@ -159,7 +159,7 @@ def test_a_stuck_thread_is_replaced_once_and_its_stacks_are_written(tmp_path):
     ) as loader:
         assert take(loader, 5) == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]
         assert len(told) == 1 and "\n" not in told[0]
-        for words in ("no batch for 0.3 s", "batch 1 of epoch 0", "'clip-1'", str(stacks), "started again"):
+        for words in ("no batch for 0.3 s", "batch 1 of epoch 0", "'clip-1'", str(stacks), "restarted"):
             assert words in told[0]
         text = stacks.read_text()
         assert "in build" in text and "in __next__" in text and "batch 1 of epoch 0" in text
@@ -176,7 +176,7 @@ def test_stuck_twice_at_the_same_place_is_an_error_in_one_line(tmp_path):
     loader = Loader(source, hang_seconds=0.2, on_hang=told.append, stacks_path=tmp_path / "no" / "stacks")
     assert take(loader, 1) == [(0, 0)]
     with pytest.raises(
-        DataError, match=r"same place again.*batch 1 of epoch 0, clips '1'.*data.hang_seconds"
+        DataError, match=r"same position again.*batch 1 of epoch 0, clips '1'.*data.hang_seconds"
     ) as caught:
         next(loader)
     assert "\n" not in str(caught.value) and "could not be written" in told[0]

@@ -122,7 +122,7 @@ def test_no_data_names_what_was_expected_and_found(tmp_path):
         read_root(tmp_path, "train", "en-us")
     with pytest.raises(DataError, match="is a file; name the folder"):
         read_root(tmp_path / "notes.md", "train", "en-us")
-    with pytest.raises(DataError, match="there is no such folder"):
+    with pytest.raises(DataError, match="no such folder"):
         read_root(tmp_path / "nowhere", "train", "en-us")
     for split, other in (("train", "eval"), ("val", "train")):
         (tmp_path / f"metadata_{other}.txt").write_text("a|b\n")

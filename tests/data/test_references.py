@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from myxtts.data.references import MOST_PIECES, References
+from myxtts.data.references import MOST_EXCERPTS, References
 
 SPEAKERS = ["bob", "eve", "bob", "bob", "ann"]
 FRAMES = np.array([300, 200, 20, 500, 90])
@@ -35,8 +35,8 @@ def test_short_clips_are_put_together_until_the_reference_is_long_enough():
         choice = short.choose(3, 7, epoch)
         # all are so short that each is taken whole, until the length that was drawn is reached
         pieces = [piece.frames for piece in choice.reference]
-        assert len(pieces) <= MOST_PIECES and pieces[:-1] == [12] * (len(pieces) - 1) and 1 <= pieces[-1] <= 12
-        assert LEAST <= choice.frames <= 12 * MOST_PIECES
+        assert len(pieces) <= MOST_EXCERPTS and pieces[:-1] == [12] * (len(pieces) - 1) and 1 <= pieces[-1] <= 12
+        assert LEAST <= choice.frames <= 12 * MOST_EXCERPTS
         assert 3 not in {piece.row for piece in choice.reference}
 
 

@@ -135,7 +135,7 @@ def test_utf16_is_a_clear_error(tmp_path, encoding):
     [
         ("", "no row"),
         ("\n \n", "no row"),
-        ("id|text\n", "header and no row"),
+        ("id|text\n", "header without rows"),
         ("just a line\nanother\n", "no separator found"),
         ("text|speaker\nHello|bob\n", "names no column for id or file"),
         ("id|speaker\na|bob\n", "names no column for text"),

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from myxtts.config.schema import AudioConfig
-from myxtts.data.extract import audio_settings
+from myxtts.data.jobs import audio_settings
 
 OTHER = {
     "sample_rate_hz": 16_000,

@@ -8,7 +8,15 @@ import pytest
 from myxtts.audio import mel
 from myxtts.config.schema import AudioConfig, DataConfig
 from myxtts.data.corpus import measure_corpus
-from myxtts.data.hearing import NEPER_OF_DB, PAUSE_FRAMES, augmented, heard, joined, levelled, without_pauses
+from myxtts.data.references import (
+    NEPER_OF_DB,
+    PAUSE_FRAMES,
+    augment,
+    concatenate,
+    match_level,
+    prepare_reference,
+    without_pauses,
+)
 
 AUDIO = AudioConfig()
 
@@ -31,11 +39,11 @@ def draw(seed=1):
 
 def test_a_gain_on_the_samples_changes_nothing_of_what_is_heard(store):
     corpus = measure_corpus(store, {}, "")
-    loud, soft = (heard(mel_of(buzz(gain=gain)), corpus, AUDIO) for gain in (0.5, 0.05))
+    loud, soft = (prepare_reference(mel_of(buzz(gain=gain)), corpus, AUDIO) for gain in (0.5, 0.05))
     assert loud.shape == soft.shape and np.abs(loud - soft).mean() < 0.02
     level = corpus.denormalize_mel(loud).mean()
     assert level == pytest.approx(corpus.mel_mean_C.mean(), abs=0.05)
-    assert levelled(np.full((3, 80), -11.0, np.float32), corpus, AUDIO).min() >= math.log(AUDIO.log_floor) - 1e-5
+    assert match_level(np.full((3, 80), -11.0, np.float32), corpus, AUDIO).min() >= math.log(AUDIO.log_floor) - 1e-5
 
 
 def test_long_pauses_are_cut_and_short_ones_are_not():
@@ -49,12 +57,12 @@ def test_long_pauses_are_cut_and_short_ones_are_not():
 
 
 def changed(mel, seed, **settings):
-    return augmented(mel, DataConfig(**settings), AUDIO, draw(seed))
+    return augment(mel, DataConfig(**settings), AUDIO, draw(seed))
 
 
 def test_without_augmentation_nothing_changes():
     whole = mel_of(buzz())
-    assert np.array_equal(augmented(whole, DataConfig(), AUDIO, draw()), whole)
+    assert np.array_equal(augment(whole, DataConfig(), AUDIO, draw()), whole)
 
 
 def test_each_augmentation_does_what_it_says():
@@ -73,8 +81,8 @@ def test_each_augmentation_does_what_it_says():
 
 def test_one_augmentation_does_not_change_the_draw_of_another():
     whole = mel_of(buzz())
-    alone = augmented(whole, DataConfig(augment_noise_db=20.0), AUDIO, draw(3))
-    both = augmented(whole, DataConfig(augment_noise_db=20.0, augment_band=0.5), AUDIO, draw(3))
+    alone = augment(whole, DataConfig(augment_noise_db=20.0), AUDIO, draw(3))
+    both = augment(whole, DataConfig(augment_noise_db=20.0, augment_band=0.5), AUDIO, draw(3))
     assert np.array_equal(alone[:, 20], both[:, 20]) and not np.array_equal(alone, both)
 
 
@@ -89,4 +97,4 @@ def test_noise_in_a_band_is_as_far_under_the_speech_as_without_the_band():
 
 def test_pieces_stand_one_behind_the_other():
     first, second = np.zeros((3, 80), np.float32), np.ones((2, 80), np.float32)
-    assert joined([first]) is first and joined([first, second])[:, 0].tolist() == [0, 0, 0, 1, 1]
+    assert concatenate([first]) is first and concatenate([first, second])[:, 0].tolist() == [0, 0, 0, 1, 1]

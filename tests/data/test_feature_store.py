@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from made_clips import CHANNELS, make_clip
 
-from myxtts.data.entry import HEADER, check_entry, map_entry, write_to_cache
+from myxtts.data.feature_store import HEADER, check_entry, map_entry, write_to_cache
 from myxtts.errors import StorageError
 
 
