@@ -68,25 +68,29 @@ def prepare(
     notes = list(roots.notes)
     manifests = read_roots(roots.train, "train", config.text.language)
     notes += [note for manifest in manifests for note in manifest.notes] + _speakers_in_several_roots(manifests)
-    held = _held(roots, manifests, config, notes)
-    train, rejections = _gathered("training", manifests, roots.train, config, progress)
+    held = _validation_manifests(roots, manifests, config, notes)
+    train, rejections = _usable_clips("training", manifests, roots.train, config, progress)
     if held:
-        validation, more = _gathered("validation", held, roots.validation, config, progress, train)
+        validation, more = _usable_clips("validation", held, roots.validation, config, progress, train)
         rejections += more
     else:
         train, validation = _split(train, config.data, notes)
     if config.data.held_out_speakers:
         train, validation = _without_speakers(train, validation, config.data.held_out_speakers, notes)
     notes += _same_recordings(train, validation)
-    copies = _copies(train, manifests, roots.train, config, notes, progress) if config.data.perturbed_voices else []
-    return _prepared(train, copies, FeatureStore(validation), rejections, notes, config, base)
+    copies: list[StoredClip] = []
+    if config.data.perturbed_voices:
+        copies = _perturbed_copies(train, manifests, roots.train, config, notes, progress)
+    return _measure(train, copies, FeatureStore(validation), rejections, notes, config, base)
 
 
-def _held(roots: Roots, manifests: Sequence[RootManifest], config: Config, notes: list[str]) -> list[RootManifest]:
+def _validation_manifests(
+    roots: Roots, manifests: Sequence[RootManifest], config: Config, notes: list[str]
+) -> list[RootManifest]:
     """Manifests of the validation data; none if a share of the training data is held out instead."""
     if not roots.validation:
         return []
-    held = read_roots(roots.validation, "val", config.text.language, _default_speakers_held(roots))
+    held = read_roots(roots.validation, "val", config.text.language, _default_validation_speakers(roots))
     own = {manifest.metadata.resolve() for manifest in manifests}
     same = [one for one in held if one.metadata.resolve() in own]
     if same:
@@ -98,7 +102,7 @@ def _held(roots: Roots, manifests: Sequence[RootManifest], config: Config, notes
     return held
 
 
-def _default_speakers_held(roots: Roots) -> list[str]:
+def _default_validation_speakers(roots: Roots) -> list[str]:
     """The default speaker of each validation root: that of the same root, or of the only root, of the training data."""
     trained = default_speakers(roots.train)
     if len(trained) == 1:
@@ -133,7 +137,7 @@ def _without_speakers(
     return kept, [*validation, *moved]
 
 
-def _copies(
+def _perturbed_copies(
     train: list[StoredClip],
     manifests: Sequence[RootManifest],
     roots: Sequence[Path],
@@ -146,7 +150,7 @@ def _copies(
     seconds: dict[str, float] = defaultdict(float)
     for clip in train:
         seconds[clip.utterance.speaker] += seconds_of(clip)
-    few = {speaker for speaker, sum_ in seconds.items() if sum_ < LITTLE_SPEECH_SECONDS}
+    few = {speaker for speaker, total in seconds.items() if total < LITTLE_SPEECH_SECONDS}
     root_of = {u.id: root for manifest, root in zip(manifests, roots, strict=True) for u in manifest.utterances}
     copies: list[StoredClip] = []
     skipped_copies: Counter[str] = Counter()
@@ -154,9 +158,9 @@ def _copies(
     for speed in (1.0 - share, 1.0 + share):
         long = [clip for clip in clips if seconds_of(clip) / speed > config.data.max_clip_seconds]
         skipped_copies[TOO_LONG] += len(long)
-        left = {clip.utterance.id for clip in long}
+        long_ids = {clip.utterance.id for clip in long}
         for root in dict.fromkeys(roots):  # the cache has one list per root
-            own = [u for u in (c.utterance for c in clips) if root_of[u.id] == root and u.id not in left]
+            own = [u for u in (c.utterance for c in clips) if root_of[u.id] == root and u.id not in long_ids]
             gathered = gather([_copy(u, speed) for u in own], root, config, progress)
             copies += gathered.clips
             skipped_copies.update(rejection.reason for rejection in gathered.rejections)
@@ -185,7 +189,7 @@ def _copy(utterance: Utterance, speed: float) -> Utterance:
     return replace(utterance, id=utterance.id + tag, speaker=utterance.speaker + tag, speed=speed)
 
 
-def _gathered(
+def _usable_clips(
     name: str,
     manifests: Sequence[RootManifest],
     roots: Sequence[Path],
@@ -285,7 +289,7 @@ def _recordings(manifest: RootManifest) -> list[Path]:
     return [real / u.audio_path.relative_to(root) for u in manifest.utterances]
 
 
-def _prepared(
+def _measure(
     recorded: list[StoredClip],
     copies: list[StoredClip],
     validation: FeatureStore,

@@ -15,7 +15,7 @@ import espeakng_loader
 import pytest
 
 from myxtts.demo import corpus as demo_corpus
-from myxtts.demo.corpus import SPEAKERS, DemoSpeaker, clips, ensure, is_whole
+from myxtts.demo.corpus import SPEAKERS, DemoSpeaker, clips, ensure, is_intact
 from myxtts.demo.sentences import ENGLISH, ENGLISH_HELD_OUT, PERSIAN, PERSIAN_HELD_OUT
 from myxtts.errors import StorageError
 
@@ -177,9 +177,9 @@ def test_damage_is_noticed_and_repaired(tmp_path: Path, damage: str) -> None:
             root.write_text("not a folder", encoding="utf-8")
         else:
             root.symlink_to(tmp_path / "nowhere")
-    assert not is_whole(root)
+    assert not is_intact(root)
     assert ensure(cache) == root
-    assert is_whole(root)
+    assert is_intact(root)
     assert victim.read_bytes() == good
     assert [path.name for path in cache.iterdir()] == [root.name]
 
@@ -193,7 +193,7 @@ def test_an_interrupted_build_leaves_nothing_that_looks_whole(tmp_path: Path) ->
     with pytest.raises(KeyboardInterrupt):
         ensure(tmp_path, interrupt)
     assert list(tmp_path.iterdir()) == []
-    assert is_whole(ensure(tmp_path))
+    assert is_intact(ensure(tmp_path))
 
 
 @pytest.mark.usefixtures("few_speakers")
