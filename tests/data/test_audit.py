@@ -1,4 +1,4 @@
-"""Clips over data.max_clip_seconds or data.max_text_tokens: which settings take them, in table and advice."""
+"""The table of rejections, and the advice for clips over data.max_clip_seconds or data.max_text_tokens."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ GONE = Rejection("m.csv:3", "e", MISSING_FILE, "e")
         ([long(18.0)], 1, "--set data.max_clip_seconds=18"),
         ([wordy(601), wordy(612)], 2, "--set data.max_text_tokens=700"),
         ([long(14.5, tokens=820), wordy(601)], 2, "--set data.max_clip_seconds=15 --set data.max_text_tokens=900"),
-        # over what the settings take: raising the cap does not help
+        # over the largest value of a setting: raising the limit does not help
         ([long(61.0)], 0, ""),
         ([long(59.5), long(61.0)], 1, "--set data.max_clip_seconds=60"),
         ([long(14.0, tokens=12_000), wordy(10_001)], 0, ""),

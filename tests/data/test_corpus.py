@@ -32,7 +32,7 @@ def test_pitch_is_zero_where_unvoiced(store):
     assert (pitch.dtype, voiced.dtype) == (np.float32, np.float32)
 
 
-def test_a_pitch_of_a_model_becomes_hertz(store):
+def test_predicted_pitch_in_hertz(store):
     corpus = measure_corpus(store, {}, "")
     hz = np.array([0.0, 110.0, 220.0], np.float32)
     normalized, voiced = corpus.normalize_pitch(hz)
@@ -90,7 +90,7 @@ def test_json_round_trip_is_exact(store):
         ({"speaker_spectrum_ZC": [[1.0]]}, "wrong shape"),
     ],
 )
-def test_a_damaged_corpus_is_refused(store, change, message):
+def test_a_damaged_corpus_is_rejected(store, change, message):
     values = {**measure_corpus(store, {}, "").to_json(), **change}
     with pytest.raises(DataError, match=message):
         Corpus.from_json(values)
@@ -99,7 +99,7 @@ def test_a_damaged_corpus_is_refused(store, change, message):
         Corpus.from_json(values)
 
 
-def test_weights_that_learn_on_keep_their_scales_and_languages(store, tmp_path):
+def test_fine_tuning_keeps_scales_and_languages(store, tmp_path):
     base = measure_corpus(store, {"a": 3}, "abcd")
     quiet = FeatureStore([make_clip(tmp_path, f"n{i}", "new", 50 + 10 * i, 14, seed=90 + i) for i in range(3)])
     own, based = measure_corpus(quiet, {"a": 3}, "abcd"), measure_corpus(quiet, {"a": 3}, "abcd", base)

@@ -38,7 +38,7 @@ def test_from_one_root_to_batches(tmp_path, root):
     assert again.buckets == data.buckets
 
 
-def test_the_audit_says_what_there_is(tmp_path, root):
+def test_the_audit_lists_the_data(tmp_path, root):
     with (root / "metadata.csv").open("a") as file:
         file.write("nowhere|There is no recording.|s0\n")
     config = settings(tmp_path, train_path=str(root), max_rejected_share=0.2)
@@ -53,15 +53,15 @@ def test_the_audit_says_what_there_is(tmp_path, root):
 
 
 @pytest.mark.parametrize(("text", "hinted"), [("سلام دنیا", True), ("你好", False)])
-def test_persian_rows_without_a_language_are_told_where_it_belongs(tmp_path, root, text, hinted):
+def test_persian_rows_without_a_language_get_advice(tmp_path, root, text, hinted):
     with (root / "metadata.csv").open("a", encoding="utf-8") as file:
         file.write(f"c0|{text}|s0\n")
     (root / "metadata.csv").write_text((root / "metadata.csv").read_text(encoding="utf-8").replace("c0|Say", "c9|Say"))
     config = dataclasses.replace(settings(tmp_path, train_path=str(root), max_rejected_share=1.0), text=TextConfig())
     table = prepare.prepare(config, silent).audit.table()
     assert "  unknown symbols: 1" in table
-    said = "    Persian rows need their language: a column that says fa, or --set text.language=fa"
-    assert (said in table) == hinted
+    hint = "    Persian rows need their language: a column that says fa, or --set text.language=fa"
+    assert (hint in table) == hinted
 
 
 def test_too_many_rejections_stop_the_run_with_the_table(tmp_path, root):
@@ -78,7 +78,7 @@ def test_too_many_rejections_stop_the_run_with_the_table(tmp_path, root):
     assert len(prepare.prepare(allowed, silent).audit.rejections) == 2
 
 
-def test_nothing_usable_is_an_error_whatever_is_allowed(tmp_path, root):
+def test_no_usable_row_is_an_error_under_any_limit(tmp_path, root):
     (root / "metadata.csv").write_text("none|Nothing here.\n")
     with pytest.raises(DataError, match="training data: none of its 1 rows can be used"):
         prepare.prepare(settings(tmp_path, train_path=str(root), max_rejected_share=1.0), silent)
@@ -95,7 +95,7 @@ def test_a_named_path_that_does_not_exist_is_an_error(tmp_path, root, key):
     assert not (tmp_path / "cache").exists()
 
 
-def test_the_built_in_corpus_takes_the_place_of_the_default(tmp_path, root, monkeypatch):
+def test_the_built_in_corpus_replaces_the_default(tmp_path, root, monkeypatch):
     lines = (root / "metadata.csv").read_text().splitlines()
     (root / "metadata_train.csv").write_text("\n".join(lines[:7]) + "\n")
     (root / "metadata_eval.csv").write_text("\n".join([lines[0], *lines[7:]]) + "\n")
@@ -143,7 +143,7 @@ def test_the_default_roots_belong_together(tmp_path, monkeypatch, named):
     assert list(map(str, roots.validation)) == ["../dataset/dataset_eval"] and roots.notes == []
 
 
-def test_a_root_of_its_own_for_validation(tmp_path, root):
+def test_a_separate_validation_root(tmp_path, root):
     held = make_root(tmp_path / "held", clips=3)
     config = settings(tmp_path, train_path=str(root), val_path=str(held))
     data = prepare.prepare(config, silent)
@@ -210,7 +210,7 @@ def test_roots_of_one_name_are_two_voices_in_training_and_validation(tmp_path):
     assert not any("in several roots" in note or "in no training clip" in note for note in data.notes)
 
 
-def test_a_clip_of_one_of_several_roots_that_validates_too_is_noted(tmp_path, root):
+def test_a_clip_in_both_sets_is_noted(tmp_path, root):
     other = make_root(tmp_path / "other", clips=4)
     lines = (root / "metadata.csv").read_text().splitlines()
     (root / "metadata_eval.csv").write_text("\n".join(lines[:3]) + "\n")
@@ -224,7 +224,7 @@ def test_a_clip_of_one_of_several_roots_that_validates_too_is_noted(tmp_path, ro
 
 @pytest.mark.parametrize("again", ["root", "root/../root", "link"])
 @pytest.mark.parametrize("key", ["train_path", "val_path"])
-def test_a_root_that_is_named_twice_is_refused(tmp_path, root, key, again):
+def test_a_root_given_twice_is_an_error(tmp_path, root, key, again):
     (tmp_path / "link").symlink_to(root)
     paths = {"train_path": str(make_root(tmp_path / "other", clips=3)), key: f"{root}{os.pathsep}{tmp_path / again}"}
     with pytest.raises(DataError, match=rf"data\.{key}: '{tmp_path / again}' is given twice.*; name each folder once"):
@@ -232,7 +232,7 @@ def test_a_root_that_is_named_twice_is_refused(tmp_path, root, key, again):
     assert not (tmp_path / "cache").exists()
 
 
-def test_a_copy_of_a_root_is_noted_where_it_trains_and_where_it_validates(tmp_path, root):
+def test_a_copy_of_a_root_is_noted_in_both_sets(tmp_path, root):
     shutil.copytree(root, tmp_path / "copy")
     several = settings(tmp_path, train_path=f"{root}{os.pathsep}{tmp_path / 'copy'}", validation_share=0.25)
     notes = [note for note in prepare.prepare(several, silent).notes if "same recording" in note]
@@ -243,7 +243,7 @@ def test_a_copy_of_a_root_is_noted_where_it_trains_and_where_it_validates(tmp_pa
     assert note.startswith("8 validation clips have the same recording as a training clip ('c0' is 'c0')")
 
 
-def test_every_root_of_several_must_be_there(tmp_path, root):
+def test_every_root_must_exist(tmp_path, root):
     config = settings(tmp_path, train_path=os.pathsep.join((str(root), str(tmp_path / "gone"))))
     with pytest.raises(DataError, match="gone' does not exist") as caught:
         prepare.prepare(config, silent)

@@ -1,4 +1,4 @@
-"""Who is trained on: speakers held out, and slower and faster copies of those with little speech."""
+"""Held-out speakers, and speed-perturbed copies of speakers with little speech."""
 
 import os
 
@@ -48,7 +48,7 @@ def test_one_unseen_validation_speaker(tmp_path):
     assert "no equal error rate is measured; with two unseen speakers or more" in note
 
 
-def test_two_speakers_must_be_left(tmp_path):
+def test_two_training_speakers_must_remain(tmp_path):
     config = settings(tmp_path, train_path=str(many_speakers(tmp_path)), held_out_speakers=5)
     with pytest.raises(
         DataError, match="held_out_speakers is 5, and the training data has 6 speakers in 1 languages; at least two"
@@ -56,8 +56,8 @@ def test_two_speakers_must_be_left(tmp_path):
         prepare.prepare(config, silent)
 
 
-def test_who_is_held_out_is_chosen_among_those_who_train(tmp_path):
-    """Validation data of other people changes nothing: who is only there is not trained on anyway."""
+def test_held_out_speakers_are_training_speakers(tmp_path):
+    """Validation data of other speakers changes nothing, as these are not trained on anyway."""
     made = many_speakers(tmp_path)
     config = settings(tmp_path, train_path=str(made), held_out_speakers=2)
     alone = prepare.prepare(config, silent)
@@ -69,12 +69,12 @@ def test_who_is_held_out_is_chosen_among_those_who_train(tmp_path):
     data = prepare.prepare(both, silent)
     assert speakers_of(data.train) == {f"s{i}" for i in range(6)} - held
     assert speakers_of(data.validation) == held | {f"t{i}" for i in range(12)}
-    # both roots number their clips alike, and none gets lost for it
+    # clips of both roots have the same numbers, and none is lost
     assert len(data.validation) == 12 + 2 * len(held)
 
 
 def test_voices_with_little_speech_get_a_slower_and_a_faster_copy(tmp_path, monkeypatch):
-    # what is little speech: s0 has three clips, the others two
+    # a limit between the speech of s0, with three clips, and the others, with two
     made = many_speakers(tmp_path)
     rows = (made / "metadata.csv").read_text().splitlines()
     rows[2] = rows[2].replace("|s1", "|s0")
@@ -117,7 +117,7 @@ def test_copies_of_nested_roots_are_made_once(tmp_path):
     assert len(data.train) == 3 * sum("@" not in name for name in ids(data.train))
 
 
-def test_a_copy_that_would_be_over_the_cap_is_left_out_and_counted(tmp_path):
+def test_a_copy_that_would_be_too_long_is_skipped_and_counted(tmp_path):
     made = many_speakers(tmp_path)
     plain = prepare.prepare(settings(tmp_path, train_path=str(made)), silent)
     stores = (plain.train, plain.validation)
@@ -131,7 +131,7 @@ def test_a_copy_that_would_be_over_the_cap_is_left_out_and_counted(tmp_path):
     assert any(f"{over} skipped: longer than the cap" in note for note in data.notes)
 
 
-def test_a_speaker_who_has_the_name_of_a_copy_is_told(tmp_path):
+def test_a_speaker_with_the_name_of_a_copy_is_an_error(tmp_path):
     made = many_speakers(tmp_path)
     text = (made / "metadata.csv").read_text().replace("|s1\n", "|s0@0.9\n")
     (made / "metadata.csv").write_text(text)

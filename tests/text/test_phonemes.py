@@ -80,7 +80,7 @@ def test_language_switches_leave_no_flag() -> None:
     assert "(" not in found and "həl" in found
 
 
-def test_numbers_and_short_forms_stay_whole_in_other_languages() -> None:
+def test_numbers_and_abbreviations_in_other_languages() -> None:
     found = phonemize(["3,14", "3, 14", "z.B. hier"], "de")
     assert "," not in found[0] and "," in found[1]
     assert found[2].count(".") == 1
