@@ -28,7 +28,7 @@ DEFAULT_PITCH = (5.0, 0.3)
 """Mean and deviation of ln F0 for a corpus without voiced frames."""
 PROSODY_STD_FLOOR = (0.02, 0.01, 0.005)
 """A prosody figure that varies less than this over the speakers carries no information."""
-PROSODY_LIMIT = 5.0
+SPEAKER_PROSODY_LIMIT = 5.0
 _ARRAYS = ("mel_mean_C", "mel_std_C", "speaker_spectrum_ZC", "speaker_prosody_ZQ", "prosody_mean_Q", "prosody_std_Q")
 _NUMBERS = ("pitch_mean", "pitch_std", "energy_mean", "energy_std")
 _RANGES = {
@@ -103,7 +103,7 @@ class Corpus:
         """Prosody figures [..., Q] relative to the training speakers, -5 to 5; 0 where these do not differ."""
         spread = self.prosody_std_Q > 0
         figures = np.where(spread, (raw_ZQ - self.prosody_mean_Q) / np.where(spread, self.prosody_std_Q, 1.0), 0.0)
-        return np.clip(figures, -PROSODY_LIMIT, PROSODY_LIMIT).astype(np.float32)
+        return np.clip(figures, -SPEAKER_PROSODY_LIMIT, SPEAKER_PROSODY_LIMIT).astype(np.float32)
 
     @property
     def speaker_count(self) -> int:
