@@ -18,7 +18,7 @@ import yaml
 from myxtts.config.schema import LossConfig, TrainingConfig
 from myxtts.figures import finite_number, update_number
 from myxtts.health import Health
-from myxtts.speakers import people_of
+from myxtts.speakers import count_speakers
 from myxtts.storage.files import read_regular_file
 from myxtts.storage.run_directory import RunDirectory
 
@@ -82,7 +82,7 @@ def measure_of(config: Mapping[str, Any], corpus: Mapping[str, Any]) -> Measure:
         best_metric=metric if isinstance(metric, str) else TrainingConfig().best_metric,
         adaptive_weights=adaptive if isinstance(adaptive, bool) else LossConfig().adaptive_weights,
         clip_norm=clip if clip is not None and clip > 0.0 else None,
-        people=people_of(speakers) if named and speakers else None,
+        people=count_speakers(speakers) if named and speakers else None,
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from myxtts.errors import CheckpointError
 from myxtts.health import Health, Verdict
-from myxtts.speakers import too_few_to_clone
+from myxtts.speakers import cloning_note
 
 
 def fed(losses: list[float], norm: float = 0.2, wait: float = 0.01) -> Health:
@@ -310,7 +310,7 @@ def test_few_speakers_are_noted_however_well_they_are_told_apart() -> None:
                 health.observe_voices(update, 0.0, same=0.99, other=0.1)
         verdict = Health.from_json(json.loads(json.dumps(health.to_json()))).verdict()
         assert (verdict.sign, verdict.reasons) == ("healthy", []), "a note, no illness"
-        assert sentence(verdict, "speakers") == too_few_to_clone(people)
+        assert sentence(verdict, "speakers") == cloning_note(people)
 
 
 def test_a_run_whose_speakers_are_not_known_is_told_both_ways_out() -> None:
@@ -328,7 +328,7 @@ def test_who_was_trained_on_is_known_after_going_back() -> None:
     earlier, now = fed(falling(300)), fed(falling(400))
     now.know_people(1)
     earlier.carry_over(now)
-    assert sentence(earlier.verdict(), "speakers") == too_few_to_clone(1)
+    assert sentence(earlier.verdict(), "speakers") == cloning_note(1)
 
 
 def test_a_state_of_before_voices_and_totals_is_read() -> None:

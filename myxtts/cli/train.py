@@ -21,7 +21,7 @@ from myxtts.config.resolve import Layer, Resolved, built_in_corpus_layer, progra
 from myxtts.errors import EXIT_DONE, ConfigError
 
 if TYPE_CHECKING:
-    from myxtts.data.prepare import Prepared
+    from myxtts.data.prepare import PreparedData
 
 _LENGTH_KEYS = ("training.epochs", "training.max_updates")
 
@@ -68,7 +68,7 @@ def _train(words: list[str], entry: Layer, pinned_level: str | None) -> int:
     screen.say(*settings_table(resolved))
     if warning := cold_start(resolved, source, fresh=request.fresh):
         screen.warn(warning)
-    # Prepared before TensorFlow is imported: the worker processes then fork a small program.
+    # PreparedData before TensorFlow is imported: the worker processes then fork a small program.
     from myxtts.data.prepare import prepare
 
     prepared = prepare(resolved.config, screen.progress, named=resolved.named, base=base)
@@ -131,7 +131,7 @@ def resume_command(words: Sequence[str], program: str) -> str:
     return shlex.join([python_command(), *words_of_program, *kept])
 
 
-def _print_plan(screen: Screen, resolved: Resolved, prepared: Prepared) -> None:
+def _print_plan(screen: Screen, resolved: Resolved, prepared: PreparedData) -> None:
     from myxtts.cli.plan import make_plan, plan_lines
 
     text_lengths, mel_lengths = prepared.train.lengths
@@ -160,7 +160,7 @@ def first_run_lines(resolved: Resolved, updates: int, command: str) -> list[str]
     return lines
 
 
-def _run(request: Request, resolved: Resolved, prepared: Prepared, screen: Screen, command: str) -> int:
+def _run(request: Request, resolved: Resolved, prepared: PreparedData, screen: Screen, command: str) -> int:
     """The one place that calls the training; returns the number of updates that the run has now."""
     with quiet_loading():
         from myxtts.training.run import train

@@ -13,7 +13,7 @@ from myxtts.health import LOSS_HIGH, LOSS_LOW, NORM_HIGH, WAIT_HIGH, WINDOW_UPDA
 from myxtts.report.charts import Chart, Line, Rule, chart, train_lines
 from myxtts.report.run_files import MAX_NAMES, Run
 from myxtts.report.scales import Floats
-from myxtts.speakers import whose
+from myxtts.speakers import describe_speakers
 
 MAX_MARKS = 200
 VOICE_METRICS = ("voice_same", "voice_other", "voice_equal_error_rate")
@@ -76,7 +76,7 @@ def term_charts(run: Run) -> list[Chart]:
     """One chart for every loss term and for every other validation metric, unweighted."""
     end = _end(run)
     of = next((run.voices_of[update] for update, _ in reversed(run.validations) if update in run.voices_of), None)
-    heard = f"Newest: of {whose(*of)}." if of else ""
+    heard = f"Newest: of {describe_speakers(*of)}." if of else ""
     return [
         chart(_words(name), lines, end, log=None, about=heard if name in VOICE_METRICS else "")
         for name in term_names(run)

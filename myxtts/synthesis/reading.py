@@ -9,7 +9,7 @@ from myxtts.errors import DataError
 from myxtts.messages import quoted as shown
 from myxtts.text.sentences import split_sentences
 from myxtts.text.symbols import RESERVED
-from myxtts.text.tokenizer import Encoding, Tokenizer
+from myxtts.text.tokenizer import EncodedText, Tokenizer
 
 _MOST_TOLD = 10
 _SLACK = 1.15
@@ -24,7 +24,7 @@ class Reading:
     """
 
     sentences: list[str]
-    encodings: list[Encoding]
+    encodings: list[EncodedText]
     notes: list[str]
 
 
@@ -55,9 +55,9 @@ def read_text(text: str, language: str, tokenizer: Tokenizer, languages: Sequenc
 
 def _encoded(
     sentences: Sequence[str], language: str, tokenizer: Tokenizer, longest_tokens: int
-) -> list[tuple[str, Encoding]]:
+) -> list[tuple[str, EncodedText]]:
     """Sentences and their encodings. What was short as written may be long as spoken, so it is cut again as spoken."""
-    pairs: list[tuple[str, Encoding]] = []
+    pairs: list[tuple[str, EncodedText]] = []
     for sentence, encoding in zip(sentences, tokenizer.encode(sentences, language), strict=True):
         spoken, tokens = encoding.normalized, len(encoding.tokens)
         if tokens <= longest_tokens or len(spoken) < 2:
@@ -79,6 +79,6 @@ def _even_parts(spoken: str, shares: float) -> list[str]:
     return parts
 
 
-def _has_speech(encoding: Encoding) -> bool:
+def _has_speech(encoding: EncodedText) -> bool:
     """Whether anything but punctuation and blanks is in a text, as the preparation of training data asks too."""
     return any(symbol.isalnum() for symbol in encoding.symbols if symbol not in RESERVED)

@@ -12,7 +12,7 @@ from myxtts.audio import decoding, mel, waveform
 from myxtts.config.schema import AudioConfig, Config
 from myxtts.data.batches import reference_frames
 from myxtts.data.corpus import Corpus
-from myxtts.data.hearing import heard
+from myxtts.data.references import prepare_reference
 from myxtts.errors import DataError
 from myxtts.messages import quoted as shown
 from myxtts.units import frames_of_seconds, seconds_of_frames
@@ -59,7 +59,7 @@ def pieces_of(reference: Path | str | FloatArray, number: int, config: Config, c
             f"{name}: {len(samples_N) / audio.sample_rate_hz:.2f} s of sound, at least {SHORTEST_SECONDS:g} s are "
             "needed; three to ten seconds of clean speech are best"
         )
-    mel_MC = heard(mel.log_mel(samples_N, audio), corpus, audio)
+    mel_MC = prepare_reference(mel.log_mel(samples_N, audio), corpus, audio)
     pieces = cut(mel_MC, reference_frames(config), frames_of_seconds(1.0, audio.sample_rate_hz, audio.hop_samples))
     return replace(pieces, note=_short_note(name, len(mel_MC), config))
 

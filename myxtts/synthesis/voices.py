@@ -54,7 +54,7 @@ class VoiceMaker:
             sources = [VoiceSource("speaker", speakers[0])]
             if len(speakers) > 1:
                 notes.append(f"no voice was asked for: the first training speaker {shown(speakers[0])} speaks")
-        people = self._source.corpus.people
+        people = self._source.corpus.speaker_count
         if people < ENOUGH_SPEAKERS and any(source.kind == "reference" for source in sources):
             voices_learned = "one voice" if people == 1 else f"{people} voices"
             notes.append(

@@ -15,8 +15,8 @@ from myxtts.config.fields import LEAVES, value_of
 from myxtts.config.files import config_of_file
 from myxtts.config.schema import Config, TrainingConfig
 from myxtts.data.corpus import Corpus
-from myxtts.data.prepare import Prepared
-from myxtts.data.store import FeatureStore
+from myxtts.data.feature_store import FeatureStore
+from myxtts.data.prepare import PreparedData
 from myxtts.errors import CheckpointError, ConfigError
 from myxtts.messages import quoted as shown
 from myxtts.storage.checkpoint import Checkpoint, read_manifest, step_name
@@ -172,13 +172,13 @@ def loss_changed(checkpoint: Checkpoint, now: Config) -> bool:
     return config_of_file(checkpoint.path / "config.yaml").loss != now.loss
 
 
-def order_of(prepared: Prepared, training: TrainingConfig) -> str:
+def order_of(prepared: PreparedData, training: TrainingConfig) -> str:
     """Short hash of all that the plan of an epoch follows from."""
     buckets = [str(bucket) for bucket in prepared.buckets]
     return _short_hash([_clips(prepared.train), buckets, training.batch_size, training.seed])
 
 
-def goal_of(prepared: Prepared) -> str:
+def goal_of(prepared: PreparedData) -> str:
     """Short hash of the validation clips, on which the best checkpoint is chosen."""
     return _short_hash(_clips(prepared.validation))
 

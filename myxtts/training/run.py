@@ -14,7 +14,7 @@ from myxtts.config.files import config_yaml, provenance_json
 from myxtts.config.resolve import Resolved
 from myxtts.data.loader import Loader
 from myxtts.data.plan import total_updates
-from myxtts.data.prepare import Prepared
+from myxtts.data.prepare import PreparedData
 from myxtts.data.roots import absolute_paths
 from myxtts.errors import ConfigError, Stopped
 from myxtts.messages import quoted
@@ -47,7 +47,7 @@ END_WORDS = {
 
 def train(
     resolved: Resolved,
-    prepared: Prepared,
+    prepared: PreparedData,
     *,
     fresh: bool,
     init_from: Path | None,
@@ -118,7 +118,7 @@ def train(
             log.event("init_from", f"{source.path}", report=report.lines())
         else:
             log.event("start", f"a new run in {directory.path}")
-        state.health.know_people(prepared.corpus.people)
+        state.health.know_people(prepared.corpus.speaker_count)
         order, clips = resume.order_of(prepared, training), resume.goal_of(prepared)
         for note in state.adopt(order=order, metric=training.best_metric, clips=clips):
             log.warn_event("order_changed", note)
@@ -212,7 +212,7 @@ def _newest(store: CheckpointStore, log: RunLog) -> Checkpoint | None:
     return checkpoint
 
 
-def _build(resolved: Resolved, prepared: Prepared, log: RunLog) -> Trainer:
+def _build(resolved: Resolved, prepared: PreparedData, log: RunLog) -> Trainer:
     config, started = resolved.config, time.monotonic()
     trainer = Trainer(config, prepared.corpus)
     log.say(
@@ -224,7 +224,7 @@ def _build(resolved: Resolved, prepared: Prepared, log: RunLog) -> Trainer:
     return trainer
 
 
-def _resume(run: RunContext, checkpoint: Checkpoint, prepared: Prepared) -> None:
+def _resume(run: RunContext, checkpoint: Checkpoint, prepared: PreparedData) -> None:
     """Continue from a checkpoint, and report what has changed since it was saved."""
     log, state = run.log, run.state
     resume.check_same_data(checkpoint, prepared.corpus, run.directory.path)
@@ -247,12 +247,12 @@ def _resume(run: RunContext, checkpoint: Checkpoint, prepared: Prepared) -> None
         state.forget_losses()
 
 
-def _texts(resolved: Resolved, prepared: Prepared) -> dict[str, str]:
+def _texts(resolved: Resolved, prepared: PreparedData) -> dict[str, str]:
     corpus = json.dumps(prepared.corpus.to_json(), ensure_ascii=False)
     return {"config.yaml": config_yaml(resolved), "corpus.json": corpus}
 
 
-def _write_settings(run: RunContext, resolved: Resolved, prepared: Prepared) -> None:
+def _write_settings(run: RunContext, resolved: Resolved, prepared: PreparedData) -> None:
     directory = run.directory
     write_text_atomic(directory.config_path, run.texts["config.yaml"])
     write_text_atomic(directory.provenance_path, provenance_json(resolved))
@@ -264,7 +264,7 @@ def _write_settings(run: RunContext, resolved: Resolved, prepared: Prepared) -> 
     write_text_atomic(directory.utterances_path, ids)
 
 
-def _loader(run: RunContext, prepared: Prepared) -> Loader:
+def _loader(run: RunContext, prepared: PreparedData) -> Loader:
     """Batches from the position on; a thread that hangs is reported and replaced."""
     utterances, position = prepared.train.utterances, run.state.position
     return Loader(

@@ -24,7 +24,7 @@ from myxtts.errors import NonFiniteError, StorageError
 from myxtts.health.signs import is_as_good
 from myxtts.models.generate import Generator
 from myxtts.models.prosody import Manner
-from myxtts.speakers import whose
+from myxtts.speakers import describe_speakers
 from myxtts.storage.files import write_text_atomic
 from myxtts.training.losses import FROM_CRITIC, TERMS, weights_of
 from myxtts.training.run_context import RunContext
@@ -168,7 +168,7 @@ def _told_apart(likeness: Likeness | None) -> str:
     told = likeness.separation
     return (
         f"; voices: same speaker {told.same_mean:.2f}, other {told.other_mean:.2f}, equal error rate "
-        f"{told.equal_error_rate:.0%} over {whose(likeness.speakers, likeness.strangers)}"
+        f"{told.equal_error_rate:.0%} over {describe_speakers(likeness.speakers, likeness.strangers)}"
     )
 
 

@@ -12,7 +12,7 @@ from myxtts.audio.likeness import Separation, cosine, separation
 from myxtts.config.schema import Config
 from myxtts.data.batches import Batches
 from myxtts.data.corpus import Corpus
-from myxtts.data.hearing import heard
+from myxtts.data.references import prepare_reference
 from myxtts.models.generate import Generator, Voice, mean_voice
 
 FloatArray = npt.NDArray[np.float32]
@@ -38,7 +38,7 @@ def speaker_voices(generator: Generator, batches: Batches, corpus: Corpus, confi
         own = own[allowed[own]] if allowed[own].any() else own
         usable = np.minimum(batches.store.lengths[1][own], longest)
         rows += own[np.argsort(-usable, kind="stable")[:VOICE_REFERENCES]].tolist()
-    pieces = [heard(batches.store.mel(row)[:longest], corpus, config.audio) for row in rows]
+    pieces = [prepare_reference(batches.store.mel(row)[:longest], corpus, config.audio) for row in rows]
     for row, voice in zip(rows, _voices(generator, pieces, longest), strict=True):
         of_speaker[speakers[row]].append(voice)
     means = [mean_voice(voices) for voices in of_speaker]
@@ -73,7 +73,9 @@ def voice_likeness(generator: Generator, batches: Batches, corpus: Corpus, confi
         if len(mels) == 1:
             half = len(mels[0]) // 2
             mels = [mels[0][:half], mels[0][half:]]
-        heard_mels = [heard(mel, corpus, config.audio)[: batches.reference_frames] for mel in mels if len(mel)]
+        heard_mels = [
+            prepare_reference(mel, corpus, config.audio)[: batches.reference_frames] for mel in mels if len(mel)
+        ]
         pieces += heard_mels
         names += [speaker] * len(heard_mels)
     if len(set(names)) < 2:
@@ -102,7 +104,7 @@ def likeness_error(
     Returns:
         None for voices that are not finite or have no direction; the losses tell of it.
     """
-    (voice,) = _voices(generator, [heard(mel_MC, corpus, config.audio)[:longest]], longest)
+    (voice,) = _voices(generator, [prepare_reference(mel_MC, corpus, config.audio)[:longest]], longest)
     try:
         return 1.0 - cosine(asked.voice_E, voice.voice_E)
     except ValueError:

@@ -124,7 +124,7 @@ def test_with_a_judge_and_the_same_figures_again_without(
     ("words", "message"),
     [
         (["--checkpoint", "nowhere"], "checkpoint 'nowhere' does not exist: give a run directory"),
-        (["--data", "nowhere"], "nowhere: there is no such folder; expected metadata_train.csv"),
+        (["--data", "nowhere"], "nowhere: no such folder; expected metadata_train.csv"),
         (["--data", "."], ".: no metadata for train; expected metadata_train.csv"),
         (["--clips", "0"], "--clips is 0, expected 1 to 10000"),
         (["--clips", "few"], "--clips: invalid int value: 'few'"),

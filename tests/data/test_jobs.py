@@ -1,4 +1,4 @@
-"""What the features of a recording are kept under."""
+"""The cache key of the features of a recording."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from myxtts.config.schema import AudioConfig
-from myxtts.data.extract import audio_settings
+from myxtts.data.jobs import audio_settings
 
 OTHER = {
     "sample_rate_hz": 16_000,
@@ -24,7 +24,7 @@ OTHER = {
 
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(AudioConfig)])
-def test_features_are_computed_anew_after_a_change_of_any_audio_setting(name: str) -> None:
+def test_features_are_computed_again_after_a_change_of_any_audio_setting(name: str) -> None:
     changed = dataclasses.replace(AudioConfig(), **{name: OTHER[name]})
     assert audio_settings(changed) != audio_settings(AudioConfig())
     assert audio_settings(AudioConfig()) == audio_settings(AudioConfig())

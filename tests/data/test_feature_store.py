@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from made_clips import CHANNELS, make_clip
 
-from myxtts.data.entry import HEADER, check_entry, map_entry, write_to_cache
+from myxtts.data.feature_store import HEADER, check_entry, map_entry, write_to_cache
 from myxtts.errors import StorageError
 
 
-def test_arrays_come_back_to_the_bit_and_read_only(tmp_path):
+def test_arrays_are_bit_exact_and_read_only(tmp_path):
     clip = make_clip(tmp_path, "a", "bob", 50, 10)
     facts = check_entry(clip.entry, CHANNELS)
     assert facts == clip.facts
@@ -49,7 +49,7 @@ def test_absent_longer_or_of_other_channels_is_noticed(tmp_path):
     assert check_entry(path, CHANNELS) is None
 
 
-def test_a_refusing_disk_is_a_storage_error_and_leaves_nothing(tmp_path):
+def test_a_write_error_is_a_storage_error_and_leaves_nothing(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(StorageError, match=r"cannot be written .*data\.cache_path"):
         write_to_cache(tmp_path / "file" / "entry", b"x")
@@ -67,7 +67,7 @@ def test_an_entry_under_another_name_counts_as_absent(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["fifo", "folder", "link"])
-def test_an_entry_that_is_no_file_counts_as_absent(tmp_path, kind):
+def test_an_entry_that_is_not_a_file_counts_as_absent(tmp_path, kind):
     path = make_clip(tmp_path, "a", "bob", 50, 10).entry
     kept = path.rename(tmp_path / "kept")
     if kind == "fifo":
@@ -79,7 +79,7 @@ def test_an_entry_that_is_no_file_counts_as_absent(tmp_path, kind):
     assert check_entry(path, CHANNELS) is None
 
 
-def test_two_processes_of_one_number_never_share_a_temporary_name(tmp_path, monkeypatch):
+def test_processes_with_the_same_id_never_share_a_temporary_name(tmp_path, monkeypatch):
     """As in two containers that share a cache: the first is in the midst of writing while the second writes it all."""
     monkeypatch.setattr(os, "getpid", lambda: 7)
     really, sources = Path.replace, []
