@@ -36,7 +36,7 @@ _BODY = "from myxtts.audio.decoding import main\nsys.exit(main())\n"
 _ROOT = Path(__file__).resolve().parents[2]
 
 
-def read_apart(path: Path, audio: AudioConfig, max_seconds: float) -> waveform.Array:
+def read_isolated(path: Path, audio: AudioConfig, max_seconds: float) -> waveform.Array:
     """As `waveform.read`, in another process. Raises DataError, also where decoding takes too long or too much."""
     path = Path(path)
     order = {"path": os.fspath(path.absolute()), "audio": dataclasses.asdict(audio), "max_seconds": max_seconds}

@@ -16,7 +16,7 @@ from myxtts.cli.quiet import quiet_loading
 from myxtts.cli.screen import Screen, guarded
 from myxtts.errors import EXIT_DONE, ConfigError, DataError
 from myxtts.messages import escaped, quoted
-from myxtts.synthesis.limits import limit_problems
+from myxtts.synthesis.options import option_problems
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from myxtts.evaluation.judging import JudgePlace
     from myxtts.evaluation.measuring import Measured
     from myxtts.synthesis import Synthesizer
-    from myxtts.synthesis.source import Source
+    from myxtts.synthesis.opened import OpenedCheckpoint
 
 PROGRAM = "myxtts evaluate"
 MOST_CLIPS = 10_000
@@ -91,7 +91,7 @@ def _problems(given: Namespace) -> list[str]:
         found.append("--data is missing; name a folder with metadata and recordings")
     if not 1 <= given.clips <= MOST_CLIPS:
         found.append(f"--clips is {given.clips}, expected 1 to {MOST_CLIPS}")
-    found += limit_problems({"seed": given.seed}, prefix="--")
+    found += option_problems({"seed": given.seed}, prefix="--")
     if given.judge is False and (given.judge_python or given.recognizer):
         option = "--judge-python" if given.judge_python else "--recognizer"
         found.append(f"both --no-judge and {option} are given; choose one of them")
@@ -101,16 +101,16 @@ def _problems(given: Namespace) -> list[str]:
 def _evaluate(given: Namespace, screen: Screen) -> int:
     """Checks all that can be checked, then imports TensorFlow, speaks, measures and writes."""
     from myxtts.evaluation.choosing import LeftOut, choices, in_languages, known_clips
-    from myxtts.synthesis.source import open_source
+    from myxtts.synthesis.opened import open_checkpoint
 
-    source = open_source(Path(given.checkpoint), given.prefer)
+    opened = open_checkpoint(Path(given.checkpoint), given.prefer)
     place, unjudged = _judge_place(given)
-    known = known_clips(Path(given.data), given.split, source.config, _trained(source))
-    known = in_languages(known, lambda language: _speaks(source, language))
-    out = _out_of(given, source)
-    notes = [*source.notes, *unjudged, *known.notes]
+    known = known_clips(Path(given.data), given.split, opened.config, _trained(opened))
+    known = in_languages(known, lambda language: _speaks(opened, language))
+    out = _out_of(given, opened)
+    notes = [*opened.notes, *unjudged, *known.notes]
     screen.say(
-        f"checkpoint: {escaped(str(source.checkpoint.path))} (update {source.checkpoint.update}, averaged weights)",
+        f"checkpoint: {escaped(str(opened.checkpoint.path))} (update {opened.checkpoint.update}, averaged weights)",
         *(f"note: {escaped(note)}" for note in notes),
     )
     with quiet_loading():
@@ -118,15 +118,15 @@ def _evaluate(given: Namespace, screen: Screen) -> int:
         from myxtts.evaluation.measuring import Measuring
         from myxtts.synthesis.synthesizer import Synthesizer
 
-    model = _Model(Synthesizer(source), given.seed)
+    model = _Model(Synthesizer(opened), given.seed)
     with work_folder(out) as folder:
-        measuring = Measuring(model, source.config.audio, folder, given.baseline, given.seed)
+        measuring = Measuring(model, opened.config.audio, folder, given.baseline, given.seed)
         left_out = LeftOut()
-        chosen = choices(known, given.seed, source.config.data.max_clip_seconds, left_out)
+        chosen = choices(known, given.seed, opened.config.data.max_clip_seconds, left_out)
         measured = measuring.run(chosen, min(given.clips, len(known.clips)), left_out, screen.progress)
         judge, failure = _judged(place, measured, folder, screen)
         told = [*_told(measured, given, known, left_out), *([failure] if failure else [])]
-        result = _result(given, source, measured, judge, [*notes, *told])
+        result = _result(given, opened, measured, judge, [*notes, *told])
         _write(result, folder)
         put_in_place(folder, out)
     _show(result, told, out, screen)
@@ -145,12 +145,11 @@ class _Model:
         self, text: str, language: str, reference_N: npt.NDArray[np.float32]
     ) -> tuple[npt.NDArray[np.float32], list[str]]:
         speech = self._synthesizer.speak(text, references=[reference_N], language=language, seed=self._seed)
-        known = self._synthesizer.source.notes
+        known = self._synthesizer.opened.notes
         return speech.samples, [note for note in speech.notes if note not in known]
 
     def voice(self, samples_N: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        voice, _ = self._synthesizer.voice([samples_N])
-        return voice.voice_E
+        return self._synthesizer.make_voice([samples_N]).voice.voice_E
 
     def durations(
         self,
@@ -178,12 +177,12 @@ def _judge_place(given: Namespace) -> tuple[JudgePlace | None, list[str]]:
     return None, [f"no word error: {problem}"]
 
 
-def _trained(source: Source) -> set[str]:
+def _trained(opened: OpenedCheckpoint) -> set[str]:
     """Ids of the clips that the run was trained on; empty where the run directory does not say."""
     from myxtts.storage.files import read_regular_file
     from myxtts.storage.run_directory import RunDirectory
 
-    run = _run_of(source)
+    run = _run_of(opened)
     if run is None:
         return set()
     try:
@@ -193,32 +192,32 @@ def _trained(source: Source) -> set[str]:
     return set(text.splitlines())
 
 
-def _run_of(source: Source) -> Path | None:
+def _run_of(opened: OpenedCheckpoint) -> Path | None:
     """The run directory that a checkpoint stands in; None for a step folder of its own."""
-    folder = source.checkpoint.path.absolute().parent
+    folder = opened.checkpoint.path.absolute().parent
     return folder.parent if folder.name == "checkpoints" else None
 
 
-def _speaks(source: Source, language: str) -> bool:
-    from myxtts.synthesis.source import language_index
+def _speaks(opened: OpenedCheckpoint, language: str) -> bool:
+    from myxtts.synthesis.opened import language_index
 
     try:
-        language_index(source, language)
+        language_index(opened, language)
     except DataError:
         return False
     return True
 
 
-def _out_of(given: Namespace, source: Source) -> Path:
+def _out_of(given: Namespace, opened: OpenedCheckpoint) -> Path:
     """The folder to write. Raises ConfigError where it holds what no evaluation wrote, or cannot be written."""
     from myxtts.evaluation.folder import place_problem
     from myxtts.storage.run_directory import RunDirectory
 
-    run = _run_of(source)
+    run = _run_of(opened)
     if given.out:
         out = Path(given.out).absolute()
     elif run is not None:
-        out = RunDirectory(run).evaluations_path / f"{_data_name(given)}-{source.checkpoint.update}"
+        out = RunDirectory(run).evaluations_path / f"{_data_name(given)}-{opened.checkpoint.update}"
     else:
         raise ConfigError(f"--out is missing: {quoted(given.checkpoint, 200)} does not stand in a run directory")
     if problem := place_problem(out):
@@ -258,15 +257,15 @@ def _judged(
 
 
 def _result(
-    given: Namespace, source: Source, measured: Measured, judge: dict[str, Any] | None, notes: Sequence[str]
+    given: Namespace, opened: OpenedCheckpoint, measured: Measured, judge: dict[str, Any] | None, notes: Sequence[str]
 ) -> dict[str, Any]:
     from myxtts.evaluation.document import document
 
     about = {
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "version": __version__,
-        "checkpoint": str(source.checkpoint.path),
-        "update": source.checkpoint.update,
+        "checkpoint": str(opened.checkpoint.path),
+        "update": opened.checkpoint.update,
         "data": str(given.data),
         "data_name": _data_name(given),
         "split": given.split,

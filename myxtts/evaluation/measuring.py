@@ -13,7 +13,7 @@ import numpy.typing as npt
 from myxtts.audio import decoding, mel, pitch, waveform
 from myxtts.audio.distances import COEFFICIENTS, closeness, token_duration_error
 from myxtts.audio.griffin_lim import waveform_of_mel
-from myxtts.audio.likeness import Separation, cosine, separated, separation
+from myxtts.audio.speaker_similarity import Separation, cosine, separated, separation
 from myxtts.config.schema import AudioConfig
 from myxtts.errors import DataError
 from myxtts.evaluation.choosing import Choice, LeftOut
@@ -146,7 +146,7 @@ class Measuring:
         self.clips.append(clip)
 
     def _read(self, path: Path) -> FloatArray:
-        samples_N = decoding.read_apart(path, self.audio, _LONGEST_READ_SECONDS)
+        samples_N = decoding.read_isolated(path, self.audio, _LONGEST_READ_SECONDS)
         if waveform.is_silent(samples_N):
             raise DataError(f"{quoted(path, 200)}: silence; leave it out")
         return waveform.trim(samples_N, self.audio)

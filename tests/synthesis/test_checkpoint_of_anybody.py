@@ -16,10 +16,10 @@ from myxtts.errors import EXIT_BAD_INPUT, CheckpointError, DataError, MyXTTSErro
 from myxtts.models.build import least_weights
 from myxtts.storage.store import CheckpointStore
 from myxtts.synthesis import synthesizer as synthesizer_module
-from myxtts.synthesis.limits import LARGEST_SPECTROGRAM, longest_sentence
-from myxtts.synthesis.source import open_source
+from myxtts.synthesis.opened import open_checkpoint
+from myxtts.synthesis.options import LARGEST_SPECTROGRAM, longest_sentence
 from myxtts.synthesis.synthesizer import Synthesizer
-from myxtts.synthesis.voice_file import Belonging, StoredVoice, read_voice, write_voice
+from myxtts.synthesis.voice_file import StoredVoice, VoiceModel, read_voice, write_voice
 from myxtts.synthesis.voices import VoiceMaker
 
 SPEAKERS = len(made_model.SPEAKERS)
@@ -92,7 +92,7 @@ def test_the_weights_of_a_model_are_told_from_its_settings(size: str) -> None:
 def test_a_corpus_out_of_all_bounds_is_refused(tmp_path: Path, change: dict[str, Any], expected: str) -> None:
     run = made_model.save_run(tmp_path / "run", made_model.resolved(), of=made_model.corpus(**change))
     with pytest.raises(CheckpointError, match=expected) as caught:
-        open_source(run)
+        open_checkpoint(run)
     assert "corpus.json" in refusal(caught)
 
 
@@ -104,7 +104,7 @@ def test_wrong_settings_are_one_line_that_names_the_file(tmp_path: Path) -> None
     texts = {"config.yaml": text, "corpus.json": json.dumps(made_model.corpus().to_json())}
     store.save(10, {"average": made_model.weights("regression")}, {}, texts=texts, best=True)
     with pytest.raises(CheckpointError, match=r"config\.yaml cannot be used: .*nonsense.* \(and 1 more\)") as caught:
-        open_source(tmp_path)
+        open_checkpoint(tmp_path)
     refusal(caught)
 
 
@@ -123,7 +123,7 @@ def voices(**changes: Any) -> dict[str, Any]:
         ({"voice_ZE": np.zeros((SPEAKERS, 8), np.float32)}, "speaker 'ann': the voice has the length 0, expected 1"),
         ({"voice_ZE": np.full((SPEAKERS, 8), 1e38, np.float32)}, r"the voice has the length 2.83e\+38, expected 1"),
         ({"style_ZS": np.full((SPEAKERS, 4), -3e38, np.float32)}, r"a number of the style is 3e\+38"),
-        ({"voice_ZE": np.ones((SPEAKERS, 8), np.int64)}, "no row of finite numbers"),
+        ({"voice_ZE": np.ones((SPEAKERS, 8), np.int64)}, "not a vector of finite numbers"),
         ({"voice_ZE": np.ones((SPEAKERS, 9), np.float32)}, r"shapes \(3, 9\)"),
     ],
 )  # fmt: skip
@@ -131,13 +131,13 @@ def voices(**changes: Any) -> dict[str, Any]:
 def test_stored_voices_that_are_none_are_refused(
     tmp_path: Path, changed: dict[str, Any], expected: str, kind: Any
 ) -> None:
-    from myxtts.synthesis.voice_sources import VoiceSource
+    from myxtts.synthesis.voice_parts import VoicePart
 
     run = made_model.save_run(tmp_path / "run", made_model.resolved(), voices=voices(**changed))
     generator: Any = None  # no recording is encoded
-    maker = VoiceMaker(open_source(run), generator)
+    maker = VoiceMaker(open_checkpoint(run), generator)
     with pytest.raises(CheckpointError, match=expected) as caught:
-        maker.make([VoiceSource(kind, "ann" if kind == "speaker" else 3)])
+        maker.make([VoicePart(kind, "ann" if kind == "speaker" else 3)])
     refusal(caught)
 
 
@@ -146,7 +146,7 @@ def test_stored_voices_that_are_none_are_refused(
     [(0.0, 0.0, "length 0, expected 1"), (1e30, 0.0, "expected 1"), (0.35, 1e9, "style is 1e\\+09, expected at most")],
 )
 def test_a_saved_voice_that_is_none_is_refused(tmp_path: Path, voice: float, style: float, expected: str) -> None:
-    made = StoredVoice(np.full(8, voice, np.float32), np.full(4, style, np.float32), "a", "b", Belonging("e", "f", 1))
+    made = StoredVoice(np.full(8, voice, np.float32), np.full(4, style, np.float32), "a", "b", VoiceModel("e", "f", 1))
     write_voice(tmp_path / "a.voice", made)
     with pytest.raises(DataError, match=f"damaged .*{expected}") as caught:
         read_voice(tmp_path / "a.voice")
@@ -155,7 +155,7 @@ def test_a_saved_voice_that_is_none_is_refused(tmp_path: Path, voice: float, sty
 
 def test_a_saved_voice_behind_a_link_is_read(tmp_path: Path) -> None:
     unit = np.eye(1, 8, dtype=np.float32)[0]
-    made = StoredVoice(unit, np.zeros(4, np.float32), "a", "b", Belonging("e", "f", 1))
+    made = StoredVoice(unit, np.zeros(4, np.float32), "a", "b", VoiceModel("e", "f", 1))
     write_voice(tmp_path / "a.voice", made)
     (tmp_path / "link.voice").symlink_to("a.voice")
     assert read_voice(tmp_path / "link.voice").name == "a"
@@ -187,4 +187,4 @@ def test_a_sentence_takes_bounded_memory_at_the_end_of_the_audio_settings() -> N
 def test_a_source_knows_nothing_of_paths_in_names(tmp_path: Path) -> None:
     odd = dataclasses.replace(made_model.corpus(), speakers=["../../x", "/etc/passwd", "a\\b"])
     run = made_model.save_run(tmp_path / "run", made_model.resolved(), of=odd)
-    assert open_source(run).corpus.speakers == odd.speakers  # a name is never a path: see the tests of `voice`
+    assert open_checkpoint(run).corpus.speakers == odd.speakers  # a name is never a path: see the tests of `voice`

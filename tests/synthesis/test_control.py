@@ -81,25 +81,27 @@ def semitones_between_medians(speech: Speech, other: Speech, synthesizer: Synthe
     return float(12 * np.log2(np.median(other_hz[other_hz > 0]) / np.median(hz[hz > 0])))
 
 
-@pytest.mark.parametrize("asked", [-4.0, 2.0])
-def test_pitch_moves_the_voice_by_semitones(asked: float, synthesizer: Synthesizer, plain: Speech) -> None:
-    other = synthesizer.speak(TEXT, speaker="bob", pitch=asked)
-    assert semitones_between(plain, other, synthesizer) == pytest.approx(asked, abs=0.2)
+@pytest.mark.parametrize("wanted", [-4.0, 2.0])
+def test_pitch_moves_the_voice_by_semitones(wanted: float, synthesizer: Synthesizer, plain: Speech) -> None:
+    other = synthesizer.speak(TEXT, speaker="bob", pitch=wanted)
+    assert semitones_between(plain, other, synthesizer) == pytest.approx(wanted, abs=0.2)
     assert other.seconds == plain.seconds and level_db(other) == pytest.approx(level_db(plain), abs=1.5)
 
 
-@pytest.mark.parametrize("asked", [-6.0, 3.0])
+@pytest.mark.parametrize("wanted", [-6.0, 3.0])
 def test_energy_moves_the_level_by_decibels(
-    asked: float, synthesizer: Synthesizer, plain: Speech, monkeypatch: pytest.MonkeyPatch
+    wanted: float, synthesizer: Synthesizer, plain: Speech, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[Generated] = []
     generate = synthesizer.generator.generate_mel
-    monkeypatch.setattr(synthesizer.generator, "generate_mel", lambda *args: made.append(generate(*args)) or made[-1])
-    other = synthesizer.speak(TEXT, speaker="bob", energy=asked)
-    assert level_db(other) - level_db(plain) == pytest.approx(asked, abs=0.5)
+    monkeypatch.setattr(
+        synthesizer.generator, "generate_mel", lambda *args, **more: made.append(generate(*args, **more)) or made[-1]
+    )
+    other = synthesizer.speak(TEXT, speaker="bob", energy=wanted)
+    assert level_db(other) - level_db(plain) == pytest.approx(wanted, abs=0.5)
     # A gain makes up for whatever the decoder does not do, so what the decoder itself made is looked at too.
     shifted, unshifted = (level_of_mel(synthesizer.corpus.denormalize_mel(one.mel_MC)) for one in made)
-    assert shifted - unshifted == pytest.approx(asked, abs=0.5)
+    assert shifted - unshifted == pytest.approx(wanted, abs=0.5)
     assert other.seconds == plain.seconds and abs(semitones_between(plain, other, synthesizer)) < 0.2
 
 
@@ -121,30 +123,33 @@ def test_energy_that_a_peak_takes_back_is_told(synthesizer: Synthesizer, plain: 
     loud = synthesizer.speak(TEXT, speaker="bob", energy=25.0)
     assert plain.notes == () and loud.gain < 0.5
     softer_db = -20 * np.log10(loud.gain)
-    assert loud.notes == (f"all of it was made {softer_db:.1f} dB softer, so that no peak clips",)
-    (piece,) = synthesizer.stream(TEXT, speaker="bob", energy=25.0)
-    assert piece.gain == pytest.approx(loud.gain) and np.abs(piece.samples).max() <= 0.98 + 1e-6
+    assert loud.notes == (f"the level was reduced by {softer_db:.1f} dB to prevent clipping",)
+    (chunk,) = synthesizer.stream(TEXT, speaker="bob", energy=25.0)
+    assert chunk.gain == pytest.approx(loud.gain) and np.abs(chunk.samples).max() <= 0.98 + 1e-6
 
 
 def test_a_pitch_that_no_voice_has_is_told(synthesizer: Synthesizer) -> None:
     """The corpus has a mean of 148 Hz, two octaves under which are 37."""
     (kept,) = synthesizer.speak(TEXT, speaker="bob", pitch=-24.0).notes
-    assert kept == "the pitch was kept within 65 to 600 Hz in 100% of the voiced frames"
-    (piece,) = synthesizer.stream(TEXT, speaker="bob", pitch=-24.0)
-    assert piece.pitch_kept == piece.voiced == len(piece.mel_MC)
+    assert kept == "the pitch was limited to 65 to 600 Hz in 100% of the voiced frames"
+    (chunk,) = synthesizer.stream(TEXT, speaker="bob", pitch=-24.0)
+    assert chunk.pitch_limited == chunk.voiced == len(chunk.mel_MC)
 
 
 def test_the_shift_is_the_same_for_every_token_of_the_decoder(synthesizer: Synthesizer, tmp_path: Path) -> None:
     """Nothing but the limits of what was learned, six deviations, stands between the option and the decoder."""
-    from myxtts.models.prosody import Manner, shift_of_decibels, shift_of_semitones
+    from myxtts.models.prosody import decibels_to_deviations, semitones_to_deviations
 
     voice, corpus = synthesizer.make_voice(speaker="bob").voice, synthesizer.corpus
     tokens = synthesizer.tokenizer.encode([TEXT], "en-us")[0].tokens
-    plain = synthesizer.generator.generate_mel(tokens, 0, voice, Manner())
-    manner = Manner(
-        pitch_shift=shift_of_semitones(3.0, corpus.pitch_std), energy_shift=shift_of_decibels(4.0, corpus.energy_std)
+    plain = synthesizer.generator.generate_mel(tokens, 0, voice)
+    other = synthesizer.generator.generate_mel(
+        tokens,
+        0,
+        voice,
+        pitch_shift=semitones_to_deviations(3.0, corpus.pitch_std),
+        energy_shift=decibels_to_deviations(4.0, corpus.energy_std),
     )
-    other = synthesizer.generator.generate_mel(tokens, 0, voice, manner)
     semitones = (other.pitch_T - plain.pitch_T) * corpus.pitch_std * 12 / np.log(2)
     decibels = (other.energy_T - plain.energy_T) * corpus.energy_std * 20 / np.log(10)
     assert np.allclose(semitones, 3.0, atol=1e-4) and np.allclose(decibels, 4.0, atol=1e-4)

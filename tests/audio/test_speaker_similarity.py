@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from myxtts.audio.likeness import cosine, equal_error_rate, separated, separation
+from myxtts.audio.speaker_similarity import cosine, equal_error_rate, separated, separation
 
 
 def test_cosine() -> None:

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from myxtts.errors import ConfigError, DataError
-from myxtts.synthesis.voice_sources import VoiceSource, shares_of, split_weight, told_together, weight_problem
+from myxtts.synthesis.voice_parts import VoicePart, describe, shares_of, split_weight, weight_problem
 
 
 @pytest.mark.parametrize(
@@ -44,28 +44,28 @@ def test_a_weight_with_a_comma_is_told_as_one_where_nothing_is_there_too(tail: s
 def test_all_have_a_weight_or_none() -> None:
     assert weight_problem([("x", 1.0), ("y", 0.5)]) is None and weight_problem([("x", None), ("y", None)]) is None
     assert weight_problem([("x", None), ("y", 0.5)]) == (
-        "y has a weight and x has none; give every one a weight (1 counts as much as another 1), or none of them"
+        "y has a weight and x has none; give every part a weight, or none of them"
     )
     assert "the weight is inf" in str(weight_problem([("x", math.inf)]))
 
 
 def test_shares_sum_to_one_whatever_the_weights() -> None:
-    ann, bob = VoiceSource("speaker", "ann", 7.0), VoiceSource("speaker", "bob", 3.0)
+    ann, bob = VoicePart("speaker", "ann", 7.0), VoicePart("speaker", "bob", 3.0)
     assert shares_of([ann, bob]) == pytest.approx([0.7, 0.3])
-    assert shares_of([VoiceSource("speaker", "ann"), VoiceSource("speaker", "bob")]) == [0.5, 0.5]
-    huge = [VoiceSource("speaker", "ann", 1.7e308), VoiceSource("speaker", "bob", 1.7e308)]
+    assert shares_of([VoicePart("speaker", "ann"), VoicePart("speaker", "bob")]) == [0.5, 0.5]
+    huge = [VoicePart("speaker", "ann", 1.7e308), VoicePart("speaker", "bob", 1.7e308)]
     assert shares_of(huge) == [0.5, 0.5]
     with pytest.raises(DataError, match="training speaker 'ann' has a weight and training speaker 'bob' has none"):
-        shares_of([ann, VoiceSource("speaker", "bob")])
+        shares_of([ann, VoicePart("speaker", "bob")])
 
 
 def test_what_a_voice_is_made_of_is_told_with_what_was_used() -> None:
-    file, bob = VoiceSource("reference", "/home/me/a.wav", 1.4), VoiceSource("speaker", "bob", 0.6)
-    assert told_together([file, bob]) == "mix of 70% reference '/home/me/a.wav' and 30% training speaker 'bob'"
-    assert told_together([file, bob], full_path=False) == "mix of 70% reference 'a.wav' and 30% training speaker 'bob'"
-    assert told_together([VoiceSource("random", 7)]) == "random voice 7"
-    many = [VoiceSource("reference", f"{n}.wav") for n in range(5)]
-    assert told_together(many) == "mean of references '0.wav', '1.wav', '2.wav' and 2 more"
-    assert told_together([VoiceSource("speaker", "bob\n"), VoiceSource("voice", "x.voice")]) == (
+    file, bob = VoicePart("reference", "/home/me/a.wav", 1.4), VoicePart("speaker", "bob", 0.6)
+    assert describe([file, bob]) == "mix of 70% reference '/home/me/a.wav' and 30% training speaker 'bob'"
+    assert describe([file, bob], full_path=False) == "mix of 70% reference 'a.wav' and 30% training speaker 'bob'"
+    assert describe([VoicePart("random", 7)]) == "random voice 7"
+    many = [VoicePart("reference", f"{n}.wav") for n in range(5)]
+    assert describe(many) == "mean of references '0.wav', '1.wav', '2.wav' and 2 more"
+    assert describe([VoicePart("speaker", "bob\n"), VoicePart("voice", "x.voice")]) == (
         "mix of 50% training speaker 'bob\\n' and 50% voice 'x.voice'"
     )

@@ -5,8 +5,8 @@ import random
 import pytest
 
 from myxtts.config.schema import TextConfig
-from myxtts.synthesis.reading import read_text
 from myxtts.text.normalization import normalize
+from myxtts.text.reading import read_text
 from myxtts.text.symbols import default_table
 from myxtts.text.tokenizer import Tokenizer
 
