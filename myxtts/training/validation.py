@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from myxtts.audio import pitch
-from myxtts.audio.distances import COEFFICIENTS, Closeness, closeness
+from myxtts.audio.distances import COEFFICIENTS, ClipDistances, clip_distances
 from myxtts.audio.griffin_lim import waveform_of_mel
 from myxtts.audio.waveform import write_wav
 from myxtts.batch import Batch
@@ -65,7 +65,7 @@ class Sample:
     true_mel_MC: FloatArray
     alignment_TM: npt.NDArray[np.float16]
     wav_path: Path
-    closeness: Closeness | None
+    distances: ClipDistances | None
     """To its recording; None with too few mel channels for a cepstrum."""
     speaker_similarity_error: float | None
     """Of its voice to that of its reference (training.voices)."""
@@ -129,7 +129,7 @@ def speak_samples(
                 true_mel_MC=true_mel_MC,
                 alignment_TM=path_BMT[at, :frames, :tokens].T.astype(np.float16),
                 wav_path=folder / f"{name}.wav",
-                closeness=closeness(true_mel_MC, true_hz_M, predicted, pitch.track(wave_N, audio))
+                distances=clip_distances(true_mel_MC, true_hz_M, predicted, pitch.track(wave_N, audio))
                 if audio.mel_channels > COEFFICIENTS
                 else None,
                 speaker_similarity_error=speaker_similarity_error(
@@ -315,7 +315,7 @@ class Validation:
                 alignment_TM=sample.alignment_TM,
                 wav_path=sample.wav_path,
             )
-        near = [sample.closeness for sample in samples if sample.closeness is not None]
+        near = [sample.distances for sample in samples if sample.distances is not None]
         found = {name: [getattr(one, name) for one in near] for name in NEARNESS_METRICS}
         found["speaker_similarity_error"] = [sample.speaker_similarity_error for sample in samples]
         known = {name: [value for value in values if value is not None] for name, values in found.items()}

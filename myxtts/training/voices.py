@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from myxtts.audio.speaker_similarity import Separation, cosine, separation
+from myxtts.audio.speaker_similarity import SpeakerVerification, cosine, verify_speakers
 from myxtts.config.schema import Config
 from myxtts.data.batches import Batches
 from myxtts.data.corpus import Corpus
@@ -49,7 +49,7 @@ def speaker_voices(generator: Generator, batches: Batches, corpus: Corpus, confi
 class VoiceSimilarity:
     """How well the voices of `speakers` speakers are told apart, of whom `strangers` were never trained on."""
 
-    separation: Separation
+    separation: SpeakerVerification
     speakers: int
     strangers: int
 
@@ -81,7 +81,7 @@ def voice_similarity(generator: Generator, batches: Batches, corpus: Corpus, con
     voice_NE = np.stack([voice.voice_E for voice in _voices(generator, pieces, batches.reference_frames)])
     if not np.isfinite(voice_NE).all():
         return None  # the losses tell of it
-    found = separation(voice_NE, names)
+    found = verify_speakers(voice_NE, names)
     if found.equal_error_rate is None:
         return None
     return VoiceSimilarity(found, len(set(names)), len(set(names) & set(strangers)))

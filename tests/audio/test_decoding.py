@@ -31,7 +31,7 @@ def test_gives_what_reading_gives(recording: Path) -> None:
 def test_says_what_reading_says(recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (recording.parent / "b.wav").write_bytes(b"no recording")
     monkeypatch.chdir(recording.parent)
-    with pytest.raises(DataError, match=r"^'b\.wav': not a recording that can be read"):
+    with pytest.raises(DataError, match=r"^'b\.wav': not a readable recording"):
         decoding.read_isolated(Path("b.wav"), AUDIO, 10.0)
     with pytest.raises(DataError, match=r"1\.0 s long, at most 0\.5 s are allowed"):
         decoding.read_isolated(recording, AUDIO, 0.5)
@@ -68,5 +68,5 @@ def test_too_much_memory_inside_the_decoder_is_told(recording: Path, monkeypatch
     )
     monkeypatch.setattr(decoding, "_BODY", spoiled)
     monkeypatch.setattr(decoding, "MEMORY_BYTES", 3 << 30)
-    with pytest.raises(DataError, match="more memory than is allowed"):
+    with pytest.raises(DataError, match="more memory than allowed"):
         decoding.read_isolated(recording, AUDIO, 10.0)

@@ -69,6 +69,6 @@ def test_samples_that_cannot_be_used(samples: np.ndarray, words: str) -> None:
 
 def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "text.wav").write_text("no sound")
-    for name, words in (("none.wav", "cannot be opened"), ("text.wav", "not a recording that can be read")):
+    for name, words in (("none.wav", "cannot be opened"), ("text.wav", "not a readable recording")):
         with pytest.raises(DataError, match=words):
             reference_segments(tmp_path / name, 1, CONFIG, made_model.corpus())
