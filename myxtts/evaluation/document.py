@@ -37,10 +37,10 @@ FIGURES = {
     "length_ratio": Figure("length relative to the recording", "", 3),
     "length_error": Figure("length error, share", "lower", 3),
     "token_duration_error_ms": Figure("token duration error, ms", "lower", 1),
-    "speaker_similarity": Figure("speaker similarity to the reference, own encoder", "higher", 3),
+    "speaker_similarity": Figure("speaker similarity, own encoder", "higher", 3),
     "wer": Figure("word error rate", "lower", 3),
     "cer": Figure("character error rate", "lower", 3),
-    "secs": Figure("speaker similarity to the reference (SECS), judge", "higher", 3),
+    "secs": Figure("speaker similarity (SECS), judge", "higher", 3),
     "dnsmos": Figure("predicted quality, 1 to 5", "higher", 2),
 }
 """Every figure of a clip, in the order of the table."""

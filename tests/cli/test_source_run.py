@@ -92,7 +92,7 @@ def test_a_run_that_began_so_keeps_its_networks_when_it_is_resumed(source: Path)
     Path("new/base_corpus.json").write_text("{}", encoding="utf-8")
     resolved = asked("--checkpoint-dir", "new")
     assert (resolved.config.model_size, resolved.config.model.decoder) == ("normal", "flow")
-    assert resolved.source("model.decoder").layer == "run new (begun with --init-from)"
+    assert resolved.source("model.decoder").layer == "run new (started with --init-from)"
     Path("x.yaml").write_text("training:\n  checkpoint_dir: new\n")
     assert asked("--config", "x.yaml").config.model_size == "normal", "a file may name the run, too"
     assert asked("--checkpoint-dir", "new", "--fresh").config.model.decoder == "regression"
@@ -101,7 +101,7 @@ def test_a_run_that_began_so_keeps_its_networks_when_it_is_resumed(source: Path)
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (None, "holds no settings (config.yaml); take another checkpoint"),
+        (None, "contains no settings (config.yaml); use another checkpoint"),
         ("model: {widht: 3}\n", "its settings cannot be read ("),
         ("model_size: [\n", "not valid YAML"),
     ],
@@ -111,7 +111,7 @@ def test_a_source_without_readable_settings_is_one_line(tmp_path: Path, config: 
     with pytest.raises(CheckpointError) as caught:
         asked("--init-from", str(path))
     assert message in str(caught.value) and "\n" not in str(caught.value)
-    assert "take another checkpoint" in str(caught.value) and "old" in str(caught.value)
+    assert "use another checkpoint" in str(caught.value) and "old" in str(caught.value)
 
 
 def test_a_run_directory_that_cannot_be_is_told_with_all_else(capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,7 +123,7 @@ def test_a_run_directory_that_cannot_be_is_told_with_all_else(capsys: pytest.Cap
 def test_a_resumed_run_whose_corpus_or_settings_are_gone_is_told(tmp_path: Path) -> None:
     request = request_of(*training_parser("x", None).parse_known(["--checkpoint-dir", str(tmp_path)]))
     (tmp_path / "base_corpus.json").write_bytes(b"\xff")
-    with pytest.raises(CheckpointError, match=r"begun with --init-from.*its settings cannot be read"):
+    with pytest.raises(CheckpointError, match=r"started with --init-from.*its settings cannot be read"):
         source_run(request, [request.layer])
     (tmp_path / "config.yaml").write_text(settings(), encoding="utf-8")
     with pytest.raises(CheckpointError, match=r"base_corpus.json: its corpus cannot be read"):
