@@ -60,7 +60,7 @@ def test_a_decoder_that_hangs_dies_or_eats_memory_is_an_error_of_one_line(
     assert time.perf_counter() - begun < 20.0
 
 
-def test_too_much_memory_inside_the_decoder_is_told(recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_much_memory_inside_the_decoder(recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spoiled = (
         "from myxtts.audio import decoding, waveform\n"
         "def read(*a): return [bytes(1 << 28) for i in range(40)]\n"

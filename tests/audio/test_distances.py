@@ -122,7 +122,7 @@ def test_durations_of_tokens() -> None:
 
 
 @pytest.mark.parametrize("bad", [np.zeros((0, 80)), np.zeros((4, 13)), np.zeros(80), np.full((4, 80), np.nan)])
-def test_a_bad_mel_is_told(bad: np.ndarray) -> None:
+def test_a_bad_mel_is_rejected(bad: np.ndarray) -> None:
     with pytest.raises(ValueError, match="a mel of shape"):
         mel_cepstral_distortion(bad, glide(4))
 

@@ -160,7 +160,7 @@ def test_mistakes_get_one_line_and_write_nothing(
     assert sorted(run.rglob("*")) == before and sorted(p.name for p in tmp_path.rglob("*")) == ["file", "full"]
 
 
-def test_a_judge_that_is_asked_for_must_be_there(run: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_requested_judge_must_be_available(run: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate.main(words_of(run, root, "--judge-python", "no-python")) == 2
     assert "'no-python' cannot run the judge (No such file or directory)" in capsys.readouterr().err
     assert evaluate.main(words_of(run, root, "--recognizer", "no-model")) == 2
@@ -190,7 +190,7 @@ def test_a_step_folder_of_its_own_needs_a_place(
     assert "--out is missing: " in capsys.readouterr().err
 
 
-def test_both_that_are_missing_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_options(capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate.main([]) == 2
     error = capsys.readouterr().err
     assert "error: --checkpoint is missing" in error and "error: --data is missing" in error

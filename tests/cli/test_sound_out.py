@@ -61,22 +61,22 @@ def test_stdout_carries_sound_and_nothing_else(
     header, samples = sound[:44], sound[44:]
     assert header[:4] == b"RIFF" and header[4:8] == header[40:44] == b"\xff\xff\xff\xff"
     assert samples == streamed.read_bytes()[44:]
-    told = "".join(capfd.readouterr())
-    assert "first sound " in told and " s after the model was loaded, " in told
-    assert "voice: training speaker 'bob'; language: en-us; seed 1" in told and "stdout: " in told
+    output = "".join(capfd.readouterr())
+    assert "first sound " in output and " s after the model was loaded, " in output
+    assert "voice: training speaker 'bob'; language: en-us; seed 1" in output and "stdout: " in output
 
 
 def test_a_reader_that_leaves_ends_the_stream_quietly(run: Path) -> None:
-    """The one process here: a broken pipe is an affair of the whole program."""
+    """In a process of its own, since a broken pipe affects the entire program."""
     command = [sys.executable, "-m", "myxtts", "speak", *WORDS, "--checkpoint", str(run), "--out", "-", "--raw"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stderr is not None
         assert len(process.stdout.read(1000)) == 1000
         process.stdout.close()
-        told = process.stderr.read().decode()
-        assert process.wait(60) == 0, told
-    assert "the reader left after" in told or "the reader left before the first sentence" in told
-    assert "Traceback" not in told and "Broken" not in told and "\nerror: " not in told
+        output = process.stderr.read().decode()
+        assert process.wait(60) == 0, output
+    assert "the reader left after" in output or "the reader left before the first sentence" in output
+    assert "Traceback" not in output and "Broken" not in output and "\nerror: " not in output
 
 
 def test_a_streamed_file_is_the_same_wav(run: Path, streamed: Path, tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_streamed_file_is_the_same_wav(run: Path, streamed: Path, tmp_path: Pa
     found, rate = soundfile.read(streamed, dtype="int16")
     assert rate == 22_050 and np.array_equal(np.frombuffer(raw.read_bytes(), "<i2"), found)
     assert np.load(mel, allow_pickle=False).shape == (len(found) // 256, 80)
-    assert speak.main(words) == 0  # all at the end, whole or not at all
+    assert speak.main(words) == 0  # all at the end, atomically
     assert len(raw.read_bytes()) == 2 * len(found)
 
 
@@ -102,8 +102,8 @@ def test_what_is_spoken_is_in_the_file_before_the_next_sentence_is_made(tmp_path
                 found, _ = soundfile.read(out)
                 assert len(found) == 44_100 and out.stat().st_size == 44 + 2 * len(found)
                 assert found[0] == pytest.approx(0.1, abs=1e-4) and found[-1] == pytest.approx(0.2, abs=1e-4)
-            told = SpokenSentence("x", "x", 0.0, 0.0), number, 3, "x", "x", (), 0, False
-            yield SpeechChunk(np.full(22_050, 0.1 * number, np.float32), 22_050, np.zeros((0, 80), np.float32), *told)
+            fields = SpokenSentence("x", "x", 0.0, 0.0), number, 3, "x", "x", (), 0, False
+            yield SpeechChunk(np.full(22_050, 0.1 * number, np.float32), 22_050, np.zeros((0, 80), np.float32), *fields)
 
     state = StreamState()
     write_stream(chunks(), str(out), raw=False, state=state)
@@ -127,11 +127,11 @@ def test_ctrl_c_keeps_what_is_there(run: Path, tmp_path: Path, capsys: pytest.Ca
         words = ["--checkpoint", str(run), "--text", TEXT, "--speaker", "bob", "--stream", "--out", str(out)]
         assert speak.main(words) == 75
     seconds = soundfile.info(out).duration
-    told = f"2 of 3 sentences, {seconds:.2f} s, were written to '{out}'; the same command starts over"
-    assert capsys.readouterr().err.endswith(f"error: stopped by Ctrl-C; {told}\n")
+    output = f"2 of 3 sentences, {seconds:.2f} s, were written to '{out}'; the same command starts over"
+    assert capsys.readouterr().err.endswith(f"error: stopped by Ctrl-C; {output}\n")
 
 
-def test_a_disk_that_refuses_is_told(run: Path, tmp_path: Path) -> None:
+def test_a_failed_write(run: Path, tmp_path: Path) -> None:
     from myxtts.synthesis import Synthesizer
 
     chunks = Synthesizer.load(run).stream(TEXT, speaker="bob")
@@ -145,8 +145,8 @@ def test_waiting_for_a_player_is_not_counted_as_computing(tmp_path: Path, monkey
 
     write = SoundWriter.write
     monkeypatch.setattr(SoundWriter, "write", lambda self, samples: (time.sleep(0.2), write(self, samples))[1])
-    told = SpokenSentence("x", "x", 0.0, 0.0), 1, 2, "x", "x", (), 0, False
-    chunk = SpeechChunk(np.zeros(2205, np.float32), 22_050, np.zeros((0, 80), np.float32), *told)
+    fields = SpokenSentence("x", "x", 0.0, 0.0), 1, 2, "x", "x", (), 0, False
+    chunk = SpeechChunk(np.zeros(2205, np.float32), 22_050, np.zeros((0, 80), np.float32), *fields)
     state = StreamState()
     write_stream(iter([chunk, chunk]), str(tmp_path / "a.wav"), raw=False, state=state)
     assert state.compute_seconds < 0.1 and state.seconds == pytest.approx(0.2)
@@ -154,7 +154,7 @@ def test_waiting_for_a_player_is_not_counted_as_computing(tmp_path: Path, monkey
 
 
 @pytest.mark.parametrize("keeps_mels", [False, True])
-def test_what_is_written_is_forgotten(keeps_mels: bool, tmp_path: Path) -> None:
+def test_written_chunks_are_released(keeps_mels: bool, tmp_path: Path) -> None:
     """A stream of hours takes the memory of a sentence, and that of its mel where the mel is to be saved."""
     from myxtts.synthesis.speech import SpeechChunk, SpokenSentence
 
@@ -166,8 +166,8 @@ def test_what_is_written_is_forgotten(keeps_mels: bool, tmp_path: Path) -> None:
             samples, mel_MC = np.zeros(2_560, np.float32), np.zeros((10, 80), np.float32)
             samples_of.append(weakref.ref(samples))
             mel_of.append(weakref.ref(mel_MC))
-            told = SpokenSentence("x", "x", 0.0, 0.0), number, 4, "voice 'a'", "fa", ("a note",), number, number == 2
-            yield SpeechChunk(samples, 22_050, mel_MC, *told)
+            fields = SpokenSentence("x", "x", 0.0, 0.0), number, 4, "voice 'a'", "fa", ("a note",), number, number == 2
+            yield SpeechChunk(samples, 22_050, mel_MC, *fields)
 
     state = StreamState(keeps_mels=keeps_mels)
     write_stream(chunks(), str(tmp_path / "a.wav"), raw=False, state=state)
@@ -181,7 +181,7 @@ def test_what_is_written_is_forgotten(keeps_mels: bool, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_a_full_disk_is_told(run: Path) -> None:
+def test_a_full_disk(run: Path) -> None:
     from myxtts.synthesis import Synthesizer
 
     chunks = Synthesizer.load(run).stream(TEXT, speaker="bob")

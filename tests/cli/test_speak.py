@@ -1,4 +1,4 @@
-"""`myxtts speak`: files written whole, what is printed, and one line for each mistake."""
+"""`myxtts speak`: files, output, and one line for each mistake."""
 
 from pathlib import Path
 
@@ -151,7 +151,7 @@ def test_mistakes_get_one_line_and_write_nothing(
     assert message in error and error.count("\n") == 1
 
 
-def test_a_bad_text_file_is_told_with_its_line(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_text_file(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = tmp_path / "text.txt"
     words = ["--checkpoint", str(run), "--out", str(tmp_path / "out.wav"), "--text-file", str(text)]
     text.write_bytes(b"one\ntw\xff\n")
@@ -183,6 +183,6 @@ def test_no_file_that_is_read_is_written_over(
     for name in ("a.wav", "a.raw", "a.npy"):
         Path(name).write_bytes(b"mine")
     Path("link.wav").symlink_to("a.wav")
-    said = [] if "--text-file" in words else ["--text", "a"]
-    assert message in failed(["--checkpoint", "run", *said, *words], capsys, tmp_path)
+    text = [] if "--text-file" in words else ["--text", "a"]
+    assert message in failed(["--checkpoint", "run", *text, *words], capsys, tmp_path)
     assert Path("a.wav").read_bytes() == b"mine"

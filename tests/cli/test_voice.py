@@ -20,7 +20,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_voice_is_saved_and_spoken_with(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)  # a long path would be told shortened
+    monkeypatch.chdir(tmp_path)  # a long path would be shortened
     recording, file = made_model.save_recording(Path("me.wav")), Path("anna.voice")
     words = ["--checkpoint", str(run), "--reference", f"{recording}:0.7", "--speaker", "bob:0.7", "--out", str(file)]
     assert voice.main(words) == 0

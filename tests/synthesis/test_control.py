@@ -1,8 +1,8 @@
 """Speed, pitch and energy act as named, measured on the sound.
 
-The model is small and untrained, so what its decoder would learn is put in its place: a decoder that sounds exactly as
-it is told, a harmonic tone of the pitch and energy of each token, for its frames. All the rest is the program's own
-path: predictors, shifts, rounded durations, mel, normalization, Griffin-Lim, and the pitch tracker that measures.
+The model is small and untrained, so its decoder is replaced by one that follows its conditions exactly: a harmonic tone
+with the pitch, energy and duration of each token. Everything else is the real code: predictors, shifts, rounded
+durations, mel, normalization, Griffin-Lim, and the pitch tracker that measures.
 """
 
 from pathlib import Path
@@ -20,11 +20,11 @@ from myxtts.synthesis.speech import level_db as level_of_mel
 TEXT = "The rain had stopped before the train came in, and nobody was there."
 HOP, RATE = 256, 22_050
 CORPUS = made_model.corpus(energy_std=0.7)
-"""What an untrained predictor says then stays within what a mel can hold."""
+"""Keeps the output of an untrained predictor within the range of a mel."""
 
 
-def told_exactly(synthesizer: Synthesizer) -> object:
-    """A decoder that obeys."""
+def exact_decoder(synthesizer: Synthesizer) -> object:
+    """A decoder that follows its conditions exactly."""
     audio, corpus = synthesizer.config.audio, synthesizer.corpus
 
     def decode(text: object, mean: object, durations: tf.Tensor, pitches: tf.Tensor, energies: tf.Tensor, *_: object):
@@ -48,7 +48,7 @@ def told_exactly(synthesizer: Synthesizer) -> object:
 @pytest.fixture(scope="module")
 def synthesizer(tmp_path_factory: pytest.TempPathFactory) -> Synthesizer:
     made = Synthesizer.load(made_model.save_run(tmp_path_factory.mktemp("run"), made_model.resolved(), CORPUS))
-    made.generator._decoder = told_exactly(made)  # type: ignore[method-assign, assignment]
+    made.generator._decoder = exact_decoder(made)  # type: ignore[method-assign, assignment]
     return made
 
 
@@ -105,21 +105,21 @@ def test_energy_moves_the_level_by_decibels(
     assert other.seconds == plain.seconds and abs(semitones_between(plain, other, synthesizer)) < 0.2
 
 
-def test_a_model_that_hardly_listens_is_as_loud_as_asked(
+def test_a_gain_makes_up_for_a_decoder_that_follows_in_part(
     synthesizer: Synthesizer, plain: Speech, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The decoder does a third of what it is told; a gain does the rest."""
-    exact = told_exactly(synthesizer)(None)  # type: ignore[operator]
+    """The decoder follows a third of the energy; a gain makes up the rest."""
+    exact = exact_decoder(synthesizer)(None)  # type: ignore[operator]
 
-    def deaf(text: object, mean: object, durations: object, pitches: object, energies: tf.Tensor, *more: object):
+    def weak(text: object, mean: object, durations: object, pitches: object, energies: tf.Tensor, *more: object):
         return exact(text, mean, durations, pitches, energies / 3.0, *more)
 
-    monkeypatch.setattr(synthesizer.generator, "_decoder", lambda steps: deaf)
+    monkeypatch.setattr(synthesizer.generator, "_decoder", lambda steps: weak)
     soft, loud = (synthesizer.speak(TEXT, speaker="bob", energy=energy) for energy in (0.0, 6.0))
     assert level_db(loud) - level_db(soft) == pytest.approx(6.0, abs=0.2)
 
 
-def test_energy_that_a_peak_takes_back_is_told(synthesizer: Synthesizer, plain: Speech) -> None:
+def test_a_note_on_reduced_level(synthesizer: Synthesizer, plain: Speech) -> None:
     loud = synthesizer.speak(TEXT, speaker="bob", energy=25.0)
     assert plain.notes == () and loud.gain < 0.5
     softer_db = -20 * np.log10(loud.gain)
@@ -128,7 +128,7 @@ def test_energy_that_a_peak_takes_back_is_told(synthesizer: Synthesizer, plain: 
     assert chunk.gain == pytest.approx(loud.gain) and np.abs(chunk.samples).max() <= 0.98 + 1e-6
 
 
-def test_a_pitch_that_no_voice_has_is_told(synthesizer: Synthesizer) -> None:
+def test_a_note_on_limited_pitch(synthesizer: Synthesizer) -> None:
     """The corpus has a mean of 148 Hz, two octaves under which are 37."""
     (kept,) = synthesizer.speak(TEXT, speaker="bob", pitch=-24.0).notes
     assert kept == "the pitch was limited to 65 to 600 Hz in 100% of the voiced frames"

@@ -7,8 +7,8 @@ from myxtts.synthesis.speech import SpeechChunk, SpeechNotes, SpokenSentence
 
 
 def chunk(number: int = 1, total: int = 1, capped: int = 0, squeezed: bool = False, **more: object) -> SpeechChunk:
-    told = SpokenSentence("x", "x", 0.0, 0.0), number, total, "x", "x", (), capped, squeezed
-    return SpeechChunk(np.zeros(0, np.float32), 22_050, np.zeros((0, 80), np.float32), *told, **more)  # type: ignore[arg-type]
+    fields = SpokenSentence("x", "x", 0.0, 0.0), number, total, "x", "x", (), capped, squeezed
+    return SpeechChunk(np.zeros(0, np.float32), 22_050, np.zeros((0, 80), np.float32), *fields, **more)  # type: ignore[arg-type]
 
 
 def notes_of(*chunks: SpeechChunk, gain: float = 1.0) -> list[str]:

@@ -1,4 +1,4 @@
-"""New voices: like those of the training, of unit length, and nobody's."""
+"""Random voices: distributed like those of the training speakers, of unit length, and new."""
 
 import numpy as np
 import pytest
@@ -44,7 +44,7 @@ def test_many_voices_have_the_mean_and_the_spread_of_the_speakers() -> None:
 
 
 def test_few_speakers_spread_alike_in_every_direction() -> None:
-    """From a handful nobody can tell the covariance; what is left is how much they differ at all."""
+    """A few speakers do not determine a covariance, only how much they differ."""
     rng = np.random.default_rng(3)
     _, directions = voice_distribution((rng.normal(size=(4, 64)) * np.linspace(1.0, 0.3, 64)).astype(np.float32))
     lengths = np.linalg.norm(directions, axis=1)
@@ -63,7 +63,7 @@ def test_two_speakers_are_enough_and_one_is_not() -> None:
         random_voice(np.zeros((3, 8), np.float32), 4, 1)
 
 
-def test_the_nearest_speaker_is_told() -> None:
+def test_the_nearest_speaker() -> None:
     voice_ZE = voices(5)
     index, cosine = nearest_voice(voice_ZE[3] * 2, voice_ZE)
     assert index == 3 and cosine == pytest.approx(1.0, abs=1e-6)

@@ -1,4 +1,4 @@
-"""References: trimmed, levelled and cut as the speaker encoder knows them."""
+"""References: trimmed, level-matched and split as in training."""
 
 from pathlib import Path
 
@@ -25,27 +25,29 @@ def test_short_references_are_one_piece_and_long_ones_spread() -> None:
     assert many.mel_NRC[0, 0, 0] == 0 and many.mel_NRC[-1, -1, 0] == 999
 
 
-def test_a_quiet_and_a_loud_recording_are_heard_alike(tmp_path: Path) -> None:
+def test_quiet_and_loud_recordings_give_the_same_mel(tmp_path: Path) -> None:
     corpus = made_model.corpus()
-    heard = []
+    mels = []
     for loudness in (0.9, 0.03):
         path = made_model.save_recording(tmp_path / "a.wav", loudness=loudness)
-        heard.append(reference_segments(path, 1, CONFIG, corpus).mel_NRC)
-    assert heard[0].shape == heard[1].shape
-    assert np.abs(heard[0] - heard[1]).mean() < 0.05
+        mels.append(reference_segments(path, 1, CONFIG, corpus).mel_NRC)
+    assert mels[0].shape == mels[1].shape
+    assert np.abs(mels[0] - mels[1]).mean() < 0.05
 
 
-@pytest.mark.parametrize(("seconds", "told"), [(0.6, "0.6 s"), (2.9, "2.9 s"), (3.0, None), (8.0, None)])
-def test_a_reference_that_is_shorter_than_any_in_training_is_told(
-    seconds: float, told: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("seconds", "stated"), [(0.6, "0.6 s"), (2.9, "2.9 s"), (3.0, None), (8.0, None)])
+def test_a_note_on_references_shorter_than_in_training(
+    seconds: float, stated: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)  # a long path would be told shortened
+    monkeypatch.chdir(tmp_path)  # a long path would be shortened
     segments = reference_segments(made_model.save_recording(Path("a.wav"), seconds), 1, CONFIG, made_model.corpus())
-    if told is None:
+    if stated is None:
         assert segments.note is None
     else:
         assert segments.note is not None
-        assert segments.note.startswith(f"reference 'a.wav': {told} of speech, but the references in training had at ")
+        assert segments.note.startswith(
+            f"reference 'a.wav': {stated} of speech, but the references in training had at "
+        )
         assert "at least 3 s (data.reference_min_seconds)" in segments.note
 
 

@@ -1,4 +1,4 @@
-"""The synthesizer on a checkpoint of a very small model: voices, lengths, repetition, and what bad input gets."""
+"""The synthesizer with a very small model: voices, lengths, reproducibility, and errors for bad input."""
 
 from pathlib import Path
 
@@ -114,11 +114,11 @@ def test_samples_are_a_reference_too(synthesizer: Synthesizer, recordings: list[
 def test_text_of_any_length_in_one_graph(synthesizer: Synthesizer) -> None:
     synthesizer.speak(TEXT, speaker="bob")
     traced = synthesizer.generator.traces
-    told: list[tuple[str, int, int]] = []
+    steps: list[tuple[str, int, int]] = []
     long = "One. Two words! " + "And a sentence that goes on and on, " * 12 + "until here."
-    speech = synthesizer.speak(long, speaker="bob", progress=lambda *step: told.append(step))
+    speech = synthesizer.speak(long, speaker="bob", progress=lambda *step: steps.append(step))
     assert synthesizer.generator.traces == traced
-    assert len(speech.sentences) >= 4 and told[-1] == ("synthesis", len(speech.sentences), len(speech.sentences))
+    assert len(speech.sentences) >= 4 and steps[-1] == ("synthesis", len(speech.sentences), len(speech.sentences))
     starts = [sentence.start_seconds for sentence in speech.sentences]
     assert starts == sorted(starts) and starts[0] == 0.0
     last = speech.sentences[-1]
@@ -126,7 +126,7 @@ def test_text_of_any_length_in_one_graph(synthesizer: Synthesizer) -> None:
     assert synthesizer.speak("I.", speaker="bob").seconds > 0.0
 
 
-def test_what_cannot_be_spoken_is_told(synthesizer: Synthesizer) -> None:
+def test_a_note_on_symbols_that_cannot_be_spoken(synthesizer: Synthesizer) -> None:
     speech = synthesizer.speak("Snow \u2603 falls. \u2026 *** \u2026", speaker="bob")
     assert any("omitted, not pronounceable in en-us: '\u2603' (U+2603)" in note for note in speech.notes)
     with pytest.raises(DataError, match=r"nothing in '\?!' can be spoken in en-us; write words, .*\(en-us, fa\)"):

@@ -1,4 +1,4 @@
-"""Saved voices: whole, proved, of one model, without folders in them."""
+"""Saved voices: verified, bound to one model, without folder names."""
 
 import dataclasses
 from pathlib import Path
@@ -45,7 +45,7 @@ def with_weights(folder: Path, change: float, **settings: object) -> OpenedCheck
     return open_checkpoint(made_model.save_run(folder, made_model.resolved(**settings), average=arrays))
 
 
-def test_a_voice_goes_round_and_other_tools_read_it(tmp_path: Path) -> None:
+def test_a_saved_voice_is_unchanged_and_readable_by_other_tools(tmp_path: Path) -> None:
     path = tmp_path / "anna.voice"
     path.write_bytes(b"old")
     write_voice(path, made())
@@ -77,7 +77,7 @@ def test_any_changed_byte_is_noticed(tmp_path: Path) -> None:
             read_voice(path)
 
 
-def test_what_is_no_voice_is_refused_with_what_to_do(tmp_path: Path) -> None:
+def test_other_files_are_rejected_with_advice(tmp_path: Path) -> None:
     for name, path, words in (
         ("folder", tmp_path, "it is not a regular file"),
         ("missing", tmp_path / "none.voice", "No such file"),
@@ -107,7 +107,7 @@ def test_what_is_no_voice_is_refused_with_what_to_do(tmp_path: Path) -> None:
         read_voice(bad)
 
 
-def test_a_disk_that_refuses_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"writing the voice failed at .*No such file"):
         write_voice(tmp_path / "nowhere" / "anna.voice", made())
     (tmp_path / "anna.voice").mkdir()
@@ -128,17 +128,17 @@ def test_a_voice_belongs_to_the_encoder_it_was_made_with(source: OpenedCheckpoin
     assert note is not None and "'anna.voice' was made at update 10 of this run and is used at update 10" in note
     assert "if the voice sounds different, create it again with this checkpoint" in note
 
-    stranger = with_weights(tmp_path / "stranger", 1e-3, training__seed=9)
+    other_run = with_weights(tmp_path / "other_run", 1e-3, training__seed=9)
     with pytest.raises(
         DataError, match=r"belongs to another model \(encoder '[0-9a-f]{12}', here [0-9a-f]{12}\); create it ag"
     ):
-        compatibility_note(voice, path, stranger)
+        compatibility_note(voice, path, other_run)
     narrow = dataclasses.replace(voice, voice_E=voice.voice_E[:6])
     with pytest.raises(DataError, match=r"has 6 \+ 4 numbers and this model 8 \+ 4: it belongs to another model; "):
         compatibility_note(narrow, path, source)
 
 
-def test_a_checkpoint_without_an_encoder_is_told(tmp_path: Path) -> None:
+def test_a_checkpoint_without_an_encoder(tmp_path: Path) -> None:
     bare = open_checkpoint(made_model.save_run(tmp_path, made_model.resolved(), average=None))
     with pytest.raises(CheckpointError, match="contains no averaged weights of a speaker encoder; use a"):
         voice_model(bare)

@@ -1,4 +1,4 @@
-"""Weights of voices as words on a command line, and as shares."""
+"""Parts of a voice: weights on a command line, shares, descriptions."""
 
 import math
 
@@ -22,19 +22,19 @@ from myxtts.synthesis.voice_parts import VoicePart, describe, shares_of, split_w
         ("", set(), "", None),
     ],
 )
-def test_a_weight_stands_behind_the_last_colon(text: str, there: set[str], name: str, weight: float | None) -> None:
+def test_the_weight_follows_the_last_colon(text: str, there: set[str], name: str, weight: float | None) -> None:
     assert split_weight(text, there.__contains__) == (name, weight)
 
 
 @pytest.mark.parametrize("tail", ["0", "-1", "nan", "inf", "1e999", "", "half", "1_0", "0,7"])
-def test_a_weight_that_is_none_is_told_with_what_to_write(tail: str) -> None:
+def test_invalid_weights(tail: str) -> None:
     with pytest.raises(ConfigError) as caught:
         split_weight(f"a.wav:{tail}", {"a.wav"}.__contains__)
     assert f"the weight is '{tail}', expected a number over 0; write it as in 'a.wav:0.7'" in str(caught.value)
 
 
 @pytest.mark.parametrize("tail", ["0,7", ",5", "1,0"])
-def test_a_weight_with_a_comma_is_told_as_one_where_nothing_is_there_too(tail: str) -> None:
+def test_decimal_commas(tail: str) -> None:
     with pytest.raises(ConfigError, match=f"weight is '{tail}', expected a number over 0; write it as in 'a.wav:0.7'"):
         split_weight(f"a.wav:{tail}", {"b.wav:0,7"}.__contains__)
     assert split_weight("b.wav:0,7", {"b.wav:0,7"}.__contains__) == ("b.wav:0,7", None), "a name as it stands"
@@ -59,7 +59,7 @@ def test_shares_sum_to_one_whatever_the_weights() -> None:
         shares_of([ann, VoicePart("speaker", "bob")])
 
 
-def test_what_a_voice_is_made_of_is_told_with_what_was_used() -> None:
+def test_descriptions() -> None:
     file, bob = VoicePart("reference", "/home/me/a.wav", 1.4), VoicePart("speaker", "bob", 0.6)
     assert describe([file, bob]) == "mix of 70% reference '/home/me/a.wav' and 30% training speaker 'bob'"
     assert describe([file, bob], full_path=False) == "mix of 70% reference 'a.wav' and 30% training speaker 'bob'"

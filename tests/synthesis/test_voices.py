@@ -43,7 +43,7 @@ def test_a_mixture_is_on_the_unit_sphere_and_its_style_is_the_weighted_mean(synt
     assert np.allclose(alone.voice_E, ann.voice_E, atol=1e-6)
 
 
-def test_each_short_reference_is_told(synthesizer: Synthesizer, tmp_path: Path) -> None:
+def test_a_note_for_each_short_reference(synthesizer: Synthesizer, tmp_path: Path) -> None:
     paths = [made_model.save_recording(tmp_path / f"{seconds}.wav", seconds) for seconds in (1, 4, 2)]
     short = [note for note in synthesizer.make_voice(paths).notes if "data.reference_min_seconds" in note]
     assert ["1.0 s of speech" in short[0], "2.0 s of speech" in short[1], len(short)] == [True, True, 2]
@@ -52,7 +52,7 @@ def test_each_short_reference_is_told(synthesizer: Synthesizer, tmp_path: Path) 
 def test_recordings_speakers_saved_and_random_voices_mix(
     synthesizer: Synthesizer, recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)  # a long path would be told shortened
+    monkeypatch.chdir(tmp_path)  # a long path would be shortened
     made = synthesizer.make_voice(voices=[weighted(VoicePart("random", 3), 1), weighted(BOB, 1)])
     file = Path("anna.voice")
     model = voice_model(synthesizer.opened)
@@ -69,7 +69,7 @@ def test_recordings_speakers_saved_and_random_voices_mix(
     )
 
 
-def test_a_random_voice_is_told_and_no_speakers(synthesizer: Synthesizer) -> None:
+def test_a_random_voice(synthesizer: Synthesizer) -> None:
     made = synthesizer.make_voice(voices=[VoicePart("random", 3)])
     assert made.description == "random voice 3" and made.notes[0].startswith(
         "random voice 3 is closest to training speaker '"
@@ -79,7 +79,7 @@ def test_a_random_voice_is_told_and_no_speakers(synthesizer: Synthesizer) -> Non
     assert not np.allclose(made.voice.style_Y, synthesizer.make_voice(voices=[VoicePart("random", 4)]).voice.style_Y)
 
 
-def test_voices_that_cancel_out_are_told(synthesizer: Synthesizer, tmp_path: Path) -> None:
+def test_voices_that_cancel_out(synthesizer: Synthesizer, tmp_path: Path) -> None:
     ann = synthesizer.make_voice(voices=[ANN]).voice
     file = tmp_path / "opposite.voice"
     write_voice(file, StoredVoice(-ann.voice_E, ann.style_Y, "x", "x", voice_model(synthesizer.opened)))
@@ -87,7 +87,7 @@ def test_voices_that_cancel_out_are_told(synthesizer: Synthesizer, tmp_path: Pat
         synthesizer.make_voice(voices=[ANN, VoicePart("voice", file)])
 
 
-def test_another_delivery_keeps_the_voice(synthesizer: Synthesizer) -> None:
+def test_another_style_keeps_the_voice(synthesizer: Synthesizer) -> None:
     voice = synthesizer.make_voice(voices=[ANN]).voice
     other = varied(voice, 0.5, 1)
     assert other.voice_E is voice.voice_E and not np.allclose(other.style_Y, voice.style_Y)

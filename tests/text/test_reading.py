@@ -1,4 +1,4 @@
-"""A text becomes sentences that a model can speak: no longer in tokens than what it has learned."""
+"""Reading: sentences that a model can speak, within its limit of tokens."""
 
 import random
 
@@ -43,7 +43,7 @@ def test_what_is_cut_again_leaves_no_fragments(seed: int) -> None:
     assert spoken == normalize(text, "en-us")
 
 
-def test_a_sentence_that_fits_stays_whole() -> None:
+def test_a_sentence_that_fits_is_not_split() -> None:
     text = "The rain had stopped before the train came in, and 12 of 30 people were there to see it."
     reading = read_text(text, "en-us", TOKENIZER, ["en-us"], LONGEST)
     assert reading.sentences == [text] and len(reading.encodings[0].tokens) > 150
