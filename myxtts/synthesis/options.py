@@ -95,7 +95,13 @@ class SpeakOptions:
     seed: int = _option(1, "random seed; the same seed gives the same samples", 0, HIGHEST_SEED, whole=True)
     temperature: float = _option(0.667, "flow decoder: scale of its noise", 0.0, 2.0, flow_only=True)
     steps: int | None = _option(
-        None, "flow decoder: number of Euler steps", 0, 200, unit="steps", whole=True, flow_only=True
+        None,
+        "flow decoder: number of Euler steps, 0 uses only its draft",
+        0,
+        200,
+        unit="steps",
+        whole=True,
+        flow_only=True,
     )
 
     def __post_init__(self) -> None:

@@ -176,7 +176,8 @@ class Synthesizer:
             vary: varies the style of the voice, the seed selects how; scale of the noise added to it; 0 to 2.
             seed: random seed; the same seed gives the same samples; 0 to 2147483647.
             temperature: flow decoder: scale of its noise; 0 to 2.
-            steps: flow decoder: number of Euler steps; 0 to 200 steps. None: as in the model's settings.
+            steps: flow decoder: number of Euler steps, 0 uses only its draft; 0 to 200 steps. None: as in
+                the model's settings.
             progress: called with "synthesis", the number of finished sentences, and their total.
 
         Returns:
@@ -192,7 +193,17 @@ class Synthesizer:
             >>> speech.seconds, speech.notes
         """
         started = time.perf_counter()
-        options = SpeakOptions(language, speed, pitch, pitch_range, energy, vary, seed, temperature, steps)
+        options = SpeakOptions(
+            language=language,
+            speed=speed,
+            pitch=pitch,
+            pitch_range=pitch_range,
+            energy=energy,
+            vary=vary,
+            seed=seed,
+            temperature=temperature,
+            steps=steps,
+        )
         task = self._prepare(text, voice_parts(references, speaker, voices), options)
         chunks = list(self._chunks(task, progress))
         notes = SpeechNotes()
@@ -236,7 +247,17 @@ class Synthesizer:
         The arguments are checked at once, the sentences are computed on demand. The concatenated samples are those of
         `speak` where no peak would clip; else only the surroundings of each such peak are attenuated.
         """
-        options = SpeakOptions(language, speed, pitch, pitch_range, energy, vary, seed, temperature, steps)
+        options = SpeakOptions(
+            language=language,
+            speed=speed,
+            pitch=pitch,
+            pitch_range=pitch_range,
+            energy=energy,
+            vary=vary,
+            seed=seed,
+            temperature=temperature,
+            steps=steps,
+        )
         task = self._prepare(text, voice_parts(references, speaker, voices), options)
         return (
             replace(chunk, samples=limit_peaks(chunk.samples, chunk.sample_rate_hz), gain=clipping_gain(chunk.samples))
