@@ -125,7 +125,7 @@ def _speak(out: Path, run: Path, screen: Screen) -> None:
         from myxtts.synthesis.synthesizer import Synthesizer
 
     synthesizer = Synthesizer.load(run)
-    update = synthesizer.source.checkpoint.update
+    update = synthesizer.opened.checkpoint.update
     screen.say("", f"Three sentences that no voice was trained on, by the model after {update} updates:")
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -98,7 +98,7 @@ class Health:
 
         Args:
             update: of the validation.
-            equal_error_rate: see audio.likeness; one that is not finite is none.
+            equal_error_rate: see audio.speaker_similarity; one that is not finite is none.
             same, other: mean cosines of two recordings of one speaker and of two speakers.
             of: how many speakers these are, and how many of them were never trained on.
         """

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from myxtts.audio import pitch
-from myxtts.audio.distances import COEFFICIENTS, Closeness, closeness
+from myxtts.audio.distances import COEFFICIENTS, ClipDistances, clip_distances
 from myxtts.audio.griffin_lim import waveform_of_mel
 from myxtts.audio.waveform import write_wav
 from myxtts.batch import Batch
@@ -23,19 +23,19 @@ from myxtts.data.corpus import Corpus
 from myxtts.errors import NonFiniteError, StorageError
 from myxtts.health.signs import is_as_good
 from myxtts.models.generate import Generator
-from myxtts.models.prosody import Manner
 from myxtts.speakers import describe_speakers
 from myxtts.storage.files import write_text_atomic
 from myxtts.training.losses import FROM_CRITIC, TERMS, weights_of
 from myxtts.training.run_context import RunContext
 from myxtts.training.schedule import adversarial_strength
 from myxtts.training.step import Step
-from myxtts.training.voices import Likeness, likeness_error, voice_likeness
+from myxtts.training.voices import VoiceSimilarity, speaker_similarity_error, voice_similarity
 from myxtts.units import seconds_of_frames
 
 SAMPLES = 3
 NEARNESS_METRICS = ("mcd_db", "pitch_error_semitones", "voicing_error", "length_error")
-"""Of the samples to their recordings (audio.distances), means; and `likeness_error`, of their voices to those asked."""
+"""Means over the samples, against their recordings (audio.distances). `speaker_similarity_error` is added: of their
+voices, against those of the references."""
 VOICE_METRICS = ("voice_same", "voice_other", "voice_equal_error_rate")
 FloatArray = npt.NDArray[np.float32]
 
@@ -62,9 +62,9 @@ class Sample:
     true_mel_MC: FloatArray
     alignment_TM: npt.NDArray[np.float16]
     wav_path: Path
-    closeness: Closeness | None
+    distances: ClipDistances | None
     """To its recording; None with too few mel channels for a cepstrum."""
-    likeness_error: float | None
+    speaker_similarity_error: float | None
     """Of its voice to that of its reference (training.voices)."""
 
 
@@ -113,7 +113,7 @@ def speak_samples(
             reference = batch["reference_BRC"][at : at + 1]
             voice = generator.voices(reference, batch["reference_length_B"][at : at + 1])[0]
             spoken = generator.generate_mel(
-                batch["text_BT"][at, :tokens], int(batch["language_B"][at]), voice, Manner(seed=config.training.seed)
+                batch["text_BT"][at, :tokens], int(batch["language_B"][at]), voice, seed=config.training.seed
             )
             predicted = corpus.denormalize_mel(spoken.mel_MC)
             pitch_hz_M = corpus.pitch_hz(spoken.frame_pitch_M, spoken.voiced_M, audio)
@@ -126,10 +126,12 @@ def speak_samples(
                 true_mel_MC=true_mel_MC,
                 alignment_TM=path_BMT[at, :frames, :tokens].T.astype(np.float16),
                 wav_path=folder / f"{name}.wav",
-                closeness=closeness(true_mel_MC, true_hz_M, predicted, pitch.track(wave_N, audio))
+                distances=clip_distances(true_mel_MC, true_hz_M, predicted, pitch.track(wave_N, audio))
                 if audio.mel_channels > COEFFICIENTS
                 else None,
-                likeness_error=likeness_error(generator, predicted, voice, batches.reference_frames, corpus, config),
+                speaker_similarity_error=speaker_similarity_error(
+                    generator, predicted, voice, batches.reference_frames, corpus, config
+                ),
             )
             write_wav(sample.wav_path, wave_N, audio.sample_rate_hz)
             _write_arrays(folder / f"{name}.npz", sample)
@@ -162,13 +164,13 @@ def _write_index(folder: Path, index: list[dict[str, object]]) -> None:
     write_text_atomic(folder / "index.json", json.dumps(index, ensure_ascii=False, indent=1))
 
 
-def _told_apart(likeness: Likeness | None) -> str:
-    if likeness is None:
+def _told_apart(similarity: VoiceSimilarity | None) -> str:
+    if similarity is None:
         return ""
-    told = likeness.separation
+    told = similarity.separation
     return (
         f"; voices: same speaker {told.same_mean:.2f}, other {told.other_mean:.2f}, equal error rate "
-        f"{told.equal_error_rate:.0%} over {describe_speakers(likeness.speakers, likeness.strangers)}"
+        f"{told.equal_error_rate:.0%} over {describe_speakers(similarity.speakers, similarity.strangers)}"
     )
 
 
@@ -197,9 +199,9 @@ class Validation:
         trainer = self.trainer
         config, state, position = self.context.config, self.state, self.state.position
         metrics = validate(trainer.step, self._progressing(), config)
-        likeness = voice_likeness(self.generator, self.batches, trainer.corpus, config)
-        if likeness is not None:
-            told = likeness.separation
+        similarity = voice_similarity(self.generator, self.batches, trainer.corpus, config)
+        if similarity is not None:
+            told = similarity.separation
             figures = (told.same_mean, told.other_mean, told.equal_error_rate)
             metrics |= {name: value for name, value in zip(VOICE_METRICS, figures, strict=True) if value is not None}
             state.health.observe_voices(
@@ -207,7 +209,7 @@ class Validation:
                 metrics["voice_equal_error_rate"],
                 same=told.same_mean,
                 other=told.other_mean,
-                of=(likeness.speakers, likeness.strangers),
+                of=(similarity.speakers, similarity.strangers),
             )
         try:
             metrics |= self._spoken(position.update)
@@ -229,8 +231,8 @@ class Validation:
         if not config.loss.adaptive_weights:  # else the loss of the updates is another sum
             state.health.observe_total(position.update, metrics["total"])
         record = {"kind": "validation", "update": position.update, "time": time.time(), "metrics": metrics}
-        if likeness is not None:
-            record["voices"] = {"speakers": likeness.speakers, "strangers": likeness.strangers}
+        if similarity is not None:
+            record["voices"] = {"speakers": similarity.speakers, "strangers": similarity.strangers}
         self.log.metrics.write(record | ({"anew": True} if reset else {}))
         try:
             self.log.tensorboard.validation(position.update, metrics)
@@ -238,7 +240,7 @@ class Validation:
             self.log.warn(f"{error}; TensorBoard will lack the validation of update {position.update}")
         self.log.say(
             f"validation at update {position.update}: {config.training.best_metric} {value:.4f}"
-            f"{self._standing(improved, equal)}, total {metrics['total']:.3f}{_told_apart(likeness)}"
+            f"{self._standing(improved, equal)}, total {metrics['total']:.3f}{_told_apart(similarity)}"
         )
         return improved or equal
 
@@ -280,9 +282,9 @@ class Validation:
                 alignment_TM=sample.alignment_TM,
                 wav_path=sample.wav_path,
             )
-        near = [sample.closeness for sample in samples if sample.closeness is not None]
+        near = [sample.distances for sample in samples if sample.distances is not None]
         found = {name: [getattr(one, name) for one in near] for name in NEARNESS_METRICS}
-        found["likeness_error"] = [sample.likeness_error for sample in samples]
+        found["speaker_similarity_error"] = [sample.speaker_similarity_error for sample in samples]
         known = {name: [value for value in values if value is not None] for name, values in found.items()}
         return {name: float(np.mean(values)) for name, values in known.items() if values}
 

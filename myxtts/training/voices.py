@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from myxtts.audio.likeness import Separation, cosine, separation
+from myxtts.audio.speaker_similarity import SpeakerVerification, cosine, verify_speakers
 from myxtts.config.schema import Config
 from myxtts.data.batches import Batches
 from myxtts.data.corpus import Corpus
@@ -19,7 +19,7 @@ FloatArray = npt.NDArray[np.float32]
 
 VOICE_REFERENCES = 8
 VOICE_BATCH = 32
-LIKENESS_SPEAKERS, LIKENESS_PIECES = 64, 4
+SIMILARITY_SPEAKERS, SIMILARITY_PIECES = 64, 4
 
 
 def speaker_voices(generator: Generator, batches: Batches, corpus: Corpus, config: Config) -> dict[str, FloatArray]:
@@ -46,20 +46,20 @@ def speaker_voices(generator: Generator, batches: Batches, corpus: Corpus, confi
 
 
 @dataclass(frozen=True)
-class Likeness:
+class VoiceSimilarity:
     """How well the voices of `speakers` speakers are told apart, of whom `strangers` were never trained on."""
 
-    separation: Separation
+    separation: SpeakerVerification
     speakers: int
     strangers: int
 
 
-def voice_likeness(generator: Generator, batches: Batches, corpus: Corpus, config: Config) -> Likeness | None:
+def voice_similarity(generator: Generator, batches: Batches, corpus: Corpus, config: Config) -> VoiceSimilarity | None:
     """How well the encoder tells the validation's speakers apart; those who were never trained on, where there are two.
 
     A single stranger has nobody to be told from: then all speakers of the validation count, which the preparation of
-    the data notes. Up to LIKENESS_SPEAKERS speakers with up to LIKENESS_PIECES pieces of their recordings each, always
-    the same ones; a speaker with one recording gives its two halves. None with fewer than two.
+    the data notes. Up to SIMILARITY_SPEAKERS speakers with up to SIMILARITY_PIECES pieces of their recordings each,
+    always the same ones; a speaker with one recording gives its two halves. None with fewer than two.
     """
     rows_of: dict[str, list[int]] = {}
     for row, speaker in enumerate(batches.store.speakers):
@@ -68,8 +68,8 @@ def voice_likeness(generator: Generator, batches: Batches, corpus: Corpus, confi
     chosen = strangers if len(strangers) > 1 else sorted(rows_of)
     pieces: list[FloatArray] = []
     names: list[str] = []
-    for speaker in chosen[:LIKENESS_SPEAKERS]:
-        mels = [batches.store.mel(row) for row in rows_of[speaker][:LIKENESS_PIECES]]
+    for speaker in chosen[:SIMILARITY_SPEAKERS]:
+        mels = [batches.store.mel(row) for row in rows_of[speaker][:SIMILARITY_PIECES]]
         if len(mels) == 1:
             half = len(mels[0]) // 2
             mels = [mels[0][:half], mels[0][half:]]
@@ -83,13 +83,13 @@ def voice_likeness(generator: Generator, batches: Batches, corpus: Corpus, confi
     voice_NE = np.stack([voice.voice_E for voice in _voices(generator, pieces, batches.reference_frames)])
     if not np.isfinite(voice_NE).all():
         return None  # the losses tell of it
-    found = separation(voice_NE, names)
+    found = verify_speakers(voice_NE, names)
     if found.equal_error_rate is None:
         return None
-    return Likeness(found, len(set(names)), len(set(names) & set(strangers)))
+    return VoiceSimilarity(found, len(set(names)), len(set(names) & set(strangers)))
 
 
-def likeness_error(
+def speaker_similarity_error(
     generator: Generator, mel_MC: FloatArray, asked: Voice, longest: int, corpus: Corpus, config: Config
 ) -> float | None:
     """1 - cosine of the voice that the encoder hears in speech and the voice that was asked for, 0 to 2.

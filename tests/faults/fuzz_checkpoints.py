@@ -25,7 +25,7 @@ from myxtts.health import Health
 from myxtts.storage.checkpoint import MANIFEST, FileRecord, Manifest, _sealed
 from myxtts.storage.searching import find, newest_in
 from myxtts.storage.store import CheckpointStore
-from myxtts.synthesis.source import open_source
+from myxtts.synthesis.opened import open_checkpoint
 from tests import made_model
 from tests.faults.fuzzed import Expected, Outcome, chosen_items, judged, time_limit, told
 
@@ -313,9 +313,9 @@ def one(item: str, folder: Path, good: Path, random: np.random.Generator, load: 
             if load:
                 from myxtts.synthesis.synthesizer import Synthesizer
 
-                Synthesizer(open_source(bad))
+                Synthesizer(open_checkpoint(bad))
             else:
-                open_source(bad)
+                open_checkpoint(bad)
             return outcome
     except ConfigError as error:
         outcomes = [judged(item, expected, "rejected", problem, [str(folder), *LEAVES]) for problem in error.problems]

@@ -68,12 +68,12 @@ def test_a_best_that_could_not_be_saved_is_not_counted(
 
 
 def test_a_validation_measures_nearness_and_voices_and_the_best_may_go_by_them(folder: Path, name: str) -> None:
-    _, screen = made_run.train(folder, name, training__max_updates=2, training__best_metric="likeness_error")
+    _, screen = made_run.train(folder, name, training__max_updates=2, training__best_metric="speaker_similarity_error")
     record = next(r for r in records(folder / name / "metrics.jsonl") if r["kind"] == "validation")
     found = record["metrics"]
     assert 0.5 < found["mcd_db"] < 60.0 and 0.0 <= found["voicing_error"] <= 1.0 and found["length_error"] >= 0.0
-    assert 0.0 <= found["likeness_error"] <= 2.0, "one less the cosine to the voice that was asked for"
-    assert find(folder / name).state["position"]["best"] == pytest.approx(found["likeness_error"])
+    assert 0.0 <= found["speaker_similarity_error"] <= 2.0, "one less the cosine to the voice that was asked for"
+    assert find(folder / name).state["position"]["best"] == pytest.approx(found["speaker_similarity_error"])
     speakers = set(json.loads((folder / name / "corpus.json").read_text())["speakers"])
     known = find(folder / name).state["health"]
     assert known["people"] == len(speakers), "before the first validation judges voices by it"
@@ -87,7 +87,7 @@ def test_a_validation_measures_nearness_and_voices_and_the_best_may_go_by_them(f
 
 
 def test_a_metric_that_is_not_there_chooses_nothing(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("myxtts.training.validation.voice_likeness", lambda *_: None)
+    monkeypatch.setattr("myxtts.training.validation.voice_similarity", lambda *_: None)
     _, screen = made_run.train(folder, name, training__max_updates=2, training__best_metric="voice_equal_error_rate")
     assert any("has no voice_equal_error_rate: it cannot be the best" in line for line in screen.warnings)
     state = find(folder / name, "last").state

@@ -1,4 +1,4 @@
-"""Word and character error rates: the edits that turn the expected text into the recognized one."""
+"""Word and character error rates between an expected and a recognized text."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ _APOSTROPHES = dict.fromkeys(map(ord, "\u2019\u2018\u02bc\u00b4`"), "'")
 
 @dataclass(frozen=True)
 class ErrorRates:
-    """Edits over the words, and over the characters, of the text; both can be over 1. `words` and `characters` count
-    the text.
-    """
+    """Edits relative to the words and to the characters of the expected text, whose numbers are given; may exceed 1."""
 
     wer: float
     cer: float
@@ -24,20 +22,20 @@ class ErrorRates:
 
 
 def spoken_form(text: str, language: str) -> str:
-    """The audible part of a text: words in lower case separated by single spaces.
+    """The spoken words of a text in lower case, separated by single spaces.
 
-    The language's own normalization (numbers, dates, abbreviations, signs in words) comes first, so that "Dr. 5" and
-    "doctor five" are the same; then Unicode NFKC and lower case. Letters, their marks and digits stay, and an
-    apostrophe inside a word; all else, the zero-width non-joiner and hyphens too, parts words.
+    First the language's normalization (numbers, dates, abbreviations, symbols), so that "Dr. 5" and "doctor five" are
+    equal; then Unicode NFKC and case folding. Letters, combining marks, digits and apostrophes inside words are kept;
+    everything else, including hyphens and the zero-width non-joiner, separates words.
     """
     folded = unicodedata.normalize("NFKC", normalize(text, language)).casefold().translate(_APOSTROPHES)
     kept = "".join(c if c == "'" or unicodedata.category(c)[0] in "LMN" else " " for c in folded)
     return " ".join(word.strip("'") for word in kept.split() if word.strip("'"))
 
 
-def error_rates(text: str, heard: str, language: str) -> ErrorRates | None:
+def error_rates(text: str, recognized: str, language: str) -> ErrorRates | None:
     """Error rates of the recognized text against the expected one; None for a text without a word."""
-    wanted, got = spoken_form(text, language), spoken_form(heard, language)
+    wanted, got = spoken_form(text, language), spoken_form(recognized, language)
     if not wanted:
         return None
     words = wanted.split()
@@ -45,7 +43,7 @@ def error_rates(text: str, heard: str, language: str) -> ErrorRates | None:
 
 
 def edits(wanted: Sequence[Hashable], got: Sequence[Hashable]) -> int:
-    """The fewest insertions, deletions and replacements that turn one sequence into the other.
+    """The least number of insertions, deletions and substitutions that turn one sequence into the other.
 
     Source: Levenshtein (1966); Wagner, Fischer (1974), "The string-to-string correction problem", algorithm X.
     """

@@ -1,12 +1,12 @@
-"""A text becomes sentences that a model can speak: no longer in tokens than what it has learned."""
+"""Reading: sentences that a model can speak, within its limit of tokens."""
 
 import random
 
 import pytest
 
 from myxtts.config.schema import TextConfig
-from myxtts.synthesis.reading import read_text
 from myxtts.text.normalization import normalize
+from myxtts.text.reading import read_text
 from myxtts.text.symbols import default_table
 from myxtts.text.tokenizer import Tokenizer
 
@@ -43,7 +43,7 @@ def test_what_is_cut_again_leaves_no_fragments(seed: int) -> None:
     assert spoken == normalize(text, "en-us")
 
 
-def test_a_sentence_that_fits_stays_whole() -> None:
+def test_a_sentence_that_fits_is_not_split() -> None:
     text = "The rain had stopped before the train came in, and 12 of 30 people were there to see it."
     reading = read_text(text, "en-us", TOKENIZER, ["en-us"], LONGEST)
     assert reading.sentences == [text] and len(reading.encodings[0].tokens) > 150

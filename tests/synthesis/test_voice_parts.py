@@ -1,11 +1,11 @@
-"""Weights of voices as words on a command line, and as shares."""
+"""Parts of a voice: weights on a command line, shares, descriptions."""
 
 import math
 
 import pytest
 
 from myxtts.errors import ConfigError, DataError
-from myxtts.synthesis.voice_sources import VoiceSource, shares_of, split_weight, told_together, weight_problem
+from myxtts.synthesis.voice_parts import VoicePart, describe, shares_of, split_weight, weight_problem
 
 
 @pytest.mark.parametrize(
@@ -22,19 +22,19 @@ from myxtts.synthesis.voice_sources import VoiceSource, shares_of, split_weight,
         ("", set(), "", None),
     ],
 )
-def test_a_weight_stands_behind_the_last_colon(text: str, there: set[str], name: str, weight: float | None) -> None:
+def test_the_weight_follows_the_last_colon(text: str, there: set[str], name: str, weight: float | None) -> None:
     assert split_weight(text, there.__contains__) == (name, weight)
 
 
 @pytest.mark.parametrize("tail", ["0", "-1", "nan", "inf", "1e999", "", "half", "1_0", "0,7"])
-def test_a_weight_that_is_none_is_told_with_what_to_write(tail: str) -> None:
+def test_invalid_weights(tail: str) -> None:
     with pytest.raises(ConfigError) as caught:
         split_weight(f"a.wav:{tail}", {"a.wav"}.__contains__)
     assert f"the weight is '{tail}', expected a number over 0; write it as in 'a.wav:0.7'" in str(caught.value)
 
 
 @pytest.mark.parametrize("tail", ["0,7", ",5", "1,0"])
-def test_a_weight_with_a_comma_is_told_as_one_where_nothing_is_there_too(tail: str) -> None:
+def test_decimal_commas(tail: str) -> None:
     with pytest.raises(ConfigError, match=f"weight is '{tail}', expected a number over 0; write it as in 'a.wav:0.7'"):
         split_weight(f"a.wav:{tail}", {"b.wav:0,7"}.__contains__)
     assert split_weight("b.wav:0,7", {"b.wav:0,7"}.__contains__) == ("b.wav:0,7", None), "a name as it stands"
@@ -44,28 +44,28 @@ def test_a_weight_with_a_comma_is_told_as_one_where_nothing_is_there_too(tail: s
 def test_all_have_a_weight_or_none() -> None:
     assert weight_problem([("x", 1.0), ("y", 0.5)]) is None and weight_problem([("x", None), ("y", None)]) is None
     assert weight_problem([("x", None), ("y", 0.5)]) == (
-        "y has a weight and x has none; give every one a weight (1 counts as much as another 1), or none of them"
+        "y has a weight and x has none; give every part a weight, or none of them"
     )
     assert "the weight is inf" in str(weight_problem([("x", math.inf)]))
 
 
 def test_shares_sum_to_one_whatever_the_weights() -> None:
-    ann, bob = VoiceSource("speaker", "ann", 7.0), VoiceSource("speaker", "bob", 3.0)
+    ann, bob = VoicePart("speaker", "ann", 7.0), VoicePart("speaker", "bob", 3.0)
     assert shares_of([ann, bob]) == pytest.approx([0.7, 0.3])
-    assert shares_of([VoiceSource("speaker", "ann"), VoiceSource("speaker", "bob")]) == [0.5, 0.5]
-    huge = [VoiceSource("speaker", "ann", 1.7e308), VoiceSource("speaker", "bob", 1.7e308)]
+    assert shares_of([VoicePart("speaker", "ann"), VoicePart("speaker", "bob")]) == [0.5, 0.5]
+    huge = [VoicePart("speaker", "ann", 1.7e308), VoicePart("speaker", "bob", 1.7e308)]
     assert shares_of(huge) == [0.5, 0.5]
     with pytest.raises(DataError, match="training speaker 'ann' has a weight and training speaker 'bob' has none"):
-        shares_of([ann, VoiceSource("speaker", "bob")])
+        shares_of([ann, VoicePart("speaker", "bob")])
 
 
-def test_what_a_voice_is_made_of_is_told_with_what_was_used() -> None:
-    file, bob = VoiceSource("reference", "/home/me/a.wav", 1.4), VoiceSource("speaker", "bob", 0.6)
-    assert told_together([file, bob]) == "mix of 70% reference '/home/me/a.wav' and 30% training speaker 'bob'"
-    assert told_together([file, bob], full_path=False) == "mix of 70% reference 'a.wav' and 30% training speaker 'bob'"
-    assert told_together([VoiceSource("random", 7)]) == "random voice 7"
-    many = [VoiceSource("reference", f"{n}.wav") for n in range(5)]
-    assert told_together(many) == "mean of references '0.wav', '1.wav', '2.wav' and 2 more"
-    assert told_together([VoiceSource("speaker", "bob\n"), VoiceSource("voice", "x.voice")]) == (
+def test_descriptions() -> None:
+    file, bob = VoicePart("reference", "/home/me/a.wav", 1.4), VoicePart("speaker", "bob", 0.6)
+    assert describe([file, bob]) == "mix of 70% reference '/home/me/a.wav' and 30% training speaker 'bob'"
+    assert describe([file, bob], full_path=False) == "mix of 70% reference 'a.wav' and 30% training speaker 'bob'"
+    assert describe([VoicePart("random", 7)]) == "random voice 7"
+    many = [VoicePart("reference", f"{n}.wav") for n in range(5)]
+    assert describe(many) == "mean of references '0.wav', '1.wav', '2.wav' and 2 more"
+    assert describe([VoicePart("speaker", "bob\n"), VoicePart("voice", "x.voice")]) == (
         "mix of 50% training speaker 'bob\\n' and 50% voice 'x.voice'"
     )

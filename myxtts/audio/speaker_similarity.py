@@ -1,4 +1,4 @@
-"""How well voices tell speakers apart: cosines of the same and of other speakers, and the equal error rate."""
+"""Speaker similarity and speaker verification: cosines of voice embeddings, and the equal error rate."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Float64 = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Separation:
-    """Mean cosines of pairs of recordings by the same and by other speakers, and the equal error rate, 0 to 1.
+class SpeakerVerification:
+    """Mean cosines of pairs of recordings of the same and of different speakers, and the equal error rate, 0 to 1.
 
-    None where there is no such pair.
+    None where there are no such pairs.
     """
 
     same_mean: float | None
@@ -27,7 +27,7 @@ class Separation:
 
 
 def cosine(one_E: FloatArray, other_E: FloatArray) -> float:
-    """Cosine similarity of two voices, -1 to 1. Raises ValueError for one without a direction."""
+    """Cosine similarity of two voices, -1 to 1. Raises ValueError for a voice of length zero or not finite."""
     one, other = np.asarray(one_E, np.float64), np.asarray(other_E, np.float64)
     length = float(np.linalg.norm(one) * np.linalg.norm(other))
     if not np.isfinite(length) or length <= 0.0:
@@ -35,25 +35,25 @@ def cosine(one_E: FloatArray, other_E: FloatArray) -> float:
     return float(one @ other / length)
 
 
-def separation(voice_NE: FloatArray, speakers: Sequence[str]) -> Separation:
-    """Figures over all pairs of N recordings, each with its voice and the name of its speaker."""
+def verify_speakers(voice_NE: FloatArray, speakers: Sequence[str]) -> SpeakerVerification:
+    """Speaker verification over all pairs of N recordings, given their voices and speaker names."""
     voices = np.asarray(voice_NE, np.float64)
     if voices.ndim != 2 or len(voices) != len(speakers):
         raise ValueError(f"voices of shape {voices.shape} and {len(speakers)} speakers")
     units = voices / np.linalg.norm(voices, axis=1, keepdims=True)
     rows, columns = np.triu_indices(len(units), k=1)
     names = np.asarray(speakers)
-    return separated((units @ units.T)[rows, columns], names[rows] == names[columns])
+    return verify_pairs((units @ units.T)[rows, columns], names[rows] == names[columns])
 
 
-def separated(cosine_P: npt.ArrayLike, same_P: npt.ArrayLike) -> Separation:
-    """Figures over pairs: the cosine of each, and whether both are of one speaker."""
+def verify_pairs(cosine_P: npt.ArrayLike, same_P: npt.ArrayLike) -> SpeakerVerification:
+    """Speaker verification over pairs, given their cosines and whether both recordings are of the same speaker."""
     cosines, is_same = np.asarray(cosine_P, np.float64), np.asarray(same_P, bool)
     if not np.isfinite(cosines).all():
         raise ValueError("cosines that are not finite")
     same, other = cosines[is_same], cosines[~is_same]
     rate = equal_error_rate(same, other) if len(same) and len(other) else None
-    return Separation(
+    return SpeakerVerification(
         float(same.mean()) if len(same) else None,
         float(other.mean()) if len(other) else None,
         rate,
@@ -63,16 +63,18 @@ def separated(cosine_P: npt.ArrayLike, same_P: npt.ArrayLike) -> Separation:
 
 
 def equal_error_rate(same_P: npt.ArrayLike, other_P: npt.ArrayLike) -> float:
-    """The share of errors, 0 to 1, at the threshold that refuses as many same pairs as it accepts other pairs.
+    """The error rate at the threshold where false rejections and false acceptances are equally frequent, 0 to 1.
 
-    0: one threshold parts them; 0.5: no better than a coin. Between two thresholds the mean of both shares is taken
-    where they are nearest. Raises ValueError without a pair of each kind.
+    0: perfectly separable; 0.5: chance. Where no threshold makes both rates equal, the result is their mean at the
+    threshold where they are closest. Raises ValueError without a pair of each kind.
     """
     same, other = np.sort(np.asarray(same_P, np.float64)), np.sort(np.asarray(other_P, np.float64))
     if not len(same) or not len(other):
-        raise ValueError(f"{len(same)} pairs of the same speaker and {len(other)} of others, expected some of each")
+        raise ValueError(
+            f"{len(same)} pairs of the same speaker and {len(other)} of different speakers, expected some of each"
+        )
     thresholds = np.unique(np.concatenate([same, other, [np.inf]]))
-    refused = np.searchsorted(same, thresholds, side="left") / len(same)
+    rejected = np.searchsorted(same, thresholds, side="left") / len(same)
     accepted = 1.0 - np.searchsorted(other, thresholds, side="left") / len(other)
-    nearest = int(np.argmin(np.abs(refused - accepted)))
-    return float((refused[nearest] + accepted[nearest]) / 2.0)
+    nearest = int(np.argmin(np.abs(rejected - accepted)))
+    return float((rejected[nearest] + accepted[nearest]) / 2.0)

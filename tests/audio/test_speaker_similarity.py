@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from myxtts.audio.likeness import cosine, equal_error_rate, separated, separation
+from myxtts.audio.speaker_similarity import cosine, equal_error_rate, verify_pairs, verify_speakers
 
 
 def test_cosine() -> None:
@@ -32,19 +32,19 @@ def test_voices_drawn_alike_give_a_coin() -> None:
 
 def test_separation_of_recordings() -> None:
     voices = np.array([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0], [0.0, 3.0]])
-    found = separation(voices, ["a", "a", "b", "b"])
+    found = verify_speakers(voices, ["a", "a", "b", "b"])
     assert (found.same_mean, found.other_mean, found.equal_error_rate) == (1.0, 0.0, 0.0)
     assert (found.same_pairs, found.other_pairs) == (2, 4)
 
 
 def test_what_is_missing_is_none() -> None:
-    one_each = separation(np.eye(3), ["a", "b", "c"])
+    one_each = verify_speakers(np.eye(3), ["a", "b", "c"])
     assert (one_each.same_mean, one_each.other_mean, one_each.equal_error_rate) == (None, 0.0, None)
-    one_speaker = separation(np.eye(2), ["a", "a"])
+    one_speaker = verify_speakers(np.eye(2), ["a", "a"])
     assert (one_speaker.same_mean, one_speaker.other_mean, one_speaker.equal_error_rate) == (0.0, None, None)
     with pytest.raises(ValueError, match="some of each"):
         equal_error_rate([1.0], [])
     with pytest.raises(ValueError, match="not finite"):
-        separated([np.nan], [True])
+        verify_pairs([np.nan], [True])
     with pytest.raises(ValueError, match="2 speakers"):
-        separation(np.eye(3), ["a", "b"])
+        verify_speakers(np.eye(3), ["a", "b"])

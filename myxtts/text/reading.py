@@ -1,4 +1,4 @@
-"""A text in sentences that can be spoken, each with its tokens; what cannot be spoken is told."""
+"""Splits a text into sentences that a model can speak, with their tokens, and notes what it cannot speak."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from myxtts.errors import DataError
-from myxtts.messages import quoted as shown
+from myxtts.messages import quoted
 from myxtts.text.sentences import split_sentences
 from myxtts.text.symbols import RESERVED
 from myxtts.text.tokenizer import EncodedText, Tokenizer
 
-_MOST_TOLD = 10
+_MOST_LISTED = 10
 _SLACK = 1.15
-"""How much longer than its share a part may be: cuts fall before the limit, and a fragment would be left."""
+"""How much longer than its share a part may be: splits fall before the limit, which would leave a short fragment."""
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """Sentences and their encodings, at least one, and notes about what is left out.
+    """At least one sentence with its encoding, and notes about what is omitted.
 
-    A sentence stands as it was written; a part of one that had to be cut when its numbers were words, as it is read.
+    A sentence is kept as written. The parts of one that was split only after normalization are kept as normalized.
     """
 
     sentences: list[str]
@@ -29,7 +29,7 @@ class Reading:
 
 
 def read_text(text: str, language: str, tokenizer: Tokenizer, languages: Sequence[str], longest_tokens: int) -> Reading:
-    """The reading of a text in one of the model's `languages`, in sentences of at most `longest_tokens` tokens.
+    """Reads a text in one of the model's `languages`, in sentences of at most `longest_tokens` tokens.
 
     Raises DataError where nothing in it can be spoken.
     """
@@ -37,26 +37,26 @@ def read_text(text: str, language: str, tokenizer: Tokenizer, languages: Sequenc
     spoken = [(sentence, encoding) for sentence, encoding in pairs if _has_speech(encoding)]
     if not spoken:
         raise DataError(
-            f"nothing in {shown(text)} can be spoken in {language}; write words, or name another language "
+            f"nothing in {quoted(text)} can be spoken in {language}; write words, or choose another language "
             f"of this model ({', '.join(languages[:20])})"
         )
     notes = []
     unknown = list(dict.fromkeys(symbol for _, encoding in pairs for symbol in encoding.unknown))
     if unknown:
-        listed = ", ".join(f"{shown(symbol)} (U+{ord(symbol[0]):04X})" for symbol in unknown[:_MOST_TOLD])
-        more = f" and {len(unknown) - _MOST_TOLD} more" if len(unknown) > _MOST_TOLD else ""
-        notes.append(f"left out, since it cannot be spoken in {language}: {listed}{more}")
-    mute = [sentence for sentence, encoding in pairs if not _has_speech(encoding)]
-    notes += [f"nothing to speak in {shown(sentence)}" for sentence in mute[:_MOST_TOLD]]
-    if len(mute) > _MOST_TOLD:
-        notes.append(f"nothing to speak in {len(mute) - _MOST_TOLD} more sentences")
+        listed = ", ".join(f"{quoted(symbol)} (U+{ord(symbol[0]):04X})" for symbol in unknown[:_MOST_LISTED])
+        more = f" and {len(unknown) - _MOST_LISTED} more" if len(unknown) > _MOST_LISTED else ""
+        notes.append(f"omitted, not pronounceable in {language}: {listed}{more}")
+    silent = [sentence for sentence, encoding in pairs if not _has_speech(encoding)]
+    notes += [f"nothing to speak in {quoted(sentence)}" for sentence in silent[:_MOST_LISTED]]
+    if len(silent) > _MOST_LISTED:
+        notes.append(f"nothing to speak in {len(silent) - _MOST_LISTED} more sentences")
     return Reading([sentence for sentence, _ in spoken], [encoding for _, encoding in spoken], notes)
 
 
 def _encoded(
     sentences: Sequence[str], language: str, tokenizer: Tokenizer, longest_tokens: int
 ) -> list[tuple[str, EncodedText]]:
-    """Sentences and their encodings. What was short as written may be long as spoken, so it is cut again as spoken."""
+    """Sentences and their encodings. Normalization can lengthen a sentence, so long ones are split again afterwards."""
     pairs: list[tuple[str, EncodedText]] = []
     for sentence, encoding in zip(sentences, tokenizer.encode(sentences, language), strict=True):
         spoken, tokens = encoding.normalized, len(encoding.tokens)
@@ -69,7 +69,7 @@ def _encoded(
 
 
 def _even_parts(spoken: str, shares: float) -> list[str]:
-    """A text cut in more than `shares` parts, more than one, that differ in length by little where its marks allow."""
+    """A text split into more than `shares` parts, at least two, of similar length where its punctuation allows."""
     longest = max(1, int(len(spoken) * _SLACK / (int(shares) + 1)))
     parts = split_sentences(spoken, longest)
     if len(parts) > 2 and len(parts[-1]) < longest // 3:
@@ -80,5 +80,5 @@ def _even_parts(spoken: str, shares: float) -> list[str]:
 
 
 def _has_speech(encoding: EncodedText) -> bool:
-    """Whether anything but punctuation and blanks is in a text, as the preparation of training data asks too."""
+    """Whether a text has more than punctuation and blanks; the preparation of training data applies the same rule."""
     return any(symbol.isalnum() for symbol in encoding.symbols if symbol not in RESERVED)

@@ -1,4 +1,4 @@
-"""Where a voice comes from: a checkpoint with its settings and what it remembers of its data. No network here yet."""
+"""A checkpoint opened for synthesis: verified files, settings and corpus statistics, before any network is built."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from myxtts.config.files import config_of_file
 from myxtts.config.schema import Config
 from myxtts.data.corpus import Corpus, parse_corpus
 from myxtts.errors import CheckpointError, ConfigError, DataError
-from myxtts.messages import quoted as shown
+from myxtts.messages import quoted
 from myxtts.storage.store import Checkpoint, find
 from myxtts.text.phonemes import canonical_language
 from myxtts.text.symbols import SymbolTable
@@ -23,8 +23,8 @@ _MOST_NAMES = 20
 
 
 @dataclass(frozen=True)
-class Source:
-    """A checkpoint that can speak; `notes` are lines that a user should see."""
+class OpenedCheckpoint:
+    """A checkpoint that can be used for synthesis; `notes` are lines that a user should see."""
 
     checkpoint: Checkpoint
     config: Config
@@ -33,58 +33,58 @@ class Source:
     notes: tuple[str, ...]
 
 
-def open_source(path: Path, prefer: Literal["best", "last"] = "best") -> Source:
-    """The checkpoint that `path` (run directory, checkpoints or step folder) means, proved, its weights not yet read.
+def open_checkpoint(path: Path, prefer: Literal["best", "last"] = "best") -> OpenedCheckpoint:
+    """Finds and verifies the checkpoint of a run directory, checkpoints folder or step folder.
 
-    Raises CheckpointError, DataError or ConfigError for one that this program cannot speak with.
+    Raises CheckpointError, DataError or ConfigError for one that cannot be used.
     """
     checkpoint = find(Path(path), prefer)
-    where = f"checkpoint {shown(str(checkpoint.path), 200)}"
+    where = f"checkpoint {quoted(str(checkpoint.path), 200)}"
     for name in (CONFIG_NAME, CORPUS_NAME):
         if name not in checkpoint.texts:
-            raise CheckpointError(f"{where} has no {name}; take one that a training of MyXTTS has written")
+            raise CheckpointError(f"{where} has no {name}; use a checkpoint written by a MyXTTS training run")
     try:
         config = config_of_file(checkpoint.path / CONFIG_NAME)
     except ConfigError as error:
         more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
         raise CheckpointError(
-            f"{where}: {CONFIG_NAME} cannot be used: {error.problems[0]}{more}; take another checkpoint"
+            f"{where}: {CONFIG_NAME} cannot be used: {error.problems[0]}{more}; use another checkpoint"
         ) from error
     try:
         corpus = parse_corpus(checkpoint.texts[CORPUS_NAME].encode("utf-8", "surrogatepass"))
     except DataError as error:
-        raise CheckpointError(f"{where}: {CORPUS_NAME} cannot be used: {error}; take another checkpoint") from error
+        raise CheckpointError(f"{where}: {CORPUS_NAME} cannot be used: {error}; use another checkpoint") from error
     if len(corpus.mel_mean_C) != config.audio.mel_channels:
         raise CheckpointError(
             f"{where}: {CORPUS_NAME} has {len(corpus.mel_mean_C)} mel channels, {CONFIG_NAME} says "
-            f"{config.audio.mel_channels}; take another checkpoint"
+            f"{config.audio.mel_channels}; use another checkpoint"
         )
     own = mel.fingerprint(config.audio)
     if corpus.mel_fingerprint != own:
         raise CheckpointError(
-            f"{where} was trained on mels of another definition ({shown(corpus.mel_fingerprint)}, this MyXTTS makes "
+            f"{where} was trained on mels of another definition ({quoted(corpus.mel_fingerprint)}, here "
             f"{own}); use the version of MyXTTS that trained it, or train again"
         )
-    notes = tuple(f"{damage.path.name} was passed over: {damage.reason}" for damage in checkpoint.passed_over)
-    return Source(checkpoint, config, corpus, SymbolTable.from_json(corpus.symbols), notes)
+    notes = tuple(f"{damage.path.name} was skipped: {damage.reason}" for damage in checkpoint.passed_over)
+    return OpenedCheckpoint(checkpoint, config, corpus, SymbolTable.from_json(corpus.symbols), notes)
 
 
-def speaker_index(source: Source, name: str) -> int:
-    """Index of a training speaker. Raises DataError, naming the nearest one and listing them."""
-    speakers = source.corpus.speakers
+def speaker_index(opened: OpenedCheckpoint, name: str) -> int:
+    """Index of a training speaker. Raises DataError, which suggests the nearest name and lists the speakers."""
+    speakers = opened.corpus.speakers
     if name in speakers:
         return speakers.index(name)
-    raise DataError(f"speaker {shown(name)} is not in this model; {_choice(name, speakers)}")
+    raise DataError(f"speaker {quoted(name)} is not in this model; {_available(name, speakers)}")
 
 
-def language_index(source: Source, language: str | None) -> tuple[int, str]:
-    """Index and code of a language of the model; None: that of the settings if the model has it, else its first.
+def language_index(opened: OpenedCheckpoint, language: str | None) -> tuple[int, str]:
+    """Index and code of a language of the model; None: the one in the settings if the model has it, else its first.
 
-    Raises DataError, naming the nearest one and listing them.
+    Raises DataError, which suggests the nearest code and lists the languages.
     """
-    languages = source.corpus.languages
+    languages = opened.corpus.languages
     if language is None:
-        wanted = source.config.text.language
+        wanted = opened.config.text.language
         code = wanted if wanted in languages else languages[0]
         return languages.index(code), code
     for code in (language, language.strip().replace("_", "-").lower()):
@@ -96,12 +96,12 @@ def language_index(source: Source, language: str | None) -> tuple[int, str]:
         code = language
     if code in languages:
         return languages.index(code), code
-    raise DataError(f"language {shown(language)} is not in this model; {_choice(language, languages)}")
+    raise DataError(f"language {quoted(language)} is not in this model; {_available(language, languages)}")
 
 
-def _choice(name: str, names: Sequence[str]) -> str:
+def _available(name: str, names: Sequence[str]) -> str:
     best = nearest(name, names)
-    listed = ", ".join(shown(item) for item in names[:_MOST_NAMES])
+    listed = ", ".join(quoted(item) for item in names[:_MOST_NAMES])
     more = f" and {len(names) - _MOST_NAMES} more (--list shows all)" if len(names) > _MOST_NAMES else ""
-    hint = f"did you mean {shown(best)}? " if best else ""
-    return f"{hint}there are: {listed}{more}" if names else "it has none"
+    hint = f"did you mean {quoted(best)}? " if best else ""
+    return f"{hint}available: {listed}{more}" if names else "it has none"
