@@ -2,7 +2,7 @@
 
 import sys
 
-from myxtts.cli.installed import not_installed
+from myxtts.cli.runtime import not_installed
 from myxtts.errors import EXIT_BAD_INPUT
 
 try:

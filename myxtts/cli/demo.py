@@ -9,8 +9,7 @@ from pathlib import Path
 
 from myxtts.cli import train
 from myxtts.cli.arguments import OneLineParser
-from myxtts.cli.interpreter import python_command
-from myxtts.cli.quiet import quiet_loading
+from myxtts.cli.runtime import python_command, quiet_loading
 from myxtts.cli.screen import Screen, guarded
 from myxtts.config.files import load_file
 from myxtts.config.resolve import resolve

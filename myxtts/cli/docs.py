@@ -11,8 +11,7 @@ from pathlib import Path
 
 from myxtts.cli import fix_nan_loss, train
 from myxtts.cli import main as commands
-from myxtts.cli.arguments import OneLineParser
-from myxtts.cli.options import OPTION_OF_KEY
+from myxtts.cli.arguments import OPTION_OF_KEY, OneLineParser
 from myxtts.cli.screen import Screen, guarded
 from myxtts.config.document import document
 from myxtts.errors import EXIT_DONE, ConfigError, StorageError

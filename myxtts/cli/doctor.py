@@ -14,7 +14,7 @@ from myxtts.errors import EXIT_DONE, ConfigError
 from myxtts.messages import escaped
 
 if TYPE_CHECKING:
-    from myxtts.doctor.run_check import Seen
+    from myxtts.doctor.run.look import Seen
 
 _LATEST_SHOWN = 10
 
@@ -35,7 +35,7 @@ def _run(argv: Sequence[str]) -> int:
     namespace, unknown = parser.parse_known(argv)
     if unknown:
         raise ConfigError(unknown)
-    from myxtts.doctor.run_check import look_at_run  # Imported here: --help and a wrong option answer without numpy.
+    from myxtts.doctor.run.look import look_at_run  # Imported here: --help and a wrong option answer without numpy.
 
     screen = Screen()
     speaker = Speaker(screen, namespace.language)
@@ -54,8 +54,8 @@ def _run(argv: Sequence[str]) -> int:
 
 
 def _say_health(speaker: Speaker, seen: Seen) -> None:
-    from myxtts.doctor.checkpoints import sign_name
     from myxtts.doctor.messages import message
+    from myxtts.doctor.run.checkpoints import sign_name
 
     speaker.say("doctor_head", run=str(seen.run))
     if seen.health is None:
@@ -75,14 +75,16 @@ def _say_checkpoints(speaker: Speaker, seen: Seen) -> None:
     speaker.say("run_checkpoints", 2, all=len(seen.checkpoints), good=good)
     if seen.good is not None:
         speaker.say("run_newest", 2, name=seen.good.path.name, update=seen.good.update)
+    if seen.best is not None:
+        speaker.say("run_best", 2, name=seen.best.path.name, update=seen.best.update)
     for examined in seen.checkpoints:
         if examined.bad is not None:
             speaker.say("checkpoint_bad", 2, name=examined.path.name, why=examined.bad)
 
 
 def _say_ladder(speaker: Speaker, seen: Seen) -> None:
-    from myxtts.doctor.history import NEUTRAL_FACTORS, factor, mapping
     from myxtts.doctor.messages import message
+    from myxtts.doctor.run.look import NEUTRAL_FACTORS, factor, mapping
 
     history = seen.history
     speaker.say("ladder_head")

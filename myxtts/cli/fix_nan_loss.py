@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from myxtts.cli.arguments import OneLineParser, unknown_options
-from myxtts.cli.interpreter import program_path, python_command
+from myxtts.cli.runtime import program_path, python_command
 from myxtts.cli.screen import Screen, error_lines, guarded, print_errors
 from myxtts.errors import EXIT_DONE, ConfigError, MyXTTSError
 from myxtts.messages import quoted
@@ -135,12 +135,12 @@ def _problems(options: argparse.Namespace) -> list[str]:
 
 def report_on(path: Path, screen: Screen) -> Report:
     """What is found at `path`, whatever it is. Raises MyXTTSError."""
-    from myxtts.doctor.checkpoints import check_checkpoint
     from myxtts.doctor.dataset import check_dataset
     from myxtts.doctor.metrics import check_log
-    from myxtts.doctor.places import kind_of
-    from myxtts.doctor.run_check import check_run
+    from myxtts.doctor.run.checkpoints import check_checkpoint
+    from myxtts.doctor.run.look import check_run
     from myxtts.doctor.settings.check import check_settings
+    from myxtts.doctor.targets import kind_of
 
     kind = kind_of(path)
     try:
@@ -188,7 +188,7 @@ def _show(speaker: Speaker, report: Report) -> None:
 def _usual(speaker: Speaker) -> int:
     """What there is at the usual places, and what to run next."""
     from myxtts.doctor.findings import Certainty
-    from myxtts.doctor.places import USUAL, USUAL_DATA, usual_places
+    from myxtts.doctor.targets import USUAL, USUAL_DATA, usual_places
 
     found = list(usual_places(Path()))
     if not found:
@@ -270,8 +270,8 @@ def _fix_settings(speaker: Speaker, path: Path, out: Path | None, apply: bool) -
 
 def _fix_run(speaker: Speaker, run: Path, apply: bool, reset: bool) -> int:
     """Shows how a run is repaired, and repairs it with --apply."""
-    from myxtts.doctor.run_fix import plan_lines, repair_run
-    from myxtts.doctor.run_plan import make_plan
+    from myxtts.doctor.run.fix import plan_lines, repair_run
+    from myxtts.doctor.run.plan import make_plan
 
     backup = None
     if apply:

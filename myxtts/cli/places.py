@@ -1,4 +1,4 @@
-"""Places to write to, looked at before minutes of computing."""
+"""Checks of the places that a command writes to, before minutes of computing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from myxtts.cli.arguments import Request
+from myxtts.config.schema import Config
 from myxtts.messages import quoted
+
+_KEY = "training.checkpoint_dir"
 
 
 def place_problems(
@@ -37,3 +41,55 @@ def _is_same_file(path: Path, other: Path) -> bool:
         return path.samefile(other)
     except (OSError, ValueError):
         return False
+
+
+def run_directory_problems(config: Config, request: Request) -> list[str]:
+    """What is in the way of keeping the run asked for in `training.checkpoint_dir`; at most one line.
+
+    Raises CheckpointError where the checkpoints that are there cannot be listed.
+    """
+    run = Path(config.training.checkpoint_dir).expanduser()
+    try:
+        return _file_at(run) or _data_in(run, config) or _run_in(run, request)
+    except OSError:  # what cannot be looked at is told where it is opened
+        return []
+
+
+def _file_at(run: Path) -> list[str]:
+    """A line if a file is where the folder would be, or one of those above it."""
+    nearest = next(place for place in (run, *run.parents, Path.cwd()) if place.exists())
+    if nearest.is_dir():
+        return []
+    what = "is a file" if nearest == run else f"lies in the file {quoted(str(nearest), 200)}"
+    return [f"{_KEY} is {quoted(str(run), 200)}, which {what}; name a folder"]
+
+
+def _data_in(run: Path, config: Config) -> list[str]:
+    """A line if the run directory is a data root: samples of a run and recordings do not mix."""
+    from myxtts.data.roots import TRAIN_KEY, VALIDATION_KEY, roots_in
+
+    place = Path(os.path.realpath(run))  # which takes a loop of links too
+    for key, value in ((TRAIN_KEY, config.data.train_path), (VALIDATION_KEY, config.data.val_path)):
+        for root in roots_in(value):
+            real = Path(os.path.realpath(root))
+            if real == place and real.is_dir():
+                return [
+                    f"{_KEY} is {quoted(str(run), 200)}, which is the data of {key}; name another folder for the run"
+                ]
+    return []
+
+
+def _run_in(run: Path, request: Request) -> list[str]:
+    """A line if --init-from would begin a run where there is one."""
+    from myxtts.storage.find_checkpoint import whole_steps
+    from myxtts.storage.run_directory import RunDirectory
+
+    if not request.init_from or request.fresh:
+        return []
+    updates = whole_steps(RunDirectory(run).checkpoints_path)
+    if not updates:
+        return []
+    return [
+        f"--init-from {quoted(request.init_from, 200)}: {quoted(str(run), 200)} holds a run already (update "
+        f"{max(updates)}): resume it without --init-from, or start over with --fresh, or take another --checkpoint-dir"
+    ]

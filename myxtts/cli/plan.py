@@ -26,7 +26,7 @@ _ACTIVATIONS_PER_WIDTH = 22
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """What a run will do. Times and memory are estimates; `updates` and `seconds` end where max_minutes ends them."""
 
     clips: int
@@ -74,7 +74,7 @@ def memory_bytes(config: Config, longest_frames: int, tokens_per_frame: float) -
 
 def make_plan(
     config: Config, text_lengths: IntArray, mel_lengths: IntArray, validation_clips: int, speakers: int
-) -> Plan:
+) -> RunPlan:
     """The plan of a run over clips of `text_lengths` tokens and `mel_lengths` frames (int64[N] each)."""
     training, audio = config.training, config.audio
     clips, frames = len(mel_lengths), float(mel_lengths.sum())
@@ -92,7 +92,7 @@ def make_plan(
         updates, seconds = max(1, int(updates * limit / seconds)), limit
     cap = frames_of_seconds(config.data.max_clip_seconds, audio.sample_rate_hz, audio.hop_samples)
     longest = int(mel_lengths.max()) if clips else cap
-    return Plan(
+    return RunPlan(
         clips=clips,
         validation_clips=validation_clips,
         minutes=seconds_of_frames(frames, audio.sample_rate_hz, audio.hop_samples) / 60,
@@ -117,7 +117,7 @@ def duration_words(seconds: float) -> str:
     return f"{seconds / 3_600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.1f} days"
 
 
-def plan_lines(plan: Plan, config: Config) -> list[list[str]]:
+def plan_lines(plan: RunPlan, config: Config) -> list[list[str]]:
     """The plan as rows of a table."""
     per_epoch = f"{plan.updates_per_epoch:.2f}".rstrip("0").rstrip(".")
     end = ", where training.max_minutes ends it" if plan.ends_by_time else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from myxtts.cli.arguments import OneLineParser
-from myxtts.cli.quiet import quiet_loading
+from myxtts.cli.runtime import quiet_loading
 from myxtts.cli.screen import Screen, guarded
 from myxtts.errors import EXIT_DONE, CheckpointError, ConfigError
 from myxtts.messages import escaped, quoted

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
-from myxtts.cli.installed import not_installed
+from myxtts.cli.runtime import not_installed
 from myxtts.config.resolve import Resolved
 from myxtts.errors import EXIT_BAD_INPUT, EXIT_DEFECT, EXIT_STOPPED, ConfigError, MyXTTSError, StorageError
 from myxtts.messages import escaped, plain

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from myxtts.cli.arguments import Request, request_of, training_parser
-from myxtts.cli.interpreter import program_path, python_command
-from myxtts.cli.quiet import quiet_loading
-from myxtts.cli.run_place import run_place_problems
+from myxtts.cli.places import run_directory_problems
+from myxtts.cli.runtime import program_path, python_command, quiet_loading
 from myxtts.cli.screen import Screen, guarded, optional, settings_table
 from myxtts.cli.source_run import SourceRun, cold_start, source_run
 from myxtts.config.document import explain
@@ -60,7 +59,7 @@ def _train(words: list[str], entry: Layer, pinned_level: str | None) -> int:
         for key in request.explain:
             screen.say(*explain(resolved, key))
         return EXIT_DONE
-    if problems := run_place_problems(resolved.config, request):
+    if problems := run_directory_problems(resolved.config, request):
         raise ConfigError(problems)
     if not request.dry_run:
         screen.go_on_without_output()

@@ -10,9 +10,8 @@ import numpy as np
 
 from myxtts.config.schema import GAME_TERMS
 from myxtts.health import LOSS_HIGH, LOSS_LOW, NORM_HIGH, WAIT_HIGH, WINDOW_UPDATES
-from myxtts.report.charts import Chart, Line, Rule, chart, train_lines
+from myxtts.report.charts import Chart, Floats, Line, ReferenceLine, chart, train_lines
 from myxtts.report.run_files import MAX_NAMES, Run
-from myxtts.report.scales import Floats
 from myxtts.speakers import whose
 
 MAX_MARKS = 200
@@ -55,10 +54,11 @@ def main_charts(run: Run) -> list[Chart]:
         )
     if lines := _lines(run, "grad_norm", log=True):
         clip = run.number("optimizer.clip_norm", math.nan)
-        rules = [Rule("healthy under 1", NORM_HIGH)]
-        if math.isfinite(clip):
-            same = abs(clip - NORM_HIGH) < 1e-9
-            rules = [Rule("clip and healthy limit 1", clip)] if same else [*rules, Rule(f"clip {clip:g}", clip)]
+        rules = [ReferenceLine("healthy under 1", NORM_HIGH)]
+        if abs(clip - NORM_HIGH) < 1e-9:
+            rules = [ReferenceLine("clip and healthy limit 1", clip)]
+        elif math.isfinite(clip):
+            rules.append(ReferenceLine(f"clip {clip:g}", clip))
         charts.append(chart("Gradient norm", lines, end, unit="before clipping", log=True, rules=rules, marks=marks))
     if lines := _lines(run, "learning_rate"):
         charts.append(
@@ -67,7 +67,7 @@ def main_charts(run: Run) -> list[Chart]:
     if lines := _lines(run, "frames_per_second"):
         charts.append(chart("Speed", lines, end, unit="mel frames a second"))
     if lines := _lines(run, "wait_share"):
-        rules = [Rule(f"healthy under {WAIT_HIGH:.0%}", WAIT_HIGH)]
+        rules = [ReferenceLine(f"healthy under {WAIT_HIGH:.0%}", WAIT_HIGH)]
         charts.append(chart("Waiting for data", lines, end, unit="share of the time", rules=rules, percent=True))
     return charts
 

@@ -21,7 +21,7 @@ _DASH = "\u2013"
 
 
 @dataclass(frozen=True)
-class Row:
+class FigureRow:
     """A figure and its values, a cell for each column."""
 
     title: str
@@ -74,13 +74,13 @@ def _facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(name, str(value)) for name, value in facts.items()]
 
 
-def _summary_rows(result: Mapping[str, Any]) -> list[Row]:
+def _summary_rows(result: Mapping[str, Any]) -> list[FigureRow]:
     rows = []
     for key, figure in result["legend"].items():
         summaries = [result["figures"][who].get(key) for who in result["who"]]
         if any(summaries):
             cells = [_cell(s and s[name], figure) for s in summaries for name in ("mean", "median")]
-            rows.append(Row(figure["title"], cells, figure["better"]))
+            rows.append(FigureRow(figure["title"], cells, figure["better"]))
     return rows
 
 
@@ -89,7 +89,7 @@ def _clip(result: Mapping[str, Any], clip: Mapping[str, Any]) -> dict[str, Any]:
     for key, figure in result["legend"].items():
         values = [clip["figures"].get(who, {}).get(key) for who in result["who"]]
         if any(value is not None for value in values):
-            rows.append(Row(figure["title"], [_cell(value, figure) for value in values], ""))
+            rows.append(FigureRow(figure["title"], [_cell(value, figure) for value in values], ""))
     return {
         **{key: clip[key] for key in ("id", "speaker", "language", "text", "notes")},
         "players": _players(clip),

@@ -14,26 +14,15 @@ import jinja2
 from myxtts import __version__
 from myxtts.figures import short_text, update_number
 from myxtts.health import Health, Verdict
-from myxtts.health.signs import is_as_good
 from myxtts.report.curves import main_charts, recent, term_charts, term_table
 from myxtts.report.run_files import Run, finite, read_run
 from myxtts.report.samples import gallery
 from myxtts.run_health import measure_of, replay
+from myxtts.rungs import RUNGS
 from myxtts.storage.files import write_bytes_atomic
 from myxtts.storage.run_directory import RunDirectory
 
 MAX_EVENT_ROWS = 200
-RUNGS = {
-    0: "micro-batches dropped, or fp16 overflowed",
-    1: "updates refused",
-    2: "clips put in quarantine",
-    3: "back to a healthy checkpoint",
-    4: "back, with half the learning rate",
-    5: "back, with a third of the clip",
-    6: "back, with half the mel weight",
-    7: "gave up",
-}
-"""What each rung of the ladder is; see docs/explanation/reliability.md."""
 NOTHING, TIMES = "\u2013", "\u00d7"
 SIGN_WORDS = {"healthy": "Healthy", "early": "Too early to judge", "watch": "Watch it", "ill": "Ill"}
 
@@ -166,15 +155,8 @@ def _facts(run: Run) -> list[tuple[str, str]]:
 def _figures(run: Run, verdict: Verdict) -> list[tuple[str, str, str]]:
     """The figures at the top: name, value, a word on it."""
     metric = measure_of(run.config, run.corpus).best_metric
-    measured = [
-        (values[metric], update)
-        for update, values in run.validations
-        if math.isfinite(values.get(metric, math.nan)) and update >= run.anew_from
-    ]
-    best = min(measured) if measured else None
-    share = run.number("training.best_tolerance", 0.0)
-    if best is not None and share:
-        best = best[0], max(update for value, update in measured if is_as_good(value, best[0], share))
+    best = run.best_update
+    best_value = math.nan if best is None else dict(run.validations).get(best, {}).get(metric, math.nan)
     epoch = update_number(run.newest.get("epoch"))
     skipped = sum(run.refused)
     updates = run.train.updates[-1] if run.train.updates else 0
@@ -186,8 +168,8 @@ def _figures(run: Run, verdict: Verdict) -> list[tuple[str, str, str]]:
         ("Loss", number(recent(run, "loss")), "last 100 updates"),
         (
             "Best validation",
-            number(best[0]) if best else NOTHING,
-            f"{metric}, update {best[1]:,}" if best else "none yet",
+            number(best_value),
+            "none yet" if best is None else f"{metric}, update {best:,}",
         ),
         ("Gradient norm", number(recent(run, "grad_norm"), 2), "last 100 updates"),
         ("Skipped updates", f"{skipped:,}", f"of {len(run.train.updates):,}"),

@@ -16,11 +16,14 @@ import yaml
 from myxtts.errors import DataError
 from myxtts.figures import finite_number, update_number
 from myxtts.run_health import voices_of
+from myxtts.rungs import RUNGS
 from myxtts.storage.files import open_regular, read_regular_file, storage_error
 
 MAX_EVENTS = 20_000
 MAX_LADDER_EVENTS = 200
-HIGHEST_RUNG = 7
+HIGHEST_RUNG = max(RUNGS)
+GOES_BACK = ("start", "resume", "rollback", "rollback_ended", "repaired")
+"""Events after which the run continues from their update: later checkpoints no longer count."""
 MARKER_FILES = ("config.yaml", "metrics.jsonl", "events.jsonl")
 
 MAX_NAMES = 100
@@ -70,7 +73,9 @@ class Run:
     train: TrainCurve = field(default_factory=TrainCurve)
     validations: list[tuple[int, dict[str, float]]] = field(default_factory=list)
     anew_at: list[int] = field(default_factory=list)
-    """Updates of the validations from which on the best is chosen anew."""
+    """Updates of the validations that restart the choice of the best checkpoint."""
+    best_updates: list[int] = field(default_factory=list)
+    """Updates of the checkpoints that the run saved as the best, in order."""
     voices_of: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Update of a validation -> how many speakers its voices are of, and how many of them were never trained on."""
     newest: dict[str, Any] = field(default_factory=dict)
@@ -84,9 +89,9 @@ class Run:
     notes: list[str] = field(default_factory=list)
 
     @property
-    def anew_from(self) -> int:
-        """Update of the validation from which on the best counts; 0: it never was chosen anew."""
-        return self.anew_at[-1] if self.anew_at else 0
+    def best_update(self) -> int | None:
+        """Update of the best checkpoint, as the run marked it; None if there is none."""
+        return self.best_updates[-1] if self.best_updates else None
 
     @property
     def refused(self) -> list[bool]:
@@ -129,11 +134,23 @@ def read_run(path: Path) -> Run:
         run.events.append(event)
         if len(run.events) > MAX_EVENTS:
             del run.events[: MAX_EVENTS // 2]
+        _take_best(run, event)
         rung = update_number(event.get("rung"))
         if rung is not None and rung <= HIGHEST_RUNG:
             run.rungs[rung] += 1
             run.ladder = [*run.ladder[-MAX_LADDER_EVENTS + 1 :], event]
     return run
+
+
+def _take_best(run: Run, event: Mapping[str, Any]) -> None:
+    """Follows which checkpoint the run marked as its best: a rollback or an earlier resume undoes later marks."""
+    kind, update = event.get("event"), update_number(event.get("update"))
+    if update is None:
+        return
+    if kind == "best":
+        run.best_updates.append(update)
+    elif kind in GOES_BACK:
+        run.best_updates = [best for best in run.best_updates if best <= update]
 
 
 def finite(value: object) -> float:

@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 
 from myxtts.audio.drawing import alignment_png, mel_png, mel_range
 from myxtts.figures import short_text
-from myxtts.report.charts import Tick
+from myxtts.report.charts import Tick, label, linear_ticks
 from myxtts.report.run_files import Run, finite
-from myxtts.report.scales import label, linear_ticks
 from myxtts.storage.files import read_regular_file, strict_json
 from myxtts.units import seconds_of_frames
 

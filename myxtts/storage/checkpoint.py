@@ -71,7 +71,7 @@ class FileRecord:
 
 
 @dataclass(frozen=True)
-class Manifest:
+class CheckpointManifest:
     """Everything that a checkpoint's folder may hold."""
 
     update: int
@@ -146,7 +146,7 @@ def check_file_name(name: str) -> None:
         raise ValueError(f"{name!r} is no name for a file of a checkpoint")
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Path) -> CheckpointManifest:
     """The proved manifest of the checkpoint in `folder`; its files are not yet proved. Raises DamagedError."""
     try:
         content = _read_file(folder / MANIFEST, limit=_MANIFEST_LIMIT).tobytes()
@@ -174,7 +174,7 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def _manifest_of(folder: Path, body: Mapping[str, Any]) -> Manifest:
+def _manifest_of(folder: Path, body: Mapping[str, Any]) -> CheckpointManifest:
     update, best, files = body.get("update"), body.get("best"), body.get("files")
     if type(update) is not int or update < 0 or type(best) is not bool or not isinstance(files, dict):
         raise DamagedError(folder, f"{MANIFEST} lacks update, best or files")
@@ -185,10 +185,10 @@ def _manifest_of(folder: Path, body: Mapping[str, Any]) -> Manifest:
         if not _FILE_NAME.fullmatch(name) or type(size) is not int or size < 0 or not isinstance(sha256, str):
             raise DamagedError(folder, f"{MANIFEST} has a senseless entry for {name[:80]!r}")
         records[name] = FileRecord(size, sha256)
-    return Manifest(update, best, records)
+    return CheckpointManifest(update, best, records)
 
 
-def check_sizes(folder: Path) -> Manifest:
+def check_sizes(folder: Path) -> CheckpointManifest:
     """Proves the manifest, and that its files are there with their sizes; cheap. Raises DamagedError."""
     manifest = read_manifest(folder)
     try:

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from myxtts import faults
 from myxtts.errors import StorageError
-from myxtts.storage import faults
 
 _TEMPORARY = re.compile(r"tmp\.\d+-[0-9a-f]{8}(\..*)?")
 

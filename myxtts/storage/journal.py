@@ -20,8 +20,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from myxtts import faults
 from myxtts.errors import StorageError
-from myxtts.storage import faults
 from myxtts.storage.files import fsync_directory, open_regular, storage_error, strict_json, temporary_name
 
 Record = dict[str, Any]

@@ -27,13 +27,13 @@ import shutil
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
+from myxtts import faults
 from myxtts.errors import CheckpointError, StorageError
-from myxtts.storage import faults
 from myxtts.storage.checkpoint import (
     MANIFEST,
     Checkpoint,
+    CheckpointManifest,
     Damage,
-    Manifest,
     check_sizes,
     foreign_entries,
     read_checkpoint,
@@ -50,8 +50,8 @@ from myxtts.storage.files import (
     temporary_name,
     write_bytes_atomic,
 )
+from myxtts.storage.find_checkpoint import best_in, find, newest_in, steps_in, whole_steps
 from myxtts.storage.run_directory import WriterLock
-from myxtts.storage.searching import best_in, find, newest_in, steps_in, whole_steps
 
 __all__ = ["Checkpoint", "CheckpointStore", "Damage", "find", "updates_to_prune"]
 
@@ -115,7 +115,7 @@ class CheckpointStore:
                 temporary.mkdir()
                 faults.point("store.before_files")
                 records = write_files(temporary, arrays, contents)
-                self._put_in_place(temporary, target, Manifest(update, best, records))
+                self._put_in_place(temporary, target, CheckpointManifest(update, best, records))
             except OSError:
                 shutil.rmtree(temporary, ignore_errors=True)  # what stays, the next writer removes
                 raise
@@ -205,10 +205,10 @@ class CheckpointStore:
         if free < needed:
             raise OSError(errno.ENOSPC, f"{free / 1e6:.0f} MB are free and {needed / 1e6:.0f} MB are needed")
 
-    def _put_in_place(self, temporary: Path, target: Path, manifest: Manifest) -> None:
+    def _put_in_place(self, temporary: Path, target: Path, manifest: CheckpointManifest) -> None:
         before = _manifest_or_none(target)
         if before is not None and before.files == manifest.files:
-            manifest = Manifest(manifest.update, manifest.best or before.best, manifest.files)
+            manifest = CheckpointManifest(manifest.update, manifest.best or before.best, manifest.files)
             if before.best == manifest.best and _is_valid(target):
                 shutil.rmtree(temporary)
                 fsync_directory(self.directory)
@@ -330,7 +330,7 @@ def _number(path: Path) -> int:
     return int(found[2]) if found else 0
 
 
-def _manifest_or_none(folder: Path) -> Manifest | None:
+def _manifest_or_none(folder: Path) -> CheckpointManifest | None:
     try:
         return check_sizes(folder)
     except CheckpointError:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import safetensors
 from safetensors.numpy import save
 
-from myxtts.storage import faults
+from myxtts import faults
 from myxtts.storage.files import strict_json
 
 Array = npt.NDArray[Any]

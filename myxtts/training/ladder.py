@@ -18,8 +18,8 @@ from myxtts.data.batches import Batches
 from myxtts.errors import CheckpointError, NonFiniteError, StorageError
 from myxtts.storage.checkpoint import Checkpoint, step_name
 from myxtts.storage.files import read_regular_file, strict_json, write_text_atomic
+from myxtts.storage.find_checkpoint import steps_in
 from myxtts.storage.run_directory import RunDirectory
-from myxtts.storage.searching import steps_in
 from myxtts.storage.store import CheckpointStore
 from myxtts.training import blame, incidents, resuming
 from myxtts.training.blame import Blame

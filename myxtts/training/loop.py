@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from myxtts import faults
 from myxtts.data.loader import Loader
 from myxtts.errors import NonFiniteError, StorageError
-from myxtts.storage import faults
 from myxtts.training import injection, losses, schedule
 from myxtts.training.ladder import Ladder, Weight
 from myxtts.training.saving import PatientJournal, Saver

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from myxtts import faults
 from myxtts.config.files import config_yaml, provenance_json
 from myxtts.config.resolve import Resolved
 from myxtts.data.batches import Batches
@@ -20,7 +21,6 @@ from myxtts.data.roots import absolute_paths
 from myxtts.errors import ConfigError, MyXTTSError, Stopped
 from myxtts.messages import quoted as shown
 from myxtts.models.generate import Generator
-from myxtts.storage import faults
 from myxtts.storage.checkpoint import Checkpoint, foreign_entries
 from myxtts.storage.files import write_text_atomic
 from myxtts.storage.journal import Journal
@@ -29,6 +29,7 @@ from myxtts.storage.store import CheckpointStore
 from myxtts.training import replicas, resuming, schedule
 from myxtts.training.ladder import Ladder
 from myxtts.training.loop import Display, Loop
+from myxtts.training.losses import TERMS
 from myxtts.training.saving import PatientJournal, Saver
 from myxtts.training.signals import StopSignals
 from myxtts.training.tensorboard_log import TensorBoardLog
@@ -86,7 +87,7 @@ def train(
     # What the run keeps must name its data from every folder.
     resolved = resolved.written_as(absolute_paths(resolved.config.data))
     config = resolved.config
-    faults.arm_from_environment()
+    faults.arm_from_environment(loss_terms=TERMS)
     updates = total_updates(
         config.training.max_updates,
         config.training.epochs,

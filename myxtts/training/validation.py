@@ -28,6 +28,7 @@ from myxtts.models.prosody import Manner
 from myxtts.speakers import whose
 from myxtts.storage.files import write_text_atomic
 from myxtts.storage.run_directory import RunDirectory
+from myxtts.training.loop import Display
 from myxtts.training.losses import FROM_CRITIC, TERMS, weights_of
 from myxtts.training.schedule import adversarial_strength
 from myxtts.training.step import Step
@@ -172,19 +173,6 @@ class Writer(Protocol):
         """Append a record."""
 
 
-class Screen(Protocol):
-    """What a validation needs of the screen."""
-
-    def say(self, *lines: str) -> None:
-        """Print lines."""
-
-    def warn(self, *lines: str) -> None:
-        """Print warnings."""
-
-    def progress(self, task: str, done: int, total: int) -> None:
-        """A Progress."""
-
-
 def _told_apart(likeness: Likeness | None) -> str:
     if likeness is None:
         return ""
@@ -210,7 +198,7 @@ class Validation:
         metrics: Writer,
         tensorboard: TensorBoardLog,
         directory: RunDirectory,
-        screen: Screen,
+        screen: Display,
         tell: Callable[..., None],
     ) -> None:
         self.trainer, self.generator, self.batches, self.metrics = trainer, generator, batches, metrics

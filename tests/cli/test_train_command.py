@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from myxtts.cli import train as command
-from myxtts.cli.arguments import training_parser
-from myxtts.cli.options import OPTION_OF_KEY
+from myxtts.cli.arguments import OPTION_OF_KEY, training_parser
 from myxtts.config.fields import LEAVES
 from myxtts.config.files import config_yaml
 from myxtts.config.resolve import resolve

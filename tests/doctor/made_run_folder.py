@@ -13,7 +13,7 @@ from myxtts.config.files import config_yaml, provenance_json
 from myxtts.config.resolve import Given, Layer, Rank, Resolved, resolve
 from myxtts.health import Health
 from myxtts.storage import tensors
-from myxtts.storage.checkpoint import MANIFEST, FileRecord, Manifest, read_manifest, step_name
+from myxtts.storage.checkpoint import MANIFEST, CheckpointManifest, FileRecord, read_manifest, step_name
 from myxtts.storage.store import CheckpointStore
 
 IDS = [f"c{index}" for index in range(30)]
@@ -125,7 +125,7 @@ def poison(run: Path, update: int, value: float = np.nan, stem: str = "weights")
     path.unlink()
     record = FileRecord(*tensors.write_tensors(path, named))
     files = {**manifest.files, path.name: record}
-    (folder / MANIFEST).write_bytes(Manifest(manifest.update, manifest.best, files).to_bytes())
+    (folder / MANIFEST).write_bytes(CheckpointManifest(manifest.update, manifest.best, files).to_bytes())
 
 
 def cut(run: Path, update: int, name: str = "weights.safetensors") -> None:

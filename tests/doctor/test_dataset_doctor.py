@@ -11,7 +11,7 @@ import soundfile
 from myxtts.doctor.dataset import check_dataset
 from myxtts.doctor.findings import Certainty
 from myxtts.doctor.messages import render
-from myxtts.doctor.places import kind_of, usual_places
+from myxtts.doctor.targets import kind_of, usual_places
 from myxtts.errors import DataError
 from myxtts.progress import silent
 

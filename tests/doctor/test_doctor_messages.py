@@ -8,9 +8,9 @@ import re
 import string
 from pathlib import Path
 
-from myxtts.doctor.checkpoints import SIGN_NAMES
 from myxtts.doctor.findings import Certainty
 from myxtts.doctor.messages import LANGUAGES, message, reasons, render, templates
+from myxtts.doctor.run.checkpoints import SIGN_NAMES
 from myxtts.doctor.settings.check import STABLE
 from myxtts.health import Health
 

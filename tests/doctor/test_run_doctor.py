@@ -10,18 +10,25 @@ import numpy as np
 import pytest
 
 from myxtts.config.files import config_of_file
-from myxtts.doctor.checkpoints import check_checkpoint, examine
 from myxtts.doctor.findings import Certainty
-from myxtts.doctor.history import REPAIRED_EVENT, read_history, read_recovery, verdict_of, worst_utterances
 from myxtts.doctor.messages import render
-from myxtts.doctor.run_check import check_run, look_at_run
-from myxtts.doctor.run_fix import plan_lines, repair_run
-from myxtts.doctor.run_plan import make_plan
+from myxtts.doctor.run.checkpoints import check_checkpoint, examine
+from myxtts.doctor.run.fix import plan_lines, repair_run
+from myxtts.doctor.run.look import (
+    REPAIRED_EVENT,
+    check_run,
+    look_at_run,
+    read_history,
+    read_recovery,
+    verdict_of,
+    worst_utterances,
+)
+from myxtts.doctor.run.plan import make_plan
 from myxtts.doctor.settings.fix import with_values
 from myxtts.errors import CheckpointError, DataError, StorageError
 from myxtts.progress import silent
+from myxtts.storage.find_checkpoint import find
 from myxtts.storage.run_directory import RunDirectory
-from myxtts.storage.searching import find
 
 
 def told(plan: object) -> str:
@@ -327,7 +334,7 @@ def test_a_run_without_checkpoints(tmp_path: Path) -> None:
 def test_an_interrupted_repair_is_ended_by_the_same_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
-    from myxtts.doctor import run_fix
+    from myxtts.doctor.run import fix
     from myxtts.storage.store import CheckpointStore
 
     run = made.make_run(tmp_path / "run", optimizer__learning_rate="8e-5")
@@ -347,7 +354,7 @@ def test_an_interrupted_repair_is_ended_by_the_same_command(
         if stage.startswith("save"):
             patch.setattr(CheckpointStore, "save", save)
         else:
-            patch.setattr(run_fix, stage, stop)
+            patch.setattr(fix, stage, stop)
         with pytest.raises(KeyboardInterrupt):
             repair_run(run, silent)
     if not make_plan(run, silent).empty:

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from made_lines import train_line, validation_line
 
-from myxtts.doctor.history import factor, read_history, read_recovery, verdict_of, worst_utterances
 from myxtts.doctor.metrics import check_log
+from myxtts.doctor.run.look import factor, read_history, read_recovery, verdict_of, worst_utterances
 from myxtts.errors import CheckpointError, DataError
 from myxtts.figures import finite_number, short_text, update_number
 from myxtts.health import Health

@@ -157,8 +157,8 @@ def test_what_the_ladder_did_is_not_lost_among_the_events(run: Path) -> None:
     page = write_report(run).read_text(encoding="utf-8")
     parsed(page)
     assert page.count("rung 3: back to update 200 from 300") == 1, "the table of all events shows the newest alone"
-    assert re.search(r"<td>updates refused</td><td[^>]*>2</td>", page)
-    assert re.search(r"<td>back to a healthy checkpoint</td><td[^>]*>1</td>", page)
+    assert re.search(r"<td>a bad update was skipped</td><td[^>]*>2</td>", page)
+    assert re.search(r"<td>rolled back to a healthy checkpoint</td><td[^>]*>1</td>", page)
 
 
 def test_text_of_users_is_escaped(run: Path) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from myxtts import faults
 from myxtts.errors import StorageError
-from myxtts.storage import faults
 from myxtts.storage.files import open_regular
 from myxtts.storage.journal import Journal, read_events, read_metrics
 from myxtts.storage.run_directory import NotOwnerError

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import myxtts
+from myxtts import faults
 from myxtts.errors import StorageError
-from myxtts.storage import faults
 from myxtts.storage.run_directory import NotOwnerError, RunDirectory, WriterLock, write_text_atomic
 
 ROOT = Path(myxtts.__file__).parents[1]

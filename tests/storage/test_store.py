@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from myxtts import faults
 from myxtts.errors import StorageError
-from myxtts.storage import faults
 from myxtts.storage.checkpoint import MANIFEST, step_name
 from myxtts.storage.run_directory import RunDirectory
 from myxtts.storage.store import CheckpointStore, find

@@ -14,8 +14,8 @@ from myxtts.config.schema import GAME_TERMS, LossConfig
 from myxtts.report.page import judge
 from myxtts.report.run_files import read_run
 from myxtts.run_health import read_measure, replay
+from myxtts.storage.find_checkpoint import find
 from myxtts.storage.journal import read_metrics
-from myxtts.storage.searching import find
 
 pytestmark = pytest.mark.usefixtures("quick_runs")
 

@@ -5,8 +5,18 @@ import math
 import numpy as np
 import pytest
 
-from myxtts.report.charts import Line, chart, train_lines
-from myxtts.report.scales import Scale, envelope, label, linear_ticks, scale_for, smooth, thin
+from myxtts.report.charts import (
+    Line,
+    Scale,
+    chart,
+    envelope,
+    label,
+    linear_ticks,
+    scale_for,
+    smooth,
+    thin,
+    train_lines,
+)
 
 
 def test_ticks_are_round_and_inside() -> None:

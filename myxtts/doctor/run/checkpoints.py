@@ -16,7 +16,7 @@ from myxtts.errors import CheckpointError
 from myxtts.health import Check, Health
 from myxtts.progress import Progress
 from myxtts.storage.checkpoint import Checkpoint, DamagedError, FutureFormatError, read_checkpoint, step_name
-from myxtts.storage.searching import steps_in
+from myxtts.storage.find_checkpoint import steps_in
 
 STEMS = ("weights", "average", "moments", "detector")
 """Arrays that every checkpoint of a run holds and that resuming needs."""

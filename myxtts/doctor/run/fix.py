@@ -7,10 +7,9 @@ import shutil
 import time
 from pathlib import Path
 
-from myxtts.doctor.history import REPAIRED_EVENT
-from myxtts.doctor.messages import Message as Said
-from myxtts.doctor.messages import message as said
-from myxtts.doctor.run_plan import Plan, check_inside, make_plan
+from myxtts.doctor.messages import Message, message
+from myxtts.doctor.run.look import REPAIRED_EVENT
+from myxtts.doctor.run.plan import RepairPlan, check_inside, make_plan
 from myxtts.errors import StorageError
 from myxtts.progress import Progress
 from myxtts.storage.checkpoint import foreign_entries
@@ -23,7 +22,7 @@ _KEEP_ALL = 1_000_000
 """The repair prunes nothing."""
 
 
-def repair_run(run: Path, progress: Progress, always_reset: bool = False) -> tuple[Plan, Path | None]:
+def repair_run(run: Path, progress: Progress, always_reset: bool = False) -> tuple[RepairPlan, Path | None]:
     """Repairs the run in `run`; the plan that was carried out, and the folder with what was there before.
 
     The folder is None where there was nothing to do. The lock of the run is held while anything is written.
@@ -44,7 +43,7 @@ def _store(run: Path) -> CheckpointStore:
     return CheckpointStore(RunDirectory(run).checkpoints_path, keep=_KEEP_ALL, kept_every_updates=1)
 
 
-def _carry_out(plan: Plan, directory: RunDirectory, lock: WriterLock, progress: Progress) -> Path:
+def _carry_out(plan: RepairPlan, directory: RunDirectory, lock: WriterLock, progress: Progress) -> Path:
     """Backup first; then settings, the new checkpoint, the ladder; last what is bad is set aside.
 
     In this order what shows that the run diverged stays until all else is done: after a kill in between, the same
@@ -78,7 +77,7 @@ def _carry_out(plan: Plan, directory: RunDirectory, lock: WriterLock, progress: 
     return backup
 
 
-def _backup(plan: Plan, directory: RunDirectory) -> Path:
+def _backup(plan: RepairPlan, directory: RunDirectory) -> Path:
     """A folder inside the run with everything that is about to change. Errors: StorageError."""
     name = f"before-fix-{time.strftime('%Y%m%d-%H%M%S')}"
     backup, number = plan.run / name, 1
@@ -103,39 +102,39 @@ def _backup(plan: Plan, directory: RunDirectory) -> Path:
     return backup
 
 
-def _write_recovery(plan: Plan, directory: RunDirectory) -> None:
+def _write_recovery(plan: RepairPlan, directory: RunDirectory) -> None:
     """The run's own copy of the ladder's state, as in the new checkpoint."""
     state = {"pending": False, "recovery": plan.state.get("recovery", {}), "position": plan.state["position"]}
     write_text_atomic(directory.recovery_path, json.dumps(state, indent=1))
 
 
-def _tell(plan: Plan, directory: RunDirectory, backup: Path) -> None:
+def _tell(plan: RepairPlan, directory: RunDirectory, backup: Path) -> None:
     """An event, so that a later look knows that what came before was dealt with."""
-    message = f"repaired by fix_nan_loss.py: going on from {plan.good.path.name}; what was there is in {backup.name}"
+    text = f"repaired by fix_nan_loss.py: going on from {plan.good.path.name}; what was there is in {backup.name}"
     with Journal(directory.events_path, flush_lines=1) as events:
         events.write(
             {
                 "time": time.time(),
                 "update": plan.good.update,
                 "event": REPAIRED_EVENT,
-                "message": message,
+                "message": text,
                 "set_aside": [examined.path.name for examined in plan.aside],
                 "lowered": {low.key: low.after for low in plan.lowered},
             }
         )
 
 
-def plan_lines(plan: Plan) -> list[Said]:
+def plan_lines(plan: RepairPlan) -> list[Message]:
     """The plan in sentences: from where the run goes on, what is set aside, reset and lowered, and why."""
-    lines = [said("plan_good", name=plan.good.path.name, update=plan.good.update)]
-    lines += [said("plan_reason", reason=reason) for reason in plan.reasons]
+    lines = [message("plan_good", name=plan.good.path.name, update=plan.good.update)]
+    lines += [message("plan_reason", reason=reason) for reason in plan.reasons]
     for examined in plan.aside:
-        why = examined.bad or said("newer_and_ill")
-        lines.append(said("plan_aside", name=examined.path.name, why=why))
-    lines += [said("plan_reset", what=what) for what in plan.reset]
+        why = examined.bad or message("newer_and_ill")
+        lines.append(message("plan_aside", name=examined.path.name, why=why))
+    lines += [message("plan_reset", what=what) for what in plan.reset]
     for low in plan.lowered:
-        lines.append(said("plan_lowered", key=low.key, before=low.before, after=low.after, reason=low.reason))
-    lines += [said("plan_without", key=key) for key in plan.without if plan.config_text is not None]
+        lines.append(message("plan_lowered", key=low.key, before=low.before, after=low.after, reason=low.reason))
+    lines += [message("plan_without", key=key) for key in plan.without if plan.config_text is not None]
     if not plan.reasons and not plan.reset:
-        lines.append(said("plan_no_divergence"))
+        lines.append(message("plan_no_divergence"))
     return lines

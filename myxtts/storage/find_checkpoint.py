@@ -12,9 +12,9 @@ from myxtts.errors import CheckpointError
 from myxtts.storage.checkpoint import (
     MANIFEST,
     Checkpoint,
+    CheckpointManifest,
     Damage,
     DamagedError,
-    Manifest,
     check_sizes,
     read_checkpoint,
     read_manifest,
@@ -36,7 +36,7 @@ def steps_in(directory: Path) -> list[int]:
     return sorted((update for name in names if (update := update_of_name(name)) is not None), reverse=True)
 
 
-def whole_steps(directory: Path) -> dict[int, Manifest]:
+def whole_steps(directory: Path) -> dict[int, CheckpointManifest]:
     """Update -> manifest of the folders that look whole by names and sizes; contents are not read."""
     steps = {}
     for update in steps_in(directory):

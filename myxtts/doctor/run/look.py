@@ -1,4 +1,4 @@
-"""What the files of a run record: recovery events by rung, the state of the ladder, health, the worst utterances."""
+"""Reads a run directory: settings, checkpoints, the recovery ladder, health, the worst utterances, where NaN began."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
-from myxtts.doctor.checkpoints import Examined
-from myxtts.errors import CheckpointError
+from myxtts.doctor.findings import Certainty, Report
+from myxtts.doctor.messages import Message, message
+from myxtts.doctor.metrics import check_log
+from myxtts.doctor.run.checkpoints import Examined, add_checkpoint, examine_all, sign_name
+from myxtts.doctor.settings.check import add_findings
+from myxtts.doctor.settings.read import read_settings
+from myxtts.errors import CheckpointError, ConfigError, DataError
 from myxtts.figures import finite_number, short_text, update_number
 from myxtts.health import Health, Verdict
 from myxtts.progress import Progress
@@ -19,6 +25,8 @@ from myxtts.storage.files import read_regular_file, strict_json
 from myxtts.storage.journal import Record, read_events, read_metrics
 from myxtts.storage.run_directory import RunDirectory
 
+MARKS = ("config.yaml", "metrics.jsonl", "events.jsonl", "checkpoints")
+"""One of these makes a folder a run directory."""
 RECOVERY_NAME = "recovery.json"
 UTTERANCES_NAME = "utterances.txt"
 REPAIRED_EVENT = "repaired"
@@ -97,8 +105,8 @@ def read_history(run: Path) -> History:
         rung = _rung(name, event.get("rung"))
         history.counts[rung] += 1
         incident = event.get("incident")
-        message = short_text(event.get("message", ""))
-        step = LadderEvent(rung, name, at, message, incident if isinstance(incident, str) else "")
+        text = short_text(event.get("message", ""))
+        step = LadderEvent(rung, name, at, text, incident if isinstance(incident, str) else "")
         history.newest = [*history.newest, step][-MOST_EVENTS:]
         history.gave_up = history.gave_up or name == "gave_up"
         if name == "skip":
@@ -228,3 +236,136 @@ def _line_count(path: Path) -> int:
             return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
     except OSError:
         return 0
+
+
+@dataclass
+class Seen:
+    """Everything that a run directory tells."""
+
+    run: Path
+    checkpoints: list[Examined]
+    history: History
+    recovery: dict[str, object] | None
+    health: tuple[Verdict, str, int] | None
+    worst: list[Worst] | None
+    do: list[Message] = field(default_factory=list)
+
+    @property
+    def good(self) -> Examined | None:
+        """The newest checkpoint that a run can resume from."""
+        return next((examined for examined in self.checkpoints if examined.bad is None), None)
+
+    @property
+    def best(self) -> Examined | None:
+        """The newest good checkpoint that was saved as the best one."""
+        marked = (e for e in self.checkpoints if e.bad is None and e.checkpoint is not None and e.checkpoint.best)
+        return next(marked, None)
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder is a run directory."""
+    return any((path / name).exists() for name in MARKS)
+
+
+def look_at_run(run: Path, progress: Progress) -> Seen:
+    """Reads a run directory. Errors: DataError if it is none, CheckpointError if its checkpoints cannot be listed."""
+    if not run.is_dir():
+        what = "is a file" if run.exists() else "does not exist"
+        raise DataError(f"run directory {str(run)!r} {what}; name the folder given as --checkpoint-dir")
+    if not is_run(run):
+        raise DataError(
+            f"{str(run)!r} is not a run directory: it has none of {', '.join(MARKS)}; "
+            "name the folder given as --checkpoint-dir"
+        )
+    checkpoints = examine_all(RunDirectory(run).checkpoints_path, progress)
+    good = next((examined for examined in checkpoints if examined.bad is None), None)
+    history = read_history(run)
+    recovery = read_recovery(run, good)
+    seen = Seen(
+        run, checkpoints, history, recovery, verdict_of(run, good, progress), worst_utterances(run, good, recovery)
+    )
+    seen.do = _advice(seen)
+    return seen
+
+
+def _advice(seen: Seen) -> list[Message]:
+    """What to do, the most pressing first."""
+    advice: list[Message] = []
+    bad = [examined for examined in seen.checkpoints if examined.bad is not None]
+    ill = seen.health is not None and seen.health[0].sign == "ill"
+    if not seen.checkpoints:
+        advice.append(message("do_no_checkpoint"))
+    elif seen.good is None:
+        advice.append(message("do_none_whole"))
+    elif seen.history.gave_up or bad or (ill and seen.good.ill):
+        advice.append(message("do_fix_run", run=quote(str(seen.run))))
+    if mapping((seen.recovery or {}).get("quarantine")):
+        advice.append(message("do_quarantine"))
+    if seen.health is not None and seen.health[0].sign in ("watch", "ill"):
+        advice.append(message("do_signs"))
+    return advice or [message("do_nothing")]
+
+
+def check_run(run: Path, progress: Progress) -> Report:
+    """Causes of NaN in a run directory, the surest first."""
+    report = Report(str(run), "run")
+    seen = look_at_run(run, progress)
+    _add_settings(report, run)
+    good = [examined for examined in seen.checkpoints if examined.bad is None]
+    report.facts.append(message("run_checkpoints", all=len(seen.checkpoints), good=len(good)))
+    if good:
+        report.facts.append(message("run_newest", name=good[0].path.name, update=good[0].update))
+    for examined in seen.checkpoints:
+        if examined.bad is not None or examined is seen.good:
+            add_checkpoint(report, examined, message("fix_run", run=quote(str(run))))
+    _add_ladder(report, seen)
+    metrics = RunDirectory(run).metrics_path
+    if metrics.is_file():
+        try:
+            log = check_log(metrics, progress)
+        except DataError:
+            report.facts.append(message("no_metrics"))
+        else:
+            report.facts += log.facts
+            report.findings += log.findings
+    else:
+        report.facts.append(message("no_metrics"))
+    return report
+
+
+def _add_settings(report: Report, run: Path) -> None:
+    config = RunDirectory(run).config_path
+    if not config.exists():
+        report.facts.append(message("no_config"))
+        return
+    try:
+        add_findings(report, read_settings(config))
+    except ConfigError as error:
+        do = message("fix_run", run=quote(str(run)))
+        report.add(Certainty.POSSIBLE, message("refused", problem=str(error)), str(config), do)
+
+
+def _add_ladder(report: Report, seen: Seen) -> None:
+    """What the ladder did, and the health."""
+    history, events = seen.history, str(RunDirectory(seen.run).events_path)
+    if history.gave_up:
+        report.add(Certainty.CERTAIN, message("ladder_gave_up"), events, message("fix_run", run=quote(str(seen.run))))
+    elif any(factor(seen.recovery, name) != 1.0 for name in NEUTRAL_FACTORS):
+        values = {name: factor(seen.recovery, name) for name in NEUTRAL_FACTORS}
+        report.add(Certainty.LIKELY, message("ladder_factors", **values), events, message("ladder_wait"))
+    quarantine = mapping((seen.recovery or {}).get("quarantine"))
+    if quarantine:
+        names = ", ".join(sorted(quarantine)[:5])
+        report.add(
+            Certainty.LIKELY, message("quarantined", count=len(quarantine), names=names), events, message("hear_clips")
+        )
+    if seen.health is None:
+        return
+    verdict, source, update = seen.health
+    sign = message(f"health_{verdict.sign}")
+    report.facts.append(message(f"health_from_{source}", sign=sign, update=update))
+    found = {finding.what for finding in report.findings}
+    for check in verdict.checks:
+        what = message("ill_sign", sign=message(sign_name(check)), sentence=check.sentence)
+        if check.sign == "ill" and what not in found:
+            report.add(Certainty.LIKELY, what, f"{seen.run}", message("see_sign"))

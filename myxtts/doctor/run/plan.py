@@ -14,11 +14,9 @@ import numpy.typing as npt
 from myxtts.config.fields import LEAVES, Value, coerce
 from myxtts.config.files import MOST_BYTES
 from myxtts.config.schema import DataConfig
-from myxtts.doctor.checkpoints import Examined
-from myxtts.doctor.history import NEUTRAL_FACTORS, factor
-from myxtts.doctor.messages import Message as Said
-from myxtts.doctor.messages import message as said
-from myxtts.doctor.run_check import Seen, look_at_run
+from myxtts.doctor.messages import Message, message
+from myxtts.doctor.run.checkpoints import Examined
+from myxtts.doctor.run.look import NEUTRAL_FACTORS, Seen, factor, look_at_run
 from myxtts.doctor.settings.check import STABLE, STABLE_LEVEL
 from myxtts.doctor.settings.fix import with_values
 from myxtts.doctor.settings.read import Settings, read_settings
@@ -54,14 +52,14 @@ class Lowered:
 
 
 @dataclass
-class Plan:
+class RepairPlan:
     """What a repair would do. Nothing of it is done yet; `empty` means that there is nothing to do."""
 
     run: Path
     good: Examined
     aside: list[Examined] = field(default_factory=list)
-    reasons: list[Said] = field(default_factory=list)
-    reset: list[Said] = field(default_factory=list)
+    reasons: list[Message] = field(default_factory=list)
+    reset: list[Message] = field(default_factory=list)
     lowered: list[Lowered] = field(default_factory=list)
     without: list[str] = field(default_factory=list)
     config_text: str | None = None
@@ -77,7 +75,7 @@ class Plan:
         return not (self.aside or self.config_text is not None or self.arrays is not None)
 
 
-def make_plan(run: Path, progress: Progress, always_reset: bool = False) -> Plan:
+def make_plan(run: Path, progress: Progress, always_reset: bool = False) -> RepairPlan:
     """Decides what to do about the run in `run`; reads only.
 
     Args:
@@ -90,7 +88,7 @@ def make_plan(run: Path, progress: Progress, always_reset: bool = False) -> Plan
     seen = look_at_run(run, progress)
     check_inside(run)
     good = _chosen(seen)
-    plan = Plan(run, good)
+    plan = RepairPlan(run, good)
     plan.aside = [e for e in seen.checkpoints if e.bad is not None or (e.update > good.update)]
     plan.reasons = _reasons(seen, good)
     diverged = bool(plan.reasons) or always_reset
@@ -139,20 +137,20 @@ def _chosen(seen: Seen) -> Examined:
     return (well or whole)[0]
 
 
-def _reasons(seen: Seen, good: Examined) -> list[Said]:
+def _reasons(seen: Seen, good: Examined) -> list[Message]:
     """What shows that the run diverged; empty where only the disk failed, or nothing."""
-    reasons: list[Said] = []
+    reasons: list[Message] = []
     poisoned = [examined for examined in seen.checkpoints if examined.poisoned]
     if poisoned:
-        reasons.append(said("reason_poisoned", names=", ".join(examined.path.name for examined in poisoned[:5])))
+        reasons.append(message("reason_poisoned", names=", ".join(examined.path.name for examined in poisoned[:5])))
     ill = {check.sentence for examined in seen.checkpoints if examined.update >= good.update for check in examined.ill}
-    reasons += [said("reason_ill", sentence=sentence) for sentence in sorted(ill)]
+    reasons += [message("reason_ill", sentence=sentence) for sentence in sorted(ill)]
     if seen.history.gave_up:
-        reasons.append(said("reason_gave_up"))
+        reasons.append(message("reason_gave_up"))
     if seen.history.refused > REFUSED_MANY or seen.history.refused_in_a_row >= REFUSED_IN_A_ROW:
-        reasons.append(said("reason_refused", count=seen.history.refused))
+        reasons.append(message("reason_refused", count=seen.history.refused))
     if any(factor(seen.recovery, name) != 1.0 for name in NEUTRAL_FACTORS):
-        reasons.append(said("reason_factors"))
+        reasons.append(message("reason_factors"))
     return reasons
 
 
@@ -171,7 +169,7 @@ def _settings_of(run: Path, good: Examined) -> tuple[str, Settings]:
     raise problem
 
 
-def _plan_reset(plan: Plan, seen: Seen) -> None:
+def _plan_reset(plan: RepairPlan, seen: Seen) -> None:
     """The new checkpoint: moments and detector at nothing, health and ladder anew; weights as they are."""
     checkpoint = plan.good.checkpoint
     assert checkpoint is not None
@@ -179,16 +177,16 @@ def _plan_reset(plan: Plan, seen: Seen) -> None:
     state = copy.deepcopy(dict(checkpoint.state))
     moments = {name: _reset_moment(name, array) for name, array in arrays["moments"].items()}
     if any(not np.array_equal(moments[name], arrays["moments"][name]) for name in moments):
-        plan.reset.append(said("reset_moments", count=len(moments)))
+        plan.reset.append(message("reset_moments", count=len(moments)))
     detector = {name: np.zeros_like(array) for name, array in arrays["detector"].items()}
     if any(array.any() for array in arrays["detector"].values()):
-        plan.reset.append(said("reset_detector"))
+        plan.reset.append(message("reset_detector"))
     arrays |= {"moments": moments, "detector": detector}
     _reset_recovery(plan, seen, state)
     if plan.good.ill or plan.reset:
         state["health"] = Health().to_json()
         if state["health"] != checkpoint.state.get("health"):
-            plan.reset.append(said("reset_health"))
+            plan.reset.append(message("reset_health"))
     if plan.reset:
         plan.arrays, plan.state = arrays, state
 
@@ -198,7 +196,7 @@ def _reset_moment(name: str, array: npt.NDArray[np.generic]) -> npt.NDArray[np.g
     return array if name.rsplit("/", 1)[-1] == "learning_rate" else np.zeros_like(array)
 
 
-def _reset_recovery(plan: Plan, seen: Seen, state: dict[str, Any]) -> None:
+def _reset_recovery(plan: RepairPlan, seen: Seen, state: dict[str, Any]) -> None:
     """The ladder begins at its foot; strikes and quarantine are facts about clips and stay."""
     if not isinstance(seen.recovery, dict) or ("recovery" not in state and "watch" not in seen.recovery):
         return
@@ -209,11 +207,11 @@ def _reset_recovery(plan: Plan, seen: Seen, state: dict[str, Any]) -> None:
     anew |= {"watch": {"block": [], "newest": [], "lowest": [], "first": []}, "changes": [], "recent": []}
     changed = {name: value for name, value in anew.items() if name in recovery and recovery[name] != value}
     if changed or state.get("recovery") != recovery:
-        plan.reset.append(said("reset_ladder"))
+        plan.reset.append(message("reset_ladder"))
     state["recovery"] = {**recovery, **changed}
 
 
-def _plan_settings(plan: Plan, seen: Seen, text: str, settings: Settings) -> None:
+def _plan_settings(plan: RepairPlan, seen: Seen, text: str, settings: Settings) -> None:
     """Lowers what is over the stable value, the ladder's own factors counted in, and takes fp16 back to fp32."""
     for key, name in _LOWERED.items():
         value = settings.value(key)
