@@ -44,7 +44,7 @@ def python_command() -> str:
 def program_path(program: str) -> str:
     """The path, from the current directory, of a script of the repository such as `train_main.py`.
 
-    Returns `program` unchanged if it is not a file there, such as "-m myxtts train". Not quoted for the shell.
+    Returns `program` unchanged if it is not a file there, such as "myxtts train". Not quoted for the shell.
     """
     path, here = _REPOSITORY / program, Path.cwd().resolve()
     if not path.is_file():

@@ -18,7 +18,7 @@ from myxtts.messages import quoted
 
 
 class Rank(IntEnum):
-    """Who may set a value; the higher rank wins."""
+    """The sources of settings; the higher rank wins."""
 
     DEFAULT = 0
     PROGRAM = 1
@@ -68,7 +68,7 @@ SOURCE_KEYS = tuple(
 
 
 def program_layer(program: str, settings: Mapping[str, object]) -> Layer:
-    """What an entry point sets, such as its run directory."""
+    """The settings of an entry point, such as its run directory."""
     return Layer(Rank.PROGRAM, program, tuple(Given(key, value, program) for key, value in settings.items()))
 
 
@@ -106,10 +106,10 @@ def source_layer(source: Config, name: str) -> Layer:
     rows = [Given(key, value_of(source, key), name, reason) for key in SOURCE_KEYS]
     rows += [
         Given("text.language", source.text.language, name, "the language of the initial weights"),
-        Given("schedule.diagonal_prior_updates", 0, name, "the aligner of the initial weights has learned"),
+        Given("schedule.diagonal_prior_updates", 0, name, "the aligner of the initial weights is trained"),
     ]
     if source.model.critic_width:
-        reason = "the critic of the initial weights has learned"
+        reason = "the critic of the initial weights is trained"
         rows += [Given(f"schedule.adversarial_{key}_updates", 0, name, reason) for key in ("start", "ramp")]
     return Layer(Rank.SOURCE_RUN, name, tuple(rows))
 
@@ -167,7 +167,7 @@ class Resolved:
         ]
 
     def written_as(self, values: Mapping[str, Value]) -> Resolved:
-        """The same with other values of the same meaning, such as an absolute path; the origins stay."""
+        """The same with equivalent values, such as absolute paths; the origins are kept."""
         provenance = {
             key: (*chain[:-1], replace(chain[-1], value=values.get(key, chain[-1].value)))
             for key, chain in self.provenance.items()
@@ -248,7 +248,7 @@ def _take(
 
 
 def _contradictions(resolved: Resolved, invalid: set[str]) -> list[str]:
-    """Settings that exclude one another, with the origin of each; skips settings whose value is invalid."""
+    """Settings that contradict each other, with their origins; skips settings whose value is invalid."""
     chosen = frozenset(key for key in resolved.named if resolved.source(key).value != _without_user(resolved, key))
     lines = []
     for found in contradictions(resolved.config, chosen):

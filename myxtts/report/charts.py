@@ -21,7 +21,7 @@ MAX_DOTS = 120
 
 @dataclass(frozen=True)
 class Line:
-    """A curve to draw: `x` updates, `y` values, `style` a CSS class (raw, train, validation)."""
+    """A curve: `x` updates, `y` values, `style` a CSS class (raw, train, validation)."""
 
     name: str
     x: Floats
@@ -31,7 +31,7 @@ class Line:
 
 @dataclass(frozen=True)
 class ReferenceLine:
-    """A horizontal line with a name, for example the clip norm."""
+    """A horizontal line with a label, for example the clip norm."""
 
     name: str
     value: float
@@ -47,7 +47,7 @@ class Tick:
 
 @dataclass
 class Chart:
-    """Everything the template needs to draw one chart."""
+    """The data of one chart for the template."""
 
     title: str
     unit: str
@@ -62,7 +62,7 @@ class Chart:
 
 
 def train_lines(name: str, x: Floats, y: Floats, log: bool = False) -> list[Line]:
-    """The faint raw curve and the smoothed one over it; with `log` the logarithms are averaged, if all have one."""
+    """The raw curve and the smoothed one over it; with `log` logarithms are averaged if all values are positive."""
     width = max(1, min(25, len(y) // 5), len(y) // 50)
     logs = log and bool((y[np.isfinite(y)] > 0).all())
     smoothed = np.exp(smooth(np.log(y), width)) if logs else smooth(y, width)
@@ -84,7 +84,7 @@ def chart(
     percent: bool = False,
     about: str = "",
 ) -> Chart:
-    """A chart of `lines` over updates 0..x_end; `band` is shaded, `marks` are updates marked on the axis."""
+    """A chart of `lines` over updates 0 to x_end; `band` is shaded, `marks` are updates marked on the axis."""
     values = np.concatenate([line.y for line in lines]) if lines else np.zeros(0)
     factor = 100.0 if percent else 1.0
     always = [rule.value for rule in rules]
@@ -107,7 +107,7 @@ def chart(
     drawn.marks = [_percent(across, float(mark)) for mark in marks]
     outside = int(np.sum(values[np.isfinite(values)] * factor > scale.high))
     high = f"{float(np.nanmax(values)) * factor:.3g}{suffix}" if outside else ""
-    drawn.note = f"{about} Peaks up to {high} lie above the picture.".strip() if outside else about
+    drawn.note = f"{about} Peaks up to {high} are above the chart.".strip() if outside else about
     drawn.hover = _hover(lines, across, scale, factor, suffix)
     return drawn
 
@@ -117,7 +117,7 @@ def _percent(scale: Scale, value: float) -> float:
 
 
 def _path(across: Floats, up: Floats) -> tuple[str, str]:
-    """SVG paths of the line, interrupted where a value cannot be drawn, and of its points as dots."""
+    """SVG paths of the line, interrupted at values that cannot be drawn, and of its points as dots."""
     line: list[str] = []
     dots: list[str] = []
     pen = "M"
@@ -133,7 +133,7 @@ def _path(across: Floats, up: Floats) -> tuple[str, str]:
 
 
 def _hover(lines: Sequence[Line], across: Scale, scale: Scale, factor: float, suffix: str) -> str:
-    """What the page shows under the pointer, as JSON: per curve its name, updates, values and heights in percent."""
+    """JSON for the values under the pointer: for each curve its style, updates, values and heights in percent."""
     curves = []
     for line in lines:
         good = np.isfinite(line.y)
@@ -155,14 +155,14 @@ def _hover(lines: Sequence[Line], across: Scale, scale: Scale, factor: float, su
 
 @dataclass(frozen=True)
 class Scale:
-    """Maps a value to 0..1 between `low` and `high`, by its logarithm if `log`."""
+    """Maps values between `low` and `high` to 0..1, by their logarithm if `log`."""
 
     low: float
     high: float
     log: bool = False
 
     def place(self, values: Floats) -> Floats:
-        """Positions of `values`; outside 0..1 where a value lies outside the range, NaN where it cannot be drawn."""
+        """Positions of `values`: outside 0..1 if a value is out of range, NaN if it cannot be drawn."""
         if not self.log:
             return (values - self.low) / (self.high - self.low)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -175,9 +175,9 @@ class Scale:
 
 
 def scale_for(values: Floats, log: bool | None = None, include: Sequence[float] = ()) -> Scale:
-    """A scale that shows `include` and `values`, but not the outermost half percent where that lies far out.
+    """A scale that shows `include` and `values`, without outliers (the outermost half percent, if far away).
 
-    `log` None takes the logarithm where all values are positive and the range spans more than 30 times.
+    `log` None uses the logarithm if all values are positive and the largest is over 30 times the smallest.
     """
     finite = values[np.abs(values) < 1e100]
     low, high = _most(finite) if finite.size else (0.0, 1.0)
@@ -198,7 +198,7 @@ def scale_for(values: Floats, log: bool | None = None, include: Sequence[float] 
 
 
 def _most(finite: Floats) -> tuple[float, float]:
-    """Lowest and highest value; where they lie far outside the middle 99 percent, that range instead."""
+    """Lowest and highest value, or the range of the middle 99 percent if they are far outside it."""
     low, high = (float(value) for value in np.percentile(finite, (0.5, 99.5)))
     lowest, highest = float(finite.min()), float(finite.max())
     reach = 0.3 * (high - low)
@@ -240,7 +240,7 @@ def label(value: float) -> str:
 
 
 def smooth(values: Floats, width: int) -> Floats:
-    """Centred moving average over `width` values that leaves out what is not finite; shorter at the ends."""
+    """Centred moving average over `width` values, ignoring those that are not finite; shorter at the ends."""
     good = np.isfinite(values)
     sums = np.concatenate([[0.0], np.cumsum(np.where(good, values, 0.0))])
     counts = np.concatenate([[0], np.cumsum(good)])
@@ -252,12 +252,12 @@ def smooth(values: Floats, width: int) -> Floats:
 
 
 def thin(count: int, most: int) -> NDArray[np.int64]:
-    """At most `most` evenly spaced indices of 0..count-1, first and last among them."""
+    """At most `most` evenly spaced indices of 0..count-1, including the first and the last."""
     return np.unique(np.round(np.linspace(0, max(count - 1, 0), min(count, most))).astype(np.int64))[:count]
 
 
 def envelope(x: Floats, values: Floats, buckets: int) -> tuple[Floats, Floats]:
-    """The curve with at most 2 x `buckets` points: lowest and highest of every bucket, in their order."""
+    """The curve with at most 2 x `buckets` points: the lowest and highest of each bucket, in order."""
     good = np.isfinite(values)
     x, values = x[good], values[good]
     if len(values) <= 2 * buckets:
@@ -265,6 +265,6 @@ def envelope(x: Floats, values: Floats, buckets: int) -> tuple[Floats, Floats]:
     edges = np.linspace(0, len(values), buckets + 1).astype(np.int64)
     kept: list[int] = []
     for first, last in pairwise(edges):
-        piece = values[first:last]
-        kept += sorted({int(first + piece.argmin()), int(first + piece.argmax())})
+        bucket = values[first:last]
+        kept += sorted({int(first + bucket.argmin()), int(first + bucket.argmax())})
     return x[kept], values[kept]

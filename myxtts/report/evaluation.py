@@ -1,4 +1,4 @@
-"""The page of an evaluation: its figures, and players for every clip, from the plain document alone."""
+"""The HTML page of an evaluation, from its JSON document: figures, and audio players for every clip."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ PLAYERS = {
     "spoken": "Spoken by the model",
     "vocoder": "Recording through mel and Griffin-Lim",
 }
-"""Sounds of a clip in the order of the page."""
+"""Audio of a clip -> its title, in the order of the page."""
 _DASH = "\u2013"
 
 
 @dataclass(frozen=True)
 class FigureRow:
-    """A figure and its values, a cell for each column."""
+    """A row of a table: a figure and a cell for each column."""
 
     title: str
     cells: list[str]
@@ -31,7 +31,7 @@ class FigureRow:
 
 @dataclass(frozen=True)
 class Player:
-    """A sound of a clip."""
+    """An audio player of a clip."""
 
     name: str
     file: str
@@ -39,7 +39,7 @@ class Player:
 
 
 def render_evaluation(result: Mapping[str, Any]) -> str:
-    """The page of a document as `evaluation.json` holds it; it plays the files beside it."""
+    """The page for the content of `evaluation.json`; it plays the audio files in the same folder."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("myxtts", "report"),
         autoescape=True,

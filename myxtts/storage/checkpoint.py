@@ -1,13 +1,13 @@
-"""One checkpoint on the disk: a folder with tensors, JSON and texts, and a manifest that proves each byte of it.
+"""A checkpoint on disk: a folder with tensors, JSON and texts, and a manifest with the hash of every file.
 
     step-00001000/
         weights.safetensors, ema.safetensors, ...   one file for each stem
-        state.json                                  what else a resume needs, small
+        state.json                                  the rest of the state, small
         config.yaml, ...                            texts under the names the writer gave
         manifest.json                               written last: size and SHA-256 of every file, and of itself
 
-A folder that has no manifest, lacks a listed file or differs from the manifest in one bit does not load. Files that the
-manifest does not list (of a file manager, an editor, a person) are never read and stay where they are.
+A folder without a manifest, without a listed file, or with one bit that differs from the manifest does not load. Files
+that the manifest does not list (written by users or other programs) are never read or deleted.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MANIFEST = "manifest.json"
 STATE = "state.json"
 TENSORS_SUFFIX = ".safetensors"
 TEXTS = ("config.yaml", "corpus.json")
-"""Texts that the training saves with a checkpoint."""
+"""Texts that training saves with a checkpoint."""
 _STEP = re.compile(r"step-(\d{8,12})")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _MANIFEST_LIMIT = 1 << 20
@@ -43,12 +43,12 @@ _TEXT_LIMIT = 64 << 20
 
 
 class FutureFormatError(CheckpointError):
-    """The checkpoint is whole but of a later format than this program reads."""
+    """The checkpoint is intact but has a later format than this version reads."""
 
 
 @dataclass(frozen=True)
 class Damage:
-    """A checkpoint that must not be loaded, and why."""
+    """A checkpoint that must not be loaded, and the reason."""
 
     path: Path
     reason: str
@@ -64,7 +64,7 @@ class DamagedError(CheckpointError):
 
 @dataclass(frozen=True)
 class FileRecord:
-    """What the manifest says of one file."""
+    """The manifest's entry for one file."""
 
     size: int
     sha256: str
@@ -72,14 +72,14 @@ class FileRecord:
 
 @dataclass(frozen=True)
 class CheckpointManifest:
-    """Everything that a checkpoint's folder may hold."""
+    """The files of a checkpoint, its update, and whether it was the best one."""
 
     update: int
     best: bool
     files: Mapping[str, FileRecord]
 
     def to_bytes(self) -> bytes:
-        """The file's content: canonical JSON with the hash of the rest of it, so that no bit of it can change."""
+        """The content of manifest.json: canonical JSON with a hash of itself, so that any change is detected."""
         files = {name: {"sha256": record.sha256, "size": record.size} for name, record in self.files.items()}
         body: dict[str, object] = {
             "best": self.best, "files": files, "format": FORMAT, "update": self.update, "version": FORMAT_VERSION,
@@ -92,7 +92,7 @@ def _sealed(body: Mapping[str, object]) -> bytes:
 
 
 class TensorFiles(Mapping[str, Mapping[str, tensors.Array]]):
-    """Stem (weights, ema, ...) -> named arrays; a file is read, and proved once more, when it is first asked for."""
+    """Stem (weights, ema, ...) -> named arrays; a file is read and verified when it is first accessed."""
 
     def __init__(self, folder: Path, records: Mapping[str, FileRecord]) -> None:
         self._folder = folder
@@ -114,7 +114,7 @@ class TensorFiles(Mapping[str, Mapping[str, tensors.Array]]):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A proved checkpoint."""
+    """A verified checkpoint."""
 
     path: Path
     update: int
@@ -126,7 +126,7 @@ class Checkpoint:
     texts: Mapping[str, str]
     """File name -> text."""
     passed_over: tuple[Damage, ...] = field(default=())
-    """Newer or better ones that are damaged, and for which this one stands in."""
+    """Newer or better checkpoints that were passed over because they are damaged."""
 
 
 def step_name(update: int) -> str:
@@ -135,19 +135,19 @@ def step_name(update: int) -> str:
 
 
 def update_of_name(name: str) -> int | None:
-    """The update of a folder's name, or None if it is no checkpoint's name."""
+    """The update in a folder's name, or None if it is not the name of a checkpoint."""
     match = _STEP.fullmatch(name)
     return int(match[1]) if match and step_name(int(match[1])) == name else None
 
 
 def check_file_name(name: str) -> None:
-    """Raises ValueError if no file of a checkpoint may be called `name`: a defect of the caller."""
+    """Raises ValueError if `name` is not a valid file name in a checkpoint, which is a bug in the caller."""
     if not _FILE_NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no name for a file of a checkpoint")
+        raise ValueError(f"{name!r} is not a valid file name in a checkpoint")
 
 
 def read_manifest(folder: Path) -> CheckpointManifest:
-    """The proved manifest of the checkpoint in `folder`; its files are not yet proved. Raises DamagedError."""
+    """The verified manifest of the checkpoint in `folder`; its files are not verified. Raises DamagedError."""
     try:
         content = _read_file(folder / MANIFEST, limit=_MANIFEST_LIMIT).tobytes()
         value = strict_json(content)
@@ -165,12 +165,12 @@ def read_manifest(folder: Path) -> CheckpointManifest:
     if type(version) is int and version > FORMAT_VERSION:
         raise FutureFormatError(
             f"checkpoint {str(folder)!r} has format {version}, and this MyXTTS reads up to {FORMAT_VERSION}: "
-            "upgrade MyXTTS, or start anew with --fresh"
+            "upgrade MyXTTS, or start over with --fresh"
         )
     manifest = _manifest_of(folder, body)
     named = update_of_name(folder.name)
     if named is not None and named != manifest.update:
-        raise DamagedError(folder, f"{MANIFEST} is of update {manifest.update}, the folder's name says {named}")
+        raise DamagedError(folder, f"{MANIFEST} is for update {manifest.update}, the folder's name says {named}")
     return manifest
 
 
@@ -183,13 +183,13 @@ def _manifest_of(folder: Path, body: Mapping[str, Any]) -> CheckpointManifest:
         size = entry.get("size") if isinstance(entry, dict) else None
         sha256 = entry.get("sha256") if isinstance(entry, dict) else None
         if not _FILE_NAME.fullmatch(name) or type(size) is not int or size < 0 or not isinstance(sha256, str):
-            raise DamagedError(folder, f"{MANIFEST} has a senseless entry for {name[:80]!r}")
+            raise DamagedError(folder, f"{MANIFEST} has an invalid entry for {name[:80]!r}")
         records[name] = FileRecord(size, sha256)
     return CheckpointManifest(update, best, records)
 
 
 def check_sizes(folder: Path) -> CheckpointManifest:
-    """Proves the manifest, and that its files are there with their sizes; cheap. Raises DamagedError."""
+    """Verifies the manifest, and that its files exist with the right sizes; cheap. Raises DamagedError."""
     manifest = read_manifest(folder)
     try:
         found = {entry.name: entry.stat(follow_symlinks=False) for entry in os.scandir(folder)}
@@ -206,9 +206,9 @@ def check_sizes(folder: Path) -> CheckpointManifest:
 
 
 def foreign_entries(folder: Path) -> list[Path]:
-    """Files and folders that other programs or people put into a step folder. Raises OSError.
+    """Files and folders that users or other programs put into a step folder. Raises OSError.
 
-    Of a damaged one, whose manifest cannot say, those that no checkpoint has.
+    If the manifest is damaged, those whose names no checkpoint uses.
     """
     own: set[str] | None = None
     with contextlib.suppress(CheckpointError):
@@ -222,17 +222,17 @@ def foreign_entries(folder: Path) -> list[Path]:
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
-    """The checkpoint in `folder`, every byte of it proved and every float finite. Raises DamagedError."""
+    """The checkpoint in `folder`, with every byte verified and every float finite. Raises DamagedError."""
     manifest = check_sizes(folder)
     stems = {}
     texts = {}
     state: object = None
     for name, record in manifest.files.items():
         if name.endswith(TENSORS_SUFFIX):
-            _read_tensors(folder / name, record)  # proved now, read again when needed: a large model fits once
+            _read_tensors(folder / name, record)  # only verified here and read again when needed, to save memory
             stems[name.removesuffix(TENSORS_SUFFIX)] = record
             continue
-        content = _read_proved(folder / name, record, limit=_TEXT_LIMIT).tobytes()
+        content = _read_verified(folder / name, record, limit=_TEXT_LIMIT).tobytes()
         try:
             if name == STATE:
                 state = strict_json(content)
@@ -241,12 +241,12 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         except ValueError as error:
             raise DamagedError(folder, f"{name} is unreadable: {error}") from error
     if not isinstance(state, dict):
-        raise DamagedError(folder, f"{STATE} is missing or no JSON object")
+        raise DamagedError(folder, f"{STATE} is missing or not a JSON object")
     return Checkpoint(folder, manifest.update, manifest.best, TensorFiles(folder, stems), state, texts)
 
 
 def _read_tensors(path: Path, record: FileRecord) -> dict[str, tensors.Array]:
-    content = _read_proved(path, record)
+    content = _read_verified(path, record)
     try:
         arrays = tensors.parse_tensors(content)
     except ValueError as error:
@@ -258,8 +258,8 @@ def _read_tensors(path: Path, record: FileRecord) -> dict[str, tensors.Array]:
     return arrays
 
 
-def _read_proved(path: Path, record: FileRecord, limit: int | None = None) -> npt.NDArray[np.uint8]:
-    """The bytes of a file, which have been hashed: what is proved is what is used, whatever happens to the file."""
+def _read_verified(path: Path, record: FileRecord, limit: int | None = None) -> npt.NDArray[np.uint8]:
+    """The bytes of a file whose hash was checked; the same bytes are used, even if the file changes later."""
     try:
         content = _read_file(path, limit=limit)
     except OSError as error:
@@ -272,5 +272,5 @@ def _read_proved(path: Path, record: FileRecord, limit: int | None = None) -> np
 
 
 def _read_file(path: Path, limit: int | None) -> npt.NDArray[np.uint8]:
-    """As `read_regular_file`, for NumPy."""
+    """The bytes of a regular file as a NumPy array; raises as `read_regular_file`."""
     return np.frombuffer(read_regular_file(path, limit), np.uint8)

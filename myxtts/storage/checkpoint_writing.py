@@ -1,4 +1,4 @@
-"""The files of a checkpoint on their way to the disk: refused if a value is not finite, hashed as they are written."""
+"""Writes the files of a checkpoint: rejects values that are not finite, and hashes what it writes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Arrays = Mapping[str, Mapping[str, tensors.Array]]
 
 
 def check_arrays(update: int, arrays: Arrays) -> None:
-    """Raises NonFiniteError naming the tensors with values that are not finite; TypeError, ValueError for defects."""
+    """Raises NonFiniteError naming the tensors with values that are not finite; TypeError or ValueError for bugs."""
     found = []
     for stem, named in arrays.items():
         check_file_name(stem + TENSORS_SUFFIX)
@@ -31,29 +31,29 @@ def check_arrays(update: int, arrays: Arrays) -> None:
         more = f" and {len(found) - 3} more tensors" if len(found) > 3 else ""
         raise NonFiniteError(
             f"the checkpoint of update {update} was not written: values that are not finite in "
-            f"{', '.join(found[:3])}{more}; the checkpoint before it is untouched"
+            f"{', '.join(found[:3])}{more}; the previous checkpoint is untouched"
         )
 
 
 def small_files(update: int, state: Mapping[str, object], texts: Mapping[str, str]) -> dict[str, bytes]:
-    """File name -> content of state and texts. Raises NonFiniteError naming a float of the state that is not finite."""
+    """File name -> content of state and texts. Raises NonFiniteError naming floats of the state that are not finite."""
     found: list[str] = []
     contents = {STATE: canonical_json(_plain(state, "state", found)) + b"\n"}
     if found:
         raise NonFiniteError(
             f"the checkpoint of update {update} was not written: {', '.join(found[:3])} not finite; "
-            "the checkpoint before it is untouched"
+            "the previous checkpoint is untouched"
         )
     for name, text in texts.items():
         check_file_name(name)
         if name in (MANIFEST, STATE) or name.endswith(TENSORS_SUFFIX):
-            raise ValueError(f"{name!r} is a name that the checkpoint keeps for itself")
+            raise ValueError(f"{name!r} is a reserved file name")
         contents[name] = text.encode("utf-8", "surrogatepass")
     return contents
 
 
 def _plain(value: object, where: str, found: list[str]) -> object:
-    """`value` with NumPy's scalars made plain; a float that is not finite goes to `found` and becomes null."""
+    """`value` with plain numbers for NumPy scalars; a float that is not finite is added to `found` and becomes null."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
@@ -62,7 +62,7 @@ def _plain(value: object, where: str, found: list[str]) -> object:
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
-                raise TypeError(f"{where} has the key {key!r}, and JSON has only strings as keys")
+                raise TypeError(f"{where} has the key {key!r}, but JSON keys are strings")
         return {key: _plain(item, f"{where}.{key}", found) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item, f"{where}[{index}]", found) for index, item in enumerate(value)]
@@ -70,7 +70,7 @@ def _plain(value: object, where: str, found: list[str]) -> object:
 
 
 def write_files(folder: Path, arrays: Arrays, contents: Mapping[str, bytes]) -> dict[str, FileRecord]:
-    """Writes all files but the manifest into `folder`, each on the disk when this returns. Raises OSError."""
+    """Writes and fsyncs all files except the manifest into `folder`. Raises OSError."""
     records = {}
     for name, content in contents.items():
         write_durable(folder / name, content)
@@ -82,7 +82,7 @@ def write_files(folder: Path, arrays: Arrays, contents: Mapping[str, bytes]) -> 
 
 
 def write_durable(path: Path, content: bytes) -> None:
-    """Writes a new small file, on the disk when this returns. Raises OSError."""
+    """Writes a new small file and fsyncs it. Raises OSError."""
     with path.open("xb") as file:
         file.write(content)
         file.flush()

@@ -37,7 +37,7 @@ def test_the_environments_python_by_its_path_from_here(environment: Path) -> Non
     assert python_command() == ".venv/bin/python"
 
 
-def test_from_elsewhere_by_its_whole_path(environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_from_elsewhere_by_its_absolute_path(environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path / "usr")
     assert python_command() == str(environment / "bin" / "python")
 
@@ -64,7 +64,7 @@ def test_a_program_by_the_path_that_works_from_here(tmp_path: Path, monkeypatch:
     assert program_path("train_main.py") == f"{ROOT.name}/train_main.py"
     monkeypatch.chdir(tmp_path)
     assert program_path("train_main.py") == str(ROOT / "train_main.py")
-    assert program_path("-m myxtts train") == "-m myxtts train"
+    assert program_path("myxtts train") == "myxtts train"
 
 
 def test_chatter_is_held_back(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Run directories made by hand, with small arrays and without TensorFlow: whole, damaged, poisoned, diverged."""
+"""Run directories made by hand, with small arrays and without TensorFlow: intact, damaged, poisoned, diverged."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def facts_of(root: Path, language: str) -> str:
     return "\n".join(render(fact, language) for fact in report.facts)
 
 
-def test_few_speakers_are_told_before_hours_are_spent(tmp_path: Path) -> None:
+def test_few_speakers_are_reported_before_hours_are_spent(tmp_path: Path) -> None:
     one, few, enough = (of_people(tmp_path / str(people), people) for people in (1, 19, 20))
     told = facts_of(one, "en")
     assert "1 speaker: " in told and "at least 20 speakers" in told and "too few" not in told

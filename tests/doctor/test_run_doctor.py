@@ -101,7 +101,7 @@ def test_damage_of_the_disk_resets_nothing(tmp_path: Path, harm: object) -> None
     assert config_of_file(run / "config.yaml").optimizer.learning_rate == 8e-5
 
 
-def test_reset_may_be_asked_for(tmp_path: Path) -> None:
+def test_reset_can_be_requested(tmp_path: Path) -> None:
     run = made.make_run(tmp_path / "run")
     plan, backup = repair_run(run, silent, always_reset=True)
     assert backup is not None and "optimizer moments" in told(plan)
@@ -121,7 +121,7 @@ def test_weights_out_of_bounds_and_a_diverged_newer_one(tmp_path: Path) -> None:
 
 
 def test_a_run_whose_ladder_gave_up(tmp_path: Path) -> None:
-    """What the ladder had lowered is written into the settings; the ladder begins anew; the quarantine stays."""
+    """What the ladder lowered is written into the settings; the ladder restarts; the quarantine is kept."""
     run = made.make_run(tmp_path / "run", updates=(10,))
     rollbacks = [{"rung": rung, "from_update": 30, "to_update": 10, "cause": "x"} for rung in (3, 4, 5, 6)]
     lost = {"rate_factor": 0.5, "clip_factor": 1 / 3, "mel_factor": 0.5, "rewarm_from": 10, "rollbacks": rollbacks}
@@ -164,7 +164,7 @@ def test_no_good_checkpoint_is_one_line(tmp_path: Path) -> None:
     made.poison(run, 10)
     made.cut(run, 20)
     before = made.tree(run)
-    with pytest.raises(CheckpointError, match=r"is whole and finite .*step-00000020: .*--fresh") as caught:
+    with pytest.raises(CheckpointError, match=r"is intact and finite .*step-00000020: .*--fresh") as caught:
         repair_run(run, silent)
     assert "\n" not in str(caught.value) and made.tree(run) == before and not (run / "lock").exists()
 
@@ -207,7 +207,7 @@ def test_a_run_that_trains_is_not_touched(tmp_path: Path) -> None:
         assert made.tree(run) == before
 
 
-def test_a_folder_that_is_no_run_gets_no_lock(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_run_gets_no_lock(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is not a run directory"):
         repair_run(tmp_path, silent)
     assert list(tmp_path.iterdir()) == []
@@ -262,7 +262,7 @@ def test_one_checkpoint(tmp_path: Path) -> None:
     assert finding.certainty == Certainty.POSSIBLE and "bytes, the manifest says" in render(finding.what, "en")
 
 
-def test_a_checkpoint_of_another_kind_is_told(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_kind_is_reported(tmp_path: Path) -> None:
     from myxtts.storage.store import CheckpointStore
 
     path = CheckpointStore(tmp_path, 1, 1).save(5, {"weights": {"x": np.zeros(2, np.float32)}}, {})
@@ -280,7 +280,7 @@ def test_history_and_the_worst_utterances(tmp_path: Path) -> None:
     recovery = {**made.RECOVERY, "strikes": {"c2": [1]}, "quarantine": {"c4": {"update": 5, "cause": "mel"}}}
     made.save(run, 20, recovery=recovery)
     history = read_history(run)
-    assert dict(history.counts) == {0: 1, 1: 2, 4: 1} and history.refused == 2 and not history.gave_up
+    assert dict(history.counts) == {0: 1, 1: 2, 4: 1} and history.skips == 2 and not history.gave_up
     assert history.newest[1].incident.startswith("incidents/")
     seen = look_at_run(run, silent)
     assert seen.worst is not None and len(seen.worst) == 20
@@ -289,15 +289,15 @@ def test_history_and_the_worst_utterances(tmp_path: Path) -> None:
     assert third.id == "c29" and third.loss == pytest.approx(4.0) and third.seen == 3
 
 
-def test_refusals_before_a_repair_are_not_counted_after_it(tmp_path: Path) -> None:
+def test_skips_before_a_repair_are_not_counted_after_it(tmp_path: Path) -> None:
     run = made.make_run(tmp_path / "run", updates=(10,))
     for _ in range(3):
         made.add_event(run, "skip", 4, rung=1)
-    assert read_history(run).refused_in_a_row == 3
+    assert read_history(run).skips_in_a_row == 3
     made.add_event(run, REPAIRED_EVENT, 4)
     made.add_event(run, "skip", 5, rung=1)
     history = read_history(run)
-    assert (history.refused, history.refused_in_a_row, history.repaired) == (1, 1, 1)
+    assert (history.skips, history.skips_in_a_row, history.repaired) == (1, 1, 1)
 
 
 def test_the_newer_state_of_the_ladder_counts(tmp_path: Path) -> None:
@@ -330,8 +330,8 @@ def test_a_run_without_checkpoints(tmp_path: Path) -> None:
     assert not look_at_run(run, silent).history.there
 
 
-@pytest.mark.parametrize("stage", ["write_text_atomic", "_write_recovery", "_tell", "save 1", "save 2", "_backup"])
-def test_an_interrupted_repair_is_ended_by_the_same_command(
+@pytest.mark.parametrize("stage", ["write_text_atomic", "_write_recovery", "_write_event", "save 1", "save 2", "_backup"])
+def test_an_interrupted_repair_is_completed_by_the_same_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
     from myxtts.doctor.run import fix
@@ -367,7 +367,7 @@ def test_an_interrupted_repair_is_ended_by_the_same_command(
     assert make_plan(run, silent).empty
 
 
-def test_a_few_refused_updates_are_no_divergence(tmp_path: Path) -> None:
+def test_a_few_rejected_updates_are_not_divergence(tmp_path: Path) -> None:
     run = made.make_run(tmp_path / "run")
     for update in range(20, 30, 2):
         made.add_event(run, "skip", update, rung=1)

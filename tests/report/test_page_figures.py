@@ -1,4 +1,4 @@
-"""Which figures the page draws and sums, and which validation it calls the best."""
+"""The figures of the page, and the checkpoint that it shows as the best."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from myxtts.report.curves import term_charts, term_table
 from myxtts.report.run_files import read_run
 
 
-def test_terms_of_a_part_that_the_model_does_not_have_are_left_out(tmp_path: Path) -> None:
+def test_terms_that_are_always_zero_are_omitted(tmp_path: Path) -> None:
     terms = {"mel": 0.4, "flow": 0.0, "adversarial": 0.0}
     lines = [train_line(u, terms=terms | {"adversarial": 0.3 * (u == 3)}, weighted={"mel": 0.4}) for u in (1, 2, 3)]
     metrics = {"mel": 0.4, "flow": 0.0, "voice_equal_error_rate": 0.0}
@@ -26,7 +26,7 @@ def test_terms_of_a_part_that_the_model_does_not_have_are_left_out(tmp_path: Pat
     assert "Flow" not in page
 
 
-def test_the_three_figures_of_the_voices_are_drawn_with_whose_they_are(tmp_path: Path) -> None:
+def test_speaker_verification_is_drawn_and_names_its_speakers(tmp_path: Path) -> None:
     figures = {"voice_same": (0.6, 0.9), "voice_other": (0.5, 0.3), "voice_equal_error_rate": (0.4, 0.1)}
     lines = [train_line(update) for update in (1, 2)]
     for number, update in enumerate((1, 2)):
@@ -47,7 +47,7 @@ def test_the_three_figures_of_the_voices_are_drawn_with_whose_they_are(tmp_path:
     assert page.count("Newest: of 12 speakers never trained on.") == 3 and charts["Mel"].note == ""
 
 
-def test_the_shares_of_the_total_leave_out_the_game_with_the_critic(tmp_path: Path) -> None:
+def test_adversarial_terms_have_no_share_of_the_total(tmp_path: Path) -> None:
     weighted = {"mel": 0.6, "kl": 0.2, "critic": 0.1, "adversarial": 0.3}
     terms = {"mel": 0.6, "kl": 0.4, "critic": 1.0, "adversarial": 3.0}
     (tmp_path / "metrics.jsonl").write_text(train_line(1, terms=terms, weighted=weighted))
@@ -87,7 +87,7 @@ def test_going_back_undoes_the_marks_after_it(tmp_path: Path, back: str) -> None
         assert read_run(tmp_path).best_update == best
 
 
-def test_an_overflow_of_fp16_is_no_skipped_update(tmp_path: Path) -> None:
+def test_an_overflow_of_fp16_is_not_a_skipped_update(tmp_path: Path) -> None:
     refused = {"loss": None, "grad_norm": None, "skipped": True}
     lines = [train_line(1, **refused, overflow=True), train_line(1), train_line(2, **refused), train_line(2)]
     (tmp_path / "metrics.jsonl").write_text("".join(lines))

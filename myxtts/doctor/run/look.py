@@ -25,12 +25,12 @@ from myxtts.storage.files import read_regular_file, strict_json
 from myxtts.storage.journal import Record, read_events, read_metrics
 from myxtts.storage.run_directory import RunDirectory
 
-MARKS = ("config.yaml", "metrics.jsonl", "events.jsonl", "checkpoints")
+RUN_ENTRIES = ("config.yaml", "metrics.jsonl", "events.jsonl", "checkpoints")
 """One of these makes a folder a run directory."""
 RECOVERY_NAME = "recovery.json"
 UTTERANCES_NAME = "utterances.txt"
 REPAIRED_EVENT = "repaired"
-"""Written by a repair: what comes before it in events.jsonl has been dealt with."""
+"""Written by a repair: earlier events in events.jsonl are no longer relevant."""
 LADDER_EVENTS: Mapping[str, int | None] = {
     "dropped": 0,
     "skip": 1,
@@ -38,7 +38,7 @@ LADDER_EVENTS: Mapping[str, int | None] = {
     "rollback": None,
     "gave_up": 7,
 }
-"""Events of the ladder and their rungs; a rollback names its own."""
+"""Events of the ladder and their rungs; a rollback event holds its rung."""
 MOST_EVENTS = 30
 WORST = 20
 _LARGEST_JSON = 16 << 20
@@ -59,7 +59,7 @@ class LadderEvent:
 
 @dataclass(frozen=True)
 class Worst:
-    """An utterance among the worst: running mean of its loss, how often it was seen, strikes, quarantine."""
+    """An utterance among the worst: running mean of its loss, how often it was trained on, strikes, quarantine."""
 
     id: str
     loss: float
@@ -76,12 +76,12 @@ class History:
     counts: Counter[int] = field(default_factory=Counter)
     newest: list[LadderEvent] = field(default_factory=list)
     gave_up: bool = False
-    refused: int = 0
+    skips: int = 0
     """Skipped updates since the last repair, among the last 200 updates of the run."""
-    refused_in_a_row: int = 0
-    """The most skips of one and the same update among them."""
+    skips_in_a_row: int = 0
+    """The largest number of skips of the same update among them."""
     repaired: int = 0
-    """Repairs made by this tool."""
+    """Number of repairs by fix_nan_loss.py."""
     torn: int = 0
     there: bool = False
 
@@ -91,7 +91,7 @@ def read_history(run: Path) -> History:
     path = RunDirectory(run).events_path
     history = History(there=path.is_file())
     reader = read_events(path)
-    refused: list[int] = []
+    skipped: list[int] = []
     last = 0
     for event in reader:
         name, at = short_text(event.get("event")), update_number(event.get("update")) or 0
@@ -99,7 +99,7 @@ def read_history(run: Path) -> History:
         if name == REPAIRED_EVENT:
             history.repaired += 1
             history.gave_up = False
-            refused.clear()
+            skipped.clear()
         if name not in LADDER_EVENTS:
             continue
         rung = _rung(name, event.get("rung"))
@@ -110,9 +110,9 @@ def read_history(run: Path) -> History:
         history.newest = [*history.newest, step][-MOST_EVENTS:]
         history.gave_up = history.gave_up or name == "gave_up"
         if name == "skip":
-            refused.append(at)
-    recent = Counter(update for update in refused if update > last - 200)
-    history.refused, history.refused_in_a_row = recent.total(), max(recent.values(), default=0)
+            skipped.append(at)
+    recent = Counter(update for update in skipped if update > last - 200)
+    history.skips, history.skips_in_a_row = recent.total(), max(recent.values(), default=0)
     history.torn = reader.torn
     return history
 
@@ -126,10 +126,10 @@ def _rung(name: str, given: object) -> int:
 def read_recovery(run: Path, newest: Examined | None) -> dict[str, Any] | None:
     """The state of the ladder, the newer of recovery.json and the newest checkpoint; None if neither has one."""
     written = mapping(_json_of(run / RECOVERY_NAME))
-    in_file = written.get("recovery", written if "rollbacks" in written else None)
+    in_file = written.get("recovery")
     saved = None if newest is None or newest.checkpoint is None else newest.checkpoint.state.get("recovery")
     found = [dict(state) for state in (in_file, saved) if isinstance(state, dict)]
-    return max(found, key=_attempts, default=None)  # of two with equal attempts the file, which is written first
+    return max(found, key=_attempts, default=None)  # with equal attempts the file, which is written first
 
 
 def _attempts(recovery: Mapping[str, Any]) -> int:
@@ -139,7 +139,7 @@ def _attempts(recovery: Mapping[str, Any]) -> int:
 
 
 def _json_of(path: Path) -> object:
-    """The value in a small JSON file; None if it is missing, foreign or damaged."""
+    """The value in a small JSON file; None if it is missing or damaged."""
     try:
         return strict_json(read_regular_file(path, _LARGEST_JSON))
     except (OSError, ValueError):
@@ -147,7 +147,7 @@ def _json_of(path: Path) -> object:
 
 
 def factor(recovery: Mapping[str, Any] | None, name: str) -> float:
-    """A factor of the ladder, 1 where it is missing or no sensible number."""
+    """A factor of the ladder; 1 if it is missing or not a positive number."""
     value = finite_number((recovery or {}).get(name, 1.0))
     return value if value is not None and value > 0.0 else 1.0
 
@@ -182,7 +182,7 @@ def worst_utterances(run: Path, newest: Examined | None, recovery: Mapping[str, 
 
 
 def _losses(run: Path, newest: Examined | None) -> dict[str, tuple[float, int]] | None:
-    """Utterance -> (running mean loss, times seen), from the newest checkpoint."""
+    """Utterance -> (running mean loss, times trained on), from the newest checkpoint."""
     checkpoint = newest.checkpoint if newest is not None else None
     path = run / UTTERANCES_NAME
     if checkpoint is None or "utterances" not in checkpoint.arrays:
@@ -239,8 +239,8 @@ def _line_count(path: Path) -> int:
 
 
 @dataclass
-class Seen:
-    """Everything that a run directory tells."""
+class RunSummary:
+    """What the files of a run directory record."""
 
     run: Path
     checkpoints: list[Examined]
@@ -264,61 +264,61 @@ class Seen:
 
 def is_run(path: Path) -> bool:
     """Whether a folder is a run directory."""
-    return any((path / name).exists() for name in MARKS)
+    return any((path / name).exists() for name in RUN_ENTRIES)
 
 
-def look_at_run(run: Path, progress: Progress) -> Seen:
-    """Reads a run directory. Errors: DataError if it is none, CheckpointError if its checkpoints cannot be listed."""
+def look_at_run(run: Path, progress: Progress) -> RunSummary:
+    """Reads a run directory. Errors: DataError if it is not one; CheckpointError if checkpoints cannot be listed."""
     if not run.is_dir():
         what = "is a file" if run.exists() else "does not exist"
         raise DataError(f"run directory {str(run)!r} {what}; name the folder given as --checkpoint-dir")
     if not is_run(run):
         raise DataError(
-            f"{str(run)!r} is not a run directory: it has none of {', '.join(MARKS)}; "
+            f"{str(run)!r} is not a run directory: it has none of {', '.join(RUN_ENTRIES)}; "
             "name the folder given as --checkpoint-dir"
         )
     checkpoints = examine_all(RunDirectory(run).checkpoints_path, progress)
     good = next((examined for examined in checkpoints if examined.bad is None), None)
     history = read_history(run)
     recovery = read_recovery(run, good)
-    seen = Seen(
+    summary = RunSummary(
         run, checkpoints, history, recovery, verdict_of(run, good, progress), worst_utterances(run, good, recovery)
     )
-    seen.do = _advice(seen)
-    return seen
+    summary.do = _advice(summary)
+    return summary
 
 
-def _advice(seen: Seen) -> list[Message]:
-    """What to do, the most pressing first."""
+def _advice(summary: RunSummary) -> list[Message]:
+    """What to do, most urgent first."""
     advice: list[Message] = []
-    bad = [examined for examined in seen.checkpoints if examined.bad is not None]
-    ill = seen.health is not None and seen.health[0].sign == "ill"
-    if not seen.checkpoints:
+    bad = [examined for examined in summary.checkpoints if examined.bad is not None]
+    ill = summary.health is not None and summary.health[0].sign == "ill"
+    if not summary.checkpoints:
         advice.append(message("do_no_checkpoint"))
-    elif seen.good is None:
-        advice.append(message("do_none_whole"))
-    elif seen.history.gave_up or bad or (ill and seen.good.ill):
-        advice.append(message("do_fix_run", run=quote(str(seen.run))))
-    if mapping((seen.recovery or {}).get("quarantine")):
+    elif summary.good is None:
+        advice.append(message("do_none_intact"))
+    elif summary.history.gave_up or bad or (ill and summary.good.ill):
+        advice.append(message("do_fix_run", run=quote(str(summary.run))))
+    if mapping((summary.recovery or {}).get("quarantine")):
         advice.append(message("do_quarantine"))
-    if seen.health is not None and seen.health[0].sign in ("watch", "ill"):
+    if summary.health is not None and summary.health[0].sign in ("watch", "ill"):
         advice.append(message("do_signs"))
     return advice or [message("do_nothing")]
 
 
 def check_run(run: Path, progress: Progress) -> Report:
-    """Causes of NaN in a run directory, the surest first."""
+    """Causes of NaN in a run directory, most certain first."""
     report = Report(str(run), "run")
-    seen = look_at_run(run, progress)
+    summary = look_at_run(run, progress)
     _add_settings(report, run)
-    good = [examined for examined in seen.checkpoints if examined.bad is None]
-    report.facts.append(message("run_checkpoints", all=len(seen.checkpoints), good=len(good)))
+    good = [examined for examined in summary.checkpoints if examined.bad is None]
+    report.facts.append(message("run_checkpoints", all=len(summary.checkpoints), good=len(good)))
     if good:
         report.facts.append(message("run_newest", name=good[0].path.name, update=good[0].update))
-    for examined in seen.checkpoints:
-        if examined.bad is not None or examined is seen.good:
+    for examined in summary.checkpoints:
+        if examined.bad is not None or examined is summary.good:
             add_checkpoint(report, examined, message("fix_run", run=quote(str(run))))
-    _add_ladder(report, seen)
+    _add_ladder(report, summary)
     metrics = RunDirectory(run).metrics_path
     if metrics.is_file():
         try:
@@ -342,30 +342,35 @@ def _add_settings(report: Report, run: Path) -> None:
         add_findings(report, read_settings(config))
     except ConfigError as error:
         do = message("fix_run", run=quote(str(run)))
-        report.add(Certainty.POSSIBLE, message("refused", problem=str(error)), str(config), do)
+        report.add(Certainty.POSSIBLE, message("settings_invalid", problem=str(error)), str(config), do)
 
 
-def _add_ladder(report: Report, seen: Seen) -> None:
-    """What the ladder did, and the health."""
-    history, events = seen.history, str(RunDirectory(seen.run).events_path)
+def _add_ladder(report: Report, summary: RunSummary) -> None:
+    """Adds what the ladder did, and signs of health that are ill."""
+    history, events = summary.history, str(RunDirectory(summary.run).events_path)
     if history.gave_up:
-        report.add(Certainty.CERTAIN, message("ladder_gave_up"), events, message("fix_run", run=quote(str(seen.run))))
-    elif any(factor(seen.recovery, name) != 1.0 for name in NEUTRAL_FACTORS):
-        values = {name: factor(seen.recovery, name) for name in NEUTRAL_FACTORS}
+        report.add(
+            Certainty.CERTAIN, message("ladder_gave_up"), events, message("fix_run", run=quote(str(summary.run)))
+        )
+    elif any(factor(summary.recovery, name) != 1.0 for name in NEUTRAL_FACTORS):
+        values = {name: factor(summary.recovery, name) for name in NEUTRAL_FACTORS}
         report.add(Certainty.LIKELY, message("ladder_factors", **values), events, message("ladder_wait"))
-    quarantine = mapping((seen.recovery or {}).get("quarantine"))
+    quarantine = mapping((summary.recovery or {}).get("quarantine"))
     if quarantine:
         names = ", ".join(sorted(quarantine)[:5])
         report.add(
-            Certainty.LIKELY, message("quarantined", count=len(quarantine), names=names), events, message("hear_clips")
+            Certainty.LIKELY,
+            message("quarantined", count=len(quarantine), names=names),
+            events,
+            message("listen_to_clips"),
         )
-    if seen.health is None:
+    if summary.health is None:
         return
-    verdict, source, update = seen.health
+    verdict, source, update = summary.health
     sign = message(f"health_{verdict.sign}")
     report.facts.append(message(f"health_from_{source}", sign=sign, update=update))
     found = {finding.what for finding in report.findings}
     for check in verdict.checks:
         what = message("ill_sign", sign=message(sign_name(check)), sentence=check.sentence)
         if check.sign == "ill" and what not in found:
-            report.add(Certainty.LIKELY, what, f"{seen.run}", message("see_sign"))
+            report.add(Certainty.LIKELY, what, f"{summary.run}", message("see_sign"))

@@ -285,7 +285,9 @@ def _add_contradictions(report: Report, path: Path) -> None:
     reported = " ".join([*places, *(finding.where for finding in report.findings)])
     for problem in problems_of([load_file(path)]):
         if not any(f"{path}:{line}" in reported for line in _lines(problem, path)):
-            report.add(Certainty.CERTAIN, message("refused", problem=problem), str(path), message("correct_it"))
+            report.add(
+                Certainty.CERTAIN, message("settings_invalid", problem=problem), str(path), message("correct_it")
+            )
 
 
 def _lines(problem: str, path: Path) -> list[str]:
