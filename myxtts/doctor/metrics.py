@@ -218,7 +218,7 @@ def _add_causes(report: Report, path: Path, first: LogLine, before: list[LogLine
 
 
 def _rise(values: list[float | None]) -> tuple[float, float] | None:
-    """(usual value, median of the newest) of a series; None if it is too short to tell."""
+    """(usual value, median of the newest) of a series; None if it is too short."""
     known = [value for value in values if value is not None]
     if len(known) < 6:
         return None

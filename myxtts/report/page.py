@@ -103,7 +103,7 @@ def _records(run: Run) -> Iterator[dict[str, Any]]:
     """The updates and validations of the run as records of metrics.jsonl, in the order in which they were written."""
     validations: list[dict[str, Any]] = []
     for update, metrics in run.validations:
-        record = {"kind": "validation", "update": update, "metrics": metrics, "anew": update in run.anew_at}
+        record = {"kind": "validation", "update": update, "metrics": metrics, "anew": update in run.best_reset_at}
         if of := run.voices_of.get(update):
             record["voices"] = dict(zip(("speakers", "strangers"), of, strict=True))
         validations.append(record)

@@ -72,7 +72,7 @@ class Run:
     corpus: dict[str, Any] = field(default_factory=dict)
     train: TrainCurve = field(default_factory=TrainCurve)
     validations: list[tuple[int, dict[str, float]]] = field(default_factory=list)
-    anew_at: list[int] = field(default_factory=list)
+    best_reset_at: list[int] = field(default_factory=list)
     """Updates of the validations that restart the choice of the best checkpoint."""
     best_updates: list[int] = field(default_factory=list)
     """Updates of the checkpoints that the run saved as the best, in order."""
@@ -246,7 +246,7 @@ def _read_metrics(run: Run) -> None:
             if (of := voices_of(record)) is not None:
                 run.voices_of[update] = of
             if record.get("anew") is True:
-                run.anew_at.append(update)
+                run.best_reset_at.append(update)
     if unusable:
         run.notes.append(f"{unusable:,} entries of metrics.jsonl have no update number and are ignored.")
 
@@ -256,8 +256,8 @@ def _drop_validations(run: Run, update: int) -> None:
     while run.validations and run.validations[-1][0] >= update:
         at, _ = run.validations.pop()
         run.voices_of.pop(at, None)
-    while run.anew_at and run.anew_at[-1] >= update:
-        run.anew_at.pop()
+    while run.best_reset_at and run.best_reset_at[-1] >= update:
+        run.best_reset_at.pop()
 
 
 def _add_update(run: Run, update: int, record: Mapping[str, Any]) -> None:

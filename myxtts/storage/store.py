@@ -30,16 +30,20 @@ from myxtts import faults
 from myxtts.errors import CheckpointError, StorageError
 from myxtts.storage.checkpoint import (
     MANIFEST,
+    Arrays,
     Checkpoint,
     CheckpointManifest,
     Damage,
+    check_arrays,
     check_sizes,
     foreign_entries,
     read_checkpoint,
+    small_files,
     step_name,
     update_of_name,
+    write_durable,
+    write_files,
 )
-from myxtts.storage.checkpoint_writing import Arrays, check_arrays, small_files, write_durable, write_files
 from myxtts.storage.files import (
     canonical_json,
     fsync_directory,

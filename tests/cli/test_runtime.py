@@ -37,7 +37,9 @@ def test_the_environments_python_by_its_path_from_here(environment: Path) -> Non
     assert python_command() == ".venv/bin/python"
 
 
-def test_from_elsewhere_by_its_absolute_path(environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_from_elsewhere_by_its_absolute_path(
+    environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path / "usr")
     assert python_command() == str(environment / "bin" / "python")
 

@@ -209,11 +209,11 @@ def test_a_screen_that_fails_ends_no_training(
         for stream in streams:
             stream.error = error
     use_all_of(screen, clock)
-    told = screen.lost()
+    lost = screen.lost()
     reason = getattr(error, "strerror", None) or str(error)
-    assert [(line.split()[0], reason in line) for line in told] == [("stdout", True), ("stderr", True)]
+    assert [(line.split()[0], reason in line) for line in lost] == [("stdout", True), ("stderr", True)]
     use_all_of(screen, clock)
-    assert screen.lost() == [], "each is told once"
+    assert screen.lost() == [], "each is reported once"
 
 
 def test_only_stdout_is_what_a_command_is_for() -> None:

@@ -305,8 +305,8 @@ def test_a_level_for_learned_weights_warns_once_where_there_are_none(
     )
     words = ["--train-data", ".", "--optimization-level", "fine_tuning", "--init-from", "../old", "--dry-run"]
     assert main(*words) == 0
-    told = capsys.readouterr()
-    assert "--init-from" not in told.err and "Plan (estimates" in told.out
+    printed = capsys.readouterr()
+    assert "--init-from" not in printed.err and "Plan (estimates" in printed.out
 
 
 def test_a_run_that_began_with_other_weights_keeps_their_scales(calls: dict[str, Any]) -> None:

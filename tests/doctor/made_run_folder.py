@@ -91,10 +91,12 @@ def make_run(run: Path, updates: tuple[int, ...] = (10, 20, 30), **more: object)
     return run
 
 
-def save(run: Path, update: int, value: float = 0.5, well: Health | None = None, **more: Any) -> Path:
+def save(
+    run: Path, update: int, value: float = 0.5, well: Health | None = None, best: bool = False, **more: Any
+) -> Path:
     store = CheckpointStore(run / "checkpoints", 100, 1)
     texts = {"config.yaml": (run / "config.yaml").read_text(), "corpus.json": "{}"}
-    return store.save(update, arrays(value), state(update, well, **more), texts=texts)
+    return store.save(update, arrays(value), state(update, well, **more), texts=texts, best=best)
 
 
 def write_metrics(run: Path, updates: int) -> None:

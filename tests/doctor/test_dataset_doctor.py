@@ -95,10 +95,10 @@ def facts_of(root: Path, language: str) -> str:
 
 def test_few_speakers_are_reported_before_hours_are_spent(tmp_path: Path) -> None:
     one, few, enough = (of_people(tmp_path / str(people), people) for people in (1, 19, 20))
-    told = facts_of(one, "en")
-    assert "1 speaker: " in told and "at least 20 speakers" in told and "too few" not in told
-    told = facts_of(few, "en")
-    assert "19 speakers: enough to speak in their voices, too few to clone" in told
+    facts = facts_of(one, "en")
+    assert "1 speaker: " in facts and "at least 20 speakers" in facts and "too few" not in facts
+    facts = facts_of(few, "en")
+    assert "19 speakers: enough to speak in their voices, too few to clone" in facts
     assert "clone" not in facts_of(enough, "en")
     assert "20 نفر" in facts_of(one, "fa") and "19 گوینده" in facts_of(few, "fa")
     assert "نفر" not in facts_of(enough, "fa")

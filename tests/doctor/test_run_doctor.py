@@ -27,11 +27,12 @@ from myxtts.doctor.run.plan import make_plan
 from myxtts.doctor.settings.fix import with_values
 from myxtts.errors import CheckpointError, DataError, StorageError
 from myxtts.progress import silent
+from myxtts.report.run_files import read_run
 from myxtts.storage.find_checkpoint import find
 from myxtts.storage.run_directory import RunDirectory
 
 
-def told(plan: object) -> str:
+def text_of(plan: object) -> str:
     return "\n".join(render(line, "en") for line in plan_lines(plan))  # type: ignore[arg-type]
 
 
@@ -45,7 +46,7 @@ def repaired_twice(run: Path) -> str:
     after = made.tree(run)
     again, none = repair_run(run, silent)
     assert again.empty and none is None and made.tree(run) == after
-    return told(plan)
+    return text_of(plan)
 
 
 def test_a_healthy_run_is_left_alone(tmp_path: Path) -> None:
@@ -104,7 +105,7 @@ def test_damage_of_the_disk_resets_nothing(tmp_path: Path, harm: object) -> None
 def test_reset_can_be_requested(tmp_path: Path) -> None:
     run = made.make_run(tmp_path / "run")
     plan, backup = repair_run(run, silent, always_reset=True)
-    assert backup is not None and "optimizer moments" in told(plan)
+    assert backup is not None and "optimizer moments" in text_of(plan)
     assert not any(array.any() for array in find(run, "last").arrays["moments"].values())
     plan, backup = repair_run(run, silent, always_reset=True)
     assert plan.empty and backup is None
@@ -310,7 +311,7 @@ def test_the_newer_state_of_the_ladder_counts(tmp_path: Path) -> None:
     repaired_twice(run)
     for new in (find(run, "last").state["recovery"], json.loads((run / "recovery.json").read_text())["recovery"]):
         assert new["strikes"] == {"c1": [1, 10], "c2": [9]} and new["attempts"] == 55
-    # A rollback takes updates back, and attempts never: it is newer than the checkpoint of before.
+    # A rollback takes updates back, and attempts never: it is newer than the older checkpoint.
     later = {**early, "attempts": 70, "strikes": {"c3": [70]}}
     (run / "recovery.json").write_text(json.dumps({"pending": True, "recovery": later, "position": {"update": 10}}))
     seen = look_at_run(run, silent)
@@ -330,7 +331,9 @@ def test_a_run_without_checkpoints(tmp_path: Path) -> None:
     assert not look_at_run(run, silent).history.there
 
 
-@pytest.mark.parametrize("stage", ["write_text_atomic", "_write_recovery", "_write_event", "save 1", "save 2", "_backup"])
+@pytest.mark.parametrize(
+    "stage", ["write_text_atomic", "_write_recovery", "_write_event", "save 1", "save 2", "_backup"]
+)
 def test_an_interrupted_repair_is_completed_by_the_same_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
@@ -375,3 +378,16 @@ def test_a_few_rejected_updates_are_not_divergence(tmp_path: Path) -> None:
     for _ in range(3):
         made.add_event(run, "skip", 30, rung=1)
     assert "8 of the last 200 updates were skipped" in repaired_twice(run)
+
+
+def test_doctor_and_report_name_the_best_checkpoint_that_the_run_marked(tmp_path: Path) -> None:
+    run = made.make_run(tmp_path / "run", updates=(), training__early_stopping_min_delta="0.001")
+    made.save(run, 500, best=True)
+    made.save(run, 1000)
+    for update, mel, event in ((500, 0.5, "best"), (1000, 0.4995, "checkpoint")):
+        record = {"kind": "validation", "update": update, "metrics": {"mel": mel, "total": mel}}
+        with (run / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(record) + "\n")
+        made.add_event(run, event, update)
+    best = look_at_run(run, silent).best
+    assert best is not None and best.update == read_run(run).best_update == find(run).update == 500

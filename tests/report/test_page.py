@@ -149,8 +149,8 @@ def test_samples_are_pictures_and_players(run: Path) -> None:
 def test_what_the_ladder_did_is_not_lost_among_the_events(run: Path) -> None:
     saved = [{"update": u, "event": "checkpoint", "message": "saved"} for u in range(25_000)]
     taken = [
-        {"update": 300, "event": "skip", "rung": 1, "message": "update 301 refused"},
-        {"update": 300, "event": "skip", "rung": 1, "message": "update 301 refused once more"},
+        {"update": 300, "event": "skip", "rung": 1, "message": "update 301 skipped"},
+        {"update": 300, "event": "skip", "rung": 1, "message": "update 301 skipped again"},
         {"update": 300, "event": "rollback", "rung": 3, "message": "rung 3: back to update 200 from 300"},
     ]
     (run / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in [*taken, *saved]))
@@ -271,7 +271,7 @@ def test_samples_of_before_a_rollback_are_not_shown(run: Path) -> None:
     shown = gallery(read_run(run))
     assert shown.sentences == [] and shown.notes[0].startswith("No samples yet") and "end at 200" in shown.notes[1]
     (run / "metrics.jsonl").unlink()
-    assert gallery(read_run(run)).update == 1_000, "without metrics nothing is known to be of before"
+    assert gallery(read_run(run)).update == 1_000, "without metrics nothing is known to be from before a rollback"
 
 
 def test_a_resumed_run_counts_every_update_once(run: Path) -> None:

@@ -88,7 +88,7 @@ def test_going_back_undoes_the_marks_after_it(tmp_path: Path, back: str) -> None
 
 
 def test_an_overflow_of_fp16_is_not_a_skipped_update(tmp_path: Path) -> None:
-    refused = {"loss": None, "grad_norm": None, "skipped": True}
-    lines = [train_line(1, **refused, overflow=True), train_line(1), train_line(2, **refused), train_line(2)]
+    skipped = {"loss": None, "grad_norm": None, "skipped": True}
+    lines = [train_line(1, **skipped, overflow=True), train_line(1), train_line(2, **skipped), train_line(2)]
     (tmp_path / "metrics.jsonl").write_text("".join(lines))
     assert "1 update skipped, the last at 2" in write_report(tmp_path).read_text(encoding="utf-8")

@@ -230,19 +230,17 @@ def test_a_full_disk_loses_no_line(tmp_path: Path) -> None:
     assert updates_of(path) == [1, 2, 3, 4]
 
 
-def test_a_cut_that_fails_leaves_a_journal_that_continues(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cut_that_fails_leaves_a_journal_that_continues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, kept = tmp_path / "metrics.jsonl", tmp_path / "kept.jsonl"
     journal = Journal(path, flush_lines=1)
     for update in range(1, 6):
         journal.write(train(update))
 
-    def refuse(*_: object) -> int:
+    def fail(*_: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patched:
-        patched.setattr("myxtts.storage.journal._repair", refuse)
+        patched.setattr("myxtts.storage.journal._repair", fail)
         with pytest.raises(StorageError, match=r"cutting the journal back failed at .*ENOSPC.*free some space"):
             journal.cut_back(3, kept)
     journal.write(train(6))

@@ -64,14 +64,14 @@ def test_a_folder_that_cannot_be_listed_is_the_disks_refusal(
     listings: list[Path] = []
     iterdir = Path.iterdir
 
-    def refused(path: Path) -> Iterator[Path]:
+    def failing(path: Path) -> Iterator[Path]:
         if path == store.directory:
             listings.append(path)
             if len(listings) == arrival:
                 raise PermissionError(errno.EACCES, "Permission denied")
         return iterdir(path)
 
-    monkeypatch.setattr(Path, "iterdir", refused)
+    monkeypatch.setattr(Path, "iterdir", failing)
     with pytest.raises(StorageError, match=r"saving the checkpoint of update 20 failed.*: Permission denied"):
         save(store, 20)
     listings[:] = [store.directory] * (arrival - 1)
