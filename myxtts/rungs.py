@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 RUNGS: Mapping[int, str] = {
-    0: "a bad micro-batch was skipped",
+    0: "a bad micro-batch was skipped, or fp16 overflowed",
     1: "a bad update was skipped",
     2: "a clip was quarantined",
     3: "rolled back to a healthy checkpoint",

@@ -8,7 +8,7 @@ from itertools import islice
 
 import numpy as np
 
-from myxtts.config.schema import GAME_TERMS
+from myxtts.config.schema import ADVERSARIAL_TERMS
 from myxtts.health import LOSS_HIGH, LOSS_LOW, NORM_HIGH, WAIT_HIGH, WINDOW_UPDATES
 from myxtts.report.charts import Chart, Floats, Line, ReferenceLine, chart, train_lines
 from myxtts.report.run_files import MAX_NAMES, Run
@@ -106,7 +106,9 @@ def term_table(run: Run) -> list[TermRow]:
     """The current loss terms, largest share first."""
     newest = run.validations[-1][1] if run.validations else {}
     weighted = {name: recent(run, f"weighted.{name}") for name in term_names(run)}
-    counted = {name: abs(value) for name, value in weighted.items() if math.isfinite(value) and name not in GAME_TERMS}
+    counted = {
+        name: abs(value) for name, value in weighted.items() if math.isfinite(value) and name not in ADVERSARIAL_TERMS
+    }
     total = sum(counted.values()) or math.nan
     rows = [
         TermRow(
