@@ -1,4 +1,4 @@
-"""Finds what makes a training end in NaN, and mends it; `python3 fix_nan_loss.py --help` tells more."""
+"""Finds and fixes the causes of NaN in training; see `python3 fix_nan_loss.py --help`."""
 
 import sys
 
@@ -7,7 +7,7 @@ from myxtts.errors import EXIT_BAD_INPUT
 
 try:
     from myxtts.cli.fix_nan_loss import main
-except ModuleNotFoundError as error:  # a Python that is not that of .venv
+except ModuleNotFoundError as error:  # not the Python of .venv
     line = not_installed(error)
     if line is None:
         raise

@@ -7,7 +7,7 @@ from myxtts.errors import EXIT_BAD_INPUT
 
 try:
     from myxtts.cli.main import main
-except ModuleNotFoundError as error:  # a Python that is not that of .venv
+except ModuleNotFoundError as error:  # not the Python of .venv
     line = not_installed(error)
     if line is None:
         raise
