@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench import results
 from myxtts.audio.waveform import write_wav
-from myxtts.cli.quiet import quiet_loading
+from myxtts.cli.runtime import quiet_loading
 from myxtts.cli.screen import Screen, guarded
 from myxtts.errors import EXIT_DONE
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench import results
 from bench.stepping import add_options, resolved_with
-from myxtts.cli.quiet import quiet_loading
+from myxtts.cli.runtime import quiet_loading
 from myxtts.cli.screen import Screen, guarded
 from myxtts.config.schema import DataConfig
 from myxtts.errors import EXIT_DONE

@@ -223,7 +223,7 @@ def test_validation_may_rise_briefly_but_not_for_long() -> None:
     health.observe_validation(3_000, 0.9)
     verdict = health.verdict()
     assert verdict.reasons == [
-        "validation 0.9, best 0.8 at update 500, 5 validations ago; take the best checkpoint or add data"
+        "validation 0.9, lowest 0.8 at update 500, 5 validations ago; take the best checkpoint or add data"
     ]
 
 

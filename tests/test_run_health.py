@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from myxtts.config.schema import LossConfig, TrainingConfig
-from myxtts.doctor.history import verdict_of
+from myxtts.doctor.run.look import verdict_of
 from myxtts.health import Health, Verdict
 from myxtts.progress import silent
 from myxtts.report.page import judge
@@ -67,7 +67,7 @@ def test_report_and_doctor_judge_by_the_metric_that_chooses_the_best(tmp_path: P
     assert of_report(run) == of_doctor(run)
     by_total = "total" in config
     assert of_doctor(run).sign == ("healthy" if by_total else "watch"), "without a word of it the schema's default, mel"
-    best = "best 1.3 at update 700" if by_total else "best 0.6 at update 100"
+    best = "lowest 1.3 at update 700" if by_total else "lowest 0.6 at update 100"
     assert best in sentences(of_doctor(run))["validation does not rise"]
 
 
@@ -122,11 +122,11 @@ def test_a_best_is_chosen_anew_and_going_back_undoes_it(tmp_path: Path) -> None:
         lines += [train(number), validation(number, {"mel": mel}, **({"anew": True} if number == 2 else {}))]
     run = written(tmp_path / "run", lines)
     assert of_report(run) == of_doctor(run)
-    assert "best 0.5 at update 2" in sentences(of_doctor(run))["validation does not rise"]
+    assert "lowest 0.5 at update 2" in sentences(of_doctor(run))["validation does not rise"]
     lines += [train(2), validation(2, {"mel": 0.5}), train(3)]
     run = written(tmp_path / "run", lines)
     assert of_report(run) == of_doctor(run)
-    assert sentences(of_doctor(run))["validation does not rise"] == "validation 0.5, best 0.2 at update 1"
+    assert sentences(of_doctor(run))["validation does not rise"] == "validation 0.5, lowest 0.2 at update 1"
 
 
 def test_updates_that_are_made_again_count_once_and_a_refusal_stays() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from myxtts import __version__
 from myxtts.cli.arguments import OneLineParser
-from myxtts.cli.quiet import quiet_loading
+from myxtts.cli.runtime import quiet_loading
 from myxtts.cli.screen import Screen, guarded
 from myxtts.errors import EXIT_DONE, ConfigError, DataError
 from myxtts.messages import escaped, quoted

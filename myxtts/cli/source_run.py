@@ -64,7 +64,7 @@ def cold_start(resolved: Resolved, source: SourceRun | None, *, fresh: bool) -> 
 
 
 def _named(init_from: str) -> SourceRun:
-    from myxtts.storage.searching import find
+    from myxtts.storage.find_checkpoint import find
 
     checkpoint = find(Path(init_from))
     if "config.yaml" not in checkpoint.texts:

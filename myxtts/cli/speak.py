@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from myxtts.cli.arguments import OneLineParser
 from myxtts.cli.places import place_problems
-from myxtts.cli.quiet import quiet_loading
+from myxtts.cli.runtime import quiet_loading
 from myxtts.cli.screen import Screen, guarded
 from myxtts.cli.sound_out import STDOUT, StreamState, reporting_partial_output, stdout_problems, write_stream
 from myxtts.cli.voice_options import CONSENT, add_voice_options, files_read, parts_of

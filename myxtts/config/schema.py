@@ -162,7 +162,7 @@ class ModelConfig:
     """Dropout in the duration, pitch and energy predictors, which overfit first."""
 
 
-GAME_TERMS = ("critic", "adversarial", "feature_matching")
+ADVERSARIAL_TERMS = ("critic", "adversarial", "feature_matching")
 """Adversarial loss terms: none of these falls as a run goes well, so they are not part of the reported total."""
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
+from myxtts import faults
 from myxtts.batch import Batch
 from myxtts.data.plan import FILL_ROW, PlannedBatch
 from myxtts.errors import DataError
-from myxtts.storage import faults
 from myxtts.storage.files import open_regular
 
 POLL_SECONDS = 0.1

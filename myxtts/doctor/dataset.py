@@ -122,9 +122,9 @@ def _add_rejections(report: Report, rejections: Sequence[Rejection]) -> None:
     for reason, count in counts.most_common():
         of_reason = [rejection for rejection in rejections if rejection.reason == reason]
         first = of_reason[0]
-        rank = Certainty.LIKELY if reason in (UNREADABLE, DECODER_DIED, SILENT) else Certainty.POSSIBLE
+        certainty = Certainty.LIKELY if reason in (UNREADABLE, DECODER_DIED, SILENT) else Certainty.POSSIBLE
         what = message("data_rejected", count=count, reason=reason, value=first.value)
-        report.add(rank, what, first.source, _do(of_reason))
+        report.add(certainty, what, first.source, _do(of_reason))
 
 
 def _do(rejections: Sequence[Rejection]) -> Message:
@@ -143,11 +143,11 @@ def _add_share(report: Report, manifest: RootManifest, decoded: int, bad: Sequen
     share = (len(manifest.rejections) + rows * of_decoded) / total if total else 1.0
     if share <= most:
         return
-    # two standard errors: in a sample, chance alone may exceed the limit
+    # two standard errors: in a sample the limit may be exceeded by chance
     doubt = 2.0 * rows / total * math.sqrt(of_decoded * (1.0 - of_decoded) / decoded) if decoded < rows else 0.0
-    rank = Certainty.CERTAIN if share - doubt > most else Certainty.LIKELY
+    certainty = Certainty.CERTAIN if share - doubt > most else Certainty.LIKELY
     what = message("data_share", share=round(100 * share, 1), most=100 * most)
-    report.add(rank, what, str(manifest.metadata), _do([*manifest.rejections, *bad]))
+    report.add(certainty, what, str(manifest.metadata), _do([*manifest.rejections, *bad]))
 
 
 def _add_texts(report: Report, utterances: Sequence[Utterance]) -> None:

@@ -187,7 +187,7 @@ def skips(state: State) -> Check:
 def validation(value: float, best_point: Point, since_best: int) -> Check:
     """Whether the validation has been rising for long."""
     name, (best_update, best) = "validation does not rise", best_point
-    stood = f"validation {value:.3g}, best {best:.3g} at update {best_update:,}"
+    stood = f"validation {value:.3g}, lowest {best:.3g} at update {best_update:,}"
     rises = not is_as_good(value, best, VALIDATION_RISE_SHARE)
     if rises and since_best >= VALIDATIONS_PATIENCE:
         sentence = f"{stood}, {since_best} validations ago; take the best checkpoint or add data"

@@ -14,7 +14,8 @@ from myxtts.config.schema import Config
 from myxtts.data.corpus import Corpus, parse_corpus
 from myxtts.errors import CheckpointError, ConfigError, DataError
 from myxtts.messages import quoted
-from myxtts.storage.store import Checkpoint, find
+from myxtts.storage.checkpoint import Checkpoint
+from myxtts.storage.find_checkpoint import find
 from myxtts.text.phonemes import canonical_language
 from myxtts.text.symbols import SymbolTable
 

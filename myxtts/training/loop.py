@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from myxtts import faults
 from myxtts.data.loader import Loader
 from myxtts.errors import NonFiniteError, StorageError
-from myxtts.storage import faults
 from myxtts.training import losses, schedule
 from myxtts.training.accumulation import Micro, Window
 from myxtts.training.checkpointing import Saver

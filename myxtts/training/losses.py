@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from myxtts.config.schema import GAME_TERMS, LossConfig
+from myxtts.config.schema import ADVERSARIAL_TERMS, LossConfig
 from myxtts.models.layers import sequence_mask
 
 TERMS = (
@@ -154,7 +154,7 @@ def critics_terms(outputs: Mapping[str, tf.Tensor], target_mask_BS1: tf.Tensor) 
     """
     if "true_score_BJL" not in outputs:
         nothing = tf.zeros_like(target_mask_BS1[:, 0, 0])
-        return dict.fromkeys(GAME_TERMS, nothing)
+        return dict.fromkeys(ADVERSARIAL_TERMS, nothing)
     mask = outputs["score_mask_BJ1"]
     right = masked_mean(tf.square(outputs["true_score_BJL"] - 1.0), mask)
     return {

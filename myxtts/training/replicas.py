@@ -18,7 +18,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from myxtts.batch import FIELDS
-from myxtts.config.schema import GAME_TERMS, LossConfig
+from myxtts.config.schema import ADVERSARIAL_TERMS, LossConfig
 from myxtts.errors import ConfigError
 from myxtts.models.voice_cloner import VoiceCloner
 from myxtts.training import losses
@@ -95,7 +95,7 @@ class Replica:
     def __init__(self, model: VoiceCloner, loss: LossConfig, terms: Sequence[str], device: str | None = None) -> None:
         self.model, self.loss, self.terms, self.device = model, loss, terms, device
         with self.scope():
-            adaptive = [term for term in terms if term not in GAME_TERMS]
+            adaptive = [term for term in terms if term not in ADVERSARIAL_TERMS]
             self.adaptive = AdaptiveWeights(adaptive if loss.adaptive_weights else ())
             self.weights: list[keras.Variable] = [*model.trainable_variables, *self.adaptive.trainable_variables]
             self.accumulated = [tf.Variable(tf.zeros(v.shape), trainable=False) for v in self.weights]
@@ -163,7 +163,7 @@ class Replica:
         """The weighted sum (B,) of what shall fall, and that of the game with the critic."""
         weighted = {term: weights[i] * terms[term] for i, term in enumerate(self.terms)}
         nothing = tf.zeros_like(terms["mel"])
-        game = tf.add_n([nothing, *(weighted.pop(term) for term in GAME_TERMS if term in weighted)])
+        game = tf.add_n([nothing, *(weighted.pop(term) for term in ADVERSARIAL_TERMS if term in weighted)])
         if self.loss.adaptive_weights:
             return losses.adapted(weighted, {t: v.value for t, v in self.adaptive.log_variance.items()}), game
         return tf.add_n([nothing, *weighted.values()]), game

@@ -21,8 +21,8 @@ from myxtts.errors import CheckpointError, ConfigError
 from myxtts.messages import quoted as shown
 from myxtts.storage.checkpoint import Checkpoint, read_manifest, step_name
 from myxtts.storage.files import storage_error, strict_json
+from myxtts.storage.find_checkpoint import find
 from myxtts.storage.run_directory import RunDirectory
-from myxtts.storage.searching import find
 from myxtts.training.run_state import RunState
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from myxtts import faults
 from myxtts.config.files import config_yaml, provenance_json
 from myxtts.config.resolve import Resolved
 from myxtts.data.loader import Loader
@@ -19,7 +20,6 @@ from myxtts.data.roots import absolute_paths
 from myxtts.errors import ConfigError, Stopped
 from myxtts.messages import quoted
 from myxtts.models.generate import Generator
-from myxtts.storage import faults
 from myxtts.storage.checkpoint import Checkpoint, foreign_entries
 from myxtts.storage.files import write_text_atomic
 from myxtts.storage.journal import Journal
@@ -28,6 +28,7 @@ from myxtts.storage.store import CheckpointStore
 from myxtts.training import replicas, resume, schedule
 from myxtts.training.checkpointing import Saver
 from myxtts.training.loop import Loop
+from myxtts.training.losses import TERMS
 from myxtts.training.recovery.ladder import Ladder
 from myxtts.training.rescue import Rescue
 from myxtts.training.run_context import Display, PatientJournal, RunContext, RunLog
@@ -73,7 +74,7 @@ def train(
     # 1. Settings: paths that mean the same from every folder, the length of the run, a schedule that never gets to 0.
     resolved = resolved.written_as(absolute_paths(resolved.config.data))
     config = resolved.config
-    faults.arm_from_environment()
+    faults.arm_from_environment(loss_terms=TERMS)
     batches = prepared.training_batches(config)
     training = config.training
     updates = total_updates(training.max_updates, training.epochs, len(batches), training.grad_accum)

@@ -30,7 +30,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from myxtts.batch import FIELDS, PROSODY_FIGURES
-from myxtts.config.schema import GAME_TERMS, LossConfig, OptimizerConfig, TrainingConfig
+from myxtts.config.schema import ADVERSARIAL_TERMS, LossConfig, OptimizerConfig, TrainingConfig
 from myxtts.models.voice_cloner import VoiceCloner
 from myxtts.training import losses, optimizers
 from myxtts.training.precision import LossScale
@@ -48,7 +48,7 @@ class MicroResult:
     good: bool
     terms_KB: FloatArray
     total_B: FloatArray
-    """Weighted sum of the terms, without the game with the critic (GAME_TERMS)."""
+    """Weighted sum of the terms, without the game with the critic (ADVERSARIAL_TERMS)."""
     group_norm_G: FloatArray
     """Of the gradient; on several devices the sum of their norms, which is at least as large."""
 
@@ -133,7 +133,7 @@ class Step:
             for plays in (False, True)
             for factors in (False, True)
         }
-        game = [i for i, term in enumerate(self.term_weights) if term in GAME_TERMS]
+        game = [i for i, term in enumerate(self.term_weights) if term in ADVERSARIAL_TERMS]
         self._game = game if model.critic is not None else []
         self._apply = _graph(self._apply_graph, [tf.TensorSpec([], f32)] * 2)
         self._validate = _graph(self._validate_graph, [batch])

@@ -17,7 +17,7 @@ from myxtts.audio.distances import COEFFICIENTS, ClipDistances, clip_distances
 from myxtts.audio.griffin_lim import waveform_of_mel
 from myxtts.audio.waveform import write_wav
 from myxtts.batch import Batch
-from myxtts.config.schema import GAME_TERMS, Config
+from myxtts.config.schema import ADVERSARIAL_TERMS, Config
 from myxtts.data.batches import Batches
 from myxtts.data.corpus import Corpus
 from myxtts.errors import NonFiniteError, StorageError
@@ -48,7 +48,9 @@ def validate(step: Step, batches: Iterable[Batch], config: Config) -> dict[str, 
         rows.append(terms_KB[:, batch["weight_B"] > 0.0])
     means = np.concatenate(rows, axis=1).mean(axis=1, dtype=np.float64)
     metrics = {term: float(value) for term, value in zip(TERMS, means, strict=True)}
-    metrics["total"] = sum(w * metrics[term] for term, w in weights_of(config.loss).items() if term not in GAME_TERMS)
+    metrics["total"] = sum(
+        w * metrics[term] for term, w in weights_of(config.loss).items() if term not in ADVERSARIAL_TERMS
+    )
     return metrics
 
 

@@ -159,7 +159,7 @@ def test_a_decoder_that_heard_a_critic_goes_on_hearing_it(tmp_path: Path, monkey
         assert resolved.config.model.critic_width == 24
         schedule = resolved.config.schedule
         assert (schedule.adversarial_start_updates, schedule.adversarial_ramp_updates) == (0, 0), level
-        assert "has learned" in resolved.source("schedule.adversarial_start_updates").reason
+        assert "is trained" in resolved.source("schedule.adversarial_start_updates").reason
 
 
 def test_the_strongest_layer_and_its_last_word_hold() -> None:

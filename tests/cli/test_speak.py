@@ -8,7 +8,8 @@ import pytest
 import soundfile
 
 from myxtts.cli import speak
-from myxtts.storage.store import CheckpointStore, find
+from myxtts.storage.find_checkpoint import find
+from myxtts.storage.store import CheckpointStore
 from myxtts.synthesis.options import LONGEST_TEXT
 
 TEXT = "A good day to all of you."

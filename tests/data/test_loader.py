@@ -4,10 +4,10 @@ import time
 import numpy as np
 import pytest
 
+from myxtts import faults
 from myxtts.data.loader import Loader
 from myxtts.data.plan import FILL_ROW, Bucket, PlannedBatch
 from myxtts.errors import DataError
-from myxtts.storage import faults
 
 
 class Source:

@@ -22,8 +22,8 @@ from myxtts.config.fields import LEAVES
 from myxtts.config.files import config_yaml
 from myxtts.errors import ConfigError
 from myxtts.health import Health
-from myxtts.storage.checkpoint import MANIFEST, FileRecord, Manifest, _sealed
-from myxtts.storage.searching import find, newest_in
+from myxtts.storage.checkpoint import MANIFEST, CheckpointManifest, FileRecord, _sealed
+from myxtts.storage.find_checkpoint import find, newest_in
 from myxtts.storage.store import CheckpointStore
 from myxtts.synthesis.opened import open_checkpoint
 from tests import made_model
@@ -63,7 +63,7 @@ def _reseal(folder: Path, update: int = 2) -> None:
         for path in sorted(folder.iterdir())
         if path.name != MANIFEST
     }
-    (folder / MANIFEST).write_bytes(Manifest(update, False, files).to_bytes())
+    (folder / MANIFEST).write_bytes(CheckpointManifest(update, False, files).to_bytes())
 
 
 def _any_file(folder: Path, random: np.random.Generator) -> Path:

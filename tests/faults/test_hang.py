@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from myxtts import faults
 from myxtts.errors import DataError
-from myxtts.storage import faults
 from tests.training import made_run
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_step import assert_learns
 
-from myxtts.config.schema import GAME_TERMS
+from myxtts.config.schema import ADVERSARIAL_TERMS
 from myxtts.training.losses import TERMS
 from myxtts.training.step import DETECTOR_SIZE
 
@@ -25,7 +25,7 @@ def test_the_other_switches_learn_too(rich: Any) -> None:
 
 
 def test_learned_weights_change_and_are_part_of_what_is_saved(rich: Any) -> None:
-    learned = [term for term in TERMS if term not in GAME_TERMS]
+    learned = [term for term in TERMS if term not in ADVERSARIAL_TERMS]
     paths = [v.path for v in rich.step.adaptive.trainable_variables]
     assert paths == [f"adaptive_weights/{t}_log_variance" for t in learned], "no weight is learned for the game"
     before = {t: float(v.numpy()) for t, v in rich.step.adaptive.log_variance.items()}
@@ -127,7 +127,7 @@ def test_a_critic_that_does_not_play_yet_changes_nothing_else(played: Any) -> No
     }
     terms = {name: dict(zip(TERMS, result.terms_KB, strict=True)) for name, (result, _) in found.items()}
     for term in TERMS:
-        if term in GAME_TERMS:
+        if term in ADVERSARIAL_TERMS:
             assert terms["plays"][term].all() and terms["learns"][term].all() and not terms["waits"][term].any()
         else:
             for name in ("learns", "waits"):
@@ -150,7 +150,7 @@ def test_without_a_critic_there_is_one_graph(plain: Any) -> None:
 
 def test_a_critic_that_begins_to_learn_is_no_spike(played: Any) -> None:
     """Its first gradient is tens of times the model's: runs of level enhanced died of it at update 1,001."""
-    waits = {**played.step.term_weights, **dict.fromkeys(GAME_TERMS, 0.0)}
+    waits = {**played.step.term_weights, **dict.fromkeys(ADVERSARIAL_TERMS, 0.0)}
     usual = played.run(weights=waits).grad_norm
     values = played.anew().values()
     values["norms"] = np.full(DETECTOR_SIZE, usual, np.float32)

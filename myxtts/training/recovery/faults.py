@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from myxtts.storage import faults
+from myxtts import faults
 from myxtts.training.losses import TERMS
 from myxtts.training.step import Step
 

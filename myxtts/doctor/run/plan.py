@@ -1,4 +1,4 @@
-"""What the repair of a run would do, decided before anything is written: which checkpoint, what is reset, and why."""
+"""Plans the repair of a run before anything is written: the checkpoint to resume from, what is reset, and why."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ import numpy.typing as npt
 from myxtts.config.fields import LEAVES, Value, coerce
 from myxtts.config.files import MOST_BYTES
 from myxtts.config.schema import DataConfig
-from myxtts.doctor.checkpoints import Examined
-from myxtts.doctor.history import NEUTRAL_FACTORS, factor
-from myxtts.doctor.messages import Message as Said
-from myxtts.doctor.messages import message as said
-from myxtts.doctor.run_check import Seen, look_at_run
+from myxtts.doctor.messages import Message, message
+from myxtts.doctor.run.checkpoints import Examined
+from myxtts.doctor.run.look import NEUTRAL_FACTORS, RunSummary, factor, look_at_run
 from myxtts.doctor.settings.check import STABLE, STABLE_LEVEL
 from myxtts.doctor.settings.fix import with_values
 from myxtts.doctor.settings.read import Settings, read_settings
@@ -30,8 +28,8 @@ from myxtts.storage.run_directory import RunDirectory
 
 Arrays = dict[str, dict[str, npt.NDArray[np.generic]]]
 
-REFUSED_MANY, REFUSED_IN_A_ROW = 10, 3
-"""More refused updates than this of the last 200, or so many in a row, and the run counts as diverged."""
+MANY_SKIPS, SKIPS_IN_A_ROW = 10, 3
+"""A run counts as diverged with more skips than this in the last 200 updates, or this many in a row."""
 COMMENT = "lowered by fix_nan_loss.py"
 _LOWERED: Mapping[str, str] = {
     "optimizer.learning_rate": "rate_factor",
@@ -39,7 +37,7 @@ _LOWERED: Mapping[str, str] = {
     "loss.mel_weight": "mel_factor",
     "loss.flow_weight": "mel_factor",
 }
-"""Settings that a diverged run must not have over the stable value, and the ladder's factor on each."""
+"""Settings that are lowered to the stable value if a run diverged, and the ladder's factor for each."""
 _PATHS: Mapping[str, str] = {"data.train_path": DataConfig().train_path, "data.val_path": DataConfig().val_path}
 
 
@@ -54,14 +52,14 @@ class Lowered:
 
 
 @dataclass
-class Plan:
-    """What a repair would do. Nothing of it is done yet; `empty` means that there is nothing to do."""
+class RepairPlan:
+    """What a repair would do; `empty` means that there is nothing to do."""
 
     run: Path
     good: Examined
     aside: list[Examined] = field(default_factory=list)
-    reasons: list[Said] = field(default_factory=list)
-    reset: list[Said] = field(default_factory=list)
+    reasons: list[Message] = field(default_factory=list)
+    reset: list[Message] = field(default_factory=list)
     lowered: list[Lowered] = field(default_factory=list)
     without: list[str] = field(default_factory=list)
     config_text: str | None = None
@@ -77,28 +75,28 @@ class Plan:
         return not (self.aside or self.config_text is not None or self.arrays is not None)
 
 
-def make_plan(run: Path, progress: Progress, always_reset: bool = False) -> Plan:
-    """Decides what to do about the run in `run`; reads only.
+def make_plan(run: Path, progress: Progress, always_reset: bool = False) -> RepairPlan:
+    """Plans the repair of the run in `run`; writes nothing.
 
     Args:
         run: the run directory.
-        progress: told of the checkpoints.
-        always_reset: reset the moments also where nothing shows that the run diverged.
-    Errors: DataError if it is no run; CheckpointError if no checkpoint is whole and finite; ConfigError if neither the
-        run's settings nor those of the checkpoint can be read.
+        progress: called for each checkpoint.
+        always_reset: reset the moments even if nothing shows that the run diverged.
+    Errors: DataError if it is not a run; CheckpointError if no checkpoint is intact and finite; ConfigError if neither
+        the run's settings nor those of the checkpoint can be read.
     """
-    seen = look_at_run(run, progress)
+    summary = look_at_run(run, progress)
     check_inside(run)
-    good = _chosen(seen)
-    plan = Plan(run, good)
-    plan.aside = [e for e in seen.checkpoints if e.bad is not None or (e.update > good.update)]
-    plan.reasons = _reasons(seen, good)
+    good = _chosen(summary)
+    plan = RepairPlan(run, good)
+    plan.aside = [e for e in summary.checkpoints if e.bad is not None or (e.update > good.update)]
+    plan.reasons = _reasons(summary, good)
     diverged = bool(plan.reasons) or always_reset
     text, settings = _settings_of(run, good)
     plan.program = "train_stable.py" if settings.value("optimization_level") == STABLE_LEVEL else "train_main.py"
     if diverged:
-        _plan_reset(plan, seen)
-        _plan_settings(plan, seen, text, settings)
+        _plan_reset(plan, summary)
+        _plan_settings(plan, summary, text, settings)
     if plan.empty and not plan.lowered:
         return plan
     plan.without = _absent_defaults(settings)
@@ -108,7 +106,7 @@ def make_plan(run: Path, progress: Progress, always_reset: bool = False) -> Plan
 
 
 def check_inside(run: Path) -> None:
-    """Refuses a run whose folders lead out of it: nothing is written outside the path that was given.
+    """Rejects a run whose folders lead out of it, so that nothing is written outside the given path.
 
     Errors: CheckpointError.
     """
@@ -117,47 +115,49 @@ def check_inside(run: Path) -> None:
         if path.is_symlink() or not path.resolve().is_relative_to(real):
             raise CheckpointError(
                 f"{str(path)!r} is a link to {str(path.resolve())!r}, and nothing is written outside {str(real)!r}: "
-                "name the directory that really holds the run"
+                "name the directory that the link leads to"
             )
 
 
-def _chosen(seen: Seen) -> Examined:
-    """The newest checkpoint that is whole and finite, and, where there is one, without signs of divergence."""
-    whole = [examined for examined in seen.checkpoints if examined.bad is None]
-    if not whole:
-        told = "; ".join(
+def _chosen(summary: RunSummary) -> Examined:
+    """The newest intact and finite checkpoint, preferably one without signs of divergence."""
+    intact = [examined for examined in summary.checkpoints if examined.bad is None]
+    if not intact:
+        reasons = "; ".join(
             f"{examined.path.name}: {dict(examined.bad.values).get('reason', examined.bad.key)}"
-            for examined in seen.checkpoints[:3]
+            for examined in summary.checkpoints[:3]
             if examined.bad is not None
         )
         raise CheckpointError(
-            f"no checkpoint in {str(seen.run)!r} is whole and finite{f' ({told})' if told else ''}: restore one from a "
-            "copy, or start over with --fresh"
+            f"no checkpoint in {str(summary.run)!r} is intact and finite{f' ({reasons})' if reasons else ''}: "
+            "restore one from a backup, or start over with --fresh"
         )
     lost = ("finite", "loss falls")
-    well = [examined for examined in whole if not any(check.name in lost for check in examined.ill)]
-    return (well or whole)[0]
+    healthy = [examined for examined in intact if not any(check.name in lost for check in examined.ill)]
+    return (healthy or intact)[0]
 
 
-def _reasons(seen: Seen, good: Examined) -> list[Said]:
-    """What shows that the run diverged; empty where only the disk failed, or nothing."""
-    reasons: list[Said] = []
-    poisoned = [examined for examined in seen.checkpoints if examined.poisoned]
+def _reasons(summary: RunSummary, good: Examined) -> list[Message]:
+    """Evidence that the run diverged; empty if nothing failed, or only the disk."""
+    reasons: list[Message] = []
+    poisoned = [examined for examined in summary.checkpoints if examined.poisoned]
     if poisoned:
-        reasons.append(said("reason_poisoned", names=", ".join(examined.path.name for examined in poisoned[:5])))
-    ill = {check.sentence for examined in seen.checkpoints if examined.update >= good.update for check in examined.ill}
-    reasons += [said("reason_ill", sentence=sentence) for sentence in sorted(ill)]
-    if seen.history.gave_up:
-        reasons.append(said("reason_gave_up"))
-    if seen.history.refused > REFUSED_MANY or seen.history.refused_in_a_row >= REFUSED_IN_A_ROW:
-        reasons.append(said("reason_refused", count=seen.history.refused))
-    if any(factor(seen.recovery, name) != 1.0 for name in NEUTRAL_FACTORS):
-        reasons.append(said("reason_factors"))
+        reasons.append(message("reason_poisoned", names=", ".join(examined.path.name for examined in poisoned[:5])))
+    ill = {
+        check.sentence for examined in summary.checkpoints if examined.update >= good.update for check in examined.ill
+    }
+    reasons += [message("reason_ill", sentence=sentence) for sentence in sorted(ill)]
+    if summary.history.gave_up:
+        reasons.append(message("reason_gave_up"))
+    if summary.history.skips > MANY_SKIPS or summary.history.skips_in_a_row >= SKIPS_IN_A_ROW:
+        reasons.append(message("reason_skipped", count=summary.history.skips))
+    if any(factor(summary.recovery, name) != 1.0 for name in NEUTRAL_FACTORS):
+        reasons.append(message("reason_factors"))
     return reasons
 
 
 def _settings_of(run: Path, good: Examined) -> tuple[str, Settings]:
-    """config.yaml of the run, or of the checkpoint where that of the run is missing or damaged."""
+    """config.yaml of the run, or of the checkpoint if the run's is missing or damaged."""
     places = [RunDirectory(run).config_path, good.path / "config.yaml"]
     problem: ConfigError | None = None
     for place in places:
@@ -171,56 +171,56 @@ def _settings_of(run: Path, good: Examined) -> tuple[str, Settings]:
     raise problem
 
 
-def _plan_reset(plan: Plan, seen: Seen) -> None:
-    """The new checkpoint: moments and detector at nothing, health and ladder anew; weights as they are."""
+def _plan_reset(plan: RepairPlan, summary: RunSummary) -> None:
+    """Plans the new checkpoint: moments and detector zeroed, health and ladder reset, weights unchanged."""
     checkpoint = plan.good.checkpoint
     assert checkpoint is not None
     arrays: Arrays = {stem: dict(named) for stem, named in checkpoint.arrays.items()}
     state = copy.deepcopy(dict(checkpoint.state))
     moments = {name: _reset_moment(name, array) for name, array in arrays["moments"].items()}
     if any(not np.array_equal(moments[name], arrays["moments"][name]) for name in moments):
-        plan.reset.append(said("reset_moments", count=len(moments)))
+        plan.reset.append(message("reset_moments", count=len(moments)))
     detector = {name: np.zeros_like(array) for name, array in arrays["detector"].items()}
     if any(array.any() for array in arrays["detector"].values()):
-        plan.reset.append(said("reset_detector"))
+        plan.reset.append(message("reset_detector"))
     arrays |= {"moments": moments, "detector": detector}
-    _reset_recovery(plan, seen, state)
+    _reset_recovery(plan, summary, state)
     if plan.good.ill or plan.reset:
         state["health"] = Health().to_json()
         if state["health"] != checkpoint.state.get("health"):
-            plan.reset.append(said("reset_health"))
+            plan.reset.append(message("reset_health"))
     if plan.reset:
         plan.arrays, plan.state = arrays, state
 
 
 def _reset_moment(name: str, array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-    """A moment or step count at nothing; a learning rate that an optimizer keeps among its state stays."""
+    """A moment or step count set to zero; a learning rate in the optimizer's state is kept."""
     return array if name.rsplit("/", 1)[-1] == "learning_rate" else np.zeros_like(array)
 
 
-def _reset_recovery(plan: Plan, seen: Seen, state: dict[str, Any]) -> None:
-    """The ladder begins at its foot; strikes and quarantine are facts about clips and stay."""
-    if not isinstance(seen.recovery, dict) or ("recovery" not in state and "watch" not in seen.recovery):
+def _reset_recovery(plan: RepairPlan, summary: RunSummary, state: dict[str, Any]) -> None:
+    """Restarts the ladder at its first rung; strikes and quarantine, which are about clips, are kept."""
+    if not isinstance(summary.recovery, dict):
         return
-    recovery = {**copy.deepcopy(state.get("recovery") or {}), **copy.deepcopy(seen.recovery)}
-    anew: dict[str, Any] = {name: 1.0 for name in NEUTRAL_FACTORS}
-    anew |= {"rewarm_from": plan.good.update, "rollbacks": [], "refused": [], "refused_in_a_row": 0}
-    anew |= {"last_trouble": plan.good.update, "proven": None, "candidates": []}
-    anew |= {"watch": {"block": [], "newest": [], "lowest": [], "first": []}, "changes": [], "recent": []}
-    changed = {name: value for name, value in anew.items() if name in recovery and recovery[name] != value}
+    recovery = {**copy.deepcopy(state.get("recovery") or {}), **copy.deepcopy(summary.recovery)}
+    initial: dict[str, Any] = {name: 1.0 for name in NEUTRAL_FACTORS}
+    initial |= {"rewarm_from": plan.good.update, "rollbacks": [], "refused": [], "refused_in_a_row": 0}
+    initial |= {"last_trouble": plan.good.update, "proven": None, "candidates": []}
+    initial |= {"watch": {"block": [], "newest": [], "lowest": [], "first": []}, "changes": [], "recent": []}
+    changed = {name: value for name, value in initial.items() if name in recovery and recovery[name] != value}
     if changed or state.get("recovery") != recovery:
-        plan.reset.append(said("reset_ladder"))
+        plan.reset.append(message("reset_ladder"))
     state["recovery"] = {**recovery, **changed}
 
 
-def _plan_settings(plan: Plan, seen: Seen, text: str, settings: Settings) -> None:
-    """Lowers what is over the stable value, the ladder's own factors counted in, and takes fp16 back to fp32."""
+def _plan_settings(plan: RepairPlan, summary: RunSummary, text: str, settings: Settings) -> None:
+    """Plans settings at most the stable value, including the ladder's factors, and fp32 instead of fp16."""
     for key, name in _LOWERED.items():
         value = settings.value(key)
         stable = float(coerce(LEAVES[key], STABLE[key].value))
         if not isinstance(value, float):
             value = float(coerce(LEAVES[key], LEAVES[key].default))
-        after = min(stable, float(f"{value * factor(seen.recovery, name):.6g}"))
+        after = min(stable, float(f"{value * factor(summary.recovery, name):.6g}"))
         if after < value:
             plan.lowered.append(Lowered(key, value, after, STABLE[key].reason))
     if settings.value("training.precision") == "fp16":
@@ -229,6 +229,6 @@ def _plan_settings(plan: Plan, seen: Seen, text: str, settings: Settings) -> Non
 
 
 def _absent_defaults(settings: Settings) -> list[str]:
-    """Paths of data that stand at a default which does not exist: named in a file they would stop the run."""
+    """Data paths at a default that does not exist; named in a file, they would be an error."""
     absent = [key for key, default in _PATHS.items() if not Path(default).expanduser().exists()]
     return [key for key in absent if settings.value(key) == _PATHS[key]]

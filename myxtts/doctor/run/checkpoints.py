@@ -16,14 +16,14 @@ from myxtts.errors import CheckpointError
 from myxtts.health import Check, Health
 from myxtts.progress import Progress
 from myxtts.storage.checkpoint import Checkpoint, DamagedError, FutureFormatError, read_checkpoint, step_name
-from myxtts.storage.searching import steps_in
+from myxtts.storage.find_checkpoint import steps_in
 
 STEMS = ("weights", "average", "moments", "detector")
 """Arrays that every checkpoint of a run holds and that resuming needs."""
 LARGEST_WEIGHT = 1e4
 """No weight of a healthy network comes near this; beyond it the network is lost, finite or not."""
 DIVERGED = ("finite", "loss falls", "no skipped update", "gradient norm under 1", "loss within 0.5 to 5")
-"""Signs of health that point at divergence when they are ill, not at slow data or overfitting."""
+"""Signs of health that indicate divergence when they are ill, rather than slow data or overfitting."""
 _NOT_FINITE = re.compile(r"holds \d+ of \d+ values that are not finite")
 
 
@@ -52,10 +52,10 @@ def examine(folder: Path, update: int = 0) -> Examined:
         return Examined(folder, update, message("damaged", reason=error.damage.reason), poisoned=poisoned)
     except FutureFormatError as error:
         return Examined(folder, update, message("damaged", reason=str(error)))
-    return _judged(checkpoint)
+    return _examined(checkpoint)
 
 
-def _judged(checkpoint: Checkpoint) -> Examined:
+def _examined(checkpoint: Checkpoint) -> Examined:
     path, update = checkpoint.path, checkpoint.update
     lacking = [stem for stem in STEMS if stem not in checkpoint.arrays]
     if lacking:
@@ -110,13 +110,13 @@ _RECOVERY: Mapping[str, type | tuple[type, ...]] = {
 
 def largest_weight(checkpoint: Checkpoint) -> tuple[float, str]:
     """The largest magnitude in weights and averaged weights, and the name of its tensor."""
-    best, where = 0.0, ""
+    largest, where = 0.0, ""
     for stem in ("weights", "average"):
         for name, array in checkpoint.arrays[stem].items():
             if array.size and array.dtype.kind in "fV":
                 value = float(np.abs(array.astype(np.float64)).max())
-                best, where = (value, f"{stem}/{name}") if value > best else (best, where)
-    return best, where
+                largest, where = (value, f"{stem}/{name}") if value > largest else (largest, where)
+    return largest, where
 
 
 def ill_signs(state: Any) -> tuple[Check, ...]:
@@ -154,8 +154,8 @@ def check_checkpoint(folder: Path) -> Report:
 def add_checkpoint(report: Report, examined: Examined, do: Message) -> None:
     """Adds what makes a checkpoint bad, or the signs of divergence in it."""
     if examined.bad is not None:
-        rank = Certainty.CERTAIN if examined.poisoned else Certainty.POSSIBLE
-        report.add(rank, examined.bad, str(examined.path), do)
+        certainty = Certainty.CERTAIN if examined.poisoned else Certainty.POSSIBLE
+        report.add(certainty, examined.bad, str(examined.path), do)
     for check in examined.ill:
         what = message("ill_sign", sign=message(sign_name(check)), sentence=check.sentence)
         report.add(Certainty.LIKELY, what, str(examined.path), message("see_sign"))
@@ -172,9 +172,9 @@ SIGN_NAMES = {
     "speakers": "sign_speakers",
     "speaker verification": "sign_voices",
 }
-"""Name of a sign of health -> its message."""
+"""Name of a sign of health -> key of its message."""
 
 
 def sign_name(check: Check) -> str:
-    """The message with the name of a sign of health."""
+    """The key of the message with the name of a sign of health."""
     return SIGN_NAMES.get(check.name, "sign_other")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from myxtts.data.manifest import METADATA_NAMES
-from myxtts.doctor.run_check import is_run
+from myxtts.doctor.run.look import is_run
 from myxtts.errors import DataError
 from myxtts.messages import quoted
 from myxtts.storage.checkpoint import MANIFEST, update_of_name

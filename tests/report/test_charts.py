@@ -5,8 +5,18 @@ import math
 import numpy as np
 import pytest
 
-from myxtts.report.charts import Line, chart, train_lines
-from myxtts.report.scales import Scale, envelope, label, linear_ticks, scale_for, smooth, thin
+from myxtts.report.charts import (
+    Line,
+    Scale,
+    chart,
+    envelope,
+    label,
+    linear_ticks,
+    scale_for,
+    smooth,
+    thin,
+    train_lines,
+)
 
 
 def test_ticks_are_round_and_inside() -> None:
@@ -66,8 +76,8 @@ def test_a_line_is_interrupted_where_it_has_no_value() -> None:
     assert curve.count("M") == 2 and curve.count("L") == 1 and dots.count("h0") == 3
 
 
-def test_peaks_above_the_picture_are_told() -> None:
+def test_peaks_above_the_chart_are_reported() -> None:
     values = np.ones(1_000) + np.linspace(0, 0.1, 1_000)
     values[500] = 900.0
     drawn = chart("x", [train_lines("training", np.arange(1_000.0), values)[0]], 1_000.0)
-    assert drawn.note == "Peaks up to 900 lie above the picture."
+    assert drawn.note == "Peaks up to 900 are above the chart."

@@ -1,4 +1,4 @@
-"""Which checkpoint to take: found by looking at the folders, newest first, each proved before it is believed."""
+"""Finds the checkpoint to load: looks at the step folders, newest first, and verifies each one before using it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from myxtts.errors import CheckpointError
 from myxtts.storage.checkpoint import (
     MANIFEST,
     Checkpoint,
+    CheckpointManifest,
     Damage,
     DamagedError,
-    Manifest,
     check_sizes,
     read_checkpoint,
     read_manifest,
@@ -22,7 +22,7 @@ from myxtts.storage.checkpoint import (
     update_of_name,
 )
 
-_DAMAGES_TOLD = 5
+_MOST_LISTED = 5
 
 
 def steps_in(directory: Path) -> list[int]:
@@ -36,8 +36,8 @@ def steps_in(directory: Path) -> list[int]:
     return sorted((update for name in names if (update := update_of_name(name)) is not None), reverse=True)
 
 
-def whole_steps(directory: Path) -> dict[int, Manifest]:
-    """Update -> manifest of the folders that look whole by names and sizes; contents are not read."""
+def intact_steps(directory: Path) -> dict[int, CheckpointManifest]:
+    """Update -> manifest of the folders whose file names and sizes are right; contents are not read."""
     steps = {}
     for update in steps_in(directory):
         with contextlib.suppress(CheckpointError):
@@ -46,21 +46,21 @@ def whole_steps(directory: Path) -> dict[int, Manifest]:
 
 
 def newest_in(directory: Path) -> tuple[Checkpoint | None, list[Damage]]:
-    """The newest checkpoint that proves itself, or None if there is no step folder; and those passed over.
+    """The newest valid checkpoint, or None if there is no step folder; and the damaged ones passed over.
 
-    Raises CheckpointError if there are step folders and none is valid, or if the newest is of a later format.
+    Raises CheckpointError if there are step folders and none is valid, or if the newest has a later format.
     """
     checkpoint, damaged = _first_valid(directory, steps_in(directory), [])
     if checkpoint is None and damaged:
         raise CheckpointError(
-            f"no checkpoint in {str(directory)!r} can be used: {_tell(damaged)}; restore one of them from a copy, "
+            f"no checkpoint in {str(directory)!r} can be used: {_listed(damaged)}; restore one from a backup, "
             "or start over with --fresh"
         )
     return checkpoint, damaged
 
 
 def best_in(directory: Path) -> tuple[Checkpoint | None, list[Damage]]:
-    """The newest valid checkpoint that was saved as the best, or None; and those passed over. CheckpointError."""
+    """The newest valid checkpoint that was saved as the best, or None; and the damaged ones. Raises CheckpointError."""
     marked = []
     damaged = []
     for update in steps_in(directory):
@@ -73,9 +73,9 @@ def best_in(directory: Path) -> tuple[Checkpoint | None, list[Damage]]:
 
 
 def find(path: Path, prefer: Literal["best", "last"] = "best") -> Checkpoint:
-    """The checkpoint that a user means by `path`: a run directory, its folder of checkpoints, or a step folder.
+    """The checkpoint at `path`: a run directory, its folder of checkpoints, or a step folder.
 
-    prefer: of several, the best (the newest if none is marked best) or the last. Raises CheckpointError.
+    prefer: which one of several, the best (the newest if none is marked best) or the last. Raises CheckpointError.
     """
     path = Path(path)
     if not path.is_dir():
@@ -113,8 +113,8 @@ def _with_passed_over(checkpoint: Checkpoint, damaged: Iterable[Damage]) -> Chec
     return replace(checkpoint, passed_over=tuple(dict.fromkeys(damaged)))
 
 
-def _tell(damaged: list[Damage]) -> str:
-    told = [f"{damage.path.name}: {damage.reason}" for damage in damaged[:_DAMAGES_TOLD]]
-    if len(damaged) > _DAMAGES_TOLD:
-        told.append(f"and {len(damaged) - _DAMAGES_TOLD} more")
-    return "; ".join(told)
+def _listed(damaged: list[Damage]) -> str:
+    reasons = [f"{damage.path.name}: {damage.reason}" for damage in damaged[:_MOST_LISTED]]
+    if len(damaged) > _MOST_LISTED:
+        reasons.append(f"and {len(damaged) - _MOST_LISTED} more")
+    return "; ".join(reasons)

@@ -1,11 +1,12 @@
-"""Which Python and which program a printed command names."""
+"""Which Python and program a printed command names, and what is shown while TensorFlow loads."""
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
-from myxtts.cli.interpreter import program_path, python_command
+from myxtts.cli.runtime import program_path, python_command, quiet_loading
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,7 +37,9 @@ def test_the_environments_python_by_its_path_from_here(environment: Path) -> Non
     assert python_command() == ".venv/bin/python"
 
 
-def test_from_elsewhere_by_its_whole_path(environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_from_elsewhere_by_its_absolute_path(
+    environment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path / "usr")
     assert python_command() == str(environment / "bin" / "python")
 
@@ -63,4 +66,28 @@ def test_a_program_by_the_path_that_works_from_here(tmp_path: Path, monkeypatch:
     assert program_path("train_main.py") == f"{ROOT.name}/train_main.py"
     monkeypatch.chdir(tmp_path)
     assert program_path("train_main.py") == str(ROOT / "train_main.py")
-    assert program_path("-m myxtts train") == "-m myxtts train"
+    assert program_path("myxtts train") == "myxtts train"
+
+
+def test_chatter_is_held_back(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
+    with quiet_loading():
+        os.write(2, b"chatter\n")
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "after\n"
+    assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "3"
+
+
+def test_it_is_shown_where_loading_fails(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
+    with pytest.raises(ImportError), quiet_loading():
+        os.write(2, b"why it failed\n")
+        raise ImportError
+    assert capfd.readouterr().err == "why it failed\n"
+
+
+def test_a_user_who_set_the_level_sees_all(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
+    with quiet_loading():
+        os.write(2, b"chatter\n")
+    assert capfd.readouterr().err == "chatter\n"

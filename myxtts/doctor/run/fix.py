@@ -1,4 +1,4 @@
-"""Carries out the repair of a run: a backup, a new checkpoint by the store's own writer, bad ones set aside."""
+"""Repairs a run: makes a backup, saves a new checkpoint, and moves bad ones aside."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import shutil
 import time
 from pathlib import Path
 
-from myxtts.doctor.history import REPAIRED_EVENT
-from myxtts.doctor.messages import Message as Said
-from myxtts.doctor.messages import message as said
-from myxtts.doctor.run_plan import Plan, check_inside, make_plan
+from myxtts.doctor.messages import Message, message
+from myxtts.doctor.run.look import REPAIRED_EVENT
+from myxtts.doctor.run.plan import RepairPlan, check_inside, make_plan
 from myxtts.errors import StorageError
 from myxtts.progress import Progress
 from myxtts.storage.checkpoint import foreign_entries
@@ -20,17 +19,17 @@ from myxtts.storage.run_directory import RunDirectory, WriterLock
 from myxtts.storage.store import CheckpointStore
 
 _KEEP_ALL = 1_000_000
-"""The repair prunes nothing."""
+"""A repair prunes no checkpoint."""
 
 
-def repair_run(run: Path, progress: Progress, always_reset: bool = False) -> tuple[Plan, Path | None]:
-    """Repairs the run in `run`; the plan that was carried out, and the folder with what was there before.
+def repair_run(run: Path, progress: Progress, always_reset: bool = False) -> tuple[RepairPlan, Path | None]:
+    """Repairs the run in `run`; returns the plan that was carried out, and the folder of the backup.
 
-    The folder is None where there was nothing to do. The lock of the run is held while anything is written.
+    The folder is None if there was nothing to do. The lock of the run is held while anything is written.
 
-    Errors: as `make_plan`; StorageError if the disk refuses or a training has the run.
+    Errors: as `make_plan`; StorageError if the disk fails or a training process uses the run.
     """
-    make_plan(run, progress, always_reset)  # an error must come before a lock is written into a folder that is no run
+    make_plan(run, progress, always_reset)  # report errors before a lock is written into a folder that may not be a run
     directory = RunDirectory(run)
     with directory.lock() as lock:
         _store(run).remove_stale(lock)
@@ -44,11 +43,11 @@ def _store(run: Path) -> CheckpointStore:
     return CheckpointStore(RunDirectory(run).checkpoints_path, keep=_KEEP_ALL, kept_every_updates=1)
 
 
-def _carry_out(plan: Plan, directory: RunDirectory, lock: WriterLock, progress: Progress) -> Path:
-    """Backup first; then settings, the new checkpoint, the ladder; last what is bad is set aside.
+def _carry_out(plan: RepairPlan, directory: RunDirectory, lock: WriterLock, progress: Progress) -> Path:
+    """Makes the backup, then writes settings, the new checkpoint and the ladder, and last moves bad checkpoints aside.
 
-    In this order what shows that the run diverged stays until all else is done: after a kill in between, the same
-    command ends the work.
+    In this order the evidence that the run diverged stays until everything else is done, so that after a kill the same
+    command completes the repair.
     """
     assert lock.held
     check_inside(plan.run)
@@ -68,18 +67,18 @@ def _carry_out(plan: Plan, directory: RunDirectory, lock: WriterLock, progress: 
         progress("repair", 2, 3)
         for examined in plan.aside:
             examined.path.rename(backup / "checkpoints" / examined.path.name)
-        # A second save of the same changes nothing but the pointers, which may name what was set aside.
+        # Saving the same state again only updates the pointers, which may name a checkpoint that was moved aside.
         _store(plan.run).save(plan.good.update, arrays, state, texts=checkpoint.texts, best=checkpoint.best)
         fsync_directory(backup / "checkpoints")
     except OSError as error:
         raise storage_error("repairing the run", plan.run, error) from error
-    _tell(plan, directory, backup)
+    _write_event(plan, directory, backup)
     progress("repair", 3, 3)
     return backup
 
 
-def _backup(plan: Plan, directory: RunDirectory) -> Path:
-    """A folder inside the run with everything that is about to change. Errors: StorageError."""
+def _backup(plan: RepairPlan, directory: RunDirectory) -> Path:
+    """Copies everything that is about to change into a folder inside the run. Errors: StorageError."""
     name = f"before-fix-{time.strftime('%Y%m%d-%H%M%S')}"
     backup, number = plan.run / name, 1
     while backup.exists():
@@ -92,10 +91,10 @@ def _backup(plan: Plan, directory: RunDirectory) -> Path:
                 shutil.copy2(path, backup / path.name)
         if plan.arrays is not None:
             good = plan.good.path
-            foreign = {path.name for path in foreign_entries(good)}  # they stay where they are
+            foreign = {path.name for path in foreign_entries(good)}  # they are not moved
             shutil.copytree(good, backup / "checkpoints" / good.name, ignore=lambda *_: foreign)
     except (OSError, shutil.Error) as error:
-        shutil.rmtree(backup, ignore_errors=True)  # half a copy; the run itself is untouched
+        shutil.rmtree(backup, ignore_errors=True)  # an incomplete copy; the run itself is unchanged
         if isinstance(error, shutil.Error):
             reason = str(error)[:200]
             raise StorageError(f"backing up into {str(backup)!r} failed: {reason!r}; check the disk") from error
@@ -103,39 +102,39 @@ def _backup(plan: Plan, directory: RunDirectory) -> Path:
     return backup
 
 
-def _write_recovery(plan: Plan, directory: RunDirectory) -> None:
-    """The run's own copy of the ladder's state, as in the new checkpoint."""
+def _write_recovery(plan: RepairPlan, directory: RunDirectory) -> None:
+    """Writes the state of the ladder of the new checkpoint to recovery.json."""
     state = {"pending": False, "recovery": plan.state.get("recovery", {}), "position": plan.state["position"]}
     write_text_atomic(directory.recovery_path, json.dumps(state, indent=1))
 
 
-def _tell(plan: Plan, directory: RunDirectory, backup: Path) -> None:
-    """An event, so that a later look knows that what came before was dealt with."""
-    message = f"repaired by fix_nan_loss.py: going on from {plan.good.path.name}; what was there is in {backup.name}"
+def _write_event(plan: RepairPlan, directory: RunDirectory, backup: Path) -> None:
+    """Writes an event: later checks ignore the events before it."""
+    text = f"repaired by fix_nan_loss.py: resumes from {plan.good.path.name}; the previous state is in {backup.name}"
     with Journal(directory.events_path, flush_lines=1) as events:
         events.write(
             {
                 "time": time.time(),
                 "update": plan.good.update,
                 "event": REPAIRED_EVENT,
-                "message": message,
+                "message": text,
                 "set_aside": [examined.path.name for examined in plan.aside],
                 "lowered": {low.key: low.after for low in plan.lowered},
             }
         )
 
 
-def plan_lines(plan: Plan) -> list[Said]:
-    """The plan in sentences: from where the run goes on, what is set aside, reset and lowered, and why."""
-    lines = [said("plan_good", name=plan.good.path.name, update=plan.good.update)]
-    lines += [said("plan_reason", reason=reason) for reason in plan.reasons]
+def plan_lines(plan: RepairPlan) -> list[Message]:
+    """The plan as messages: the checkpoint to resume from, what is moved aside, reset and lowered, and why."""
+    lines = [message("plan_good", name=plan.good.path.name, update=plan.good.update)]
+    lines += [message("plan_reason", reason=reason) for reason in plan.reasons]
     for examined in plan.aside:
-        why = examined.bad or said("newer_and_ill")
-        lines.append(said("plan_aside", name=examined.path.name, why=why))
-    lines += [said("plan_reset", what=what) for what in plan.reset]
+        why = examined.bad or message("newer_and_ill")
+        lines.append(message("plan_aside", name=examined.path.name, why=why))
+    lines += [message("plan_reset", what=what) for what in plan.reset]
     for low in plan.lowered:
-        lines.append(said("plan_lowered", key=low.key, before=low.before, after=low.after, reason=low.reason))
-    lines += [said("plan_without", key=key) for key in plan.without if plan.config_text is not None]
+        lines.append(message("plan_lowered", key=low.key, before=low.before, after=low.after, reason=low.reason))
+    lines += [message("plan_without", key=key) for key in plan.without if plan.config_text is not None]
     if not plan.reasons and not plan.reset:
-        lines.append(said("plan_no_divergence"))
+        lines.append(message("plan_no_divergence"))
     return lines
