@@ -159,7 +159,7 @@ def loop_times(
     given: Namespace, root: str, prepared: Prepared, screen: Screen
 ) -> tuple[dict[str, list[float]], list[float]]:
     """Seconds by what took them, one for each call, "update" for each whole update; and seconds of each hot save."""
-    from myxtts.health import Health
+    from myxtts.health.tracker import Health
     from myxtts.training import checkpointing, loop, run, run_context
     from myxtts.training.recovery import faults as step_faults
     from myxtts.training.recovery import ladder

@@ -7,7 +7,8 @@ import random
 import pytest
 
 from myxtts.errors import CheckpointError
-from myxtts.health import Health, Verdict
+from myxtts.health.signs import Verdict
+from myxtts.health.tracker import Health
 from myxtts.speakers import too_few_to_clone
 
 

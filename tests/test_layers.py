@@ -10,6 +10,7 @@ from sources import PACKAGE, name_of, package_files, tree_of
 # A part imports from parts of a lower layer and from itself, never from a sibling.
 LAYER = {
     "errors": 0,
+    "loss_terms": 0,
     "messages": 0,
     "units": 0,
     "batch": 0,
@@ -18,8 +19,7 @@ LAYER = {
     "speakers": 0,
     "config": 1,
     "storage": 1,
-    "health": 1,
-    "run_health": 2,
+    "health": 2,
     "audio": 2,
     "demo": 2,
     "text": 2,

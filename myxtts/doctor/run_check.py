@@ -26,7 +26,7 @@ from myxtts.doctor.metrics import check_log
 from myxtts.doctor.settings.check import add_findings
 from myxtts.doctor.settings.read import read_settings
 from myxtts.errors import ConfigError, DataError
-from myxtts.health import Verdict
+from myxtts.health.signs import Verdict
 from myxtts.progress import Progress
 from myxtts.storage.run_directory import RunDirectory
 

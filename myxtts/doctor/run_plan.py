@@ -23,7 +23,7 @@ from myxtts.doctor.settings.check import STABLE, STABLE_LEVEL
 from myxtts.doctor.settings.fix import with_values
 from myxtts.doctor.settings.read import Settings, read_settings
 from myxtts.errors import CheckpointError, ConfigError
-from myxtts.health import Health
+from myxtts.health.tracker import Health
 from myxtts.progress import Progress
 from myxtts.storage.files import read_regular_file
 from myxtts.storage.run_directory import RunDirectory

@@ -8,8 +8,9 @@ from itertools import islice
 
 import numpy as np
 
-from myxtts.config.schema import GAME_TERMS
-from myxtts.health import LOSS_HIGH, LOSS_LOW, NORM_HIGH, WAIT_HIGH, WINDOW_UPDATES
+from myxtts.health.signs import LOSS_HIGH, LOSS_LOW, NORM_HIGH, WAIT_HIGH
+from myxtts.health.state import WINDOW_UPDATES
+from myxtts.loss_terms import ADVERSARIAL_TERMS
 from myxtts.report.charts import Chart, Line, Rule, chart, train_lines
 from myxtts.report.run_files import MAX_NAMES, Run
 from myxtts.report.scales import Floats
@@ -106,7 +107,7 @@ def term_table(run: Run) -> list[TermRow]:
     """The terms as they stand now, the largest contribution first."""
     newest = run.validations[-1][1] if run.validations else {}
     weighted = {name: recent(run, f"weighted.{name}") for name in term_names(run)}
-    counted = {name: abs(value) for name, value in weighted.items() if math.isfinite(value) and name not in GAME_TERMS}
+    counted = {n: abs(v) for n, v in weighted.items() if math.isfinite(v) and n not in ADVERSARIAL_TERMS}
     total = sum(counted.values()) or math.nan
     rows = [
         TermRow(

@@ -13,12 +13,12 @@ import jinja2
 
 from myxtts import __version__
 from myxtts.figures import short_text, update_number
-from myxtts.health import Health, Verdict
-from myxtts.health.signs import is_as_good
+from myxtts.health.replay import measure_of, replay
+from myxtts.health.signs import Verdict, is_as_good
+from myxtts.health.tracker import Health
 from myxtts.report.curves import main_charts, recent, term_charts, term_table
 from myxtts.report.run_files import Run, finite, read_run
 from myxtts.report.samples import gallery
-from myxtts.run_health import measure_of, replay
 from myxtts.storage.files import write_bytes_atomic
 from myxtts.storage.run_directory import RunDirectory
 

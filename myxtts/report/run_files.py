@@ -15,7 +15,7 @@ import yaml
 
 from myxtts.errors import DataError
 from myxtts.figures import finite_number, update_number
-from myxtts.run_health import voices_of
+from myxtts.health.replay import voices_of
 from myxtts.storage.files import open_regular, read_regular_file, storage_error
 
 MAX_EVENTS = 20_000

@@ -26,16 +26,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from myxtts.errors import ConfigError
+from myxtts.loss_terms import TERMS
 
 VARIABLE = "MYXTTS_FAULT"
 
-LOSS_TERMS = (
-    "mel", "flow", "alignment", "kl", "duration", "pitch", "energy", "voice_similarity", "speaker_classification",
-    "voice_reconstruction", "prosody_matching", "spectral_consistency", "critic", "adversarial", "feature_matching",
-)  # fmt: skip
-
 NUMERIC_POINTS: dict[str, str] = {
-    **{f"step.loss.{term}": f"the loss term {term} of an update" for term in LOSS_TERMS},
+    **{f"step.loss.{term}": f"the loss term {term} of an update" for term in TERMS},
     "step.loss": "the total loss of an update",
     "step.gradient": "all gradients of an update",
     "step.layer_gradient": "the gradient of one layer",

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from myxtts.data.loader import Loaded
-from myxtts.training.losses import TERMS
+from myxtts.loss_terms import TERMS
 from myxtts.training.step import MicroResult
 
 HIGHEST = 100.0

@@ -10,8 +10,9 @@ from typing import Any
 
 from myxtts.data.loader import Loader
 from myxtts.errors import NonFiniteError, StorageError
+from myxtts.loss_terms import DECODER_TERMS
 from myxtts.storage import faults
-from myxtts.training import losses, schedule
+from myxtts.training import schedule
 from myxtts.training.accumulation import Micro, Window
 from myxtts.training.checkpointing import Saver
 from myxtts.training.recovery import faults as step_faults
@@ -124,7 +125,7 @@ class Loop:
         weights = dict(self.step.term_weights)
         for term in {"mel", "flow"} & set(weights):
             weights[term] *= recovery.mel_factor
-        for term in set(losses.FROM_CRITIC) & set(weights):
+        for term in set(DECODER_TERMS) & set(weights):
             weights[term] *= schedule.adversarial_strength(number, config.schedule)
         if "critic" in weights and not schedule.critic_learns(number, config.schedule):
             weights["critic"] = 0.0

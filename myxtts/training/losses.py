@@ -1,6 +1,6 @@
 """The loss terms: each a masked mean of one utterance in fp32, so that padding, batch and speakers change no size.
 
-A term gives one number an utterance (B,). The total of an utterance is the sum of weight x SCALES x term.
+A term gives one number an utterance (B,). The total of an utterance is the sum of weight x scale x term.
 """
 
 from __future__ import annotations
@@ -10,61 +10,19 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from myxtts.config.schema import GAME_TERMS, LossConfig
+from myxtts.config.schema import LossConfig
+from myxtts.loss_terms import ADVERSARIAL_TERMS, TERMS
 from myxtts.models.layers import sequence_mask
-
-TERMS = (
-    "mel",
-    "flow",
-    "alignment",
-    "kl",
-    "duration",
-    "pitch",
-    "energy",
-    "voice_similarity",
-    "speaker_classification",
-    "voice_reconstruction",
-    "prosody_matching",
-    "spectral_consistency",
-    "critic",
-    "adversarial",
-    "feature_matching",
-)
-FROM_CRITIC = ("adversarial", "feature_matching")
-"""The terms through which the critic trains the decoder."""
-SCALES: Mapping[str, float] = {
-    "mel": 1.0,
-    "flow": 1.0,
-    "alignment": 1.0,
-    "kl": 0.001,
-    "duration": 1.0,
-    "pitch": 1.0,
-    "energy": 1.0,
-    "voice_similarity": 0.2,
-    "speaker_classification": 0.5,
-    "voice_reconstruction": 0.5,
-    "prosody_matching": 0.5,
-    "spectral_consistency": 0.5,
-    "critic": 1.0,
-    "adversarial": 1.0,
-    "feature_matching": 1.0,
-}
-"""Fixed sizes of the terms, set so that the total starts near 3 on an LJSpeech-like corpus at level basic.
-
-That of `kl` puts a nat in proportion to the other terms, which are means over tokens and not sums: at 1 the posterior
-collapses and the style carries nothing.
-"""
 
 MARGIN = 0.2
 MARGIN_SCALE = 16.0
 MAX_LOG_VARIANCE = 2.0
 LARGEST_LOG_ERROR = 2.0
-SECTION_WEIGHTS = {term: f"{term}_weight" for term in TERMS}
 
 
 def weights_of(loss: LossConfig) -> dict[str, float]:
     """Weight x scale of every term."""
-    return {term: getattr(loss, SECTION_WEIGHTS[term]) * SCALES[term] for term in TERMS}
+    return {name: getattr(loss, term.weight) * term.scale for name, term in TERMS.items()}
 
 
 def masked_mean(x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
@@ -154,7 +112,7 @@ def critics_terms(outputs: Mapping[str, tf.Tensor], target_mask_BS1: tf.Tensor) 
     """
     if "true_score_BJL" not in outputs:
         nothing = tf.zeros_like(target_mask_BS1[:, 0, 0])
-        return dict.fromkeys(GAME_TERMS, nothing)
+        return dict.fromkeys(ADVERSARIAL_TERMS, nothing)
     mask = outputs["score_mask_BJ1"]
     right = masked_mean(tf.square(outputs["true_score_BJL"] - 1.0), mask)
     return {

@@ -1,4 +1,6 @@
-"""The optimizers by name behind one interface. Accumulation, clipping, schedule, EMA and loss scale are the step's.
+"""The optimizers by name behind one interface, and the precision of the networks with the loss scale of fp16.
+
+Accumulation, clipping, schedule and EMA belong to the step.
 
 AdamW drives TensorFlow's fused Adam kernel (one pass over weights and moments): Keras's AdamW, composed of single
 operations, takes 2.2 times as long on a processor (bench/optimizer_cost).
@@ -14,13 +16,19 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from myxtts.config.hardware import processor_has_bf16
 from myxtts.config.schema import OptimizerConfig
 from myxtts.errors import CheckpointError
 
 UNDECAYED = ("bias", "gain", "log_variance")
 """Last parts of the names of weights that weight decay leaves alone."""
 UNMATRIX = ("/symbol/", "/language/", "/speaker$", "out/")
-"""Weights that Muon leaves to AdamW, as expressions found in their paths: tables, and layers that give an output."""
+"""Expressions for the paths of weights that Muon leaves to AdamW: embedding tables and output layers."""
+BF16_COMPUTE_CAPABILITY = (8, 0)
+INITIAL_SCALE = 2.0**13
+GROWTH_UPDATES = 1_000
+LARGEST_SCALE = 2.0**16
+SMALLEST_SCALE = 1.0
 
 
 class Optimizer(Protocol):
@@ -128,3 +136,56 @@ def restore(optimizer: Optimizer, arrays: Mapping[str, npt.NDArray[np.generic]])
         )
     for name, variable in own.items():
         variable.assign(arrays[name])
+
+
+def chosen_precision(setting: str) -> str:
+    """fp32, bf16 or fp16: the setting itself, or for `auto` bf16 where it is native and fp32 elsewhere."""
+    if setting != "auto":
+        return setting
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
+        return "bf16" if tuple(capability) >= BF16_COMPUTE_CAPABILITY else "fp32"
+    return "bf16" if processor_has_bf16() else "fp32"
+
+
+class LossScale:
+    """A factor on the loss: 1 in fp32 and bf16; in fp16 halved after an overflow, doubled after many good updates.
+
+    The loss is multiplied by it before the gradient is computed, and the gradient is divided by it afterwards. Keras's
+    own loss scale does not fit: it sees one replica only and lives in the optimizer, behind the test for finite values.
+    """
+
+    def __init__(self, precision: str) -> None:
+        self.is_dynamic = precision == "fp16"
+        self.value = tf.Variable(INITIAL_SCALE if self.is_dynamic else 1.0, trainable=False, dtype=tf.float32)
+        self.good_updates = 0
+
+    @property
+    def has_room(self) -> bool:
+        """Whether an overflow may be due to the scale: fp16, and the scale can still fall."""
+        return self.is_dynamic and float(self.value) > SMALLEST_SCALE
+
+    def after_update(self, *, applied: bool, finite: bool) -> None:
+        """Adjust the scale after an update; `finite` says whether every gradient of its window was finite."""
+        if not self.is_dynamic:
+            return
+        if not finite:
+            self.value.assign(max(SMALLEST_SCALE, float(self.value) / 2.0))
+            self.good_updates = 0
+        elif applied:
+            self.good_updates += 1
+            if self.good_updates >= GROWTH_UPDATES:
+                self.value.assign(min(LARGEST_SCALE, float(self.value) * 2.0))
+                self.good_updates = 0
+
+    def state(self) -> dict[str, float]:
+        """The state for a checkpoint."""
+        return {"value": float(self.value), "good_updates": float(self.good_updates), "moves": float(self.is_dynamic)}
+
+    def restore(self, state: dict[str, float]) -> None:
+        """Restore what `state` returned, if both runs are fp16: in another precision the scale was fixed at 1."""
+        was_dynamic = bool(state["moves"])
+        if self.is_dynamic and was_dynamic:
+            self.value.assign(state["value"])
+            self.good_updates = int(state["good_updates"])

@@ -18,8 +18,9 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from myxtts.batch import FIELDS
-from myxtts.config.schema import GAME_TERMS, LossConfig
+from myxtts.config.schema import LossConfig
 from myxtts.errors import ConfigError
+from myxtts.loss_terms import ADVERSARIAL_TERMS, TERMS
 from myxtts.models.voice_cloner import VoiceCloner
 from myxtts.training import losses
 
@@ -70,8 +71,8 @@ class AdaptiveWeights(keras.layers.Layer):
 
 
 @dataclass(frozen=True)
-class Piece:
-    """What a replica gave to a micro-batch, in the graph. K terms, B utterances, G layer groups."""
+class ReplicaResult:
+    """What a replica computed of a micro-batch, in the graph. K terms, B utterances, G layer groups."""
 
     good: tf.Tensor
     """Whether its loss and its gradient are finite."""
@@ -95,7 +96,7 @@ class Replica:
     def __init__(self, model: VoiceCloner, loss: LossConfig, terms: Sequence[str], device: str | None = None) -> None:
         self.model, self.loss, self.terms, self.device = model, loss, terms, device
         with self.scope():
-            adaptive = [term for term in terms if term not in GAME_TERMS]
+            adaptive = [term for term in terms if term not in ADVERSARIAL_TERMS]
             self.adaptive = AdaptiveWeights(adaptive if loss.adaptive_weights else ())
             self.weights: list[keras.Variable] = [*model.trainable_variables, *self.adaptive.trainable_variables]
             self.accumulated = [tf.Variable(tf.zeros(v.shape), trainable=False) for v in self.weights]
@@ -135,7 +136,7 @@ class Replica:
         scale: tf.Tensor,
         critic_plays: bool,
         with_factors: bool,
-    ) -> Piece:
+    ) -> ReplicaResult:
         """Losses of its rows, and the gradient of their sum; `scale` is on the loss alone, not on the result.
 
         Without `with_factors`, `scale` and every `group_fault` must be 1: multiplying the gradients by them takes an
@@ -156,14 +157,14 @@ class Replica:
             gradients = [g * factors[i] for g, i in zip(gradients, self.group_index, strict=True)]
         group_square = self.group_squares(gradients)
         good = tf.math.is_finite(summed) & tf.math.is_finite(tf.reduce_sum(group_square))
-        terms_KB = tf.stack([terms[t] for t in losses.TERMS])
-        return Piece(good, gradients, terms_KB, total_B, tf.sqrt(group_square))
+        terms_KB = tf.stack([terms[t] for t in TERMS])
+        return ReplicaResult(good, gradients, terms_KB, total_B, tf.sqrt(group_square))
 
     def _total(self, terms: Mapping[str, tf.Tensor], weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The weighted sum (B,) of what shall fall, and that of the game with the critic."""
         weighted = {term: weights[i] * terms[term] for i, term in enumerate(self.terms)}
         nothing = tf.zeros_like(terms["mel"])
-        game = tf.add_n([nothing, *(weighted.pop(term) for term in GAME_TERMS if term in weighted)])
+        game = tf.add_n([nothing, *(weighted.pop(term) for term in ADVERSARIAL_TERMS if term in weighted)])
         if self.loss.adaptive_weights:
             return losses.adapted(weighted, {t: v.value for t, v in self.adaptive.log_variance.items()}), game
         return tf.add_n([nothing, *weighted.values()]), game

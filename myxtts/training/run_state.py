@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from myxtts.data.loader import Loaded
-from myxtts.health import Health
+from myxtts.health.tracker import Health
 from myxtts.storage.checkpoint import Checkpoint
 from myxtts.training.accumulation import ClipLosses
 from myxtts.training.recovery.state import LossWatch, Recovery

@@ -30,10 +30,11 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from myxtts.batch import FIELDS, PROSODY_FIGURES
-from myxtts.config.schema import GAME_TERMS, LossConfig, OptimizerConfig, TrainingConfig
+from myxtts.config.schema import LossConfig, OptimizerConfig, TrainingConfig
+from myxtts.loss_terms import ADVERSARIAL_TERMS, TERMS
 from myxtts.models.voice_cloner import VoiceCloner
 from myxtts.training import losses, optimizers
-from myxtts.training.precision import LossScale
+from myxtts.training.optimizers import LossScale
 from myxtts.training.replicas import Replica, fill, seed_of, shares_of
 
 DETECTOR_SIZE = 64
@@ -48,7 +49,7 @@ class MicroResult:
     good: bool
     terms_KB: FloatArray
     total_B: FloatArray
-    """Weighted sum of the terms, without the game with the critic (GAME_TERMS)."""
+    """Weighted sum of the terms, without the game with the critic (ADVERSARIAL_TERMS)."""
     group_norm_G: FloatArray
     """Of the gradient; on several devices the sum of their norms, which is at least as large."""
 
@@ -123,7 +124,7 @@ class Step:
         f32, i32 = tf.float32, tf.int32
         knobs = [
             tf.TensorSpec([len(self.term_weights)], f32, "weights"),
-            tf.TensorSpec([len(losses.TERMS), None], f32, "term_fault"),
+            tf.TensorSpec([len(TERMS), None], f32, "term_fault"),
             tf.TensorSpec([len(self.groups)], f32, "group_fault"),
         ]
         micro = [batch, tf.TensorSpec([2], i32), tf.TensorSpec([], f32), *knobs]
@@ -133,7 +134,7 @@ class Step:
             for plays in (False, True)
             for factors in (False, True)
         }
-        game = [i for i, term in enumerate(self.term_weights) if term in GAME_TERMS]
+        game = [i for i, term in enumerate(self.term_weights) if term in ADVERSARIAL_TERMS]
         self._game = game if model.critic is not None else []
         self._apply = _graph(self._apply_graph, [tf.TensorSpec([], f32)] * 2)
         self._validate = _graph(self._validate_graph, [batch])
@@ -237,9 +238,9 @@ class Step:
         """
         weights = self.term_weights if weights is None else weights
         rows, arrays = len(np.asarray(batch["weight_B"])), fill(batch, len(self.replicas))
-        faults_KB = np.ones([len(losses.TERMS), len(arrays["weight_B"])], np.float32)
+        faults_KB = np.ones([len(TERMS), len(arrays["weight_B"])], np.float32)
         for term, factor in (term_fault or {}).items():
-            faults_KB[losses.TERMS.index(term), :rows] = factor
+            faults_KB[tuple(TERMS).index(term), :rows] = factor
         faults_G = np.array([(group_fault or {}).get(g, 1.0) for g in self.groups], np.float32)
         scalars = np.array(seed, np.int32), np.float32(prior_strength)
         weights_K = np.array([weights[t] for t in self.term_weights], np.float32)
@@ -264,7 +265,7 @@ class Step:
         faults_G: FloatArray,
     ) -> tuple[bool, FloatArray, FloatArray, FloatArray]:
         """Compute a micro-batch and add it to the window, whatever it is."""
-        with_factors = self.loss_scale.moves or bool((faults_G != 1.0).any())
+        with_factors = self.loss_scale.is_dynamic or bool((faults_G != 1.0).any())
         micro = self._micro[bool((weights_K[self._game] > 0.0).any()), with_factors]
         batch = {key: tf.convert_to_tensor(values) for key, values in arrays.items()}
         good, *numbers = micro(batch, seed, prior, weights_K, faults_KB, faults_G)
@@ -367,7 +368,7 @@ class Step:
     def _validate_graph(self, batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         outputs = self.average(batch, tf.constant(0.0))
         terms = losses.terms(outputs, batch, self.loss)
-        terms_KB = tf.stack([terms[t] for t in losses.TERMS])
+        terms_KB = tf.stack([terms[t] for t in TERMS])
         return terms_KB, outputs["mel_BSC"], outputs["path_BMT"]
 
     def validate(self, batch: Mapping[str, object]) -> tuple[FloatArray, FloatArray, FloatArray]:

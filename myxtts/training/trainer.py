@@ -18,7 +18,7 @@ from myxtts.models.voice_cloner import VoiceCloner
 from myxtts.storage.checkpoint import Checkpoint
 from myxtts.text.symbols import SymbolTable
 from myxtts.training import optimizers
-from myxtts.training.precision import chosen_precision
+from myxtts.training.optimizers import chosen_precision
 from myxtts.training.replicas import chosen_devices
 from myxtts.training.step import Step
 

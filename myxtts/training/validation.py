@@ -17,16 +17,17 @@ from myxtts.audio.distances import COEFFICIENTS, Closeness, closeness
 from myxtts.audio.griffin_lim import waveform_of_mel
 from myxtts.audio.waveform import write_wav
 from myxtts.batch import Batch
-from myxtts.config.schema import GAME_TERMS, Config
+from myxtts.config.schema import Config
 from myxtts.data.batches import Batches
 from myxtts.data.corpus import Corpus
 from myxtts.errors import NonFiniteError, StorageError
 from myxtts.health.signs import is_as_good
+from myxtts.loss_terms import ADVERSARIAL_TERMS, DECODER_TERMS, TERMS
 from myxtts.models.generate import Generator
 from myxtts.models.prosody import Manner
 from myxtts.speakers import whose
 from myxtts.storage.files import write_text_atomic
-from myxtts.training.losses import FROM_CRITIC, TERMS, weights_of
+from myxtts.training.losses import weights_of
 from myxtts.training.run_context import RunContext
 from myxtts.training.schedule import adversarial_strength
 from myxtts.training.step import Step
@@ -48,7 +49,8 @@ def validate(step: Step, batches: Iterable[Batch], config: Config) -> dict[str, 
         rows.append(terms_KB[:, batch["weight_B"] > 0.0])
     means = np.concatenate(rows, axis=1).mean(axis=1, dtype=np.float64)
     metrics = {term: float(value) for term, value in zip(TERMS, means, strict=True)}
-    metrics["total"] = sum(w * metrics[term] for term, w in weights_of(config.loss).items() if term not in GAME_TERMS)
+    weights = weights_of(config.loss)
+    metrics["total"] = sum(w * metrics[term] for term, w in weights.items() if term not in ADVERSARIAL_TERMS)
     return metrics
 
 
@@ -74,7 +76,7 @@ def hears_the_critic(update: int, config: Config) -> bool:
     Detail costs distance: such a decoder is further from the recordings than the mean that it gave before, and sounds
     better. The two cannot be compared by any metric of distance.
     """
-    plays = config.model.critic_width > 0 and any(getattr(config.loss, f"{term}_weight") for term in FROM_CRITIC)
+    plays = config.model.critic_width > 0 and any(getattr(config.loss, f"{term}_weight") for term in DECODER_TERMS)
     return plays and adversarial_strength(update, config.schedule) >= 1.0
 
 

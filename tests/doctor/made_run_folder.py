@@ -11,7 +11,7 @@ import numpy as np
 
 from myxtts.config.files import config_yaml, provenance_json
 from myxtts.config.resolve import Given, Layer, Rank, Resolved, resolve
-from myxtts.health import Health
+from myxtts.health.tracker import Health
 from myxtts.storage import tensors
 from myxtts.storage.checkpoint import MANIFEST, FileRecord, Manifest, read_manifest, step_name
 from myxtts.storage.store import CheckpointStore

@@ -12,7 +12,7 @@ from myxtts.doctor.checkpoints import SIGN_NAMES
 from myxtts.doctor.findings import Certainty
 from myxtts.doctor.messages import LANGUAGES, message, reasons, render, templates
 from myxtts.doctor.settings.check import STABLE
-from myxtts.health import Health
+from myxtts.health.tracker import Health
 
 ROOT = Path(__file__).resolve().parents[2] / "myxtts"
 FILES = [*sorted((ROOT / "doctor").rglob("*.py")), ROOT / "cli" / "fix_nan_loss.py", ROOT / "cli" / "doctor.py"]

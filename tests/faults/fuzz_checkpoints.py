@@ -21,7 +21,7 @@ import numpy as np
 from myxtts.config.fields import LEAVES
 from myxtts.config.files import config_yaml
 from myxtts.errors import ConfigError
-from myxtts.health import Health
+from myxtts.health.tracker import Health
 from myxtts.storage.checkpoint import MANIFEST, FileRecord, Manifest, _sealed
 from myxtts.storage.searching import find, newest_in
 from myxtts.storage.store import CheckpointStore

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from made_batch import CHANNELS, model_config
 
-from myxtts.config.schema import GAME_TERMS
+from myxtts.loss_terms import ADVERSARIAL_TERMS
 from myxtts.models.critic import Critic, feature_distance, patch_mask
 from myxtts.models.layers import sequence_mask
 from myxtts.training import losses
@@ -85,7 +85,7 @@ def test_the_numbers_of_the_game_by_hand() -> None:
     np.testing.assert_allclose(found["adversarial"], [0.5 * 4.0] * B)
     assert found["feature_matching"].numpy().tolist() == [1.0, 2.0, 3.0, 4.0]
     without = losses.critics_terms({}, MASK)
-    assert set(without) == set(GAME_TERMS) and all((x.numpy() == 0.0).all() for x in without.values())
+    assert set(without) == set(ADVERSARIAL_TERMS) and all((x.numpy() == 0.0).all() for x in without.values())
 
 
 def test_the_distance_of_features_does_not_depend_on_their_size() -> None:

@@ -17,10 +17,10 @@ from myxtts.doctor.history import factor, read_history, read_recovery, verdict_o
 from myxtts.doctor.metrics import check_log
 from myxtts.errors import CheckpointError, DataError
 from myxtts.figures import finite_number, short_text, update_number
-from myxtts.health import Health
+from myxtts.health.replay import read_measure, replay
+from myxtts.health.tracker import Health
 from myxtts.progress import silent
 from myxtts.report import write_report
-from myxtts.run_health import read_measure, replay
 from myxtts.storage.journal import read_metrics
 
 DEEP = "[" * 900 + "]" * 900

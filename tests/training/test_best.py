@@ -10,10 +10,11 @@ import made_run
 import pytest
 from made_run import events, hashes, make_root, records, scripted
 
-from myxtts.config.schema import GAME_TERMS, LossConfig
+from myxtts.config.schema import LossConfig
+from myxtts.health.replay import read_measure, replay
+from myxtts.loss_terms import ADVERSARIAL_TERMS
 from myxtts.report.page import judge
 from myxtts.report.run_files import read_run
-from myxtts.run_health import read_measure, replay
 from myxtts.storage.journal import read_metrics
 from myxtts.storage.searching import find
 
@@ -104,7 +105,7 @@ def test_a_run_with_a_critic(folder: Path, name: str) -> None:
         game = [record["weighted"]["adversarial"], record["terms"]["adversarial"]]
         assert game[0] == pytest.approx(LossConfig().adversarial_weight * share * game[1])
         assert (record["terms"]["critic"] > 0.0) == (game[1] > 0.0) == (record["update"] > 1), "else not computed"
-        shown = {term: value for term, value in record["weighted"].items() if term not in GAME_TERMS}
+        shown = {term: value for term, value in record["weighted"].items() if term not in ADVERSARIAL_TERMS}
         assert record["loss"] == pytest.approx(sum(shown.values()), rel=1e-5), "the game is no part of the total"
     assert find(folder / name, "last").state["position"]["best_update"] == 5, "never better by 100, but anew at 5"
     run = hashes(folder / name)

@@ -9,8 +9,8 @@ import pytest
 from made_batch import make_batch
 
 from myxtts.data.loader import Loaded
+from myxtts.loss_terms import TERMS
 from myxtts.training.accumulation import Micro, Window
-from myxtts.training.losses import TERMS
 from myxtts.training.recovery import blame
 
 FAULTS = 200

@@ -1,4 +1,4 @@
-"""AdamW against NumPy and against Keras; what weight decay leaves alone; the state out and in."""
+"""AdamW against NumPy and Keras; weights without weight decay; saving and restoring; the loss scale."""
 
 from __future__ import annotations
 
@@ -153,3 +153,18 @@ def test_muon_takes_the_matrices_and_leaves_tables_and_outputs_to_adamw() -> Non
     assert "text_encoder/block_0/query_key_value/kernel" in taken
     assert "speaker_encoder/front/dense/kernel" in taken, "the speaker encoder is no table of speakers"
     assert len(taken) > len(matrices) / 2
+
+
+def test_a_loss_scale_is_restored_from_fp16_to_fp16_only() -> None:
+    def state(precision: str, value: float) -> dict[str, float]:
+        scale = optimizers.LossScale(precision)
+        scale.value.assign(value)
+        return scale.state()
+
+    half, full = optimizers.LossScale("fp16"), optimizers.LossScale("fp32")
+    half.restore(state("fp32", 1.0))
+    assert float(half.value) == optimizers.INITIAL_SCALE and half.has_room, "else the first overflow skips an update"
+    half.restore(state("fp16", 512.0))
+    assert float(half.value) == 512.0
+    full.restore(state("fp16", 512.0))
+    assert float(full.value) == 1.0 and not full.has_room

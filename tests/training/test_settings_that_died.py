@@ -20,6 +20,7 @@ from made_step import MadeStep
 
 from myxtts.config.schema import LossConfig
 from myxtts.errors import ConfigError
+from myxtts.loss_terms import TERMS
 from myxtts.models.build import build_voice_cloner
 from myxtts.training import losses
 
@@ -116,7 +117,7 @@ def test_an_overflow_of_half_precision(guarded: MadeStep) -> None:
     assert not finite[-1] and finite[0] == (finite[: FAULT_AT - 1] == [True] * (FAULT_AT - 1))
     lives(guarded)
     settled = float(guarded.step.loss_scale.value)
-    results = lives(guarded, term_fault=dict.fromkeys(losses.TERMS, PEAK))
+    results = lives(guarded, term_fault=dict.fromkeys(TERMS, PEAK))
     refused = results[FAULT_AT - 1]
     assert not refused.applied and refused.overflow, "an overflow of the scale is told from a bad batch"
     assert results[FAULT_AT].applied

@@ -9,7 +9,7 @@ import pytest
 from made_batch import make_batch
 from made_step import assert_learns
 
-from myxtts.training.losses import TERMS
+from myxtts.loss_terms import TERMS
 from myxtts.training.step import DETECTOR_SIZE, DETECTOR_WARMUP
 
 GROUPS = (
@@ -35,7 +35,7 @@ def test_a_loss_term_that_is_not_finite_changes_nothing(plain: Any, term: str, b
     before = plain.bytes()
     result = plain.micro(term_fault={term: bad})
     assert not result.good
-    assert [TERMS[k] for k in np.flatnonzero(~np.isfinite(result.terms_KB).all(axis=1))] == [term]
+    assert [list(TERMS)[k] for k in np.flatnonzero(~np.isfinite(result.terms_KB).all(axis=1))] == [term]
     update = plain.update()
     assert not update.applied and update.utterances == 0.0 and not update.spike
     assert plain.bytes() == before

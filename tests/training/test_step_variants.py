@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from made_step import assert_learns
 
-from myxtts.config.schema import GAME_TERMS
-from myxtts.training.losses import TERMS
+from myxtts.loss_terms import ADVERSARIAL_TERMS, TERMS
 from myxtts.training.step import DETECTOR_SIZE
 
 # --- the other switches
@@ -25,7 +24,7 @@ def test_the_other_switches_learn_too(rich: Any) -> None:
 
 
 def test_learned_weights_change_and_are_part_of_what_is_saved(rich: Any) -> None:
-    learned = [term for term in TERMS if term not in GAME_TERMS]
+    learned = [term for term in TERMS if term not in ADVERSARIAL_TERMS]
     paths = [v.path for v in rich.step.adaptive.trainable_variables]
     assert paths == [f"adaptive_weights/{t}_log_variance" for t in learned], "no weight is learned for the game"
     before = {t: float(v.numpy()) for t, v in rich.step.adaptive.log_variance.items()}
@@ -76,7 +75,7 @@ def test_the_loss_scale_halves_on_an_overflow_and_recovers(half: Any, monkeypatc
     half.micro(group_fault={"decoder": np.inf})
     half.micro()
     assert half.update().applied and float(scale.value) == 2.0**11, "a dropped micro-batch counts as an overflow"
-    monkeypatch.setattr("myxtts.training.precision.GROWTH_UPDATES", 2)
+    monkeypatch.setattr("myxtts.training.optimizers.GROWTH_UPDATES", 2)
     assert half.run().applied and half.run().applied and float(scale.value) == 2.0**12
     state = scale.state()
     scale.value.assign(8.0)
@@ -111,7 +110,7 @@ def test_the_scale_does_not_change_the_update(half: Any) -> None:
 
 def test_full_precision_has_no_scale(plain: Any) -> None:
     plain.run(term_fault={"mel": np.nan})
-    assert float(plain.step.loss_scale.value) == 1.0 and not plain.step.loss_scale.moves
+    assert float(plain.step.loss_scale.value) == 1.0 and not plain.step.loss_scale.is_dynamic
 
 
 # --- the game with the critic
@@ -127,7 +126,7 @@ def test_a_critic_that_does_not_play_yet_changes_nothing_else(played: Any) -> No
     }
     terms = {name: dict(zip(TERMS, result.terms_KB, strict=True)) for name, (result, _) in found.items()}
     for term in TERMS:
-        if term in GAME_TERMS:
+        if term in ADVERSARIAL_TERMS:
             assert terms["plays"][term].all() and terms["learns"][term].all() and not terms["waits"][term].any()
         else:
             for name in ("learns", "waits"):
@@ -150,7 +149,7 @@ def test_without_a_critic_there_is_one_graph(plain: Any) -> None:
 
 def test_a_critic_that_begins_to_learn_is_no_spike(played: Any) -> None:
     """Its first gradient is tens of times the model's: runs of level enhanced died of it at update 1,001."""
-    waits = {**played.step.term_weights, **dict.fromkeys(GAME_TERMS, 0.0)}
+    waits = {**played.step.term_weights, **dict.fromkeys(ADVERSARIAL_TERMS, 0.0)}
     usual = played.run(weights=waits).grad_norm
     values = played.anew().values()
     values["norms"] = np.full(DETECTOR_SIZE, usual, np.float32)

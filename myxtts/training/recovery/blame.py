@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from myxtts.loss_terms import TERMS
 from myxtts.training.accumulation import Micro, Window
-from myxtts.training.losses import TERMS
 from myxtts.training.step import MicroResult, Step
 
 LARGEST_GUILTY_SHARE = 0.5
@@ -92,7 +92,7 @@ def _of_not_finite(step: Step, micro: Micro, others: Mapping[int, bool], search:
     bad_KB = ~np.isfinite(micro.result.terms_KB) & micro.real_B
     if not bad_KB.any():
         return _searched(step, micro, None, others) if search else _of_nobody(step, micro, None)
-    terms = [TERMS[k] for k in np.flatnonzero(bad_KB.any(axis=1))]
+    terms = [term for term, is_bad in zip(TERMS, np.any(bad_KB, axis=1).tolist(), strict=True) if is_bad]
     return _blame(terms, np.asarray(bad_KB.any(axis=0)), _bad_groups(step, micro.result, None), micro, others)
 
 

@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from myxtts.config.files import MOST_BYTES, config_of_file
 from myxtts.config.schema import Config, ModelConfig
 from myxtts.data.corpus import Corpus, parse_corpus
 from myxtts.errors import CheckpointError, ConfigError, DataError, StorageError
+from myxtts.loss_terms import TERMS
 from myxtts.messages import quoted as shown
 from myxtts.models.build import check_size
 from myxtts.storage.files import (
@@ -40,7 +41,6 @@ from myxtts.storage.files import (
 )
 from myxtts.storage.tensors import parse_tensors, write_tensors
 from myxtts.text.symbols import SymbolTable
-from myxtts.training.losses import TERMS
 from myxtts.training.recovery.blame import Blame
 
 KEPT_FIRST, KEPT_NEWEST = 2, 3
@@ -311,7 +311,7 @@ def _fact_problems(facts: Mapping[str, Any], rows: int) -> list[str]:
     return found
 
 
-def _all_of(value: object, is_good: Callable[[Any], bool], keys: Sequence[str] | None = None) -> bool:
+def _all_of(value: object, is_good: Callable[[Any], bool], keys: Collection[str] | None = None) -> bool:
     """Whether this is an object of good values, whose keys are some of `keys`."""
     return isinstance(value, dict) and all((keys is None or k in keys) and is_good(v) for k, v in value.items())
 

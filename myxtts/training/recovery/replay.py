@@ -13,8 +13,8 @@ import tensorflow as tf
 
 import myxtts
 from myxtts.errors import CheckpointError
+from myxtts.loss_terms import TERMS
 from myxtts.messages import quoted as shown
-from myxtts.training.losses import TERMS
 from myxtts.training.recovery import incidents
 from myxtts.training.recovery.incidents import Arrays, Incident
 from myxtts.training.step import MicroResult

@@ -17,7 +17,7 @@ import yaml
 
 from myxtts.config.schema import LossConfig, TrainingConfig
 from myxtts.figures import finite_number, update_number
-from myxtts.health import Health
+from myxtts.health.tracker import Health
 from myxtts.speakers import people_of
 from myxtts.storage.files import read_regular_file
 from myxtts.storage.run_directory import RunDirectory

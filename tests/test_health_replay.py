@@ -10,11 +10,12 @@ import pytest
 
 from myxtts.config.schema import LossConfig, TrainingConfig
 from myxtts.doctor.history import verdict_of
-from myxtts.health import Health, Verdict
+from myxtts.health.replay import Measure, Update, Validated, measure_of, read_measure, replay
+from myxtts.health.signs import Verdict
+from myxtts.health.tracker import Health
 from myxtts.progress import silent
 from myxtts.report.page import judge
 from myxtts.report.run_files import read_run
-from myxtts.run_health import Measure, Update, Validated, measure_of, read_measure, replay
 
 MEL = Measure("mel", adaptive_weights=False)
 TOTAL = Measure("total", adaptive_weights=False)
