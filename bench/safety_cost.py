@@ -172,7 +172,7 @@ def loop_times(
         resolved = resolved_with(given, root, quiet)
         for name, owner, functions in (
             ("ladder", ladder.Ladder, ("observe", "climb_if_needed")),
-            ("journal", run_context.PatientJournal, ("write",)),
+            ("journal", run_context.RetryingJournal, ("write",)),
             ("health", Health, ("observe",)),
             ("fail points", step_faults, ("term_factors", "gradient_factors", "micro_batch_factors", "poison_weights")),
             ("update", loop.Loop, ("one_update",)),

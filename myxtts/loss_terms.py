@@ -23,7 +23,7 @@ TERMS: Mapping[str, LossTerm] = {
     "mel": LossTerm(1.0, "mel_weight"),
     "flow": LossTerm(1.0, "flow_weight"),
     "alignment": LossTerm(1.0, "alignment_weight"),
-    # KL is a sum of nats, the other terms are means over tokens: at scale 1 the posterior collapses
+    # KL is a sum over dimensions, not a mean over tokens: at scale 1 the posterior collapses and style is not learned
     "kl": LossTerm(0.001, "kl_weight"),
     "duration": LossTerm(1.0, "duration_weight"),
     "pitch": LossTerm(1.0, "pitch_weight"),

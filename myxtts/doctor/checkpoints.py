@@ -171,7 +171,7 @@ SIGN_NAMES = {
     "validation does not rise": "sign_validation",
     "waiting for data under 20%": "sign_wait",
     "speakers": "sign_speakers",
-    "voices are told apart": "sign_voices",
+    "speaker verification": "sign_voices",
 }
 """Name of a sign of health -> its message."""
 

@@ -25,7 +25,7 @@ UTTERANCES_NAME = "utterances.txt"
 REPAIRED_EVENT = "repaired"
 """Written by a repair: what comes before it in events.jsonl has been dealt with."""
 LADDER_EVENTS: Mapping[str, int | None] = {
-    "dropped": 0,
+    "skip_micro_batches": 0,
     "skip": 1,
     "quarantine": 2,
     "rollback": None,

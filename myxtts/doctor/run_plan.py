@@ -204,7 +204,7 @@ def _reset_recovery(plan: Plan, seen: Seen, state: dict[str, Any]) -> None:
         return
     recovery = {**copy.deepcopy(state.get("recovery") or {}), **copy.deepcopy(seen.recovery)}
     anew: dict[str, Any] = {name: 1.0 for name in NEUTRAL_FACTORS}
-    anew |= {"rewarm_from": plan.good.update, "rollbacks": [], "refused": [], "refused_in_a_row": 0}
+    anew |= {"rewarm_from": plan.good.update, "rollbacks": [], "skipped": [], "skipped_in_a_row": 0}
     anew |= {"last_trouble": plan.good.update, "proven": None, "candidates": []}
     anew |= {"watch": {"block": [], "newest": [], "lowest": [], "first": []}, "changes": [], "recent": []}
     changed = {name: value for name, value in anew.items() if name in recovery and recovery[name] != value}

@@ -14,7 +14,6 @@ import jinja2
 from myxtts import __version__
 from myxtts.figures import short_text, update_number
 from myxtts.health.replay import measure_of, replay
-from myxtts.health.signs import Verdict, is_as_good
 from myxtts.health.tracker import Health
 from myxtts.report.curves import main_charts, recent, term_charts, term_table
 from myxtts.report.run_files import Run, finite, read_run
@@ -80,7 +79,8 @@ def render(run: Run) -> str:
         lstrip_blocks=True,
     )
     environment.filters["number"] = number
-    verdict = judge(run).verdict()
+    health = judge(run)
+    verdict = health.verdict()
     shown = gallery(run)
     return environment.get_template("page.html.j2").render(
         title=run.path.resolve().name or "run",
@@ -88,7 +88,7 @@ def render(run: Run) -> str:
         version=__version__,
         written=_moment(datetime.now(UTC).timestamp()),
         facts=_facts(run),
-        figures=_figures(run, verdict),
+        figures=_figures(run, health.best),
         verdict=verdict,
         sign_words=SIGN_WORDS,
         charts=main_charts(run),
@@ -114,11 +114,11 @@ def _records(run: Run) -> Iterator[dict[str, Any]]:
     """The updates and validations that count as records of metrics.jsonl, in the order in which they were written."""
     validations: list[dict[str, Any]] = []
     for update, metrics in run.validations:
-        record = {"kind": "validation", "update": update, "metrics": metrics, "anew": update in run.anew_at}
+        record = {"kind": "validation", "update": update, "metrics": metrics, "reset": update in run.reset_at}
         if of := run.voices_of.get(update):
-            record["voices"] = dict(zip(("speakers", "strangers"), of, strict=True))
+            record["voices"] = dict(zip(("speakers", "unseen"), of, strict=True))
         validations.append(record)
-    names = ("loss", "grad_norm", "wait_share", "overflow", "anew")
+    names = ("loss", "grad_norm", "wait_share", "overflow", "reset")
     empty = [math.nan] * len(run.train.updates)
     columns = [run.train.values.get(name, empty) for name in names]
     following = 0
@@ -126,8 +126,8 @@ def _records(run: Run) -> Iterator[dict[str, Any]]:
         while following < len(validations) and run.validations[following][0] < update:
             yield validations[following]
             following += 1
-        loss, norm, wait, over, anew = values
-        measured = {"loss": loss, "grad_norm": norm, "wait_share": wait, "overflow": over > 0.0, "anew": anew > 0.0}
+        loss, norm, wait, over, reset = values
+        measured = {"loss": loss, "grad_norm": norm, "wait_share": wait, "overflow": over > 0.0, "reset": reset > 0.0}
         yield {"kind": "train", "update": update, "skipped": skipped, **measured}
     yield from validations[following:]
 
@@ -163,18 +163,9 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     return [(name, short_text(value)) for name, value in known.items()]
 
 
-def _figures(run: Run, verdict: Verdict) -> list[tuple[str, str, str]]:
+def _figures(run: Run, best: tuple[int, float] | None) -> list[tuple[str, str, str]]:
     """The figures at the top: name, value, a word on it."""
     metric = measure_of(run.config, run.corpus).best_metric
-    measured = [
-        (values[metric], update)
-        for update, values in run.validations
-        if math.isfinite(values.get(metric, math.nan)) and update >= run.anew_from
-    ]
-    best = min(measured) if measured else None
-    share = run.number("training.best_tolerance", 0.0)
-    if best is not None and share:
-        best = best[0], max(update for value, update in measured if is_as_good(value, best[0], share))
     epoch = update_number(run.newest.get("epoch"))
     skipped = sum(run.refused)
     updates = run.train.updates[-1] if run.train.updates else 0
@@ -186,8 +177,8 @@ def _figures(run: Run, verdict: Verdict) -> list[tuple[str, str, str]]:
         ("Loss", number(recent(run, "loss")), "last 100 updates"),
         (
             "Best validation",
-            number(best[0]) if best else NOTHING,
-            f"{metric}, update {best[1]:,}" if best else "none yet",
+            number(best[1]) if best else NOTHING,
+            f"{metric}, update {best[0]:,}" if best else "none yet",
         ),
         ("Gradient norm", number(recent(run, "grad_norm"), 2), "last 100 updates"),
         ("Skipped updates", f"{skipped:,}", f"of {len(run.train.updates):,}"),

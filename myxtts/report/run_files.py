@@ -69,8 +69,8 @@ class Run:
     corpus: dict[str, Any] = field(default_factory=dict)
     train: TrainCurve = field(default_factory=TrainCurve)
     validations: list[tuple[int, dict[str, float]]] = field(default_factory=list)
-    anew_at: list[int] = field(default_factory=list)
-    """Updates of the validations from which on the best is chosen anew."""
+    reset_at: list[int] = field(default_factory=list)
+    """Updates of the validations from which on the best is chosen again."""
     voices_of: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Update of a validation -> how many speakers its voices are of, and how many of them were never trained on."""
     newest: dict[str, Any] = field(default_factory=dict)
@@ -82,11 +82,6 @@ class Run:
     rungs: Counter[int] = field(default_factory=Counter)
     """How often each rung was taken."""
     notes: list[str] = field(default_factory=list)
-
-    @property
-    def anew_from(self) -> int:
-        """Update of the validation from which on the best counts; 0: it never was chosen anew."""
-        return self.anew_at[-1] if self.anew_at else 0
 
     @property
     def refused(self) -> list[bool]:
@@ -228,8 +223,8 @@ def _read_metrics(run: Run) -> None:
             run.validations.append((update, metrics))
             if (of := voices_of(record)) is not None:
                 run.voices_of[update] = of
-            if record.get("anew") is True:
-                run.anew_at.append(update)
+            if record.get("reset") is True:
+                run.reset_at.append(update)
     if unusable:
         run.notes.append(f"{unusable:,} entries of metrics.jsonl have no update number and are left out.")
 
@@ -239,8 +234,8 @@ def _drop_validations(run: Run, update: int) -> None:
     while run.validations and run.validations[-1][0] >= update:
         at, _ = run.validations.pop()
         run.voices_of.pop(at, None)
-    while run.anew_at and run.anew_at[-1] >= update:
-        run.anew_at.pop()
+    while run.reset_at and run.reset_at[-1] >= update:
+        run.reset_at.pop()
 
 
 def _take_update(run: Run, update: int, record: Mapping[str, Any]) -> None:
@@ -254,7 +249,7 @@ def _take_update(run: Run, update: int, record: Mapping[str, Any]) -> None:
             _drop_validations(run, update)
     names = ("loss", "grad_norm", "learning_rate", "frames", "frames_per_second", "wait_share", "epoch")
     measured = {name: finite(record.get(name)) for name in names}
-    measured |= {name: float(record.get(name) is True) for name in ("overflow", "anew")}
+    measured |= {name: float(record.get(name) is True) for name in ("overflow", "reset")}
     for group in ("terms", "weighted"):
         measured |= {f"{group}.{term}": value for term, value in _figures(record.get(group)).items()}
     curve.append(update, skipped, measured)

@@ -2,8 +2,8 @@
 
 Accumulation, clipping, schedule and EMA belong to the step.
 
-AdamW drives TensorFlow's fused Adam kernel (one pass over weights and moments): Keras's AdamW, composed of single
-operations, takes 2.2 times as long on a processor (bench/optimizer_cost).
+AdamW uses TensorFlow's fused Adam kernel (one pass over weights and moments): Keras's AdamW, which consists of single
+operations, takes 2.2 times as long on a CPU (bench/optimizer_cost).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from myxtts.config.schema import OptimizerConfig
 from myxtts.errors import CheckpointError
 
 UNDECAYED = ("bias", "gain", "log_variance")
-"""Last parts of the names of weights that weight decay leaves alone."""
+"""Suffixes of the names of weights without weight decay."""
 UNMATRIX = ("/symbol/", "/language/", "/speaker$", "out/")
 """Expressions for the paths of weights that Muon leaves to AdamW: embedding tables and output layers."""
 BF16_COMPUTE_CAPABILITY = (8, 0)
@@ -32,13 +32,13 @@ SMALLEST_SCALE = 1.0
 
 
 class Optimizer(Protocol):
-    """What the step needs of an optimizer."""
+    """The interface of an optimizer."""
 
     def apply(self, gradients: Sequence[tf.Tensor], learning_rate: tf.Tensor) -> None:
-        """Move the weights; callable inside tf.cond."""
+        """Update the weights; callable inside tf.cond."""
 
     def moments(self) -> dict[str, tf.Variable]:
-        """All state by name, the number of steps included."""
+        """All state by name, including the number of steps."""
 
 
 class AdamW:
@@ -98,7 +98,7 @@ class Muon:
             epsilon=settings.epsilon,
             exclude_layers=list(UNMATRIX),
             rms_rate=0.2,
-            name="muon",  # or else the second one of a process has other names for its state
+            name="muon",  # without it, a second instance in a process has other names for its state
         )
         self.keras.exclude_from_weight_decay(var_names=list(UNDECAYED))
         self.keras.build(self.weights)
@@ -117,21 +117,21 @@ OPTIMIZERS: dict[str, type[AdamW] | type[Muon]] = {"adamw": AdamW, "muon": Muon}
 
 
 def make(settings: OptimizerConfig, weights: Sequence[keras.Variable]) -> Optimizer:
-    """The optimizer of the settings for `weights`; all its state exists before the first step is traced."""
+    """The optimizer for `weights`; all its state exists before the first step is traced."""
     return OPTIMIZERS[settings.name](settings, weights)
 
 
 def restore(optimizer: Optimizer, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
-    """Put the state back that `moments` named.
+    """Restore the state returned by `moments`.
 
     Raises:
-        CheckpointError: a name or a shape does not fit.
+        CheckpointError: a name or a shape does not match.
     """
     own = optimizer.moments()
     odd = sorted(set(own) ^ set(arrays)) + [n for n in own if n in arrays and tuple(own[n].shape) != arrays[n].shape]
     if odd:
         raise CheckpointError(
-            f"the optimizer's state in the checkpoint does not fit ({odd[0]!r} and {len(odd) - 1} more): "
+            f"the optimizer state in the checkpoint does not match ({odd[0]!r} and {len(odd) - 1} more): "
             "resume with the optimizer and model it was saved with, or start a new run with --init-from"
         )
     for name, variable in own.items():

@@ -57,9 +57,9 @@ def test_every_message_is_used_and_gets_its_values() -> None:
 def test_every_sign_of_health_has_a_name() -> None:
     health = Health()
     health.observe_voices(1, 0.1)
-    health.know_people(1)
-    health.observe_validation(1, 1.0)
-    health.observe_validation(2, math.nan)
+    health.set_people(1)
+    health.observe_validation(1, 1.0, (1, 1.0))
+    health.observe_validation(2, math.nan, (1, 1.0))
     assert {check.name for check in health.verdict().checks} == set(SIGN_NAMES)
 
 

@@ -31,7 +31,7 @@ def test_the_three_figures_of_the_voices_are_drawn_with_whose_they_are(tmp_path:
     for number, update in enumerate((1, 2)):
         metrics = {"mel": 0.4} | {name: values[number] for name, values in figures.items()}
         record = {"kind": "validation", "update": update, "time": 1.77e9, "metrics": metrics}
-        lines.append(json.dumps(record | {"voices": {"speakers": 12, "strangers": 12}}) + "\n")
+        lines.append(json.dumps(record | {"voices": {"speakers": 12, "unseen": 12}}) + "\n")
     (tmp_path / "metrics.jsonl").write_text("".join(lines))
     charts = {chart.title: chart for chart in term_charts(read_run(tmp_path))}
     page = write_report(tmp_path).read_text(encoding="utf-8")
@@ -61,7 +61,7 @@ def test_the_best_is_that_since_it_was_chosen_anew(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("training: {best_metric: mel}\n")
     (tmp_path / "metrics.jsonl").write_text("".join(lines))
     assert "mel, update 1" in write_report(tmp_path).read_text(encoding="utf-8")
-    lines[3] = lines[3].replace('{"kind"', '{"anew": true, "kind"')
+    lines[3] = lines[3].replace('{"kind"', '{"reset": true, "kind"')
     (tmp_path / "metrics.jsonl").write_text("".join(lines))
     assert "mel, update 3" in write_report(tmp_path).read_text(encoding="utf-8")
     lines += [train_line(1), validation_line(1, 0.2), train_line(2), validation_line(2, 0.3)]  # it went back behind it

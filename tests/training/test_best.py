@@ -44,7 +44,10 @@ def test_early_stopping(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
     assert updates == 4 and "the validation metric has stopped improving" in screen.text
     assert "Best mel 0.5000 at update 2" in screen.text
     assert [e["update"] for e in events(folder / name, "best")] == [1, 2]
-    assert find(folder / name).update == 2, "the best one is what a run stands for"
+    assert find(folder / name).update == 2, "a path to a run means its best checkpoint"
+    assert find(folder / name, "last").state["health"]["best"] == [2, 0.5], "0.4995 is not lower by the minimum delta"
+    again = replay(read_metrics(folder / name / "metrics.jsonl"), read_measure(folder / name))
+    assert again.best == judge(read_run(folder / name)).best == (2, 0.5)
 
 
 def test_a_validation_that_is_not_finite_is_never_the_best(
@@ -80,7 +83,7 @@ def test_a_validation_measures_nearness_and_voices_and_the_best_may_go_by_them(f
     assert known["people"] == len(speakers), "before the first validation judges voices by it"
     if len(speakers) > 1:
         assert known["voice_means"] == [found["voice_same"], found["voice_other"]]
-        assert record["voices"] == {"speakers": len(speakers), "strangers": 0}
+        assert record["voices"] == {"speakers": len(speakers), "unseen": 0}
         assert f"over {len(speakers)} training speakers" in screen.text
         assert -1.0 <= found["voice_other"] <= 1.0 and 0.0 <= found["voice_equal_error_rate"] <= 1.0
     again = replay(read_metrics(folder / name / "metrics.jsonl"), read_measure(folder / name))
@@ -88,7 +91,7 @@ def test_a_validation_measures_nearness_and_voices_and_the_best_may_go_by_them(f
 
 
 def test_a_metric_that_is_not_there_chooses_nothing(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("myxtts.training.validation.voice_likeness", lambda *_: None)
+    monkeypatch.setattr("myxtts.training.validation.verify_speakers", lambda *_: None)
     _, screen = made_run.train(folder, name, training__max_updates=2, training__best_metric="voice_equal_error_rate")
     assert any("has no voice_equal_error_rate: it cannot be the best" in line for line in screen.warnings)
     state = find(folder / name, "last").state
@@ -121,8 +124,8 @@ def test_the_newest_of_what_is_equally_near_is_the_best(
     settings = {"training__validation_every_updates": 1, "training__best_tolerance": 0.03}
     _, screen = made_run.train(folder, name, **settings)
     assert [e["update"] for e in events(folder / name, "best")] == [1, 2, 3, 5]
-    assert "update 3: mel 0.6050 (best: within 3% of the lowest, 0.5900, the newest counts)" in screen.text
-    assert "Best mel 0.5900 to within 3%, the newest: update 5." in screen.text
+    assert "update 3: mel 0.6050 (best: the newest within 3% of the lowest, 0.5900)" in screen.text
+    assert "Best mel 0.5900 (the newest within 3%) at update 5." in screen.text
     last = find(folder / name, "last").state["position"]
     assert (last["best"], last["validations_since_best"]) == (0.59, 4), "patience is for the lowest"
     assert find(folder / name).update == 5
@@ -138,7 +141,7 @@ def test_other_validation_clips_choose_the_best_anew(folder: Path, name: str) ->
     assert not screen.warnings and find(folder / name).update == 2, "never better by 100"
     other = {**held, "data__val_path": str(folder / "held-2")}
     _, screen = made_run.train(folder, name, training__max_updates=4, **other)
-    assert any("the validation clips are others than before: the best is chosen anew" in w for w in screen.warnings)
+    assert any("the validation clips have changed: the best checkpoint is chosen again" in w for w in screen.warnings)
     state = find(folder / name).state
     assert state["position"]["best_update"] == 4 and state["health"]["best"][0] == 4
 
@@ -158,7 +161,7 @@ def test_who_reads_a_run_later_forgets_the_losses_of_other_weights_too(folder: P
     made_run.train(folder, name, training__max_updates=2, **settings)
     made_run.train(folder, name, training__max_updates=4, loss__mel_weight=8.0, **settings)
     lines = list(read_metrics(folder / name / "metrics.jsonl"))
-    assert [r["update"] for r in lines if "anew" in r and r["kind"] == "train"] == [3]
+    assert [r["update"] for r in lines if "reset" in r and r["kind"] == "train"] == [3]
     again = replay(lines, read_measure(folder / name)).to_json()
     assert again == find(folder / name, "last").state["health"]
     assert judge(read_run(folder / name)).to_json() == again

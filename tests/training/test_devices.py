@@ -98,14 +98,14 @@ def test_rows_are_shared_out() -> None:
     import tensorflow as tf
 
     batch = made_batch.make_batch((0, 1, 2))
-    assert all(replicas.fill(batch, 1)[key] is batch[key] for key in batch)
-    filled = replicas.fill(batch, 2)
+    assert all(replicas.pad_rows(batch, 1)[key] is batch[key] for key in batch)
+    filled = replicas.pad_rows(batch, 2)
     assert filled["weight_B"].tolist() == [1.0, 1.0, 1.0, 0.0] and filled["utterance_B"][3] == -1
     assert filled["text_length_B"][3] == filled["mel_length_B"][3] == 1
     assert {key: x.dtype for key, x in filled.items()} == {key: x.dtype for key, x in batch.items()}
-    shares = replicas.shares_of(tf.constant(filled["mel_BMC"]), 2)
+    shares = replicas.split_rows(tf.constant(filled["mel_BMC"]), 2)
     assert np.concatenate(shares).tobytes() == filled["mel_BMC"].tobytes()
-    seeds = [replicas.seed_of(tf.constant([2**31 - 1, 5]), n).numpy().tolist() for n in range(3)]
+    seeds = [replicas.replica_seed(tf.constant([2**31 - 1, 5]), n).numpy().tolist() for n in range(3)]
     assert seeds[0] == [2**31 - 1, 5] and len({tuple(s) for s in seeds}) == 3
 
 

@@ -76,7 +76,7 @@ def test_a_model_that_was_not_well_where_it_was_resumed_is_kept_aside(
     scripted(monkeypatch, [0.9, 0.5, *[0.8] * 40])
     made_run.train(folder, name, **FINISHED)
     run = folder / name
-    monkeypatch.setattr("myxtts.training.resume.take_up", lambda *_: None)
+    monkeypatch.setattr("myxtts.training.resume.record_resume", lambda *_: None)
     monkeypatch.setenv("MYXTTS_FAULT", "step.loss.mel:3-5:nan,step.loss.kl:14-16:nan")
     updates, _ = made_run.train(folder, name, **BOLDER, training__keep_checkpoints=1)
     assert updates == 12
@@ -92,7 +92,7 @@ def test_a_rollback_on_a_full_disk_loses_nothing(folder: Path, name: str, monkey
     """From the rollback on nothing can be written; what was there is set aside all the same, by renames."""
     made_run.train(folder, name, **{**FINISHED, "training__max_updates": 4})
     run = folder / name
-    monkeypatch.setattr("myxtts.training.resume.take_up", lambda *_: None)
+    monkeypatch.setattr("myxtts.training.resume.record_resume", lambda *_: None)
     monkeypatch.setenv(
         "MYXTTS_FAULT",
         "step.loss.mel:1-3:nan,store.before_files:1+:enospc,journal.write:5+:enospc,file.in_atomic_write:9+:enospc",

@@ -52,7 +52,7 @@ def test_a_permanent_nan_climbs_each_rung_once_in_order_and_stops(
     assert caught.value.exit_code == EXIT_DIVERGED
     assert rungs(run) == [3, 4, 5, 6, 7]
     message = str(caught.value)
-    assert "\n" not in message and "every rung of the ladder was climbed" in message and "loss terms: kl" in message
+    assert "\n" not in message and "every rung of the ladder was tried" in message and "loss terms: kl" in message
     assert "learning rate x 0.5, clip x 0.333, mel weight x 0.5" in message
     assert f"python3 fix_nan_loss.py check {run}" in message
     saved = find(run, "last")
@@ -103,7 +103,7 @@ def test_a_resumed_run_climbs_as_an_unbroken_one(
     unbroken = folder / "unbroken-with-poison"
     if not unbroken.exists():
         made_run.train(folder, unbroken.name, **QUICK)
-    assert events(unbroken, "dropped") or events(unbroken, "skip")
+    assert events(unbroken, "skip_micro_batches") or events(unbroken, "skip")
     made_run.train(folder, name, **{**QUICK, "training__max_updates": stopped_at})
     made_run.train(folder, name, **QUICK)
     assert losses(folder / name) == losses(unbroken)
@@ -142,13 +142,13 @@ def test_a_bad_clip_goes_into_quarantine_and_the_run_goes_on_without(
     assert event["utterances"] == [clip] and event["rung"] == 2
     assert f"{clip!r} put in quarantine: to blame for 3 bad micro-batches" in event["message"]
     assert f"metadata.csv:{int(clip[1:]) + 2}" in event["message"] and event["message"] in screen.warnings
-    dropped = events(run, "dropped")
+    dropped = events(run, "skip_micro_batches")
     assert len(dropped) == 3 and all(d["utterances"] == [clip] and d["single"] for d in dropped)
     state = find(run, "last").state["recovery"]
     assert list(state["quarantine"]) == [clip] and len(state["strikes"][clip]) == 3
     # it survives a resume: no new strike, no new event
     made_run.train(folder, name, **{**settings, "training__max_updates": 10})
-    assert len(events(run, "quarantine")) == 1 and len(events(run, "dropped")) == 3
+    assert len(events(run, "quarantine")) == 1 and len(events(run, "skip_micro_batches")) == 3
 
 
 def test_a_poisoned_weight_is_never_written_and_the_run_goes_back(
@@ -167,7 +167,7 @@ def test_an_overflow_of_fp16_is_nobodys_fault(folder: Path, name: str, monkeypat
     monkeypatch.setenv("MYXTTS_FAULT", "step.gradient:4-7:inf")
     updates, _ = made_run.train(folder, name, **QUICK, training__precision="fp16")
     run = folder / name
-    assert updates == 8 and not rungs(run) and not events(run, "skip") and not events(run, "dropped")
+    assert updates == 8 and not rungs(run) and not events(run, "skip") and not events(run, "skip_micro_batches")
     told = events(run, "overflow")
     assert len(told) >= 4 and "fp16 overflowed, the loss scale is halved" in told[0]["message"]
     state = find(run, "last").state
@@ -196,7 +196,7 @@ def test_a_rollback_that_was_interrupted_is_ended(
     assert json.loads((run / "recovery.json").read_text())["pending"] is True
     monkeypatch.delenv("MYXTTS_FAULT")
     updates, screen = made_run.train(folder, name, **QUICK)
-    assert updates == 8 and "ended the rollback to update 4 that was interrupted" in "\n".join(screen.warnings)
+    assert updates == 8 and "finished the interrupted rollback to update 4" in "\n".join(screen.warnings)
     state = find(run, "last").state
     assert len(state["recovery"]["rollbacks"]) == 1
     assert state["position"]["micro_batches"] == 2 * (5 + 3 + 4)
@@ -318,7 +318,7 @@ def test_a_rollback_past_a_change_of_the_measure_brings_no_best_of_the_old_one(
     (event,) = events(folder / name, "rollback")
     assert event["to_update"] == 5
     assert "Best total 1.0000 at update 6." in screen.text, "and not 0.3, which was a mel"
-    assert [r["update"] for r in records(folder / name / "metrics.jsonl") if r.get("anew")] == [6]
+    assert [r["update"] for r in records(folder / name / "metrics.jsonl") if r.get("reset")] == [6]
 
 
 def test_weights_of_a_dropped_micro_batch_are_those_that_it_met(
@@ -327,7 +327,7 @@ def test_weights_of_a_dropped_micro_batch_are_those_that_it_met(
     monkeypatch.setenv("MYXTTS_FAULT", "step.micro_batch:6:nan")  # the second of update 3, which the first makes alone
     made_run.train(folder, name, **{**QUICK, "training__max_updates": 4, "training__checkpoint_every_updates": 1})
     run = folder / name
-    (event,) = events(run, "dropped")
+    (event,) = events(run, "skip_micro_batches")
     met = incidents.read(run / event["incident"]).weights
     before, after = (find(run / "checkpoints" / f"step-{update:08d}").arrays["weights"] for update in (2, 3))
     assert len(met) == len(before)

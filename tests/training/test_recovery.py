@@ -135,42 +135,35 @@ def test_healthy_runs_are_no_trouble_at_any_update(kind: str) -> None:
             assert watch.trouble() == "", (seed, update)
 
 
-def test_a_watch_of_an_older_state_knows_the_start_by_what_it_has() -> None:
-    state = fed(LossWatch(), noisy(2.4, 30)).to_json()
-    del state["first"]
-    assert "at the start" in fed(LossWatch.from_json(state), [500.0] * 10).trouble()
-    assert fed(LossWatch.from_json({"block": [], "newest": [], "lowest": []}), noisy(2.4, 40)).trouble() == ""
-
-
 # --- trouble
 
 
 def test_three_refusals_in_a_row_are_trouble_and_two_are_not() -> None:
     recovery = Recovery()
-    recovery.refuse(1)
-    recovery.refuse(1)
+    recovery.skip(1)
+    recovery.skip(1)
     assert recovery.trouble() == ""
     recovery.applied(1, 3.0, clean=True)
-    recovery.refuse(2)
-    recovery.refuse(2)
+    recovery.skip(2)
+    recovery.skip(2)
     assert recovery.trouble() == ""
-    recovery.refuse(2)
-    assert recovery.trouble() == "3 updates in a row had to be refused"
+    recovery.skip(2)
+    assert recovery.trouble() == "3 updates in a row were skipped"
 
 
 def test_more_than_five_percent_of_the_last_200_are_trouble() -> None:
     recovery, update = Recovery(), 0
     for attempt in range(1, 400):
         if attempt % 20 == 0:  # 5% exactly
-            recovery.refuse(update + 1)
+            recovery.skip(update + 1)
         else:
             update += 1
             recovery.applied(update, 3.0, clean=True)
         assert recovery.trouble() == ""
-    recovery.refuse(update + 1)
+    recovery.skip(update + 1)
     recovery.applied(update + 1, 3.0, clean=True)
-    recovery.refuse(update + 2)
-    assert recovery.trouble() == "11 of the last 200 updates had to be refused"
+    recovery.skip(update + 2)
+    assert recovery.trouble() == "11 of the last 200 updates were skipped"
 
 
 # --- healthy checkpoints
@@ -189,7 +182,7 @@ def test_a_checkpoint_is_healthy_after_100_clean_updates() -> None:
 
 def test_a_refusal_right_after_a_checkpoint_counts_against_it() -> None:
     recovery = Recovery(proven=0, candidates=[10])
-    recovery.refuse(11)
+    recovery.skip(11)
     for update in range(11, 11 + CLEAN_UPDATES):
         recovery.applied(update, 3.0, clean=True)
     assert recovery.proven == 0 and recovery.candidates == []
@@ -246,7 +239,7 @@ def test_a_rate_that_rises_anew_rises_from_where_a_later_rollback_goes_back_to()
 def test_a_rollback_forgets_the_refusals_before_it() -> None:
     recovery = Recovery(proven=5)
     for _ in range(3):
-        recovery.refuse(9)
+        recovery.skip(9)
     climb(recovery, 8, 5)
     assert recovery.trouble() == "" and recovery.proven == 5 and recovery.candidates == []
 
@@ -289,34 +282,34 @@ def test_the_newest_clips_are_known_in_their_order_also_from_a_checkpoint() -> N
 def test_a_run_goes_back_no_further_than_where_it_was_resumed_if_it_was_well_there() -> None:
     recovery = Recovery(proven=0, candidates=[40, 80])
     recovery.last_trouble = 5
-    recovery.take_up(60, [], ill=False)
+    recovery.resumed(60, [], ill=False)
     assert recovery.proven == 60 and recovery.candidates == [80]
 
 
-@pytest.mark.parametrize("trouble", ["ill", "refused", "just back", "diverging"])
+@pytest.mark.parametrize("trouble", ["ill", "skipped", "just back", "diverging"])
 def test_where_it_was_not_well_nothing_is_proven_by_a_resume(trouble: str) -> None:
     recovery = Recovery(proven=0)
-    if trouble == "refused":
-        recovery.refuse(60)
+    if trouble == "skipped":
+        recovery.skip(60)
     elif trouble == "just back":
         climb(recovery, 58, 50)
     elif trouble == "diverging":
         fed(recovery.watch, [2.0] * 20 + [400.0] * 10)
     before = recovery.proven
-    recovery.take_up(60, [], ill=trouble == "ill")
+    recovery.resumed(60, [], ill=trouble == "ill")
     assert recovery.proven == before
 
 
 def test_the_settings_that_a_resume_changed_are_suspects_for_a_while() -> None:
     recovery = Recovery(proven=0)
     assert recovery.suspects(10) == ""
-    recovery.take_up(60, ["optimizer.learning_rate is 0.3, was 0.001"], ill=False)
+    recovery.resumed(60, ["optimizer.learning_rate is 0.3, was 0.001"], ill=False)
     recovery = Recovery.from_json(json.loads(json.dumps(recovery.to_json())))
-    recovery.take_up(70, [], ill=False)  # the same command again
+    recovery.resumed(70, [], ill=False)  # the same command again
     said = recovery.suspects(75)
     assert "resume from update 60" in said and "optimizer.learning_rate is 0.3, was 0.001" in said
     assert recovery.suspects(60 + AGAIN_UPDATES + 1) == ""
-    recovery.take_up(80, [f"loss.a{i} is 1.0, was 2.0" for i in range(9)], ill=False)
+    recovery.resumed(80, [f"loss.a{i} is 1.0, was 2.0" for i in range(9)], ill=False)
     assert "loss.a4" in recovery.suspects(81) and "loss.a5" not in recovery.suspects(81)
     assert "and 4 more" in recovery.suspects(81)
 
@@ -329,7 +322,7 @@ def test_the_state_goes_through_json_and_back() -> None:
     for update in range(1, 120):
         recovery.applied(update, 3.0 / update, clean=True)
     recovery.add_candidate(119)
-    recovery.refuse(120)
+    recovery.skip(120)
     recovery.strike(["a"], 5, 120, "why")
     climb(recovery, 119, 0)
     climb(recovery, 119, 0)
@@ -341,5 +334,5 @@ def test_the_state_goes_through_json_and_back() -> None:
 def test_a_damaged_state_is_told() -> None:
     state = Recovery().to_json()
     del state["strikes"]
-    with pytest.raises(CheckpointError, match=r"the ladder's state is damaged .*strikes.*take an older checkpoint"):
+    with pytest.raises(CheckpointError, match=r"recovery ladder is damaged .*strikes.*use an older checkpoint"):
         Recovery.from_json(state)

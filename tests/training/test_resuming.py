@@ -30,8 +30,10 @@ def test_only_what_a_run_writes_is_moved(tmp_path: Path) -> None:
     moved = ["before-fix-20260102-030405", "checkpoints", "config.yaml", "evaluation", "metrics.jsonl"]
     assert sorted(path.name for path in aside.iterdir()) == moved
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["lock", "metadata.csv", "wavs"]
-    assert f"now in {aside};" in said[0] and f"--checkpoint-dir {aside} goes on" in said[0]
-    assert said[1:] == [f"--fresh: 2 other entries of {tmp_path / 'run'} are of no run and stay: 'metadata.csv, wavs'"]
+    assert f"now in {aside};" in said[0] and f"--checkpoint-dir {aside}" in said[0]
+    assert said[1:] == [
+        f"--fresh: 2 other entries of {tmp_path / 'run'} are not part of a run and stay: 'metadata.csv, wavs'"
+    ]
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EXDEV, errno.EBUSY])

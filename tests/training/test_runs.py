@@ -76,7 +76,7 @@ def test_a_run_that_is_gone_on_with_equals_an_unbroken_one(folder: Path, unbroke
 def test_a_finished_run_says_so(folder: Path, unbroken: Path) -> None:
     before = hashes(unbroken)
     updates, screen = made_run.train(folder, "unbroken")
-    assert updates == UPDATES and "has made its 6 updates; --epochs or --max-updates" in screen.text
+    assert updates == UPDATES and "has done its 6 updates; to continue, raise --epochs or --max-updates" in screen.text
     assert hashes(unbroken) == before
 
 
@@ -135,19 +135,19 @@ def test_a_nan_in_a_loss_is_skipped_and_named(folder: Path, name: str, monkeypat
     (skip,) = events(folder / name, "skip")
     assert skip["terms"] == ["mel"] and skip["update"] == 2
     assert set(skip["utterances"]) <= {f"c{i}" for i in range(made_run.CLIPS)} and not skip["single"]
-    assert "update 3 refused: not finite (loss terms: mel; clips: none alone" in skip["message"]
+    assert "update 3 skipped: not finite (loss terms: mel; clips: none alone" in skip["message"]
     assert screen.warnings == [skip["message"]]
     lines = [r for r in records(folder / name / "metrics.jsonl") if r["kind"] == "train"]
     assert [(r["update"], r["skipped"]) for r in lines[:4]] == [(1, False), (2, False), (3, True), (3, False)]
     assert lines[2]["loss"] is None and "terms.mel" in lines[2]["nonfinite"]
     assert lines[2]["learning_rate"] == lines[3]["learning_rate"], "the schedule waits"
-    assert "1 updates were refused" in screen.text
+    assert "1 updates were skipped" in screen.text
 
 
 def test_a_bad_micro_batch_is_dropped_and_named(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MYXTTS_FAULT", "step.micro_batch:4:inf")
     assert made_run.train(folder, name)[0] == UPDATES
-    (dropped,) = events(folder / name, "dropped")
+    (dropped,) = events(folder / name, "skip_micro_batches")
     assert "1 of 2 micro-batches dropped" in dropped["message"] and len(dropped["utterances"]) == 2
     assert not events(folder / name, "skip")
     assert all(np.isfinite(loss) for _, loss in losses(folder / name))
@@ -179,7 +179,7 @@ def test_other_data_is_refused(folder: Path, name: str) -> None:
     with pytest.raises(ConfigError) as caught:
         made_run.train(folder, name, data__train_path=str(folder / "other"))
     message = str(caught.value)
-    assert "the data is not the one that the run in" in message and "\n" not in message
+    assert "the data differ from those that the run in" in message and "\n" not in message
     assert "--fresh" in message and "--init-from" in message
     assert hashes(folder / name) == before
 
@@ -207,7 +207,7 @@ def test_fresh_moves_the_old_run_aside(
     monkeypatch.setattr("time.strftime", lambda *_: "20260102-030405")
     for number in (1, 2):  # twice within a second is no trouble either
         updates, screen = made_run.train(folder, name, fresh=True, training__max_updates=2)
-        assert updates == 2 and "--fresh: the run that was here is now in" in screen.text
+        assert updates == 2 and "--fresh: the previous run is now in" in screen.text
         aside = sorted(folder.glob(f"{name}.before-*"))
         assert len(aside) == number
     assert hashes(aside[0]) == before == hashes(folder / name)
@@ -263,7 +263,7 @@ def test_a_stopped_process_reaches_its_updates_and_not_its_minutes(
     jumps = iter([0.0, 0.0, 0.0, 0.0, 600.0, -3_000.0, 0.0, 0.0])
     monkeypatch.setattr("myxtts.training.loop.Window", lambda: Window(begun=time.monotonic() - next(jumps)))
     updates, screen = made_run.train(folder, name, training__max_minutes=9.0, training__max_updates=8)
-    assert updates == 8 and "all updates are made" in screen.text
+    assert updates == 8 and "all updates are done" in screen.text
     assert 0.0 < find(folder / name, "last").state["position"]["trained_seconds"] < 540.0
 
 

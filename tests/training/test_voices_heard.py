@@ -10,7 +10,7 @@ import pytest
 
 from myxtts.config.schema import AudioConfig
 from myxtts.models.generate import Voice
-from myxtts.training.voices import likeness_error, speaker_voices, voice_likeness
+from myxtts.training.voices import likeness_error, speaker_voices, verify_speakers
 
 CHANNELS, LONGEST = 80, 40
 CONFIG: Any = SimpleNamespace(audio=AudioConfig())
@@ -54,9 +54,9 @@ def corpus_of(*speakers: str) -> Any:
 def test_strangers_are_told_apart_where_there_are_two() -> None:
     clips = [("ann", 50), ("ann", 60), ("bob", 50), ("bob", 30), ("eve", 60), ("zoe", 61)]
     ear: Any = Ear()
-    found = voice_likeness(ear, batches_of(clips), corpus_of("ann", "bob"), CONFIG)
+    found = verify_speakers(ear, batches_of(clips), corpus_of("ann", "bob"), CONFIG)
     assert found is not None and ear.heard == 4, "two halves of the only recording of each"
-    assert (found.speakers, found.strangers) == (2, 2)
+    assert (found.speakers, found.unseen) == (2, 2)
     told = found.separation
     assert (told.same_pairs, told.other_pairs, told.equal_error_rate) == (2, 4, 0.0)
     assert told.same_mean > 0.9 > told.other_mean  # type: ignore[operator]
@@ -64,26 +64,26 @@ def test_strangers_are_told_apart_where_there_are_two() -> None:
 
 def test_with_one_stranger_everybody_counts() -> None:
     clips = [("ann", 50), ("ann", 60), ("bob", 50), ("bob", 30), ("eve", 60)]
-    found = voice_likeness(Ear(), batches_of(clips), corpus_of("ann", "bob"), CONFIG)  # type: ignore[arg-type]
-    assert found is not None and (found.speakers, found.strangers) == (3, 1)
+    found = verify_speakers(Ear(), batches_of(clips), corpus_of("ann", "bob"), CONFIG)  # type: ignore[arg-type]
+    assert found is not None and (found.speakers, found.unseen) == (3, 1)
     assert (found.separation.same_pairs, found.separation.other_pairs) == (3, 12)
 
 
 def test_voices_of_training_speakers_are_known_as_theirs() -> None:
     clips = [("ann", 50), ("ann", 60), ("bob", 50), ("bob", 30)]
-    found = voice_likeness(Ear(), batches_of(clips), corpus_of("ann", "bob", "eve"), CONFIG)  # type: ignore[arg-type]
-    assert found is not None and (found.speakers, found.strangers) == (2, 0)
+    found = verify_speakers(Ear(), batches_of(clips), corpus_of("ann", "bob", "eve"), CONFIG)  # type: ignore[arg-type]
+    assert found is not None and (found.speakers, found.unseen) == (2, 0)
 
 
 def test_nobody_can_be_told_apart_from_nobody() -> None:
-    assert voice_likeness(Ear(), batches_of([("ann", 50)] * 3), corpus_of("ann"), CONFIG) is None  # type: ignore[arg-type]
+    assert verify_speakers(Ear(), batches_of([("ann", 50)] * 3), corpus_of("ann"), CONFIG) is None  # type: ignore[arg-type]
 
 
 def test_many_speakers_cost_no_more_than_some() -> None:
     clips = [(f"s{number:03d}", 20) for number in range(70) for _ in range(6)]
     ear: Any = Ear()
-    found = voice_likeness(ear, batches_of(clips), corpus_of(), CONFIG)
-    assert found is not None and (found.speakers, found.strangers) == (64, 64) and ear.heard == 64 * 4
+    found = verify_speakers(ear, batches_of(clips), corpus_of(), CONFIG)
+    assert found is not None and (found.speakers, found.unseen) == (64, 64) and ear.heard == 64 * 4
     assert found.separation.same_pairs == 64 * 6
 
 
