@@ -79,7 +79,7 @@ def problems(batch: Batch, tables: Mapping[str, int] | None = None, *, finite: b
         finite: without it, values that are not finite keep the contract, but for those that count or point.
     """
     found: list[str] = []
-    sizes: dict[str, int] = {"P": len(PROSODY_FIGURES)}
+    sizes: dict[str, int] = {"Q": len(PROSODY_FIGURES)}
     for field in FIELDS:
         array = batch.get(field.key)
         if array is None:

@@ -83,8 +83,8 @@ def test_learned_weights_make_the_total_of_a_validation_another_sum(tmp_path: Pa
 
 
 def test_voices_are_judged_with_their_cosines_and_the_number_of_people(tmp_path: Path) -> None:
-    heard = {"mel": 0.5, "voice_equal_error_rate": 0.4, "voice_same": 0.9, "voice_other": 0.8}
-    lines = [line for update in (1, 2, 3) for line in (train(update), validation(update, dict(heard)))]
+    metrics = {"mel": 0.5, "voice_equal_error_rate": 0.4, "voice_same": 0.9, "voice_other": 0.8}
+    lines = [line for update in (1, 2, 3) for line in (train(update), validation(update, dict(metrics)))]
     for speakers, part in (
         (["ann", "ann@0.9", "bob"], "not enough speakers to clone, 2 of at least 20: "),
         ([f"s{number}" for number in range(20)], "the encoder does not separate speakers yet: "),
@@ -98,7 +98,7 @@ def test_voices_are_judged_with_their_cosines_and_the_number_of_people(tmp_path:
         assert ("speakers" in said) == (speakers is not None)
 
 
-def test_whose_voices_they_are_is_known(tmp_path: Path) -> None:
+def test_the_verified_speakers_are_named(tmp_path: Path) -> None:
     metrics: dict[str, float | None] = {"mel": 0.5, "voice_equal_error_rate": 0.1}
     for voices, words in (
         ({"speakers": 20, "unseen": 20}, " of 20 speakers never trained on 10%"),
@@ -118,7 +118,7 @@ def test_a_metric_that_was_not_measured_is_no_fault_and_one_that_is_not_finite_i
         assert of_report(run) == of_doctor(run) and of_doctor(run).sign == sign
 
 
-def test_a_best_is_chosen_anew_and_going_back_undoes_it(tmp_path: Path) -> None:
+def test_the_best_is_reset_and_a_rollback_undoes_it(tmp_path: Path) -> None:
     lines = []
     for number in range(1, 9):
         mel = 0.2 if number == 1 else 0.5
@@ -132,7 +132,7 @@ def test_a_best_is_chosen_anew_and_going_back_undoes_it(tmp_path: Path) -> None:
     assert sentences(of_doctor(run))["validation does not rise"] == "validation 0.5, best 0.2 at update 1"
 
 
-def test_updates_that_are_made_again_count_once_and_a_refusal_stays() -> None:
+def test_repeated_updates_count_once_and_a_skip_remains() -> None:
     lines = [train(update, loss=9.0) for update in range(1, 201)]
     lines += [train(update, loss=1.0) for update in range(50, 201)]
     lines += [train(201, loss=None, grad_norm=None, skipped=True), train(201)]
@@ -145,7 +145,7 @@ def test_updates_that_are_made_again_count_once_and_a_refusal_stays() -> None:
     assert said["loss within 0.5 to 5"].startswith("loss 1, ")
 
 
-def test_who_follows_a_replay_sees_the_health_after_each_line() -> None:
+def test_a_replay_reports_the_health_after_each_line() -> None:
     verdicts: list[tuple[int, str]] = []
 
     def follow(line: UpdateLine | ValidationLine, health: Health) -> None:

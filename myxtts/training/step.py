@@ -194,25 +194,25 @@ class Step:
         term_fault: tf.Tensor,
         group_fault: tf.Tensor,
     ) -> tuple[tf.Tensor, ...]:
-        count, pieces = len(self.replicas), []
+        count, results = len(self.replicas), []
         rows = {key: split_rows(x, count) for key, x in batch.items()}
         faults = split_rows(term_fault, count, axis=1)
         for n, replica in enumerate(self.replicas):
             with replica.scope():
                 own = {key: shares[n] for key, shares in rows.items()}
                 knobs = (weights, faults[n], group_fault, self.loss_scale.value)
-                pieces.append(replica.compute(own, replica_seed(seed, n), prior, *knobs, critic_plays, with_factors))
+                results.append(replica.compute(own, replica_seed(seed, n), prior, *knobs, critic_plays, with_factors))
 
             with replica.scope():
-                for total, gradient in zip(replica.accumulated, pieces[n].gradients, strict=True):
+                for total, gradient in zip(replica.accumulated, results[n].gradients, strict=True):
                     total.assign_add(gradient)
         self.utterances.assign_add(tf.reduce_sum(batch["weight_B"]))
-        good = reduce(tf.logical_and, [p.good for p in pieces])
+        good = reduce(tf.logical_and, [r.good for r in results])
         if count == 1:
-            return good, pieces[0].terms_KB, pieces[0].total_B, pieces[0].group_norm_G
-        terms_KB = tf.concat([p.terms_KB for p in pieces], axis=1)
-        total_B = tf.concat([p.total_B for p in pieces], axis=0)
-        return good, terms_KB, total_B, tf.add_n([p.group_norm_G for p in pieces])
+            return good, results[0].terms_KB, results[0].total_B, results[0].group_norm_G
+        terms_KB = tf.concat([r.terms_KB for r in results], axis=1)
+        total_B = tf.concat([r.total_B for r in results], axis=0)
+        return good, terms_KB, total_B, tf.add_n([r.group_norm_G for r in results])
 
     def micro(
         self,

@@ -24,6 +24,10 @@ RECOVERY = {
     "mel_factor": 1.0,
     "rewarm_from": None,
     "strikes": {},
+    "passed": {},
+    "recent": [],
+    "changes": [],
+    "changed_at": 0,
     "quarantine": {},
     "attempts": 40,
     "skipped": [],
@@ -33,7 +37,7 @@ RECOVERY = {
     "candidates": [],
     "searched_in_vain": -20,
     "rollbacks": [],
-    "watch": {"block": [], "newest": [], "lowest": []},
+    "watch": {"block": [], "newest": [], "lowest": [], "first": []},
 }
 
 
@@ -63,7 +67,7 @@ def state(update: int, well: Health | None = None, **more: Any) -> dict[str, Any
     return {
         "position": position,
         "health": (well or Health()).to_json(),
-        "loss_scale": {"value": 1.0, "good_updates": 0.0},
+        "loss_scale": {"value": 1.0, "good_updates": 0.0, "moves": 0.0},
         "recovery": dict(RECOVERY),
         **more,
     }

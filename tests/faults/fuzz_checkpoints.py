@@ -27,7 +27,7 @@ from myxtts.storage.searching import find, newest_in
 from myxtts.storage.store import CheckpointStore
 from myxtts.synthesis.source import open_source
 from tests import made_model
-from tests.faults.fuzzed import Expected, Outcome, chosen_items, judged, time_limit, told
+from tests.faults.fuzzed import Expected, Outcome, chosen_items, described, judged, time_limit
 
 Maker = Callable[[Path, np.random.Generator], None]
 LOADED_EVERY = 4
@@ -321,13 +321,13 @@ def one(item: str, folder: Path, good: Path, random: np.random.Generator, load: 
         outcomes = [judged(item, expected, "rejected", problem, [str(folder), *LEAVES]) for problem in error.problems]
         return next((outcome for outcome in outcomes if outcome.state == "wrong"), outcomes[0])
     except Exception as error:
-        return judged(item, expected, *told(error), [str(folder), "checkpoint", "corpus", "symbol"])
+        return judged(item, expected, *described(error), [str(folder), "checkpoint", "corpus", "symbol"])
     finally:
         shutil.rmtree(run.parent)
 
 
 def _newest(run: Path) -> tuple[Any, Any]:
-    """The newest checkpoint that proves itself; a later format refuses the run as a whole."""
+    """The newest valid checkpoint; a later format rejects the whole run."""
     from myxtts.storage.checkpoint import Damage, FutureFormatError
 
     find(run.parent)

@@ -76,7 +76,7 @@ class MadeStep:
         for name, variable in self.variables().items():
             variable.assign(values[name])
 
-    def anew(self) -> MadeStep:
+    def reset(self) -> MadeStep:
         """As it was made, with an empty window."""
         from myxtts.training.optimizers import INITIAL_SCALE
 

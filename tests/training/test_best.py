@@ -1,4 +1,4 @@
-"""Which checkpoint of a run is its best, and what ends that choice or begins it anew."""
+"""Which checkpoint of a run is its best, early stopping, and when the best is chosen again."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CRITIC_FROM_3: dict[str, Any] = {
     "schedule__adversarial_start_updates": 3,
     "schedule__adversarial_ramp_updates": 2,
 }
-"""The decoder hears a critic from update 3 on, in full from 5 on; only a better best by 100 counts before."""
+"""The critic trains the decoder from update 3 on, at full weight from 5 on; only a best lower by 100 counts before."""
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_best_that_could_not_be_saved_is_not_counted(
     assert find(folder / name).update == 4, "0.6 is the best that is on the disk"
 
 
-def test_a_validation_measures_nearness_and_voices_and_the_best_may_go_by_them(folder: Path, name: str) -> None:
+def test_a_validation_measures_distances_and_voices_which_can_choose_the_best(folder: Path, name: str) -> None:
     _, screen = made_run.train(folder, name, training__max_updates=2, training__best_metric="likeness_error")
     record = next(r for r in records(folder / name / "metrics.jsonl") if r["kind"] == "validation")
     found = record["metrics"]
@@ -90,7 +90,9 @@ def test_a_validation_measures_nearness_and_voices_and_the_best_may_go_by_them(f
     assert again.to_json() == find(folder / name, "last").state["health"], "who reads it later judges alike"
 
 
-def test_a_metric_that_is_not_there_chooses_nothing(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_metric_that_was_not_measured_chooses_no_best(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("myxtts.training.validation.verify_speakers", lambda *_: None)
     _, screen = made_run.train(folder, name, training__max_updates=2, training__best_metric="voice_equal_error_rate")
     assert any("has no voice_equal_error_rate: it cannot be the best" in line for line in screen.warnings)
@@ -99,7 +101,7 @@ def test_a_metric_that_is_not_there_chooses_nothing(folder: Path, name: str, mon
 
 
 def test_a_run_with_a_critic(folder: Path, name: str) -> None:
-    """It learns from a ramp before its start on, the decoder hears it from there on, and the best is chosen anew."""
+    """It learns from one ramp before its start on, then trains the decoder, and the best is chosen again."""
     made_run.train(folder, name, training__max_updates=2, **{k: v for k, v in CRITIC_FROM_3.items() if "max" not in k})
     made_run.train(folder, name, **CRITIC_FROM_3)
     lines = records(folder / name / "metrics.jsonl")
@@ -110,13 +112,13 @@ def test_a_run_with_a_critic(folder: Path, name: str) -> None:
         assert (record["terms"]["critic"] > 0.0) == (game[1] > 0.0) == (record["update"] > 1), "else not computed"
         shown = {term: value for term, value in record["weighted"].items() if term not in ADVERSARIAL_TERMS}
         assert record["loss"] == pytest.approx(sum(shown.values()), rel=1e-5), "the game is no part of the total"
-    assert find(folder / name, "last").state["position"]["best_update"] == 5, "never better by 100, but anew at 5"
+    assert find(folder / name, "last").state["position"]["best_update"] == 5, "never better by 100, but reset at 5"
     run = hashes(folder / name)
     made_run.train(folder, f"{name}-whole", **CRITIC_FROM_3)
-    assert run == hashes(folder / f"{name}-whole"), "going on is to the bit"
+    assert run == hashes(folder / f"{name}-whole"), "resuming is bit-exact"
 
 
-def test_the_newest_of_what_is_equally_near_is_the_best(
+def test_within_the_tolerance_the_newest_checkpoint_is_the_best(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a critic speech gets better for hours while its distance from the recordings stays as it is."""
@@ -131,7 +133,7 @@ def test_the_newest_of_what_is_equally_near_is_the_best(
     assert find(folder / name).update == 5
 
 
-def test_other_validation_clips_choose_the_best_anew(folder: Path, name: str) -> None:
+def test_other_validation_clips_reset_the_best(folder: Path, name: str) -> None:
     for number in (1, 2):
         if not (folder / f"held-{number}").exists():
             make_root(folder / f"held-{number}", clips=1 + number, seed=number)
@@ -146,17 +148,17 @@ def test_other_validation_clips_choose_the_best_anew(folder: Path, name: str) ->
     assert state["position"]["best_update"] == 4 and state["health"]["best"][0] == 4
 
 
-def test_a_best_of_the_new_goal_that_could_not_be_saved_is_chosen_by_the_next(
+def test_after_a_reset_a_best_that_could_not_be_saved_is_replaced_by_the_next(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("myxtts.training.checkpointing.RETRY_SECONDS", 0.0)
-    monkeypatch.setenv("MYXTTS_FAULT", "store.before_files:5:enospc")  # at 5 the decoder hears the critic in full
+    monkeypatch.setenv("MYXTTS_FAULT", "store.before_files:5:enospc")  # the critic has full weight then
     made_run.train(folder, name, **CRITIC_FROM_3)
     assert [e["update"] for e in events(folder / name, "save_failed")] == [5]
     assert find(folder / name).state["position"]["best_update"] == 6
 
 
-def test_who_reads_a_run_later_forgets_the_losses_of_other_weights_too(folder: Path, name: str) -> None:
+def test_a_replay_forgets_the_losses_of_other_weights_too(folder: Path, name: str) -> None:
     settings: dict[str, Any] = {"training__best_metric": "total", "training__validation_every_updates": 1}
     made_run.train(folder, name, training__max_updates=2, **settings)
     made_run.train(folder, name, training__max_updates=4, loss__mel_weight=8.0, **settings)

@@ -18,7 +18,7 @@ from myxtts.storage.searching import find
 
 @pytest.fixture(autouse=True)
 def quick(quick_runs: None) -> None:
-    """Whole runs on graphs that are there already."""
+    """Complete runs on graphs that were traced before."""
 
 
 @pytest.fixture
@@ -40,13 +40,13 @@ def brought_back(run: Path, message: str) -> Any:
     assert "nothing is deleted" in message and "\n" not in message
     command = shlex.split(message.partition("of them: ")[2])
     assert command[0] == "mv" and Path(command[1]).is_dir() and len(command) == 3
-    if Path(command[2]).exists():  # the run came by again and saved this update anew
+    if Path(command[2]).exists():  # the run reached this update again and saved it
         Path(command[2]).rename(run / "the-later-one")
     subprocess.run(command, check=True)
     return find(Path(command[2]))
 
 
-def test_a_finished_model_outlives_whatever_a_bolder_resume_does(
+def test_a_finished_model_survives_a_resume_with_riskier_settings(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scripted(monkeypatch, [0.9, 0.5, *[0.8] * 20])
@@ -69,9 +69,7 @@ def weights_of(run: Path, update: int) -> list[bytes]:
     return [(step / f"{stem}.safetensors").read_bytes() for stem in ("weights", "average", "moments")]
 
 
-def test_a_model_that_was_not_well_where_it_was_resumed_is_kept_aside(
-    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_resumed_in_trouble_is_set_aside(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A rollback past the resume itself, again and again: the best and the user's own stay, the others are bounded."""
     scripted(monkeypatch, [0.9, 0.5, *[0.8] * 40])
     made_run.train(folder, name, **FINISHED)

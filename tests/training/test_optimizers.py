@@ -77,7 +77,7 @@ def test_adamw_against_keras() -> None:
         np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=1e-4, atol=1e-5, err_msg=mine.path)
 
 
-def test_what_decay_leaves_alone() -> None:
+def test_weights_without_weight_decay() -> None:
     paths = [v.path for v in made_batch.build().trainable_variables]
     spared = {path for path in paths if path.rsplit("/", 1)[-1].endswith(optimizers.UNDECAYED)}
     assert spared == {path for path in paths if path.endswith(("/bias", "/gain"))} and spared
@@ -112,7 +112,7 @@ def test_no_settings_and_no_finite_gradient_make_a_weight_that_is_not_finite(
 
 
 @pytest.mark.parametrize("name", optimizers.OPTIMIZERS)
-def test_the_state_goes_out_and_in_to_the_bit(name: str) -> None:
+def test_the_state_is_restored_bit_exactly(name: str) -> None:
     one, weights = made(name)
     walk(one, 3, len(weights))
     state = {k: np.asarray(v.numpy()).copy() for k, v in one.moments().items()}
@@ -129,12 +129,12 @@ def test_the_state_goes_out_and_in_to_the_bit(name: str) -> None:
         np.testing.assert_array_equal(variable.numpy(), other.moments()[key].numpy(), err_msg=key)
 
 
-def test_another_state_is_refused() -> None:
+def test_a_state_that_does_not_match_is_rejected() -> None:
     optimizer, weights = made()
     state = {k: np.asarray(v.numpy()) for k, v in optimizer.moments().items()}
     name = f"first/{weights[0].path}"
     for odd in ({k: v for k, v in state.items() if k != name}, {**state, name: np.zeros(5, np.float32)}):
-        with pytest.raises(CheckpointError, match=rf"does not fit \('{name}' and 0 more\): .*--init-from"):
+        with pytest.raises(CheckpointError, match=rf"does not match \('{name}' and 0 more\): .*--init-from"):
             optimizers.restore(optimizer, odd)
     with pytest.raises(CheckpointError, match="does not fit"):
         optimizers.restore(made("muon")[0], state)

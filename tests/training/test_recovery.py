@@ -42,14 +42,14 @@ def climb(recovery: Recovery, update: int, to: int) -> int:
 
 
 @pytest.mark.parametrize("start", [3.3, 0.4, -1.0])
-def test_a_loss_that_falls_or_trembles_is_no_trouble(start: float) -> None:
+def test_a_falling_or_noisy_loss_is_no_trouble(start: float) -> None:
     falling = [x + 2.0 * 0.98**i for i, x in enumerate(noisy(start, 400))]
     assert fed(LossWatch(), falling).trouble() == ""
     assert fed(LossWatch(), [*noisy(start, 300), *([100.0] * 5), *noisy(start, 30)]).trouble() == ""
 
 
 @pytest.mark.parametrize("start", [3.3, 0.4, -1.0])
-def test_a_loss_that_diverges_is_told_with_its_numbers(start: float) -> None:
+def test_a_diverging_loss_is_reported_with_its_numbers(start: float) -> None:
     watch = fed(LossWatch(), [*noisy(start, 300), *noisy(start + 3.0, 20)])
     said = watch.trouble()
     assert said.startswith("the loss diverges: ") and "before" in said
@@ -76,7 +76,7 @@ def test_one_peak_does_not_hide_what_comes_after_it() -> None:
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
-def test_two_corpora_that_diverge_are_told(share: float) -> None:
+def test_two_diverging_corpora_are_trouble(share: float) -> None:
     grown = [8.0 * loss for loss in of_two_corpora(share, 30, 9)]
     assert fed(LossWatch(), [*of_two_corpora(share, 1_000, 8), *grown]).trouble().startswith("the loss diverges: ")
 
@@ -107,7 +107,7 @@ def test_an_explosion_before_the_first_block_is_full_is_trouble(kind: str) -> No
 
 
 def curves(seed: int) -> dict[str, np.ndarray]:
-    """Losses of healthy runs of 600 updates: what is usual, and what is hard to tell from trouble."""
+    """Losses of healthy runs of 600 updates: usual ones, and some that resemble trouble."""
     rng, t = np.random.default_rng(seed), np.arange(600)
     fall = 1.2 + 1.8 * np.exp(-t / 120)
     easy = np.where(rng.random(600) < 0.5, 0.4, 1.0)
@@ -138,7 +138,7 @@ def test_healthy_runs_are_no_trouble_at_any_update(kind: str) -> None:
 # --- trouble
 
 
-def test_three_refusals_in_a_row_are_trouble_and_two_are_not() -> None:
+def test_three_skips_in_a_row_are_trouble_and_two_are_not() -> None:
     recovery = Recovery()
     recovery.skip(1)
     recovery.skip(1)
@@ -180,7 +180,7 @@ def test_a_checkpoint_is_healthy_after_100_clean_updates() -> None:
     assert recovery.kept() == {600}
 
 
-def test_a_refusal_right_after_a_checkpoint_counts_against_it() -> None:
+def test_a_skip_right_after_a_checkpoint_counts_against_it() -> None:
     recovery = Recovery(proven=0, candidates=[10])
     recovery.skip(11)
     for update in range(11, 11 + CLEAN_UPDATES):
@@ -202,7 +202,7 @@ def test_the_rungs_in_their_order_with_the_users_recipe() -> None:
     assert climb(recovery, 1000, 900) == GIVE_UP, "a run that gave up and is started again has no new tries"
 
 
-def test_trouble_long_after_a_rollback_begins_anew_but_only_with_progress() -> None:
+def test_trouble_long_after_a_rollback_starts_at_the_first_rung_given_progress() -> None:
     recovery = Recovery(proven=1000)
     assert climb(recovery, 1100, 1000) == 3
     recovery.proven = 2000
@@ -212,7 +212,7 @@ def test_trouble_long_after_a_rollback_begins_anew_but_only_with_progress() -> N
     assert climb(recovery, 9100, 9000) == 3 and recovery.rate_factor == 0.5, "what was lowered stays lowered"
 
 
-def test_the_lowered_rate_rises_anew() -> None:
+def test_the_lowered_rate_warms_up_again() -> None:
     recovery = Recovery(proven=900)
     assert recovery.rate(901, 1e-5, 3000) == 1e-5
     climb(recovery, 1000, 900)
@@ -221,10 +221,10 @@ def test_the_lowered_rate_rises_anew() -> None:
     assert recovery.rate(901, 1e-5, 3000) == pytest.approx(5e-6 / REWARM_UPDATES)
     assert recovery.rate(900 + REWARM_UPDATES, 1e-5, 3000) == pytest.approx(5e-6)
     assert recovery.rate(5000, 1e-5, 3000) == pytest.approx(5e-6)
-    assert recovery.rate(901, 1e-5, 0) == pytest.approx(5e-6), "no warmup, none anew"
+    assert recovery.rate(901, 1e-5, 0) == pytest.approx(5e-6), "without a warmup there is no new one"
 
 
-def test_a_rate_that_rises_anew_rises_from_where_a_later_rollback_goes_back_to() -> None:
+def test_a_new_warmup_starts_where_a_later_rollback_goes_back_to() -> None:
     """A first rollback past the rise itself: counted from the later update the rate would be that of its first update
     for the whole way there."""
     recovery = Recovery(proven=900)
@@ -236,7 +236,7 @@ def test_a_rate_that_rises_anew_rises_from_where_a_later_rollback_goes_back_to()
     assert recovery.rate(100 + REWARM_UPDATES, 1e-5, 3000) == pytest.approx(5e-6)
 
 
-def test_a_rollback_forgets_the_refusals_before_it() -> None:
+def test_a_rollback_forgets_earlier_skips() -> None:
     recovery = Recovery(proven=5)
     for _ in range(3):
         recovery.skip(9)
@@ -257,7 +257,7 @@ def test_three_strikes_in_different_micro_batches_and_no_two_in_one() -> None:
     assert recovery.strike(["a"], 13, 6, "why") == [] and len(recovery.strikes["a"]) == STRIKES
 
 
-def test_a_clip_that_is_harmless_as_often_as_not_stays() -> None:
+def test_a_clip_in_as_many_good_micro_batches_as_bad_ones_stays() -> None:
     recovery = Recovery()
     for update in range(1, 10):
         recovery.judge_clips({"a": False, "b": update % 2 == 0, "c": True})
@@ -279,7 +279,7 @@ def test_the_newest_clips_are_known_in_their_order_also_from_a_checkpoint() -> N
 # --- a resume
 
 
-def test_a_run_goes_back_no_further_than_where_it_was_resumed_if_it_was_well_there() -> None:
+def test_a_healthy_run_never_rolls_back_past_its_resume() -> None:
     recovery = Recovery(proven=0, candidates=[40, 80])
     recovery.last_trouble = 5
     recovery.resumed(60, [], ill=False)
@@ -287,7 +287,7 @@ def test_a_run_goes_back_no_further_than_where_it_was_resumed_if_it_was_well_the
 
 
 @pytest.mark.parametrize("trouble", ["ill", "skipped", "just back", "diverging"])
-def test_where_it_was_not_well_nothing_is_proven_by_a_resume(trouble: str) -> None:
+def test_a_resume_in_trouble_proves_nothing(trouble: str) -> None:
     recovery = Recovery(proven=0)
     if trouble == "skipped":
         recovery.skip(60)
@@ -300,7 +300,7 @@ def test_where_it_was_not_well_nothing_is_proven_by_a_resume(trouble: str) -> No
     assert recovery.proven == before
 
 
-def test_the_settings_that_a_resume_changed_are_suspects_for_a_while() -> None:
+def test_settings_changed_by_a_resume_are_suspects_for_a_while() -> None:
     recovery = Recovery(proven=0)
     assert recovery.suspects(10) == ""
     recovery.resumed(60, ["optimizer.learning_rate is 0.3, was 0.001"], ill=False)
@@ -331,7 +331,7 @@ def test_the_state_goes_through_json_and_back() -> None:
     assert again.next_rung(100) == 5 and again.rate(1, 1.0, 10) == recovery.rate(1, 1.0, 10)
 
 
-def test_a_damaged_state_is_told() -> None:
+def test_a_damaged_state_is_an_error() -> None:
     state = Recovery().to_json()
     del state["strikes"]
     with pytest.raises(CheckpointError, match=r"recovery ladder is damaged .*strikes.*use an older checkpoint"):

@@ -32,7 +32,9 @@ def bundle_of(run: Path) -> Path:
     return run / found[0]["incident"]
 
 
-def test_a_bad_number_in_a_batch_is_found_where_it_first_strikes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_number_in_a_batch_is_traced_to_its_first_operation(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     really = Batches.build
 
     def build(self: Batches, planned: Any, epoch: int) -> Any:
@@ -59,7 +61,7 @@ def test_a_bad_number_in_a_batch_is_found_where_it_first_strikes(folder: Path, m
 
 
 @pytest.mark.parametrize("fault", ["step.loss.pitch:2:nan", "step.layer_gradient:2:inf"])
-def test_an_injected_fault_is_called_one(folder: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+def test_an_injected_fault_is_recognized(folder: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     monkeypatch.setenv("MYXTTS_FAULT", fault)
     run = folder / fault.replace(":", "-")
     made_run.train(folder, run.name, training__max_updates=2)
@@ -70,7 +72,7 @@ def test_an_injected_fault_is_called_one(folder: Path, monkeypatch: pytest.Monke
     assert "a fail point (MYXTTS_FAULT) struck here" in "\n".join(lines_of(replayed))
 
 
-def test_what_is_no_bundle_is_said_in_one_line(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_bundle_is_a_one_line_error(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CheckpointError, match=r"incident\.json: cannot be read .*RUN/incidents") as caught:
         replay(tmp_path)
     assert "\n" not in str(caught.value)

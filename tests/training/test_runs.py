@@ -1,4 +1,4 @@
-"""Whole runs, small: what is resumed, refused, skipped, saved and said."""
+"""Small complete runs: resuming, rejected data, skipped updates, saving, messages."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def name(request: pytest.FixtureRequest) -> str:
     return request.node.name.replace("[", "-").replace("]", "")
 
 
-def test_a_run_writes_what_the_contract_names(unbroken: Path) -> None:
+def test_a_run_writes_the_documented_files(unbroken: Path) -> None:
     assert [u for u, _ in losses(unbroken)] == list(range(1, UPDATES + 1))
     first = records(unbroken / "metrics.jsonl")[0]
     assert {"kind", "update", "epoch", "time", "loss", "terms", "weighted", "grad_norm", "learning_rate"} <= set(first)
@@ -64,7 +64,7 @@ def test_a_run_writes_what_the_contract_names(unbroken: Path) -> None:
     assert np.isfinite(list(validation["metrics"].values())).all() and "total" in validation["metrics"]
 
 
-def test_a_run_that_is_gone_on_with_equals_an_unbroken_one(folder: Path, unbroken: Path, name: str) -> None:
+def test_a_resumed_run_equals_an_uninterrupted_one(folder: Path, unbroken: Path, name: str) -> None:
     assert made_run.train(folder, name, training__max_updates=3)[0] == 3
     updates, screen = made_run.train(folder, name)
     assert updates == UPDATES and "(update 3)" in screen.text
@@ -109,16 +109,14 @@ def test_ctrl_c_saves_and_names_the_command(folder: Path, unbroken: Path, name: 
     assert losses(folder / name) == losses(unbroken) and hashes(folder / name) == hashes(unbroken)
 
 
-def test_a_stop_that_cannot_save_does_not_say_that_it_did(
-    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stop_that_cannot_save_does_not_claim_so(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MYXTTS_FAULT", "store.before_files:3+:enospc")
     with pytest.raises(StorageError, match=r"saving the checkpoint of update 3 failed .*free some space"):
         made_run.train(folder, name, screen=Interrupting(3))
     assert find(folder / name).update == 2
 
 
-def test_an_end_that_cannot_save_is_no_end(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_end_that_cannot_save_is_an_error(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MYXTTS_FAULT", "store.before_files:1+:enospc")
     with pytest.raises(StorageError, match="free some space"):
         made_run.train(folder, name)
@@ -131,7 +129,7 @@ def test_an_end_that_cannot_save_is_no_end(folder: Path, name: str, monkeypatch:
 def test_a_nan_in_a_loss_is_skipped_and_named(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MYXTTS_FAULT", "step.loss.mel:3:nan")
     updates, screen = made_run.train(folder, name)
-    assert updates == UPDATES, "an update that was refused is none"
+    assert updates == UPDATES, "a skipped update does not count"
     (skip,) = events(folder / name, "skip")
     assert skip["terms"] == ["mel"] and skip["update"] == 2
     assert set(skip["utterances"]) <= {f"c{i}" for i in range(made_run.CLIPS)} and not skip["single"]
@@ -144,7 +142,7 @@ def test_a_nan_in_a_loss_is_skipped_and_named(folder: Path, name: str, monkeypat
     assert "1 updates were skipped" in screen.text
 
 
-def test_a_bad_micro_batch_is_dropped_and_named(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_micro_batch_is_skipped_and_named(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MYXTTS_FAULT", "step.micro_batch:4:inf")
     assert made_run.train(folder, name)[0] == UPDATES
     (dropped,) = events(folder / name, "skip_micro_batches")
@@ -160,7 +158,7 @@ def test_a_bad_gradient_names_its_part(folder: Path, name: str, monkeypatch: pyt
     assert skip["groups"] == ["aligner"] and skip["terms"] == [] and "loss terms: all finite" in skip["message"]
 
 
-def test_an_average_that_went_bad_is_told_as_what_it_is() -> None:
+def test_a_bad_average_is_reported_as_such() -> None:
     from myxtts.models.generate import Voice, mean_voice
 
     bad = Voice(np.full(4, np.nan, np.float32), np.zeros(2, np.float32))
@@ -171,7 +169,7 @@ def test_an_average_that_went_bad_is_told_as_what_it_is() -> None:
 # --- what a run may resume from
 
 
-def test_other_data_is_refused(folder: Path, name: str) -> None:
+def test_other_data_are_rejected(folder: Path, name: str) -> None:
     if not (folder / "other").exists():
         made_run.make_root(folder / "other", seed=9)
     made_run.train(folder, name, training__max_updates=2)
@@ -214,7 +212,7 @@ def test_fresh_moves_the_old_run_aside(
     assert losses(folder / name) == losses(unbroken)[:2] and len(events(folder / name, "start")) == 1
 
 
-def test_a_damaged_checkpoint_is_named_and_passed_over(folder: Path, unbroken: Path, name: str) -> None:
+def test_a_damaged_checkpoint_is_named_and_skipped(folder: Path, unbroken: Path, name: str) -> None:
     made_run.train(folder, name, training__max_updates=4)
     path = folder / name / "checkpoints" / "step-00000004" / "weights.safetensors"
     content = bytearray(path.read_bytes())
@@ -228,7 +226,7 @@ def test_a_damaged_checkpoint_is_named_and_passed_over(folder: Path, unbroken: P
 @pytest.mark.parametrize(
     "changed", [{"model__voice_width": 12}, {"loss__adaptive_weights": True}, {"optimizer__name": "muon"}], ids=str
 )
-def test_another_model_or_optimizer_is_refused(folder: Path, unbroken: Path, changed: dict[str, Any]) -> None:
+def test_another_model_or_optimizer_is_rejected(folder: Path, unbroken: Path, changed: dict[str, Any]) -> None:
     before = hashes(unbroken)
     with pytest.raises(CheckpointError, match="does not fit") as caught:
         made_run.train(folder, "unbroken", **changed)
@@ -239,7 +237,7 @@ def test_another_model_or_optimizer_is_refused(folder: Path, unbroken: Path, cha
 # --- when a run ends
 
 
-def test_minutes_end_a_run_that_can_go_on(folder: Path, unbroken: Path, name: str) -> None:
+def test_minutes_end_a_run_that_can_be_resumed(folder: Path, unbroken: Path, name: str) -> None:
     updates, screen = made_run.train(folder, name, training__max_minutes=1e-5)
     assert updates == 1 and "training.max_minutes" in screen.text
     assert made_run.train(folder, name)[0] == UPDATES
@@ -281,7 +279,7 @@ def test_a_finished_command_given_again_changes_nothing(folder: Path, name: str)
 # --- going on with other settings
 
 
-def test_changed_settings_are_named_and_the_order_of_the_data_is_kept_sound(folder: Path, name: str) -> None:
+def test_changed_settings_are_named_and_the_data_order_stays_valid(folder: Path, name: str) -> None:
     made_run.train(folder, name, training__max_updates=2)
     _, screen = made_run.train(
         folder, name, training__max_updates=3, training__batch_size=3, training__best_metric="total"
@@ -322,7 +320,7 @@ def test_a_run_that_was_written_with_a_relative_path_has_the_same_data(
 
 
 @pytest.mark.parametrize("given_again", [1, 2])
-def test_a_kill_in_the_last_validation_is_made_up_for(
+def test_a_validation_lost_to_a_kill_is_repeated(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch, given_again: int
 ) -> None:
     def killed(*_: object, **__: object) -> bool:
@@ -342,7 +340,7 @@ def test_a_kill_in_the_last_validation_is_made_up_for(
     assert ("Done at update 6" in screen.text) == (given_again == 1)
 
 
-# --- a disk that refuses
+# --- a failing disk
 
 
 def test_a_disk_that_is_full_for_a_while_loses_nothing(
@@ -351,8 +349,8 @@ def test_a_disk_that_is_full_for_a_while_loses_nothing(
     monkeypatch.setenv("MYXTTS_FAULT", "store.before_files:1-2:enospc")
     updates, screen = made_run.train(folder, name)
     assert updates == UPDATES
-    told = [e["message"] for e in events(folder / name, "save_failed")]
-    assert len(told) == 2 and told == [w for w in screen.warnings if "trying again in" in w]
+    failures = [e["message"] for e in events(folder / name, "save_failed")]
+    assert len(failures) == 2 and failures == [w for w in screen.warnings if "trying again in" in w]
     assert losses(folder / name) == losses(unbroken) and hashes(folder / name) == hashes(unbroken)
 
 

@@ -93,7 +93,7 @@ def died_at_the_fault(finite: list[bool]) -> bool:
 
 def lives(made: MadeStep, **fault: Any) -> list[Any]:
     """The guarded step over the same updates; its results, after a look at every number it owns."""
-    made.anew()
+    made.reset()
     while not made.run().applied:  # fp16 finds its loss scale by overflowing
         pass
     results = [made.run(**(fault if update == FAULT_AT else {})) for update in range(1, UPDATES + 1)]
@@ -119,7 +119,7 @@ def test_an_overflow_of_half_precision(guarded: MadeStep) -> None:
     settled = float(guarded.step.loss_scale.value)
     results = lives(guarded, term_fault=dict.fromkeys(TERMS, PEAK))
     refused = results[FAULT_AT - 1]
-    assert not refused.applied and refused.overflow, "an overflow of the scale is told from a bad batch"
+    assert not refused.applied and refused.overflow, "an overflow of the scale differs from a bad batch"
     assert results[FAULT_AT].applied
     assert float(guarded.step.loss_scale.value) < settled, "the loss scale was lowered"
 
