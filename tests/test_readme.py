@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from test_layers import LAYER
 
 from myxtts import errors
 from myxtts.cli import docs, fix_nan_loss, train
@@ -151,6 +152,18 @@ def test_links_lead_somewhere() -> None:
             if not target.startswith("http") and not ((ROOT / page).parent / target).exists():
                 missing.append(f"{page}: {target}")
     assert missing == []
+
+
+def test_tests_and_modules_named_as_proofs_exist() -> None:
+    named = re.compile(r"`((?:tests|myxtts)/[\w/]+(?:\.py|/))`")
+    found = [(page, path) for page in PAGES for path in named.findall(text(page))]
+    assert len(found) > 40 and [(page, path) for page, path in found if not (ROOT / path).exists()] == []
+
+
+def test_the_page_of_the_architecture_has_the_layers_that_are_enforced() -> None:
+    rows = re.findall(r"^\| (\d) \| (.*?) \|", text("docs/explanation/architecture.md"), re.M)
+    layers = {name: int(layer) for layer, names in rows for name in re.findall(r"`(\w+)`", names)}
+    assert layers == {name: layer for name, layer in LAYER.items() if not name.startswith("_")}
 
 
 def test_generated_pages_are_up_to_date() -> None:

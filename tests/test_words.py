@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
+
+import yaml
 
 from myxtts.cli import docs
 from myxtts.config.document import meanings
@@ -29,10 +33,50 @@ BANNED = {
     r"manner": "style",
     r"parted by": "separated by",
     r"shall": "must, will",
+    r"(micro-batch(es)?|updates?) (was |were )?(dropped|left out)": "skipped",
+    r"spoil(s|ed|t)?": "damaged, not finite",
+    r"gone on with": "continued, resumed",
 }
 """Expression for words -> what to write."""
 WORDS = {re.compile(rf"\b(?:{words})\b", re.I): advice for words, advice in BANNED.items()}
 CODE = re.compile(r"^ *```.*?^ *```$|`[^`\n]*`|<!--.*?-->", re.M | re.S)
+
+
+SPOKEN = ROOT / "myxtts/demo/sentences.py"
+"""Its strings are sentences to be spoken."""
+BEING_REWRITTEN = (
+    # batch
+    "where the pitch tracker heard a voice",
+    # cli
+    "--fresh trains anew",
+    "fix --help tells more",
+    "(--explain KEY tells more)",
+    "the same command begins anew",
+    # data
+    "mend what the table names",
+    "and mend what else the table names",
+    "one alone has nobody to be told from",
+    "two strangers or more (data.held_out_speakers) give that of strangers",
+    "columns parted by",
+    # evaluation
+    "likeness to the reference, own encoder",
+    "likeness to the reference, judge",
+    "no likeness of ",
+    # report
+    "micro-batches dropped, or fp16 overflowed",
+    "updates refused",
+    "Who is told from whom",
+    "own encoder hears in real recordings",
+    "heard, :",
+    "no micro-batch was dropped, no update refused",
+    # speakers
+    "to clone voices of strangers",
+    "clone voices of strangers, which",
+    # storage
+    "start anew with --fresh",
+)
+"""Temporary: strings, or parts of strings, whose wording is still to be changed. To be emptied, then removed."""
+MARKUP = re.compile(r"<style.*?</style>|<script.*?</script>|\{[{%#].*?[}%#]\}|<[^>]*>", re.S)
 
 
 def findings(place: str, text: str) -> list[str]:
@@ -66,6 +110,55 @@ def test_settings_and_levels() -> None:
     overrides = [*BUILT_IN_CORPUS_OVERRIDES, *(override for level in LEVELS.values() for override in level)]
     texts = {**meanings(), **LEVEL_SUMMARIES, **{f"reason of {o.key}": o.reason for o in overrides}}
     assert [line for place, text in texts.items() for line in findings(place, text)] == []
+
+
+def sentences(module: str) -> Iterator[tuple[int, str]]:
+    """(line, text) of the strings of a module that have a space: messages, help, notes. Docstrings are not among them.
+
+    The parts of an f-string between its values count one by one.
+    """
+    tree = ast.parse(module)
+    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if id(node) not in docs and isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from [(node.lineno, node.value)] if " " in node.value.strip() else []
+
+
+def template_texts(path: Path) -> Iterator[tuple[str, str]]:
+    """(name of the place, text) of a file of messages or a page."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".yaml":
+        yield from ((f"{path}: {key}", str(value)) for key, value in yaml.safe_load(text).items())
+    else:
+        yield str(path), MARKUP.sub(lambda match: "\n" * match[0].count("\n"), text)
+
+
+def still_allowed(text: str) -> str:
+    """A text without the strings that are allowed for now."""
+    for allowed in BEING_REWRITTEN:
+        text = text.replace(allowed, "")
+    return text
+
+
+def test_messages_and_other_strings_of_the_program() -> None:
+    found = []
+    for path in sorted((ROOT / "myxtts").rglob("*.py")):
+        if path != SPOKEN:
+            for line, text in sentences(path.read_text(encoding="utf-8")):
+                found += findings(f"{path} from line {line}", still_allowed(text))
+    assert found == []
+
+
+def test_templates() -> None:
+    paths = [path for ending in ("yaml", "j2", "html") for path in sorted((ROOT / "myxtts").rglob(f"*.{ending}"))]
+    assert len(paths) >= 3
+    texts = [text for path in paths for text in template_texts(path)]
+    assert [line for place, text in texts for line in findings(place, still_allowed(text))] == []
+
+
+def test_strings_are_found_and_docstrings_are_not() -> None:
+    module = 'def f():\n    """It is told."""\n    raise ValueError(\n        f"{x} is "\n        "heard", "told")'
+    assert list(sentences(module)) == [(4, " is heard")]
 
 
 def test_a_word_is_found_with_its_line() -> None:

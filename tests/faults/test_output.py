@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,7 @@ def reader(folder: Path) -> Iterator[tuple[str, list[int]]]:
 def terminal(folder: Path) -> Iterator[tuple[str, list[int]]]:
     """A terminal, and the descriptors with which it goes."""
     master, slave = os.openpty()
+    termios.tcsetwinsize(master, (24, 80))  # a bar shows nothing on a terminal without a size
     yield os.ttyname(slave), [slave, master]
 
 

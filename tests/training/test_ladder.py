@@ -345,7 +345,9 @@ def test_after_a_change_of_loss_weights_old_losses_do_not_count(
     made_run.train(folder, name, **{**settings, "training__max_updates": 5})
     state = find(folder / name, "last").state
     assert len(state["recovery"]["watch"]["block"]) == len(state["health"]["losses"]) == 1, "that of update 5"
+    monkeypatch.delenv("MYXTTS_FAULT")
     made_run.train(folder, f"{name}-2", **{**QUICK, "training__max_updates": 4})
+    monkeypatch.setenv("MYXTTS_FAULT", "step.loss.mel:3-5:nan")
     made_run.train(folder, f"{name}-2", **settings)
     (event,) = events(folder / f"{name}-2", "rollback")
     assert event["to_update"] == 4, "a checkpoint of the earlier weights"
