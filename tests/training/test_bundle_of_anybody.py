@@ -105,7 +105,7 @@ def test_an_entry_that_is_not_a_file_is_named(bundle: Path, name: str, kind: str
         ("incident.json", lambda f: f["knobs"].update(term_fault={"mel": [1.0]}), "knobs.term_fault .*2 factors"),
         ("incident.json", lambda f: f["knobs"].update(term_fault={"nonsense": [1.0, 1.0]}), "knobs.term_fault"),
         ("incident.json", lambda f: f["knobs"].update(weights={"mel": "x"}), "knobs.weights"),
-        ("incident.json", lambda f: f.update(format=2), "format 2, this program reads 1"),
+        ("incident.json", lambda f: f.update(format=2), "format 2, this version reads 1"),
         ("corpus.json", lambda c: c.update(mel_std_C=[1e30] * 80), r"mel_std_C\[0\] is 1e\+30, expected 0.001 to 1000"),
         ("corpus.json", lambda c: c.update(pitch_std=1e6), "pitch_std is 1000000.0, expected 0.001 to 10"),
         ("corpus.json", lambda c: c.update(speakers=["a", "a", "b"]), "speakers are"),

@@ -136,7 +136,7 @@ def test_a_state_that_does_not_match_is_rejected() -> None:
     for odd in ({k: v for k, v in state.items() if k != name}, {**state, name: np.zeros(5, np.float32)}):
         with pytest.raises(CheckpointError, match=rf"does not match \('{name}' and 0 more\): .*--init-from"):
             optimizers.restore(optimizer, odd)
-    with pytest.raises(CheckpointError, match="does not fit"):
+    with pytest.raises(CheckpointError, match="does not match"):
         optimizers.restore(made("muon")[0], state)
 
 
