@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from myxtts.config.schema import Config
 from myxtts.errors import ConfigError
+from myxtts.loss_terms import TERMS
 from myxtts.models.voice_cloner import VoiceCloner
 from myxtts.training import losses, optimizers
 from myxtts.training.step import batch_signature
@@ -46,7 +47,7 @@ class PlainStep:
         for total, gradient in zip(self.accumulated, gradients, strict=True):
             total.assign_add(tf.cast(gradient, tf.float32))
         self.utterances.assign_add(tf.reduce_sum(batch["weight_B"]))
-        return tf.stack([terms[t] for t in losses.TERMS]), total_B
+        return tf.stack([terms[t] for t in TERMS]), total_B
 
     def micro(self, batch: Mapping[str, object], seed: tuple[int, int], prior: float) -> Any:
         """Add the gradient of a micro-batch; terms (K, B) and total (B,), read as the loop reads them."""

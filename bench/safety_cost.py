@@ -159,7 +159,7 @@ def loop_times(
     given: Namespace, root: str, prepared: PreparedData, screen: Screen
 ) -> tuple[dict[str, list[float]], list[float]]:
     """Seconds by what took them, one for each call, "update" for each whole update; and seconds of each hot save."""
-    from myxtts.health import Health
+    from myxtts.health.tracker import Health
     from myxtts.training import checkpointing, loop, run, run_context
     from myxtts.training.recovery import faults as step_faults
     from myxtts.training.recovery import ladder
@@ -172,7 +172,7 @@ def loop_times(
         resolved = resolved_with(given, root, quiet)
         for name, owner, functions in (
             ("ladder", ladder.Ladder, ("observe", "climb_if_needed")),
-            ("journal", run_context.PatientJournal, ("write",)),
+            ("journal", run_context.RetryingJournal, ("write",)),
             ("health", Health, ("observe",)),
             ("fail points", step_faults, ("term_factors", "gradient_factors", "micro_batch_factors", "poison_weights")),
             ("update", loop.Loop, ("one_update",)),

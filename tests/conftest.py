@@ -52,9 +52,9 @@ GRAPH_FIXTURES = {"rich", "half", "played", "quick_runs", "server"}
 """They trace a training step of their own, or several."""
 PROMISES = (
     "faults/test_small_kills.py::test_one_writer",
-    "training/test_runs.py::test_a_run_that_is_gone_on_with_equals_an_unbroken_one",
+    "training/test_runs.py::test_a_resumed_run_equals_an_uninterrupted_one",
     "training/test_runs.py::test_a_nan_in_a_loss_is_skipped_and_named",
-    "training/test_runs.py::test_a_damaged_checkpoint_is_named_and_passed_over",
+    "training/test_runs.py::test_a_damaged_checkpoint_is_named_and_skipped",
 )
 """In the fast tier all the same: a kill, a bit-exact resume, a NaN, a damaged checkpoint."""
 

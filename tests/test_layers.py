@@ -10,6 +10,7 @@ from sources import PACKAGE, name_of, package_files, tree_of
 # A part imports from parts of a lower layer and from itself, never from a sibling.
 LAYER = {
     "errors": 0,
+    "loss_terms": 0,
     "messages": 0,
     "faults": 1,
     "units": 0,
@@ -20,8 +21,7 @@ LAYER = {
     "speakers": 0,
     "config": 2,
     "storage": 2,
-    "health": 2,
-    "run_health": 3,
+    "health": 3,
     "audio": 3,
     "demo": 3,
     "text": 3,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from test_layers import LAYER
 
-from myxtts import errors, health
+from myxtts import errors
 from myxtts.cli import docs, fix_nan_loss, train
 from myxtts.cli.main import COMMANDS
 from myxtts.cli.main import main as myxtts_main
@@ -20,6 +20,7 @@ from myxtts.config.resolve import Given, Layer, Rank, resolve
 from myxtts.config.schema import MODEL_SIZES, TrainingConfig
 from myxtts.data.records import REASONS
 from myxtts.demo import corpus as demo_corpus
+from myxtts.health import signs
 
 ROOT = Path(__file__).resolve().parents[1]
 READMES = ("README.md", "README.fa.md")
@@ -227,8 +228,8 @@ def test_facts() -> None:
     assert [reason for reason in REASONS if f"| {reason} |" not in text("docs/how-to/data.md")] == []
     minutes = {override.key: override.value for override in BUILT_IN_CORPUS_OVERRIDES}["training.max_minutes"]
     assert minutes == 9 and "nine minutes" in text(READMES[0]) and "نُه دقیقه" in text(READMES[1])
-    assert (health.WINDOW_UPDATES, health.signs.SKIP_MEMORY_UPDATES, health.WAIT_HIGH) == (100, 1_000, 0.2)
-    assert (health.LOSS_LOW, health.LOSS_HIGH, health.NORM_HIGH) == (0.5, 5.0, 1.0)
+    assert (signs.WINDOW_UPDATES, signs.SKIP_MEMORY_UPDATES, signs.WAIT_HIGH) == (100, 1_000, 0.2)
+    assert (signs.LOSS_LOW, signs.LOSS_HIGH, signs.NORM_HIGH) == (0.5, 5.0, 1.0)
     training = TrainingConfig()
     assert (training.checkpoint_every_updates, training.hot_checkpoint_seconds) == (1_000, 120)
     assert training.keep_checkpoints == 3

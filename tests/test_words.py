@@ -74,13 +74,6 @@ BEING_REWRITTEN = (
     "clone voices of strangers, which",
     # storage
     "start anew with --fresh",
-    # training
-    "this tells more: python3 fix_nan_loss.py check",
-    "micro-batches dropped",
-    "are of before the rollback",
-    "had to be refused",
-    "the best is chosen anew",
-    "updates were refused",
 )
 """Temporary: strings, or parts of strings, whose wording is still to be changed. To be emptied, then removed."""
 MARKUP = re.compile(r"<style.*?</style>|<script.*?</script>|\{[{%#].*?[}%#]\}|<[^>]*>", re.S)

@@ -162,10 +162,6 @@ class ModelConfig:
     """Dropout in the duration, pitch and energy predictors, which overfit first."""
 
 
-ADVERSARIAL_TERMS = ("critic", "adversarial", "feature_matching")
-"""Adversarial loss terms: none of these falls as a run goes well, so they are not part of the reported total."""
-
-
 @dataclass(frozen=True)
 class LossConfig:
     """Weights of the loss terms (each a masked mean in fp32) and their variants."""

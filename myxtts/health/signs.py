@@ -1,7 +1,8 @@
-"""The signs, each from the figures of a run alone: how it stands, with the number and, where it is bad, what to do."""
+"""The signs of health, each from the figures of a run: its severity, the figure and, if it is bad, what to do."""
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,23 +17,23 @@ SEVERITY: Mapping[Sign, int] = {"healthy": 0, "early": 1, "watch": 2, "ill": 3}
 
 LOSS_LOW, LOSS_HIGH = 0.5, 5.0
 EXPLODED_FACTOR = 10.0
-"""A loss so many times as high as the run's first is no chance of a batch."""
+"""A loss this many times as high as the run's first cannot be due to one batch."""
 OVERFIT_RATIO = 1.25
-"""A loss under LOSS_LOW is no fault unless that of the validation is so many times as high."""
+"""A loss under LOSS_LOW is a fault only if the validation loss is more than this many times as high."""
 NORM_HIGH, NORM_ILL = 1.0, 10.0
 NORM_PATIENCE_UPDATES = 1_000
 NORM_RISE = 1.2
-"""A run may begin with a high norm: it is ill if it has not fallen after so many updates, or has risen so much."""
+"""A run may begin with a high norm: it has this many updates to fall, and must not rise by more than this factor."""
 WAIT_HIGH = 0.2
 SKIP_MEMORY_UPDATES = 1_000
 """A skipped update is shown as a sign for this many updates."""
 SKIP_SHARE_ILL = 0.05
 SKIPS_IN_A_ROW_ILL = 3
 FALL_SHARE, RISE_SHARE, DIVERGE_SHARE = 0.01, 0.05, 0.5
-"""Change of the loss against that at half the run: falling, rising, diverging."""
+"""Relative change of the loss since the middle of the run that counts as falling, rising, diverging."""
 VALIDATIONS_PATIENCE = 5
 VALIDATION_RISE_SHARE = 0.03
-"""A validation that is higher than the best by less is as good."""
+"""A validation value above the best by a smaller share does not count as a rise."""
 VOICES_PATIENCE = 3
 EQUAL_ERROR_HIGH = 0.3
 """Highest good equal error rate of speaker verification from the third validation on; chance is 0.5."""
@@ -40,7 +41,7 @@ EQUAL_ERROR_HIGH = 0.3
 
 @dataclass(frozen=True)
 class Check:
-    """One sign: its name, how it stands, and a sentence with the number and, where it is bad, what to do."""
+    """One sign: its name, its severity, and a sentence with the figure and, if it is bad, what to do."""
 
     name: str
     sign: Sign
@@ -49,9 +50,9 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The worst of all signs; `reasons` are the sentences of those that are bad, worst first.
+    """The worst of all signs; `reasons` are the sentences of the bad ones, worst first.
 
-    Where none is bad but some are early, the reasons say when there will be more to say.
+    If none is bad but some are early, the reasons say when they can be judged.
     """
 
     sign: Sign
@@ -60,7 +61,7 @@ class Verdict:
 
 
 def all_of(state: State) -> list[Check]:
-    """Every sign of a run as it stands."""
+    """Every sign of a run at its newest update."""
     checks = [loss_trend(state), loss_range(state), norm(state), skips(state), wait(state)]
     if state.newest_validation is not None and state.best is not None:
         checks.insert(-1, validation(state.newest_validation[1], state.best, state.validations_since_best))
@@ -75,17 +76,45 @@ def all_of(state: State) -> list[Check]:
 
 
 def too_early(seen: int, needed: int = WINDOW_UPDATES) -> str:
-    """That nothing can be said yet, and when it can."""
+    """A sentence saying that a sign cannot be judged yet, and when it can."""
     return f"too early to judge: {min(seen, needed)} of {needed} updates"
 
 
-def is_as_good(value: float, best: float, share: float) -> bool:
-    """Whether the value of a validation, lower is better, is over the best by at most this share of it."""
+def within(value: float, best: float, share: float) -> bool:
+    """Whether a validation value (lower is better) is above the best by at most this share of it."""
     return value - best <= share * max(abs(best), 1e-3)
 
 
+@dataclass(frozen=True)
+class BestRule:
+    """Which validation of a run is its best, for the training and for everything that reads its journal.
+
+    Args:
+        min_delta: training.early_stopping_min_delta, by which a value must be lower than the best.
+        tolerance: training.best_tolerance; the newest value within this share of the lowest is the best.
+    """
+
+    min_delta: float
+    tolerance: float
+
+    def improves(self, value: float, best: float | None) -> bool:
+        """Whether a value becomes the new best; a value that is not finite never does."""
+        return math.isfinite(value) and (best is None or value < best - self.min_delta)
+
+    def equals(self, value: float, best: float | None) -> bool:
+        """Whether a value is as good as the best: the best keeps its value and moves to the newer update."""
+        return self.tolerance > 0.0 and best is not None and within(value, best, self.tolerance)
+
+    def updated(self, best: Point | None, update: int, value: float) -> Point | None:
+        """The best after one more validation."""
+        lowest = None if best is None else best[1]
+        if self.improves(value, lowest):
+            return update, value
+        return (update, lowest) if lowest is not None and self.equals(value, lowest) else best
+
+
 def loss_trend(state: State) -> Check:
-    """Whether the loss falls, stands still, rises or diverges."""
+    """Whether the loss falls, stagnates, rises or diverges."""
     trend, seen = state.trend(), BLOCK_UPDATES * len(state.blocks) + len(state.block)
     if trend is None or len(state.losses) < WINDOW_UPDATES:
         return Check("loss falls", "early", "loss trend: " + too_early(seen, WINDOW_UPDATES + BLOCK_UPDATES))
@@ -112,10 +141,10 @@ def loss_trend(state: State) -> Check:
 
 
 def loss_range(state: State) -> Check:
-    """Whether the loss lies where that of a good run does."""
+    """Whether the loss lies in the range of a healthy run."""
     name = "loss within 0.5 to 5"
     is_early, start = len(state.losses) < WINDOW_UPDATES, state.start()
-    # while the window fills, one loss must do; from then on a single peak is none
+    # until the window is full the newest loss is judged; afterwards single peaks do not count
     now = (state.losses[-1] if is_early else trimmed_mean(state.losses)) if state.losses else None
     if now is not None and start is not None and now >= EXPLODED_FACTOR * max(abs(start), LOSS_LOW):
         sentence = f"loss {now:.3g}, began at {start:.3g}: it explodes; lower optimizer.learning_rate and start over"
@@ -169,7 +198,7 @@ def norm(state: State) -> Check:
 
 
 def skips(state: State) -> Check:
-    """Whether updates were skipped of late."""
+    """Whether updates were skipped recently."""
     name = "no skipped update"
     recent = [update for update in state.skips if update > state.update - SKIP_MEMORY_UPDATES]
     if not recent:
@@ -187,16 +216,16 @@ def skips(state: State) -> Check:
 def validation(value: float, best_point: Point, since_best: int) -> Check:
     """Whether the validation has been rising for long."""
     name, (best_update, best) = "validation does not rise", best_point
-    stood = f"validation {value:.3g}, lowest {best:.3g} at update {best_update:,}"
-    rises = not is_as_good(value, best, VALIDATION_RISE_SHARE)
+    summary = f"validation {value:.3g}, best {best:.3g} at update {best_update:,}"
+    rises = not within(value, best, VALIDATION_RISE_SHARE)
     if rises and since_best >= VALIDATIONS_PATIENCE:
-        sentence = f"{stood}, {since_best} validations ago; take the best checkpoint or add data"
+        sentence = f"{summary}, {since_best} validations ago; take the best checkpoint or add data"
         return Check(name, "watch", sentence)
-    return Check(name, "healthy", stood)
+    return Check(name, "healthy", summary)
 
 
 def speakers(people: int) -> Check:
-    """How many people are trained on. Few are no fault: whoever wants these voices alone lacks nothing."""
+    """How many speakers are trained on. Few are no fault: they are enough to speak in their voices."""
     enough = f"{people} training speakers; cloning unseen speakers takes {ENOUGH_SPEAKERS}"
     return Check("speakers", "healthy", cloning_note(people) or enough)
 
@@ -204,8 +233,8 @@ def speakers(people: int) -> Check:
 def voices(state: State, rate: float) -> Check:
     """Speaker verification, by the equal error `rate` of the newest validation.
 
-    An encoder fails at it for one of two reasons, too few speakers to learn from or too little training; their number
-    says which.
+    The encoder fails for one of two reasons, too few training speakers or too little training; the number of speakers
+    shows which.
     """
     name = "speaker verification"
     of = f" of {describe_speakers(*state.voices_of)}" if state.voices_of else ""

@@ -1,4 +1,4 @@
-"""What is kept of a run to judge it by: constant in size however long the run is."""
+"""The figures by which a run is judged; their size does not grow with the length of the run."""
 
 from __future__ import annotations
 
@@ -13,25 +13,24 @@ from myxtts.errors import CheckpointError
 from myxtts.figures import finite_number, short_text, update_number
 
 WINDOW_UPDATES = 100
-"""Means and medians are taken over this many updates; nothing is judged before."""
+"""Means and medians are taken over this many updates; nothing is judged earlier."""
 FIRST_LOSSES = 5
-"""Losses of the first updates: what an explosion is measured against before anything else is known."""
+"""Losses of the first updates, the reference for an explosion until there are others."""
 SKIP_SHARE_UPDATES = 200
 BLOCK_UPDATES = 50
 _MAX_BLOCKS = 128
 _TRIMMED_SHARE = 0.1
 _LARGEST = 1e39
-"""Over any float32, and small enough to be added up."""
+"""Above every float32, and small enough for sums."""
 
 Point = tuple[int, float]
-"""An update and what was measured then."""
+"""An update and a figure measured at it."""
 
 
 def trimmed_mean(losses: Iterable[float]) -> float:
-    """Mean without the tenth that is highest and the tenth that is lowest, for at least one loss.
+    """Mean without the highest and the lowest tenth, of at least one loss.
 
-    Single peaks do not move it; nor does chance, as it moves a median where small batches are of an easy corpus or of
-    a hard one.
+    Robust to single peaks, and less noisy than a median when small batches come from an easy or a hard corpus.
     """
     ordered = sorted(losses)
     trimmed = int(_TRIMMED_SHARE * len(ordered))
@@ -48,7 +47,7 @@ def _skips() -> deque[int]:
 
 @dataclass(frozen=True)
 class Trend:
-    """Loss now and around the update `then_update`; `chance` is the deviation of their difference by chance alone."""
+    """Loss now and around the update `then_update`; `chance` is the standard error of their difference."""
 
     now: float
     then_update: int
@@ -58,22 +57,22 @@ class Trend:
 
 @dataclass
 class State:
-    """The figures of a run, as of its newest update."""
+    """The figures of a run at its newest update."""
 
     update: int = 0
     seen: int = 0
-    """Updates that were taken in, skipped ones too."""
+    """Observed updates, skipped ones included."""
     losses: deque[float] = field(default_factory=_window)
     norms: deque[float] = field(default_factory=_window)
     waits: deque[float] = field(default_factory=_window)
     clip_norm: float | None = None
     first_norm: float | None = None
-    """Median of the first window, if the run was taken in from its start."""
+    """Median of the first window, if the run was observed from its start."""
     first: list[float] = field(default_factory=list)
-    """Losses of the first updates, or of the first by another loss."""
+    """Losses of the first updates, or of the first after the loss function changed."""
     block: list[float] = field(default_factory=list)
     blocks: list[Point] = field(default_factory=list)
-    """Trimmed mean loss of blocks of updates: of each, later of every second, every fourth and so on."""
+    """Trimmed mean loss of blocks of updates: of every block, later of every second, fourth and so on."""
     block_number: int = 0
     stride: int = 1
     skips: deque[int] = field(default_factory=_skips)
@@ -81,6 +80,7 @@ class State:
     skips_total: int = 0
     not_finite_update: int | None = None
     best: Point | None = None
+    """The best validation by the rule of the run (signs.BestRule)."""
     newest_validation: Point | None = None
     newest_total: Point | None = None
     validations_since_best: int = 0
@@ -89,14 +89,14 @@ class State:
     voice_means: tuple[float, float] | None = None
     """Mean cosine of two recordings of one speaker and of two speakers, at the validation of `voices`."""
     voices_of: tuple[int, int] | None = None
-    """How many speakers these are, and how many of them were never trained on."""
+    """How many speakers these are, and how many of them are unseen."""
     people: int | None = None
-    """Training speakers; None in a state of before."""
+    """Training speakers; None if not known."""
 
     def start(self) -> float | None:
-        """The loss that the run began with; None until it is known.
+        """The loss at the start of the run, None until it is known: the lowest of the first losses.
 
-        The lowest of the first, so that an explosion among them does not hide itself.
+        An explosion among them would otherwise raise its own reference.
         """
         return min(self.first) if self.first else None
 
@@ -114,15 +114,15 @@ class State:
             self.stride *= 2
 
     def trend(self) -> Trend | None:
-        """The loss of the newest quarter of the run against that of the quarter around its half.
+        """The loss of the newest quarter of the run against that of the quarter around its middle.
 
-        Now is never less than the window, then never less than three blocks, none of them in the newest window. None
-        where there is no such block.
+        The newest part is at least the window, the earlier one at least three blocks outside the newest window. None
+        without such a block.
         """
         before = [block for block in self.blocks if block[0] <= self.update - WINDOW_UPDATES]
         near = sorted(before, key=lambda block: abs(block[0] - self.update / 2))
         near = near[: max(3, sum(abs(update - self.update / 2) <= self.update / 8 for update, _ in near))]
-        if not near or not self.losses:  # the latter in a state that no run has saved
+        if not near or not self.losses:  # no run saves blocks without losses
             return None
         newest = [loss for update, loss in self.blocks if update > 0.75 * self.update]
         if len(newest) * BLOCK_UPDATES <= WINDOW_UPDATES:
@@ -139,7 +139,7 @@ class State:
 
     @classmethod
     def from_json(cls, given: Mapping[str, Any]) -> State:
-        """The state that `to_json` described. Raises CheckpointError for what is none."""
+        """The state that `to_json` returned. Raises CheckpointError for anything else."""
         state = cls()
         try:
             for name in _NUMBERS:
@@ -153,13 +153,8 @@ class State:
             state.clip_norm = _float_or_none(given["clip_norm"])
             not_finite = given["not_finite_update"]
             state.not_finite_update = None if not_finite is None else _natural(not_finite)
-            # states of before have none of these
-            for name in _LATER_POINTS:
-                setattr(state, name, _point(given.get(name)))
-            state.first = [_float(value) for value in given.get("first", given["block"][:FIRST_LOSSES])]
-            state.voices_seen = _natural(given.get("voices_seen", 0))
-            state.first_norm = _float_or_none(given.get("first_norm"))
-            means, of, people = given.get("voice_means"), given.get("voices_of"), given.get("people")
+            state.first_norm = _float_or_none(given["first_norm"])
+            means, of, people = given["voice_means"], given["voices_of"], given["people"]
             state.voice_means = None if means is None else (_float(means[0]), _float(means[1]))
             state.voices_of = None if of is None else (_natural(of[0]), _natural(of[1]))
             state.people = None if people is None else _natural(people)
@@ -173,10 +168,18 @@ class State:
         return state
 
 
-_NUMBERS = ("update", "seen", "block_number", "stride", "skips_in_a_row", "skips_total", "validations_since_best")
-_LISTS = ("losses", "norms", "waits", "block")
-_POINTS = ("best", "newest_validation")
-_LATER_POINTS = ("voices", "newest_total")
+_NUMBERS = (
+    "update",
+    "seen",
+    "block_number",
+    "stride",
+    "skips_in_a_row",
+    "skips_total",
+    "validations_since_best",
+    "voices_seen",
+)
+_LISTS = ("losses", "norms", "waits", "first", "block")
+_POINTS = ("best", "newest_validation", "voices", "newest_total")
 
 
 def _plain(value: Any) -> Any:
@@ -198,11 +201,11 @@ def _float_or_none(value: Any) -> float | None:
 def _float(value: Any) -> float:
     number = finite_number(value, _LARGEST)
     if number is None:
-        raise ValueError(f"{short_text(value, 40)} is no finite number")
+        raise ValueError(f"{short_text(value, 40)} is not a finite number")
     return number
 
 
 def _natural(value: Any) -> int:
     if (number := update_number(value)) is None:
-        raise ValueError(f"{short_text(value, 40)} is no whole number")
+        raise ValueError(f"{short_text(value, 40)} is not a whole number")
     return number

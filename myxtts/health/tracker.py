@@ -1,4 +1,4 @@
-"""Follows a run: takes in every update and every validation, and says how it stands."""
+"""Observes every update and every validation of a run, and judges it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 from myxtts.health import signs
 from myxtts.health.signs import NORM_PATIENCE_UPDATES, SEVERITY, Verdict
-from myxtts.health.state import FIRST_LOSSES, WINDOW_UPDATES, State
+from myxtts.health.state import FIRST_LOSSES, WINDOW_UPDATES, Point, State
 
 
 class Health:
-    """Follows a run update by update. Feed `observe` at every update and `observe_validation` at every validation."""
+    """The health of a run. Call `observe` after every update and `observe_validation` after every validation."""
 
     def __init__(self, state: State | None = None) -> None:
         self._state = state or State()
@@ -29,7 +29,7 @@ class Health:
         skipped: bool = False,
         wait_share: float | None = None,
     ) -> None:
-        """Take in one update. `grad_norm` is measured before clipping; values of a skipped update are not judged."""
+        """Observe one update; values of a skipped update are not judged. `grad_norm` is the norm before clipping."""
         state = self._state
         state.update = update
         state.seen += 1
@@ -56,28 +56,43 @@ class Health:
                 state.first.append(loss)
             state.keep_block(loss)
 
-    def observe_validation(self, update: int, value: float) -> None:
-        """Take in one validation by the metric that chooses the best checkpoint; lower is better."""
+    @property
+    def best(self) -> Point | None:
+        """The best validation: its update and its value."""
+        return self._state.best
+
+    def observe_validation(self, update: int, value: float, best: Point | None) -> None:
+        """Observe one validation by the metric that determines the best checkpoint; lower is better.
+
+        Args:
+            update: of the validation.
+            value: of the metric.
+            best: the best validation of the run now, by its BestRule; in a training, that of its position.
+        """
         state = self._state
         if not math.isfinite(value):
             state.not_finite_update = update
             return
         state.newest_validation = (update, value)
-        state.validations_since_best += 1
-        if state.best is None or value < state.best[1]:
-            state.best, state.validations_since_best = (update, value), 0
+        lower = best is not None and (state.best is None or best[1] < state.best[1])
+        state.validations_since_best = 0 if lower else state.validations_since_best + 1
+        state.best = best
+
+    def set_best(self, best: Point | None) -> None:
+        """Return to an earlier best: that of a validation whose checkpoint could not be saved does not count."""
+        self._state.best = best
 
     def observe_total(self, update: int, total: float) -> None:
-        """Take in the total of one validation, of the same terms and weights as the loss of the updates."""
+        """Observe the total loss of one validation, with the terms and weights of the loss of the updates."""
         if math.isfinite(total):
             self._state.newest_total = (update, total)
 
     def forget_best(self) -> None:
-        """What comes is another goal: the best so far says nothing about it."""
+        """The validation metric changes: earlier values are not comparable with those that follow."""
         self._state.best, self._state.validations_since_best = None, 0
 
     def forget_losses(self) -> None:
-        """What comes is another loss, of other weights or terms: those so far are no measure of it."""
+        """The loss function changes: earlier losses are not comparable with those that follow."""
         state = self._state
         state.losses.clear()
         state.first.clear()
@@ -94,13 +109,13 @@ class Health:
         other: float | None = None,
         of: tuple[int, int] | None = None,
     ) -> None:
-        """Take in how well one validation told the voices of its speakers apart, 0 (always) to 0.5 (by chance).
+        """Observe the speaker verification of one validation: 0 separates all speakers, 0.5 is chance.
 
         Args:
             update: of the validation.
-            equal_error_rate: see audio.speaker_similarity; one that is not finite is none.
-            same, other: mean cosines of two recordings of one speaker and of two speakers.
-            of: how many speakers these are, and how many of them were never trained on.
+            equal_error_rate: ignored if it is not finite.
+            same, other: mean cosine of two recordings of one speaker, and of two speakers.
+            of: how many speakers these are, and how many of them are unseen.
         """
         if math.isfinite(equal_error_rate):
             state = self._state
@@ -110,19 +125,19 @@ class Health:
             state.voice_means = means if means and all(map(math.isfinite, means)) else None
             state.voices_of = of
 
-    def know_people(self, people: int) -> None:
-        """Take in how many people are trained on, by which voices are judged."""
+    def set_people(self, people: int) -> None:
+        """Set the number of training speakers, by which speaker verification is judged."""
         self._state.people = people
 
     def carry_over(self, later: Health) -> None:
-        """Take over what stays true of the state that the run went back from: its skips happened."""
+        """After a rollback, keep what remains true of the later state: its speakers and its skipped updates."""
         state, then = self._state, later._state
         state.people = then.people
         state.skips = deque((min(update, state.update) for update in then.skips), maxlen=state.skips.maxlen)
         state.skips_total = then.skips_total
 
     def verdict(self) -> Verdict:
-        """How the run stands now."""
+        """The verdict on the run now."""
         checks = signs.all_of(self._state)
         worst = max(checks, key=lambda check: SEVERITY[check.sign]).sign
         bad = sorted((c for c in checks if SEVERITY[c.sign] > SEVERITY["early"]), key=lambda c: -SEVERITY[c.sign])
@@ -137,5 +152,5 @@ class Health:
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Health:
-        """The tracker that `to_json` described. Raises CheckpointError for a state that is not one."""
+        """The tracker of which `to_json` returned the state. Raises CheckpointError for anything else."""
         return cls(State.from_json(state))

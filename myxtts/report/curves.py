@@ -8,8 +8,9 @@ from itertools import islice
 
 import numpy as np
 
-from myxtts.config.schema import ADVERSARIAL_TERMS
-from myxtts.health import LOSS_HIGH, LOSS_LOW, NORM_HIGH, WAIT_HIGH, WINDOW_UPDATES
+from myxtts.health.signs import LOSS_HIGH, LOSS_LOW, NORM_HIGH, WAIT_HIGH
+from myxtts.health.state import WINDOW_UPDATES
+from myxtts.loss_terms import ADVERSARIAL_TERMS
 from myxtts.report.charts import Chart, Floats, Line, ReferenceLine, chart, train_lines
 from myxtts.report.run_files import MAX_NAMES, Run
 from myxtts.speakers import describe_speakers

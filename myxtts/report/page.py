@@ -13,11 +13,12 @@ import jinja2
 
 from myxtts import __version__
 from myxtts.figures import short_text, update_number
-from myxtts.health import Health, Verdict
+from myxtts.health.replay import measure_of, replay
+from myxtts.health.signs import Verdict
+from myxtts.health.tracker import Health
 from myxtts.report.curves import main_charts, recent, term_charts, term_table
 from myxtts.report.run_files import Run, finite, read_run
 from myxtts.report.samples import gallery
-from myxtts.run_health import measure_of, replay
 from myxtts.rungs import RUNGS
 from myxtts.storage.files import write_bytes_atomic
 from myxtts.storage.run_directory import RunDirectory
@@ -103,11 +104,11 @@ def _records(run: Run) -> Iterator[dict[str, Any]]:
     """The updates and validations of the run as records of metrics.jsonl, in the order in which they were written."""
     validations: list[dict[str, Any]] = []
     for update, metrics in run.validations:
-        record = {"kind": "validation", "update": update, "metrics": metrics, "anew": update in run.best_reset_at}
+        record = {"kind": "validation", "update": update, "metrics": metrics, "reset": update in run.best_reset_at}
         if of := run.voices_of.get(update):
-            record["voices"] = dict(zip(("speakers", "strangers"), of, strict=True))
+            record["voices"] = dict(zip(("speakers", "unseen"), of, strict=True))
         validations.append(record)
-    names = ("loss", "grad_norm", "wait_share", "overflow", "anew")
+    names = ("loss", "grad_norm", "wait_share", "overflow", "reset")
     empty = [math.nan] * len(run.train.updates)
     columns = [run.train.values.get(name, empty) for name in names]
     following = 0
@@ -116,7 +117,7 @@ def _records(run: Run) -> Iterator[dict[str, Any]]:
             yield validations[following]
             following += 1
         loss, norm, wait, over, anew = values
-        measured = {"loss": loss, "grad_norm": norm, "wait_share": wait, "overflow": over > 0.0, "anew": anew > 0.0}
+        measured = {"loss": loss, "grad_norm": norm, "wait_share": wait, "overflow": over > 0.0, "reset": anew > 0.0}
         yield {"kind": "train", "update": update, "skipped": skipped, **measured}
     yield from validations[following:]
 

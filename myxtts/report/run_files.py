@@ -15,7 +15,7 @@ import yaml
 
 from myxtts.errors import DataError
 from myxtts.figures import finite_number, update_number
-from myxtts.run_health import voices_of
+from myxtts.health.replay import voices_of
 from myxtts.rungs import RUNGS
 from myxtts.storage.files import open_regular, read_regular_file, storage_error
 
@@ -245,7 +245,7 @@ def _read_metrics(run: Run) -> None:
             run.validations.append((update, metrics))
             if (of := voices_of(record)) is not None:
                 run.voices_of[update] = of
-            if record.get("anew") is True:
+            if record.get("reset") is True:
                 run.best_reset_at.append(update)
     if unusable:
         run.notes.append(f"{unusable:,} entries of metrics.jsonl have no update number and are ignored.")
@@ -271,7 +271,7 @@ def _add_update(run: Run, update: int, record: Mapping[str, Any]) -> None:
             _drop_validations(run, update)
     names = ("loss", "grad_norm", "learning_rate", "frames", "frames_per_second", "wait_share", "epoch")
     measured = {name: finite(record.get(name)) for name in names}
-    measured |= {name: float(record.get(name) is True) for name in ("overflow", "anew")}
+    measured |= {name: float(record.get(name) is True) for name in ("overflow", "reset")}
     for group in ("terms", "weighted"):
         measured |= {f"{group}.{term}": value for term, value in _figures(record.get(group)).items()}
     curve.append(update, skipped, measured)

@@ -1,1 +1,1 @@
-"""Training: losses, schedule, the guarded step, and the loop around it."""
+"""Training: losses, schedule, the guarded step, the loop, validation and recovery."""

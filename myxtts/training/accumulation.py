@@ -1,4 +1,4 @@
-"""The micro-batches of one update: what they were, what they gave, and with which knobs they can be computed again."""
+"""The micro-batches of one update: their batches, results and arguments, and the running losses of clips."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from myxtts.data.loader import Loaded
-from myxtts.training.losses import TERMS
+from myxtts.loss_terms import TERMS
 from myxtts.training.step import MicroResult
 
 HIGHEST = 100.0
-"""A loss over it counts as it: a total begins near 3, and the arithmetic of one bad batch is not the clip's."""
+"""Larger losses are clipped to it: a total starts near 3, and one bad batch must not dominate the mean of a clip."""
 NEWEST_SHARE = 0.3
 """Share of the newest value in the running mean."""
 
 
 @dataclass(frozen=True)
 class Micro:
-    """One micro-batch: its number in the run, the batch, what it gave, and the arguments it was computed with."""
+    """One micro-batch: its number in the run, the batch, the result, and the arguments it was computed with."""
 
     number: int
     loaded: Loaded
@@ -48,12 +48,12 @@ class Window:
         """Mel frames of the window without padding."""
         return sum(int(m.loaded.batch["mel_length_B"][m.real_B].sum()) for m in self.micros)
 
-    def dropped(self) -> list[Micro]:
+    def skipped(self) -> list[Micro]:
         """Micro-batches whose loss or gradient was not finite."""
         return [m for m in self.micros if not m.result.good]
 
     def mean_terms(self) -> tuple[dict[str, float], float]:
-        """Mean of each term and of the total over the utterances of the good micro-batches; NaN if there is none."""
+        """Mean of each term and of the total over the utterances of the finite micro-batches; NaN if there are none."""
         good = [m for m in self.micros if m.result.good]
         if not good:
             return dict.fromkeys(TERMS, float("nan")), float("nan")
@@ -63,14 +63,14 @@ class Window:
 
 
 class ClipLosses:
-    """loss (N,) float32, 0 where a clip was never seen, and seen (N,) int32, by row of the feature store."""
+    """Running loss (N,) of each clip, 0 for a clip never seen, and how often it was seen (N,), by feature store row."""
 
     def __init__(self, clips: int) -> None:
         self.loss_N = np.zeros(clips, np.float32)
         self.seen_N = np.zeros(clips, np.int32)
 
     def observe(self, window: Window) -> None:
-        """Take in the finite losses of a window."""
+        """Update the losses of the clips in a window, where they are finite."""
         for micro in window.micros:
             keep = micro.real_B & np.isfinite(micro.result.total_B)
             rows = micro.loaded.batch["utterance_B"][keep]
@@ -80,11 +80,11 @@ class ClipLosses:
             self.seen_N[rows] += 1
 
     def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
-        """For a checkpoint."""
+        """The arrays for a checkpoint."""
         return {"loss": self.loss_N, "seen": self.seen_N}
 
     def restore(self, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
-        """Take back what `arrays` gave; of other data, nothing."""
-        if arrays.get("loss") is not None and arrays["loss"].shape == self.loss_N.shape:
+        """Restore what `arrays` returned, unless it is of other clips."""
+        if arrays["loss"].shape == self.loss_N.shape == arrays["seen"].shape:
             self.loss_N = np.array(arrays["loss"], np.float32)
             self.seen_N = np.array(arrays["seen"], np.int32)

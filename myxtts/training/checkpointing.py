@@ -1,4 +1,4 @@
-"""When a run saves, and what happens when the disk refuses."""
+"""When a run saves checkpoints, and what happens when saving fails."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ from myxtts.training.voices import speaker_voices
 MOST_FAILURES = 10
 RETRY_SECONDS = 30.0
 QUICK_SECONDS = 0.5
-"""Voices of the speakers that take longer are not made anew for a hot save."""
+"""If computing the voices of the speakers takes longer, a hot save reuses the previous ones."""
 
 
 class Saver:
-    """Saves a run: at regular updates, at the latest after the hot interval, and when asked to.
+    """Saves a run: at regular updates, whenever the hot interval has passed, and on request.
 
-    A save that the disk refuses is reported and repeated; the training continues until too many failed in a row.
+    A save that fails is reported and retried; the training continues until too many failed in a row.
 
     Args:
-        run: what is saved.
+        run: the run to save.
         generator: computes the voices of the training speakers.
     """
 
     def __init__(self, run: RunContext, generator: Generator) -> None:
         self.run, self._generator = run, generator
         self.resumed_from = run.state.position.update
-        """Update of the checkpoint that this process continues from; 0 if it started the run."""
+        """Update of the checkpoint that this process resumed from; 0 if it started the run."""
         self._last = time.monotonic()
         self._failures = 0
         self.saved: set[int] = set()
-        """Updates that were saved; whoever waits for a save empties it."""
+        """Updates saved since this set was last cleared."""
         self._voices_seconds = 0.0
         self._voices: dict[str, npt.NDArray[np.float32]] = {}
         self._wait_seconds = run.config.training.hot_checkpoint_seconds
 
     @property
     def regular(self) -> bool:
-        """Whether the update just made is one whose checkpoint is kept."""
+        """Whether the checkpoint of the current update is a regular one, which is kept."""
         return self.run.state.position.update % self.run.config.training.checkpoint_every_updates == 0
 
     @property
     def candidate(self) -> bool:
-        """Whether the update just made is one that the run may go back to once it has proved healthy.
+        """Whether the run may go back to the current update once it has proved healthy.
 
-        By the number of the update, not by the clock: a resumed run must find the same ones.
+        This depends on the update number and not on the clock, so that a resumed run has the same candidates.
         """
         return self.run.state.position.update % self.run.config.training.candidate_every_updates == 0
 
@@ -59,30 +59,30 @@ class Saver:
         """Whether the hot interval has passed."""
         return time.monotonic() - self._last >= self._wait_seconds
 
-    def save_the_start(self) -> None:
-        """Save what a run begins with, to which it goes back as long as nothing later has proved healthy."""
+    def save_start(self) -> None:
+        """Save the initial state; the run goes back to it as long as no later checkpoint has proved healthy."""
         self.run.state.recovery.proven = self.run.state.position.update
         self.save()
 
     def save(self, *, best: bool = False, hot: bool = False, last: bool = False, new_voices: bool = True) -> bool:
-        """Save now; whether it is on the disk.
+        """Save now; returns whether the checkpoint is on the disk.
 
         Args:
             best: mark it as the best so far.
-            hot: one of many; the speakers' voices of the save before serve where they take long to make.
-            last: no later save would make up for a refusal.
-            new_voices: without it the speakers' voices of the save before serve, if there was one: after a defect,
-                which may be in the making of them.
+            hot: a frequent save: reuse the previous speaker voices if computing them is slow.
+            last: no later save follows, so a failure is an error at once.
+            new_voices: compute the speaker voices again; otherwise reuse the previous ones if there are any. For
+                saving after a defect, which may be in computing them.
 
         Raises:
-            StorageError: the disk has refused too many times in a row, or the last time.
+            StorageError: too many saves in a row failed, or the last one did.
             NonFiniteError: a value is not finite; nothing was written.
         """
         run, position, recovery = self.run, self.run.state.position, self.run.state.recovery
-        # A second save of the best update, by the same command given again, say, must not take its mark away.
+        # Saving the best update a second time, e.g. at the end of a resumed run, keeps it marked as the best.
         best = best or (position.best is not None and position.best_update == position.update)
         if (new_voices or not self._voices) and (not hot or self._voices_seconds <= QUICK_SECONDS):
-            self._take_voices()
+            self._compute_voices()
         new_candidate = self.candidate and recovery.add_candidate(position.update)
         run.store.protected = recovery.kept() | ({self.resumed_from} - {0})
         try:
@@ -100,7 +100,7 @@ class Saver:
             )
         except StorageError as error:
             if new_candidate:
-                recovery.candidates.remove(position.update)  # what is not on the disk proves nothing
+                recovery.candidates.remove(position.update)  # only a checkpoint on the disk can prove healthy
             self._failures += 1
             if last or isinstance(error, NotOwnerError) or self._failures > MOST_FAILURES:
                 raise
@@ -115,11 +115,11 @@ class Saver:
         run.log.event("best" if best else "checkpoint", f"saved {path.name}")
         return True
 
-    def _take_voices(self) -> None:
-        """The speakers' voices by the weights as they are; those of the save before where they are not finite."""
+    def _compute_voices(self) -> None:
+        """Compute the speaker voices with the current weights; keep the previous ones if they are not finite."""
         begun = time.monotonic()
         try:
             self._voices = speaker_voices(self._generator, self.run.batches, self.run.trainer.corpus, self.run.config)
         except NonFiniteError as error:
-            self.run.log.event("voices_failed", f"the voices of the save before serve: {error}")
+            self.run.log.event("voices_failed", f"the voices of the previous checkpoint are reused: {error}")
         self._voices_seconds = time.monotonic() - begun

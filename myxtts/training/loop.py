@@ -1,4 +1,4 @@
-"""The training loop: take micro-batches, make an update or refuse it, tell, validate, save, until something ends it."""
+"""The training loop: micro-batches, one update of them, log, validation, save, until the run ends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 from myxtts import faults
 from myxtts.data.loader import Loader
 from myxtts.errors import NonFiniteError, StorageError
-from myxtts.training import losses, schedule
+from myxtts.loss_terms import DECODER_TERMS
+from myxtts.training import schedule
 from myxtts.training.accumulation import Micro, Window
 from myxtts.training.checkpointing import Saver
 from myxtts.training.recovery import faults as step_faults
@@ -26,16 +27,16 @@ KNOWN_TIMES, LONGEST_FACTOR = 3, 10.0
 
 
 class Stopwatch:
-    """Times of one kind of work, without what the process was stopped for in its middle (SIGSTOP, a suspended machine).
+    """Times of one kind of work, without pauses of the process (SIGSTOP, a suspended machine).
 
-    Once some times are known, none counts more than LONGEST_FACTOR times their median, and none less than nothing.
+    Once some times are known, each counts at most LONGEST_FACTOR times their median, and never less than 0.
     """
 
     def __init__(self) -> None:
         self._times: deque[float] = deque(maxlen=SPEED_UPDATES)
 
     def take(self, seconds: float) -> float:
-        """What counts of a measured time."""
+        """The part of a measured time that counts."""
         counted = max(0.0, seconds)
         if len(self._times) >= KNOWN_TIMES:
             counted = min(counted, LONGEST_FACTOR * statistics.median(self._times))
@@ -47,12 +48,12 @@ class Loop:
     """Runs the training of a run over a loader.
 
     Args:
-        run: what is trained.
-        loader: endless micro-batches from the position on.
-        saver: saves when it is due.
-        ladder: what is done about trouble.
-        validate: one validation; True if it was the best so far.
-        total_updates: updates after which the run ends.
+        run: the run to train.
+        loader: endless micro-batches from the current position on.
+        saver: saves checkpoints.
+        ladder: reacts to trouble.
+        validate: runs one validation; returns whether it is the best so far.
+        total_updates: number of updates after which the run ends.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class Loop:
         """Train until the end; returns why it ended: updates, minutes, early_stop or the name of a signal.
 
         Raises:
-            NonFiniteError: the ladder could not mend the trouble.
+            NonFiniteError: the recovery ladder ended without success.
         """
         training, position = self.context.config.training, self.state.position
         while True:
@@ -91,7 +92,7 @@ class Loop:
             try:
                 applied = self.one_update()
             except BaseException:
-                if position.update == made:  # what is saved now must be the state after that update: its data come next
+                if position.update == made:  # no update was made: its micro-batches come again
                     self.state.return_to(before_window)
                 raise
             faults.point("loop.update")
@@ -106,17 +107,17 @@ class Loop:
                 self._save(best, before)
 
     def _save(self, best: bool, before: BestFields) -> None:
-        """Save, and go back if what is to be saved is not finite; `before` is what was the best until now."""
+        """Save, and roll back if the state is not finite; `before` is the best before this update."""
         try:
             saved = self.saver.save(best=best, hot=not (best or self.saver.regular))
         except NonFiniteError as error:
             self.ladder.climb(str(error))
             return
         if best and not saved:
-            self.state.set_best(before)  # the best on the disk is the older one, which a later shall beat
+            self.state.set_best(before)  # the best checkpoint on the disk is still the older one
 
     def one_update(self) -> bool:
-        """One window of micro-batches and the update that it makes; False if the update was refused."""
+        """Compute one window of micro-batches and its update; False if the update was skipped."""
         config, recovery, number = self.context.config, self.state.recovery, self.state.position.update + 1
         scheduled = schedule.learning_rate(number, config.optimizer, config.schedule)
         rate = recovery.rate(number, scheduled, config.schedule.warmup_updates)
@@ -124,7 +125,7 @@ class Loop:
         weights = dict(self.step.term_weights)
         for term in {"mel", "flow"} & set(weights):
             weights[term] *= recovery.mel_factor
-        for term in set(losses.FROM_CRITIC) & set(weights):
+        for term in set(DECODER_TERMS) & set(weights):
             weights[term] *= schedule.adversarial_strength(number, config.schedule)
         if "critic" in weights and not schedule.critic_learns(number, config.schedule):
             weights["critic"] = 0.0
@@ -144,14 +145,14 @@ class Loop:
             result = self.step.micro(loaded.batch, **knobs)
             window.micros.append(Micro(micro_batch, loaded, result, knobs))
             self.state.take(loaded)
-        met = {v.path: v.numpy() for v in self.step.weights} if window.dropped() else None
+        weights_before = {v.path: v.numpy() for v in self.step.weights} if window.skipped() else None
         update = self.step.update(rate, config.optimizer.clip_norm * recovery.clip_factor)
         step_faults.poison_weights(self.step)
         seconds = self._updates.take(time.monotonic() - window.begun)
         self.state.add_time(seconds)
         if update.applied:
             self.state.position.update = number
-        self._after(window, update, number, rate, seconds, met)
+        self._after(window, update, number, rate, seconds, weights_before)
         return update.applied
 
     def _after(
@@ -161,9 +162,9 @@ class Loop:
         number: int,
         rate: float,
         seconds: float,
-        met: Mapping[str, Weight] | None,
+        weights_before: Mapping[str, Weight] | None,
     ) -> None:
-        """Write down what an update did, and show it; `met` are the weights before it, if it lost a micro-batch."""
+        """Log an update and react to trouble; `weights_before` is given if a micro-batch of it was skipped."""
         terms, total = window.mean_terms()
         wait_share = min(1.0, self.loader.take_waited_seconds() / max(seconds, 1e-9))
         frames = window.frames()
@@ -182,11 +183,11 @@ class Loop:
             "wait_share": wait_share,
             "skipped": not result.applied,
             **({"overflow": True} if result.overflow else {}),
-            **({"anew": True} if self.state.losses_reset else {}),
+            **({"reset": True} if self.state.losses_reset else {}),
         }
         self.state.losses_reset = False
         self.log.metrics.write(record)
-        overflowed = result.overflow and not result.applied  # no trouble: the scale finds its place by overflowing
+        overflowed = result.overflow and not result.applied  # not a fault: this is how the loss scale is adjusted
         self.state.health.observe(
             number,
             loss=None if overflowed else total,
@@ -195,7 +196,7 @@ class Loop:
             skipped=not (result.applied or overflowed),
             wait_share=wait_share,
         )
-        self.ladder.observe(window, result, number, total, met)
+        self.ladder.observe(window, result, number, total, weights_before)
         at_log = number % self.context.config.training.log_every_updates == 0
         if at_log or number == 1:
             try:

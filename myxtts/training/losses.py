@@ -1,6 +1,6 @@
-"""The loss terms: each a masked mean of one utterance in fp32, so that padding, batch and speakers change no size.
+"""The loss terms: masked means per utterance in fp32, independent of padding, batch size and number of speakers.
 
-A term gives one number an utterance (B,). The total of an utterance is the sum of weight x SCALES x term.
+A term is one number per utterance (B,). The total of an utterance is the sum of weight x scale x term.
 """
 
 from __future__ import annotations
@@ -10,65 +10,23 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from myxtts.config.schema import ADVERSARIAL_TERMS, LossConfig
+from myxtts.config.schema import LossConfig
+from myxtts.loss_terms import ADVERSARIAL_TERMS, TERMS
 from myxtts.models.layers import sequence_mask
-
-TERMS = (
-    "mel",
-    "flow",
-    "alignment",
-    "kl",
-    "duration",
-    "pitch",
-    "energy",
-    "voice_similarity",
-    "speaker_classification",
-    "voice_reconstruction",
-    "prosody_matching",
-    "spectral_consistency",
-    "critic",
-    "adversarial",
-    "feature_matching",
-)
-FROM_CRITIC = ("adversarial", "feature_matching")
-"""The terms through which the critic trains the decoder."""
-SCALES: Mapping[str, float] = {
-    "mel": 1.0,
-    "flow": 1.0,
-    "alignment": 1.0,
-    "kl": 0.001,
-    "duration": 1.0,
-    "pitch": 1.0,
-    "energy": 1.0,
-    "voice_similarity": 0.2,
-    "speaker_classification": 0.5,
-    "voice_reconstruction": 0.5,
-    "prosody_matching": 0.5,
-    "spectral_consistency": 0.5,
-    "critic": 1.0,
-    "adversarial": 1.0,
-    "feature_matching": 1.0,
-}
-"""Fixed sizes of the terms, set so that the total starts near 3 on an LJSpeech-like corpus at level basic.
-
-That of `kl` puts a nat in proportion to the other terms, which are means over tokens and not sums: at 1 the posterior
-collapses and the style carries nothing.
-"""
 
 MARGIN = 0.2
 MARGIN_SCALE = 16.0
 MAX_LOG_VARIANCE = 2.0
 LARGEST_LOG_ERROR = 2.0
-SECTION_WEIGHTS = {term: f"{term}_weight" for term in TERMS}
 
 
 def weights_of(loss: LossConfig) -> dict[str, float]:
     """Weight x scale of every term."""
-    return {term: getattr(loss, SECTION_WEIGHTS[term]) * SCALES[term] for term in TERMS}
+    return {name: getattr(loss, term.weight) * term.scale for name, term in TERMS.items()}
 
 
 def masked_mean(x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Mean of each row over what the mask (broadcast to x) leaves, (B,) fp32; 0 where it leaves nothing."""
+    """Mean of each row over the mask (broadcast to x), (B,) fp32; 0 where the mask is empty."""
     mask = tf.broadcast_to(tf.cast(mask, tf.float32), tf.shape(x))
     axes = list(range(1, x.shape.rank))
     total = tf.reduce_sum(tf.cast(x, tf.float32) * mask, axis=axes)
@@ -82,11 +40,10 @@ def huber(error: tf.Tensor, delta: float) -> tf.Tensor:
 
 
 def mean_keeping(error: tf.Tensor) -> tf.Tensor:
-    """Loss of an error of logarithms (true less predicted) that is least where the prediction is the log of the mean.
+    """Loss of an error of logarithms (true minus predicted) whose minimum is at the log of the mean.
 
-    The squared error of logarithms is least at the mean of the logarithms, which is less: speech comes out too short
-    by as much as durations are uncertain. Near 0 the two are the same; over LARGEST_LOG_ERROR this goes on as a
-    straight line.
+    The squared error of logarithms has its minimum at the mean of the logarithms, which is lower: speech would be too
+    short wherever durations are uncertain. Near 0 the two are equal; above LARGEST_LOG_ERROR this one is linear.
 
     Source: the deviance of a gamma distribution, McCullagh and Nelder, Generalized Linear Models (1989), sec. 8.3.
     """
@@ -103,17 +60,17 @@ def gaussian_nll(error: tf.Tensor) -> tf.Tensor:
 def kl_to_normal(mean_BY: tf.Tensor, log_variance_BY: tf.Tensor, free: float) -> tf.Tensor:
     """KL of N(mean, variance) to N(0, 1), minus `free` nats per dimension, at least 0, summed over Y.
 
-    Source: arXiv 1312.6114, appendix B; free bits arXiv 1606.04934, sec. 5 (here an utterance, not a batch).
+    Source: arXiv 1312.6114, appendix B; free bits arXiv 1606.04934, sec. 5 (here per utterance, not per batch).
     """
     kl = 0.5 * (tf.square(mean_BY) + tf.exp(log_variance_BY) - 1.0 - log_variance_BY)
     return tf.reduce_sum(tf.maximum(kl - free, 0.0), axis=-1)
 
 
 def margin_softmax(cosine_BZ: tf.Tensor, speaker_B: tf.Tensor, smoothing: float) -> tf.Tensor:
-    """Cross-entropy over the training speakers with a margin on the right one, over its value at equal cosines; (B,).
+    """Cross-entropy over the training speakers with a margin on the true one, divided by its chance level; (B,).
 
-    1 where nothing is known of the speaker, however many there are; 0 with one speaker, and for an utterance whose
-    speaker is unknown (-1).
+    The chance level is the value at equal cosines, so the loss is 1 at chance for any number of speakers. 0 with one
+    speaker, and for an utterance whose speaker is unknown (-1).
 
     Source: CosFace, arXiv 1801.09414, eq. 4.
     """
@@ -148,7 +105,7 @@ def pitch_of_frames(outputs: Mapping[str, tf.Tensor], target_mask_BS: tf.Tensor)
 
 
 def critics_terms(outputs: Mapping[str, tf.Tensor], target_mask_BS1: tf.Tensor) -> dict[str, tf.Tensor]:
-    """The adversarial terms (B,): least squares, 1 is a recording and 0 is made; all 0 without a critic.
+    """The adversarial terms (B,): least squares, 1 for recorded and 0 for generated mels; all 0 without a critic.
 
     Source: arXiv 1611.04076, eq. 9.
     """
@@ -168,9 +125,9 @@ def terms(outputs: Mapping[str, tf.Tensor], batch: Mapping[str, tf.Tensor], loss
     """Every loss term of every utterance.
 
     Args:
-        outputs: what VoiceCloner returned.
+        outputs: of VoiceCloner.
         batch: see myxtts.batch.
-        loss: variants (Huber, label smoothing, free bits); the weights are applied elsewhere.
+        loss: variants (Huber, label smoothing, free bits); the weights are applied by the caller.
 
     Returns:
         term -> (B,) fp32, in the order of TERMS.
@@ -208,11 +165,11 @@ def terms(outputs: Mapping[str, tf.Tensor], batch: Mapping[str, tf.Tensor], loss
     }
 
 
-def adapted(weighted: Mapping[str, tf.Tensor], log_variance: Mapping[str, tf.Tensor]) -> tf.Tensor:
-    """Total (B,) with a learned, bounded log-variance s a term: exp(-s) x weighted + s x constant size of the term.
+def adaptive_total(weighted: Mapping[str, tf.Tensor], log_variance: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """Total (B,) with a learned, bounded log-variance s per term: exp(-s) x weighted + s / 2.
 
-    Source: arXiv 1705.07115, eq. 7. Differs: the log-variance is bounded to +-2, so that no term can be switched
-    off or blown up by more than e^2, and a term of weight 0 has none.
+    Source: arXiv 1705.07115, eq. 7. Differs: the log-variance is bounded to +-2, so that no factor
+    is outside e^-2 to e^2, and a term of weight 0 has none.
     """
     total = 0.0
     for term, value in weighted.items():

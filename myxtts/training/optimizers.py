@@ -1,7 +1,9 @@
-"""The optimizers by name behind one interface. Accumulation, clipping, schedule, EMA and loss scale are the step's.
+"""The optimizers by name behind one interface, and the precision of the networks with the loss scale of fp16.
 
-AdamW drives TensorFlow's fused Adam kernel (one pass over weights and moments): Keras's AdamW, composed of single
-operations, takes 2.2 times as long on a processor (bench/optimizer_cost).
+Accumulation, clipping, schedule and EMA belong to the step.
+
+AdamW uses TensorFlow's fused Adam kernel (one pass over weights and moments): Keras's AdamW, which consists of single
+operations, takes 2.2 times as long on a CPU (bench/optimizer_cost).
 """
 
 from __future__ import annotations
@@ -14,23 +16,29 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from myxtts.config.hardware import processor_has_bf16
 from myxtts.config.schema import OptimizerConfig
 from myxtts.errors import CheckpointError
 
 UNDECAYED = ("bias", "gain", "log_variance")
-"""Last parts of the names of weights that weight decay leaves alone."""
+"""Suffixes of the names of weights without weight decay."""
 UNMATRIX = ("/symbol/", "/language/", "/speaker$", "out/")
-"""Weights that Muon leaves to AdamW, as expressions found in their paths: tables, and layers that give an output."""
+"""Expressions for the paths of weights that Muon leaves to AdamW: embedding tables and output layers."""
+BF16_COMPUTE_CAPABILITY = (8, 0)
+INITIAL_SCALE = 2.0**13
+GROWTH_UPDATES = 1_000
+LARGEST_SCALE = 2.0**16
+SMALLEST_SCALE = 1.0
 
 
 class Optimizer(Protocol):
-    """What the step needs of an optimizer."""
+    """The interface of an optimizer."""
 
     def apply(self, gradients: Sequence[tf.Tensor], learning_rate: tf.Tensor) -> None:
-        """Move the weights; callable inside tf.cond."""
+        """Update the weights; callable inside tf.cond."""
 
     def moments(self) -> dict[str, tf.Variable]:
-        """All state by name, the number of steps included."""
+        """All state by name, including the number of steps."""
 
 
 class AdamW:
@@ -90,7 +98,7 @@ class Muon:
             epsilon=settings.epsilon,
             exclude_layers=list(UNMATRIX),
             rms_rate=0.2,
-            name="muon",  # or else the second one of a process has other names for its state
+            name="muon",  # without it, a second instance in a process has other names for its state
         )
         self.keras.exclude_from_weight_decay(var_names=list(UNDECAYED))
         self.keras.build(self.weights)
@@ -109,22 +117,75 @@ OPTIMIZERS: dict[str, type[AdamW] | type[Muon]] = {"adamw": AdamW, "muon": Muon}
 
 
 def make(settings: OptimizerConfig, weights: Sequence[keras.Variable]) -> Optimizer:
-    """The optimizer of the settings for `weights`; all its state exists before the first step is traced."""
+    """The optimizer for `weights`; all its state exists before the first step is traced."""
     return OPTIMIZERS[settings.name](settings, weights)
 
 
 def restore(optimizer: Optimizer, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
-    """Put the state back that `moments` named.
+    """Restore the state returned by `moments`.
 
     Raises:
-        CheckpointError: a name or a shape does not fit.
+        CheckpointError: a name or a shape does not match.
     """
     own = optimizer.moments()
     odd = sorted(set(own) ^ set(arrays)) + [n for n in own if n in arrays and tuple(own[n].shape) != arrays[n].shape]
     if odd:
         raise CheckpointError(
-            f"the optimizer's state in the checkpoint does not fit ({odd[0]!r} and {len(odd) - 1} more): "
+            f"the optimizer state in the checkpoint does not match ({odd[0]!r} and {len(odd) - 1} more): "
             "resume with the optimizer and model it was saved with, or start a new run with --init-from"
         )
     for name, variable in own.items():
         variable.assign(arrays[name])
+
+
+def chosen_precision(setting: str) -> str:
+    """fp32, bf16 or fp16: the setting itself, or for `auto` bf16 where it is native and fp32 elsewhere."""
+    if setting != "auto":
+        return setting
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
+        return "bf16" if tuple(capability) >= BF16_COMPUTE_CAPABILITY else "fp32"
+    return "bf16" if processor_has_bf16() else "fp32"
+
+
+class LossScale:
+    """A factor on the loss: 1 in fp32 and bf16; in fp16 halved after an overflow, doubled after many good updates.
+
+    The loss is multiplied by it before the gradient is computed, and the gradient is divided by it afterwards. Keras's
+    own loss scale does not fit: it sees one replica only and lives in the optimizer, behind the test for finite values.
+    """
+
+    def __init__(self, precision: str) -> None:
+        self.is_dynamic = precision == "fp16"
+        self.value = tf.Variable(INITIAL_SCALE if self.is_dynamic else 1.0, trainable=False, dtype=tf.float32)
+        self.good_updates = 0
+
+    @property
+    def has_room(self) -> bool:
+        """Whether an overflow may be due to the scale: fp16, and the scale can still fall."""
+        return self.is_dynamic and float(self.value) > SMALLEST_SCALE
+
+    def after_update(self, *, applied: bool, finite: bool) -> None:
+        """Adjust the scale after an update; `finite` says whether every gradient of its window was finite."""
+        if not self.is_dynamic:
+            return
+        if not finite:
+            self.value.assign(max(SMALLEST_SCALE, float(self.value) / 2.0))
+            self.good_updates = 0
+        elif applied:
+            self.good_updates += 1
+            if self.good_updates >= GROWTH_UPDATES:
+                self.value.assign(min(LARGEST_SCALE, float(self.value) * 2.0))
+                self.good_updates = 0
+
+    def state(self) -> dict[str, float]:
+        """The state for a checkpoint."""
+        return {"value": float(self.value), "good_updates": float(self.good_updates), "moves": float(self.is_dynamic)}
+
+    def restore(self, state: dict[str, float]) -> None:
+        """Restore what `state` returned, if both runs are fp16: in another precision the scale was fixed at 1."""
+        was_dynamic = bool(state["moves"])
+        if self.is_dynamic and was_dynamic:
+            self.value.assign(state["value"])
+            self.good_updates = int(state["good_updates"])

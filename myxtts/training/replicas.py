@@ -1,8 +1,8 @@
-"""Replicas: the model on every device that a step computes on, and how a batch is shared out among them.
+"""Replicas: the model on every device of a step, and how a batch is split among them.
 
-A replica has weights and accumulated gradients of its own, and nothing else. Optimizer, average, detector and loss
-scale exist once, on the first device: gradients are summed there before anything is measured or clipped, and the
-weights that an update gives are copied to the others. Nothing of a checkpoint depends on the number of devices.
+A replica has its own weights and accumulated gradients, and nothing else. Optimizer, average, detector and loss scale
+exist once, on the first device: gradients are summed there before they are measured or clipped, and the updated
+weights are copied to the other devices. A checkpoint does not depend on the number of devices.
 """
 
 from __future__ import annotations
@@ -18,50 +18,51 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from myxtts.batch import FIELDS
-from myxtts.config.schema import ADVERSARIAL_TERMS, LossConfig
+from myxtts.config.schema import LossConfig
 from myxtts.errors import ConfigError
+from myxtts.loss_terms import ADVERSARIAL_TERMS, TERMS
 from myxtts.models.voice_cloner import VoiceCloner
 from myxtts.training import losses
 
 CRITIC = "critic"
-"""The layer group that plays against the others."""
+"""The layer group of the adversarial network."""
 SEED_STRIDE = 1_000_003
-"""Between the seeds of two replicas; far above the salts by which layers differ."""
+"""Difference between the seeds of two replicas, far above the offsets of the layers."""
 
 
 def chosen_devices(setting: int) -> tuple[str, ...]:
-    """Names of the devices to train on, as TensorFlow calls them; 0 takes every GPU, or the one processor.
+    """TensorFlow names of the devices to train on; 0 means every GPU, or the CPU without one.
 
     Raises:
-        ConfigError: there are not so many.
+        ConfigError: there are fewer devices.
     """
     gpus = tf.config.list_logical_devices("GPU")
     there = [device.name for device in gpus or tf.config.list_logical_devices("CPU")]
     if setting > len(there):
         raise ConfigError(
-            f"training.devices {setting}: TensorFlow sees {in_words(there)} here: give at most {len(there)}, or 0 for "
-            "every GPU, or the processor where there is none"
+            f"training.devices {setting}: TensorFlow sees {describe_devices(there)}: give at most {len(there)}, or 0 "
+            "for every GPU, or the CPU without one"
         )
     return tuple(there[: setting or (len(there) if gpus else 1)])
 
 
-def in_words(devices: Sequence[str]) -> str:
-    """Devices for a reader: 'CPU:0', '2 devices (GPU:0, GPU:1)'."""
+def describe_devices(devices: Sequence[str]) -> str:
+    """Devices as text for messages: 'CPU:0', '2 devices (GPU:0, GPU:1)'."""
     short = [device.rsplit("device:", 1)[-1] for device in devices]
     return short[0] if len(short) == 1 else f"{len(short)} devices ({', '.join(short)})"
 
 
 def empty_rows(batch_size: int, devices: int) -> str:
-    """What a batch wastes that is no multiple of the devices, in words; empty if it is one."""
+    """A warning if the batch size is not a multiple of the devices; empty if it is."""
     empty = -batch_size % devices
     if not empty:
         return ""
     rows = f"{empty} of {batch_size + empty} rows of every micro-batch {'stays' if empty == 1 else 'stay'} empty"
-    return f"training.batch_size {batch_size} is no multiple of {devices} devices: {rows}"
+    return f"training.batch_size {batch_size} is not a multiple of {devices} devices: {rows}"
 
 
 class AdaptiveWeights(keras.layers.Layer):
-    """A learned log-variance for every loss term of a weight over 0."""
+    """A learned log-variance for every loss term with a weight."""
 
     def __init__(self, terms: Sequence[str], **kwargs: object) -> None:
         super().__init__(name="adaptive_weights", dtype="float32", **kwargs)
@@ -70,26 +71,26 @@ class AdaptiveWeights(keras.layers.Layer):
 
 
 @dataclass(frozen=True)
-class Piece:
-    """What a replica gave to a micro-batch, in the graph. K terms, B utterances, G layer groups."""
+class ReplicaResult:
+    """Tensors that a replica computes for a micro-batch. K terms, B utterances, G layer groups."""
 
     good: tf.Tensor
-    """Whether its loss and its gradient are finite."""
+    """Whether loss and gradient are finite."""
     gradients: list[tf.Tensor]
     terms_KB: tf.Tensor
     total_B: tf.Tensor
-    """Without the game with the critic."""
+    """Without the adversarial terms."""
     group_norm_G: tf.Tensor
 
 
 class Replica:
-    """What learns, on one device.
+    """The trained weights on one device.
 
     Args:
-        model: made on that device.
+        model: built on that device.
         loss: variants of the terms.
-        terms: names of the loss terms that count.
-        device: its name; None leaves everything where TensorFlow puts it, which is what a single device needs.
+        terms: names of the loss terms with a weight.
+        device: name of the device; None for the default placement of TensorFlow, with a single device.
     """
 
     def __init__(self, model: VoiceCloner, loss: LossConfig, terms: Sequence[str], device: str | None = None) -> None:
@@ -102,20 +103,20 @@ class Replica:
         self.groups = sorted({_group(v) for v in self.weights})
         self.group_index = [self.groups.index(_group(v)) for v in self.weights]
         self.critics_G = np.array([group == CRITIC for group in self.groups])
-        """Which groups are the critic's."""
+        """Which layer groups belong to the critic."""
 
     def scope(self) -> AbstractContextManager[object]:
-        """Within it, operations are placed on the device."""
+        """A context that places operations on the device."""
         return nullcontext() if self.device is None else tf.device(self.device)
 
-    def follow(self, first: Replica) -> None:
-        """Take over the weights of another."""
+    def copy_weights(self, first: Replica) -> None:
+        """Copy the weights of another replica."""
         with self.scope():
             for own, weight in zip(self.weights, first.weights, strict=True):
                 own.value.assign(weight.value)
 
     def differs(self, first: Replica) -> tf.Tensor:
-        """For every weight whether it differs from another's in a single bit, (W,) bool."""
+        """Whether each weight differs from that of another replica in any bit, (W,) bool."""
         with self.scope():
             return tf.stack(
                 [
@@ -135,19 +136,19 @@ class Replica:
         scale: tf.Tensor,
         critic_plays: bool,
         with_factors: bool,
-    ) -> Piece:
-        """Losses of its rows, and the gradient of their sum; `scale` is on the loss alone, not on the result.
+    ) -> ReplicaResult:
+        """Losses of its rows, and the gradient of their sum; `scale` applies to the loss, not to the result.
 
         Without `with_factors`, `scale` and every `group_fault` must be 1: multiplying the gradients by them takes an
-        eighth of the time in which a graph is built.
+        eighth of the time for building a graph.
         """
         with tf.GradientTape() as tape:
             outputs = self.model(batch, prior, seed, critic_plays=critic_plays)
             terms = losses.terms(outputs, batch, self.loss)
             terms = {name: value * term_fault[i] for i, (name, value) in enumerate(terms.items())}
-            total_B, game_B = self._total(terms, weights)
-            # `where`, not a product: a row that only fills the batch must not count even if it is not finite
-            summed = tf.reduce_sum(tf.where(batch["weight_B"] > 0.0, total_B + game_B, 0.0))
+            total_B, adversarial_B = self._total(terms, weights)
+            # `where`, not a product: a padding row must not count even if it is not finite
+            summed = tf.reduce_sum(tf.where(batch["weight_B"] > 0.0, total_B + adversarial_B, 0.0))
             scaled = summed * scale if with_factors else summed
         gradients = tape.gradient(scaled, [v.value for v in self.weights], unconnected_gradients="zero")
         gradients = [tf.convert_to_tensor(g) for g in gradients]
@@ -156,17 +157,19 @@ class Replica:
             gradients = [g * factors[i] for g, i in zip(gradients, self.group_index, strict=True)]
         group_square = self.group_squares(gradients)
         good = tf.math.is_finite(summed) & tf.math.is_finite(tf.reduce_sum(group_square))
-        terms_KB = tf.stack([terms[t] for t in losses.TERMS])
-        return Piece(good, gradients, terms_KB, total_B, tf.sqrt(group_square))
+        terms_KB = tf.stack([terms[t] for t in TERMS])
+        return ReplicaResult(good, gradients, terms_KB, total_B, tf.sqrt(group_square))
 
     def _total(self, terms: Mapping[str, tf.Tensor], weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The weighted sum (B,) of what shall fall, and that of the game with the critic."""
+        """The weighted sum (B,) of the reported terms, and that of the adversarial terms."""
         weighted = {term: weights[i] * terms[term] for i, term in enumerate(self.terms)}
         nothing = tf.zeros_like(terms["mel"])
-        game = tf.add_n([nothing, *(weighted.pop(term) for term in ADVERSARIAL_TERMS if term in weighted)])
+        adversarial = tf.add_n([nothing, *(weighted.pop(term) for term in ADVERSARIAL_TERMS if term in weighted)])
         if self.loss.adaptive_weights:
-            return losses.adapted(weighted, {t: v.value for t, v in self.adaptive.log_variance.items()}), game
-        return tf.add_n([nothing, *weighted.values()]), game
+            return losses.adaptive_total(
+                weighted, {t: v.value for t, v in self.adaptive.log_variance.items()}
+            ), adversarial
+        return tf.add_n([nothing, *weighted.values()]), adversarial
 
     def group_squares(self, gradients: Sequence[tf.Tensor]) -> tf.Tensor:
         """Squared norm of the gradients of each layer group, (G,)."""
@@ -179,8 +182,8 @@ def _group(variable: keras.Variable) -> str:
     return parts[1] if parts[0] == "voice_cloner" and len(parts) > 2 else parts[0]
 
 
-def fill(batch: Mapping[str, object], replicas: int) -> dict[str, npt.NDArray[Any]]:
-    """The batch with rows of weight 0 at its end, so that every replica gets as many."""
+def pad_rows(batch: Mapping[str, object], replicas: int) -> dict[str, npt.NDArray[Any]]:
+    """The batch with padding rows of weight 0, so that it splits evenly among the replicas."""
     arrays = {key: np.asarray(value) for key, value in batch.items()}
     rows = -len(arrays["weight_B"]) % replicas
     if not rows:
@@ -192,11 +195,11 @@ def fill(batch: Mapping[str, object], replicas: int) -> dict[str, npt.NDArray[An
     }
 
 
-def shares_of(x: tf.Tensor, replicas: int, axis: int = 0) -> list[tf.Tensor]:
-    """The rows of each replica: neighbours, so that the shares in their order are the whole."""
+def split_rows(x: tf.Tensor, replicas: int, axis: int = 0) -> list[tf.Tensor]:
+    """Consecutive rows for each replica; concatenating them gives the batch."""
     return [x] if replicas == 1 else list(tf.split(x, replicas, axis=axis))
 
 
-def seed_of(seed: tf.Tensor, number: int) -> tf.Tensor:
-    """Seed (2,) of dropout on replica `number`: that of the batch on the first, another one on every other."""
+def replica_seed(seed: tf.Tensor, number: int) -> tf.Tensor:
+    """Dropout seed (2,) of replica `number`: that of the batch on the first, a different one on each other."""
     return seed if number == 0 else seed + tf.constant([number * SEED_STRIDE, 0], tf.int32)

@@ -1,4 +1,4 @@
-"""Saves a run whatever ends it: a defect, a full disk, or a run directory that is no longer this process's own."""
+"""Saves a run when an error ends it: a defect, a full disk, or the loss of the run directory to another process."""
 
 from __future__ import annotations
 
@@ -13,66 +13,66 @@ from myxtts.training.run_context import RunContext
 
 
 class Rescue:
-    """A context that saves the run, if its state is finite, when an exception leaves it; an event records the cause.
+    """A context that saves the run, if its state is finite, when an exception is raised; an event records the cause.
 
     Args:
-        run: what is saved.
-        lock: the right to write in its directory.
+        run: the run to save.
+        lock: of the run directory.
         saver: saves it.
-        stack: closes what is opened in another directory.
+        stack: closes the files opened in another directory.
     """
 
     def __init__(self, run: RunContext, lock: WriterLock, saver: Saver, stack: ExitStack) -> None:
         self.run, self.lock, self.saver, self.stack = run, lock, saver, stack
 
     def __enter__(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Save after an error, but after a stop, which has saved already."""
+        """Save after an error; a stop has already saved."""
         if error is None or isinstance(error, Stopped):
             return
         if (lost := self._save_after(error)) is not None:
             raise lost from error
 
     def _save_after(self, error: BaseException) -> NotOwnerError | None:
-        """Save; returns the error to report instead where the run directory is not ours any more."""
+        """Save; returns the error to raise instead if this process no longer owns the run directory."""
         ours, log = isinstance(error, MyXTTSError), self.run.log
         update = self.run.state.position.update
         try:
             if isinstance(error, NotOwnerError):
                 return self._save_elsewhere(error)
             log.event("failed", str(error) if ours else f"{type(error).__name__}: {error}")
-            # skipped updates changed no weight: what was learned before them is saved, with the position after them
+            # skipped updates changed no weights, so the weights before them are saved with the position after them
             self.saver.save(last=True, new_voices=ours)
             log.warn(f"the state of update {update} is saved; the same command continues from there")
         except NotOwnerError as lost:
             return self._save_elsewhere(lost)
-        except MyXTTSError as refused:
-            if str(refused) != str(error):
-                log.warn(f"the state of update {update} is not saved: {refused}")
+        except MyXTTSError as failure:
+            if str(failure) != str(error):
+                log.warn(f"the state of update {update} is not saved: {failure}")
         return None
 
     def _save_elsewhere(self, lost: NotOwnerError) -> NotOwnerError:
-        """Save where no other process writes: in the directory as it was moved, else in a new one beside it."""
+        """Save where no other process writes: in the directory after it was moved, or in a new one beside it."""
         update = self.run.state.position.update
         try:
             place = self._own_place()
             self.saver.save(last=True)
             self.run.log.event("failed", str(lost))
-        except MyXTTSError as refused:
-            return NotOwnerError(f"{lost}; update {update} could not be saved elsewhere: {refused}")
+        except MyXTTSError as failure:
+            return NotOwnerError(f"{lost}; update {update} could not be saved elsewhere: {failure}")
         same = place is self.run.directory
         how = "the same command continues" if same else f"continue with --checkpoint-dir {place.path}"
         return NotOwnerError(f"{lost}; update {update} is saved in {str(place.path)!r}: {how}")
 
     def _own_place(self) -> RunDirectory:
-        """A run directory that this process owns, for store and journals from now on."""
+        """A run directory that this process owns; store and journals write there from now on."""
         run, log = self.run, self.run.log
         if (moved := self.lock.moved_to()) is not None:
-            self.lock.path = moved / self.lock.path.name  # the journals are open there, and the lock is held there
+            self.lock.path = moved / self.lock.path.name  # journals and lock are open files and moved along
             place = RunDirectory(moved)
         else:
             place = run.directory if self.lock.only_lock_deleted() else run.directory.beside("rescued")

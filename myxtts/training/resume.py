@@ -1,4 +1,4 @@
-"""What a run continues from: an earlier run or its weights, and what must be the same for that."""
+"""What a run starts from: its own checkpoint or the weights of another run, and the conditions for resuming."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from myxtts.data.corpus import Corpus
 from myxtts.data.feature_store import FeatureStore
 from myxtts.data.prepare import PreparedData
 from myxtts.errors import CheckpointError, ConfigError
-from myxtts.messages import quoted as shown
+from myxtts.messages import quoted
 from myxtts.storage.checkpoint import Checkpoint, read_manifest, step_name
 from myxtts.storage.files import storage_error, strict_json
 from myxtts.storage.find_checkpoint import find
@@ -27,18 +27,16 @@ from myxtts.training.run_state import RunState
 
 
 def source_of_weights(path: Path) -> Checkpoint:
-    """The checkpoint at `path` with its averaged weights read: --fresh may move the folder away in the next moment."""
+    """The checkpoint at `path` with its averaged weights in memory, because --fresh may move the folder."""
     source = find(path)
     return dataclasses.replace(source, arrays={"average": dict(source.arrays["average"])})
 
 
 def put_aside(directory: RunDirectory, say: Callable[[str], None]) -> None:
-    """Move the run that is there to a name of its own: --fresh loses nothing. The lock is taken by whoever uses it.
-
-    What no run writes stays, and is named.
+    """Move an existing run to a new name, so that --fresh deletes nothing. Files that no run writes stay.
 
     Raises:
-        StorageError: the disk refuses, or another process has the run.
+        StorageError: moving failed, or another process uses the run.
     """
     if not directory.checkpoints_path.exists() and not directory.metrics_path.exists():
         return
@@ -52,16 +50,16 @@ def put_aside(directory: RunDirectory, say: Callable[[str], None]) -> None:
         except OSError as error:
             raise storage_error("moving the run aside", place, error) from error
     say(
-        f"--fresh: the run that was here is now in {target}; the same command without --fresh and with "
-        f"--checkpoint-dir {quote(str(target))} goes on with it"
+        f"--fresh: the previous run is now in {target}; to resume it, use the same command without --fresh and with "
+        f"--checkpoint-dir {quote(str(target))}"
     )
     if others:
-        names = shown(", ".join(item.name for item in others), 200)
-        say(f"--fresh: {len(others)} other entries of {directory.path} are of no run and stay: {names}")
+        names = quoted(", ".join(item.name for item in others), 200)
+        say(f"--fresh: {len(others)} other entries of {directory.path} are not part of a run and stay: {names}")
 
 
 def _name_aside(place: Path) -> Path:
-    """A free name beside the run; inside it where that is another disk, to which nothing could be renamed."""
+    """A free name beside the run, or inside it if its parent is on another file system or not writable."""
     stamp, number = f"before-{time.strftime('%Y%m%d-%H%M%S')}", 1
     beside = place.parent.stat().st_dev == place.stat().st_dev and os.access(place.parent, os.W_OK)
     name = f"{place.name}.{stamp}" if beside else stamp
@@ -72,7 +70,7 @@ def _name_aside(place: Path) -> Path:
 
 
 def _move_all(items: Sequence[Path], target: Path) -> None:
-    """Rename all items into `target`, or none: a rename needs no space, and what cannot be renamed is not copied."""
+    """Move all items into `target`, or none. They are renamed, never copied: that needs no space."""
     moved: list[Path] = []
     try:
         for item in items:
@@ -86,23 +84,23 @@ def _move_all(items: Sequence[Path], target: Path) -> None:
 
 
 def check_same_data(checkpoint: Checkpoint, corpus: Corpus, run: Path) -> None:
-    """Refuse to go on with other data: ids of speakers, languages and symbols, and statistics, would differ.
+    """Check that the data are those of the checkpoint: ids of speakers, languages and symbols depend on them.
 
     Raises:
-        ConfigError: what to do instead.
+        ConfigError: they are not; the message says what to do.
     """
     stored = checkpoint.texts.get("corpus.json", "")
     own = json.dumps(corpus.to_json(), sort_keys=True)
     if not stored or json.dumps(json.loads(stored), sort_keys=True) != own:
         raise ConfigError(
-            f"the data is not the one that the run in {run} was trained on (clips, speakers or statistics differ): "
-            f"take the same data, start over with --fresh, or start a new run in another --checkpoint-dir with "
+            f"the data differ from those that the run in {run} was trained on (clips, speakers or statistics): "
+            f"use the same data, start over with --fresh, or start a new run in another --checkpoint-dir with "
             f"--init-from {run}"
         )
 
 
 def changed_settings(checkpoint: Checkpoint, now: Config) -> list[str]:
-    """Every setting in which `now` differs from what the checkpoint was trained with, in words."""
+    """Every setting in which `now` differs from the checkpoint, as text for messages."""
     before = config_of_file(checkpoint.path / "config.yaml")
     pairs = ((key, value_of(before, key), value_of(now, key)) for key in LEAVES)
     return [f"{key} is {new!r}, was {old!r}" for key, old, new in pairs if new != old]
@@ -125,20 +123,20 @@ LEARNING = (
 """Prefixes of the settings that affect whether a run learns or diverges."""
 
 
-def take_up(state: RunState, changes: Iterable[str]) -> None:
+def record_resume(state: RunState, changes: Iterable[str]) -> None:
     """Record in the recovery ladder where a run was resumed, whether it was healthy, and which settings changed."""
     ill = state.health.verdict().sign == "ill"
-    bearing = [change for change in changes if change.startswith(LEARNING)]
-    state.recovery.take_up(state.position.update, bearing, ill=ill)
+    relevant = [change for change in changes if change.startswith(LEARNING)]
+    state.recovery.resumed(state.position.update, relevant, ill=ill)
 
 
-def kept_in_words(directory: Path, stale: Sequence[int], aside: str) -> str:
-    """Where a rollback keeps the checkpoints after the one gone back to, and the command that brings the best back.
+def describe_kept(directory: Path, stale: Sequence[int], aside: str) -> str:
+    """Message: where a rollback keeps the later checkpoints, and the command that restores the best of them.
 
     Args:
-        directory: of the checkpoints.
-        stale: their updates, newest first.
-        aside: what their names begin with there.
+        directory: the folder of checkpoints.
+        stale: updates of the later checkpoints, newest first.
+        aside: prefix of their new names.
     """
     if not stale:
         return ""
@@ -146,13 +144,13 @@ def kept_in_words(directory: Path, stale: Sequence[int], aside: str) -> str:
     name = best.name if best else step_name(stale[0])
     back = f"mv {quote(str(directory / f'{aside}-{name}'))} {quote(str(directory / name))}"
     return (
-        f"; nothing is deleted: the checkpoints after it are kept in {directory} as {aside}-step-*; this brings back "
-        f"the {'best' if best else 'newest'} of them: {back}"
+        f"; nothing is deleted: the later checkpoints are kept in {directory} as {aside}-step-*; to restore the "
+        f"{'best' if best else 'newest'} of them: {back}"
     )
 
 
 def best_marks(folders: Iterable[Path]) -> dict[tuple[object, object], Path]:
-    """Of the checkpoints that were saved as the best, the one with the lowest value by each measure."""
+    """Among the checkpoints saved as the best, the one with the lowest value for each metric and validation set."""
     found: dict[tuple[object, object], tuple[float, Path]] = {}
     for folder in folders:
         try:
@@ -161,30 +159,30 @@ def best_marks(folders: Iterable[Path]) -> dict[tuple[object, object], Path]:
             position = strict_json((folder / "state.json").read_bytes())["position"]  # type: ignore[index]
             measure, value = (position["best_metric"], position["validation_clips"]), float(position["best"])
         except (CheckpointError, OSError, KeyError, TypeError, ValueError):
-            continue  # damaged: it is no best that anybody could go on from
+            continue  # damaged: nothing could resume from it
         if measure not in found or value < found[measure][0]:
             found[measure] = (value, folder)
     return {measure: folder for measure, (_, folder) in found.items()}
 
 
 def loss_changed(checkpoint: Checkpoint, now: Config) -> bool:
-    """Whether losses of then and of now are sums of other terms, so that neither measures the other."""
+    """Whether the loss function changed since the checkpoint, so that the losses are not comparable."""
     return config_of_file(checkpoint.path / "config.yaml").loss != now.loss
 
 
-def order_of(prepared: PreparedData, training: TrainingConfig) -> str:
-    """Short hash of all that the plan of an epoch follows from."""
+def order_hash(prepared: PreparedData, training: TrainingConfig) -> str:
+    """Short hash of everything that determines the order of batches."""
     buckets = [str(bucket) for bucket in prepared.buckets]
     return _short_hash([_clips(prepared.train), buckets, training.batch_size, training.seed])
 
 
-def goal_of(prepared: PreparedData) -> str:
-    """Short hash of the validation clips, on which the best checkpoint is chosen."""
+def validation_hash(prepared: PreparedData) -> str:
+    """Short hash of the validation clips, which determine the best checkpoint."""
     return _short_hash(_clips(prepared.validation))
 
 
 def _clips(store: FeatureStore) -> list[object]:
-    """What clips are known by: their ids, and their lengths in tokens and frames."""
+    """What identifies the clips: their ids, and their lengths in tokens and frames."""
     text_N, mel_N = store.lengths
     return [[u.id for u in store.utterances], text_N.tolist(), mel_N.tolist()]
 

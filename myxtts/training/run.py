@@ -1,4 +1,4 @@
-"""A run from its settings to its end."""
+"""One training run, from its settings to its end."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from myxtts.data.plan import total_updates
 from myxtts.data.prepare import PreparedData
 from myxtts.data.roots import absolute_paths
 from myxtts.errors import ConfigError, Stopped
+from myxtts.loss_terms import TERMS
 from myxtts.messages import quoted
 from myxtts.models.generate import Generator
 from myxtts.storage.checkpoint import Checkpoint, foreign_entries
@@ -28,10 +29,9 @@ from myxtts.storage.store import CheckpointStore
 from myxtts.training import replicas, resume, schedule
 from myxtts.training.checkpointing import Saver
 from myxtts.training.loop import Loop
-from myxtts.training.losses import TERMS
 from myxtts.training.recovery.ladder import Ladder
 from myxtts.training.rescue import Rescue
-from myxtts.training.run_context import Display, PatientJournal, RunContext, RunLog
+from myxtts.training.run_context import Display, RetryingJournal, RunContext, RunLog
 from myxtts.training.run_state import RunState
 from myxtts.training.signals import StopSignals
 from myxtts.training.tensorboard_log import TensorBoardLog
@@ -40,8 +40,8 @@ from myxtts.training.validation import Validation
 
 SCANNED_UPDATES = 2_000_000
 END_WORDS = {
-    "updates": "all updates are made",
-    "minutes": "the minutes of training.max_minutes are over",
+    "updates": "all updates are done",
+    "minutes": "training.max_minutes has passed",
     "early_stop": "the validation metric has stopped improving",
 }
 
@@ -56,32 +56,32 @@ def train(
     screen: Display,
     lost_output: Callable[[], list[str]] = list,
 ) -> int:
-    """Train, or continue the run in training.checkpoint_dir; returns the number of updates that it has now.
+    """Train, or resume the run in training.checkpoint_dir; returns its number of updates at the end.
 
     Args:
-        resolved: settings and where they came from.
-        prepared: audited data.
-        fresh: move a run that is there aside and start over.
+        resolved: the settings and their provenance.
+        prepared: the audited data.
+        fresh: move an existing run aside and start over.
         init_from: start a new run from the weights of this run or checkpoint.
         command: the command line that continues this run, for messages.
-        screen: what a person sees.
-        lost_output: streams of the screen that have failed since the last call, each with the reason.
+        screen: the terminal.
+        lost_output: output streams that failed since the last call, each with the reason.
 
     Raises:
-        Stopped: by a signal; everything is saved.
-        MyXTTSError: as the parts raise it.
+        Stopped: a signal stopped the run; everything is saved.
+        MyXTTSError: see the parts of the run.
     """
-    # 1. Settings: paths that mean the same from every folder, the length of the run, a schedule that never gets to 0.
+    # 1. Settings: absolute paths, the length of the run, and a schedule whose learning rate never reaches 0.
     resolved = resolved.written_as(absolute_paths(resolved.config.data))
     config = resolved.config
-    faults.arm_from_environment(loss_terms=TERMS)
+    faults.arm_from_environment(loss_terms=tuple(TERMS))
     batches = prepared.training_batches(config)
     training = config.training
     updates = total_updates(training.max_updates, training.epochs, len(batches), training.grad_accum)
     schedule.scan(min(updates, SCANNED_UPDATES), config.optimizer, config.schedule)
     prepare_tensorflow(training.threads)
 
-    # 2. Run directory: read the weights to start from before --fresh moves anything, then take the lock.
+    # 2. Run directory: read the initial weights before --fresh moves anything, then take the lock.
     directory = RunDirectory(Path(training.checkpoint_dir).expanduser())
     source = None if init_from is None else resume.source_of_weights(init_from)
     if fresh:
@@ -94,7 +94,7 @@ def train(
         store.check_owner = lock.check
         cleaned = store.remove_stale(lock)
 
-        # 3. Log and state: events from the first moment on.
+        # 3. Log and state: events are recorded from the start.
         state = RunState(len(prepared.train.utterances))
         events = stack.enter_context(Journal(directory.events_path, flush_lines=1, check_owner=lock.check))
         log = RunLog(screen, events, state, lost_output)
@@ -103,14 +103,14 @@ def train(
         if checkpoint is not None and source is not None:
             raise ConfigError(
                 f"--init-from {str(source.path)!r}: {directory.path} holds a run already (update {checkpoint.update}): "
-                "resume it without --init-from, start over with --fresh, or take another --checkpoint-dir"
+                "resume it without --init-from, start over with --fresh, or choose another --checkpoint-dir"
             )
 
         # 4. Models and optimizer.
         trainer = _build(resolved, prepared, log)
         run = RunContext(config, directory, store, log, state, trainer, batches, _texts(resolved, prepared))
 
-        # 5. Weights and state: of the newest checkpoint, of another run, or new ones.
+        # 5. Weights and state: from the newest checkpoint, from another run, or new.
         if checkpoint is not None:
             _resume(run, checkpoint, prepared)
         elif source is not None:
@@ -119,21 +119,21 @@ def train(
             log.event("init_from", f"{source.path}", report=report.lines())
         else:
             log.event("start", f"a new run in {directory.path}")
-        state.health.know_people(prepared.corpus.speaker_count)
-        order, clips = resume.order_of(prepared, training), resume.goal_of(prepared)
+        state.health.set_people(prepared.corpus.speaker_count)
+        order, clips = resume.order_hash(prepared, training), resume.validation_hash(prepared)
         for note in state.adopt(order=order, metric=training.best_metric, clips=clips):
             log.warn_event("order_changed", note)
 
-        # 6. Files of the run: its settings, metrics cut back to the update that it continues from, TensorBoard.
+        # 6. Files of the run: settings, metrics cut back to the update that the run continues from, TensorBoard.
         restored = state.position.update
         _write_settings(run, resolved, prepared)
         metrics = Journal(directory.metrics_path, restored_update=restored, check_owner=lock.check)
-        log.metrics = PatientJournal(stack.enter_context(metrics), log.warn)
+        log.metrics = RetryingJournal(stack.enter_context(metrics), log.warn)
         _log_moved_lines(log, directory, metrics)
         hidden_after = restored if checkpoint else None
         log.tensorboard = stack.enter_context(TensorBoardLog(directory.tensorboard_path, resume_update=hidden_after))
 
-        # 7. What follows each update: saves, validations, the recovery ladder; whatever ends the run, it is saved.
+        # 7. What follows each update: saves, validations, the recovery ladder. An error saves the run, too.
         signals = stack.enter_context(StopSignals())
         generator = Generator(trainer.average)
         saver = Saver(run, generator)
@@ -144,18 +144,18 @@ def train(
         if state.position.update >= updates:
             return _already_made(run, saver, validation, updates)
         if state.recovery.proven is None:
-            saver.save_the_start()
+            saver.save_start()
 
         # 8. The loop.
         log.say(
-            f"Training from update {restored} of {updates}: {len(batches)} batches an epoch; "
-            "the first update takes longer, its graphs are being built."
+            f"Training from update {restored} of {updates}: {len(batches)} batches per epoch; "
+            "the first update takes longer because it builds the graphs."
         )
         with _loader(run, prepared) as loader:
             ladder.restart_data = loader.restart
             why = Loop(run, loader, saver, ladder, validation.run, updates).run(signals)
 
-        # 9. The end: by a signal, or because the run is complete.
+        # 9. The end: a signal, or the run is complete.
         if why not in END_WORDS:
             saver.save(last=True)
             log.event("signal", f"stopped by {why}")
@@ -167,26 +167,26 @@ def train(
 
 
 def prepare_tensorflow(threads: int) -> None:
-    """Set thread counts and deterministic kernels, before TensorFlow computes anything."""
+    """Set thread counts and deterministic kernels; call this before TensorFlow computes anything."""
     if threads:
         try:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(threads)
         except RuntimeError as error:
             raise ConfigError(
-                f"training.threads {threads}: TensorFlow has started already; start a new process"
+                f"training.threads {threads}: TensorFlow has already started; start a new process"
             ) from error
     tf.config.experimental.enable_op_determinism()
 
 
 def _log_start(log: RunLog, directory: RunDirectory, lock: WriterLock, cleaned: list[str]) -> None:
-    """What this process found in the run directory, and whether it will fail on purpose."""
+    """Log what this process found in the run directory, and whether fault injection is on."""
     _log_moved_lines(log, directory, log.events.journal)
     if points := faults.armed_points():
         log.event(
             "faults_armed",
-            f"{faults.VARIABLE} is set: this process fails on purpose at {', '.join(points)}; unset it, and start "
-            "again, for a training that counts",
+            f"{faults.VARIABLE} is set: this process fails on purpose at {', '.join(points)}; unset it and restart "
+            "for a real training",
         )
     for line in cleaned:
         log.event("cleaned", line)
@@ -195,17 +195,17 @@ def _log_start(log: RunLog, directory: RunDirectory, lock: WriterLock, cleaned: 
 
 
 def _log_moved_lines(log: RunLog, directory: RunDirectory, journal: Journal) -> None:
-    """Say where lines are that were cut off a journal when it was opened."""
+    """Report where the lines are that were cut off a journal when it was opened."""
     if journal.copy is not None:
-        again = "" if journal.restored_update is None else " or belong to updates that are made again"
+        again = "" if journal.restored_update is None else " or belong to updates that are repeated"
         place = journal.copy.relative_to(directory.path)
-        message = f"{journal.dropped_lines} lines of {journal.path.name} were torn{again}: moved to {place}"
+        message = f"{journal.dropped_lines} lines of {journal.path.name} were incomplete{again}: moved to {place}"
         log.say(message)
         log.event("lines_moved", message)
 
 
 def _newest(store: CheckpointStore, log: RunLog) -> Checkpoint | None:
-    """The newest valid checkpoint; damaged ones that were passed over are reported."""
+    """The newest valid checkpoint; skipped damaged ones are reported."""
     checkpoint = store.newest()
     for damage in store.damaged:
         log.warn(f"skipped the damaged checkpoint {damage.path.name}: {damage.reason}")
@@ -218,7 +218,7 @@ def _build(resolved: Resolved, prepared: PreparedData, log: RunLog) -> Trainer:
     trainer = Trainer(config, prepared.corpus)
     log.say(
         f"Model: size {config.model_size}, {trainer.weight_count / 1e6:.1f} million weights, {trainer.precision}, on "
-        f"{replicas.in_words(trainer.devices)}, built in {time.monotonic() - started:.0f} s."
+        f"{replicas.describe_devices(trainer.devices)}, built in {time.monotonic() - started:.0f} s."
     )
     if empty := replicas.empty_rows(config.training.batch_size, len(trainer.devices)):
         log.warn(empty)
@@ -235,7 +235,7 @@ def _resume(run: RunContext, checkpoint: Checkpoint, prepared: PreparedData) -> 
     log.say(f"Resuming from {checkpoint.path} (update {checkpoint.update}).")
     if foreign := [path.name for path in foreign_entries(checkpoint.path)]:
         names = quoted(", ".join(foreign), 200)
-        note = f"{checkpoint.path.name} holds files that belong to no checkpoint and are left alone: {names}"
+        note = f"{checkpoint.path.name} holds files that are not part of a checkpoint; they are left alone: {names}"
         log.say(note)
         log.event("foreign_files", note)
     log.event("resume", f"from {checkpoint.path.name}")
@@ -243,7 +243,7 @@ def _resume(run: RunContext, checkpoint: Checkpoint, prepared: PreparedData) -> 
     if changes:
         log.say(*(f"  changed since: {change}" for change in changes))
         log.event("settings_changed", "; ".join(changes))
-    resume.take_up(state, changes)
+    resume.record_resume(state, changes)
     if resume.loss_changed(checkpoint, run.config):
         state.forget_losses()
 
@@ -266,7 +266,7 @@ def _write_settings(run: RunContext, resolved: Resolved, prepared: PreparedData)
 
 
 def _loader(run: RunContext, prepared: PreparedData) -> Loader:
-    """Batches from the position on; a thread that hangs is reported and replaced."""
+    """Batches from the current position on; a thread that hangs is reported and replaced."""
     utterances, position = prepared.train.utterances, run.state.position
     return Loader(
         run.batches,
@@ -280,15 +280,15 @@ def _loader(run: RunContext, prepared: PreparedData) -> Loader:
 
 
 def _already_made(run: RunContext, saver: Saver, validation: Validation, updates: int) -> int:
-    """Nothing is left to train; finish what a kill in the end of the run has cost."""
+    """Nothing is left to train; finish the last steps of the run if a kill interrupted them."""
     position = run.state.position
     if position.validated_update != position.update:
-        _end(run, saver, validation, "updates")  # a kill cost the last validation
+        _end(run, saver, validation, "updates")  # a kill prevented the last validation
         return position.update
     if position.best_update == position.update:
-        saver.save(last=True)  # a kill in the last save may have cost the mark of the best
+        saver.save(last=True)  # a kill in the last save may have lost the mark of the best
     made = f"its {updates}" if position.update == updates else f"{position.update} of {updates}"
-    run.log.say(f"This run has made {made} updates; --epochs or --max-updates lets it continue.")
+    run.log.say(f"This run has done {made} updates; to continue, raise --epochs or --max-updates.")
     return position.update
 
 
@@ -301,6 +301,6 @@ def _end(run: RunContext, saver: Saver, validation: Validation, why: str) -> Non
     if position.best is not None:
         share = training.best_tolerance
         equal = share > 0.0 and position.validations_since_best > 0
-        at = f"to within {share:.0%}, the newest: update" if equal else "at update"
+        at = f"(the newest within {share:.0%}) at update" if equal else "at update"
         summary += f" Best {training.best_metric} {position.best:.4f} {at} {position.best_update}."
     run.log.say(summary)

@@ -1,4 +1,4 @@
-"""What every part of a run shares: its directory and store, its log, its state and its models."""
+"""What the parts of a run share: directory and store, log, state and models."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from myxtts.training.tensorboard_log import TensorBoardLog
 from myxtts.training.trainer import Trainer
 
 WARNING_EVENTS = ("save_failed", "incident_failed", "faults_armed")
-"""Events that are shown as warnings: the training continues, and a person must know."""
+"""Events that are also shown as warnings."""
 
 
 class Display(Protocol):
@@ -37,45 +37,45 @@ class Display(Protocol):
         """A Progress."""
 
 
-class PatientJournal:
-    """A journal that the disk may refuse for a while: its lines wait, the training continues, and it is said once."""
+class RetryingJournal:
+    """A journal whose lines wait in memory while they cannot be written; the training continues, with one warning."""
 
     def __init__(self, journal: Journal, warn: Callable[[str], None]) -> None:
         self.journal, self._warn = journal, warn
-        self._refused = False
+        self._failing = False
 
     def write(self, record: Mapping[str, object]) -> None:
-        """Append a record, or keep it until the disk takes it."""
+        """Append a record, or keep it until it can be written."""
         try:
             self.journal.write(record)
-            self._refused = False
+            self._failing = False
         except NotOwnerError:
             raise
         except StorageError as error:
-            if not self._refused:
+            if not self._failing:
                 self._warn(f"{error}; the lines wait and the training continues")
-            self._refused = True
+            self._failing = True
 
 
 class RunLog:
     """Events, metrics, TensorBoard and the screen of a run.
 
     Args:
-        screen: what a person sees.
+        screen: the terminal.
         events: events.jsonl.
         state: for the update of each event.
         lost_output: streams of the screen that have failed since the last call, each with the reason.
     """
 
-    metrics: PatientJournal
-    """metrics.jsonl; there once it is known which update the run continues from, as `tensorboard` is."""
+    metrics: RetryingJournal
+    """metrics.jsonl; set, like `tensorboard`, once the update that the run continues from is known."""
     tensorboard: TensorBoardLog
 
     def __init__(
         self, screen: Display, events: Journal, state: RunState, lost_output: Callable[[], list[str]] = list
     ) -> None:
         self.screen, self.say, self.warn = screen, screen.say, screen.warn
-        self.events = PatientJournal(events, screen.warn)
+        self.events = RetryingJournal(events, screen.warn)
         self._state, self._lost_output = state, lost_output
 
     def event(self, event: str, message: str, **more: object) -> None:
@@ -85,7 +85,7 @@ class RunLog:
         if event in WARNING_EVENTS:
             self.warn(message)
         for line in self._lost_output():
-            self.event("output_lost", f"{line}; the training continues; this run's files have what is not shown")
+            self.event("output_lost", f"{line}; the training continues; the files of this run hold the missing output")
 
     def warn_event(self, event: str, message: str, **more: object) -> None:
         """Write an event and show it as a warning."""
@@ -95,7 +95,7 @@ class RunLog:
 
 @dataclass
 class RunContext:
-    """The parts of one run that all its other parts need."""
+    """What the parts of one run share."""
 
     config: Config
     directory: RunDirectory
@@ -104,6 +104,6 @@ class RunContext:
     state: RunState
     trainer: Trainer
     batches: Batches
-    """Training batches; clips in quarantine are taken out of them."""
+    """Training batches, without the clips in quarantine."""
     texts: dict[str, str]
     """config.yaml and corpus.json, which go into every checkpoint and incident bundle."""

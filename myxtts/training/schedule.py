@@ -1,7 +1,7 @@
 """Learning rate and alignment prior as closed forms of the update number, scanned before a run starts.
 
 Updates count from 1: the first update has the rate of update 1. Nothing here depends on the number of epochs, so a
-run can be extended without a change of what it did before.
+run can be extended without changing its earlier updates.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from myxtts.config.schema import OptimizerConfig, ScheduleConfig
 from myxtts.errors import ConfigError
 
 _LEAST_RATE = 2.0**-126
-"""The smallest normal float32; TensorFlow computes with 0 under it."""
+"""The smallest normal float32; TensorFlow treats smaller values as 0."""
 
 
 def warmup_share(update: int, schedule: ScheduleConfig) -> float:
@@ -39,7 +39,7 @@ def _cosine(after: int, schedule: ScheduleConfig) -> float:
 
 
 def _cosine_restarts(after: int, schedule: ScheduleConfig) -> float:
-    """Warm restarts (SGDR, arXiv 1608.03983, eq. 5) whose periods grow, so that they never sum to an end."""
+    """Warm restarts (SGDR, arXiv 1608.03983, eq. 5) with growing periods, so that the schedule never ends."""
     first, growth = schedule.decay_updates, schedule.restart_growth
     if growth == 1.0:
         return _cosine_share((after % first) / first, schedule.floor_share)
@@ -76,18 +76,18 @@ def adversarial_strength(update: int, schedule: ScheduleConfig) -> float:
 
 
 def critic_learns(update: int, schedule: ScheduleConfig) -> bool:
-    """Whether the critic learns: it starts one ramp before its terms train the decoder, at an eighth of a step."""
+    """Whether the critic is trained: from one ramp before its terms train the decoder; costs an eighth of a step."""
     return update > schedule.adversarial_start_updates - schedule.adversarial_ramp_updates
 
 
 def scan(updates: int, optimizer: OptimizerConfig, schedule: ScheduleConfig) -> None:
-    """Compute the rate of every update of the run; a value that is not finite and positive stops it before it starts.
+    """Check before the run starts that the learning rate of every update is finite and positive.
 
-    What vanishes in float32 counts as 0, for no weight would move. The last update may have the rate 0: there a cosine
-    without a floor ends.
+    A rate below the smallest float32 counts as 0, because no weight would change. The last update may have rate 0,
+    where a cosine without a floor ends.
 
     Raises:
-        ConfigError: with the update and the value.
+        ConfigError: names the update and its learning rate.
     """
     for update in range(1, updates + 1):
         rate = learning_rate(update, optimizer, schedule)

@@ -1,4 +1,4 @@
-"""Stopping politely: the first SIGTERM, SIGHUP or Ctrl-C asks the loop to save and end, a later one ends at once."""
+"""Graceful stop: the first SIGTERM, SIGHUP or Ctrl-C makes the loop save and end; a second one ends at once."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from collections.abc import Callable, Iterable
 from types import FrameType
 
 ONE_REQUEST_SECONDS = 0.3
-"""Signals within this time are one request: `timeout` signals its child and then its group, make passes them on."""
+"""Signals within this time are one request: `timeout` signals its child and its group, make forwards them."""
 
 _Handler = Callable[[int, FrameType | None], object] | int | signal.Handlers | None
 
 
 class StopSignals:
-    """While it is entered, in the main thread: `requested` names the signal that asked for an end, or is None.
+    """A context for the main thread, in which `requested` is the name of the signal that asked for the end, or None.
 
-    A signal that comes more than ONE_REQUEST_SECONDS after it leaves with code 128 + its number, even while the main
-    thread is inside a long computation of TensorFlow: a thread of its own hears of every signal through a pipe. Worker
-    processes made by fork meanwhile get SIGTERM as before, and ignore Ctrl-C and SIGHUP: these reach the whole process
-    group, and the loop still needs its workers while it saves.
+    A signal more than ONE_REQUEST_SECONDS later exits with code 128 + its number, even during a long computation of
+    TensorFlow: a separate thread receives every signal through a pipe. Worker processes forked in the context handle
+    SIGTERM normally, and ignore Ctrl-C and SIGHUP, because these reach the whole process group and the loop still needs
+    its workers while it saves.
 
-    SIGHUP, which a terminal sends when it closes, asks for an end too, but a later one ends nothing at once: shell and
-    kernel each send it, some time apart. Where it is ignored (nohup), it stays ignored, and the training goes on.
+    SIGHUP, which a closing terminal sends, asks for the end, too, but a second one does not exit at once: shell and
+    kernel each send it, some time apart. If it is ignored (nohup), it stays ignored and the training continues.
     """
 
     def __init__(self, signals: Iterable[signal.Signals] = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)) -> None:
@@ -39,7 +39,7 @@ class StopSignals:
 
     @property
     def requested(self) -> str | None:
-        """Name of the first signal that came, such as "SIGTERM"."""
+        """Name of the first signal, such as "SIGTERM"."""
         return self._requested
 
     def __enter__(self) -> StopSignals:
@@ -51,7 +51,7 @@ class StopSignals:
             self._old_wakeup = signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
         except ValueError:
             self._close_pipe()
-            raise  # not the main thread: a defect of the caller
+            raise  # not the main thread: a defect in the caller
         for number in self._signals:
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
                 self._old_handlers[number] = signal.signal(number, self._note)
@@ -65,7 +65,7 @@ class StopSignals:
         self._restore_handlers()
         signal.set_wakeup_fd(self._old_wakeup)
         self._left.set()
-        os.close(self._pipe[1])  # the watcher reads the end of the pipe and returns
+        os.close(self._pipe[1])  # ends the thread
         if self._thread is not None:
             self._thread.join()
         os.close(self._pipe[0])
@@ -78,7 +78,7 @@ class StopSignals:
         if not self._next_signal():
             return
         self._left.wait(ONE_REQUEST_SECONDS)
-        # Emptied, not timed: while the main thread holds the interpreter, this one hears late of what came at once.
+        # Empty the pipe: while the main thread holds the interpreter, this thread may be late.
         waiting = select.poll()
         waiting.register(self._pipe[0], select.POLLIN)
         while waiting.poll(0) and os.read(self._pipe[0], 64):
@@ -88,7 +88,7 @@ class StopSignals:
                 os._exit(128 + number)
 
     def _next_signal(self) -> int:
-        """Waits for one of the signals; 0 once the pipe is closed."""
+        """Wait for one of the signals; 0 once the pipe is closed."""
         while received := os.read(self._pipe[0], 64):
             for number in received:
                 if number in self._signals:
@@ -105,7 +105,7 @@ class StopSignals:
             os.close(descriptor)
 
     def _leave_in_child(self) -> None:
-        """In a forked worker: the pipe belongs to the parent, and one Ctrl-C must not count once for each worker."""
+        """In a forked worker: the pipe belongs to the parent, and one Ctrl-C must not count once per worker."""
         signal.set_wakeup_fd(-1)
         noted = set(self._old_handlers)
         self._restore_handlers()
@@ -119,7 +119,7 @@ _entered: list[StopSignals] = []
 
 def _after_fork_in_child() -> None:
     for stop in _entered:
-        with contextlib.suppress(ValueError):  # forked by a thread that may not set handlers
+        with contextlib.suppress(ValueError):  # forked by a thread, which cannot set handlers
             stop._leave_in_child()
     _entered.clear()
 

@@ -1,20 +1,19 @@
-"""The guarded step: gradients of a micro-batch, and the update that a window of them makes, or does not make.
+"""The guarded step: gradients of micro-batches, and the update from a window of them, which is applied or skipped.
 
-A micro-batch whose loss or gradient is not finite is dropped from the window and the divisor shrinks. Over the
-window the gradient is averaged over the utterances, measured, and only then clipped; one `tf.cond` covers clipping,
-optimizer, average of the weights, detector and counters, so that a refused update changes nothing. Nothing is ever
-masked from NaN to zero.
+A micro-batch whose loss or gradient is not finite is skipped, and the divisor of the window shrinks. The gradient of
+the window is averaged over its utterances, measured, and only then clipped. One `tf.cond` covers clipping, optimizer,
+weight average, detector and counters, so that a skipped update changes nothing. No NaN is ever masked to zero.
 
-Model and critic are two players, and each is clipped by its own norm. The detector of spikes judges the model's alone:
-where the critic begins to learn its gradient is tens of times the model's, and once clipped it harms nobody.
+Model and critic are clipped by separate norms. The spike detector considers the norm of the model only: when the critic
+starts to learn, its gradient is tens of times that of the model, and harmless once clipped.
 
-A gradient is added to the window as soon as it is there, while the rest is still computed: to wait for the finite test
-of all cost 2.6% of a step (bench/safety_cost). The rare window that took in a bad micro-batch is emptied, and its good
-ones are computed again, with the same bits.
+A gradient is accumulated as soon as it is computed, while the rest of the graph still runs: waiting for the finite test
+of all gradients would cost 2.6% of a step (bench/safety_cost). In the rare case of a bad micro-batch the accumulators
+are cleared, and the good micro-batches of the window are recomputed bit-exactly.
 
-On several devices each computes its piece of the rows and sums up its own gradients. A micro-batch is good only if all
-its pieces are. The update sums the replicas' gradients on the first device before it measures them, moves the weights
-there, and copies them to the others.
+With several devices, each one computes its part of the rows and accumulates its own gradients. A micro-batch is good
+only if all its parts are. The update sums the gradients of the replicas on the first device before measuring them,
+updates the weights there, and copies them to the other devices.
 """
 
 from __future__ import annotations
@@ -30,11 +29,12 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from myxtts.batch import FIELDS, PROSODY_FIGURES
-from myxtts.config.schema import ADVERSARIAL_TERMS, LossConfig, OptimizerConfig, TrainingConfig
+from myxtts.config.schema import LossConfig, OptimizerConfig, TrainingConfig
+from myxtts.loss_terms import ADVERSARIAL_TERMS, TERMS
 from myxtts.models.voice_cloner import VoiceCloner
 from myxtts.training import losses, optimizers
-from myxtts.training.precision import LossScale
-from myxtts.training.replicas import Replica, fill, seed_of, shares_of
+from myxtts.training.optimizers import LossScale
+from myxtts.training.replicas import Replica, pad_rows, replica_seed, split_rows
 
 DETECTOR_SIZE = 64
 DETECTOR_WARMUP = 32
@@ -43,53 +43,53 @@ FloatArray = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class MicroResult:
-    """What one micro-batch gave. K terms, B utterances, G layer groups."""
+    """The result of one micro-batch. K terms, B utterances, G layer groups."""
 
     good: bool
     terms_KB: FloatArray
     total_B: FloatArray
-    """Weighted sum of the terms, without the game with the critic (ADVERSARIAL_TERMS)."""
+    """Weighted sum of the terms, without the adversarial ones."""
     group_norm_G: FloatArray
-    """Of the gradient; on several devices the sum of their norms, which is at least as large."""
+    """Gradient norms; with several devices the sums of their norms, an upper bound."""
 
 
 @dataclass(frozen=True)
 class UpdateResult:
-    """What an update did: `applied` is False if it changed nothing."""
+    """The result of an update; a skipped one is not `applied` and changed nothing."""
 
     applied: bool
     utterances: float
     grad_norm: float
-    """Before the clip and without the critic's; the critic's where that is not finite."""
+    """Of the model before clipping, without the critic; that of the critic if it is not finite."""
     spike: bool
     overflow: bool
-    """fp16 overflowed in some micro-batch, or in all; the loss scale, which has room left, is lowered."""
+    """fp16 overflowed in one or all micro-batches, and the loss scale, which can still fall, is halved."""
     group_norm_G: FloatArray
 
 
 def batch_signature(channels: int) -> dict[str, tf.TensorSpec]:
-    """What a graph takes for a batch: any B, T, M and R, so that one graph serves every bucket."""
+    """The signature of a batch, with any B, T, M and R: one graph serves every bucket."""
     sizes = {"C": channels, "Q": len(PROSODY_FIGURES)}
     return {f.key: tf.TensorSpec([sizes.get(letter) for letter in f.letters], f.dtype, f.key) for f in FIELDS}
 
 
 def _graph(made: Callable[..., Any], signature: Sequence[Any]) -> Any:
-    """A graph of TensorFlow's operations alone: Python's `if` and `for` mean Python's, so nothing needs translating.
+    """A graph without AutoGraph: Python's `if` and `for` run while tracing.
 
-    Translating them takes a part of every start.
+    AutoGraph would convert the code at every start, which takes time.
     """
     return tf.function(made, input_signature=signature, autograph=False)
 
 
 class Step:
-    """Owns the weights that learn, their average, the optimizer, the accumulators and the detector.
+    """Owns the trained weights, their average, the optimizer, the accumulators and the spike detector.
 
     Args:
-        model: what learns, on the first device.
-        average: the average of its weights.
+        model: the trained model, on the first device.
+        average: a model for the average of its weights.
         loss, optimizer, training: sections of the settings.
-        devices: where to compute; without names one device, TensorFlow's own choice.
-        copies: a model on each device after the first; made to agree with `model`.
+        devices: names of the devices; without them, one device chosen by TensorFlow.
+        copies: a model on each device after the first; their weights are set to those of `model`.
     """
 
     def __init__(
@@ -116,25 +116,25 @@ class Step:
         self.utterances = tf.Variable(0.0, trainable=False)
         self._window_finite = True
         self._window: list[tuple[Any, ...]] = []
-        """Arguments of the micro-batches that the accumulators hold."""
+        """Arguments of the micro-batches in the accumulators."""
         self.norms = tf.Variable(tf.zeros([DETECTOR_SIZE]), trainable=False)
         self.accepted = tf.Variable(0, dtype=tf.int64, trainable=False)
         batch = batch_signature(model.channels)
         f32, i32 = tf.float32, tf.int32
         knobs = [
             tf.TensorSpec([len(self.term_weights)], f32, "weights"),
-            tf.TensorSpec([len(losses.TERMS), None], f32, "term_fault"),
+            tf.TensorSpec([len(TERMS), None], f32, "term_fault"),
             tf.TensorSpec([len(self.groups)], f32, "group_fault"),
         ]
         micro = [batch, tf.TensorSpec([2], i32), tf.TensorSpec([], f32), *knobs]
-        # the game with the critic costs an eighth of a step; the graph of either kind is made when it is needed
+        # the critic costs an eighth of a step; graphs with and without it are built on first use
         self._micro = {
             (plays, factors): _graph(partial(self._micro_graph, plays, factors), micro)
             for plays in (False, True)
             for factors in (False, True)
         }
-        game = [i for i, term in enumerate(self.term_weights) if term in ADVERSARIAL_TERMS]
-        self._game = game if model.critic is not None else []
+        adversarial = [i for i, term in enumerate(self.term_weights) if term in ADVERSARIAL_TERMS]
+        self._adversarial = adversarial if model.critic is not None else []
         self._apply = _graph(self._apply_graph, [tf.TensorSpec([], f32)] * 2)
         self._validate = _graph(self._validate_graph, [batch])
         self._differ = _graph(self._differ_graph, [])
@@ -143,24 +143,24 @@ class Step:
     # --- replicas --------------------------------------------------------------------------------------------
 
     def share_weights(self) -> None:
-        """Copy the weights of the first replica to the others; needed after the first's were put in from outside."""
+        """Copy the weights of the first replica to the others; call this after setting them from outside."""
         for replica in self.replicas[1:]:
-            replica.follow(self.replicas[0])
+            replica.copy_weights(self.replicas[0])
 
     @contextmanager
     def weights_as(self, values: Mapping[str, npt.NDArray[np.generic]] | None) -> Iterator[None]:
-        """The weights of the model as they were, by path, while this lasts; None: as they are."""
+        """A context in which the model has these weights, by path; None leaves them unchanged."""
         if values is None:
             yield
             return
         now = {v.path: v.numpy() for v in self.weights}
         try:
-            self._put_in(values)
+            self._set_weights(values)
             yield
         finally:
-            self._put_in(now)
+            self._set_weights(now)
 
-    def _put_in(self, values: Mapping[str, npt.NDArray[np.generic]]) -> None:
+    def _set_weights(self, values: Mapping[str, npt.NDArray[np.generic]]) -> None:
         for variable in self.weights:
             variable.assign(values[variable.path])
         self.share_weights()
@@ -169,7 +169,7 @@ class Step:
         return tf.stack([replica.differs(self.replicas[0]) for replica in self.replicas[1:]])
 
     def disagreement(self) -> str:
-        """Where replicas differ from the first in a single bit of a weight, in words; empty if nowhere."""
+        """A message naming weights that differ in any bit between replicas; empty if none do."""
         if len(self.replicas) == 1:
             return ""
         differs_NW = self._differ().numpy()
@@ -194,25 +194,25 @@ class Step:
         term_fault: tf.Tensor,
         group_fault: tf.Tensor,
     ) -> tuple[tf.Tensor, ...]:
-        count, pieces = len(self.replicas), []
-        rows = {key: shares_of(x, count) for key, x in batch.items()}
-        faults = shares_of(term_fault, count, axis=1)
+        count, results = len(self.replicas), []
+        rows = {key: split_rows(x, count) for key, x in batch.items()}
+        faults = split_rows(term_fault, count, axis=1)
         for n, replica in enumerate(self.replicas):
             with replica.scope():
                 own = {key: shares[n] for key, shares in rows.items()}
                 knobs = (weights, faults[n], group_fault, self.loss_scale.value)
-                pieces.append(replica.compute(own, seed_of(seed, n), prior, *knobs, critic_plays, with_factors))
+                results.append(replica.compute(own, replica_seed(seed, n), prior, *knobs, critic_plays, with_factors))
 
             with replica.scope():
-                for total, gradient in zip(replica.accumulated, pieces[n].gradients, strict=True):
+                for total, gradient in zip(replica.accumulated, results[n].gradients, strict=True):
                     total.assign_add(gradient)
         self.utterances.assign_add(tf.reduce_sum(batch["weight_B"]))
-        good = reduce(tf.logical_and, [p.good for p in pieces])
+        good = reduce(tf.logical_and, [r.good for r in results])
         if count == 1:
-            return good, pieces[0].terms_KB, pieces[0].total_B, pieces[0].group_norm_G
-        terms_KB = tf.concat([p.terms_KB for p in pieces], axis=1)
-        total_B = tf.concat([p.total_B for p in pieces], axis=0)
-        return good, terms_KB, total_B, tf.add_n([p.group_norm_G for p in pieces])
+            return good, results[0].terms_KB, results[0].total_B, results[0].group_norm_G
+        terms_KB = tf.concat([r.terms_KB for r in results], axis=1)
+        total_B = tf.concat([r.total_B for r in results], axis=0)
+        return good, terms_KB, total_B, tf.add_n([r.group_norm_G for r in results])
 
     def micro(
         self,
@@ -224,22 +224,22 @@ class Step:
         term_fault: Mapping[str, float | FloatArray] | None = None,
         group_fault: Mapping[str, float] | None = None,
     ) -> MicroResult:
-        """Add the gradient of a micro-batch to the window, unless it is not finite.
+        """Add the gradient of a micro-batch to the window if it is finite.
 
         Args:
             batch: see myxtts.batch.
-            seed: (run seed, micro-batch number): dropout and noise follow from it alone.
+            seed: (run seed, micro-batch number); determines dropout and noise.
             prior_strength: of the aligner's diagonal prior.
-            weights: weight x scale of each loss term; without them `term_weights`. Where no term of the game with
-                the critic has one, the critic is not computed.
-            term_fault: factor on a loss term, for all or for each (B,) of the utterances, for fail points.
-            group_fault: factor on the gradient of a layer group, for fail points.
+            weights: weight x scale of each loss term, by default `term_weights`. If no adversarial term has a
+                weight, the critic is not computed.
+            term_fault: factor on a loss term, for all or each (B,) of the utterances; for fault injection.
+            group_fault: factor on the gradient of a layer group; for fault injection.
         """
         weights = self.term_weights if weights is None else weights
-        rows, arrays = len(np.asarray(batch["weight_B"])), fill(batch, len(self.replicas))
-        faults_KB = np.ones([len(losses.TERMS), len(arrays["weight_B"])], np.float32)
+        rows, arrays = len(np.asarray(batch["weight_B"])), pad_rows(batch, len(self.replicas))
+        faults_KB = np.ones([len(TERMS), len(arrays["weight_B"])], np.float32)
         for term, factor in (term_fault or {}).items():
-            faults_KB[losses.TERMS.index(term), :rows] = factor
+            faults_KB[tuple(TERMS).index(term), :rows] = factor
         faults_G = np.array([(group_fault or {}).get(g, 1.0) for g in self.groups], np.float32)
         scalars = np.array(seed, np.int32), np.float32(prior_strength)
         weights_K = np.array([weights[t] for t in self.term_weights], np.float32)
@@ -248,8 +248,8 @@ class Step:
         if good:
             self._window.append(call)
         else:
-            self._mend_window()
-        # a loss that is not finite before its scale is applied is no overflow of the scale
+            self._recompute_window()
+        # a loss that is not finite before scaling is not an overflow due to the scale
         losses_finite = bool(np.isfinite(terms_KB[:, arrays["weight_B"] > 0]).all())
         self._window_finite &= good or not losses_finite
         return MicroResult(good, terms_KB[:, :rows], total_B[:rows], group_norm_G)
@@ -263,29 +263,29 @@ class Step:
         faults_KB: FloatArray,
         faults_G: FloatArray,
     ) -> tuple[bool, FloatArray, FloatArray, FloatArray]:
-        """Compute a micro-batch and add it to the window, whatever it is."""
-        with_factors = self.loss_scale.moves or bool((faults_G != 1.0).any())
-        micro = self._micro[bool((weights_K[self._game] > 0.0).any()), with_factors]
+        """Compute a micro-batch and add it to the accumulators, finite or not."""
+        with_factors = self.loss_scale.is_dynamic or bool((faults_G != 1.0).any())
+        micro = self._micro[bool((weights_K[self._adversarial] > 0.0).any()), with_factors]
         batch = {key: tf.convert_to_tensor(values) for key, values in arrays.items()}
         good, *numbers = micro(batch, seed, prior, weights_K, faults_KB, faults_G)
         terms_KB, total_B, group_norm_G = (x.numpy() for x in numbers)
         return bool(good), terms_KB, total_B, group_norm_G
 
-    def _mend_window(self) -> None:
-        """Bring the accumulators to what the good micro-batches make of them."""
-        whole = False
-        while not whole:
-            self._empty_window()
+    def _recompute_window(self) -> None:
+        """Recompute the accumulators from the good micro-batches."""
+        complete = False
+        while not complete:
+            self._clear_accumulators()
             good = [call for call in self._window if self._add(*call)[0]]
-            # seeds are fixed, so one that was good is good again; if a device thinks otherwise, it goes
-            whole, self._window = len(good) == len(self._window), good
+            # seeds are fixed, so a good one is good again; if a device computes otherwise, it is skipped
+            complete, self._window = len(good) == len(self._window), good
 
     def discard(self) -> None:
-        """Empty the window without an update: what was added to it (by a search for the guilty) never counts."""
-        self._empty_window()
+        """Clear the window without an update, after a search for the cause of a bad micro-batch."""
+        self._clear_accumulators()
         self._window, self._window_finite = [], True
 
-    def _empty_window(self) -> None:
+    def _clear_accumulators(self) -> None:
         for replica in self.replicas:
             with replica.scope():
                 for total in replica.accumulated:
@@ -308,10 +308,10 @@ class Step:
         accept = tf.math.is_finite(norm) & (self.utterances > 0.0) & ~spike
 
         def update() -> tf.Tensor:
-            # one factor averages and clips: the gradient is read once
+            # one factor averages and clips, so that each gradient is read once
             factors = [tf.minimum(1.0, clip_norm / tf.maximum(n, 1e-12)) / divisor for n in (own, critics)]
-            players = critics_G[self.replicas[0].group_index]
-            clipped = [a * factors[int(player)] for a, player in zip(summed, players, strict=True)]
+            is_critic = critics_G[self.replicas[0].group_index]
+            clipped = [a * factors[int(critic)] for a, critic in zip(summed, is_critic, strict=True)]
             self.optimizer.apply(clipped, learning_rate)
             slot = tf.cast(self.accepted % DETECTOR_SIZE, tf.int32)
             self.norms.scatter_nd_update([[slot]], [norm])
@@ -328,29 +328,29 @@ class Step:
         applied = tf.cond(accept, update, lambda: tf.constant(False))
         count = tf.identity(self.utterances)
         with tf.control_dependencies([applied, count]):
-            self._empty_window()
+            self._clear_accumulators()
         return applied, count, norm, spike, group_norm
 
     def _is_spike(self, norm: tf.Tensor, clip_norm: tf.Tensor) -> tf.Tensor:
-        """Whether the norm is clipped and exceeds the median of the last accepted ones by the spike factor."""
+        """Whether the norm is above the clip norm and above spike_factor times the median of the last applied ones."""
         known = tf.minimum(tf.cast(self.accepted, tf.int32), DETECTOR_SIZE)
         filled = tf.where(tf.range(DETECTOR_SIZE) < known, self.norms, tf.fill([DETECTOR_SIZE], np.float32(np.inf)))
         median = tf.sort(filled)[tf.maximum(known // 2, 0)]
         return (known >= DETECTOR_WARMUP) & (norm > self.training.spike_factor * median) & (norm > clip_norm)
 
     def model_norm(self, group_norm_G: FloatArray) -> float:
-        """Norm of a gradient without the critic's, from those of its layer groups."""
+        """Norm of a gradient without the critic, from the norms of its layer groups."""
         return float(np.linalg.norm(group_norm_G[~self.replicas[0].critics_G].astype(np.float64)))
 
     def median_norm(self) -> float | None:
-        """Median of the last accepted gradient norms; None until the detector has enough of them."""
+        """Median of the last applied gradient norms; None until there are enough of them."""
         known = min(int(self.accepted.numpy()), DETECTOR_SIZE)
         return float(np.median(self.norms.numpy()[:known])) if known >= DETECTOR_WARMUP else None
 
     def update(self, learning_rate: float, clip_norm: float | None = None) -> UpdateResult:
-        """Average the window, measure, clip and apply it; or change nothing if it must not be applied.
+        """Average, measure and clip the window and apply it, or skip it if it is not finite or a spike.
 
-        The norms of model and critic are each clipped at `clip_norm`; without it, at that of the settings.
+        The norms of model and critic are each clipped at `clip_norm`, by default that of the settings.
         """
         clip_norm = self.settings.clip_norm if clip_norm is None else clip_norm
         applied, count, norm, spike, groups = self._apply(
@@ -367,10 +367,10 @@ class Step:
     def _validate_graph(self, batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         outputs = self.average(batch, tf.constant(0.0))
         terms = losses.terms(outputs, batch, self.loss)
-        terms_KB = tf.stack([terms[t] for t in losses.TERMS])
+        terms_KB = tf.stack([terms[t] for t in TERMS])
         return terms_KB, outputs["mel_BSC"], outputs["path_BMT"]
 
     def validate(self, batch: Mapping[str, object]) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Terms (K, B), predicted mel (B, S, C) and alignment (B, M, T) of a batch on the averaged weights."""
+        """Terms (K, B), predicted mel (B, S, C) and alignment (B, M, T) of a batch, with the averaged weights."""
         terms, mel, path = self._validate({k: tf.convert_to_tensor(v) for k, v in batch.items()})
         return terms.numpy(), mel.numpy(), path.numpy()

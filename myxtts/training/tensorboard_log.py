@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a run, written as event files without TensorFlow."""
+"""TensorBoard event files of a run, written without TensorFlow."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SPEED = ("frames_per_second", "wait_share")
 
 
 class TensorBoardLog:
-    """An event file under `folder`. On resume, `resume_update` hides what an earlier process wrote after it."""
+    """An event file under `folder`. On resume, data after `resume_update` from an earlier process are hidden."""
 
     def __init__(self, folder: Path, resume_update: int | None = None) -> None:
         self._path = folder / f"events.out.tfevents.{time.time_ns()}.{socket.gethostname()}.{os.getpid()}"
@@ -43,13 +43,13 @@ class TensorBoardLog:
         self.go_back(-1 if resume_update is None else resume_update)
 
     def go_back(self, update: int) -> None:
-        """Hide what was written of later updates: the run makes them again."""
-        # TensorBoard takes the first start for the beginning and drops, at every later one, the steps from it on.
+        """Hide the data of later updates, which the run repeats."""
+        # At every session start but the first, TensorBoard drops all steps from that step on.
         self._write(Event(wall_time=time.time(), step=update + 1, session_log=SessionLog(status=SessionLog.START)))
         self.flush()
 
     def train(self, record: Mapping[str, Any]) -> None:
-        """Scalars of one update, given as its line of metrics.jsonl; values that are not finite are left out."""
+        """Scalars of one update, given as its line of metrics.jsonl; values that are not finite are omitted."""
         scalars = {"loss/total": record.get("loss")}
         scalars |= {f"loss/{term}": value for term, value in (record.get("terms") or {}).items()}
         scalars |= {f"weighted/{term}": value for term, value in (record.get("weighted") or {}).items()}
@@ -73,7 +73,7 @@ class TensorBoardLog:
         alignment_TM: NDArray[Any] | None = None,
         wav_path: Path | None = None,
     ) -> None:
-        """One validation sentence: natural-log mels, alignment 0..1 and a 16-bit WAV file; what is None is left out."""
+        """One validation sentence: natural-log mels, alignment 0..1 and a 16-bit WAV file; each may be None."""
         values: list[Any] = []
         mels = {"predicted_mel": predicted_mel_MC, "true_mel": true_mel_MC}
         given = {key: np.asarray(mel) for key, mel in mels.items() if mel is not None}
@@ -108,7 +108,7 @@ class TensorBoardLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with contextlib.suppress(StorageError):  # a picture of the run is incomplete; how the run ended counts
+        with contextlib.suppress(StorageError):  # must not hide the error that ended the run
             self.close()
 
     def _scalars(self, update: int, scalars: Mapping[str, Any]) -> None:

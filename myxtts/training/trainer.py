@@ -1,4 +1,4 @@
-"""What computes in a run: the model and its average, the step, and how they go into a checkpoint and back."""
+"""The model, its average and the step of a run, and their arrays in a checkpoint."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from myxtts.models.voice_cloner import VoiceCloner
 from myxtts.storage.checkpoint import Checkpoint
 from myxtts.text.symbols import SymbolTable
 from myxtts.training import optimizers
-from myxtts.training.precision import chosen_precision
+from myxtts.training.optimizers import chosen_precision
 from myxtts.training.replicas import chosen_devices
 from myxtts.training.step import Step
 
@@ -30,7 +30,7 @@ class Trainer:
 
     Args:
         config: the complete settings.
-        corpus: what the model must know of its data.
+        corpus: the facts about the data that the model needs.
     """
 
     def __init__(self, config: Config, corpus: Corpus) -> None:
@@ -69,19 +69,19 @@ class Trainer:
 
     @property
     def weight_count(self) -> int:
-        """Trainable numbers of the model."""
+        """Number of trainable parameters."""
         return sum(int(np.prod(v.shape)) for v in self.model.trainable_variables)
 
     def arrays(self) -> Arrays:
         """The tensors of a checkpoint.
 
         Raises:
-            NonFiniteError: the devices' copies of a weight differ, so that none can be trusted.
+            NonFiniteError: the copies of a weight on the devices differ.
         """
         if differ := self.step.disagreement():
             raise NonFiniteError(
                 f"the devices' copies of the weights differ ({differ}): a fault of a device or of its memory; nothing "
-                "was saved, the checkpoint before it is intact; if it happens again, train without that device "
+                "was saved, the previous checkpoint is intact; if it happens again, train without that device "
                 "(training.devices)"
             )
         moments = {name: np.asarray(v.numpy()) for name, v in self.step.optimizer.moments().items()}
@@ -98,10 +98,10 @@ class Trainer:
         return arrays
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Take weights, average, moments, detector and loss scale from a checkpoint.
+        """Restore weights, average, moments, spike detector and loss scale from a checkpoint.
 
         Raises:
-            CheckpointError, KeyError or ValueError: it is of another model or optimizer.
+            CheckpointError, KeyError or ValueError: it belongs to another model or optimizer.
         """
         load_weights(self.model, checkpoint.arrays["weights"])
         load_weights(self.average, checkpoint.arrays["average"])
@@ -114,7 +114,7 @@ class Trainer:
         self.step.share_weights()
 
     def start_from(self, checkpoint: Checkpoint) -> LoadReport:
-        """Start from the averaged weights of a checkpoint where they fit, with new moments."""
+        """Start from those averaged weights of a checkpoint that fit, with new moments."""
         report = load_weights(self.model, checkpoint.arrays["average"], strict=False)
         load_weights(self.average, weights_of(self.model))
         self.step.share_weights()
@@ -123,11 +123,11 @@ class Trainer:
 
 @contextmanager
 def named(checkpoint: Checkpoint) -> Iterator[None]:
-    """Turns a missing part, or one of another kind, into an error that names the checkpoint."""
+    """Turn a missing or invalid part into an error that names the checkpoint."""
     try:
         yield
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
-            f"checkpoint {checkpoint.path}: does not hold what this program needs "
-            f"({type(error).__name__}: {str(error)[:80]!r}): take another one"
+            f"checkpoint {checkpoint.path}: a part is missing or invalid "
+            f"({type(error).__name__}: {str(error)[:80]!r}); use another one"
         ) from error

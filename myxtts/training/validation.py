@@ -1,4 +1,4 @@
-"""Validation on the averaged weights: the mean of every loss term, and sentences that one can hear and see."""
+"""Validation with the averaged weights: the mean of every loss term, figures of voices, and spoken samples."""
 
 from __future__ import annotations
 
@@ -17,46 +17,45 @@ from myxtts.audio.distances import COEFFICIENTS, ClipDistances, clip_distances
 from myxtts.audio.griffin_lim import waveform_of_mel
 from myxtts.audio.waveform import write_wav
 from myxtts.batch import Batch
-from myxtts.config.schema import ADVERSARIAL_TERMS, Config
+from myxtts.config.schema import Config
 from myxtts.data.batches import Batches
 from myxtts.data.corpus import Corpus
 from myxtts.errors import NonFiniteError, StorageError
-from myxtts.health.signs import is_as_good
+from myxtts.health.signs import BestRule
+from myxtts.loss_terms import ADVERSARIAL_TERMS, DECODER_TERMS, TERMS
 from myxtts.models.generate import Generator
 from myxtts.speakers import describe_speakers
 from myxtts.storage.files import write_text_atomic
-from myxtts.training.losses import FROM_CRITIC, TERMS, weights_of
+from myxtts.training.losses import weights_of
 from myxtts.training.run_context import RunContext
 from myxtts.training.schedule import adversarial_strength
 from myxtts.training.step import Step
-from myxtts.training.voices import VoiceSimilarity, speaker_similarity_error, voice_similarity
+from myxtts.training.voices import VoiceVerification, speaker_similarity_error, verify_voices
 from myxtts.units import seconds_of_frames
 
 SAMPLES = 3
-NEARNESS_METRICS = ("mcd_db", "pitch_error_semitones", "voicing_error", "length_error")
-"""Means over the samples, against their recordings (audio.distances). `speaker_similarity_error` is added: of their
-voices, against those of the references."""
+DISTANCE_METRICS = ("mcd_db", "pitch_error_semitones", "voicing_error", "length_error")
+"""Mean distances of the samples to their recordings (audio.distances); `speaker_similarity_error` is added."""
 VOICE_METRICS = ("voice_same", "voice_other", "voice_equal_error_rate")
 FloatArray = npt.NDArray[np.float32]
 
 
 def validate(step: Step, batches: Iterable[Batch], config: Config) -> dict[str, float]:
-    """Mean of each term over the validation utterances, and their weighted total; unweighted by batch or length."""
+    """Mean of each term over the validation utterances, and their weighted total; each utterance counts equally."""
     rows: list[FloatArray] = []
     for batch in batches:
         terms_KB, _, _ = step.validate(batch)
         rows.append(terms_KB[:, batch["weight_B"] > 0.0])
     means = np.concatenate(rows, axis=1).mean(axis=1, dtype=np.float64)
     metrics = {term: float(value) for term, value in zip(TERMS, means, strict=True)}
-    metrics["total"] = sum(
-        w * metrics[term] for term, w in weights_of(config.loss).items() if term not in ADVERSARIAL_TERMS
-    )
+    weights = weights_of(config.loss)
+    metrics["total"] = sum(w * metrics[term] for term, w in weights.items() if term not in ADVERSARIAL_TERMS)
     return metrics
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One validation sentence, spoken: natural-log mels (M, C), alignment (T, M), and the file of its sound."""
+    """One spoken validation sentence: natural-log mels (M, C), alignment (T, M), and its WAV file."""
 
     name: str
     text: str
@@ -65,23 +64,25 @@ class Sample:
     alignment_TM: npt.NDArray[np.float16]
     wav_path: Path
     distances: ClipDistances | None
-    """To its recording; None with too few mel channels for a cepstrum."""
+    """Distances to its recording; None with too few mel channels for a cepstrum."""
     speaker_similarity_error: float | None
-    """Of its voice to that of its reference (training.voices)."""
+    """Distance of its voice to that of its reference (training.voices)."""
 
 
-def hears_the_critic(update: int, config: Config) -> bool:
-    """Whether the decoder hears a critic in full by then.
+def trained_by_critic(update: int, config: Config) -> bool:
+    """Whether the critic trains the decoder at full weight at this update.
 
-    Detail costs distance: such a decoder is further from the recordings than the mean that it gave before, and sounds
-    better. The two cannot be compared by any metric of distance.
+    Such a decoder sounds better, but its detail increases the distance to the recordings compared with the smooth mels
+    before. No distance metric can compare the two.
     """
-    plays = config.model.critic_width > 0 and any(getattr(config.loss, f"{term}_weight") for term in FROM_CRITIC)
-    return plays and adversarial_strength(update, config.schedule) >= 1.0
+    has_critic = config.model.critic_width > 0 and any(
+        getattr(config.loss, TERMS[term].weight) for term in DECODER_TERMS
+    )
+    return has_critic and adversarial_strength(update, config.schedule) >= 1.0
 
 
 def sample_rows(batches: Batches) -> list[int]:
-    """Fixed utterances to speak: of different speakers where there are some, of middling length."""
+    """Fixed utterances to speak: of medium length, of different speakers if there are several."""
     order = np.argsort(batches.store.lengths[1], kind="stable")
     middle = [int(row) for row in order[len(order) // 2 :]] + [int(row) for row in order[: len(order) // 2]]
     chosen: list[int] = []
@@ -95,9 +96,9 @@ def sample_rows(batches: Batches) -> list[int]:
 def speak_samples(
     generator: Generator, step: Step, batches: Batches, corpus: Corpus, config: Config, folder: Path
 ) -> list[Sample]:
-    """Speak the fixed validation sentences with the voice of their reference and write sound, mels and alignments.
+    """Speak the fixed validation sentences with the voice of their reference; write audio, mels and alignments.
 
-    The predicted mel is the whole path, durations included; the alignment is the aligner's, on the recording.
+    The predicted mel uses predicted durations; the alignment is the aligner's, of the recording.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows = sample_rows(batches)
@@ -166,25 +167,25 @@ def _write_index(folder: Path, index: list[dict[str, object]]) -> None:
     write_text_atomic(folder / "index.json", json.dumps(index, ensure_ascii=False, indent=1))
 
 
-def _told_apart(similarity: VoiceSimilarity | None) -> str:
-    if similarity is None:
+def _describe_voices(verification: VoiceVerification | None) -> str:
+    if verification is None:
         return ""
-    told = similarity.separation
+    found = verification.separation
     return (
-        f"; voices: same speaker {told.same_mean:.2f}, other {told.other_mean:.2f}, equal error rate "
-        f"{told.equal_error_rate:.0%} over {describe_speakers(similarity.speakers, similarity.strangers)}"
+        f"; voices: same speaker {found.same_mean:.2f}, other {found.other_mean:.2f}, equal error rate "
+        f"{found.equal_error_rate:.0%} over {describe_speakers(verification.speakers, verification.unseen)}"
     )
 
 
-def _shown(best: float | None) -> str:
+def _or_none(best: float | None) -> str:
     return "none" if best is None else f"{best:.4f}"
 
 
 class Validation:
-    """A validation: metrics, the best value, samples to look at and listen to.
+    """Runs validations: metrics, the best value, and samples to look at and listen to.
 
     Args:
-        run: what is validated.
+        run: the run to validate.
         generator: speaks the samples with the averaged weights.
         batches: validation batches.
     """
@@ -192,26 +193,28 @@ class Validation:
     def __init__(self, run: RunContext, generator: Generator, batches: Batches) -> None:
         self.context, self.generator, self.batches = run, generator, batches
         self.state, self.log, self.trainer = run.state, run.log, run.trainer
+        training = run.config.training
+        self.rule = BestRule(training.early_stopping_min_delta, training.best_tolerance)
 
     def run(self, *, scheduled: bool = True) -> bool:
-        """Validate, write everything down; True if the metric is the best so far, or as good (see `_equally_near`).
+        """Validate and log; returns whether the metric is the best so far, or as good (health.signs.BestRule).
 
-        One that is not scheduled, at the end of a run, does not count towards early stopping: the run may go on.
+        An unscheduled validation, at the end of a run, does not count towards early stopping: the run may be resumed.
         """
         trainer = self.trainer
         config, state, position = self.context.config, self.state, self.state.position
         metrics = validate(trainer.step, self._progressing(), config)
-        similarity = voice_similarity(self.generator, self.batches, trainer.corpus, config)
-        if similarity is not None:
-            told = similarity.separation
-            figures = (told.same_mean, told.other_mean, told.equal_error_rate)
+        verification = verify_voices(self.generator, self.batches, trainer.corpus, config)
+        if verification is not None:
+            found = verification.separation
+            figures = (found.same_mean, found.other_mean, found.equal_error_rate)
             metrics |= {name: value for name, value in zip(VOICE_METRICS, figures, strict=True) if value is not None}
             state.health.observe_voices(
                 position.update,
                 metrics["voice_equal_error_rate"],
-                same=told.same_mean,
-                other=told.other_mean,
-                of=(similarity.speakers, similarity.strangers),
+                same=found.same_mean,
+                other=found.other_mean,
+                of=(verification.speakers, verification.unseen),
             )
         try:
             metrics |= self._spoken(position.update)
@@ -221,57 +224,51 @@ class Validation:
         value = metrics.get(config.training.best_metric, math.nan)
         if math.isnan(value):
             self.log.warn(f"update {position.update} has no {config.training.best_metric}: it cannot be the best")
-        if self._chosen_anew(value):
+        if self._starts_critic(value):
             state.forget_best()
         reset, state.best_reset = state.best_reset, False
-        bar = math.inf if position.best is None else position.best - config.training.early_stopping_min_delta
-        improved = value < bar  # never where the value is not finite
-        equal = not improved and self._equally_near(value)
+        improved = self.rule.improves(value, position.best)
+        equal = not improved and self.rule.equals(value, position.best)
         state.validated(value, improved=improved, equal=equal, scheduled=scheduled)
-        if config.training.best_metric in metrics:  # what was not measured, with one speaker or no samples, is no NaN
-            state.health.observe_validation(position.update, value)
-        if not config.loss.adaptive_weights:  # else the loss of the updates is another sum
+        if config.training.best_metric in metrics:  # without several speakers or samples, some metrics do not exist
+            state.health.observe_validation(position.update, value, position.best_validation())
+        if not config.loss.adaptive_weights:  # they change the loss of the updates, but not this total
             state.health.observe_total(position.update, metrics["total"])
         record = {"kind": "validation", "update": position.update, "time": time.time(), "metrics": metrics}
-        if similarity is not None:
-            record["voices"] = {"speakers": similarity.speakers, "strangers": similarity.strangers}
-        self.log.metrics.write(record | ({"anew": True} if reset else {}))
+        if verification is not None:
+            record["voices"] = {"speakers": verification.speakers, "unseen": verification.unseen}
+        self.log.metrics.write(record | ({"reset": True} if reset else {}))
         try:
             self.log.tensorboard.validation(position.update, metrics)
         except StorageError as error:
             self.log.warn(f"{error}; TensorBoard will lack the validation of update {position.update}")
         self.log.say(
             f"validation at update {position.update}: {config.training.best_metric} {value:.4f}"
-            f"{self._standing(improved, equal)}, total {metrics['total']:.3f}{_told_apart(similarity)}"
+            f"{self._standing(improved, equal)}, total {metrics['total']:.3f}{_describe_voices(verification)}"
         )
         return improved or equal
 
-    def _equally_near(self, value: float) -> bool:
-        """Whether a value is as good as the best, by training.best_tolerance."""
-        best, share = self.state.position.best, self.context.config.training.best_tolerance
-        return share > 0.0 and best is not None and is_as_good(value, best, share)
-
     def _standing(self, improved: bool, equal: bool) -> str:
-        """How a value stands to the best one."""
+        """The comparison of a value with the best one, for the log line."""
         position = self.state.position
         if improved:
             return " (best)"
         if equal:
-            share = self.context.config.training.best_tolerance
-            return f" (best: within {share:.0%} of the lowest, {_shown(position.best)}, the newest counts)"
-        return f", best {_shown(position.best)} at update {position.best_update}"
+            share = self.rule.tolerance
+            return f" (best: the newest within {share:.0%} of the lowest, {_or_none(position.best)})"
+        return f", best {_or_none(position.best)} at update {position.best_update}"
 
-    def _chosen_anew(self, value: float) -> bool:
-        """Whether the best is chosen anew from this validation on: the first at which the decoder hears the critic."""
+    def _starts_critic(self, value: float) -> bool:
+        """Whether the best is chosen again, because the decoder is now trained by the critic at full weight."""
         position = self.state.position
-        hears = int(hears_the_critic(position.update, self.context.config))
-        if hears == position.critic_seen or not math.isfinite(value):
+        trained = int(trained_by_critic(position.update, self.context.config))
+        if trained == position.critic_seen or not math.isfinite(value):
             return False
-        self.state.see_critic(hears)
+        self.state.see_critic(trained)
         return position.best is not None
 
     def _spoken(self, update: int) -> dict[str, float]:
-        """Speak the samples and show them in TensorBoard; their mean nearness to the recordings and the voices."""
+        """Speak the samples and log them to TensorBoard; returns their mean distances to recordings and voices."""
         trainer = self.trainer
         folder = self.context.directory.samples_of_update(update)
         samples = speak_samples(self.generator, trainer.step, self.batches, trainer.corpus, self.context.config, folder)
@@ -284,8 +281,8 @@ class Validation:
                 alignment_TM=sample.alignment_TM,
                 wav_path=sample.wav_path,
             )
-        near = [sample.distances for sample in samples if sample.distances is not None]
-        found = {name: [getattr(one, name) for one in near] for name in NEARNESS_METRICS}
+        distances = [sample.distances for sample in samples if sample.distances is not None]
+        found = {name: [getattr(one, name) for one in distances] for name in DISTANCE_METRICS}
         found["speaker_similarity_error"] = [sample.speaker_similarity_error for sample in samples]
         known = {name: [value for value in values if value is not None] for name, values in found.items()}
         return {name: float(np.mean(values)) for name, values in known.items() if values}

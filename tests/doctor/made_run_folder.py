@@ -11,7 +11,7 @@ import numpy as np
 
 from myxtts.config.files import config_yaml, provenance_json
 from myxtts.config.resolve import Given, Layer, Rank, Resolved, resolve
-from myxtts.health import Health
+from myxtts.health.tracker import Health
 from myxtts.storage import tensors
 from myxtts.storage.checkpoint import MANIFEST, CheckpointManifest, FileRecord, read_manifest, step_name
 from myxtts.storage.store import CheckpointStore
@@ -24,16 +24,20 @@ RECOVERY = {
     "mel_factor": 1.0,
     "rewarm_from": None,
     "strikes": {},
+    "passed": {},
+    "recent": [],
+    "changes": [],
+    "changed_at": 0,
     "quarantine": {},
     "attempts": 40,
-    "refused": [],
-    "refused_in_a_row": 0,
+    "skipped": [],
+    "skipped_in_a_row": 0,
     "last_trouble": 0,
     "proven": 10,
     "candidates": [],
     "searched_in_vain": -20,
     "rollbacks": [],
-    "watch": {"block": [], "newest": [], "lowest": []},
+    "watch": {"block": [], "newest": [], "lowest": [], "first": []},
 }
 
 
@@ -63,7 +67,7 @@ def state(update: int, well: Health | None = None, **more: Any) -> dict[str, Any
     return {
         "position": position,
         "health": (well or Health()).to_json(),
-        "loss_scale": {"value": 1.0, "good_updates": 0.0},
+        "loss_scale": {"value": 1.0, "good_updates": 0.0, "moves": 0.0},
         "recovery": dict(RECOVERY),
         **more,
     }

@@ -12,7 +12,7 @@ from myxtts.doctor.findings import Certainty
 from myxtts.doctor.messages import LANGUAGES, message, reasons, render, templates
 from myxtts.doctor.run.checkpoints import SIGN_NAMES
 from myxtts.doctor.settings.check import STABLE
-from myxtts.health import Health
+from myxtts.health.tracker import Health
 
 ROOT = Path(__file__).resolve().parents[2] / "myxtts"
 FILES = [*sorted((ROOT / "doctor").rglob("*.py")), ROOT / "cli" / "fix_nan_loss.py", ROOT / "cli" / "doctor.py"]
@@ -57,9 +57,9 @@ def test_every_message_is_used_and_gets_its_values() -> None:
 def test_every_sign_of_health_has_a_name() -> None:
     health = Health()
     health.observe_voices(1, 0.1)
-    health.know_people(1)
-    health.observe_validation(1, 1.0)
-    health.observe_validation(2, math.nan)
+    health.set_people(1)
+    health.observe_validation(1, 1.0, (1, 1.0))
+    health.observe_validation(2, math.nan, (1, 1.0))
     assert {check.name for check in health.verdict().checks} == set(SIGN_NAMES)
 
 

@@ -274,7 +274,7 @@ def test_a_checkpoint_of_another_kind_is_reported(tmp_path: Path) -> None:
 
 def test_history_and_the_worst_utterances(tmp_path: Path) -> None:
     run = made.make_run(tmp_path / "run", updates=(10,))
-    made.add_event(run, "dropped", 3, rung=0)
+    made.add_event(run, "skip_micro_batches", 3, rung=0)
     for update in (4, 5):
         made.add_event(run, "skip", update, rung=1, incident="incidents/update-0000004-micro-000016/")
     made.add_event(run, "rollback", 6, rung=4, from_update=6, to_update=2, cause="c")

@@ -1,4 +1,4 @@
-"""One run made by many processes, each killed or stopped, and the unbroken run that it must equal to the bit."""
+"""One run made by many processes, each killed or stopped, and the uninterrupted run that it must equal bit for bit."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Chain:
         return self.server.start(self.words, fault, **more)  # type: ignore[arg-type]
 
     def finish(self) -> Broken:
-        """A process that nobody disturbs."""
+        """An undisturbed process."""
         start, child = self.saved(), self.start()
         child.wait(400)
         return self.after(child, start, "finish")

@@ -21,7 +21,7 @@ from myxtts.data.prepare import PreparedData, prepare
 from myxtts.errors import DataError
 from myxtts.progress import silent
 from tests.data.made_recordings import buzz
-from tests.faults.fuzzed import Expected, Outcome, chosen_items, judged, nonfinite_in_batch, told
+from tests.faults.fuzzed import Expected, Outcome, chosen_items, described, judged, nonfinite_in_batch
 
 GROUP = 50
 Maker = Callable[[Path, np.random.Generator], None]
@@ -212,9 +212,9 @@ def dataset(items: list[str], random: np.random.Generator) -> Iterator[Outcome]:
         try:
             prepared = prepare(config, silent, named={"data.train_path"})
         except DataError as error:
-            raise AssertionError(f"a root with a good clip was refused: {error}") from error
+            raise AssertionError(f"a root with a good clip was rejected: {error}") from error
         except Exception as error:
-            state, message = told(error)
+            state, message = described(error)
             yield from (Outcome(item, state, message) for item in items)
             return
         yield from _outcomes(items, root, prepared, config)
@@ -251,7 +251,7 @@ def nonfinite_values(prepared: PreparedData, config: Config) -> dict[str, int]:
         for planned in batches.plan(0):
             try:
                 found["batches"] = found.get("batches", 0) + nonfinite_in_batch(batches.build(planned, 0))
-            except Exception as error:  # a traceback of the batches, told with the kind of error
+            except Exception as error:  # a traceback of the batches, reported with the kind of error
                 found[f"batches: {error!r}"] = 1
     found["audit"] = sum(not line.isprintable() for line in prepared.audit.table() + prepared.notes)
     return {name: count for name, count in found.items() if count}

@@ -18,7 +18,7 @@ from myxtts.config.fields import LEAVES
 from myxtts.config.files import config_yaml
 from myxtts.config.resolve import resolve
 from tests.data.made_recordings import make_root
-from tests.faults.fuzzed import Expected, Outcome, chosen_items, judged, time_limit, told
+from tests.faults.fuzzed import Expected, Outcome, chosen_items, described, judged, time_limit
 
 Maker = Callable[[np.random.Generator], bytes]
 VALUES = ["nan", ".nan", "inf", "-.inf", "-1", "0", "1", "1e9", "1e999", "-0.0", "'16'", '"3"', "1e-05", "0x10", "0o7", "1_000", "16.0",
@@ -145,7 +145,7 @@ def one(item: str, folder: Path, random: np.random.Generator) -> Outcome:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), contextlib.chdir(folder), time_limit(60):
             code = main(words, default_checkpoint_dir="./checkpoints")
     except (Exception, SystemExit) as error:
-        state, message = told(error)
+        state, message = described(error)
         return Outcome(item, "traceback", f"{state}: {message}\n{given[:400]!r}")
     if code not in (0, 2, 4):
         return Outcome(item, "traceback", f"exit code {code}: {err.getvalue()[-1500:]}\n{given[:400]!r}")

@@ -20,7 +20,7 @@ from myxtts.errors import MyXTTSError
 from myxtts.progress import silent
 from tests.data.made_recordings import buzz
 from tests.faults.fuzz_audio import config_for, nonfinite_values
-from tests.faults.fuzzed import Expected, Outcome, chosen_items, judged, message_problem, time_limit, told
+from tests.faults.fuzzed import Expected, Outcome, chosen_items, described, judged, message_problem, time_limit
 
 CLIPS = 4
 PREPARED_EVERY = 8
@@ -167,7 +167,7 @@ def one(item: str, folder: Path, random: np.random.Generator, to_batches: bool) 
             outcome.message += f" {bad}" if bad else ""
         return outcome
     except Exception as error:
-        return judged(item, expected, *told(error), [str(root)])
+        return judged(item, expected, *described(error), [str(root)])
     finally:
         shutil.rmtree(root)
 

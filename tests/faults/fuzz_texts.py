@@ -20,7 +20,7 @@ from myxtts.data.prepare import prepare
 from myxtts.progress import silent
 from tests.data.made_recordings import buzz
 from tests.faults.fuzz_audio import config_for, nonfinite_values, rejected_by_line
-from tests.faults.fuzzed import Expected, Outcome, chosen_items, judged, told
+from tests.faults.fuzzed import Expected, Outcome, chosen_items, described, judged
 
 GROUP = 50
 LANGUAGES = ("en-us", "fa", "de", "ar", "cmn", "xx", "")
@@ -120,7 +120,7 @@ def dataset(items: list[str], random: np.random.Generator, symbols: str) -> Iter
         try:
             prepared = prepare(config, silent, named={"data.train_path"})
         except Exception as error:
-            state, message = told(error)
+            state, message = described(error)
             yield from (Outcome(item, "wrong" if state == "rejected" else state, message) for item in items)
             return
         rejected = rejected_by_line(prepared.audit)

@@ -35,7 +35,7 @@ class Kind(Protocol):
     """A generator of inputs and the way that they go through the program."""
 
     def __call__(self, count: int, seed: int, done: Callable[[int], None]) -> Iterator[Outcome]:
-        """`count` outcomes; `done` is told of each group that is finished."""
+        """`count` outcomes; `done` is called for each finished group."""
 
 
 def chosen_items(
@@ -79,7 +79,7 @@ def message_problem(message: str, places: Sequence[str] = ()) -> str:
     return ""
 
 
-def told(error: BaseException) -> tuple[State, str]:
+def described(error: BaseException) -> tuple[State, str]:
     """An exception as a state: an error for a person, or a traceback, of which the last lines are kept."""
     if isinstance(error, MyXTTSError):
         return "rejected", str(error)

@@ -2,7 +2,7 @@
 
 Kills at every stage of a save and of the loop, and at random moments. Runs of some hundred updates are killed and
 resumed until they are done, and are then compared with an unbroken run: the losses of every update and the hashes of
-all tensors. Interrupted, the same command goes on with what is in FILE (and, with --work, with the run it was killing).
+all tensors. If interrupted, the same command continues from FILE (and, with --work, with the run it was killing).
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def small_disk(path: Path, megabytes: int) -> Iterator[Path]:
     except FileNotFoundError:
         refused = "there is no mount"
     if refused:
-        pytest.skip(f"no real small disk ({refused}); test_store.py has the same refusals by fail points")
+        pytest.skip(f"no real small disk ({refused}); test_store.py has the same failures by fail points")
     try:
         yield path
     finally:

@@ -60,7 +60,7 @@ def with_content(path: Path, change: Callable[[bytes], bytes | None], check: Cal
         path.write_bytes(whole)
 
 
-def refused(store: CheckpointStore, path: Path) -> Callable[[], None]:
+def rejected(store: CheckpointStore, path: Path) -> Callable[[], None]:
     """That the checkpoint with this file is not read, and says which file is bad."""
 
     def check() -> None:
@@ -94,7 +94,7 @@ def test_a_thousand_flipped_bits(store: CheckpointStore) -> None:
     chosen = [*chance.choices(files, sizes, k=FLIPS // 2), *(files[i % len(files)] for i in range(FLIPS // 2))]
     for path in chosen:
         position, bit = chance.randrange(path.stat().st_size), chance.randrange(8)
-        with_content(path, lambda whole, p=position, b=bit: flipped(whole, p, b), refused(store, path))
+        with_content(path, lambda whole, p=position, b=bit: flipped(whole, p, b), rejected(store, path))
     assert {path.name for path in chosen} == {path.name for path in files} and len(chosen) == FLIPS
     whole = store.newest()
     assert whole is not None and whole.update == NEW and store.damaged == []
@@ -105,15 +105,15 @@ def test_a_hundred_truncations(store: CheckpointStore) -> None:
     for number in range(TRUNCATIONS):
         path = files[number % len(files)]
         length = chance.randrange(path.stat().st_size)
-        with_content(path, lambda whole, n=length: whole[:n], refused(store, path))
+        with_content(path, lambda whole, n=length: whole[:n], rejected(store, path))
 
 
 def test_blocks_of_zeros_as_a_lost_page_leaves_them(store: CheckpointStore) -> None:
     """The size is right and the bytes never came to the disk."""
     for path in files_of(store):
-        with_content(path, lambda whole: bytes(len(whole)), refused(store, path))
+        with_content(path, lambda whole: bytes(len(whole)), rejected(store, path))
         half = path.stat().st_size // 2
-        with_content(path, lambda whole, n=half: whole[:n] + bytes(len(whole) - n), refused(store, path))
+        with_content(path, lambda whole, n=half: whole[:n] + bytes(len(whole) - n), rejected(store, path))
 
 
 def test_each_file_deleted_emptied_and_swapped(store: CheckpointStore) -> None:
@@ -124,10 +124,10 @@ def test_each_file_deleted_emptied_and_swapped(store: CheckpointStore) -> None:
         others = [other.read_bytes() for other in files if other != path]
         same = path.read_bytes() == twin  # such as corpus.json: the same in both, nothing is altered
         for content in (None, b"", *([] if same else [twin]), *others):
-            with_content(path, lambda whole, c=content: c, lambda p=path: (refused(store, p)(), older_taken(store)))  # type: ignore[misc]
+            with_content(path, lambda whole, c=content: c, lambda p=path: (rejected(store, p)(), older_taken(store)))  # type: ignore[misc]
 
 
-def test_both_altered_is_a_refusal_and_not_a_new_start(store: CheckpointStore) -> None:
+def test_two_damaged_checkpoints_are_an_error_and_not_a_new_start(store: CheckpointStore) -> None:
     new, old = (folder_of(store, update) / "weights.safetensors" for update in (NEW, OLD))
 
     def both() -> None:

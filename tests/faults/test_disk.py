@@ -41,7 +41,7 @@ def saved(run: RunDirectory) -> int:
     return checkpoint.update
 
 
-def refused_at(run: RunDirectory, point: str, trouble: AbstractContextManager[None], monkeypatch: object) -> str:
+def error_at(run: RunDirectory, point: str, trouble: AbstractContextManager[None], monkeypatch: object) -> str:
     """What the save of update 2 says when the trouble begins at a stage of it."""
     assert isinstance(monkeypatch, pytest.MonkeyPatch)
     with ExitStack() as stack:
@@ -66,12 +66,12 @@ def test_a_disk_that_is_full_from_a_stage_on(tmp_path: Path, monkeypatch: pytest
     with small_disk(tmp_path / "disk", 24) as disk:
         run = RunDirectory(disk / "run")
         save(run, 1)
-        message = refused_at(run, point, full(disk), monkeypatch)
+        message = error_at(run, point, full(disk), monkeypatch)
         assert "[ENOSPC]" in message and "free some space" in message and "\n" not in message
         save(run, 2)
         save(run, 3)
         assert saved(run) == 3
-        assert not list(run.checkpoints_path.glob("tmp.*")), "a refused save leaves no half of itself on a full disk"
+        assert not list(run.checkpoints_path.glob("tmp.*")), "a failed save leaves nothing on a full disk"
 
 
 @pytest.mark.parametrize("point", QUIET_POINTS)
@@ -79,11 +79,11 @@ def test_a_disk_that_becomes_read_only_at_a_stage(tmp_path: Path, monkeypatch: p
     with small_disk(tmp_path / "disk", 24) as disk:
         run = RunDirectory(disk / "run")
         save(run, 1)
-        message = refused_at(run, point, read_only(run.checkpoints_path), monkeypatch)
+        message = error_at(run, point, read_only(run.checkpoints_path), monkeypatch)
         assert "[EROFS]" in message and "mount it writable" in message and "\n" not in message
         save(run, 2)
         assert saved(run) == 2
-        assert not list(run.checkpoints_path.glob("tmp.*")), "what the refused save had to leave, the next one removes"
+        assert not list(run.checkpoints_path.glob("tmp.*")), "the next save removes what the failed one left"
 
 
 @pytest.mark.parametrize("point", ["store.before_space_check", *QUIET_POINTS[:3]])
@@ -97,7 +97,7 @@ def test_a_folder_that_becomes_forbidden_at_a_stage(tmp_path: Path, point: str) 
         try:
             if os.geteuid() == 0:
                 _drop_root_powers()
-            message = refused_at(run, point, forbidden(run.checkpoints_path), pytest.MonkeyPatch())
+            message = error_at(run, point, forbidden(run.checkpoints_path), pytest.MonkeyPatch())
             assert "[EACCES]" in message and "give this user the right" in message and "\n" not in message, message
             save(run, 2)
             code = 0
@@ -149,9 +149,9 @@ def test_a_training_survives_full_read_only_and_forbidden(server: Server, traini
         code = child.wait(200)
         assert code == 0 and "Traceback" not in child.shown, child.shown
         assert chain.differences(unbroken) == []
-        refusals = [line for line in (chain.run / "events.jsonl").read_text().splitlines() if "save_failed" in line]
+        failures = [line for line in (chain.run / "events.jsonl").read_text().splitlines() if "save_failed" in line]
         for name in ("ENOSPC", "EROFS", "EACCES"):
-            assert any(name in line for line in refusals), name
+            assert any(name in line for line in failures), name
 
 
 @pytest.mark.slow

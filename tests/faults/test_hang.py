@@ -1,4 +1,4 @@
-"""H1: a loader that stops is noticed, its stacks are written, and the run goes on or ends with words."""
+"""H1: a loader that stops is noticed, its stacks are written, and the run continues or ends with a diagnosis."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def arm(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_a_stopped_loader_is_started_again_and_the_run_is_as_if_nothing_was(
+def test_a_stopped_loader_is_restarted_without_a_trace_in_the_run(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert made_run.train(folder, "unbroken")[0] == 6
@@ -56,4 +56,4 @@ def test_a_loader_that_stops_again_at_once_ends_the_run_with_a_diagnosis(
     assert "\n" not in str(caught.value)
     assert [event["message"] for event in made_run.events(folder / "stuck", "failed")] == [str(caught.value)]
     monkeypatch.delenv(faults.VARIABLE)
-    assert made_run.train(folder, "stuck")[0] == 6, "it goes on from where it was"
+    assert made_run.train(folder, "stuck")[0] == 6, "it continues where it was"

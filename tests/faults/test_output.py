@@ -69,5 +69,5 @@ def test_output_that_fails_and_a_signal_cost_no_update(
     assert chain.saved() == child.updates.count()
     assert [event["message"] for event in events(chain.run, "signal")] == [f"stopped by {number.name}"]
     lost = [event["message"].split()[0] for event in events(chain.run, "output_lost")]
-    assert len(lost) == len(set(lost)), "each is told once"
+    assert len(lost) == len(set(lost)), "each is reported once"
     assert number == signal.SIGINT or "stderr" in lost

@@ -21,7 +21,7 @@ from tests.training.made_run import events
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 
-def test_killed_at_stages_and_while_another_wants_in_and_equal_in_the_end(
+def test_kills_at_stages_and_during_a_second_start_change_nothing(
     server: Server, trainings: Path, unbroken: Path
 ) -> None:
     chain, chance = Chain(server, trainings, "killed", UPDATES), random.Random(3)
@@ -51,7 +51,7 @@ def test_killed_at_stages_and_while_another_wants_in_and_equal_in_the_end(
     assert len(events(chain.run, "lock")) >= 2, "a killed process's lock is taken over, and it is said"
 
 
-def test_stopped_politely_and_impolitely(server: Server, trainings: Path, unbroken: Path) -> None:
+def test_stopped_gracefully_and_at_once(server: Server, trainings: Path, unbroken: Path) -> None:
     chain = Chain(server, trainings, "stopped", UPDATES)
     broken = stops.stop(chain, signal.SIGTERM, 0.5)  # one SIGINT: test_processes.py
     assert (broken.code, broken.lost) == (EXIT_STOPPED, 0), broken

@@ -120,7 +120,7 @@ def test_signals_lose_no_update(tmp_path: Path, unbroken: object) -> None:
     assert small_run.outcome(tmp_path) == unbroken
 
 
-def test_a_second_signal_leaves_at_once_and_costs_one_save(tmp_path: Path, unbroken: object) -> None:
+def test_a_second_signal_exits_at_once_and_costs_one_save(tmp_path: Path, unbroken: object) -> None:
     with process(tmp_path, fault="store.before_rename:2:sleep=60") as child:
         wait_for(
             child, lambda: len(list(RunDirectory(tmp_path).checkpoints_path.glob("tmp.*"))) > 0 and saved(tmp_path)
@@ -138,7 +138,7 @@ def test_a_second_signal_leaves_at_once_and_costs_one_save(tmp_path: Path, unbro
 
 
 def test_one_writer(tmp_path: Path, unbroken: object) -> None:
-    """A second process is refused and disturbs nothing; what a killed one held is taken over."""
+    """A second process is rejected and disturbs nothing; the lock of a killed one is taken over."""
     with process(tmp_path, fault="loop.update:30:sleep=60") as child:
         wait_for(child, lambda: saved(tmp_path) >= 25)
         time.sleep(0.3)
@@ -154,13 +154,13 @@ def test_one_writer(tmp_path: Path, unbroken: object) -> None:
 
 
 def wait_for_events(folder: Path, child: subprocess.Popen[str], least_update: int) -> None:
-    """Until the process says that it goes on from an update."""
+    """Wait until the process reports that it continues from an update."""
 
-    def told() -> bool:
+    def reported() -> bool:
         starts = [e for e in read_events(RunDirectory(folder).events_path) if e["event"] in ("start", "resume")]
         return bool(starts) and starts[-1]["update"] >= least_update - 1
 
-    wait_for(child, told)
+    wait_for(child, reported)
 
 
 def wait_for(child: subprocess.Popen[str], condition: object) -> None:

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from made_batch import CHANNELS, model_config
 
-from myxtts.config.schema import ADVERSARIAL_TERMS
+from myxtts.loss_terms import ADVERSARIAL_TERMS
 from myxtts.models.critic import Critic, feature_distance, patch_mask
 from myxtts.models.layers import sequence_mask
 from myxtts.training import losses

@@ -17,10 +17,10 @@ from myxtts.doctor.metrics import check_log
 from myxtts.doctor.run.look import factor, read_history, read_recovery, verdict_of, worst_utterances
 from myxtts.errors import CheckpointError, DataError
 from myxtts.figures import finite_number, short_text, update_number
-from myxtts.health import Health
+from myxtts.health.replay import read_measure, replay
+from myxtts.health.tracker import Health
 from myxtts.progress import silent
 from myxtts.report import write_report
-from myxtts.run_health import read_measure, replay
 from myxtts.storage.journal import read_metrics
 
 DEEP = "[" * 900 + "]" * 900
@@ -66,13 +66,13 @@ def test_an_absurd_value_anywhere_is_shown_or_left_out(tmp_path: Path, value: st
     ):
         line = json.loads(train_line(2)) | {name: "?"}
         lines.append(json.dumps(line).replace('"?"', value) + "\n")
-    line = json.loads(train_line(3)) | {"terms": {"mel": "?"}, "nonfinite": "?", "overflow": "?", "anew": "?"}
+    line = json.loads(train_line(3)) | {"terms": {"mel": "?"}, "nonfinite": "?", "overflow": "?", "reset": "?"}
     lines.append(json.dumps(line).replace('"?"', value) + "\n")
-    for name in ("update", "metrics", "voices", "anew"):
+    for name in ("update", "metrics", "voices", "reset"):
         line = json.loads(validation_line(4)) | {name: "?"}
         lines.append(json.dumps(line).replace('"?"', value) + "\n")
     line = {**json.loads(validation_line(5)), "metrics": {"mel": "?", "total": "?", "voice_equal_error_rate": "?"}}
-    lines.append(json.dumps({**line, "voices": {"speakers": "?", "strangers": "?"}}).replace('"?"', value) + "\n")
+    lines.append(json.dumps({**line, "voices": {"speakers": "?", "unseen": "?"}}).replace('"?"', value) + "\n")
     (tmp_path / "metrics.jsonl").write_text("".join(lines), encoding="utf-8")
     events = [{"event": "skip", "update": 3, "rung": 1, "message": "m", "time": 1.0, "incident": "i", "more": 1}]
     events += [{**events[0], name: "?"} for name in events[0]]
@@ -204,7 +204,7 @@ def test_a_health_of_absurd_figures_is_not_health(value: Any) -> None:
     health = Health()
     for update in range(200):
         health.observe(update, loss=1.0, grad_norm=0.5, clip_norm=1.0, wait_share=0.1)
-    health.observe_validation(199, 1.0)
+    health.observe_validation(199, 1.0, (199, 1.0))
     state = health.to_json()
     for name in state:
         for given in ([value] * 100, [[3, value]], [value, value], value):

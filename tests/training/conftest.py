@@ -37,25 +37,25 @@ def played_session() -> Any:
 def plain(plain_session: Any) -> Iterator[Any]:
     """The one step whose graph is optimized as in production."""
     with graph_optimizer(on=True):
-        yield plain_session.anew()
+        yield plain_session.reset()
 
 
 @pytest.fixture
 def rich(rich_session: Any) -> Iterator[Any]:
     with graph_optimizer(on=False):
-        yield rich_session.anew()
+        yield rich_session.reset()
 
 
 @pytest.fixture
 def half(half_session: Any) -> Iterator[Any]:
     with graph_optimizer(on=False):
-        yield half_session.anew()
+        yield half_session.reset()
 
 
 @pytest.fixture
 def played(played_session: Any) -> Iterator[Any]:
     with graph_optimizer(on=False):
-        yield played_session.anew()
+        yield played_session.reset()
 
 
 @pytest.fixture(scope="module")

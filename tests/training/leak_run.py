@@ -107,12 +107,12 @@ def measure(work: Path, updates: int, settings: Sequence[str], screen: Screen, w
             faults.disarm()
     samples = after_warm_up(watcher.samples, warm_up_share)
     if len(samples) < 3:
-        raise ConfigError(f"--updates is {updates}, too few to tell a slope")
+        raise ConfigError(f"--updates is {updates}, too few for a slope")
     position = trainers[0].position
     return {
         "updates": done,
         "attempts": watcher.attempts,
-        "refused": position.skipped,
+        "skipped": position.skipped,
         "buckets": len(prepared.buckets),
         "graphs": {**graphs(trainers[0].step), **graphs(generators[0])},
         "allocated_mb_per_1000_updates": memory_slope([samples], allocated=True),

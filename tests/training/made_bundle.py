@@ -22,7 +22,7 @@ ROWS, TOKENS, FRAMES, REFERENCE = 2, 4, 16, 8
 
 def make_batch() -> contract.Batch:
     """Two rows of zeros that keep the contract."""
-    sizes = {"B": ROWS, "T": TOKENS, "M": FRAMES, "S": FRAMES, "R": REFERENCE, "C": 80, "P": 3}
+    sizes = {"B": ROWS, "T": TOKENS, "M": FRAMES, "S": FRAMES, "R": REFERENCE, "C": 80, "Q": 3}
     made = {f.key: np.zeros([sizes[letter] for letter in f.letters], f.dtype) for f in contract.FIELDS}
     lengths = {"text_length_B": TOKENS, "mel_length_B": FRAMES, "target_length_B": FRAMES, "reference_length_B": 8}
     for key, length in lengths.items():

@@ -172,7 +172,9 @@ def main(part: str, folder: str) -> None:
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     found = {"agreement": agreement, "rich": rich, "runs": lambda: runs(Path(folder))}[part]()
-    print("\n" + json.dumps(found | {"all": [replicas.in_words(replicas.chosen_devices(n)) for n in (0, 1, 2)]}))
+    print(
+        "\n" + json.dumps(found | {"all": [replicas.describe_devices(replicas.chosen_devices(n)) for n in (0, 1, 2)]})
+    )
 
 
 if __name__ == "__main__":

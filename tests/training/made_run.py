@@ -174,7 +174,7 @@ class KeptTrainers:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Whole runs and replays take these trainers and generators, not optimized; no fault outlives the block."""
+        """Complete runs and replays use these trainers and generators, not optimized; no fault outlives the block."""
         with pytest.MonkeyPatch.context() as patch, graph_optimizer(on=False):
             for module in ("run", "recovery.replay"):
                 patch.setattr(f"myxtts.training.{module}.Trainer", self.trainer)

@@ -76,14 +76,14 @@ class MadeStep:
         for name, variable in self.variables().items():
             variable.assign(values[name])
 
-    def anew(self) -> MadeStep:
+    def reset(self) -> MadeStep:
         """As it was made, with an empty window."""
-        from myxtts.training.precision import INITIAL_SCALE
+        from myxtts.training.optimizers import INITIAL_SCALE
 
         step = self.step
         step.discard()
         self.put(self._first)
-        step.loss_scale.value.assign(INITIAL_SCALE if step.loss_scale.moves else 1.0)
+        step.loss_scale.value.assign(INITIAL_SCALE if step.loss_scale.is_dynamic else 1.0)
         step.loss_scale.good_updates = 0
         self.calls = 0
         return self

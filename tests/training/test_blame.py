@@ -9,8 +9,8 @@ import pytest
 from made_batch import make_batch
 
 from myxtts.data.loader import Loaded
+from myxtts.loss_terms import TERMS
 from myxtts.training.accumulation import Micro, Window
-from myxtts.training.losses import TERMS
 from myxtts.training.recovery import blame
 
 FAULTS = 200
@@ -29,7 +29,7 @@ def windowed(made: Any, batches: list[Any], faults: list[dict[str, Any]]) -> Win
     return window
 
 
-def test_two_hundred_faults_are_laid_at_the_right_door(plain: Any) -> None:
+def test_two_hundred_faults_are_attributed_correctly(plain: Any) -> None:
     """A term of one utterance turns NaN, Inf or so large that its gradient does: term and utterance are found."""
     random = np.random.default_rng(5)
     live = [t for t in TERMS if t in plain.step.term_weights]
@@ -44,7 +44,7 @@ def test_two_hundred_faults_are_laid_at_the_right_door(plain: Any) -> None:
         faults: list[dict[str, Any]] = [{}, {}]
         faults[guilty] = {"term_fault": {term: factors}}
         window = windowed(plain, batches, faults)
-        if not window.dropped():  # 1e38 times a term that is 0, or next to it, is finite: there is no fault
+        if not window.skipped():  # 1e38 times a term that is 0, or next to it, is finite: there is no fault
             continue
         found = blame.find(plain.step, window, None)
         assert found is not None
@@ -84,7 +84,7 @@ def test_the_critic_is_never_to_blame_for_a_spike(played: Any) -> None:
     assert found is not None and not found.single, "no clip alone is over the norm of a spike"
 
 
-def test_what_all_share_is_nobodys_fault(plain: Any) -> None:
+def test_a_fault_of_all_clips_blames_no_single_one(plain: Any) -> None:
     window = windowed(plain, [make_batch()], [{"term_fault": {"mel": np.nan}}])
     found = blame.find(plain.step, window, None)
     assert found is not None and found.terms == ("mel",) and not found.single and found.guilty_rows == ()
@@ -93,7 +93,7 @@ def test_what_all_share_is_nobodys_fault(plain: Any) -> None:
     assert found is not None and not found.single and found.groups == ("decoder",) and found.terms == ()
 
 
-def test_a_micro_batch_of_one_clip_is_seen_among_those_before_it(plain: Any) -> None:
+def test_a_micro_batch_of_one_clip_is_compared_with_earlier_ones(plain: Any) -> None:
     """Alone it says nothing: its one clip is all of it. More than half bad over several, and no clip is to blame."""
     window = windowed(plain, [make_batch((1,))], [{"term_fault": {"mel": np.nan}}])
     for others, single in (
@@ -127,7 +127,7 @@ def test_which_clips_were_bad_alone_is_known_without_a_search(plain: Any) -> Non
     assert blame.bad_alone(plain.step, calm, 1e9) == {5: False, 6: False, 7: False}
 
 
-def test_a_search_leaves_no_trace(plain: Any) -> None:
+def test_a_search_changes_nothing(plain: Any) -> None:
     plain.run()
     before = plain.bytes()
     factors = np.array([1, np.inf, 1, 1], np.float32)
@@ -138,6 +138,6 @@ def test_a_search_leaves_no_trace(plain: Any) -> None:
     assert all(not v.numpy().any() for v in plain.step.accumulated) and float(plain.step.utterances) == 0.0
 
 
-def test_nothing_is_found_where_there_is_nothing(plain: Any) -> None:
+def test_without_a_fault_nothing_is_found(plain: Any) -> None:
     assert blame.find(plain.step, Window(), None) is None
     assert blame.find(plain.step, windowed(plain, [make_batch()], [{}]), None) is None

@@ -49,13 +49,13 @@ def test_gradient_bombs_are_survived(tmp_path: Path, monkeypatch: pytest.MonkeyP
     armed = faults.parse(text)
     attempts = [r for r in records(run / "metrics.jsonl") if r["kind"] == "train"]
     bombed = [n for n in range(1, len(attempts) + 1) if any(fault.strikes(n) for fault in armed)]
-    refused = [n for n, record in enumerate(attempts, 1) if record["skipped"]]
+    skipped = [n for n, record in enumerate(attempts, 1) if record["skipped"]]
     assert len(bombed) >= 4 and len({f.value for f in armed for n in bombed if f.strikes(n)}) >= 3
     # before the detector knows what is usual a bomb that is finite is clipped and applied
     late = [n for n in bombed if n > 40]
-    assert set(late) <= set(refused) <= set(bombed) and late
+    assert set(late) <= set(skipped) <= set(bombed) and late
     assert not events(run, "quarantine"), "no single clip is to blame"
-    assert not events(run, "rollback") or len(refused) > recovery.SHARE * recovery.SHARE_WINDOW
+    assert not events(run, "rollback") or len(skipped) > recovery.SHARE * recovery.SHARE_WINDOW
     assert all(np.isfinite(loss) for _, loss in losses(run))
     for step in (run / "checkpoints").glob("step-*"):
         arrays = find(step).arrays

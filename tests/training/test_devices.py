@@ -45,7 +45,7 @@ def test_two_devices_compute_what_one_does(agreement: dict[str, Any], what: str)
 
 
 @pytest.mark.slow
-def test_the_replicas_are_the_same_to_the_bit_after_every_update(agreement: dict[str, Any]) -> None:
+def test_the_replicas_are_bit_exact_copies_after_every_update(agreement: dict[str, Any]) -> None:
     assert all(len(digests) == 2 and len(set(digests)) == 1 for digests in agreement["digests"])
     assert len({digests[0] for digests in agreement["digests"]}) == len(made_devices.WINDOWS), "and they learn"
 
@@ -70,7 +70,7 @@ def test_a_fault_on_the_second_device_alone_changes_nothing(
 
 
 @pytest.mark.slow
-def test_the_good_micro_batch_beside_it_counts_alone(agreement: dict[str, Any]) -> None:
+def test_only_the_good_micro_batch_beside_it_counts(agreement: dict[str, Any]) -> None:
     assert agreement["faults"]["dropped_alone"] == [2.0, True]
 
 
@@ -80,7 +80,7 @@ def test_the_guilty_clip_on_the_second_device_is_found(agreement: dict[str, Any]
 
 
 @pytest.mark.slow
-def test_replicas_that_differ_in_one_bit_are_told(agreement: dict[str, Any]) -> None:
+def test_replicas_that_differ_in_one_bit_are_reported(agreement: dict[str, Any]) -> None:
     before, while_it, after = agreement["differ"]
     assert before == after == ""
     assert while_it.startswith("1 of ") and "CPU:1" in while_it and "voice_cloner/" in while_it
@@ -93,24 +93,24 @@ def test_devices_are_chosen(agreement: dict[str, Any]) -> None:
         replicas.chosen_devices(64)
 
 
-def test_rows_are_shared_out() -> None:
+def test_rows_are_split_among_replicas() -> None:
     import made_batch
     import tensorflow as tf
 
     batch = made_batch.make_batch((0, 1, 2))
-    assert all(replicas.fill(batch, 1)[key] is batch[key] for key in batch)
-    filled = replicas.fill(batch, 2)
+    assert all(replicas.pad_rows(batch, 1)[key] is batch[key] for key in batch)
+    filled = replicas.pad_rows(batch, 2)
     assert filled["weight_B"].tolist() == [1.0, 1.0, 1.0, 0.0] and filled["utterance_B"][3] == -1
     assert filled["text_length_B"][3] == filled["mel_length_B"][3] == 1
     assert {key: x.dtype for key, x in filled.items()} == {key: x.dtype for key, x in batch.items()}
-    shares = replicas.shares_of(tf.constant(filled["mel_BMC"]), 2)
+    shares = replicas.split_rows(tf.constant(filled["mel_BMC"]), 2)
     assert np.concatenate(shares).tobytes() == filled["mel_BMC"].tobytes()
-    seeds = [replicas.seed_of(tf.constant([2**31 - 1, 5]), n).numpy().tolist() for n in range(3)]
+    seeds = [replicas.replica_seed(tf.constant([2**31 - 1, 5]), n).numpy().tolist() for n in range(3)]
     assert seeds[0] == [2**31 - 1, 5] and len({tuple(s) for s in seeds}) == 3
 
 
 @pytest.mark.parametrize(("rows", "devices", "words"), [(16, 2, ""), (16, 1, ""), (3, 2, "1 of 4"), (1, 4, "3 of 4")])
-def test_rows_that_stay_empty_are_told(rows: int, devices: int, words: str) -> None:
+def test_empty_rows_are_reported(rows: int, devices: int, words: str) -> None:
     said = replicas.empty_rows(rows, devices)
     assert (words in said and "stay" in said) if words else not said
 
@@ -141,7 +141,7 @@ def test_a_run_on_two_devices_is_resumed_on_one(runs: tuple[Path, dict[str, Any]
 
 
 @pytest.mark.slow
-def test_replicas_that_come_to_differ_are_not_saved_and_the_run_goes_back(runs: tuple[Path, dict[str, Any]]) -> None:
+def test_replicas_that_differ_are_not_saved_and_the_run_rolls_back(runs: tuple[Path, dict[str, Any]]) -> None:
     folder, said = runs
     assert said["spoilt"] == 6
     (back,) = made_run.events(folder / "spoilt", "rollback")

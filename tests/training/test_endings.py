@@ -63,10 +63,10 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_any_exception_saves_the_state_and_is_told(
+def test_any_exception_saves_the_state_and_is_logged(
     folder: Path, unbroken: Path, name: str, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    """After update 3, whose state no other save holds; the run that goes on equals the unbroken one."""
+    """After update 3, whose state no other save holds; the resumed run equals the uninterrupted one."""
     error = PLACES[place]
     with monkeypatch.context() as patched:
         screen = At(3, lambda: patched.setattr(place, raising(error)))
@@ -75,8 +75,8 @@ def test_any_exception_saves_the_state_and_is_told(
     assert caught.value is error
     made = 3 if "Loader" in place or "Step" in place else 4
     assert find(folder / name, "last").update == made
-    told = events(folder / name, "failed")
-    assert len(told) == 1 and type(error).__name__ in told[0]["message"] and told[0]["update"] == made
+    message = events(folder / name, "failed")
+    assert len(message) == 1 and type(error).__name__ in message[0]["message"] and message[0]["update"] == made
     made_run.train(folder, name)
     assert [update for update, _ in losses(folder / name)] == list(range(1, UPDATES + 1))
     if "Ladder" not in place:  # which did not see an update
@@ -126,7 +126,7 @@ def test_a_moved_run_is_saved_where_it_is_now(folder: Path, unbroken: Path, name
     assert losses(moved) == losses(unbroken) and hashes(moved) == hashes(unbroken)
 
 
-def test_a_moved_run_writes_nothing_into_the_one_that_took_its_name(folder: Path, name: str) -> None:
+def test_a_moved_run_writes_nothing_into_its_replacement(folder: Path, name: str) -> None:
     moved = folder / f"{name}.moved"
     begun: dict[Path, bytes] = {}
 
@@ -181,18 +181,18 @@ def test_a_run_whose_lock_was_only_deleted_is_saved_in_place(folder: Path, unbro
 # --- what a run says of itself
 
 
-def test_an_armed_fault_is_told(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_armed_fault_is_reported(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MYXTTS_FAULT", "store.after_save:900:eio,step.loss.mel:800:nan")
     _, screen = made_run.train(folder, name, training__max_updates=2)
-    told = events(folder / name, "faults_armed")[0]["message"]
-    assert all(word in told for word in ("MYXTTS_FAULT", "store.after_save", "step.loss.mel", "unset"))
-    assert told in screen.warnings
+    message = events(folder / name, "faults_armed")[0]["message"]
+    assert all(word in message for word in ("MYXTTS_FAULT", "store.after_save", "step.loss.mel", "unset"))
+    assert message in screen.warnings
     monkeypatch.delenv("MYXTTS_FAULT")
     _, screen = made_run.train(folder, name, training__max_updates=3)
     assert len(events(folder / name, "faults_armed")) == 1 and not screen.warnings
 
 
-def test_a_resume_says_what_it_cut_and_where_it_is(folder: Path, name: str) -> None:
+def test_a_resume_reports_the_lines_that_it_moved(folder: Path, name: str) -> None:
     made_run.train(folder, name, training__max_updates=4)
     run = folder / name
     shutil.rmtree(run / "checkpoints" / step_name(4))
@@ -203,28 +203,28 @@ def test_a_resume_says_what_it_cut_and_where_it_is(folder: Path, name: str) -> N
     cut = [line for line in before if '"update":3' in line or '"update":4' in line]
     assert (run / "incidents" / "resume-metrics.jsonl").read_text().splitlines() == cut
     assert (run / "incidents" / "resume-events.jsonl").read_text() == '{"event":"tor\n'
-    told = {e["message"] for e in events(run, "lines_moved")}
+    message = {e["message"] for e in events(run, "lines_moved")}
     for words in (
         (str(len(cut)), "metrics.jsonl", "resume-metrics.jsonl"),
         ("1", "events.jsonl", "resume-events.jsonl"),
     ):
-        assert any(all(word in message for word in words) for message in told)
-    assert told <= set(screen.lines)
+        assert any(all(word in message for word in words) for message in message)
+    assert message <= set(screen.lines)
 
 
-def test_files_of_other_programs_in_a_checkpoint_are_told_and_left(folder: Path, unbroken: Path, name: str) -> None:
+def test_foreign_files_in_a_checkpoint_are_reported_and_left_alone(folder: Path, unbroken: Path, name: str) -> None:
     made_run.train(folder, name, training__max_updates=3)
     step = folder / name / "checkpoints" / step_name(3)
     (step / ".DS_Store").write_bytes(b"x")
     _, screen = made_run.train(folder, name)
-    told = events(folder / name, "foreign_files")[0]["message"]
-    assert step.name in told and ".DS_Store" in told and told in screen.lines
+    message = events(folder / name, "foreign_files")[0]["message"]
+    assert step.name in message and ".DS_Store" in message and message in screen.lines
     assert losses(folder / name) == losses(unbroken) and hashes(folder / name) == hashes(unbroken)
     kept = [path.read_bytes() for path in (folder / name).rglob(".DS_Store")]
     assert kept == [b"x"]
 
 
-def test_lost_output_is_told_once_in_the_events(folder: Path, name: str) -> None:
+def test_lost_output_is_logged_once(folder: Path, name: str) -> None:
     class Losing(Screen):
         failures = ("stdout takes no more lines (Broken pipe)",)
 

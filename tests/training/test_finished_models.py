@@ -18,7 +18,7 @@ from myxtts.storage.find_checkpoint import find
 
 @pytest.fixture(autouse=True)
 def quick(quick_runs: None) -> None:
-    """Whole runs on graphs that are there already."""
+    """Complete runs on graphs that were traced before."""
 
 
 @pytest.fixture
@@ -40,13 +40,13 @@ def brought_back(run: Path, message: str) -> Any:
     assert "nothing is deleted" in message and "\n" not in message
     command = shlex.split(message.partition("of them: ")[2])
     assert command[0] == "mv" and Path(command[1]).is_dir() and len(command) == 3
-    if Path(command[2]).exists():  # the run came by again and saved this update anew
+    if Path(command[2]).exists():  # the run reached this update again and saved it
         Path(command[2]).rename(run / "the-later-one")
     subprocess.run(command, check=True)
     return find(Path(command[2]))
 
 
-def test_a_finished_model_outlives_whatever_a_bolder_resume_does(
+def test_a_finished_model_survives_a_resume_with_riskier_settings(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scripted(monkeypatch, [0.9, 0.5, *[0.8] * 20])
@@ -69,14 +69,12 @@ def weights_of(run: Path, update: int) -> list[bytes]:
     return [(step / f"{stem}.safetensors").read_bytes() for stem in ("weights", "average", "moments")]
 
 
-def test_a_model_that_was_not_well_where_it_was_resumed_is_kept_aside(
-    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_resumed_in_trouble_is_set_aside(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A rollback past the resume itself, again and again: the best and the user's own stay, the others are bounded."""
     scripted(monkeypatch, [0.9, 0.5, *[0.8] * 40])
     made_run.train(folder, name, **FINISHED)
     run = folder / name
-    monkeypatch.setattr("myxtts.training.resume.take_up", lambda *_: None)
+    monkeypatch.setattr("myxtts.training.resume.record_resume", lambda *_: None)
     monkeypatch.setenv("MYXTTS_FAULT", "step.loss.mel:3-5:nan,step.loss.kl:14-16:nan")
     updates, _ = made_run.train(folder, name, **BOLDER, training__keep_checkpoints=1)
     assert updates == 12
@@ -92,7 +90,7 @@ def test_a_rollback_on_a_full_disk_loses_nothing(folder: Path, name: str, monkey
     """From the rollback on nothing can be written; what was there is set aside all the same, by renames."""
     made_run.train(folder, name, **{**FINISHED, "training__max_updates": 4})
     run = folder / name
-    monkeypatch.setattr("myxtts.training.resume.take_up", lambda *_: None)
+    monkeypatch.setattr("myxtts.training.resume.record_resume", lambda *_: None)
     monkeypatch.setenv(
         "MYXTTS_FAULT",
         "step.loss.mel:1-3:nan,store.before_files:1+:enospc,journal.write:5+:enospc,file.in_atomic_write:9+:enospc",

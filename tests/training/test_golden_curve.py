@@ -1,6 +1,6 @@
 """The losses of a few updates on fixed made-up batches: a refactor leaves them as they are.
 
-Where a change of them is meant: `python tests/training/test_golden_curve.py` writes them anew; say why in the commit.
+Where a change of them is meant: `python tests/training/test_golden_curve.py` writes them again; say why in the commit.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def curve(made: Any) -> dict[str, list[float]]:
 
 
 @pytest.mark.parametrize("name", ["plain", "rich"])
-def test_losses_are_what_they_were(name: str, request: pytest.FixtureRequest) -> None:
+def test_losses_are_unchanged(name: str, request: pytest.FixtureRequest) -> None:
     golden = json.loads(GOLDEN.read_text())[name]
     found = curve(request.getfixturevalue(name))
     assert found["loss"] == pytest.approx(golden["loss"], rel=TOLERANCE), __doc__

@@ -1,4 +1,4 @@
-"""Incident bundles on a disk that refuses; whole ones are in test_ladder.py and test_replay.py."""
+"""Incident bundles that cannot be written; intact ones are in test_ladder.py and test_replay.py."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def write(directory: Path) -> Path:
 
 
 @pytest.mark.parametrize("action", ["enospc", "eio"])
-def test_a_bundle_that_the_disk_refuses_leaves_nothing(tmp_path: Path, action: str) -> None:
+def test_a_bundle_that_cannot_be_written_leaves_nothing(tmp_path: Path, action: str) -> None:
     faults.arm(f"file.in_atomic_write:1:{action}")
     with pytest.raises(StorageError, match=rf"incident\.json.*{action.upper()}"):
         write(tmp_path)

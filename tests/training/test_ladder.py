@@ -1,4 +1,4 @@
-"""The ladder in small whole runs: every rung, in order, and what is on the disk afterwards (promises N2, N3, N4)."""
+"""The ladder in small complete runs: every rung, in order, and what is on the disk afterwards (promises N2, N3, N4)."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def test_a_permanent_nan_climbs_each_rung_once_in_order_and_stops(
     assert caught.value.exit_code == EXIT_DIVERGED
     assert rungs(run) == [3, 4, 5, 6, 7]
     message = str(caught.value)
-    assert "\n" not in message and "every rung of the ladder was climbed" in message and "loss terms: kl" in message
+    assert "\n" not in message and "every rung of the ladder was tried" in message and "loss terms: kl" in message
     assert "learning rate x 0.5, clip x 0.333, mel weight x 0.5" in message
     assert f"python3 fix_nan_loss.py check {run}" in message
     saved = find(run, "last")
     assert saved.update == 4 and all_finite(run)
     assert saved.state["position"]["skipped"] == 15
-    assert saved.state["position"]["micro_batches"] == 2 * (5 + 15), "past all that was refused"
+    assert saved.state["position"]["micro_batches"] == 2 * (5 + 15), "past all skipped micro-batches"
     recovery = saved.state["recovery"]
     assert recovery["rate_factor"] == 0.5 and recovery["mel_factor"] == 0.5
     assert [r["to_update"] for r in recovery["rollbacks"]] == [4, 4, 4, 4]
@@ -67,7 +67,7 @@ def test_a_permanent_nan_climbs_each_rung_once_in_order_and_stops(
     with pytest.raises(NonFiniteError, match="every rung"):
         made_run.train(folder, name, **QUICK)
     assert rungs(run) == [3, 4, 5, 6, 7, 7]
-    # and where the cause is gone it goes on, with the overrides
+    # once the cause is gone the run continues, with the overrides
     monkeypatch.delenv("MYXTTS_FAULT")
     assert made_run.train(folder, name, **QUICK)[0] == 8
     line = records(run / "metrics.jsonl")[-2]
@@ -95,15 +95,15 @@ def test_a_rollback_goes_back_past_the_data_and_cuts_the_metrics(
 
 
 @pytest.mark.parametrize("stopped_at", [3, 5, 6])
-def test_a_resumed_run_climbs_as_an_unbroken_one(
+def test_a_resumed_run_climbs_as_an_uninterrupted_one(
     folder: Path, kept: KeptTrainers, name: str, stopped_at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same updates are refused, by number: the fault is in the numbers of a clip, not in the count of a process."""
+    """The same updates are skipped, by number: the fault is in the numbers of a clip, not in the count of a process."""
     poison(monkeypatch, epochs=(1,))
     unbroken = folder / "unbroken-with-poison"
     if not unbroken.exists():
         made_run.train(folder, unbroken.name, **QUICK)
-    assert events(unbroken, "dropped") or events(unbroken, "skip")
+    assert events(unbroken, "skip_micro_batches") or events(unbroken, "skip")
     made_run.train(folder, name, **{**QUICK, "training__max_updates": stopped_at})
     made_run.train(folder, name, **QUICK)
     assert losses(folder / name) == losses(unbroken)
@@ -129,7 +129,7 @@ def poison(monkeypatch: pytest.MonkeyPatch, epochs: tuple[int, ...] = tuple(rang
     monkeypatch.setattr(Batches, "build", build)
 
 
-def test_a_bad_clip_goes_into_quarantine_and_the_run_goes_on_without(
+def test_a_bad_clip_goes_into_quarantine_and_the_run_continues_without(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     poison(monkeypatch)
@@ -142,16 +142,16 @@ def test_a_bad_clip_goes_into_quarantine_and_the_run_goes_on_without(
     assert event["utterances"] == [clip] and event["rung"] == 2
     assert f"{clip!r} put in quarantine: to blame for 3 bad micro-batches" in event["message"]
     assert f"metadata.csv:{int(clip[1:]) + 2}" in event["message"] and event["message"] in screen.warnings
-    dropped = events(run, "dropped")
+    dropped = events(run, "skip_micro_batches")
     assert len(dropped) == 3 and all(d["utterances"] == [clip] and d["single"] for d in dropped)
     state = find(run, "last").state["recovery"]
     assert list(state["quarantine"]) == [clip] and len(state["strikes"][clip]) == 3
     # it survives a resume: no new strike, no new event
     made_run.train(folder, name, **{**settings, "training__max_updates": 10})
-    assert len(events(run, "quarantine")) == 1 and len(events(run, "dropped")) == 3
+    assert len(events(run, "quarantine")) == 1 and len(events(run, "skip_micro_batches")) == 3
 
 
-def test_a_poisoned_weight_is_never_written_and_the_run_goes_back(
+def test_a_poisoned_weight_is_never_written_and_the_run_rolls_back(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MYXTTS_FAULT", "step.weights:4:nan")
@@ -163,20 +163,20 @@ def test_a_poisoned_weight_is_never_written_and_the_run_goes_back(
     assert all(np.isfinite(loss) for _, loss in losses(run))
 
 
-def test_an_overflow_of_fp16_is_nobodys_fault(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_overflow_of_fp16_blames_no_clip(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MYXTTS_FAULT", "step.gradient:4-7:inf")
     updates, _ = made_run.train(folder, name, **QUICK, training__precision="fp16")
     run = folder / name
-    assert updates == 8 and not rungs(run) and not events(run, "skip") and not events(run, "dropped")
-    told = events(run, "overflow")
-    assert len(told) >= 4 and "fp16 overflowed, the loss scale is halved" in told[0]["message"]
+    assert updates == 8 and not rungs(run) and not events(run, "skip") and not events(run, "skip_micro_batches")
+    found = events(run, "overflow")
+    assert len(found) >= 4 and "fp16 overflowed, the loss scale is halved" in found[0]["message"]
     state = find(run, "last").state
     assert state["health"]["skips_total"] == 0 and state["health"]["not_finite_update"] is None
     assert state["recovery"]["strikes"] == {} and state["loss_scale"]["value"] < 2.0**13
 
 
 @pytest.mark.parametrize("place", ["Ladder._cut_and_save", "Saver.save"])
-def test_a_rollback_that_was_interrupted_is_ended(
+def test_an_interrupted_rollback_is_finished(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     run = folder / name
@@ -196,14 +196,14 @@ def test_a_rollback_that_was_interrupted_is_ended(
     assert json.loads((run / "recovery.json").read_text())["pending"] is True
     monkeypatch.delenv("MYXTTS_FAULT")
     updates, screen = made_run.train(folder, name, **QUICK)
-    assert updates == 8 and "ended the rollback to update 4 that was interrupted" in "\n".join(screen.warnings)
+    assert updates == 8 and "finished the interrupted rollback to update 4" in "\n".join(screen.warnings)
     state = find(run, "last").state
     assert len(state["recovery"]["rollbacks"]) == 1
     assert state["position"]["micro_batches"] == 2 * (5 + 3 + 4)
     assert json.loads((run / "recovery.json").read_text())["pending"] is False
 
 
-def test_a_rollback_that_was_interrupted_keeps_to_the_order_of_the_data_of_now(
+def test_an_interrupted_rollback_keeps_the_current_data_order(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In another order the place that was written down is the place of other clips."""
@@ -230,7 +230,7 @@ def test_a_rollback_that_was_interrupted_keeps_to_the_order_of_the_data_of_now(
     assert started == [(before["epoch"] + 1, 0)]
 
 
-def test_a_candidate_that_the_disk_refused_is_never_proven(
+def test_a_candidate_that_was_not_saved_is_never_proven(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MYXTTS_FAULT", "store.before_files:5:enospc,step.loss.mel:6-8:nan")  # the save of update 4
@@ -240,9 +240,7 @@ def test_a_candidate_that_the_disk_refused_is_never_proven(
     assert event["to_update"] == 2, "2 was proven and on the disk; 3 was nothing but on the disk"
 
 
-def test_a_rollback_keeps_the_best_that_was_the_best_then(
-    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_rollback_restores_the_best_of_its_target(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     scripted(monkeypatch, [0.9, 0.95, 0.5, 0.6, 0.4, 0.7, 0.7, 0.7, 0.7])
     monkeypatch.setenv("MYXTTS_FAULT", "step.loss.mel:6-8:nan")
     rarely = {"training__checkpoint_every_updates": 100, "training__validation_every_updates": 1}
@@ -263,14 +261,14 @@ def test_checkpoints_that_cannot_be_set_aside_in_a_rollback_do_not_end_the_run(
     really = CheckpointStore.set_aside
     left: list[list[int]] = []
 
-    def refused_once(self: CheckpointStore, steps: list[int], name: str) -> None:
+    def fails_once(self: CheckpointStore, steps: list[int], name: str) -> None:
         if not left:
             left.append(steps)
             raise StorageError("the disk: Input/output error")
         really(self, steps, name)
         left.append(steps_in(self.directory))
 
-    monkeypatch.setattr(CheckpointStore, "set_aside", refused_once)
+    monkeypatch.setattr(CheckpointStore, "set_aside", fails_once)
     settings = {"training__candidate_every_updates": 4, "training__max_updates": 10}
     often = {"training__checkpoint_every_updates": 1, "training__keep_checkpoints": 20}
     updates, screen = made_run.train(folder, name, **settings, **often)
@@ -280,24 +278,22 @@ def test_checkpoints_that_cannot_be_set_aside_in_a_rollback_do_not_end_the_run(
     assert json.loads((folder / name / "recovery.json").read_text())["pending"] is False
 
 
-def test_what_is_saved_anew_is_never_set_aside_for_what_it_replaced(
-    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Setting aside is refused until 5 and 6 are saved anew; 7 is never: a refused update, then the end."""
+def test_a_checkpoint_saved_again_is_never_set_aside(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Setting aside fails until 5 and 6 are saved again; 7 never is: a skipped update, then the end."""
     monkeypatch.setenv("MYXTTS_FAULT", "step.loss.mel:8-10:nan")
     really, asked = CheckpointStore.set_aside, []
 
-    def refused_thrice(self: CheckpointStore, steps: list[int], name: str) -> None:
+    def fails_thrice(self: CheckpointStore, steps: list[int], name: str) -> None:
         asked.append(list(steps))
         if len(asked) <= 3:
             raise StorageError("the disk: Input/output error")
         really(self, steps, name)
 
-    monkeypatch.setattr(CheckpointStore, "set_aside", refused_thrice)
+    monkeypatch.setattr(CheckpointStore, "set_aside", fails_thrice)
     settings = {"training__candidate_every_updates": 4, "training__max_updates": 8}
     often = {"training__checkpoint_every_updates": 1, "training__keep_checkpoints": 20}
     made_run.train(folder, name, **settings, **often)
-    assert asked == [[7, 6, 5], [7, 6, 5], [7, 6, 5], [7, 6]], "5 was saved anew before the fourth"
+    assert asked == [[7, 6, 5], [7, 6, 5], [7, 6, 5], [7, 6]], "5 was saved again before the fourth"
     run = folder / name
     assert [find(run / "checkpoints" / f"step-{u:08d}").state["recovery"]["rollbacks"] != [] for u in (5, 6, 7, 8)] == [
         True
@@ -307,7 +303,7 @@ def test_what_is_saved_anew_is_never_set_aside_for_what_it_replaced(
     assert json.loads((run / "recovery.json").read_text())["pending"] is False
 
 
-def test_a_rollback_past_a_change_of_the_measure_brings_no_best_of_the_old_one(
+def test_a_rollback_past_a_change_of_the_metric_resets_the_best(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scripted(monkeypatch, [0.3, 0.31, 0.32, 0.33, 0.34] + [0.3] * 9)  # the total is 1 at every validation
@@ -318,16 +314,16 @@ def test_a_rollback_past_a_change_of_the_measure_brings_no_best_of_the_old_one(
     (event,) = events(folder / name, "rollback")
     assert event["to_update"] == 5
     assert "Best total 1.0000 at update 6." in screen.text, "and not 0.3, which was a mel"
-    assert [r["update"] for r in records(folder / name / "metrics.jsonl") if r.get("anew")] == [6]
+    assert [r["update"] for r in records(folder / name / "metrics.jsonl") if r.get("reset")] == [6]
 
 
-def test_weights_of_a_dropped_micro_batch_are_those_that_it_met(
+def test_the_bundle_of_a_skipped_micro_batch_has_the_weights_before_it(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MYXTTS_FAULT", "step.micro_batch:6:nan")  # the second of update 3, which the first makes alone
     made_run.train(folder, name, **{**QUICK, "training__max_updates": 4, "training__checkpoint_every_updates": 1})
     run = folder / name
-    (event,) = events(run, "dropped")
+    (event,) = events(run, "skip_micro_batches")
     met = incidents.read(run / event["incident"]).weights
     before, after = (find(run / "checkpoints" / f"step-{update:08d}").arrays["weights"] for update in (2, 3))
     assert len(met) == len(before)
@@ -340,7 +336,7 @@ def test_weights_of_a_dropped_micro_batch_are_those_that_it_met(
     assert saved == losses(folder / f"{name}-blind"), "to look into it changes no weight"
 
 
-def test_after_a_change_of_loss_weights_old_losses_are_no_measure(
+def test_after_a_change_of_loss_weights_old_losses_do_not_count(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made_run.train(folder, name, **{**QUICK, "training__max_updates": 4})
@@ -354,14 +350,12 @@ def test_after_a_change_of_loss_weights_old_losses_are_no_measure(
     monkeypatch.setenv("MYXTTS_FAULT", "step.loss.mel:3-5:nan")
     made_run.train(folder, f"{name}-2", **settings)
     (event,) = events(folder / f"{name}-2", "rollback")
-    assert event["to_update"] == 4, "a checkpoint of the weights of before"
+    assert event["to_update"] == 4, "a checkpoint of the earlier weights"
     state = find(folder / f"{name}-2", "last").state
     assert len(state["recovery"]["watch"]["block"]) == len(state["health"]["losses"]) == 4, "5 to 8"
 
 
-def test_an_incident_is_on_the_disk_whole_and_without_paths(
-    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_incident_is_complete_and_has_no_paths(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MYXTTS_FAULT", "step.loss.pitch:3:inf")
     made_run.train(folder, name, **QUICK)
     run = folder / name

@@ -26,15 +26,15 @@ def test_a_run_of_some_hundred_updates_leaks_nothing(tmp_path: Path) -> None:
     # not the resident size: what the allocator keeps for later jumps by tens of MB under load
     growth = found["allocated_mb_per_1000_updates"]
     assert growth is None or growth < MOST_MB
-    assert found["updates"] == UPDATES and found["refused"] > 0
+    assert found["updates"] == UPDATES and found["skipped"] > 0
     assert found["buckets"] >= 6 and found["graphs"]["Step.micro[False]"] == 1
     assert found["attempts"] > UPDATES
 
 
-def test_memory_that_is_held_is_seen_and_memory_given_back_is_not() -> None:
+def test_held_memory_is_detected_and_freed_memory_is_not() -> None:
     before = allocated_mb()
     if before is None:
-        pytest.skip("this C library does not tell what it has given out")
+        pytest.skip("this C library does not report its allocated memory")
     block = np.ones(8_000_000, np.float32)
     held = allocated_mb()
     assert held is not None and held - before == pytest.approx(32.0, abs=2.0)

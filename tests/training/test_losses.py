@@ -12,8 +12,8 @@ import pytest
 import tensorflow as tf
 
 from myxtts.config.schema import LossConfig
+from myxtts.loss_terms import TERMS
 from myxtts.training import losses
-from myxtts.training.losses import TERMS
 
 PRIOR = tf.constant(0.3)
 
@@ -45,11 +45,11 @@ def run(cloner: Any) -> Any:
     return terms, gradients
 
 
-def test_the_names_stand_in_one_order_everywhere(run: Any) -> None:
-    assert tuple(run[0]) == TERMS
+def test_the_table_has_every_term_and_weight_in_order(run: Any) -> None:
+    assert tuple(run[0]) == tuple(TERMS)
     fields = {f.name for f in dataclasses.fields(LossConfig)}
-    assert {name for name in fields if name.endswith("_weight")} == set(losses.SECTION_WEIGHTS.values())
-    assert set(losses.SCALES) == set(TERMS) and all(s > 0 for s in losses.SCALES.values())
+    assert {name for name in fields if name.endswith("_weight")} == {term.weight for term in TERMS.values()}
+    assert all(term.scale > 0 for term in TERMS.values())
 
 
 @pytest.mark.parametrize("term", TERMS)
@@ -59,11 +59,11 @@ def test_every_weight_multiplies_a_term_with_a_gradient(run: Any, term: str) -> 
     assert np.isfinite(terms[term]).all() and (terms[term].numpy() > 0.0).all()
     assert max(gradients[term].values()) > 1e-4
     with_weight = losses.weights_of(LossConfig(**{f"{term}_weight": 3.0}))
-    assert with_weight[term] == 3.0 * losses.SCALES[term]
+    assert with_weight[term] == 3.0 * TERMS[term].scale
     assert losses.weights_of(LossConfig(**{f"{term}_weight": 0.0}))[term] == 0.0
 
 
-def test_what_each_term_teaches(run: Any) -> None:
+def test_which_weights_each_term_trains(run: Any) -> None:
     _, gradients = run
 
     def taught(term: str) -> set[str]:
@@ -85,7 +85,7 @@ def test_what_each_term_teaches(run: Any) -> None:
         assert taught(term) == {"speaker_encoder", "voice_heads"}
 
 
-def test_every_weight_of_the_model_is_taught_by_a_term(run: Any) -> None:
+def test_every_weight_of_the_model_is_trained_by_a_term(run: Any) -> None:
     _, gradients = run
     largest = {path: max(of[path] for of in gradients.values()) for path in gradients["mel"]}
     assert [path for path, size in largest.items() if size < 1e-6] == []
@@ -99,7 +99,7 @@ def test_masked_mean() -> None:
     assert losses.masked_mean(tf.zeros([2, 0, 3]), tf.zeros([2, 0, 1])).numpy().tolist() == [0.0, 0.0]
 
 
-def test_a_loss_of_logarithms_that_keeps_the_mean() -> None:
+def test_the_loss_of_logarithms_is_lowest_at_the_mean() -> None:
     true = np.log(np.float32([1.0, 2.0, 9.0]))
     guesses = np.linspace(0.0, 2.5, 2001, dtype=np.float32)
     mean_loss = losses.mean_keeping(tf.constant(true[:, None] - guesses)).numpy().mean(axis=0)
@@ -179,7 +179,7 @@ def test_spectral_consistency_is_of_differences() -> None:
     np.testing.assert_allclose(found["spectral_consistency"], [0.1] * 4, rtol=1e-5)
 
 
-def test_the_flow_is_taught_by_its_velocity() -> None:
+def test_the_flow_is_trained_by_its_velocity() -> None:
     batch = made_batch.make_batch()
     outputs = {**made_outputs(batch), "velocity_error_BSC": np.full(batch["mel_BMC"].shape, 3.0, np.float32)}
     found = losses.terms({k: tf.constant(v) for k, v in outputs.items()}, made_batch.tensors(batch), LossConfig())
@@ -197,14 +197,14 @@ def test_huber_is_square_below_and_linear_above() -> None:
     np.testing.assert_allclose(losses.huber(error, 1e-4), np.abs(error), atol=1e-4)
 
 
-def test_a_mel_loss_of_huber_where_it_is_asked_for() -> None:
+def test_the_mel_loss_is_huber_if_set() -> None:
     batch = made_batch.make_batch()
     outputs = {k: tf.constant(v) for k, v in made_outputs(batch).items()}
     found = losses.terms(outputs, made_batch.tensors(batch), LossConfig(huber_delta=1.0))
     np.testing.assert_allclose(found["mel"], [0.125] * 4, rtol=1e-5)
 
 
-def test_kl_at_the_standard_normal_is_nothing() -> None:
+def test_kl_at_the_standard_normal_is_zero() -> None:
     assert losses.kl_to_normal(tf.zeros([2, 5]), tf.zeros([2, 5]), 0.0).numpy().tolist() == [0.0, 0.0]
     found = losses.kl_to_normal(tf.constant([[1.0, 0.1]]), tf.constant([[math.log(2.0), 0.0]]), 0.05)
     np.testing.assert_allclose(found, [0.5 * (1 + 2 - 1 - math.log(2.0)) - 0.05], rtol=1e-5)
@@ -212,7 +212,7 @@ def test_kl_at_the_standard_normal_is_nothing() -> None:
 
 @pytest.mark.parametrize("speakers", [2, 3, 10, 250])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_no_knowledge_of_the_speaker_costs_about_one(speakers: int, smoothing: float) -> None:
+def test_margin_softmax_at_chance_is_about_one(speakers: int, smoothing: float) -> None:
     found = losses.margin_softmax(tf.zeros([1, speakers]), tf.constant([1]), smoothing)
     assert 0.8 < float(found[0]) <= 1.0 + 1e-5
     if not smoothing:
@@ -228,7 +228,7 @@ def test_margin_softmax() -> None:
     assert found[1] == pytest.approx((np.log(np.exp(logits).sum()) - logits[1]) / chance, rel=1e-4)
 
 
-def test_one_speaker_or_an_unknown_one_costs_and_teaches_nothing() -> None:
+def test_one_or_an_unknown_speaker_has_no_loss_and_no_gradient() -> None:
     assert losses.margin_softmax(tf.constant([[0.5], [-1.0]]), tf.constant([0, 0]), 0.1).numpy().tolist() == [0.0, 0.0]
     cosine = tf.constant([[0.3, -0.2]])
     with tf.GradientTape() as tape:
@@ -245,20 +245,20 @@ def test_label_smoothing_changes_the_term() -> None:
 
 def test_learned_weights_are_bounded_and_learn() -> None:
     weighted = {"mel": tf.constant([1.0]), "kl": tf.constant([4.0])}
-    even = losses.adapted(weighted, {"mel": tf.constant(0.0), "kl": tf.constant(0.0)})
+    even = losses.adaptive_total(weighted, {"mel": tf.constant(0.0), "kl": tf.constant(0.0)})
     np.testing.assert_allclose(even, [5.0])
     for far in (-1e6, 1e6):
-        found = float(losses.adapted({"mel": tf.constant([1.0])}, {"mel": tf.constant(far)})[0])
+        found = float(losses.adaptive_total({"mel": tf.constant([1.0])}, {"mel": tf.constant(far)})[0])
         assert math.exp(-2.0) - 1.0 <= found <= math.exp(2.0) + 1.0
     s = {"mel": tf.Variable(0.0), "kl": tf.Variable(0.0)}
     with tf.GradientTape() as tape:
-        total = losses.adapted(weighted, {k: tf.convert_to_tensor(v) for k, v in s.items()})
+        total = losses.adaptive_total(weighted, {k: tf.convert_to_tensor(v) for k, v in s.items()})
     gradient = tape.gradient(total, s)
     assert float(gradient["mel"]) == pytest.approx(-0.5) and float(gradient["kl"]) == pytest.approx(-3.5)
 
 
-def test_one_speaker_leaves_only_the_speaker_table_untaught() -> None:
-    """The one exception to the conformance of gradients: with one training speaker there is nobody to tell apart."""
+def test_one_speaker_leaves_only_the_speaker_table_untrained() -> None:
+    """The one exception to the conformance of gradients: with one training speaker there is nothing to classify."""
     cloner = made_batch.build(speakers=1)
     batch = made_batch.tensors({**made_batch.make_batch(), "speaker_B": np.zeros(4, np.int32)})
     with tf.GradientTape() as tape:

@@ -1,4 +1,4 @@
-"""AdamW against NumPy and against Keras; what weight decay leaves alone; the state out and in."""
+"""AdamW against NumPy and Keras; weights without weight decay; saving and restoring; the loss scale."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_adamw_against_keras() -> None:
         np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=1e-4, atol=1e-5, err_msg=mine.path)
 
 
-def test_what_decay_leaves_alone() -> None:
+def test_weights_without_weight_decay() -> None:
     paths = [v.path for v in made_batch.build().trainable_variables]
     spared = {path for path in paths if path.rsplit("/", 1)[-1].endswith(optimizers.UNDECAYED)}
     assert spared == {path for path in paths if path.endswith(("/bias", "/gain"))} and spared
@@ -112,7 +112,7 @@ def test_no_settings_and_no_finite_gradient_make_a_weight_that_is_not_finite(
 
 
 @pytest.mark.parametrize("name", optimizers.OPTIMIZERS)
-def test_the_state_goes_out_and_in_to_the_bit(name: str) -> None:
+def test_the_state_is_restored_bit_exactly(name: str) -> None:
     one, weights = made(name)
     walk(one, 3, len(weights))
     state = {k: np.asarray(v.numpy()).copy() for k, v in one.moments().items()}
@@ -129,14 +129,14 @@ def test_the_state_goes_out_and_in_to_the_bit(name: str) -> None:
         np.testing.assert_array_equal(variable.numpy(), other.moments()[key].numpy(), err_msg=key)
 
 
-def test_another_state_is_refused() -> None:
+def test_a_state_that_does_not_match_is_rejected() -> None:
     optimizer, weights = made()
     state = {k: np.asarray(v.numpy()) for k, v in optimizer.moments().items()}
     name = f"first/{weights[0].path}"
     for odd in ({k: v for k, v in state.items() if k != name}, {**state, name: np.zeros(5, np.float32)}):
-        with pytest.raises(CheckpointError, match=rf"does not fit \('{name}' and 0 more\): .*--init-from"):
+        with pytest.raises(CheckpointError, match=rf"does not match \('{name}' and 0 more\): .*--init-from"):
             optimizers.restore(optimizer, odd)
-    with pytest.raises(CheckpointError, match="does not fit"):
+    with pytest.raises(CheckpointError, match="does not match"):
         optimizers.restore(made("muon")[0], state)
 
 
@@ -153,3 +153,18 @@ def test_muon_takes_the_matrices_and_leaves_tables_and_outputs_to_adamw() -> Non
     assert "text_encoder/block_0/query_key_value/kernel" in taken
     assert "speaker_encoder/front/dense/kernel" in taken, "the speaker encoder is no table of speakers"
     assert len(taken) > len(matrices) / 2
+
+
+def test_a_loss_scale_is_restored_from_fp16_to_fp16_only() -> None:
+    def state(precision: str, value: float) -> dict[str, float]:
+        scale = optimizers.LossScale(precision)
+        scale.value.assign(value)
+        return scale.state()
+
+    half, full = optimizers.LossScale("fp16"), optimizers.LossScale("fp32")
+    half.restore(state("fp32", 1.0))
+    assert float(half.value) == optimizers.INITIAL_SCALE and half.has_room, "else the first overflow skips an update"
+    half.restore(state("fp16", 512.0))
+    assert float(half.value) == 512.0
+    full.restore(state("fp16", 512.0))
+    assert float(full.value) == 1.0 and not full.has_room

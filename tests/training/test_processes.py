@@ -37,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def test_ctrl_c_on_the_program_and_the_command_it_names_goes_on_to_the_bit(folder: Path) -> None:
+def test_ctrl_c_and_the_command_that_it_prints_resumes_bit_exactly(folder: Path) -> None:
     run = folder / "interrupted"
     settings = {**made_run.SETTINGS, "data.cache_path": str(folder / "cache")}
     words = [sys.executable, "train_main.py", "--train-data", str(folder / "root"), "--checkpoint-dir", str(run)]
@@ -65,7 +65,7 @@ def test_ctrl_c_on_the_program_and_the_command_it_names_goes_on_to_the_bit(folde
     assert [e["message"] for e in events(run, "signal")] == ["stopped by SIGINT"]
     assert [r["update"] for r in records(run / "metrics.jsonl")] == list(range(1, saved + 1))
 
-    named = shlex.split(line.partition("this goes on: ")[2])
+    named = shlex.split(line.partition("to continue: ")[2])
     done = subprocess.run(
         [sys.executable, *named[1:]], cwd=ROOT, env=environment(), capture_output=True, text=True, check=False
     )

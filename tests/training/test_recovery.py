@@ -42,14 +42,14 @@ def climb(recovery: Recovery, update: int, to: int) -> int:
 
 
 @pytest.mark.parametrize("start", [3.3, 0.4, -1.0])
-def test_a_loss_that_falls_or_trembles_is_no_trouble(start: float) -> None:
+def test_a_falling_or_noisy_loss_is_no_trouble(start: float) -> None:
     falling = [x + 2.0 * 0.98**i for i, x in enumerate(noisy(start, 400))]
     assert fed(LossWatch(), falling).trouble() == ""
     assert fed(LossWatch(), [*noisy(start, 300), *([100.0] * 5), *noisy(start, 30)]).trouble() == ""
 
 
 @pytest.mark.parametrize("start", [3.3, 0.4, -1.0])
-def test_a_loss_that_diverges_is_told_with_its_numbers(start: float) -> None:
+def test_a_diverging_loss_is_reported_with_its_numbers(start: float) -> None:
     watch = fed(LossWatch(), [*noisy(start, 300), *noisy(start + 3.0, 20)])
     said = watch.trouble()
     assert said.startswith("the loss diverges: ") and "before" in said
@@ -76,7 +76,7 @@ def test_one_peak_does_not_hide_what_comes_after_it() -> None:
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.7])
-def test_two_corpora_that_diverge_are_told(share: float) -> None:
+def test_two_diverging_corpora_are_trouble(share: float) -> None:
     grown = [8.0 * loss for loss in of_two_corpora(share, 30, 9)]
     assert fed(LossWatch(), [*of_two_corpora(share, 1_000, 8), *grown]).trouble().startswith("the loss diverges: ")
 
@@ -107,7 +107,7 @@ def test_an_explosion_before_the_first_block_is_full_is_trouble(kind: str) -> No
 
 
 def curves(seed: int) -> dict[str, np.ndarray]:
-    """Losses of healthy runs of 600 updates: what is usual, and what is hard to tell from trouble."""
+    """Losses of healthy runs of 600 updates: usual ones, and some that resemble trouble."""
     rng, t = np.random.default_rng(seed), np.arange(600)
     fall = 1.2 + 1.8 * np.exp(-t / 120)
     easy = np.where(rng.random(600) < 0.5, 0.4, 1.0)
@@ -135,42 +135,35 @@ def test_healthy_runs_are_no_trouble_at_any_update(kind: str) -> None:
             assert watch.trouble() == "", (seed, update)
 
 
-def test_a_watch_of_an_older_state_knows_the_start_by_what_it_has() -> None:
-    state = fed(LossWatch(), noisy(2.4, 30)).to_json()
-    del state["first"]
-    assert "at the start" in fed(LossWatch.from_json(state), [500.0] * 10).trouble()
-    assert fed(LossWatch.from_json({"block": [], "newest": [], "lowest": []}), noisy(2.4, 40)).trouble() == ""
-
-
 # --- trouble
 
 
-def test_three_refusals_in_a_row_are_trouble_and_two_are_not() -> None:
+def test_three_skips_in_a_row_are_trouble_and_two_are_not() -> None:
     recovery = Recovery()
-    recovery.refuse(1)
-    recovery.refuse(1)
+    recovery.skip(1)
+    recovery.skip(1)
     assert recovery.trouble() == ""
     recovery.applied(1, 3.0, clean=True)
-    recovery.refuse(2)
-    recovery.refuse(2)
+    recovery.skip(2)
+    recovery.skip(2)
     assert recovery.trouble() == ""
-    recovery.refuse(2)
-    assert recovery.trouble() == "3 updates in a row had to be refused"
+    recovery.skip(2)
+    assert recovery.trouble() == "3 updates in a row were skipped"
 
 
 def test_more_than_five_percent_of_the_last_200_are_trouble() -> None:
     recovery, update = Recovery(), 0
     for attempt in range(1, 400):
         if attempt % 20 == 0:  # 5% exactly
-            recovery.refuse(update + 1)
+            recovery.skip(update + 1)
         else:
             update += 1
             recovery.applied(update, 3.0, clean=True)
         assert recovery.trouble() == ""
-    recovery.refuse(update + 1)
+    recovery.skip(update + 1)
     recovery.applied(update + 1, 3.0, clean=True)
-    recovery.refuse(update + 2)
-    assert recovery.trouble() == "11 of the last 200 updates had to be refused"
+    recovery.skip(update + 2)
+    assert recovery.trouble() == "11 of the last 200 updates were skipped"
 
 
 # --- healthy checkpoints
@@ -187,9 +180,9 @@ def test_a_checkpoint_is_healthy_after_100_clean_updates() -> None:
     assert recovery.kept() == {600}
 
 
-def test_a_refusal_right_after_a_checkpoint_counts_against_it() -> None:
+def test_a_skip_right_after_a_checkpoint_counts_against_it() -> None:
     recovery = Recovery(proven=0, candidates=[10])
-    recovery.refuse(11)
+    recovery.skip(11)
     for update in range(11, 11 + CLEAN_UPDATES):
         recovery.applied(update, 3.0, clean=True)
     assert recovery.proven == 0 and recovery.candidates == []
@@ -209,7 +202,7 @@ def test_the_rungs_in_their_order_with_the_users_recipe() -> None:
     assert climb(recovery, 1000, 900) == GIVE_UP, "a run that gave up and is started again has no new tries"
 
 
-def test_trouble_long_after_a_rollback_begins_anew_but_only_with_progress() -> None:
+def test_trouble_long_after_a_rollback_starts_at_the_first_rung_given_progress() -> None:
     recovery = Recovery(proven=1000)
     assert climb(recovery, 1100, 1000) == 3
     recovery.proven = 2000
@@ -219,7 +212,7 @@ def test_trouble_long_after_a_rollback_begins_anew_but_only_with_progress() -> N
     assert climb(recovery, 9100, 9000) == 3 and recovery.rate_factor == 0.5, "what was lowered stays lowered"
 
 
-def test_the_lowered_rate_rises_anew() -> None:
+def test_the_lowered_rate_warms_up_again() -> None:
     recovery = Recovery(proven=900)
     assert recovery.rate(901, 1e-5, 3000) == 1e-5
     climb(recovery, 1000, 900)
@@ -228,10 +221,10 @@ def test_the_lowered_rate_rises_anew() -> None:
     assert recovery.rate(901, 1e-5, 3000) == pytest.approx(5e-6 / REWARM_UPDATES)
     assert recovery.rate(900 + REWARM_UPDATES, 1e-5, 3000) == pytest.approx(5e-6)
     assert recovery.rate(5000, 1e-5, 3000) == pytest.approx(5e-6)
-    assert recovery.rate(901, 1e-5, 0) == pytest.approx(5e-6), "no warmup, none anew"
+    assert recovery.rate(901, 1e-5, 0) == pytest.approx(5e-6), "without a warmup there is no new one"
 
 
-def test_a_rate_that_rises_anew_rises_from_where_a_later_rollback_goes_back_to() -> None:
+def test_a_new_warmup_starts_where_a_later_rollback_goes_back_to() -> None:
     """A first rollback past the rise itself: counted from the later update the rate would be that of its first update
     for the whole way there."""
     recovery = Recovery(proven=900)
@@ -243,10 +236,10 @@ def test_a_rate_that_rises_anew_rises_from_where_a_later_rollback_goes_back_to()
     assert recovery.rate(100 + REWARM_UPDATES, 1e-5, 3000) == pytest.approx(5e-6)
 
 
-def test_a_rollback_forgets_the_refusals_before_it() -> None:
+def test_a_rollback_forgets_earlier_skips() -> None:
     recovery = Recovery(proven=5)
     for _ in range(3):
-        recovery.refuse(9)
+        recovery.skip(9)
     climb(recovery, 8, 5)
     assert recovery.trouble() == "" and recovery.proven == 5 and recovery.candidates == []
 
@@ -264,7 +257,7 @@ def test_three_strikes_in_different_micro_batches_and_no_two_in_one() -> None:
     assert recovery.strike(["a"], 13, 6, "why") == [] and len(recovery.strikes["a"]) == STRIKES
 
 
-def test_a_clip_that_is_harmless_as_often_as_not_stays() -> None:
+def test_a_clip_in_as_many_good_micro_batches_as_bad_ones_stays() -> None:
     recovery = Recovery()
     for update in range(1, 10):
         recovery.judge_clips({"a": False, "b": update % 2 == 0, "c": True})
@@ -286,37 +279,37 @@ def test_the_newest_clips_are_known_in_their_order_also_from_a_checkpoint() -> N
 # --- a resume
 
 
-def test_a_run_goes_back_no_further_than_where_it_was_resumed_if_it_was_well_there() -> None:
+def test_a_healthy_run_never_rolls_back_past_its_resume() -> None:
     recovery = Recovery(proven=0, candidates=[40, 80])
     recovery.last_trouble = 5
-    recovery.take_up(60, [], ill=False)
+    recovery.resumed(60, [], ill=False)
     assert recovery.proven == 60 and recovery.candidates == [80]
 
 
-@pytest.mark.parametrize("trouble", ["ill", "refused", "just back", "diverging"])
-def test_where_it_was_not_well_nothing_is_proven_by_a_resume(trouble: str) -> None:
+@pytest.mark.parametrize("trouble", ["ill", "skipped", "just back", "diverging"])
+def test_a_resume_in_trouble_proves_nothing(trouble: str) -> None:
     recovery = Recovery(proven=0)
-    if trouble == "refused":
-        recovery.refuse(60)
+    if trouble == "skipped":
+        recovery.skip(60)
     elif trouble == "just back":
         climb(recovery, 58, 50)
     elif trouble == "diverging":
         fed(recovery.watch, [2.0] * 20 + [400.0] * 10)
     before = recovery.proven
-    recovery.take_up(60, [], ill=trouble == "ill")
+    recovery.resumed(60, [], ill=trouble == "ill")
     assert recovery.proven == before
 
 
-def test_the_settings_that_a_resume_changed_are_suspects_for_a_while() -> None:
+def test_settings_changed_by_a_resume_are_suspects_for_a_while() -> None:
     recovery = Recovery(proven=0)
     assert recovery.suspects(10) == ""
-    recovery.take_up(60, ["optimizer.learning_rate is 0.3, was 0.001"], ill=False)
+    recovery.resumed(60, ["optimizer.learning_rate is 0.3, was 0.001"], ill=False)
     recovery = Recovery.from_json(json.loads(json.dumps(recovery.to_json())))
-    recovery.take_up(70, [], ill=False)  # the same command again
+    recovery.resumed(70, [], ill=False)  # the same command again
     said = recovery.suspects(75)
     assert "resume from update 60" in said and "optimizer.learning_rate is 0.3, was 0.001" in said
     assert recovery.suspects(60 + AGAIN_UPDATES + 1) == ""
-    recovery.take_up(80, [f"loss.a{i} is 1.0, was 2.0" for i in range(9)], ill=False)
+    recovery.resumed(80, [f"loss.a{i} is 1.0, was 2.0" for i in range(9)], ill=False)
     assert "loss.a4" in recovery.suspects(81) and "loss.a5" not in recovery.suspects(81)
     assert "and 4 more" in recovery.suspects(81)
 
@@ -329,7 +322,7 @@ def test_the_state_goes_through_json_and_back() -> None:
     for update in range(1, 120):
         recovery.applied(update, 3.0 / update, clean=True)
     recovery.add_candidate(119)
-    recovery.refuse(120)
+    recovery.skip(120)
     recovery.strike(["a"], 5, 120, "why")
     climb(recovery, 119, 0)
     climb(recovery, 119, 0)
@@ -338,8 +331,8 @@ def test_the_state_goes_through_json_and_back() -> None:
     assert again.next_rung(100) == 5 and again.rate(1, 1.0, 10) == recovery.rate(1, 1.0, 10)
 
 
-def test_a_damaged_state_is_told() -> None:
+def test_a_damaged_state_is_an_error() -> None:
     state = Recovery().to_json()
     del state["strikes"]
-    with pytest.raises(CheckpointError, match=r"the ladder's state is damaged .*strikes.*take an older checkpoint"):
+    with pytest.raises(CheckpointError, match=r"recovery ladder is damaged .*strikes.*use an older checkpoint"):
         Recovery.from_json(state)

@@ -14,18 +14,27 @@ from made_run import events
 from myxtts.cli.replay import lines_of
 from myxtts.data.batches import Batches
 from myxtts.errors import CheckpointError
-from myxtts.training.recovery.replay import bad_terms, replay
+from myxtts.loss_terms import TERMS
+from myxtts.training.recovery.replay import Replayed, replay
 
 # operation by operation, each looked at
 pytestmark = [pytest.mark.timeout(400), pytest.mark.usefixtures("quick_runs")]
 
 
+def bad_terms(replayed: Replayed) -> list[str]:
+    """Loss terms that are not finite."""
+    real = replayed.incident.batch["weight_B"] > 0
+    return [t for t, row_B in zip(TERMS, replayed.result.terms_KB, strict=True) if not np.isfinite(row_B[real]).all()]
+
+
 def bundle_of(run: Path) -> Path:
-    found = [e for name in ("dropped", "skip") for e in events(run, name) if "incident" in e]
+    found = [e for name in ("skip_micro_batches", "skip") for e in events(run, name) if "incident" in e]
     return run / found[0]["incident"]
 
 
-def test_a_bad_number_in_a_batch_is_found_where_it_first_strikes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_number_in_a_batch_is_traced_to_its_first_operation(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     really = Batches.build
 
     def build(self: Batches, planned: Any, epoch: int) -> Any:
@@ -52,7 +61,7 @@ def test_a_bad_number_in_a_batch_is_found_where_it_first_strikes(folder: Path, m
 
 
 @pytest.mark.parametrize("fault", ["step.loss.pitch:2:nan", "step.layer_gradient:2:inf"])
-def test_an_injected_fault_is_called_one(folder: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+def test_an_injected_fault_is_recognized(folder: Path, monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     monkeypatch.setenv("MYXTTS_FAULT", fault)
     run = folder / fault.replace(":", "-")
     made_run.train(folder, run.name, training__max_updates=2)
@@ -63,7 +72,7 @@ def test_an_injected_fault_is_called_one(folder: Path, monkeypatch: pytest.Monke
     assert "a fail point (MYXTTS_FAULT) struck here" in "\n".join(lines_of(replayed))
 
 
-def test_what_is_no_bundle_is_said_in_one_line(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_bundle_is_a_one_line_error(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CheckpointError, match=r"incident\.json: cannot be read .*RUN/incidents") as caught:
         replay(tmp_path)
     assert "\n" not in str(caught.value)
@@ -74,5 +83,5 @@ def test_what_is_no_bundle_is_said_in_one_line(folder: Path, tmp_path: Path, mon
     content = bytearray(path.read_bytes())
     content[-3] ^= 1
     path.write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"batch\.safetensors: is altered"):
+    with pytest.raises(CheckpointError, match=r"batch\.safetensors: is modified"):
         replay(bundle)

@@ -30,30 +30,32 @@ def test_only_what_a_run_writes_is_moved(tmp_path: Path) -> None:
     moved = ["before-fix-20260102-030405", "checkpoints", "config.yaml", "evaluation", "metrics.jsonl"]
     assert sorted(path.name for path in aside.iterdir()) == moved
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["lock", "metadata.csv", "wavs"]
-    assert f"now in {aside};" in said[0] and f"--checkpoint-dir {aside} goes on" in said[0]
-    assert said[1:] == [f"--fresh: 2 other entries of {tmp_path / 'run'} are of no run and stay: 'metadata.csv, wavs'"]
+    assert f"now in {aside};" in said[0] and f"--checkpoint-dir {aside}" in said[0]
+    assert said[1:] == [
+        f"--fresh: 2 other entries of {tmp_path / 'run'} are not part of a run and stay: 'metadata.csv, wavs'"
+    ]
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EXDEV, errno.EBUSY])
-def test_a_run_that_cannot_be_moved_whole_stays_where_it_is(
+def test_a_run_that_cannot_be_moved_completely_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     directory = made(tmp_path / "run")
     before = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*"))
     really = Path.rename
 
-    def refused(path: Path, target: Path) -> Path:
+    def denied(path: Path, target: Path) -> Path:
         if path.name == "evaluation":
             raise OSError(code, os.strerror(code))
         return really(path, target)
 
-    monkeypatch.setattr(Path, "rename", refused)
+    monkeypatch.setattr(Path, "rename", denied)
     with pytest.raises(StorageError, match="moving the run aside failed"):
         put_aside(directory, lambda _: None)
     assert sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*")) == before
 
 
-def test_a_run_that_is_a_disk_of_its_own_is_moved_within_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_on_its_own_file_system_is_moved_within_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = made(tmp_path / "run")
     really = os.access
     monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path and really(path, mode))

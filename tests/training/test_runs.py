@@ -1,4 +1,4 @@
-"""Whole runs, small: what is resumed, refused, skipped, saved and said."""
+"""Small complete runs: resuming, rejected data, skipped updates, saving, messages."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def name(request: pytest.FixtureRequest) -> str:
     return request.node.name.replace("[", "-").replace("]", "")
 
 
-def test_a_run_writes_what_the_contract_names(unbroken: Path) -> None:
+def test_a_run_writes_the_documented_files(unbroken: Path) -> None:
     assert [u for u, _ in losses(unbroken)] == list(range(1, UPDATES + 1))
     first = records(unbroken / "metrics.jsonl")[0]
     assert {"kind", "update", "epoch", "time", "loss", "terms", "weighted", "grad_norm", "learning_rate"} <= set(first)
@@ -64,7 +64,7 @@ def test_a_run_writes_what_the_contract_names(unbroken: Path) -> None:
     assert np.isfinite(list(validation["metrics"].values())).all() and "total" in validation["metrics"]
 
 
-def test_a_run_that_is_gone_on_with_equals_an_unbroken_one(folder: Path, unbroken: Path, name: str) -> None:
+def test_a_resumed_run_equals_an_uninterrupted_one(folder: Path, unbroken: Path, name: str) -> None:
     assert made_run.train(folder, name, training__max_updates=3)[0] == 3
     updates, screen = made_run.train(folder, name)
     assert updates == UPDATES and "(update 3)" in screen.text
@@ -76,7 +76,7 @@ def test_a_run_that_is_gone_on_with_equals_an_unbroken_one(folder: Path, unbroke
 def test_a_finished_run_says_so(folder: Path, unbroken: Path) -> None:
     before = hashes(unbroken)
     updates, screen = made_run.train(folder, "unbroken")
-    assert updates == UPDATES and "has made its 6 updates; --epochs or --max-updates" in screen.text
+    assert updates == UPDATES and "has done its 6 updates; to continue, raise --epochs or --max-updates" in screen.text
     assert hashes(unbroken) == before
 
 
@@ -109,16 +109,14 @@ def test_ctrl_c_saves_and_names_the_command(folder: Path, unbroken: Path, name: 
     assert losses(folder / name) == losses(unbroken) and hashes(folder / name) == hashes(unbroken)
 
 
-def test_a_stop_that_cannot_save_does_not_say_that_it_did(
-    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stop_that_cannot_save_does_not_claim_so(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MYXTTS_FAULT", "store.before_files:3+:enospc")
     with pytest.raises(StorageError, match=r"saving the checkpoint of update 3 failed .*free some space"):
         made_run.train(folder, name, screen=Interrupting(3))
     assert find(folder / name).update == 2
 
 
-def test_an_end_that_cannot_save_is_no_end(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_end_that_cannot_save_is_an_error(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MYXTTS_FAULT", "store.before_files:1+:enospc")
     with pytest.raises(StorageError, match="free some space"):
         made_run.train(folder, name)
@@ -131,23 +129,23 @@ def test_an_end_that_cannot_save_is_no_end(folder: Path, name: str, monkeypatch:
 def test_a_nan_in_a_loss_is_skipped_and_named(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MYXTTS_FAULT", "step.loss.mel:3:nan")
     updates, screen = made_run.train(folder, name)
-    assert updates == UPDATES, "an update that was refused is none"
+    assert updates == UPDATES, "a skipped update does not count"
     (skip,) = events(folder / name, "skip")
     assert skip["terms"] == ["mel"] and skip["update"] == 2
     assert set(skip["utterances"]) <= {f"c{i}" for i in range(made_run.CLIPS)} and not skip["single"]
-    assert "update 3 refused: not finite (loss terms: mel; clips: none alone" in skip["message"]
+    assert "update 3 skipped: not finite (loss terms: mel; clips: none alone" in skip["message"]
     assert screen.warnings == [skip["message"]]
     lines = [r for r in records(folder / name / "metrics.jsonl") if r["kind"] == "train"]
     assert [(r["update"], r["skipped"]) for r in lines[:4]] == [(1, False), (2, False), (3, True), (3, False)]
     assert lines[2]["loss"] is None and "terms.mel" in lines[2]["nonfinite"]
     assert lines[2]["learning_rate"] == lines[3]["learning_rate"], "the schedule waits"
-    assert "1 updates were refused" in screen.text
+    assert "1 updates were skipped" in screen.text
 
 
-def test_a_bad_micro_batch_is_dropped_and_named(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bad_micro_batch_is_skipped_and_named(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MYXTTS_FAULT", "step.micro_batch:4:inf")
     assert made_run.train(folder, name)[0] == UPDATES
-    (dropped,) = events(folder / name, "dropped")
+    (dropped,) = events(folder / name, "skip_micro_batches")
     assert "1 of 2 micro-batches dropped" in dropped["message"] and len(dropped["utterances"]) == 2
     assert not events(folder / name, "skip")
     assert all(np.isfinite(loss) for _, loss in losses(folder / name))
@@ -160,7 +158,7 @@ def test_a_bad_gradient_names_its_part(folder: Path, name: str, monkeypatch: pyt
     assert skip["groups"] == ["aligner"] and skip["terms"] == [] and "loss terms: all finite" in skip["message"]
 
 
-def test_an_average_that_went_bad_is_told_as_what_it_is() -> None:
+def test_a_bad_average_is_reported_as_such() -> None:
     from myxtts.models.generate import Voice, mean_voice
 
     bad = Voice(np.full(4, np.nan, np.float32), np.zeros(2, np.float32))
@@ -171,7 +169,7 @@ def test_an_average_that_went_bad_is_told_as_what_it_is() -> None:
 # --- what a run may resume from
 
 
-def test_other_data_is_refused(folder: Path, name: str) -> None:
+def test_other_data_are_rejected(folder: Path, name: str) -> None:
     if not (folder / "other").exists():
         made_run.make_root(folder / "other", seed=9)
     made_run.train(folder, name, training__max_updates=2)
@@ -179,7 +177,7 @@ def test_other_data_is_refused(folder: Path, name: str) -> None:
     with pytest.raises(ConfigError) as caught:
         made_run.train(folder, name, data__train_path=str(folder / "other"))
     message = str(caught.value)
-    assert "the data is not the one that the run in" in message and "\n" not in message
+    assert "the data differ from those that the run in" in message and "\n" not in message
     assert "--fresh" in message and "--init-from" in message
     assert hashes(folder / name) == before
 
@@ -207,14 +205,14 @@ def test_fresh_moves_the_old_run_aside(
     monkeypatch.setattr("time.strftime", lambda *_: "20260102-030405")
     for number in (1, 2):  # twice within a second is no trouble either
         updates, screen = made_run.train(folder, name, fresh=True, training__max_updates=2)
-        assert updates == 2 and "--fresh: the run that was here is now in" in screen.text
+        assert updates == 2 and "--fresh: the previous run is now in" in screen.text
         aside = sorted(folder.glob(f"{name}.before-*"))
         assert len(aside) == number
     assert hashes(aside[0]) == before == hashes(folder / name)
     assert losses(folder / name) == losses(unbroken)[:2] and len(events(folder / name, "start")) == 1
 
 
-def test_a_damaged_checkpoint_is_named_and_passed_over(folder: Path, unbroken: Path, name: str) -> None:
+def test_a_damaged_checkpoint_is_named_and_skipped(folder: Path, unbroken: Path, name: str) -> None:
     made_run.train(folder, name, training__max_updates=4)
     path = folder / name / "checkpoints" / "step-00000004" / "weights.safetensors"
     content = bytearray(path.read_bytes())
@@ -228,7 +226,7 @@ def test_a_damaged_checkpoint_is_named_and_passed_over(folder: Path, unbroken: P
 @pytest.mark.parametrize(
     "changed", [{"model__voice_width": 12}, {"loss__adaptive_weights": True}, {"optimizer__name": "muon"}], ids=str
 )
-def test_another_model_or_optimizer_is_refused(folder: Path, unbroken: Path, changed: dict[str, Any]) -> None:
+def test_another_model_or_optimizer_is_rejected(folder: Path, unbroken: Path, changed: dict[str, Any]) -> None:
     before = hashes(unbroken)
     with pytest.raises(CheckpointError, match="does not fit") as caught:
         made_run.train(folder, "unbroken", **changed)
@@ -239,7 +237,7 @@ def test_another_model_or_optimizer_is_refused(folder: Path, unbroken: Path, cha
 # --- when a run ends
 
 
-def test_minutes_end_a_run_that_can_go_on(folder: Path, unbroken: Path, name: str) -> None:
+def test_minutes_end_a_run_that_can_be_resumed(folder: Path, unbroken: Path, name: str) -> None:
     updates, screen = made_run.train(folder, name, training__max_minutes=1e-5)
     assert updates == 1 and "training.max_minutes" in screen.text
     assert made_run.train(folder, name)[0] == UPDATES
@@ -263,7 +261,7 @@ def test_a_stopped_process_reaches_its_updates_and_not_its_minutes(
     jumps = iter([0.0, 0.0, 0.0, 0.0, 600.0, -3_000.0, 0.0, 0.0])
     monkeypatch.setattr("myxtts.training.loop.Window", lambda: Window(begun=time.monotonic() - next(jumps)))
     updates, screen = made_run.train(folder, name, training__max_minutes=9.0, training__max_updates=8)
-    assert updates == 8 and "all updates are made" in screen.text
+    assert updates == 8 and "all updates are done" in screen.text
     assert 0.0 < find(folder / name, "last").state["position"]["trained_seconds"] < 540.0
 
 
@@ -281,7 +279,7 @@ def test_a_finished_command_given_again_changes_nothing(folder: Path, name: str)
 # --- going on with other settings
 
 
-def test_changed_settings_are_named_and_the_order_of_the_data_is_kept_sound(folder: Path, name: str) -> None:
+def test_changed_settings_are_named_and_the_data_order_stays_valid(folder: Path, name: str) -> None:
     made_run.train(folder, name, training__max_updates=2)
     _, screen = made_run.train(
         folder, name, training__max_updates=3, training__batch_size=3, training__best_metric="total"
@@ -322,7 +320,7 @@ def test_a_run_that_was_written_with_a_relative_path_has_the_same_data(
 
 
 @pytest.mark.parametrize("given_again", [1, 2])
-def test_a_kill_in_the_last_validation_is_made_up_for(
+def test_a_validation_lost_to_a_kill_is_repeated(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch, given_again: int
 ) -> None:
     def killed(*_: object, **__: object) -> bool:
@@ -342,7 +340,7 @@ def test_a_kill_in_the_last_validation_is_made_up_for(
     assert ("Done at update 6" in screen.text) == (given_again == 1)
 
 
-# --- a disk that refuses
+# --- a failing disk
 
 
 def test_a_disk_that_is_full_for_a_while_loses_nothing(
@@ -351,8 +349,8 @@ def test_a_disk_that_is_full_for_a_while_loses_nothing(
     monkeypatch.setenv("MYXTTS_FAULT", "store.before_files:1-2:enospc")
     updates, screen = made_run.train(folder, name)
     assert updates == UPDATES
-    told = [e["message"] for e in events(folder / name, "save_failed")]
-    assert len(told) == 2 and told == [w for w in screen.warnings if "trying again in" in w]
+    failures = [e["message"] for e in events(folder / name, "save_failed")]
+    assert len(failures) == 2 and failures == [w for w in screen.warnings if "trying again in" in w]
     assert losses(folder / name) == losses(unbroken) and hashes(folder / name) == hashes(unbroken)
 
 

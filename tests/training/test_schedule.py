@@ -39,7 +39,7 @@ def test_cosine() -> None:
     assert rate(110, **settings) == pytest.approx(2e-4) == rate(10**6, **settings)
 
 
-def test_the_decoder_hears_the_critic_from_its_start_on() -> None:
+def test_the_critic_trains_the_decoder_from_its_start_on() -> None:
     settings = ScheduleConfig(adversarial_start_updates=100, adversarial_ramp_updates=50)
     shares = [schedule.adversarial_strength(update, settings) for update in (1, 100, 101, 125, 150, 10**6)]
     assert shares == [0.0, 0.0, 0.02, 0.5, 1.0, 1.0]
@@ -47,17 +47,17 @@ def test_the_decoder_hears_the_critic_from_its_start_on() -> None:
     assert schedule.adversarial_strength(1, at_once) == 1.0
 
 
-def test_the_critic_learns_from_one_ramp_before_it_is_heard() -> None:
+def test_the_critic_is_trained_from_one_ramp_earlier() -> None:
     settings = ScheduleConfig(adversarial_start_updates=100, adversarial_ramp_updates=30)
     assert [schedule.critic_learns(update, settings) for update in (1, 70, 71, 100)] == [False, False, True, True]
     for start, ramp in ((0, 0), (0, 1000), (10, 1000)):
         early = ScheduleConfig(adversarial_start_updates=start, adversarial_ramp_updates=ramp)
-        assert schedule.critic_learns(1, early), "the decoder never hears one that has not learned"
+        assert schedule.critic_learns(1, early), "the decoder is never trained by an untrained critic"
 
 
 @pytest.mark.parametrize("growth", [1.0, 1.5, 2.0, 10.0])
 @pytest.mark.parametrize("first", [1, 7, 100])
-def test_restarts_against_walking_through_them(growth: float, first: int) -> None:
+def test_restarts_against_a_step_by_step_computation(growth: float, first: int) -> None:
     settings = {"warmup_updates": 5, "decay": "cosine_restarts", "decay_updates": first, "restart_growth": growth}
     begin, length = 0.0, float(first)
     for after in range(3_000):
@@ -91,7 +91,7 @@ def test_nothing_depends_on_the_length_of_the_run() -> None:
         schedule.scan(50, OPTIMIZER, ScheduleConfig(decay=decay, warmup_updates=5))
 
 
-def test_a_cosine_may_end_at_nothing_with_the_run() -> None:
+def test_a_cosine_may_end_at_zero_with_the_run() -> None:
     settings = ScheduleConfig(warmup_updates=5, decay="cosine", decay_updates=20, floor_share=0.0)
     assert schedule.learning_rate(25, OPTIMIZER, settings) == 0.0
     schedule.scan(25, OPTIMIZER, settings)
@@ -99,7 +99,7 @@ def test_a_cosine_may_end_at_nothing_with_the_run() -> None:
         schedule.scan(26, OPTIMIZER, settings)
 
 
-def test_a_rate_that_is_no_rate_stops_the_run_before_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_rate_stops_the_run_before_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = ScheduleConfig(warmup_updates=5, decay="cosine", decay_updates=20, floor_share=0.0)
     with pytest.raises(ConfigError) as caught:
         schedule.scan(100, OPTIMIZER, settings)

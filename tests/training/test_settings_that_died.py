@@ -20,6 +20,7 @@ from made_step import MadeStep
 
 from myxtts.config.schema import LossConfig
 from myxtts.errors import ConfigError
+from myxtts.loss_terms import TERMS
 from myxtts.models.build import build_voice_cloner
 from myxtts.training import losses
 
@@ -92,7 +93,7 @@ def died_at_the_fault(finite: list[bool]) -> bool:
 
 def lives(made: MadeStep, **fault: Any) -> list[Any]:
     """The guarded step over the same updates; its results, after a look at every number it owns."""
-    made.anew()
+    made.reset()
     while not made.run().applied:  # fp16 finds its loss scale by overflowing
         pass
     results = [made.run(**(fault if update == FAULT_AT else {})) for update in range(1, UPDATES + 1)]
@@ -116,9 +117,9 @@ def test_an_overflow_of_half_precision(guarded: MadeStep) -> None:
     assert not finite[-1] and finite[0] == (finite[: FAULT_AT - 1] == [True] * (FAULT_AT - 1))
     lives(guarded)
     settled = float(guarded.step.loss_scale.value)
-    results = lives(guarded, term_fault=dict.fromkeys(losses.TERMS, PEAK))
+    results = lives(guarded, term_fault=dict.fromkeys(TERMS, PEAK))
     refused = results[FAULT_AT - 1]
-    assert not refused.applied and refused.overflow, "an overflow of the scale is told from a bad batch"
+    assert not refused.applied and refused.overflow, "an overflow of the scale differs from a bad batch"
     assert results[FAULT_AT].applied
     assert float(guarded.step.loss_scale.value) < settled, "the loss scale was lowered"
 

@@ -40,7 +40,7 @@ def finish(child: subprocess.Popen[str]) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_the_first_signal_asks(number: signal.Signals) -> None:
+def test_the_first_signal_requests_a_stop(number: signal.Signals) -> None:
     before = signal.getsignal(number)
     if before == signal.SIG_IGN:
         pytest.skip("the tests run under nohup")
@@ -51,7 +51,7 @@ def test_the_first_signal_asks(number: signal.Signals) -> None:
     assert signal.getsignal(number) is before and stop.requested == number.name
 
 
-def test_it_can_be_entered_again_and_leaves_nothing_open() -> None:
+def test_it_is_reusable_and_leaves_nothing_open() -> None:
     stop = StopSignals()
     before = open_files(), threading.active_count()
     for _ in range(3):
@@ -106,7 +106,7 @@ with signals.StopSignals() as stop:
 
 
 @pytest.mark.parametrize("first, second", [("SIGTERM", "SIGTERM"), ("SIGTERM", "SIGINT"), ("SIGINT", "SIGINT")])
-def test_the_second_leaves_at_once(first: str, second: str) -> None:
+def test_the_second_signal_exits_at_once(first: str, second: str) -> None:
     child = run("""
 with signals.StopSignals() as stop:
     print("ready", flush=True)
@@ -121,7 +121,7 @@ with signals.StopSignals() as stop:
     assert time.monotonic() - started < 5
 
 
-def test_a_closed_terminal_asks_however_often_it_says_so() -> None:
+def test_any_number_of_hangups_only_requests_a_stop() -> None:
     child = run("""
 with signals.StopSignals() as stop:
     print("ready", flush=True)
@@ -137,7 +137,7 @@ sys.exit(75)
     assert finish(child) == (75, "saved after SIGHUP\n")
 
 
-def test_a_second_request_leaves_at_once_after_a_closed_terminal_too() -> None:
+def test_a_second_request_after_a_hangup_exits_at_once() -> None:
     child = run("""
 with signals.StopSignals() as stop:
     print("ready", flush=True)
@@ -160,7 +160,7 @@ def test_a_closed_terminal_that_nohup_ignores_stays_ignored() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
-def test_the_second_leaves_even_inside_a_long_computation() -> None:
+def test_the_second_signal_exits_even_inside_a_long_computation() -> None:
     child = run(
         """
 import ctypes
@@ -207,7 +207,7 @@ with signals.StopSignals() as stop:
     assert finish(child) == (0, "[True, True, True] [15, 15, 15]\n")
 
 
-def test_another_thread_is_refused_and_nothing_stays_open() -> None:
+def test_another_thread_is_rejected_and_nothing_stays_open() -> None:
     caught: list[BaseException] = []
     before = open_files()
 

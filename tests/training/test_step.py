@@ -1,4 +1,4 @@
-"""The guarded step: what is refused changes nothing, what is applied is what it should be (promises N1 and N6)."""
+"""The guarded step: a skipped update changes nothing, an applied one is exact (promises N1 and N6)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from made_batch import make_batch
 from made_step import assert_learns
 
-from myxtts.training.losses import TERMS
+from myxtts.loss_terms import TERMS
 from myxtts.training.step import DETECTOR_SIZE, DETECTOR_WARMUP
 
 GROUPS = (
@@ -35,7 +35,7 @@ def test_a_loss_term_that_is_not_finite_changes_nothing(plain: Any, term: str, b
     before = plain.bytes()
     result = plain.micro(term_fault={term: bad})
     assert not result.good
-    assert [TERMS[k] for k in np.flatnonzero(~np.isfinite(result.terms_KB).all(axis=1))] == [term]
+    assert [list(TERMS)[k] for k in np.flatnonzero(~np.isfinite(result.terms_KB).all(axis=1))] == [term]
     update = plain.update()
     assert not update.applied and update.utterances == 0.0 and not update.spike
     assert plain.bytes() == before
@@ -67,7 +67,7 @@ def test_gradients_times_1e25_everywhere_change_nothing(plain: Any) -> None:
 
 
 @pytest.mark.parametrize("factor", [1e3, 1e9, 1e15])
-def test_gradient_bombs_that_are_finite_are_clipped_or_refused(plain: Any, factor: float) -> None:
+def test_finite_gradient_bombs_are_clipped_or_skipped(plain: Any, factor: float) -> None:
     for _ in range(3):
         plain.run()
     plain.run(group_fault=dict.fromkeys(GROUPS, factor))
@@ -76,7 +76,7 @@ def test_gradient_bombs_that_are_finite_are_clipped_or_refused(plain: Any, facto
 
 
 @pytest.mark.parametrize("fault", [{"term_fault": {"mel": np.nan}}, {"group_fault": {"decoder": np.inf}}])
-def test_only_the_bad_micro_batch_of_a_window_is_dropped(plain: Any, fault: dict[str, Any]) -> None:
+def test_only_the_bad_micro_batch_of_a_window_is_skipped(plain: Any, fault: dict[str, Any]) -> None:
     plain.run()
     start = plain.values()
     windows = [(0, 1), (2, 3), (4, 5), (6, 7)]
@@ -96,7 +96,7 @@ def test_only_the_bad_micro_batch_of_a_window_is_dropped(plain: Any, fault: dict
 def test_the_window_is_the_same_wherever_the_bad_micro_batches_were(plain: Any) -> None:
     start, found = plain.values(), set()
     for bad in [(), (0,), (2,), (0, 1, 2)]:
-        plain.anew()
+        plain.reset()
         plain.put(start)
         for number, rows in enumerate([(0, 1), (2, 3)]):
             if number in bad:
@@ -134,7 +134,7 @@ def test_values_of_1e20_in_a_batch_never_reach_the_weights(plain: Any) -> None:
     assert_learns(plain)
 
 
-def test_a_window_of_nothing_changes_nothing(plain: Any) -> None:
+def test_an_empty_window_changes_nothing(plain: Any) -> None:
     plain.run()
     before = plain.bytes()
     result = plain.update()
@@ -145,7 +145,7 @@ def test_a_window_of_nothing_changes_nothing(plain: Any) -> None:
     assert plain.bytes() == before
 
 
-def test_the_window_is_empty_after_an_update_and_after_a_refusal(plain: Any) -> None:
+def test_the_window_is_empty_after_an_applied_and_a_skipped_update(plain: Any) -> None:
     start = plain.values()
     first = plain.run((0, 1)).grad_norm
     plain.put(start)
@@ -196,7 +196,7 @@ def test_four_micro_batches_of_four_equal_one_of_sixteen(plain: Any) -> None:
         np.testing.assert_allclose(found[weight][where], one[weight][where], atol=1e-5, err_msg=weight)
 
 
-def test_rows_that_only_fill_do_not_count(plain: Any) -> None:
+def test_padding_rows_do_not_count(plain: Any) -> None:
     start = plain.values()
     full = plain.run(make_batch((0, 1)))
     plain.put(start)
@@ -216,9 +216,9 @@ def known_norms(made: Any, norm: float, count: int) -> None:
     made.put(values)
 
 
-def test_a_spike_is_refused(plain: Any) -> None:
+def test_a_spike_is_skipped(plain: Any) -> None:
     usual = plain.run().grad_norm
-    plain.anew()
+    plain.reset()
     known_norms(plain, usual, DETECTOR_WARMUP)
     before = plain.bytes()
     result = plain.run(group_fault=dict.fromkeys(GROUPS, 21.0))
@@ -227,9 +227,9 @@ def test_a_spike_is_refused(plain: Any) -> None:
     assert result.applied and not result.spike
 
 
-def test_no_spike_before_enough_is_known(plain: Any) -> None:
+def test_no_spike_before_the_detector_has_enough_norms(plain: Any) -> None:
     usual = plain.run().grad_norm
-    plain.anew()
+    plain.reset()
     known_norms(plain, usual, DETECTOR_WARMUP - 1)
     result = plain.run(group_fault=dict.fromkeys(GROUPS, 1e3))
     assert result.applied and not result.spike
@@ -283,7 +283,7 @@ def test_one_graph_for_every_shape(plain: Any) -> None:
         assert graph.experimental_get_tracing_count() == 1
 
 
-def test_validation_hears_the_averaged_weights_and_changes_nothing(plain: Any) -> None:
+def test_validation_uses_the_averaged_weights_and_changes_nothing(plain: Any) -> None:
     plain.run()
     before = plain.bytes()
     batch = make_batch(fill=1)

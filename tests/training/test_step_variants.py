@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from made_step import assert_learns
 
-from myxtts.config.schema import ADVERSARIAL_TERMS
-from myxtts.training.losses import TERMS
+from myxtts.loss_terms import ADVERSARIAL_TERMS, TERMS
 from myxtts.training.step import DETECTOR_SIZE
 
 # --- the other switches
@@ -37,7 +36,7 @@ def test_learned_weights_change_and_are_part_of_what_is_saved(rich: Any) -> None
 
 
 @pytest.mark.parametrize("term", ["mel", "kl"])
-def test_a_refused_update_changes_nothing_with_muon_and_learned_weights_either(rich: Any, term: str) -> None:
+def test_a_skipped_update_changes_nothing_with_muon_and_learned_weights(rich: Any, term: str) -> None:
     rich.run()
     before = rich.bytes()
     assert not rich.run(term_fault={term: np.nan}).applied
@@ -45,7 +44,7 @@ def test_a_refused_update_changes_nothing_with_muon_and_learned_weights_either(r
     assert_learns(rich)
 
 
-def test_the_same_micro_batch_draws_alike_and_the_next_one_does_not(rich: Any) -> None:
+def test_dropout_depends_on_the_micro_batch_number_only(rich: Any) -> None:
     first = rich.micro().total_B
     rich.calls -= 1
     np.testing.assert_array_equal(rich.micro().total_B, first)
@@ -76,7 +75,7 @@ def test_the_loss_scale_halves_on_an_overflow_and_recovers(half: Any, monkeypatc
     half.micro(group_fault={"decoder": np.inf})
     half.micro()
     assert half.update().applied and float(scale.value) == 2.0**11, "a dropped micro-batch counts as an overflow"
-    monkeypatch.setattr("myxtts.training.precision.GROWTH_UPDATES", 2)
+    monkeypatch.setattr("myxtts.training.optimizers.GROWTH_UPDATES", 2)
     assert half.run().applied and half.run().applied and float(scale.value) == 2.0**12
     state = scale.state()
     scale.value.assign(8.0)
@@ -111,18 +110,18 @@ def test_the_scale_does_not_change_the_update(half: Any) -> None:
 
 def test_full_precision_has_no_scale(plain: Any) -> None:
     plain.run(term_fault={"mel": np.nan})
-    assert float(plain.step.loss_scale.value) == 1.0 and not plain.step.loss_scale.moves
+    assert float(plain.step.loss_scale.value) == 1.0 and not plain.step.loss_scale.is_dynamic
 
 
 # --- the game with the critic
 
 
-def test_a_critic_that_does_not_play_yet_changes_nothing_else(played: Any) -> None:
+def test_a_critic_that_is_not_used_yet_changes_nothing_else(played: Any) -> None:
     made = played
     weights = made.step.term_weights
     unheard = {"adversarial": 0.0, "feature_matching": 0.0}
     found = {
-        name: (made.anew().micro(weights={**weights, **more}), made.gradients())
+        name: (made.reset().micro(weights={**weights, **more}), made.gradients())
         for name, more in {"plays": {}, "learns": unheard, "waits": {**unheard, "critic": 0.0}}.items()
     }
     terms = {name: dict(zip(TERMS, result.terms_KB, strict=True)) for name, (result, _) in found.items()}
@@ -148,11 +147,11 @@ def test_without_a_critic_there_is_one_graph(plain: Any) -> None:
     assert not any(g.experimental_get_tracing_count() for (plays, _), g in plain.step._micro.items() if plays)
 
 
-def test_a_critic_that_begins_to_learn_is_no_spike(played: Any) -> None:
+def test_a_critic_that_starts_to_learn_is_not_a_spike(played: Any) -> None:
     """Its first gradient is tens of times the model's: runs of level enhanced died of it at update 1,001."""
     waits = {**played.step.term_weights, **dict.fromkeys(ADVERSARIAL_TERMS, 0.0)}
     usual = played.run(weights=waits).grad_norm
-    values = played.anew().values()
+    values = played.reset().values()
     values["norms"] = np.full(DETECTOR_SIZE, usual, np.float32)
     values["accepted"] = np.asarray(DETECTOR_SIZE)
     played.put(values)
@@ -164,9 +163,9 @@ def test_a_critic_that_begins_to_learn_is_no_spike(played: Any) -> None:
     assert played.values()["norms"][0] == np.float32(result.grad_norm), "the detector knows the model's norm alone"
 
 
-def test_the_gradients_of_model_and_critic_are_clipped_each_by_itself(played: Any) -> None:
+def test_the_gradients_of_model_and_critic_are_clipped_separately(played: Any) -> None:
     def clipped(fault: dict[str, float]) -> tuple[np.ndarray, np.ndarray]:
-        played.anew().run(group_fault=fault)
+        played.reset().run(group_fault=fault)
         first = {k: v.numpy().ravel() for k, v in played.step.optimizer.moments().items() if k.startswith("first/")}
         parts = [np.concatenate([v for k, v in first.items() if ("critic/" in k) == own]) for own in (False, True)]
         return parts[0] / (1.0 - played.step.settings.beta_1), parts[1] / (1.0 - played.step.settings.beta_1)

@@ -37,7 +37,7 @@ def scalars(events: EventAccumulator) -> dict[str, list[tuple[int, float]]]:
     }
 
 
-def test_scalars_are_read_back_and_nan_is_left_out(tmp_path: Path) -> None:
+def test_scalars_are_read_back_without_nan(tmp_path: Path) -> None:
     with TensorBoardLog(tmp_path) as log:
         log.train(RECORD)
         log.train({"update": 26, "loss": None, "terms": None, "skipped": True})
@@ -86,7 +86,7 @@ def test_a_resumed_run_hides_what_it_repeats(tmp_path: Path) -> None:
     assert scalars(read(tmp_path))["validation/mel"] == [(1, 1.0), (2, 0.5)]
 
 
-def test_refusals_are_one_line(tmp_path: Path) -> None:
+def test_errors_are_one_line(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")
     with pytest.raises(StorageError, match=r"writing failed at .*file"):

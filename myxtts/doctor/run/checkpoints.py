@@ -13,7 +13,8 @@ import numpy as np
 from myxtts.doctor.findings import Certainty, Report
 from myxtts.doctor.messages import Message, message
 from myxtts.errors import CheckpointError
-from myxtts.health import Check, Health
+from myxtts.health.signs import Check
+from myxtts.health.tracker import Health
 from myxtts.progress import Progress
 from myxtts.storage.checkpoint import Checkpoint, DamagedError, FutureFormatError, read_checkpoint, step_name
 from myxtts.storage.find_checkpoint import steps_in

@@ -18,9 +18,10 @@ from myxtts.doctor.settings.check import add_findings
 from myxtts.doctor.settings.read import read_settings
 from myxtts.errors import CheckpointError, ConfigError, DataError
 from myxtts.figures import finite_number, short_text, update_number
-from myxtts.health import Health, Verdict
+from myxtts.health.replay import read_measure, replay
+from myxtts.health.signs import Verdict
+from myxtts.health.tracker import Health
 from myxtts.progress import Progress
-from myxtts.run_health import read_measure, replay
 from myxtts.storage.files import read_regular_file, strict_json
 from myxtts.storage.journal import Record, read_events, read_metrics
 from myxtts.storage.run_directory import RunDirectory

@@ -21,7 +21,7 @@ from myxtts.doctor.settings.check import STABLE, STABLE_LEVEL
 from myxtts.doctor.settings.fix import with_values
 from myxtts.doctor.settings.read import Settings, read_settings
 from myxtts.errors import CheckpointError, ConfigError
-from myxtts.health import Health
+from myxtts.health.tracker import Health
 from myxtts.progress import Progress
 from myxtts.storage.files import read_regular_file
 from myxtts.storage.run_directory import RunDirectory
@@ -204,7 +204,7 @@ def _reset_recovery(plan: RepairPlan, summary: RunSummary, state: dict[str, Any]
         return
     recovery = {**copy.deepcopy(state.get("recovery") or {}), **copy.deepcopy(summary.recovery)}
     initial: dict[str, Any] = {name: 1.0 for name in NEUTRAL_FACTORS}
-    initial |= {"rewarm_from": plan.good.update, "rollbacks": [], "refused": [], "refused_in_a_row": 0}
+    initial |= {"rewarm_from": plan.good.update, "rollbacks": [], "skipped": [], "skipped_in_a_row": 0}
     initial |= {"last_trouble": plan.good.update, "proven": None, "candidates": []}
     initial |= {"watch": {"block": [], "newest": [], "lowest": [], "first": []}, "changes": [], "recent": []}
     changed = {name: value for name, value in initial.items() if name in recovery and recovery[name] != value}

@@ -1,1 +1,1 @@
-"""What a run does about bad data, skipped updates and trouble that persists: the recovery ladder."""
+"""The recovery ladder: reactions to bad micro-batches, skipped updates and persistent trouble."""

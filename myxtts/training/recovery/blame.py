@@ -1,8 +1,7 @@
-"""Who is to blame for a bad micro-batch: the loss term, the utterances, the layer group.
+"""Finds the cause of a bad micro-batch: loss terms, utterances and layer groups.
 
-A loss that is not finite names its terms and utterances by itself. A bad gradient of finite losses, or one that is too
-large, is searched for: each utterance is computed alone, then each term of a guilty utterance. Nothing of the search
-reaches a weight.
+A loss that is not finite identifies its terms and utterances directly. For a bad or too large gradient of finite
+losses, each utterance is computed alone, then each term of a guilty utterance. The search changes no weights.
 """
 
 from __future__ import annotations
@@ -13,30 +12,30 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from myxtts.loss_terms import TERMS
 from myxtts.training.accumulation import Micro, Window
-from myxtts.training.losses import TERMS
 from myxtts.training.step import MicroResult, Step
 
 LARGEST_GUILTY_SHARE = 0.5
-"""If more of the utterances are bad alone, no single one of them is to blame."""
+"""If a larger share of the utterances is bad alone, no single one is blamed."""
 FEW_UTTERANCES = 8
-"""With fewer in a micro-batch, those of the micro-batches before it count too: of one clip, one bad is all of them."""
+"""If a micro-batch has fewer utterances, those of earlier micro-batches are added before computing the share."""
 
 
 @dataclass(frozen=True)
 class Blame:
-    """What was found: loss terms, rows of the feature store, layer groups, and the micro-batch that was looked at."""
+    """The result: loss terms, rows of the feature store, layer groups, and the examined micro-batch."""
 
     terms: tuple[str, ...]
     rows: tuple[int, ...]
     groups: tuple[str, ...]
     micro: Micro
     single: bool
-    """Whether single utterances are to blame; otherwise `rows` are all that were in the micro-batch."""
+    """Whether single utterances are to blame; otherwise `rows` are all rows of the micro-batch."""
 
     @property
     def guilty_rows(self) -> tuple[int, ...]:
-        """The utterances that get a strike."""
+        """Rows of the utterances that get a strike."""
         return self.rows if self.single else ()
 
 
@@ -48,62 +47,62 @@ def find(
     others: Mapping[int, bool] | None = None,
     search: bool = True,
 ) -> Blame | None:
-    """Who made this window bad.
+    """The cause of a bad window.
 
     Args:
-        step: its window must be empty; it is empty again afterwards.
-        window: the micro-batches; None is returned if there is none.
-        spike_norm: gradient norm from which an utterance alone counts as guilty of a spike; None if the window was
-            refused, or lost micro-batches, because something was not finite.
-        others: rows of the newest utterances, and whether each was bad alone; a micro-batch of few is seen among them.
-        search: compute utterances alone where the losses do not tell.
+        step: its accumulators must be empty, and are empty afterwards.
+        window: the micro-batches; without any, the result is None.
+        spike_norm: gradient norm above which a single utterance counts as the cause of a spike; None if values were not
+            finite.
+        others: rows of the newest utterances, and whether each was bad alone; they are added to a small micro-batch.
+        search: compute utterances alone if the losses do not identify them.
     """
     if not window.micros:
         return None
-    bad, others = window.dropped(), others or {}
+    bad, others = window.skipped(), others or {}
     if bad:
-        return _of_not_finite(step, bad[0], others, search)
+        return _from_losses(step, bad[0], others, search)
     if spike_norm is None:
         return None
     micro = max(window.micros, key=lambda m: step.model_norm(m.result.group_norm_G))
-    return _searched(step, micro, spike_norm, others) if search else _of_nobody(step, micro, spike_norm)
+    return _search(step, micro, spike_norm, others) if search else _whole_batch(step, micro, spike_norm)
 
 
 def bad_alone(step: Step, window: Window, spike_norm: float | None) -> dict[int, bool]:
-    """Row -> whether the utterance was bad alone, as far as the micro-batches of a window show it without a search."""
+    """Row -> whether the utterance was bad alone, for those of a window where this is known without a search."""
     known: dict[int, bool] = {}
     for micro in window.micros:
         rows, result = micro.loaded.batch["utterance_B"][micro.real_B].tolist(), micro.result
         bad = np.asarray(~np.isfinite(result.terms_KB[:, micro.real_B]).all(axis=0))
         if _is_bad(step, result, spike_norm) and not bad.any():
             if len(rows) > 1:
-                continue  # which of them it was is not known
+                continue  # not known which one
             bad[:] = True
         known |= dict(zip(rows, bad.tolist(), strict=True))
     return known
 
 
-def _of_nobody(step: Step, micro: Micro, spike_norm: float | None) -> Blame:
+def _whole_batch(step: Step, micro: Micro, spike_norm: float | None) -> Blame:
     rows = tuple(int(row) for row in micro.loaded.batch["utterance_B"][micro.real_B])
     return Blame((), rows, tuple(_bad_groups(step, micro.result, spike_norm)), micro, single=False)
 
 
-def _of_not_finite(step: Step, micro: Micro, others: Mapping[int, bool], search: bool) -> Blame:
+def _from_losses(step: Step, micro: Micro, others: Mapping[int, bool], search: bool) -> Blame:
     bad_KB = ~np.isfinite(micro.result.terms_KB) & micro.real_B
     if not bad_KB.any():
-        return _searched(step, micro, None, others) if search else _of_nobody(step, micro, None)
-    terms = [TERMS[k] for k in np.flatnonzero(bad_KB.any(axis=1))]
+        return _search(step, micro, None, others) if search else _whole_batch(step, micro, None)
+    terms = [term for term, is_bad in zip(TERMS, np.any(bad_KB, axis=1).tolist(), strict=True) if is_bad]
     return _blame(terms, np.asarray(bad_KB.any(axis=0)), _bad_groups(step, micro.result, None), micro, others)
 
 
-def _searched(step: Step, micro: Micro, spike_norm: float | None, others: Mapping[int, bool]) -> Blame:
-    """Compute each utterance alone, then the terms of the first that is bad alone."""
+def _search(step: Step, micro: Micro, spike_norm: float | None, others: Mapping[int, bool]) -> Blame:
+    """Compute each utterance alone, then the terms of the first one that is bad alone."""
     rows = np.flatnonzero(micro.real_B)
     alone = {int(row): _alone(step, micro, int(row)) for row in rows}
     guilty_B = np.zeros(len(micro.real_B), bool)
     guilty_B[[row for row, result in alone.items() if _is_bad(step, result, spike_norm)]] = True
-    if not guilty_B.any():  # only together are they bad
-        return _of_nobody(step, micro, spike_norm)
+    if not guilty_B.any():  # they are bad only together
+        return _whole_batch(step, micro, spike_norm)
     first = int(np.flatnonzero(guilty_B)[0])
     weights = step.term_weights if micro.knobs.get("weights") is None else micro.knobs["weights"]
     terms = [
@@ -111,7 +110,7 @@ def _searched(step: Step, micro: Micro, spike_norm: float | None, others: Mappin
         for term in step.term_weights
         if _is_bad(step, _alone(step, micro, first, dict.fromkeys(weights, 0.0) | {term: weights[term]}), spike_norm)
     ]
-    # where every term alone is bad it is not a term but what all of them pass through
+    # if every term alone is bad, the cause is not a term but a layer that all of them depend on
     terms = [] if len(terms) == len(step.term_weights) else terms
     return _blame(terms, guilty_B, _bad_groups(step, alone[first], spike_norm), micro, others)
 
@@ -123,7 +122,7 @@ def _blame(
     micro: Micro,
     others: Mapping[int, bool],
 ) -> Blame:
-    """A blame on single utterances, or on none alone if too many are guilty."""
+    """Blame single utterances, or the whole micro-batch if too many are bad."""
     real, guilty = int(micro.real_B.sum()), int(guilty_B.sum())
     own = set(micro.loaded.batch["utterance_B"][micro.real_B].tolist())
     beside = [bad for row, bad in others.items() if row not in own]
@@ -154,7 +153,7 @@ def _is_bad(step: Step, result: MicroResult, spike_norm: float | None) -> bool:
 
 
 def _bad_groups(step: Step, result: MicroResult, spike_norm: float | None) -> list[str]:
-    """Layer groups whose gradient is not finite; of a spike, the one of the model's with the largest."""
+    """Layer groups whose gradient is not finite; for a spike, the group of the model with the largest norm."""
     norms = result.group_norm_G
     bad = [group for group, norm in zip(step.groups, norms, strict=True) if not np.isfinite(norm)]
     largest = int(np.argmax(np.where(step.replicas[0].critics_G, -1.0, norms)))

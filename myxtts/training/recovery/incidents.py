@@ -1,12 +1,12 @@
-"""Incident bundles: a bad micro-batch on the disk with all that computing it again needs.
+"""Incident bundles: a bad micro-batch on the disk with everything needed to recompute it.
 
     RUN/incidents/update-0000123-micro-000456/
-        incident.json           what happened, seeds, knobs, hashes
-        batch.safetensors       the arrays of the micro-batch, as they were
-        weights.safetensors     the weights that it met
+        incident.json           what happened, seeds, arguments, hashes
+        batch.safetensors       the arrays of the micro-batch
+        weights.safetensors     the weights before it
         config.yaml, corpus.json
 
-No path of this machine is in it. `python -m myxtts replay BUNDLE` computes it again.
+It contains no path of this machine. `python -m myxtts replay BUNDLE` recomputes it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,8 @@ from myxtts.config.files import MOST_BYTES, config_of_file
 from myxtts.config.schema import Config, ModelConfig
 from myxtts.data.corpus import Corpus, parse_corpus
 from myxtts.errors import CheckpointError, ConfigError, DataError, StorageError
-from myxtts.messages import quoted as shown
+from myxtts.loss_terms import TERMS
+from myxtts.messages import quoted
 from myxtts.models.build import check_size
 from myxtts.storage.files import (
     fsync_directory,
@@ -40,11 +41,10 @@ from myxtts.storage.files import (
 )
 from myxtts.storage.tensors import parse_tensors, write_tensors
 from myxtts.text.symbols import SymbolTable
-from myxtts.training.losses import TERMS
 from myxtts.training.recovery.blame import Blame
 
 KEPT_FIRST, KEPT_NEWEST = 2, 3
-"""Of all bundles of a run the first show how it began, the newest how it stands."""
+"""Bundles of a run that are kept: the first ones show how trouble began, the newest its present state."""
 _SPARE_BYTES = 64 << 20
 FORMAT = 1
 LARGEST_FILES = {
@@ -54,9 +54,9 @@ LARGEST_FILES = {
     "batch.safetensors": 1 << 30,
     "weights.safetensors": 4 << 30,
 }
-"""Bytes of each file of a bundle that are read; the model of size big has 0.6 GB of weights."""
+"""Largest accepted size of each file in bytes; the model of size big has 0.6 GB of weights."""
 MOST_PRODUCTS = 10**15
-"""Multiplications of a replay, a few hours on one processor core; size big with its own batches takes a tenth."""
+"""Multiplications of a replay, a few hours on one CPU core; size big with its own batches takes a tenth."""
 _PROVED_FILES = tuple(name for name in LARGEST_FILES if name != "incident.json")
 _NOT_FINITE = ("nan", "inf", "-inf")
 _EXPECTED = {
@@ -77,7 +77,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True)
 class Incident:
-    """A bundle that was read."""
+    """A bundle read from disk."""
 
     path: Path
     facts: Mapping[str, Any]
@@ -105,18 +105,18 @@ def write(
 
     Args:
         directory: RUN/incidents.
-        blame: what was found, with the micro-batch.
-        update: number of the update that was tried.
-        cause: in words.
-        utterances: ids of the utterances that `blame` names.
-        rows: id of every row of the batch, empty for one that only fills.
-        weights: path -> values that the micro-batch met.
+        blame: the cause and the micro-batch.
+        update: number of the attempted update.
+        cause: for messages.
+        utterances: ids of the utterances in `blame`.
+        rows: id of every row of the batch, empty for padding.
+        weights: path -> values before the micro-batch.
         texts: config.yaml and corpus.json.
-        loss_scale: of fp16, else 1.
-        most_norm: of a spike, the gradient norm that is too much for one utterance.
+        loss_scale: of fp16, otherwise 1.
+        most_norm: for a spike, the gradient norm above which one utterance is its cause.
 
     Raises:
-        StorageError: the disk refuses; nothing is left behind.
+        StorageError: writing failed; nothing is left behind.
     """
     micro = blame.micro
     target = directory / f"update-{update:07d}-micro-{micro.number:08d}"
@@ -165,19 +165,19 @@ def write(
 
 
 def read(path: Path) -> Incident:
-    """The bundle in the folder `path`, which may come from anybody: every file and every fact is checked.
+    """Read the bundle in the folder `path`. It is untrusted: every file and every fact is checked.
 
-    No link is followed, and no more than LARGEST_FILES is read. Raises CheckpointError, which names the file.
+    Links are not followed, and files larger than LARGEST_FILES are rejected. Raises CheckpointError naming the file.
     """
     facts = _facts(path)
     if facts.get("format") != FORMAT:
         raise CheckpointError(
-            f"incident {shown(str(path), 200)}: incident.json is of format {shown(facts.get('format'))}, this program "
-            f"reads {FORMAT}: take the program that wrote it"
+            f"incident {quoted(str(path), 200)}: incident.json has format {quoted(facts.get('format'))}, this version "
+            f"reads {FORMAT}: use the version of MyXTTS that wrote it"
         )
     hashes = facts.get("sha256")
     if not isinstance(hashes, dict):
-        raise _unusable(path, "incident.json", f"sha256 is {shown(hashes)}, expected a hash for each file")
+        raise _unusable(path, "incident.json", f"sha256 is {quoted(hashes)}, expected a hash for each file")
     proved = {name: _proved(path, name, hashes.get(name.removesuffix(".safetensors"))) for name in _PROVED_FILES}
     batch = _tensors(path, "batch.safetensors", proved)
     weights = _tensors(path, "weights.safetensors", proved)
@@ -186,14 +186,14 @@ def read(path: Path) -> Incident:
     if found := _fact_problems(facts, rows=len(batch["weight_B"])):
         raise _unusable(path, "incident.json", found[0])
     if odd := next((name for name, array in weights.items() if array.dtype != np.float32), None):
-        raise _unusable(path, "weights.safetensors", f"{shown(odd)} has dtype {weights[odd].dtype}, expected float32")
+        raise _unusable(path, "weights.safetensors", f"{quoted(odd)} has dtype {weights[odd].dtype}, expected float32")
     return Incident(path, facts, batch, weights, path / "config.yaml", bytes(proved["corpus.json"]))
 
 
 def settings_of(incident: Incident) -> tuple[Config, Corpus]:
-    """The settings and the corpus of a bundle, after everything in it was held against them, before a model is built.
+    """The settings and the corpus of a bundle, after checking that everything in it is consistent with them.
 
-    Raises CheckpointError for what does not fit, or would take more memory or time than a replay may.
+    Raises CheckpointError if it is not, or if a replay would take too much memory or time.
     """
     path, batch = incident.path, incident.batch
     try:
@@ -218,7 +218,7 @@ def settings_of(incident: Incident) -> tuple[Config, Corpus]:
         raise _unusable(path, "batch.safetensors", wrong[0])
     numbers = sum(array.size for array in incident.weights.values())
     tables["speakers"] = max(1, tables["speakers"])
-    check_size(numbers, f"incident {shown(str(path), 200)}", config.model, channels=channels, **tables)
+    check_size(numbers, f"incident {quoted(str(path), 200)}", config.model, channels=channels, **tables)
     rows, most = len(batch["weight_B"]), config.training.batch_size
     if rows > most:
         raise _unusable(path, "batch.safetensors", f"{rows} rows, training.batch_size in config.yaml is {most}")
@@ -227,9 +227,9 @@ def settings_of(incident: Incident) -> tuple[Config, Corpus]:
 
 
 def _check_work(path: Path, batch: Arrays, model: ModelConfig, weights: int) -> None:
-    """Raises CheckpointError where one forward and backward pass takes more memory than there is, or hours.
+    """Raises CheckpointError if one forward and backward pass takes more memory than the machine has, or hours.
 
-    Both are estimates from below: what attention and the blocks keep for the backward pass, and the products of every
+    Both are lower bounds: the activations of attention and blocks for the backward pass, and the products of every
     weight with every token or frame.
     """
     rows, tokens = batch["text_BT"].shape
@@ -241,13 +241,15 @@ def _check_work(path: Path, batch: Arrays, model: ModelConfig, weights: int) -> 
     needed, there = 4 * (rows * kept + 6 * weights), os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     shape = f"{rows} rows of {tokens} tokens and {frames} frames with a model of {weights} weights"
     if needed > there:
-        raise _unusable(path, "batch.safetensors", f"{shape} take {needed / 1e9:.0f} GB, there are {there / 1e9:.0f}")
+        raise _unusable(
+            path, "batch.safetensors", f"{shape} take {needed / 1e9:.0f} GB, this machine has {there / 1e9:.0f}"
+        )
     if (products := 6 * rows * (tokens + frames + reference) * weights) > MOST_PRODUCTS:
         raise _unusable(path, "batch.safetensors", f"{shape} take {products:.1e} products, at most {MOST_PRODUCTS:.0e}")
 
 
 def _unusable(path: Path, name: str, why: str) -> CheckpointError:
-    return CheckpointError(f"incident {shown(str(path), 200)}: {name}: {why}; give an intact folder of RUN/incidents")
+    return CheckpointError(f"incident {quoted(str(path), 200)}: {name}: {why}; give an intact folder of RUN/incidents")
 
 
 def _content(path: Path, name: str) -> bytearray:
@@ -261,7 +263,7 @@ def _content(path: Path, name: str) -> bytearray:
 def _proved(path: Path, name: str, sha256: object) -> bytearray:
     content = _content(path, name)
     if hashlib.sha256(content).hexdigest() != sha256:
-        raise _unusable(path, name, "is altered: its SHA-256 is not the one in incident.json")
+        raise _unusable(path, name, "is modified: its SHA-256 differs from the one in incident.json")
     return content
 
 
@@ -269,7 +271,7 @@ def _facts(path: Path) -> dict[str, Any]:
     try:
         value = strict_json(_content(path, "incident.json"))
     except ValueError as error:
-        raise _unusable(path, "incident.json", f"is no JSON ({shown(str(error))})") from error
+        raise _unusable(path, "incident.json", f"is not JSON ({quoted(str(error))})") from error
     if not isinstance(value, dict):
         raise _unusable(path, "incident.json", "holds no object")
     return value
@@ -283,10 +285,10 @@ def _tensors(path: Path, name: str, proved: Mapping[str, bytearray]) -> Arrays:
 
 
 def _fact_problems(facts: Mapping[str, Any], rows: int) -> list[str]:
-    """Everything in incident.json that a replay needs and that is missing or senseless."""
+    """Messages on facts in incident.json that are missing or invalid."""
     knobs = facts.get("knobs")
     if not isinstance(knobs, dict):
-        return [f"knobs are {shown(knobs)}, expected an object"]
+        return [f"knobs are {quoted(knobs)}, expected an object"]
     seed, weights, most_norm = knobs.get("seed"), knobs.get("weights", 0), facts.get("most_norm", 0)
     terms, groups = knobs.get("term_fault"), knobs.get("group_fault")
     names = facts.get("rows")
@@ -307,12 +309,12 @@ def _fact_problems(facts: Mapping[str, Any], rows: int) -> list[str]:
     for key, is_good in good.items():
         if not is_good:
             value = (knobs if key.startswith("knobs.") else facts).get(key.removeprefix("knobs."), "missing")
-            found.append(f"{key} is {shown(value)}, expected {_EXPECTED[key].format(rows=rows)}")
+            found.append(f"{key} is {quoted(value)}, expected {_EXPECTED[key].format(rows=rows)}")
     return found
 
 
-def _all_of(value: object, is_good: Callable[[Any], bool], keys: Sequence[str] | None = None) -> bool:
-    """Whether this is an object of good values, whose keys are some of `keys`."""
+def _all_of(value: object, is_good: Callable[[Any], bool], keys: Collection[str] | None = None) -> bool:
+    """Whether this is an object of valid values whose keys are all in `keys`."""
     return isinstance(value, dict) and all((keys is None or k in keys) and is_good(v) for k, v in value.items())
 
 
@@ -333,12 +335,12 @@ def _are_factors(value: object, rows: int) -> bool:
 
 
 def knobs_of(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of Step.micro, from what `write` kept of them."""
+    """Arguments of Step.micro, from their values in incident.json."""
     kept = facts["knobs"]
     return {
         "seed": tuple(kept["seed"]),
         "prior_strength": kept["prior_strength"],
-        # an incident of before a term was there
+        # a term without a weight has weight 0
         "weights": kept["weights"] and {**dict.fromkeys(TERMS, 0.0), **kept["weights"]},
         "term_fault": {t: np.array([float(x) for x in f], np.float32) for t, f in kept["term_fault"].items()},
         "group_fault": {g: float(f) for g, f in kept["group_fault"].items()},
@@ -346,7 +348,7 @@ def knobs_of(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(knobs: Mapping[str, Any], rows: int) -> dict[str, Any]:
-    """Knobs as JSON values; a factor that is not finite is written as a word."""
+    """Arguments of Step.micro as JSON values; a factor that is not finite becomes a string."""
     term_fault = knobs.get("term_fault") or {}
     spread = {t: np.broadcast_to(np.asarray(f, np.float32), [rows]) for t, f in term_fault.items() if t in TERMS}
     return {
@@ -371,7 +373,7 @@ def _check_space(directory: Path, weights: Mapping[str, npt.NDArray[Any]]) -> No
     free = shutil.disk_usage(directory).free
     if free < needed:
         raise StorageError(
-            f"no room for an incident in {directory}: {free / 1e6:.0f} MB are free and {needed / 1e6:.0f} MB are needed"
+            f"no room for an incident in {directory}: {free / 1e6:.0f} MB are free, {needed / 1e6:.0f} MB are needed"
         )
 
 

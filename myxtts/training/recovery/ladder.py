@@ -1,6 +1,6 @@
-"""The ladder at work: what a run does about a bad micro-batch, a refused update, and trouble that goes on.
+"""The recovery ladder: reactions of a run to a bad micro-batch, a skipped update, and persistent trouble.
 
-What is known and decided stands in recovery.py; here it is told, written down and carried out.
+State and decisions are in state.py; this module carries them out, and writes logs and files.
 """
 
 from __future__ import annotations
@@ -31,16 +31,15 @@ from myxtts.training.trainer import named
 Weight = npt.NDArray[np.generic]
 
 SAME_INCIDENT_ATTEMPTS = 20
-"""Of trouble of one kind, one bundle in so many attempts."""
-TOLD_CLIPS = 5
+"""Attempts between two bundles of the same kind of trouble."""
+LISTED_CLIPS = 5
 
 
 class Ladder:
-    """Follows every update of a run and climbs where it must.
+    """Observes every update of a run and climbs when necessary.
 
     Args:
-        run: its state holds that of the ladder; the log is cut back with a rollback; clips in quarantine are taken out
-            of its batches.
+        run: the run, with the state of the ladder; clips in quarantine are removed from its batches.
         saver: saves after a rollback.
     """
 
@@ -49,36 +48,41 @@ class Ladder:
         self.restart_data: Callable[[int, int], None] = lambda epoch, index: None
         self._ids = [u.id for u in run.batches.store.utterances]
         self._row_of = {name: row for row, name in enumerate(self._ids)}
-        self._newest_told = ""
+        self._newest_cause = ""
         self._bundles: dict[object, int] = {}
         self._stale: list[int] = []
-        """Checkpoints of before a rollback that the disk did not let be set aside."""
+        """Checkpoints after the target of a rollback that could not be set aside yet."""
         self._aside = ""
-        """What they are called there."""
+        """Prefix of their new names."""
         self._pending = False
-        """Whether a rollback was decided that the disk does not show in full yet."""
-        self._take_out()
+        """Whether a rollback was decided that is not complete on the disk yet."""
+        self._apply_quarantine()
 
     @property
     def recovery(self) -> Recovery:
-        """The state; another object after a resume."""
+        """The state; resuming replaces the object."""
         return self.run.state.recovery
 
     # --- rungs 0 to 2: what an update did
 
     def observe(
-        self, window: Window, result: UpdateResult, number: int, loss: float, met: Mapping[str, Weight] | None = None
+        self,
+        window: Window,
+        result: UpdateResult,
+        number: int,
+        loss: float,
+        weights_before: Mapping[str, Weight] | None = None,
     ) -> None:
-        """Take in update number `number`, applied or refused, with its mean loss.
+        """Observe update `number`, applied or skipped, with its mean loss.
 
-        `met`: the weights before it, if it lost a micro-batch; None: those of now.
+        `weights_before` is given if a micro-batch was skipped; None means that the weights are unchanged.
         """
         self.run.state.clip_losses.observe(window)
-        dropped = window.dropped()
+        skipped = window.skipped()
         if result.applied:
-            self.recovery.applied(number, loss, clean=result.overflow or not dropped)
+            self.recovery.applied(number, loss, clean=result.overflow or not skipped)
         if result.overflow:
-            # nobody is to blame, and it is no trouble: the scale finds its place by overflowing
+            # no clip is to blame, and it is not trouble: this is how the loss scale is adjusted
             self.run.log.event("overflow", f"update {number}: fp16 overflowed, the loss scale is halved", rung=0)
             return
         if not result.applied:
@@ -87,27 +91,27 @@ class Ladder:
         spike_norm = self.run.config.training.spike_factor * median if result.spike and median else None
         bad = blame.bad_alone(self.run.trainer.step, window, spike_norm)
         self.recovery.judge_clips({self._ids[row]: was for row, was in bad.items()})
-        if dropped or not result.applied:
-            with self.run.trainer.step.weights_as(met if result.applied else None):
-                self._look_into(window, result, number, spike_norm)
+        if skipped or not result.applied:
+            with self.run.trainer.step.weights_as(weights_before if result.applied else None):
+                self._find_cause(window, result, number, spike_norm)
 
-    def _look_into(self, window: Window, result: UpdateResult, number: int, spike_norm: float | None) -> None:
-        """Find who is to blame, say so, count strikes, keep the evidence."""
+    def _find_cause(self, window: Window, result: UpdateResult, number: int, spike_norm: float | None) -> None:
+        """Find and log the cause, write an incident bundle, count strikes."""
         search = self.recovery.may_search
         others = {self._row_of[name]: bad for name, bad in self.recovery.recent.items() if name in self._row_of}
         found = blame.find(self.run.trainer.step, window, spike_norm, others=others, search=search)
         if search and (found is None or not found.single):
             self.recovery.searched_in_vain = self.recovery.attempts
         if result.applied:
-            what = f"update {number}: {len(window.dropped())} of {len(window.micros)} micro-batches dropped"
-            event, rung = "dropped", 0
+            what = f"update {number}: {len(window.skipped())} of {len(window.micros)} micro-batches skipped"
+            event, rung = "skip_micro_batches", 0
         else:
             why = f"gradient norm {result.grad_norm:.3g} is a spike" if result.spike else "not finite"
-            what, event, rung = f"update {number} refused: {why}", "skip", 1
+            what, event, rung = f"update {number} skipped: {why}", "skip", 1
         ids = [self._ids[row] for row in found.rows] if found else []
-        self._newest_told = _in_words(found, ids)
-        message = f"{what} ({self._newest_told})"
-        bundle = self._keep(found, ids, number, message, spike_norm) if found else None
+        self._newest_cause = _describe(found, ids)
+        message = f"{what} ({self._newest_cause})"
+        bundle = self._write_incident(found, ids, number, message, spike_norm) if found else None
         self.run.log.event(
             event,
             message,
@@ -127,23 +131,25 @@ class Ladder:
         new = self.recovery.strike(names, found.micro.number, number, cause)
         if not new:
             return
-        self._take_out()
-        self._write_down(pending=self._pending)
+        self._apply_quarantine()
+        self._write_state(pending=self._pending)
         self.restart_data(self.run.state.position.epoch, self.run.state.position.index)
         source = self.run.batches.store.utterances[self._row_of[new[0]]].source
         message = (
-            f"{', '.join(repr(n) for n in new[:TOLD_CLIPS])} put in quarantine: to blame for 3 bad micro-batches; "
-            f"the run goes on without ({len(self.recovery.quarantine)} of {len(self._ids)} clips; look at {source})"
+            f"{', '.join(repr(n) for n in new[:LISTED_CLIPS])} put in quarantine: to blame for 3 bad micro-batches; "
+            f"the run continues without ({len(self.recovery.quarantine)} of {len(self._ids)} clips; look at {source})"
         )
         self.run.log.event("quarantine", message, rung=2, utterances=new)
         self.run.log.warn(message)
 
-    def _take_out(self) -> None:
+    def _apply_quarantine(self) -> None:
         quarantine = self.recovery.quarantine
         self.run.batches.quarantined = frozenset(self._row_of[name] for name in quarantine if name in self._row_of)
 
-    def _keep(self, found: Blame, ids: Sequence[str], number: int, cause: str, most_norm: float | None) -> str | None:
-        """Write an incident bundle, unless one of its kind was just written; its path in the run directory."""
+    def _write_incident(
+        self, found: Blame, ids: Sequence[str], number: int, cause: str, most_norm: float | None
+    ) -> str | None:
+        """Write an incident bundle, unless one of its kind is recent; returns its path in the run directory."""
         kind = (found.terms, found.groups, found.single, most_norm is None)
         attempts = self.recovery.attempts
         if attempts < self._bundles.get(kind, -SAME_INCIDENT_ATTEMPTS) + SAME_INCIDENT_ATTEMPTS:
@@ -169,10 +175,10 @@ class Ladder:
             return None
         return str(path.relative_to(self.run.directory.path))
 
-    # --- rungs 3 to 7: trouble that goes on
+    # --- rungs 3 to 7: persistent trouble
 
     def climb_if_needed(self) -> bool:
-        """Go back if there is trouble; whether the run went back."""
+        """Roll back if there is trouble; returns whether the run was rolled back."""
         if self._pending:
             self._end_if_done()
         cause = self.recovery.trouble()
@@ -181,23 +187,23 @@ class Ladder:
         return bool(cause)
 
     def climb(self, cause: str) -> None:
-        """Take the next rung.
+        """Climb to the next rung.
 
         Raises:
-            NonFiniteError: there is none left, or no checkpoint to go back to.
+            NonFiniteError: there is no rung left, or no checkpoint to go back to.
         """
         position, recovery = self.run.state.position, self.recovery
-        if self._newest_told and recovery.refused_in_a_row:
-            cause = f"{cause}; {self._newest_told}"
+        if self._newest_cause and recovery.skipped_in_a_row:
+            cause = f"{cause}; {self._newest_cause}"
         if suspects := recovery.suspects(position.update):
             cause = f"{cause}; {suspects}"
         rung = recovery.next_rung(position.update)
         if rung == GIVE_UP:
             self._give_up(cause)
-        checkpoint = self._healthy()
+        checkpoint = self._proven_checkpoint()
         rollback = Rollback(rung, position.update, checkpoint.update, cause)
-        recovery.roll_back(rollback, self._back_at(checkpoint))
-        self._write_down(pending=True)
+        recovery.roll_back(rollback, self._restore(checkpoint))
+        self._write_state(pending=True)
         kept = self._cut_and_save(rollback)
         message = (
             f"rung {rung}: back to update {rollback.to_update} from {rollback.from_update}, past the offending data: "
@@ -215,7 +221,7 @@ class Ladder:
         self.run.log.warn(message)
 
     def finish(self) -> None:
-        """End a rollback that a kill interrupted: it was decided and written down, and not yet saved."""
+        """Finish a rollback that a kill interrupted after it was written to recovery.json."""
         written = _read(self.run.directory.recovery_path)
         if written is None or not written["pending"]:
             return
@@ -224,19 +230,19 @@ class Ladder:
             return
         rollback = intended.rollbacks[-1]
         checkpoint = self._at_or_before(rollback.to_update)
-        intended.watch = self._back_at(checkpoint)
+        intended.watch = self._restore(checkpoint)
         if self.recovery.changes:
             intended.changes, intended.changed_at = self.recovery.changes, self.recovery.changed_at
 
         self.run.state.finish_rollback(intended, written["position"])
-        self._take_out()
+        self._apply_quarantine()
         kept = self._cut_and_save(replace(rollback, to_update=checkpoint.update))
-        message = f"ended the rollback to update {checkpoint.update} that was interrupted{kept}"
+        message = f"finished the interrupted rollback to update {checkpoint.update}{kept}"
         self.run.log.event("rollback_ended", message, rung=rollback.rung)
         self.run.log.warn(message)
 
-    def _back_at(self, checkpoint: Checkpoint) -> LossWatch:
-        """Take back a checkpoint; the watch over the loss, anew where its losses were of other weights."""
+    def _restore(self, checkpoint: Checkpoint) -> LossWatch:
+        """Restore a checkpoint; returns its loss watch, or a new one if the loss function changed since."""
         with named(checkpoint):
             self.run.trainer.restore(checkpoint)
             watch = self.run.state.roll_back(checkpoint)
@@ -246,10 +252,10 @@ class Ladder:
         return LossWatch()
 
     def _cut_and_save(self, rollback: Rollback) -> str:
-        """Make the disk follow: metrics, checkpoints after the one gone back to, and the state as it is now.
+        """Apply a rollback to the disk: cut metrics, set later checkpoints aside, save the state.
 
         Returns:
-            Where the checkpoints after it are kept, and what brings the best of them back; empty if there are none.
+            A message on where the later checkpoints are kept and how to restore the best; empty if there are none.
         """
         self._aside = self._free_name()
         lines = self.run.directory.incidents_path / f"{self._aside}-metrics.jsonl"
@@ -258,9 +264,9 @@ class Ladder:
             self.run.log.metrics.journal.cut_back(rollback.to_update, lines)
             self.run.log.tensorboard.go_back(rollback.to_update)
         except (StorageError, OSError) as error:
-            self.run.log.warn(f"{error}; the metrics after update {rollback.to_update} are of before the rollback")
+            self.run.log.warn(f"{error}; the metrics after update {rollback.to_update} are from before the rollback")
         self._stale = [step for step in steps_in(self.run.store.directory) if step > rollback.to_update]
-        kept = resume.kept_in_words(self.run.store.directory, self._stale, self._aside)
+        kept = resume.describe_kept(self.run.store.directory, self._stale, self._aside)
         self._pending = True
         self.saver.saved.clear()
         self._set_stale_aside()
@@ -269,34 +275,34 @@ class Ladder:
         return kept
 
     def _free_name(self) -> str:
-        """The name of what is kept of this rollback; that of an earlier one is never written over."""
+        """A new prefix for the files kept of this rollback."""
         number = max(len(self.recovery.rollbacks), self.run.store.next_number())
         while (self.run.directory.incidents_path / f"rollback-{number:02d}-metrics.jsonl").exists():
             number += 1
         return f"rollback-{number:02d}"
 
     def _end_if_done(self) -> None:
-        """Write down that the rollback is done once nothing of before it is on the disk and what came after it is."""
-        # what was saved anew under the number of an old one is not old any more
+        """Record that the rollback is complete once the later checkpoints are set aside and the state is saved."""
+        # a checkpoint saved again under the same number is not stale
         self._stale = [step for step in self._stale if step not in self.saver.saved]
         self._set_stale_aside()
         if self.saver.saved and not self._stale:
             self._pending = False
-            self._write_down(pending=False)
+            self._write_state(pending=False)
             self._prune_set_aside()
 
     def _set_stale_aside(self) -> None:
-        """Rename checkpoints of before the rollback: a resume must not find them; what is refused is tried again."""
+        """Rename stale checkpoints, so that a resume does not find them; failures are tried again later."""
         if not self._stale:
             return
         try:
             self.run.store.set_aside(self._stale, self._aside)
             self._stale = []
         except StorageError as error:
-            self.run.log.warn(f"{error}; tried again after the next update")
+            self.run.log.warn(f"{error}; trying again after the next update")
 
     def _prune_set_aside(self) -> None:
-        """Of what rollbacks set aside, as many stay as of regular checkpoints, and the best ones and a user's own."""
+        """Prune the checkpoints set aside, keeping the newest, the best, and the one that the user resumed from."""
         try:
             kept = self.run.store.all_set_aside()
             own = [path for path in kept if path.name.endswith(step_name(self.saver.resumed_from))]
@@ -304,7 +310,7 @@ class Ladder:
         except (StorageError, OSError) as error:
             self.run.log.warn(f"{error}; superseded checkpoints stay")
 
-    def _write_down(self, *, pending: bool) -> None:
+    def _write_state(self, *, pending: bool) -> None:
         state = {
             "pending": pending,
             "recovery": self.recovery.to_json(),
@@ -313,23 +319,23 @@ class Ladder:
         try:
             write_text_atomic(self.run.directory.recovery_path, json.dumps(state, indent=1))
         except (StorageError, OSError) as error:
-            self.run.log.warn(f"{error}; the next checkpoint holds the same")
+            self.run.log.warn(f"{error}; the next checkpoint contains the same state")
 
-    def _healthy(self) -> Checkpoint:
+    def _proven_checkpoint(self) -> Checkpoint:
         proven = self.recovery.proven
         return self._at_or_before(self.run.state.position.update if proven is None else proven)
 
     def _at_or_before(self, update: int) -> Checkpoint:
-        """The newest valid checkpoint that is not later than `update`; damaged ones are told."""
+        """The newest valid checkpoint not later than `update`; damaged ones are reported."""
         folders = {step: self.run.store.directory / step_name(step) for step in steps_in(self.run.store.directory)}
         for step in sorted((s for s in folders if s <= update), reverse=True):
             try:
                 return self.run.store.load(folders[step])
             except CheckpointError as error:
                 self.run.log.event("damaged", str(error))
-                self.run.log.warn(f"{error}; taking an older one")
+                self.run.log.warn(f"{error}; using an older one")
         raise NonFiniteError(
-            f"trouble at update {self.run.state.position.update}, and no whole checkpoint up to update {update} to go "
+            f"trouble at update {self.run.state.position.update}, and no intact checkpoint up to update {update} to go "
             f"back to: look at {self.run.store.directory}, or start over with --fresh"
         )
 
@@ -339,27 +345,27 @@ class Ladder:
         if self.run.store.all_set_aside():
             name += f" (others are kept in {self.run.store.directory} as rollback-*)"
         message = (
-            f"every rung of the ladder was climbed and the trouble came back at update "
-            f"{self.run.state.position.update}: {cause}; tried: {len(self.recovery.rollbacks)} times back to update "
-            f"{self.recovery.rollbacks[-1].to_update}, {self.recovery.overrides()}; best checkpoint: {name}; "
-            f"this tells more: python3 fix_nan_loss.py check {self.run.directory.path}"
+            f"every rung of the ladder was tried and the trouble came back at update "
+            f"{self.run.state.position.update}: {cause}; tried: {len(self.recovery.rollbacks)} rollbacks, the last "
+            f"to update {self.recovery.rollbacks[-1].to_update}, {self.recovery.overrides()}; best checkpoint: {name}; "
+            f"for an analysis: python3 fix_nan_loss.py check {self.run.directory.path}"
         )
         self.run.log.event("gave_up", message, rung=GIVE_UP)
         raise NonFiniteError(message)
 
 
-def _in_words(found: Blame | None, ids: Sequence[str]) -> str:
-    """Terms, clips and groups for a person."""
+def _describe(found: Blame | None, ids: Sequence[str]) -> str:
+    """Terms, clips and layer groups as text for messages."""
     if found is None:
-        return "no micro-batch to look at"
-    more = f" and {len(ids) - TOLD_CLIPS} more" if len(ids) > TOLD_CLIPS else ""
-    clips = f"{', '.join(ids[:TOLD_CLIPS])}{more}" if found.single else "none alone"
+        return "no micro-batch to examine"
+    more = f" and {len(ids) - LISTED_CLIPS} more" if len(ids) > LISTED_CLIPS else ""
+    clips = f"{', '.join(ids[:LISTED_CLIPS])}{more}" if found.single else "none alone"
     terms = f"loss terms: {', '.join(found.terms) or 'all finite'}"
     return f"{terms}; clips: {clips}" + (f"; layers: {', '.join(found.groups)}" if found.groups else "")
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """recovery.json; None if there is none that can be read: the checkpoint then holds the state."""
+    """recovery.json; None if it is missing or damaged: then the checkpoint has the state."""
     try:
         value = strict_json(read_regular_file(path))
     except (OSError, ValueError):

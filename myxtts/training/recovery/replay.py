@@ -1,4 +1,4 @@
-"""Computes an incident again, operation by operation, and names the first whose result is not finite."""
+"""Recomputes an incident operation by operation, and finds the first result that is not finite."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ import tensorflow as tf
 
 import myxtts
 from myxtts.errors import CheckpointError
-from myxtts.messages import quoted as shown
-from myxtts.training.losses import TERMS
+from myxtts.messages import quoted
 from myxtts.training.recovery import incidents
 from myxtts.training.recovery.incidents import Arrays, Incident
 from myxtts.training.step import MicroResult
@@ -26,25 +25,25 @@ _PACKAGE = Path(myxtts.__file__).resolve().parent
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation that gave NaN or Inf."""
+    """An operation whose result was NaN or Inf."""
 
     name: str
-    """Of TensorFlow, such as Mul or Sqrt."""
+    """TensorFlow operation, such as Mul or Sqrt."""
     place: str
-    """Line of MyXTTS that asked for it, as "training/losses.py:79 in gaussian_nll"; of a gradient, its function too."""
+    """Line of MyXTTS that called it, as "training/losses.py:79 in gaussian_nll"; for a gradient, its function, too."""
     in_gradient: bool
 
 
 @dataclass(frozen=True)
 class Replayed:
-    """What computing an incident again showed."""
+    """The result of recomputing an incident."""
 
     incident: Incident
     result: MicroResult
     bad_inputs: list[str]
-    """Arrays of the batch that are not finite themselves, in words."""
+    """Messages on arrays of the batch that are not finite."""
     operation: Operation | None
-    """The first that was not finite; None if all were."""
+    """The first operation that was not finite; None if all were."""
     utterances: list[tuple[str, float]]
     """Utterance and its total loss, worst first."""
     groups: list[tuple[str, float]]
@@ -52,10 +51,10 @@ class Replayed:
 
 
 def replay(path: Path) -> Replayed:
-    """Compute the micro-batch of the bundle in the folder `path` again, with its weights, seeds and knobs.
+    """Recompute the micro-batch of the bundle in the folder `path` with its weights, seeds and arguments.
 
     Raises:
-        CheckpointError: it is no intact bundle, its parts do not fit each other, or the memory does not suffice.
+        CheckpointError: the bundle is damaged or inconsistent, or memory is insufficient.
     """
     incident = incidents.read(path)
     knobs = incidents.knobs_of(incident.facts)
@@ -66,8 +65,8 @@ def replay(path: Path) -> Replayed:
         operation = None if result.good else _first_bad_operation(trainer, incident.batch, knobs)
     except (MemoryError, tf.errors.ResourceExhaustedError) as error:
         raise CheckpointError(
-            f"incident {shown(str(path), 200)}: there is too little memory to compute {incident.batch['text_BT'].shape}"
-            " tokens of a model of its size again; use a machine with more"
+            f"incident {quoted(str(path), 200)}: not enough memory to recompute "
+            f"{incident.batch['text_BT'].shape} tokens with a model of its size; use a machine with more"
         ) from error
     bad_inputs = _bad_inputs(incident.batch)
     names = incident.facts["rows"]
@@ -76,23 +75,17 @@ def replay(path: Path) -> Replayed:
     return Replayed(incident, result, bad_inputs, operation, _worst_first(totals), _worst_first(groups))
 
 
-def bad_terms(replayed: Replayed) -> list[str]:
-    """Loss terms that are not finite."""
-    real = replayed.incident.batch["weight_B"] > 0
-    return [t for k, t in enumerate(TERMS) if not np.isfinite(replayed.result.terms_KB[k][real]).all()]
-
-
 def _trainer(incident: Incident) -> Trainer:
     config, corpus = incidents.settings_of(incident)
-    config = replace(config, training=replace(config.training, devices=1))  # there may be fewer here than there were
+    config = replace(config, training=replace(config.training, devices=1))  # this machine may have fewer
     trainer = Trainer(config, corpus)
     for variable in trainer.step.weights:
         value = incident.weights.get(variable.path)
         if value is None or tuple(value.shape) != tuple(variable.shape):
             raise CheckpointError(
-                f"incident {shown(str(incident.path), 200)}: weights.safetensors: {variable.path!r} is "
+                f"incident {quoted(str(incident.path), 200)}: weights.safetensors: {variable.path!r} is "
                 f"{'missing' if value is None else f'{value.shape}, the model has {tuple(variable.shape)}'}: "
-                "take the version of the program that wrote it"
+                "use the version of MyXTTS that wrote it"
             )
         variable.assign(value)
     trainer.step.loss_scale.value.assign(float(incident.facts["loss_scale"]))
@@ -113,7 +106,7 @@ def _bad_inputs(batch: Arrays) -> list[str]:
 
 
 def _first_bad_operation(trainer: Trainer, batch: Arrays, knobs: dict[str, Any]) -> Operation | None:
-    """Run the step's own function operation by operation, with every result looked at."""
+    """Run the function of the step eagerly, checking the result of every operation."""
     tf.config.run_functions_eagerly(True)
     tf.debugging.enable_check_numerics(stack_height_limit=1)
     try:
@@ -131,9 +124,9 @@ def _of_error(error: tf.errors.InvalidArgumentError) -> Operation:
     match = _OPERATION.search(str(error))
     frames = traceback.extract_tb(error.__traceback__)
     own = [f for f in frames if Path(f.filename).resolve().is_relative_to(_PACKAGE)]
-    # this module called the step; what asked for the operation lies beneath
-    asked = [f for f in own if Path(f.filename).name != Path(__file__).name]
-    last = asked[-1] if asked else own[-1]
+    # this module called the step; the caller of the operation is deeper in the stack
+    callers = [f for f in own if Path(f.filename).name != Path(__file__).name]
+    last = callers[-1] if callers else own[-1]
     place = f"{Path(last.filename).resolve().relative_to(_PACKAGE)}:{last.lineno} in {last.name}"
     gradient = [f for f in frames if f.filename.endswith("_grad.py") or f.name == "_gradient_function"]
     named = next((f.name for f in reversed(gradient) if f.name.endswith("Grad")), "")

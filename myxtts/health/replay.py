@@ -1,7 +1,7 @@
-"""How a run stands by what it wrote: the one replay of its journal, for the doctor, the report page and measurements.
+"""The health of a run from its journal, for the doctor, the report page and measurements.
 
-A training feeds its Health as it goes. Whoever reads a run afterwards lets `replay` feed another one with the same
-figures, so that nobody judges by another metric than the training did.
+A training feeds its Health as it goes. `replay` feeds another one with the figures in metrics.jsonl, so that every
+reader judges a run by the same metric and the same rules as the training did.
 """
 
 from __future__ import annotations
@@ -17,32 +17,36 @@ import yaml
 
 from myxtts.config.schema import LossConfig, TrainingConfig
 from myxtts.figures import finite_number, update_number
-from myxtts.health import Health
+from myxtts.health.signs import BestRule
+from myxtts.health.tracker import Health
 from myxtts.speakers import count_speakers
 from myxtts.storage.files import read_regular_file
 from myxtts.storage.run_directory import RunDirectory
 
-L = TypeVar("L", "Update", "Validated")
+L = TypeVar("L", "UpdateLine", "ValidationLine")
 _MOST_BYTES = 64 << 20
+_DEFAULT_RULE = BestRule(TrainingConfig().early_stopping_min_delta, TrainingConfig().best_tolerance)
 
 
 @dataclass(frozen=True)
 class Measure:
-    """What a run is judged by, of its settings and its corpus."""
+    """What a run is judged by, from its settings and its corpus."""
 
     best_metric: str
-    """training.best_metric: which figure of a validation must not rise."""
+    """training.best_metric: the figure of a validation that must not rise."""
     adaptive_weights: bool
-    """loss.adaptive_weights: the loss of the updates is another sum than the total of a validation."""
+    """loss.adaptive_weights: the loss of the updates is not comparable with the total of a validation."""
     clip_norm: float | None = None
-    """optimizer.clip_norm; None where it is not known."""
+    """optimizer.clip_norm; None if not known."""
     people: int | None = None
-    """Training speakers; None where they are not known."""
+    """Training speakers; None if not known."""
+    rule: BestRule = _DEFAULT_RULE
+    """Which validation is the best."""
 
 
 @dataclass(frozen=True, slots=True)
-class Update:
-    """A line of an update: None for what was not measured or is no figure; `anew`: its loss is another than before."""
+class UpdateLine:
+    """A line of an update; None for a figure that is missing or not finite."""
 
     update: int
     loss: float | None
@@ -50,32 +54,33 @@ class Update:
     wait_share: float | None
     skipped: bool
     overflow: bool
-    anew: bool
+    reset: bool
+    """Whether the loss function changed with this update."""
 
     @property
-    def refused(self) -> bool:
-        """Whether it was refused; by an overflow of fp16 it was not, the scale finds its place so."""
+    def counts_as_skipped(self) -> bool:
+        """Whether it is a fault that it was skipped: an overflow of fp16 only lowers the loss scale."""
         return self.skipped and not self.overflow
 
 
 @dataclass(frozen=True, slots=True)
-class Validated:
-    """A line of a validation: its figures, NaN for one that went bad; `anew`: the best is chosen anew from here on.
-
-    `voices_of`: how many speakers its voices are of, and how many of them were never trained on.
-    """
+class ValidationLine:
+    """A line of a validation, with NaN for a figure that is not finite."""
 
     update: int
     metrics: Mapping[str, float]
-    anew: bool
+    reset: bool
+    """Whether the best is chosen again from this validation on."""
     voices_of: tuple[int, int] | None
+    """How many speakers took part in the speaker verification, and how many of them are unseen."""
 
 
 def measure_of(config: Mapping[str, Any], corpus: Mapping[str, Any]) -> Measure:
-    """The measure of a run by the values of its config.yaml and corpus.json; the schema's where they do not say."""
+    """The measure of a run from the content of its config.yaml and corpus.json, with defaults for missing settings."""
     training, loss, optimizer = (_mapping(config.get(name)) for name in ("training", "loss", "optimizer"))
     metric, adaptive = training.get("best_metric"), loss.get("adaptive_weights")
     clip = finite_number(optimizer.get("clip_norm"))
+    delta, tolerance = (finite_number(training.get(n)) for n in ("early_stopping_min_delta", "best_tolerance"))
     speakers = corpus.get("speakers")
     named = isinstance(speakers, list) and all(isinstance(name, str) for name in speakers)
     return Measure(
@@ -83,11 +88,15 @@ def measure_of(config: Mapping[str, Any], corpus: Mapping[str, Any]) -> Measure:
         adaptive_weights=adaptive if isinstance(adaptive, bool) else LossConfig().adaptive_weights,
         clip_norm=clip if clip is not None and clip > 0.0 else None,
         people=count_speakers(speakers) if named and speakers else None,
+        rule=BestRule(
+            _DEFAULT_RULE.min_delta if delta is None or delta < 0.0 else delta,
+            _DEFAULT_RULE.tolerance if tolerance is None or tolerance < 0.0 else tolerance,
+        ),
     )
 
 
 def read_measure(run: Path) -> Measure:
-    """The measure of a run directory; a file that is missing or damaged says nothing."""
+    """The measure of a run directory; a missing or damaged file counts as empty."""
     directory = RunDirectory(run)
     config = _read(directory.config_path, yaml.safe_load)
     return measure_of(config, _read(directory.corpus_path, json.loads))
@@ -96,29 +105,29 @@ def read_measure(run: Path) -> Measure:
 def replay(
     records: Iterable[Mapping[str, Any]],
     measure: Measure,
-    after: Callable[[Update | Validated, Health], None] | None = None,
+    after: Callable[[UpdateLine | ValidationLine, Health], None] | None = None,
 ) -> Health:
-    """The health of a run at its end, by the records of its metrics.jsonl; foreign ones count for nothing.
+    """The health of a run at its end, from the records of its metrics.jsonl; foreign records are ignored.
 
     Args:
-        records: in the order of the file, as `storage.journal.read_metrics` gives them. An update that was made again
-            after going back counts once.
+        records: in the order of the file, as `storage.journal.read_metrics` returns them. An update that was made
+            again after a rollback or a resume counts once.
         measure: what the run is judged by (`read_measure`).
-        after: called after each line that counts, with the health as it stood then.
+        after: called after each line that counts, with the health at that line.
     """
     health = Health()
     if measure.people is not None:
-        health.know_people(measure.people)
+        health.set_people(measure.people)
     for line in _lines(records):
-        if isinstance(line, Update):
-            if line.anew:
+        if isinstance(line, UpdateLine):
+            if line.reset:
                 _forget_losses(health, measure)
             health.observe(
                 line.update,
                 loss=line.loss,
                 grad_norm=line.grad_norm,
                 clip_norm=measure.clip_norm,
-                skipped=line.refused,
+                skipped=line.counts_as_skipped,
                 wait_share=line.wait_share,
             )
         else:
@@ -129,26 +138,27 @@ def replay(
 
 
 def voices_of(record: Mapping[str, Any]) -> tuple[int, int] | None:
-    """How many speakers the voices of a validation's record are of, and how many of them were never trained on."""
+    """How many speakers a validation's record verified, and how many of them are unseen."""
     voices = _mapping(record.get("voices"))
-    speakers, strangers = update_number(voices.get("speakers")), update_number(voices.get("strangers"))
-    return None if speakers is None or strangers is None else (speakers, strangers)
+    speakers, unseen = update_number(voices.get("speakers")), update_number(voices.get("unseen"))
+    return None if speakers is None or unseen is None else (speakers, unseen)
 
 
 def _forget_losses(health: Health, measure: Measure) -> None:
-    """As training.trainer does it."""
+    """As training.run_state does it."""
     health.forget_losses()
     if measure.best_metric == "total":
         health.forget_best()
 
 
-def _observe_validation(health: Health, line: Validated, measure: Measure) -> None:
+def _observe_validation(health: Health, line: ValidationLine, measure: Measure) -> None:
     """As training.validation does it."""
     metrics = line.metrics
-    if line.anew:
+    if line.reset:
         health.forget_best()
     if measure.best_metric in metrics:
-        health.observe_validation(line.update, metrics[measure.best_metric])
+        value = metrics[measure.best_metric]
+        health.observe_validation(line.update, value, measure.rule.updated(health.best, line.update, value))
     if not measure.adaptive_weights:
         health.observe_total(line.update, metrics.get("total", math.nan))
     health.observe_voices(
@@ -160,10 +170,10 @@ def _observe_validation(health: Health, line: Validated, measure: Measure) -> No
     )
 
 
-def _lines(records: Iterable[Mapping[str, Any]]) -> list[Update | Validated]:
-    """The lines that count: where the number goes back, what follows is made again, and the repetition counts."""
-    updates: list[tuple[int, Update]] = []
-    validations: list[tuple[int, Validated]] = []
+def _lines(records: Iterable[Mapping[str, Any]]) -> list[UpdateLine | ValidationLine]:
+    """The lines that count: when the update number goes back, the lines that follow replace the earlier ones."""
+    updates: list[tuple[int, UpdateLine]] = []
+    validations: list[tuple[int, ValidationLine]] = []
     for place, record in enumerate(records):
         update, kind = update_number(record.get("update")), record.get("kind")
         if update is None or kind not in ("train", "validation"):
@@ -172,30 +182,30 @@ def _lines(records: Iterable[Mapping[str, Any]]) -> list[Update | Validated]:
             _drop_from(validations, update)
             metrics = _mapping(record.get("metrics"))
             figures = {name: math.nan if (f := finite_number(v)) is None else f for name, v in metrics.items()}
-            line = Validated(update, figures, record.get("anew") is True, voices_of(record))
+            line = ValidationLine(update, figures, record.get("reset") is True, voices_of(record))
             validations.append((place, line))
             continue
         newest = updates[-1][1] if updates else None
-        # an update that was skipped is followed by the next attempt at it
+        # a skipped update is followed by the next attempt at the same number
         if newest is not None and (update < newest.update or (update == newest.update and not newest.skipped)):
             _drop_from(updates, update)
             _drop_from(validations, update)
-        made = Update(
+        made = UpdateLine(
             update,
             finite_number(record.get("loss")),
             finite_number(record.get("grad_norm")),
             finite_number(record.get("wait_share")),
             record.get("skipped") is True,
             record.get("overflow") is True,
-            record.get("anew") is True,
+            record.get("reset") is True,
         )
         updates.append((place, made))
-    both: list[tuple[int, Update | Validated]] = [*updates, *validations]
+    both: list[tuple[int, UpdateLine | ValidationLine]] = [*updates, *validations]
     return [line for _, line in sorted(both, key=lambda item: item[0])]
 
 
 def _drop_from(lines: list[tuple[int, L]], update: int) -> None:
-    """Takes away the lines at and after `update`, which stand at the end."""
+    """Remove the lines at and after `update`, which are at the end."""
     while lines and lines[-1][1].update >= update:
         lines.pop()
 

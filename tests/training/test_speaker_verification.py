@@ -10,20 +10,20 @@ import pytest
 
 from myxtts.config.schema import AudioConfig
 from myxtts.models.generate import Voice
-from myxtts.training.voices import speaker_similarity_error, speaker_voices, voice_similarity
+from myxtts.training.voices import speaker_similarity_error, speaker_voices, verify_voices
 
 CHANNELS, LONGEST = 80, 40
 CONFIG: Any = SimpleNamespace(audio=AudioConfig())
 
 
 class Ear:
-    """A voice is the shape of the mean spectrum; nothing else is heard."""
+    """A voice is the shape of the mean spectrum; nothing else matters."""
 
     def __init__(self) -> None:
-        self.heard = 0
+        self.encoded = 0
 
     def voices(self, mel_BRC: np.ndarray, length_B: np.ndarray) -> list[Voice]:
-        self.heard += len(length_B)
+        self.encoded += len(length_B)
         means = [mel[:length].mean(axis=0) for mel, length in zip(mel_BRC, length_B, strict=True)]
         shapes = [(mean - mean.mean(), length) for mean, length in zip(means, length_B, strict=True)]
         return [Voice(shape / np.linalg.norm(shape), np.full(2, length)) for shape, length in shapes]
@@ -39,7 +39,7 @@ def batches_of(clips: list[tuple[str, int]]) -> Any:
         mel=lambda row: mels[row].astype(np.float32),
         lengths=(None, np.array([frames for _, frames in clips])),
     )
-    return SimpleNamespace(store=store, reference_frames=LONGEST)
+    return SimpleNamespace(store=store, reference_frames=LONGEST, quarantined=frozenset())
 
 
 def corpus_of(*speakers: str) -> Any:
@@ -51,47 +51,47 @@ def corpus_of(*speakers: str) -> Any:
     )
 
 
-def test_strangers_are_told_apart_where_there_are_two() -> None:
+def test_two_unseen_speakers_are_verified() -> None:
     clips = [("ann", 50), ("ann", 60), ("bob", 50), ("bob", 30), ("eve", 60), ("zoe", 61)]
     ear: Any = Ear()
-    found = voice_similarity(ear, batches_of(clips), corpus_of("ann", "bob"), CONFIG)
-    assert found is not None and ear.heard == 4, "two halves of the only recording of each"
-    assert (found.speakers, found.strangers) == (2, 2)
-    told = found.separation
-    assert (told.same_pairs, told.other_pairs, told.equal_error_rate) == (2, 4, 0.0)
-    assert told.same_mean > 0.9 > told.other_mean  # type: ignore[operator]
+    found = verify_voices(ear, batches_of(clips), corpus_of("ann", "bob"), CONFIG)
+    assert found is not None and ear.encoded == 4, "two halves of the only recording of each"
+    assert (found.speakers, found.unseen) == (2, 2)
+    figures = found.separation
+    assert (figures.same_pairs, figures.other_pairs, figures.equal_error_rate) == (2, 4, 0.0)
+    assert figures.same_mean > 0.9 > figures.other_mean  # type: ignore[operator]
 
 
-def test_with_one_stranger_everybody_counts() -> None:
+def test_with_one_unseen_speaker_all_speakers_take_part() -> None:
     clips = [("ann", 50), ("ann", 60), ("bob", 50), ("bob", 30), ("eve", 60)]
-    found = voice_similarity(Ear(), batches_of(clips), corpus_of("ann", "bob"), CONFIG)  # type: ignore[arg-type]
-    assert found is not None and (found.speakers, found.strangers) == (3, 1)
+    found = verify_voices(Ear(), batches_of(clips), corpus_of("ann", "bob"), CONFIG)  # type: ignore[arg-type]
+    assert found is not None and (found.speakers, found.unseen) == (3, 1)
     assert (found.separation.same_pairs, found.separation.other_pairs) == (3, 12)
 
 
-def test_voices_of_training_speakers_are_known_as_theirs() -> None:
+def test_training_speakers_do_not_count_as_unseen() -> None:
     clips = [("ann", 50), ("ann", 60), ("bob", 50), ("bob", 30)]
-    found = voice_similarity(Ear(), batches_of(clips), corpus_of("ann", "bob", "eve"), CONFIG)  # type: ignore[arg-type]
-    assert found is not None and (found.speakers, found.strangers) == (2, 0)
+    found = verify_voices(Ear(), batches_of(clips), corpus_of("ann", "bob", "eve"), CONFIG)  # type: ignore[arg-type]
+    assert found is not None and (found.speakers, found.unseen) == (2, 0)
 
 
-def test_nobody_can_be_told_apart_from_nobody() -> None:
-    assert voice_similarity(Ear(), batches_of([("ann", 50)] * 3), corpus_of("ann"), CONFIG) is None  # type: ignore[arg-type]
+def test_one_speaker_cannot_be_verified() -> None:
+    assert verify_voices(Ear(), batches_of([("ann", 50)] * 3), corpus_of("ann"), CONFIG) is None  # type: ignore[arg-type]
 
 
-def test_many_speakers_cost_no_more_than_some() -> None:
+def test_the_number_of_verified_speakers_is_limited() -> None:
     clips = [(f"s{number:03d}", 20) for number in range(70) for _ in range(6)]
     ear: Any = Ear()
-    found = voice_similarity(ear, batches_of(clips), corpus_of(), CONFIG)
-    assert found is not None and (found.speakers, found.strangers) == (64, 64) and ear.heard == 64 * 4
+    found = verify_voices(ear, batches_of(clips), corpus_of(), CONFIG)
+    assert found is not None and (found.speakers, found.unseen) == (64, 64) and ear.encoded == 64 * 4
     assert found.separation.same_pairs == 64 * 6
 
 
-def test_the_stored_voice_of_a_speaker_is_that_of_his_longest_recordings() -> None:
+def test_the_stored_voice_of_a_speaker_uses_the_longest_recordings() -> None:
     clips = [("bob" if number % 2 else "ann", 10 + number) for number in range(24)]
     given, ear = batches_of(clips), Ear()
     found = speaker_voices(ear, given, corpus_of("ann", "bob"), CONFIG)  # type: ignore[arg-type]
-    assert ear.heard == 16 and found["voice_ZE"].shape == (2, CHANNELS)
+    assert ear.encoded == 16 and found["voice_ZE"].shape == (2, CHANNELS)
     lengths = [np.mean(range(first, 34, 2)) for first in (18, 19)]
     assert found["style_ZS"][:, 0] == pytest.approx(lengths), "eight each, the longest"
     for speaker, name in enumerate(("ann", "bob")):
@@ -101,7 +101,7 @@ def test_the_stored_voice_of_a_speaker_is_that_of_his_longest_recordings() -> No
         assert found["voice_ZE"][speaker] @ shape > 0.99
 
 
-def test_speech_is_as_far_from_a_voice_as_the_encoder_hears() -> None:
+def test_the_distance_of_speech_to_a_voice() -> None:
     given, corpus, ear = batches_of([("ann", 60), ("ann", 30), ("bob", 50)]), corpus_of("ann", "bob"), Ear()
     ann = ear.voices(given.store.mel(0)[None], np.array([60]))[0]
     own, other = (speaker_similarity_error(ear, given.store.mel(row), ann, LONGEST, corpus, CONFIG) for row in (1, 2))  # type: ignore[arg-type]

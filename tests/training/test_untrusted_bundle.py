@@ -1,4 +1,4 @@
-"""A bundle may come from anybody: what is wrong with it is one line, told before a model is built."""
+"""A bundle is untrusted: what is wrong with it is a one-line error before a model is built."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def look(bundle: Path) -> None:
     incidents.settings_of(incidents.read(bundle))
 
 
-def refusal(bundle: Path) -> str:
+def error_of(bundle: Path) -> str:
     with pytest.raises(CheckpointError) as caught:
         look(bundle)
     text = str(caught.value)
@@ -64,7 +64,7 @@ def change_tensors(bundle: Path, name: str, change: Callable[[dict[str, np.ndarr
     return sign(bundle)
 
 
-def test_a_whole_bundle_is_taken(bundle: Path) -> None:
+def test_an_intact_bundle_is_accepted(bundle: Path) -> None:
     look(bundle)
     change_tensors(bundle, "batch.safetensors", lambda b: b["mel_BMC"].__setitem__((0, 3, 2), np.nan))
     change_tensors(bundle, "weights.safetensors", lambda w: next(iter(w.values())).fill(np.inf))
@@ -73,7 +73,7 @@ def test_a_whole_bundle_is_taken(bundle: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(incidents.LARGEST_FILES))
 @pytest.mark.parametrize("kind", ["fifo", "link", "device", "folder", "missing", "huge", "empty"])
-def test_a_file_that_is_no_file_is_named(bundle: Path, name: str, kind: str) -> None:
+def test_an_entry_that_is_not_a_file_is_named(bundle: Path, name: str, kind: str) -> None:
     path = bundle / name
     kept = path.rename(bundle.parent / name)
     if kind == "fifo":
@@ -89,7 +89,7 @@ def test_a_file_that_is_no_file_is_named(bundle: Path, name: str, kind: str) -> 
             file.truncate(1 << 40)
     elif kind == "empty":
         path.touch()
-    assert name in refusal(bundle)
+    assert name in error_of(bundle)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_file_that_is_no_file_is_named(bundle: Path, name: str, kind: str) -> 
         ("incident.json", lambda f: f["knobs"].update(term_fault={"mel": [1.0]}), "knobs.term_fault .*2 factors"),
         ("incident.json", lambda f: f["knobs"].update(term_fault={"nonsense": [1.0, 1.0]}), "knobs.term_fault"),
         ("incident.json", lambda f: f["knobs"].update(weights={"mel": "x"}), "knobs.weights"),
-        ("incident.json", lambda f: f.update(format=2), "format 2, this program reads 1"),
+        ("incident.json", lambda f: f.update(format=2), "format 2, this version reads 1"),
         ("corpus.json", lambda c: c.update(mel_std_C=[1e30] * 80), r"mel_std_C\[0\] is 1e\+30, expected 0.001 to 1000"),
         ("corpus.json", lambda c: c.update(pitch_std=1e6), "pitch_std is 1000000.0, expected 0.001 to 10"),
         ("corpus.json", lambda c: c.update(speakers=["a", "a", "b"]), "speakers are"),
@@ -114,13 +114,11 @@ def test_a_file_that_is_no_file_is_named(bundle: Path, name: str, kind: str) -> 
         ("corpus.json", lambda c: c.update(symbols=["a"]), "symbol table"),
     ],
 )  # fmt: skip
-def test_a_fact_that_makes_no_sense_is_named(
-    bundle: Path, name: str, change: Callable[[Any], None], expected: str
-) -> None:
+def test_an_invalid_fact_is_named(bundle: Path, name: str, change: Callable[[Any], None], expected: str) -> None:
     change_json(bundle, name, change)
     with pytest.raises(CheckpointError, match=expected):
         look(bundle)
-    assert name in refusal(bundle)
+    assert name in error_of(bundle)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +143,7 @@ def test_an_array_that_breaks_the_contract_is_named(bundle: Path, change: Callab
     change_tensors(bundle, "batch.safetensors", change)
     with pytest.raises(CheckpointError, match=expected):
         look(bundle)
-    assert "batch.safetensors" in refusal(bundle)
+    assert "batch.safetensors" in error_of(bundle)
 
 
 def set_config(bundle: Path, **settings: object) -> None:
@@ -157,24 +155,24 @@ def set_config(bundle: Path, **settings: object) -> None:
     sign(bundle)
 
 
-def test_settings_of_a_huge_model_are_refused_before_it_is_built(bundle: Path) -> None:
+def test_settings_of_a_huge_model_are_rejected_before_it_is_built(bundle: Path) -> None:
     set_config(bundle, width=4096, heads=64, text_blocks=64, decoder_blocks=64)
-    text = refusal(bundle)
+    text = error_of(bundle)
     assert "width 4096" in text and "text_blocks 64" in text
     numbers = [int(word.strip(",;")) for word in text.split() if word.strip(",;").isdecimal()]
     assert max(numbers) > 10**10, "what it would take"
 
 
-def test_more_work_than_a_replay_may_do_is_refused(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_much_work_for_a_replay_is_rejected(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(incidents, "MOST_PRODUCTS", 1_000)
-    assert "products, at most" in refusal(bundle)
+    assert "products, at most" in error_of(bundle)
     monkeypatch.setattr(os, "sysconf", lambda name: 100)
-    assert "GB, there are 0" in refusal(bundle)
+    assert "GB, this machine has 0" in error_of(bundle)
 
 
 def test_wrong_settings_are_one_line(bundle: Path) -> None:
     (bundle / "config.yaml").write_text("nonsense: 1\nmodel:\n  width: -1\n  heads: x\n")
-    text = refusal(sign(bundle))
+    text = error_of(sign(bundle))
     assert "config.yaml" in text and "nonsense" in text and "2 more" in text
 
 
@@ -231,16 +229,16 @@ def mutate(bundle: Path, dice: random.Random) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_mutated_bundles_give_errors_of_one_line_alone(whole: Path, tmp_path: Path, seed: int) -> None:
+def test_mutated_bundles_give_one_line_errors(whole: Path, tmp_path: Path, seed: int) -> None:
     dice = random.Random(seed)
-    refused = 0
+    rejected = 0
     for number in range(50):
         bundle = shutil.copytree(whole, tmp_path / "bundle")
         mutate(bundle, dice)
         try:
             look(bundle)
         except CheckpointError as error:
-            refused += 1
+            rejected += 1
             assert "\n" not in str(error) and "bundle" in str(error), number
         shutil.rmtree(bundle)
-    assert refused > 30
+    assert rejected > 30

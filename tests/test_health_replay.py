@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
+from myxtts.doctor.history import verdict_of
 
 from myxtts.config.schema import LossConfig, TrainingConfig
-from myxtts.doctor.run.look import verdict_of
-from myxtts.health import Health, Verdict
+from myxtts.health.replay import Measure, UpdateLine, ValidationLine, measure_of, read_measure, replay
+from myxtts.health.signs import BestRule, Verdict
+from myxtts.health.tracker import Health
 from myxtts.progress import silent
 from myxtts.report.page import judge
 from myxtts.report.run_files import read_run
-from myxtts.run_health import Measure, Update, Validated, measure_of, read_measure, replay
+from myxtts.training.run_state import RunState
 
 MEL = Measure("mel", adaptive_weights=False)
 TOTAL = Measure("total", adaptive_weights=False)
@@ -67,7 +70,7 @@ def test_report_and_doctor_judge_by_the_metric_that_chooses_the_best(tmp_path: P
     assert of_report(run) == of_doctor(run)
     by_total = "total" in config
     assert of_doctor(run).sign == ("healthy" if by_total else "watch"), "without a word of it the schema's default, mel"
-    best = "lowest 1.3 at update 700" if by_total else "lowest 0.6 at update 100"
+    best = "best 1.3 at update 700" if by_total else "best 0.6 at update 100"
     assert best in sentences(of_doctor(run))["validation does not rise"]
 
 
@@ -80,8 +83,8 @@ def test_learned_weights_make_the_total_of_a_validation_another_sum(tmp_path: Pa
 
 
 def test_voices_are_judged_with_their_cosines_and_the_number_of_people(tmp_path: Path) -> None:
-    heard = {"mel": 0.5, "voice_equal_error_rate": 0.4, "voice_same": 0.9, "voice_other": 0.8}
-    lines = [line for update in (1, 2, 3) for line in (train(update), validation(update, dict(heard)))]
+    metrics = {"mel": 0.5, "voice_equal_error_rate": 0.4, "voice_same": 0.9, "voice_other": 0.8}
+    lines = [line for update in (1, 2, 3) for line in (train(update), validation(update, dict(metrics)))]
     for speakers, part in (
         (["ann", "ann@0.9", "bob"], "not enough speakers to clone, 2 of at least 20: "),
         ([f"s{number}" for number in range(20)], "the encoder does not separate speakers yet: "),
@@ -95,11 +98,11 @@ def test_voices_are_judged_with_their_cosines_and_the_number_of_people(tmp_path:
         assert ("speakers" in said) == (speakers is not None)
 
 
-def test_whose_voices_they_are_is_known(tmp_path: Path) -> None:
+def test_the_verified_speakers_are_named(tmp_path: Path) -> None:
     metrics: dict[str, float | None] = {"mel": 0.5, "voice_equal_error_rate": 0.1}
     for voices, words in (
-        ({"speakers": 20, "strangers": 20}, " of 20 speakers never trained on 10%"),
-        ({"speakers": 20, "strangers": 0}, " of 20 training speakers 10%"),
+        ({"speakers": 20, "unseen": 20}, " of 20 speakers never trained on 10%"),
+        ({"speakers": 20, "unseen": 0}, " of 20 training speakers 10%"),
         ({"speakers": 20}, "equal error rate 10%"),
         (None, "equal error rate 10%"),
     ):
@@ -115,26 +118,26 @@ def test_a_metric_that_was_not_measured_is_no_fault_and_one_that_is_not_finite_i
         assert of_report(run) == of_doctor(run) and of_doctor(run).sign == sign
 
 
-def test_a_best_is_chosen_anew_and_going_back_undoes_it(tmp_path: Path) -> None:
+def test_the_best_is_reset_and_a_rollback_undoes_it(tmp_path: Path) -> None:
     lines = []
     for number in range(1, 9):
         mel = 0.2 if number == 1 else 0.5
-        lines += [train(number), validation(number, {"mel": mel}, **({"anew": True} if number == 2 else {}))]
+        lines += [train(number), validation(number, {"mel": mel}, **({"reset": True} if number == 2 else {}))]
     run = written(tmp_path / "run", lines)
     assert of_report(run) == of_doctor(run)
-    assert "lowest 0.5 at update 2" in sentences(of_doctor(run))["validation does not rise"]
+    assert "best 0.5 at update 2" in sentences(of_doctor(run))["validation does not rise"]
     lines += [train(2), validation(2, {"mel": 0.5}), train(3)]
     run = written(tmp_path / "run", lines)
     assert of_report(run) == of_doctor(run)
-    assert sentences(of_doctor(run))["validation does not rise"] == "validation 0.5, lowest 0.2 at update 1"
+    assert sentences(of_doctor(run))["validation does not rise"] == "validation 0.5, best 0.2 at update 1"
 
 
-def test_updates_that_are_made_again_count_once_and_a_refusal_stays() -> None:
+def test_repeated_updates_count_once_and_a_skip_remains() -> None:
     lines = [train(update, loss=9.0) for update in range(1, 201)]
     lines += [train(update, loss=1.0) for update in range(50, 201)]
     lines += [train(201, loss=None, grad_norm=None, skipped=True), train(201)]
     lines += [train(202, loss=None, grad_norm=None, skipped=True, overflow=True), train(202)]
-    seen: list[Update | Validated] = []
+    seen: list[UpdateLine | ValidationLine] = []
     health = replay(lines, MEL, lambda line, _: seen.append(line))
     assert [line.update for line in seen] == [*range(1, 202), 201, 202, 202]
     said = sentences(health.verdict())
@@ -142,11 +145,11 @@ def test_updates_that_are_made_again_count_once_and_a_refusal_stays() -> None:
     assert said["loss within 0.5 to 5"].startswith("loss 1, ")
 
 
-def test_who_follows_a_replay_sees_the_health_after_each_line() -> None:
+def test_a_replay_reports_the_health_after_each_line() -> None:
     verdicts: list[tuple[int, str]] = []
 
-    def follow(line: Update | Validated, health: Health) -> None:
-        if isinstance(line, Update) and line.update % 100 == 0:
+    def follow(line: UpdateLine | ValidationLine, health: Health) -> None:
+        if isinstance(line, UpdateLine) and line.update % 100 == 0:
             verdicts.append((line.update, health.verdict().sign))
 
     losses = [9.0 if update <= 100 else 2.5 - update / 1_000 for update in range(1, 401)]
@@ -173,7 +176,9 @@ def test_foreign_lines_count_for_nothing(line: dict[str, Any]) -> None:
 
 
 def test_foreign_figures_are_none() -> None:
-    health = replay([train(1, loss="high", grad_norm=[1], wait_share=True), validation(1, {"total": "x"}, anew=1)], MEL)
+    health = replay(
+        [train(1, loss="high", grad_norm=[1], wait_share=True), validation(1, {"total": "x"}, reset=1)], MEL
+    )
     assert health.verdict().sign == "early"
     assert health.to_json()["losses"] == [] == health.to_json()["waits"]
     assert replay([{"kind": "validation", "update": 1, "metrics": [1]}], MEL).verdict().sign == "early"
@@ -188,9 +193,38 @@ def test_the_measure_of_a_run_is_read_leniently(tmp_path: Path) -> None:
         assert read_measure(tmp_path) == schema
     assert read_measure(tmp_path / "none") == schema
     (tmp_path / "config.yaml").write_text(
-        "training: {best_metric: total, a_key_of_before: 1}\nloss: {adaptive_weights: true}\n"
+        "training: {best_metric: total, early_stopping_min_delta: 0.1, best_tolerance: x, a_foreign_key: 1}\n"
+        "loss: {adaptive_weights: true}\n"
         "optimizer: {clip_norm: 2}\n"
     )
     (tmp_path / "corpus.json").write_text('{"speakers": ["ann", "ann@1.1"]}')
-    assert read_measure(tmp_path) == Measure("total", adaptive_weights=True, clip_norm=2.0, people=1)
+    rule = BestRule(min_delta=0.1, tolerance=TrainingConfig().best_tolerance)
+    assert read_measure(tmp_path) == Measure("total", adaptive_weights=True, clip_norm=2.0, people=1, rule=rule)
     assert measure_of({"optimizer": {"clip_norm": -1}}, {"speakers": [1]}) == schema
+
+
+def test_state_health_and_replay_agree_on_the_best() -> None:
+    """0.4995 is lower than 0.5, but not by early_stopping_min_delta: the best checkpoint remains that of update 500."""
+    rule = BestRule(min_delta=0.001, tolerance=0.0)
+    lines, state = [], RunState(clips=1)
+    for update, value in ((500, 0.5), (1_000, 0.4995), (1_500, 0.6)):
+        state.position.update = update
+        state.validated(value, improved=rule.improves(value, state.position.best), equal=False, scheduled=True)
+        state.health.observe_validation(update, value, state.position.best_validation())
+        lines += [train(update), validation(update, {"mel": value})]
+        assert state.position.best_validation() == state.health.best == (500, 0.5)
+    assert replay(lines, Measure("mel", adaptive_weights=False, rule=rule)).best == (500, 0.5)
+    assert "best 0.5 at update 500" in sentences(state.health.verdict())["validation does not rise"]
+    state.set_best((0.7, 250, 0, 0))
+    assert state.health.best == (250, 0.7), "the checkpoint of 500 could not be saved"
+
+
+def test_within_the_tolerance_the_newest_validation_is_the_best() -> None:
+    rule = BestRule(min_delta=0.0, tolerance=0.03)
+    lines = [
+        line
+        for update, mel in enumerate((0.7, 0.59, 0.605, 0.63), 1)
+        for line in (train(update), validation(update, {"mel": mel}))
+    ]
+    assert replay(lines, Measure("mel", adaptive_weights=False, rule=rule)).best == (3, 0.59)
+    assert not rule.improves(math.nan, None) and not rule.improves(-math.inf, 0.5)
