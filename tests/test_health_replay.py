@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from myxtts.doctor.history import verdict_of
+from myxtts.doctor.run.look import verdict_of
 
 from myxtts.config.schema import LossConfig, TrainingConfig
 from myxtts.health.replay import Measure, UpdateLine, ValidationLine, measure_of, read_measure, replay
