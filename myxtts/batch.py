@@ -26,7 +26,9 @@ Each letter has one meaning in all of myxtts (tests/test_shape_letters.py):
     S   frames of the decoder segment
     T   text tokens
     U   text tokens near the segment
+    V   coefficients of a cepstrum
     W   weights (variables) of a network
+    X   candidates for the pitch of a frame
     Y   width of a style
     Z   speakers
     1, 2, ...   a constant size

@@ -81,27 +81,27 @@ def mel_cepstral_distortion(true_MC: FloatArray, made_MC: FloatArray) -> tuple[f
     Source: Kubichek (1993), "Mel-cepstral distance measure for objective speech quality assessment", eq. 1.
     Differs: cepstra of our mel instead of a filter bank of its own; coefficients 1 to 13; frames are warped.
     """
-    true_MK, made_MK = cepstra(true_MC), cepstra(made_MC)
+    true_MV, made_MV = cepstra(true_MC), cepstra(made_MC)
     if np.shape(true_MC)[1] != np.shape(made_MC)[1]:
         raise ValueError(f"mels of {np.shape(true_MC)[1]} and {np.shape(made_MC)[1]} channels")
-    path_P2 = warping_path(true_MK, made_MK)
-    difference_PK = true_MK[path_P2[:, 0]] - made_MK[path_P2[:, 1]]
-    return float(_DECIBELS * np.sqrt(np.square(difference_PK).sum(axis=1)).mean()), path_P2
+    path_P2 = warping_path(true_MV, made_MV)
+    difference_V = true_MV[path_P2[:, 0]] - made_MV[path_P2[:, 1]]
+    return float(_DECIBELS * np.sqrt(np.square(difference_V).sum(axis=1)).mean()), path_P2
 
 
-def warping_path(one_MK: Float64, other_MK: Float64) -> WarpingPath:
+def warping_path(one_MV: Float64, other_MV: Float64) -> WarpingPath:
     """The path int32[P, 2] from the first to the last frames with the least sum of Euclidean distances.
 
     Each step advances one sequence, the other, or both; of equally good steps, both.
     Source: Sakoe, Chiba (1978), "Dynamic programming algorithm optimization for spoken word recognition", slope
     constraint P = 0. Differs: every step has weight 1, so diagonal steps do not count twice.
     """
-    path: WarpingPath = _cheapest_path(np.ascontiguousarray(one_MK), np.ascontiguousarray(other_MK))
+    path: WarpingPath = _cheapest_path(np.ascontiguousarray(one_MV), np.ascontiguousarray(other_MV))
     return path
 
 
-def _path_of(one_MK: Float64, other_MK: Float64) -> WarpingPath:
-    ones, others = len(one_MK), len(other_MK)
+def _path_of(one_MV: Float64, other_MV: Float64) -> WarpingPath:
+    ones, others = len(one_MV), len(other_MV)
     cost = np.full(others + 1, np.inf)
     cost[0] = 0.0
     came_from = np.zeros((ones, others), np.int8)  # 0: both advanced, 1: only the first, 2: only the other
@@ -110,8 +110,8 @@ def _path_of(one_MK: Float64, other_MK: Float64) -> WarpingPath:
         cost[0] = np.inf
         for j in range(others):
             distance = 0.0
-            for k in range(one_MK.shape[1]):
-                distance += (one_MK[i, k] - other_MK[j, k]) ** 2
+            for k in range(one_MV.shape[1]):
+                distance += (one_MV[i, k] - other_MV[j, k]) ** 2
             above, left = cost[j + 1], cost[j]
             best, step = diagonal, 0
             if above < best:

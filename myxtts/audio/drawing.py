@@ -69,16 +69,16 @@ def alignment_shades(alignment_TM: NDArray[Any]) -> Shades:
     return _shades(np.asarray(alignment_TM, np.float64)[::-1], 0.0, 1.0)
 
 
-def _shades(values_HW: NDArray[np.float64], low: float, high: float) -> Shades:
-    scaled = (np.nan_to_num(values_HW, nan=low, posinf=high, neginf=low) - low) / (high - low)
+def _shades(values: NDArray[np.float64], low: float, high: float) -> Shades:
+    scaled = (np.nan_to_num(values, nan=low, posinf=high, neginf=low) - low) / (high - low)
     return np.round(np.clip(scaled, 0.0, 1.0) * 255).astype(np.uint8)
 
 
-def png(shades_HW: Shades, palette_name: str) -> bytes:
+def png(shades: Shades, palette_name: str) -> bytes:
     """An indexed-colour PNG file of the shades, one byte per pixel before compression."""
-    height, width = shades_HW.shape
+    height, width = shades.shape
     rows = np.zeros((height, width + 1), np.uint8)  # each row starts with filter type 0
-    rows[:, 1:] = shades_HW
+    rows[:, 1:] = shades
     header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
     chunks = (
         (b"IHDR", header),

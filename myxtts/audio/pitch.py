@@ -55,9 +55,9 @@ def track(samples_N: Array, audio: AudioConfig) -> Array:
     peak = float(np.abs(samples_N).max())
     if peak <= 1e-6:
         return np.zeros(frames, np.float32)
-    hz_MK, strength_MK = _candidates(samples_N / np.float32(peak), frames, audio)
-    chosen_M = _best_path(hz_MK, strength_MK, audio.hop_samples / audio.sample_rate_hz)
-    return hz_MK[np.arange(frames), chosen_M].astype(np.float32)
+    hz_MX, strength_MX = _candidates(samples_N / np.float32(peak), frames, audio)
+    chosen_M = _best_path(hz_MX, strength_MX, audio.hop_samples / audio.sample_rate_hz)
+    return hz_MX[np.arange(frames), chosen_M].astype(np.float32)
 
 
 def _candidates(samples_N: Array, frames: int, audio: AudioConfig) -> tuple[Float64, Float64]:
@@ -119,23 +119,23 @@ def _voiced_candidates(correlation: Array, audio: AudioConfig) -> tuple[Float64,
     return hz, np.pad(chosen, missing, constant_values=-np.inf)
 
 
-def _best_path(hz_MK: Float64, strength_MK: Float64, hop_seconds: float) -> npt.NDArray[np.intp]:
+def _best_path(hz_MX: Float64, strength_MX: Float64, hop_seconds: float) -> npt.NDArray[np.intp]:
     """The candidate of each frame on the path that maximizes strength minus transition costs."""
     correction = 0.01 / hop_seconds
-    octaves_MK = np.log2(np.where(hz_MK > 0.0, hz_MK, 1.0))
-    voiced_MK = hz_MK > 0.0
-    came_from = np.zeros(hz_MK.shape, np.intp)
-    score = strength_MK[0]
-    columns = np.arange(hz_MK.shape[1])
-    for m in range(1, len(hz_MK)):
-        jump = _JUMP_COST * correction * np.abs(octaves_MK[m - 1][:, None] - octaves_MK[m])
-        both = voiced_MK[m - 1][:, None] & voiced_MK[m]
-        change = (voiced_MK[m - 1][:, None] != voiced_MK[m]) * (_VOICING_COST * correction)
+    octaves_MX = np.log2(np.where(hz_MX > 0.0, hz_MX, 1.0))
+    voiced_MX = hz_MX > 0.0
+    came_from = np.zeros(hz_MX.shape, np.intp)
+    score = strength_MX[0]
+    columns = np.arange(hz_MX.shape[1])
+    for m in range(1, len(hz_MX)):
+        jump = _JUMP_COST * correction * np.abs(octaves_MX[m - 1][:, None] - octaves_MX[m])
+        both = voiced_MX[m - 1][:, None] & voiced_MX[m]
+        change = (voiced_MX[m - 1][:, None] != voiced_MX[m]) * (_VOICING_COST * correction)
         reached = score[:, None] - np.where(both, jump, change)
         came_from[m] = reached.argmax(axis=0)
-        score = reached[came_from[m], columns] + strength_MK[m]
-    path = np.empty(len(hz_MK), np.intp)
+        score = reached[came_from[m], columns] + strength_MX[m]
+    path = np.empty(len(hz_MX), np.intp)
     path[-1] = score.argmax()
-    for m in range(len(hz_MK) - 1, 0, -1):
+    for m in range(len(hz_MX) - 1, 0, -1):
         path[m - 1] = came_from[m, path[m]]
     return path

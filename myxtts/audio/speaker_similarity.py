@@ -35,9 +35,9 @@ def cosine(one_E: FloatArray, other_E: FloatArray) -> float:
     return float(one @ other / length)
 
 
-def verify_speakers(voice_NE: FloatArray, speakers: Sequence[str]) -> SpeakerVerification:
+def verify_speakers(voice_AE: FloatArray, speakers: Sequence[str]) -> SpeakerVerification:
     """Speaker verification over all pairs of N recordings, given their voices and speaker names."""
-    voices = np.asarray(voice_NE, np.float64)
+    voices = np.asarray(voice_AE, np.float64)
     if voices.ndim != 2 or len(voices) != len(speakers):
         raise ValueError(f"voices of shape {voices.shape} and {len(speakers)} speakers")
     units = voices / np.linalg.norm(voices, axis=1, keepdims=True)

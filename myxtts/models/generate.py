@@ -160,13 +160,13 @@ class Generator:
         functions = [self._predict, self._encode, *self._decode.values()]
         return sum(function.experimental_get_tracing_count() for function in functions)
 
-    def voices(self, reference_NRC: FloatArray, length_N: IntArray) -> list[Voice]:
+    def voices(self, reference_ARC: FloatArray, length_A: IntArray) -> list[Voice]:
         """Voice and posterior mean of the style of each normalized reference mel (N, R, C) with its length (N,)."""
-        voice_NE, style_AY = self._encode(
-            tf.constant(_padded(reference_NRC, 1, FRAME_STEP), tf.float32),
-            tf.constant(np.asarray(length_N), tf.int32),
+        voice_AE, style_AY = self._encode(
+            tf.constant(_padded(reference_ARC, 1, FRAME_STEP), tf.float32),
+            tf.constant(np.asarray(length_A), tf.int32),
         )
-        return [Voice(voice_E, style_Y) for voice_E, style_Y in zip(voice_NE.numpy(), style_AY.numpy(), strict=True)]
+        return [Voice(voice_E, style_Y) for voice_E, style_Y in zip(voice_AE.numpy(), style_AY.numpy(), strict=True)]
 
     def generate_mel(
         self,
@@ -301,8 +301,8 @@ class Generator:
             self._decode[count] = tf.function(decode, input_signature=self._decode_signature, autograph=False)
         return self._decode[count]
 
-    def _encode_graph(self, reference_NRC: tf.Tensor, length_N: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        heads = self.model.speaker_encoder(reference_NRC, length_N)
+    def _encode_graph(self, reference_ARC: tf.Tensor, length_A: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        heads = self.model.speaker_encoder(reference_ARC, length_A)
         return heads["voice_BE"], heads["style_mean_BY"]
 
     def _predict_graph(

@@ -91,13 +91,13 @@ def dropout(x: tf.Tensor, rate: float, seed: tf.Tensor | None, salt: int, *, who
     return x * keep
 
 
-def rotate(x_BTHK: tf.Tensor) -> tf.Tensor:
+def rotate(x_BTHD: tf.Tensor) -> tf.Tensor:
     """Rotary position embedding in fp32 (arXiv 2104.09864, eq. 34): channel pairs turn with the position."""
-    x = tf.cast(x_BTHK, tf.float32)
+    x = tf.cast(x_BTHD, tf.float32)
     half = x.shape[-1] // 2
-    frequency_K = tf.pow(10_000.0, -tf.range(half, dtype=tf.float32) / half)
+    frequency_D = tf.pow(10_000.0, -tf.range(half, dtype=tf.float32) / half)
     position_T = tf.range(tf.shape(x)[1], dtype=tf.float32)
-    angle = (position_T[:, None] * frequency_K)[None, :, None, :]
+    angle = (position_T[:, None] * frequency_D)[None, :, None, :]
     cos, sin = tf.cos(angle), tf.sin(angle)
     first, second = tf.split(x, 2, axis=-1)
     return tf.concat([first * cos - second * sin, second * cos + first * sin], axis=-1)

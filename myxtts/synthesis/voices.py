@@ -62,8 +62,8 @@ class ReferenceSegments:
     `note`: what a user should know of the reference; None where nothing.
     """
 
-    mel_NRC: FloatArray
-    length_N: npt.NDArray[np.int32]
+    mel_ARC: FloatArray
+    length_A: npt.NDArray[np.int32]
     note: str | None = None
 
 
@@ -138,7 +138,7 @@ class VoiceMaker:
         if segments.note:
             notes.append(segments.note)
         try:
-            return mean_voice(self._generator.voices(segments.mel_NRC, segments.length_N))
+            return mean_voice(self._generator.voices(segments.mel_ARC, segments.length_A))
         except ValueError as error:
             raise DataError(
                 f"reference {number}: its segments have no voice in common ({error}); use a recording of one speaker"
@@ -273,8 +273,8 @@ def random_voice(voice_ZE: FloatArray, style_width: int, seed: int) -> tuple[Flo
             "train on more speakers"
         )
     rng = np.random.default_rng([seed, _RANDOM_VOICE_STREAM])
-    mean_E, deviation_KE = voice_distribution(voice_ZE)
-    drawn_E = mean_E + rng.normal(size=len(deviation_KE)) @ deviation_KE
+    mean_E, deviation_AE = voice_distribution(voice_ZE)
+    drawn_E = mean_E + rng.normal(size=len(deviation_AE)) @ deviation_AE
     norm = float(np.linalg.norm(drawn_E))
     if norm <= _SMALLEST_NORM:
         raise DataError(f"random voice {seed} has length zero; use another seed")
@@ -289,20 +289,20 @@ def voice_distribution(voice_ZE: FloatArray) -> tuple[Float64, Float64]:
     """
     voices = np.asarray(voice_ZE, np.float64)
     mean_E = voices.mean(axis=0)
-    _, length_K, direction_KE = np.linalg.svd(voices - mean_E, full_matrices=False)
-    inside = length_K > 1e-6 * max(1.0, float(length_K.max(initial=0.0)))
-    variance_K, direction_KE = length_K[inside] ** 2 / (len(voices) - 1), direction_KE[inside]
-    if not len(variance_K):
-        return mean_E, direction_KE
-    shrinkage = _shrinkage(variance_K, len(voices))
-    variance_K = (1.0 - shrinkage) * variance_K + shrinkage * variance_K.mean()
-    return mean_E, np.sqrt(variance_K)[:, None] * direction_KE
+    _, length_A, direction_AE = np.linalg.svd(voices - mean_E, full_matrices=False)
+    inside = length_A > 1e-6 * max(1.0, float(length_A.max(initial=0.0)))
+    variance_A, direction_AE = length_A[inside] ** 2 / (len(voices) - 1), direction_AE[inside]
+    if not len(variance_A):
+        return mean_E, direction_AE
+    shrinkage = _shrinkage(variance_A, len(voices))
+    variance_A = (1.0 - shrinkage) * variance_A + shrinkage * variance_A.mean()
+    return mean_E, np.sqrt(variance_A)[:, None] * direction_AE
 
 
-def _shrinkage(variance_K: Float64, samples: int) -> float:
+def _shrinkage(variance_A: Float64, samples: int) -> float:
     """Weight of the spherical target in the covariance estimate, 0 to 1."""
-    size = len(variance_K)
-    of_squares, squared = float((variance_K**2).sum()), float(variance_K.sum()) ** 2
+    size = len(variance_A)
+    of_squares, squared = float((variance_A**2).sum()), float(variance_A.sum()) ** 2
     below = (samples + 1.0 - 2.0 / size) * (of_squares - squared / size)
     if below <= 0.0:
         return 1.0

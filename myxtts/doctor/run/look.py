@@ -195,8 +195,8 @@ def _losses(run: Path, newest: Examined | None) -> dict[str, tuple[float, int]] 
         ids = read_regular_file(path, _LARGEST_IDS).decode("utf-8", "replace").split("\n")
     except (OSError, ValueError):
         return None
-    loss_N, seen_N = arrays["loss"].reshape(-1), arrays["seen"].reshape(-1)
-    rows = zip(ids, loss_N.tolist(), seen_N.tolist(), strict=False)
+    loss_A, seen_A = arrays["loss"].reshape(-1), arrays["seen"].reshape(-1)
+    rows = zip(ids, loss_A.tolist(), seen_A.tolist(), strict=False)
     return {name: (float(loss), int(seen)) for name, loss, seen in rows if name}
 
 
