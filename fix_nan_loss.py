@@ -1,13 +1,13 @@
-"""Finds what makes a training end in NaN, and mends it; `python3 fix_nan_loss.py --help` tells more."""
+"""Finds and fixes the causes of NaN in training; see `python3 fix_nan_loss.py --help`."""
 
 import sys
 
-from myxtts.cli.installed import not_installed
+from myxtts.cli.runtime import not_installed
 from myxtts.errors import EXIT_BAD_INPUT
 
 try:
     from myxtts.cli.fix_nan_loss import main
-except ModuleNotFoundError as error:  # a Python that is not that of .venv
+except ModuleNotFoundError as error:  # not the Python of .venv
     line = not_installed(error)
     if line is None:
         raise

@@ -1,13 +1,13 @@
-"""Trains a voice at any optimization level; `python3 train_main.py --help` tells more."""
+"""Trains a voice at any optimization level; see `python3 train_main.py --help`."""
 
 import sys
 
-from myxtts.cli.installed import not_installed
+from myxtts.cli.runtime import not_installed
 from myxtts.errors import EXIT_BAD_INPUT
 
 try:
     from myxtts.cli.train import main
-except ModuleNotFoundError as error:  # a Python that is not that of .venv
+except ModuleNotFoundError as error:  # not the Python of .venv
     line = not_installed(error)
     if line is None:
         raise

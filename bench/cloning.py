@@ -39,8 +39,8 @@ from myxtts.cli.arguments import request_of, training_parser
 from myxtts.cli.screen import Screen, guarded
 from myxtts.cli.train import resolve_request
 from myxtts.config.resolve import program_layer
+from myxtts.data.feature_store import FeatureStore
 from myxtts.data.records import Utterance
-from myxtts.data.store import FeatureStore
 from myxtts.errors import EXIT_DONE, ConfigError, DataError
 from myxtts.units import frames_of_seconds
 

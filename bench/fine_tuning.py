@@ -38,8 +38,8 @@ from myxtts.cli.screen import Screen, guarded
 from myxtts.config.schema import TextConfig
 from myxtts.data.manifest import read_root
 from myxtts.errors import EXIT_DONE, ConfigError
+from myxtts.storage.find_checkpoint import steps_in
 from myxtts.storage.run_directory import RunDirectory
-from myxtts.storage.searching import steps_in
 
 CEILING, BEFORE = "recordings", "before"
 LONGEST_SECONDS = 10.5

@@ -21,7 +21,7 @@ KINDS = ("wer", "cer", "dnsmos", "secs")
 def main(argv: Sequence[str] | None = None) -> int:
     """Judges as `argv` says; returns the exit code."""
     made = argparse.ArgumentParser(
-        prog="python -m bench.judge", description="Word error, quality and likeness of a list of clips."
+        prog="python -m bench.judge", description="Word error, speaker similarity and quality of a list of clips."
     )
     made.add_argument("clips", metavar="LIST.tsv", type=Path, help="wav, text and reference in every line")
     made.add_argument("--json", metavar="FILE", type=Path, required=True, help="where the figures go")
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def figures_of(text: str, answer: dict[str, Any]) -> dict[str, Any]:
     """The figures of a clip, and of how many words and characters its error rates are."""
-    from myxtts.evaluation.words import error_rates
+    from myxtts.evaluation.word_errors import error_rates
 
     rates = error_rates(text, answer["heard"] or "", LANGUAGE)
     counted = (rates.wer, rates.cer, rates.words, rates.characters) if rates else (None, None, 0, 0)

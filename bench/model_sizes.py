@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bench import results
-from myxtts.cli.quiet import quiet_loading
+from myxtts.cli.runtime import quiet_loading
 from myxtts.cli.screen import guarded
 from myxtts.config.resolve import Given, Layer, Rank, resolve
 from myxtts.config.schema import MODEL_SIZES

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench import results
-from myxtts.cli.quiet import quiet_loading
+from myxtts.cli.runtime import quiet_loading
 from myxtts.cli.screen import guarded
 from myxtts.config.resolve import Given, Layer, Rank, resolve
 from myxtts.errors import EXIT_DONE

@@ -22,14 +22,14 @@ from unittest import mock
 
 from bench import results
 from bench.stepping import add_options, resolved_with, timed, windows
-from myxtts.cli.quiet import quiet_loading
+from myxtts.cli.runtime import quiet_loading
 from myxtts.cli.screen import Screen, guarded
 from myxtts.config.schema import DataConfig
 from myxtts.errors import EXIT_DONE
 
 if TYPE_CHECKING:
     from myxtts.config.resolve import Resolved
-    from myxtts.data.prepare import Prepared
+    from myxtts.data.prepare import PreparedData
 
 MOST_GUARD, MOST_SAVES = 0.01, 0.02
 RATE = 1e-6
@@ -74,7 +74,7 @@ def _run(given: Namespace) -> int:
 # --- the step with and without its guard
 
 
-def guard_pairs(resolved: Resolved, prepared: Prepared, count: int, screen: Screen) -> list[tuple[float, float]]:
+def guard_pairs(resolved: Resolved, prepared: PreparedData, count: int, screen: Screen) -> list[tuple[float, float]]:
     """Seconds of an update with and without the guard, in pairs on the same batches."""
     from bench.plain_step import PlainStep
     from myxtts.training.trainer import Trainer
@@ -156,7 +156,7 @@ class _Silent:
 
 
 def loop_times(
-    given: Namespace, root: str, prepared: Prepared, screen: Screen
+    given: Namespace, root: str, prepared: PreparedData, screen: Screen
 ) -> tuple[dict[str, list[float]], list[float]]:
     """Seconds by what took them, one for each call, "update" for each whole update; and seconds of each hot save."""
     from myxtts.health.tracker import Health

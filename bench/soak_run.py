@@ -20,12 +20,12 @@ import numpy as np
 
 from bench import results
 from bench.process_figures import Sample, sample
+from myxtts import faults
 from myxtts.errors import CheckpointError
-from myxtts.storage import faults
 from myxtts.storage.checkpoint import MANIFEST, TENSORS_SUFFIX, DamagedError, read_checkpoint, step_name
+from myxtts.storage.find_checkpoint import steps_in
 from myxtts.storage.journal import read_metrics
 from myxtts.storage.run_directory import RunDirectory
-from myxtts.storage.searching import steps_in
 from myxtts.storage.tensors import count_nonfinite, parse_tensors
 
 POLL_SECONDS, SAMPLE_SECONDS, SCAN_SECONDS, STOP_SECONDS = 0.25, 3.0, 10.0, 600.0

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench import results
 from myxtts.audio.waveform import write_wav
-from myxtts.cli.quiet import quiet_loading
+from myxtts.cli.runtime import quiet_loading
 from myxtts.cli.screen import Screen, guarded
 from myxtts.errors import EXIT_DONE
 
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     made.add_argument("--list", metavar="FILE", type=Path, required=True, help="JSON list: text, language, reference")
     made.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the WAV files")
     made.add_argument("--prefer", choices=("best", "last"), default="last", help="which checkpoint (last)")
-    made.add_argument("--pitch-range", metavar="X", type=float, default=1.0, help="of the melody (1)")
+    made.add_argument("--pitch-range", metavar="X", type=float, default=1.0, help="scale of the intonation range (1)")
     made.add_argument("--steps", metavar="N", type=int, help="flow: Euler steps, 0 its draft alone")
     made.add_argument("--temperature", metavar="X", type=float, default=0.667, help="flow: of its noise (0.667)")
     given = made.parse_args(argv)
@@ -63,7 +63,7 @@ def _run(given: Namespace) -> int:
     screen.close()
     (given.out / "list.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     figures = {
-        "update": synthesizer.source.checkpoint.update,
+        "update": synthesizer.opened.checkpoint.update,
         "sentences": len(rows),
         "seconds": seconds,
         "pitch_range": given.pitch_range,

@@ -15,7 +15,7 @@ from myxtts.config.resolve import program_layer
 
 if TYPE_CHECKING:
     from myxtts.config.resolve import Resolved
-    from myxtts.data.prepare import Prepared
+    from myxtts.data.prepare import PreparedData
 
 
 def add_options(made: argparse.ArgumentParser, level: str) -> None:
@@ -35,7 +35,7 @@ def resolved_with(given: Namespace, root: str, more: Sequence[str]) -> Resolved:
     return resolve_request(request_of(*training_parser(entry.name, None).parse_known(words)), entry, None)[0]
 
 
-def windows(prepared: Prepared, config: Any) -> Iterator[list[Any]]:
+def windows(prepared: PreparedData, config: Any) -> Iterator[list[Any]]:
     """Batches of an update, again and again."""
     batches = prepared.training_batches(config)
     for epoch in itertools.count():

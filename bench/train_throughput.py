@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any
 
 from bench import results
 from bench.stepping import add_options, resolved_with
-from myxtts.cli.quiet import quiet_loading
+from myxtts.cli.runtime import quiet_loading
 from myxtts.cli.screen import Screen, guarded
 from myxtts.config.schema import DataConfig
 from myxtts.errors import EXIT_DONE
 
 if TYPE_CHECKING:
     from myxtts.config.resolve import Resolved
-    from myxtts.data.prepare import Prepared
+    from myxtts.data.prepare import PreparedData
 
 NEVER = 10_000_000
 FEWEST_UPDATES, MOST_UPDATES = 20, 100
@@ -144,7 +144,7 @@ class _Watch:
         """Of the validation at the end, which is not counted."""
 
 
-def measured(given: Namespace, root: str, prepared: Prepared, updates: int, screen: Screen) -> list[Window]:
+def measured(given: Namespace, root: str, prepared: PreparedData, updates: int, screen: Screen) -> list[Window]:
     """Trains through a warm-up of one window and then those that were asked for."""
     from myxtts.storage.journal import read_metrics
     from myxtts.storage.run_directory import RunDirectory

@@ -2,12 +2,12 @@
 
 import sys
 
-from myxtts.cli.installed import not_installed
+from myxtts.cli.runtime import not_installed
 from myxtts.errors import EXIT_BAD_INPUT
 
 try:
     from myxtts.cli.main import main
-except ModuleNotFoundError as error:  # a Python that is not that of .venv
+except ModuleNotFoundError as error:  # not the Python of .venv
     line = not_installed(error)
     if line is None:
         raise

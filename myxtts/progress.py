@@ -1,12 +1,12 @@
-"""How a long computation below the command line tells how far it is, without printing anything itself."""
+"""Progress reports of long computations, which print nothing themselves."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 Progress = Callable[[str, int, int], None]
-"""Called with the name of the task, what is done and the total."""
+"""Called with the name of the task, the number of finished items and the total."""
 
 
 def silent(task: str, done: int, total: int) -> None:
-    """A Progress for callers that show nothing."""
+    """A Progress that does nothing."""

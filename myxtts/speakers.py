@@ -1,43 +1,38 @@
-"""Speakers that a model is trained on: how many people they are, and whether these are enough to clone strangers."""
+"""Training speakers: counting them, and whether they are enough to clone unseen voices."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 ENOUGH_SPEAKERS = 20
-"""With fewer training speakers the encoder learns who these are, not what makes a voice."""
+"""With fewer training speakers the encoder learns who these are, not what distinguishes voices."""
 COPY_MARK = "@"
-"""Between the name of a speaker and the speed of a copy of his voice."""
+"""Separates the name of a speaker from the speed of a speed-perturbed copy of the voice."""
 
 
-def person_of(speaker: str) -> str:
-    """Whose voice a speaker is: the name without the speed of a slower or faster copy."""
-    return speaker.partition(COPY_MARK)[0]
+def count_speakers(names: Iterable[str]) -> int:
+    """Number of different speakers, not counting speed-perturbed copies of their voices."""
+    return len({name.partition(COPY_MARK)[0] for name in names})
 
 
-def people_of(speakers: Iterable[str]) -> int:
-    """Number of people among the names of speakers, slower and faster copies of a voice left out."""
-    return len({person_of(name) for name in speakers})
-
-
-def whose(speakers: int, strangers: int) -> str:
-    """Whose voices were heard: those of so many speakers, of whom `strangers` were never trained on."""
-    if not strangers:
+def describe_speakers(speakers: int, unseen: int) -> str:
+    """A phrase for `speakers` speakers, of whom `unseen` have no training clips."""
+    if not unseen:
         return f"{speakers} training speakers"
-    return f"{speakers} speakers{'' if strangers == speakers else f', {strangers} of them'} never trained on"
+    return f"{speakers} speakers{'' if unseen == speakers else f', {unseen} of them'} never trained on"
 
 
-def too_few_to_clone(people: int) -> str:
-    """What a model of so few people can do and what it takes to clone a stranger; empty for ENOUGH_SPEAKERS and more.
+def cloning_note(speakers: int) -> str:
+    """What a model of so few training speakers can do, and what cloning takes; empty if they are enough.
 
-    A note and no fault: a model of one voice is what many want.
+    This is a note and not a warning: many users want a model of one voice.
     """
-    if people >= ENOUGH_SPEAKERS:
+    if speakers >= ENOUGH_SPEAKERS:
         return ""
-    takes = f"takes recordings of at least {ENOUGH_SPEAKERS} people, better hundreds"
-    if people == 1:
-        return f"1 training speaker: the model will speak in this one voice; to clone voices of strangers {takes}"
+    takes = f"takes recordings of at least {ENOUGH_SPEAKERS} speakers, preferably hundreds"
+    if speakers == 1:
+        return f"1 training speaker: the model will speak in this one voice; to clone unseen voices {takes}"
     return (
-        f"{people} training speakers: enough to speak in their voices, not enough speakers to clone voices of "
-        f"strangers, which {takes}"
+        f"{speakers} training speakers: enough to speak in their voices, not enough speakers to clone unseen voices, "
+        f"which {takes}"
     )

@@ -1,6 +1,6 @@
-"""Seconds, samples and frames: the only place that converts between them.
+"""Conversions between seconds, samples and frames.
 
-One mel frame is `hop_samples` samples; a clip of N samples has ceil(N / hop_samples) frames.
+A mel frame is `hop_samples` samples; a clip of N samples has ceil(N / hop_samples) frames.
 """
 
 from __future__ import annotations
@@ -13,18 +13,13 @@ def frames_of_samples(samples: int, hop_samples: int) -> int:
     return -(-samples // hop_samples)
 
 
-def samples_of_frames(frames: int, hop_samples: int) -> int:
-    """Samples that `frames` frames span."""
-    return frames * hop_samples
-
-
 def seconds_of_samples(samples: int, sample_rate_hz: int) -> float:
     """Duration in seconds of `samples` samples."""
     return samples / sample_rate_hz
 
 
 def samples_of_seconds(seconds: float, sample_rate_hz: int) -> int:
-    """Whole samples in `seconds` seconds, rounded to the nearest."""
+    """Number of samples in `seconds` seconds, rounded to the nearest."""
     return round(seconds * sample_rate_hz)
 
 
@@ -34,5 +29,5 @@ def seconds_of_frames(frames: float, sample_rate_hz: int, hop_samples: int) -> f
 
 
 def frames_of_seconds(seconds: float, sample_rate_hz: int, hop_samples: int) -> int:
-    """Frames that hold `seconds` seconds, rounded up."""
+    """Number of frames in `seconds` seconds, rounded up."""
     return math.ceil(seconds * sample_rate_hz / hop_samples)

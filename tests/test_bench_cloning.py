@@ -10,7 +10,7 @@ import pytest
 
 from bench import cloning
 from myxtts.config.schema import Config, DataConfig, TextConfig, TrainingConfig
-from myxtts.data.prepare import Prepared, prepare
+from myxtts.data.prepare import PreparedData, prepare
 from myxtts.errors import ConfigError
 from myxtts.progress import silent
 from tests.data.made_recordings import make_root
@@ -19,7 +19,7 @@ CLIPS, SPEAKERS = 15, 5
 
 
 @pytest.fixture
-def prepared(tmp_path: Path) -> Prepared:
+def prepared(tmp_path: Path) -> PreparedData:
     root = make_root(tmp_path / "root", clips=CLIPS)
     rows = [f"c{i}|Say it again number {i}.|s{i % SPEAKERS}" for i in range(CLIPS)]
     (root / "metadata.csv").write_text("id|text|speaker\n" + "\n".join(rows) + "\n")
@@ -34,7 +34,7 @@ def prepared(tmp_path: Path) -> Prepared:
     return prepare(config, silent)
 
 
-def test_strangers_speak_the_text_of_the_next_one_in_their_own_voice(prepared: Prepared) -> None:
+def test_strangers_speak_the_text_of_the_next_one_in_their_own_voice(prepared: PreparedData) -> None:
     known = set(prepared.corpus.speakers)
     found = cloning.readers(prepared.validation, known)
     assert len(found) == 3 and not {row.speaker for row in found} & known
@@ -44,7 +44,7 @@ def test_strangers_speak_the_text_of_the_next_one_in_their_own_voice(prepared: P
         assert row.text == own[found[(at + 1) % 3].speaker].text != own[row.speaker].text
 
 
-def test_known_voices_speak_held_out_sentences_with_a_training_recording_as_reference(prepared: Prepared) -> None:
+def test_known_voices_speak_held_out_sentences_with_a_training_recording_as_reference(prepared: PreparedData) -> None:
     trained = {str(u.audio_path): u.speaker for u in prepared.train.utterances}
     found = cloning.sentences(prepared.train, prepared.validation, 20, 100)
     assert found and {row.speaker for row in found} <= set(prepared.corpus.speakers)

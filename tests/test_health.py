@@ -9,7 +9,7 @@ import pytest
 from myxtts.errors import CheckpointError
 from myxtts.health.signs import BestRule, Verdict
 from myxtts.health.tracker import Health
-from myxtts.speakers import too_few_to_clone
+from myxtts.speakers import cloning_note
 
 
 def validate(health: Health, update: int, value: float) -> None:
@@ -311,7 +311,7 @@ def test_few_speakers_are_noted_however_well_they_are_verified() -> None:
                 health.observe_voices(update, 0.0, same=0.99, other=0.1)
         verdict = Health.from_json(json.loads(json.dumps(health.to_json()))).verdict()
         assert (verdict.sign, verdict.reasons) == ("healthy", []), "a note, no illness"
-        assert sentence(verdict, "speakers") == too_few_to_clone(people)
+        assert sentence(verdict, "speakers") == cloning_note(people)
 
 
 def test_unknown_speakers_get_both_pieces_of_advice() -> None:
@@ -329,7 +329,7 @@ def test_the_training_speakers_are_kept_by_a_rollback() -> None:
     earlier, now = fed(falling(300)), fed(falling(400))
     now.set_people(1)
     earlier.carry_over(now)
-    assert sentence(earlier.verdict(), "speakers") == too_few_to_clone(1)
+    assert sentence(earlier.verdict(), "speakers") == cloning_note(1)
 
 
 def test_the_worst_reason_comes_first() -> None:

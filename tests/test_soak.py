@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from bench import soak, soak_data, soak_run, soak_table
+from myxtts import faults
 from myxtts.audio.waveform import write_wav
 from myxtts.cli.arguments import request_of, training_parser
 from myxtts.cli.train import resolve_request
 from myxtts.config.resolve import program_layer
-from myxtts.data.prepare import Prepared, prepare
+from myxtts.data.prepare import PreparedData, prepare
 from myxtts.progress import silent
-from myxtts.storage import faults
 from myxtts.storage.run_directory import RunDirectory
 from myxtts.storage.store import CheckpointStore
 
@@ -49,7 +49,7 @@ def make_source(root: Path) -> Path:
     return root
 
 
-def prepared(root: str, cache: Path, *settings: str) -> Prepared:
+def prepared(root: str, cache: Path, *settings: str) -> PreparedData:
     words = ["--train-data", root, "--val-data", root]
     for setting in (f"data.cache_path={cache}", "data.num_workers=1", "text.symbols=characters", *settings):
         words += ["--set", setting]

@@ -1,7 +1,7 @@
-"""Decodes a recording in a process of its own with limits of time and memory: a decoder that hangs costs an error.
+"""Decodes a recording in a separate process with time and memory limits, so that a decoder that hangs is an error.
 
-Feature extraction has its own worker processes (data/pool.py); this is for the single recording of a caller who may
-have no `if __name__ == "__main__":`.
+Feature extraction has its own worker processes (data/pool.py). This is for single recordings, and works for callers
+without `if __name__ == "__main__":`.
 """
 
 from __future__ import annotations
@@ -36,51 +36,53 @@ _BODY = "from myxtts.audio.decoding import main\nsys.exit(main())\n"
 _ROOT = Path(__file__).resolve().parents[2]
 
 
-def read_apart(path: Path, audio: AudioConfig, max_seconds: float) -> waveform.Array:
-    """As `waveform.read`, in another process. Raises DataError, also where decoding takes too long or too much."""
+def read_isolated(path: Path, audio: AudioConfig, max_seconds: float) -> waveform.Array:
+    """`waveform.read` in another process. Raises DataError, also where decoding exceeds a limit."""
     path = Path(path)
-    order = {"path": os.fspath(path.absolute()), "audio": dataclasses.asdict(audio), "max_seconds": max_seconds}
+    request = {"path": os.fspath(path.absolute()), "audio": dataclasses.asdict(audio), "max_seconds": max_seconds}
     words = [sys.executable, "-P", "-c", _LIMITS + _BODY, str(_ROOT), str(PROCESSOR_SECONDS), str(MEMORY_BYTES)]
     try:
         done = subprocess.run(
             words,
-            input=json.dumps(order).encode("ascii"),
+            input=json.dumps(request).encode("ascii"),
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # decoders write about damaged files straight to the screen
+            stderr=subprocess.DEVNULL,  # decoders report damaged files there
             timeout=WALL_SECONDS,
-            start_new_session=True,  # Ctrl-C reaches this process alone, which then ends the other
+            start_new_session=True,  # Ctrl-C interrupts only this process, which then ends the other
             env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise _given_up(path, f"took over {WALL_SECONDS:g} s") from None
+        raise _decoding_failed(path, f"took over {WALL_SECONDS:g} s") from None
     except OSError as error:
-        raise DataError(f"{quoted(path, 200)}: no process to decode it in ({error.strerror})") from error
+        raise DataError(f"{quoted(path, 200)}: cannot start a process to decode it ({error.strerror})") from error
     head, _, samples = done.stdout.partition(b"\n")
     if done.returncode or not head:
         if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
-            raise _given_up(path, f"took over {PROCESSOR_SECONDS} s of the processor, or was killed")
-        raise _given_up(path, f"ended its process (exit code {done.returncode})")
+            raise _decoding_failed(path, f"took over {PROCESSOR_SECONDS} s of the processor, or was killed")
+        raise _decoding_failed(path, f"ended its process (exit code {done.returncode})")
     answer = json.loads(head)
     if answer["error"]:
-        raise DataError(str(answer["error"]).replace(repr(order["path"]), quoted(path, 200), 1))
+        raise DataError(str(answer["error"]).replace(repr(request["path"]), quoted(path, 200), 1))
     return np.frombuffer(samples, dtype=np.float32).copy()
 
 
-def _given_up(path: Path, what: str) -> DataError:
+def _decoding_failed(path: Path, what: str) -> DataError:
     return DataError(f"{quoted(path, 200)}: decoding it {what}; convert it to 16-bit wav again")
 
 
 def main() -> int:
-    """The other process: a JSON order from stdin, a line of JSON and raw float32 to stdout."""
-    order = json.load(sys.stdin)
+    """The other process: reads a JSON request from stdin, writes a line of JSON and raw float32 samples to stdout."""
+    request = json.load(sys.stdin)
     error, samples = "", b""
     try:
-        samples = waveform.read(Path(order["path"]), AudioConfig(**order["audio"]), order["max_seconds"]).tobytes()
+        samples = waveform.read(
+            Path(request["path"]), AudioConfig(**request["audio"]), request["max_seconds"]
+        ).tobytes()
     except DataError as problem:
         error = str(problem)
     except MemoryError:
-        error = f"{quoted(Path(order['path']), 200)}: decoding it takes more memory than is allowed; cut it"
+        error = f"{quoted(Path(request['path']), 200)}: decoding needs more memory than allowed; cut it"
     sys.stdout.buffer.write(json.dumps({"error": error}).encode("ascii") + b"\n" + samples)
     sys.stdout.buffer.flush()
     return 0

@@ -1,6 +1,6 @@
-"""How far a spoken clip is from its recording, in figures: spectrum, pitch, voicing, length. NumPy alone.
+"""Distances between synthesized speech and its recording: spectrum, pitch, voicing and length.
 
-The two never have the same timing, so frames are compared along the warping path of the least spectral distance.
+Their timing differs, so frames are compared along the warping path of the least spectral distance.
 """
 
 from __future__ import annotations
@@ -17,18 +17,22 @@ Float64 = npt.NDArray[np.float64]
 WarpingPath = npt.NDArray[np.int32]
 
 COEFFICIENTS = 13
-"""Of the cepstrum, from the second on: the first is the level, which does not describe timbre."""
+"""Cepstral coefficients used, from the second one: the first is the level, which is not part of the timbre."""
 SEMITONES = 12.0
 _DECIBELS = 10.0 * np.sqrt(2.0) / np.log(10.0)
 
 
 @dataclass(frozen=True)
-class Closeness:
-    """How near a spoken clip is to its recording; None where the two have nothing to compare.
+class ClipDistances:
+    """Distances of a synthesized clip from its recording.
 
-    mcd_db: mel cepstral distortion, 0 and up. pitch_error_semitones: RMSE over frames voiced in both.
-    pitch_shift_semitones: median of spoken less recorded there. voicing_error: share of frames voiced in one alone.
-    length_ratio: spoken length over recorded length. length_error: its distance from 1.
+    Attributes:
+        mcd_db: mel cepstral distortion, at least 0.
+        pitch_error_semitones: RMSE over frames voiced in both; None where there are none.
+        pitch_shift_semitones: median of synthesized minus recorded pitch over the same frames.
+        voicing_error: share of frames voiced in only one of both.
+        length_ratio: synthesized length over recorded length.
+        length_error: distance of the ratio from 1.
     """
 
     mcd_db: float
@@ -39,10 +43,12 @@ class Closeness:
     length_error: float
 
 
-def closeness(true_MC: FloatArray, true_hz_M: FloatArray, made_MC: FloatArray, made_hz_M: FloatArray) -> Closeness:
-    """All figures of a clip: natural-log mels [M, C] and pitches [M] in Hz (0: unvoiced) of recording and speech.
+def clip_distances(
+    true_MC: FloatArray, true_hz_M: FloatArray, made_MC: FloatArray, made_hz_M: FloatArray
+) -> ClipDistances:
+    """All distances, from natural-log mels [M, C] and pitches [M] in Hz (0: unvoiced) of recording and speech.
 
-    Raises ValueError for arrays of other shapes, without a frame, or not finite.
+    Raises ValueError for arrays of other shapes, without frames, or not finite.
     """
     for name, mel_MC, hz_M in (("recording", true_MC, true_hz_M), ("speech", made_MC, made_hz_M)):
         if len(mel_MC) != len(hz_M):
@@ -50,14 +56,14 @@ def closeness(true_MC: FloatArray, true_hz_M: FloatArray, made_MC: FloatArray, m
     db, path_P2 = mel_cepstral_distortion(true_MC, made_MC)
     error, shift = pitch_error(true_hz_M, made_hz_M, path_P2)
     ratio = len(made_MC) / len(true_MC)
-    return Closeness(db, error, shift, voicing_error(true_hz_M, made_hz_M, path_P2), ratio, abs(ratio - 1.0))
+    return ClipDistances(db, error, shift, voicing_error(true_hz_M, made_hz_M, path_P2), ratio, abs(ratio - 1.0))
 
 
 def cepstra(mel_MC: FloatArray) -> Float64:
     """Mel cepstral coefficients 1 to 13, float64[M, 13], of a natural-log mel [M, C].
 
-    Scaled so that a frame is c_0 + sum_k c_k cos(pi k (n + 1/2) / C): the orthonormal DCT-II times sqrt(2 / C). So the
-    figures made of them are decibels of the spectrum, whatever the number of channels.
+    Scaled so that a frame is c_0 + sum_k c_k cos(pi k (n + 1/2) / C): the orthonormal DCT-II times sqrt(2 / C).
+    Distances of coefficients are thus decibels of the spectrum for any number of channels.
     """
     mel_MC = np.asarray(mel_MC, np.float64)
     if mel_MC.ndim != 2 or not len(mel_MC) or mel_MC.shape[1] <= COEFFICIENTS or not np.isfinite(mel_MC).all():
@@ -69,11 +75,11 @@ def cepstra(mel_MC: FloatArray) -> Float64:
 def mel_cepstral_distortion(true_MC: FloatArray, made_MC: FloatArray) -> tuple[float, WarpingPath]:
     """Mean distortion in dB along the warping path, and the path int32[P, 2] (frame of the first, of the second).
 
-    Of two frames: 10 sqrt(2) / ln 10 * sqrt(sum over k = 1..13 of the squared difference of c_k). That is the RMS
-    difference in dB of the two spectra, once their level and their finest detail are taken off.
+    For two frames: 10 sqrt(2) / ln 10 * sqrt(sum over k = 1..13 of the squared difference of c_k), the RMS difference
+    in dB of the two spectra without their level and their finest detail.
 
     Source: Kubichek (1993), "Mel-cepstral distance measure for objective speech quality assessment", eq. 1.
-    Differs: cepstra of THE mel instead of a filter bank of his; coefficients 1 to 13; frames are warped.
+    Differs: cepstra of our mel instead of a filter bank of its own; coefficients 1 to 13; frames are warped.
     """
     true_MK, made_MK = cepstra(true_MC), cepstra(made_MC)
     if np.shape(true_MC)[1] != np.shape(made_MC)[1]:
@@ -84,11 +90,11 @@ def mel_cepstral_distortion(true_MC: FloatArray, made_MC: FloatArray) -> tuple[f
 
 
 def warping_path(one_MK: Float64, other_MK: Float64) -> WarpingPath:
-    """The path int32[P, 2] from both first to both last frames with the least sum of Euclidean distances.
+    """The path int32[P, 2] from the first to the last frames with the least sum of Euclidean distances.
 
-    Each step goes on by a frame in one, in the other, or in both; of equal ones, in both.
+    Each step advances one sequence, the other, or both; of equally good steps, both.
     Source: Sakoe, Chiba (1978), "Dynamic programming algorithm optimization for spoken word recognition", slope
-    constraint P = 0. Differs: every step weighs 1, so the diagonal is not counted twice.
+    constraint P = 0. Differs: every step has weight 1, so diagonal steps do not count twice.
     """
     path: WarpingPath = _cheapest_path(np.ascontiguousarray(one_MK), np.ascontiguousarray(other_MK))
     return path
@@ -98,7 +104,7 @@ def _path_of(one_MK: Float64, other_MK: Float64) -> WarpingPath:
     ones, others = len(one_MK), len(other_MK)
     cost = np.full(others + 1, np.inf)
     cost[0] = 0.0
-    came_from = np.zeros((ones, others), np.int8)  # 0: both went on, 1: the first alone, 2: the other alone
+    came_from = np.zeros((ones, others), np.int8)  # 0: both advanced, 1: only the first, 2: only the other
     for i in range(ones):
         diagonal = cost[0]
         cost[0] = np.inf
@@ -135,11 +141,11 @@ _cheapest_path = numba.njit(cache=True, nogil=True)(_path_of)
 def pitch_error(
     true_hz_M: FloatArray, made_hz_M: FloatArray, path_P2: WarpingPath
 ) -> tuple[float | None, float | None]:
-    """RMSE and median of (made less true) in semitones, over the pairs of a path that are voiced in both.
+    """RMSE and median of (made - true) in semitones over the frame pairs of a path that are voiced in both clips.
 
-    None, None where no pair is.
+    None, None where there are none.
     """
-    true_P, made_P = _along(true_hz_M, made_hz_M, path_P2)
+    true_P, made_P = _paired(true_hz_M, made_hz_M, path_P2)
     both = (true_P > 0.0) & (made_P > 0.0)
     if not both.any():
         return None, None
@@ -148,18 +154,18 @@ def pitch_error(
 
 
 def voicing_error(true_hz_M: FloatArray, made_hz_M: FloatArray, path_P2: WarpingPath) -> float:
-    """Share of the pairs of a path that are voiced in one clip and not in the other, 0 to 1."""
-    true_P, made_P = _along(true_hz_M, made_hz_M, path_P2)
+    """Share of the frame pairs of a path that are voiced in only one of both clips, 0 to 1."""
+    true_P, made_P = _paired(true_hz_M, made_hz_M, path_P2)
     return float(((true_P > 0.0) != (made_P > 0.0)).mean())
 
 
-def _along(true_hz_M: FloatArray, made_hz_M: FloatArray, path_P2: WarpingPath) -> tuple[Float64, Float64]:
+def _paired(true_hz_M: FloatArray, made_hz_M: FloatArray, path_P2: WarpingPath) -> tuple[Float64, Float64]:
     true_P = np.asarray(true_hz_M, np.float64)[path_P2[:, 0]]
     return true_P, np.asarray(made_hz_M, np.float64)[path_P2[:, 1]]
 
 
 def token_duration_error(true_T: npt.ArrayLike, made_T: npt.ArrayLike) -> float:
-    """Mean of |made - true| over the tokens of a text, in the unit of both, such as frames.
+    """Mean of |made - true| over the tokens of a text, in the unit of the arguments, such as frames.
 
     Raises ValueError for different numbers of tokens, or none.
     """

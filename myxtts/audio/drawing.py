@@ -1,4 +1,4 @@
-"""Mels and alignments as pictures: small PNG files with a palette, low frequencies and first tokens at the bottom."""
+"""Mels and alignments as small PNG images with a palette, low frequencies and first tokens at the bottom."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 Shades = NDArray[np.uint8]
 
 _PALETTE_POINTS: Mapping[str, Sequence[tuple[int, int, int]]] = {
-    # Evenly spaced points of a scale whose lightness rises steadily, so that loud and likely is always bright.
+    # Evenly spaced points of colour scales with monotonically increasing lightness: loud or likely is bright.
     "ember": (
         (0, 0, 6),
         (24, 15, 62),
@@ -49,7 +49,7 @@ def palette(name: str) -> Shades:
 
 
 def mel_range(*log_mels_MC: NDArray[Any]) -> tuple[float, float]:
-    """The range of log-mel values that pictures of these mels should share: 1st to 99.9th percentile of all."""
+    """A common range of log-mel values for images of these mels: 1st to 99.9th percentile of all values."""
     values = [np.asarray(mel, np.float64).ravel() for mel in log_mels_MC]
     finite = np.concatenate([value[np.isfinite(value)] for value in values]) if values else np.zeros(0)
     if not finite.size:
@@ -59,7 +59,7 @@ def mel_range(*log_mels_MC: NDArray[Any]) -> tuple[float, float]:
 
 
 def mel_shades(log_mel_MC: NDArray[Any], value_range: tuple[float, float] | None = None) -> Shades:
-    """A mel as shades 0..255, uint8[C, M], lowest band in the last row; what is not finite is drawn darkest."""
+    """A mel as shades 0..255, uint8[C, M], lowest band in the last row; NaN is drawn darkest."""
     low, high = value_range if value_range is not None else mel_range(log_mel_MC)
     return _shades(np.asarray(log_mel_MC, np.float64).T[::-1], low, high)
 
@@ -75,9 +75,9 @@ def _shades(values_HW: NDArray[np.float64], low: float, high: float) -> Shades:
 
 
 def png(shades_HW: Shades, palette_name: str) -> bytes:
-    """A PNG file of one byte a pixel before compression: the shades, seen through a palette."""
+    """An indexed-colour PNG file of the shades, one byte per pixel before compression."""
     height, width = shades_HW.shape
-    rows = np.zeros((height, width + 1), np.uint8)  # each row begins with filter type 0
+    rows = np.zeros((height, width + 1), np.uint8)  # each row starts with filter type 0
     rows[:, 1:] = shades_HW
     header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
     chunks = (

@@ -1,8 +1,8 @@
-"""What the pitch of each frame adds to a mel: harmonics in wide channels, and phases.
+"""Pitch-conditioned excitation for Griffin-Lim: harmonics in wide mel channels, and initial phases.
 
-From about 2 kHz on, a mel channel is wider than the distance of two harmonics: what comes back of it is flat, and a
-vowel sounds like whispering on top. Where the pitch is known, so are the places of the harmonics, and how their phases
-turn from one frame to the next.
+Above about 2 kHz a mel channel is wider than the spacing of harmonics, so the inverted spectrum is flat there and
+vowels sound whispered. Where the pitch is known, so are the frequencies of the harmonics, and the phase advance of each
+from frame to frame.
 
 Source: harmonics up to a voiced frequency and noise above it as in Stylianou (2001), "Applying the harmonic plus noise
 model in concatenative speech synthesis", section II.
@@ -20,17 +20,17 @@ from myxtts.config.schema import AudioConfig
 Array = npt.NDArray[np.float32]
 
 VOICED_HZ = 5_000.0
-"""Up to here a voiced frame consists of harmonics."""
+"""Below this frequency a voiced frame consists of harmonics."""
 NOISE_HZ = 7_000.0
-"""From here on of noise; between the two the harmonics sink into it."""
+"""Above this frequency it consists of noise; in between, harmonics fade into noise."""
 VALLEY = 0.05
-"""Between two harmonics is so much of their height."""
+"""Magnitude between two harmonics, relative to them."""
 LEVEL = 0.6
-"""Of noise relative to harmonics of height 1."""
+"""Magnitude of noise relative to harmonics of magnitude 1."""
 
 
 def combs(pitch_hz_M: Array, audio: AudioConfig) -> Array:
-    """Relative magnitudes float32[M, fft / 2 + 1] of frames with harmonics of one strength; 1 where unvoiced (0 Hz)."""
+    """Relative magnitudes float32[M, fft / 2 + 1] of harmonics of equal strength; 1 where unvoiced (0 Hz)."""
     voiced_M1 = pitch_hz_M[:, None] > 0.0
     hz_M1 = np.where(voiced_M1, pitch_hz_M[:, None], 1.0)
     bin_hz = bins_hz(audio)
@@ -43,18 +43,18 @@ def combs(pitch_hz_M: Array, audio: AudioConfig) -> Array:
 
 
 def phases(pitch_hz_M: Array, audio: AudioConfig) -> tuple[Array, npt.NDArray[np.bool_]]:
-    """Phases float32[M, fft / 2 + 1] in radians of pulses at the pitch, and where they hold: in voiced frames, up to
-    VOICED_HZ."""
-    holds = (pitch_hz_M[:, None] > 0.0) & (bins_hz(audio) < highest_hz(audio))
+    """Phases float32[M, fft / 2 + 1] in radians of a pulse train at the pitch, and a mask of where they are valid: in
+    voiced frames below VOICED_HZ."""
+    valid = (pitch_hz_M[:, None] > 0.0) & (bins_hz(audio) < highest_hz(audio))
     angle: Array = np.angle(transform(pulses(pitch_hz_M, audio), audio)).astype(np.float32)
-    return angle, holds
+    return angle, valid
 
 
 def pulses(pitch_hz_M: Array, audio: AudioConfig) -> Array:
-    """Samples float32[M * hop]: cosines of height 1 at all multiples of the pitch up to VOICED_HZ.
+    """A pulse train float32[M * hop]: unit cosines at all multiples of the pitch up to VOICED_HZ.
 
-    The pitch moves evenly between the middles of frames, and over unvoiced ones from one voiced frame to the next, so
-    that the phases of a syllable do not depend on what lies before it by more than a turn of all.
+    The log pitch is interpolated linearly between frame centres, also across unvoiced frames, so that what precedes a
+    syllable changes its phases only by one common time shift.
     """
     frames, hop = len(pitch_hz_M), audio.hop_samples
     voiced = np.flatnonzero(pitch_hz_M > 0.0)
@@ -64,7 +64,7 @@ def pulses(pitch_hz_M: Array, audio: AudioConfig) -> Array:
     hz_N = np.exp(np.interp(middle_N, voiced, np.log(pitch_hz_M[voiced].astype(np.float64))))
     half_N = np.pi * np.cumsum(hz_N) / audio.sample_rate_hz
     count_N = np.floor(highest_hz(audio) / hz_N)
-    # the sum of cos(k x) for k = 1 to n in closed form (Dirichlet's kernel)
+    # sum of cos(k x) for k = 1 to n in closed form (Dirichlet kernel)
     low = np.sin(half_N)
     near = np.abs(low) < 1e-6
     ratio = np.sin((2.0 * count_N + 1.0) * half_N) / np.where(near, 1.0, low)
@@ -73,5 +73,5 @@ def pulses(pitch_hz_M: Array, audio: AudioConfig) -> Array:
 
 
 def highest_hz(audio: AudioConfig) -> float:
-    """VOICED_HZ, or what the sample rate can hold."""
+    """VOICED_HZ, or less where the sample rate is too low for it."""
     return min(VOICED_HZ, 0.45 * audio.sample_rate_hz)

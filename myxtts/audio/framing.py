@@ -1,4 +1,4 @@
-"""Cutting a clip into the frames that mel, energy, pitch and Griffin-Lim share, so that all of them line up."""
+"""Framing and the short-time Fourier transform, shared by mel, energy, pitch and Griffin-Lim so that frames align."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def left_padding(audio: AudioConfig) -> int:
 
 
 def padded_samples(frames: int, audio: AudioConfig) -> int:
-    """Samples that `frames` overlapping frames span together."""
+    """Number of samples spanned by `frames` overlapping frames."""
     return (frames - 1) * audio.hop_samples + audio.fft_samples
 
 
 def pad(samples_N: Array, audio: AudioConfig) -> Array:
-    """The clip, reflected at both ends so that it holds exactly ceil(N / hop) frames.
+    """The clip with reflect padding at both ends, for exactly ceil(N / hop) frames.
 
-    A clip that is shorter than the window cannot be reflected: zeros fill it up to one window first.
+    A clip shorter than the window is first padded with zeros to the length of one window.
     """
     frames = frames_of_samples(len(samples_N), audio.hop_samples)
     total, left = padded_samples(frames, audio), left_padding(audio)
@@ -37,7 +37,7 @@ def pad(samples_N: Array, audio: AudioConfig) -> Array:
 
 
 def frames_view(padded: Array, length: int, hop: int) -> Array:
-    """Overlapping frames [M, length] of an array, `hop` apart, without a copy; read only."""
+    """Overlapping frames [M, length] of an array, `hop` apart, as a read-only view."""
     return np.lib.stride_tricks.sliding_window_view(padded, length)[::hop]
 
 
@@ -49,11 +49,11 @@ def transform(samples_N: Array, audio: AudioConfig) -> npt.NDArray[np.complex64]
 
 
 def bins_hz(audio: AudioConfig) -> npt.NDArray[np.float64]:
-    """Frequencies in Hz of the bins of a transform, (fft / 2 + 1,)."""
+    """Frequencies of the transform's bins in Hz, (fft / 2 + 1,)."""
     return np.linspace(0.0, audio.sample_rate_hz / 2.0, audio.fft_samples // 2 + 1)
 
 
 def hann(length: int) -> Array:
-    """The periodic Hann window, as short-time Fourier transforms use it."""
+    """The periodic Hann window."""
     window: Array = (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(length) / length)).astype(np.float32)
     return window

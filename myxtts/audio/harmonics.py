@@ -1,8 +1,8 @@
-"""What a pitch determines of a mel: the comb of its harmonics, as the mel filters see it.
+"""Harmonic combs: the mel of a harmonic sound with a flat envelope, for each pitch.
 
-In the lower channels, narrower than the distance of two harmonics, a voiced frame is the envelope of the sound times
+In the lower channels, which are narrower than the spacing of harmonics, a voiced frame is a spectral envelope times
 this comb. A decoder conditioned on the comb only has to predict the smooth envelope; one conditioned on the mean pitch
-of a token blurs the harmonics into each other, and the voice becomes hoarse.
+of a token blurs the harmonics, and the voice becomes hoarse.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from myxtts.config.schema import AudioConfig
 FloatArray = npt.NDArray[np.float32]
 
 STEPS = 320
-"""Pitches in the table; the tenth harmonic moves by a fifth of a channel from one to the next."""
+"""Number of pitches in the table; from one to the next, the tenth harmonic moves by a fifth of a channel."""
 VALLEY = 0.05
-"""Added to the comb before the logarithm: between two harmonics of recorded speech there is never nothing."""
+"""Added to the comb before the logarithm: recorded speech is never silent between two harmonics."""
 
 
 @dataclass(frozen=True, eq=False)
 class HarmonicTable:
-    """Combs of a range of pitches: float32[K, C], natural log against a flat spectrum of the same strength.
+    """Combs of a range of pitches: float32[I, C], natural log relative to a flat spectrum of the same power.
 
-    `lowest` and `highest` are the first and last pitch, as the corpus normalizes ln F0; the steps between are even.
+    `lowest` and `highest` are the first and last pitch as ln F0 normalized by the corpus; the spacing is even.
     """
 
     lowest: float
@@ -39,7 +39,7 @@ class HarmonicTable:
 
 
 def harmonic_table(audio: AudioConfig, pitch_mean: float, pitch_std: float) -> HarmonicTable:
-    """The combs of every pitch that the tracker may find, by normalized ln F0: (ln F0 - pitch_mean) / pitch_std."""
+    """Combs for the range of the pitch tracker, by normalized ln F0: (ln F0 - pitch_mean) / pitch_std."""
     low, high = math.log(audio.pitch_low_hz), math.log(audio.pitch_high_hz)
     return HarmonicTable((low - pitch_mean) / pitch_std, (high - pitch_mean) / pitch_std, _combs(audio))
 
@@ -52,24 +52,24 @@ def _combs(audio: AudioConfig) -> FloatArray:
 
 
 def comb(pitch_hz: float, audio: AudioConfig) -> FloatArray:
-    """Log-mel float32[C] of harmonics of one strength at multiples of a pitch, less that of a flat spectrum.
+    """Log-mel float32[C] of harmonics of equal strength at multiples of a pitch, minus that of a flat spectrum.
 
-    Each harmonic is the main lobe of the mel's Hann window; they add up in power, as with phases by chance.
+    Each harmonic is the main lobe of the mel's Hann window; their powers add up, as with random phases.
     """
     harmonic_hz = pitch_hz * np.arange(1, int(audio.sample_rate_hz / 2.0 / pitch_hz) + 1)
     distance = (bins_hz(audio)[:, None] - harmonic_hz[None, :]) * audio.fft_samples / audio.sample_rate_hz
     power = np.square(hann_lobe(distance)).sum(axis=1)
-    # of equal power in all: a flat spectrum has a mean power of 1 then
+    # normalized to the total power of a flat spectrum with mean power 1
     power *= pitch_hz * audio.fft_samples / audio.sample_rate_hz / 1.5
     basis = mel_basis(audio).astype(np.float64)
     flat = basis.sum(axis=1)
-    seen = basis @ np.sqrt(power)
-    ratio = np.where(flat > 0.0, seen / np.where(flat > 0.0, flat, 1.0), 1.0)
+    comb_mel = basis @ np.sqrt(power)
+    ratio = np.where(flat > 0.0, comb_mel / np.where(flat > 0.0, flat, 1.0), 1.0)
     return np.log(ratio + VALLEY).astype(np.float32)
 
 
 def hann_lobe(distance: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Magnitude of a Hann window's transform at a distance in bins, 1 at 0; its side lobes left out."""
+    """Magnitude of the main lobe of a Hann window's transform at a distance in bins, 1 at 0; without side lobes."""
     inside = np.abs(distance) < 2.0
     x = np.where(inside, distance, 0.0)
     singular = np.abs(np.abs(x) - 1.0) < 1e-6

@@ -1,8 +1,8 @@
-"""THE definition of the mel: nothing else in MyXTTS computes one.
+"""The one definition of the mel spectrogram; nothing else in MyXTTS computes one.
 
 Periodic Hann window, reflect padding so that frames = ceil(samples / hop), magnitude (not power), Slaney's mel scale
-with area-normalized triangles, natural logarithm with a floor. With the default settings these are the numbers of
-HiFi-GAN's public LJSpeech and universal vocoders.
+with area-normalized triangles, natural logarithm with a floor. The default settings match the public LJSpeech and
+universal HiFi-GAN vocoders.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from myxtts.config.schema import AudioConfig
 Array = npt.NDArray[np.float32]
 
 DEFINITION = 1
-"""Counts up when the code below gives other numbers for the same settings, so that old caches and models notice."""
+"""Version of the computation below, part of the fingerprint: old caches and models are then recognized as such."""
 _DEFINING_SETTINGS = (
     "sample_rate_hz", "fft_samples", "hop_samples", "mel_channels", "mel_low_hz", "mel_high_hz", "log_floor",
 )  # fmt: skip
 _FRAMES_AT_ONCE = 1_024
 
-# Slaney's scale (Auditory Toolbox, 1998): linear below 1 kHz, 200/3 Hz a mel; above, 27 mels for a factor of 6.4.
+# Slaney's scale (Auditory Toolbox, 1998): linear below 1 kHz, 200/3 Hz per mel; above, 27 mels per factor of 6.4.
 _LINEAR_HZ = 200.0 / 3.0
 _KNEE_HZ = 1_000.0
 _KNEE_MEL = _KNEE_HZ / _LINEAR_HZ
@@ -50,7 +50,7 @@ def hz_of_mel(mel: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 @lru_cache(maxsize=8)
 def mel_basis(audio: AudioConfig) -> Array:
-    """The triangles as a matrix float32[C, fft / 2 + 1]; a mel is basis @ magnitudes. Read only."""
+    """The mel filters as a read-only matrix float32[C, fft / 2 + 1]; a mel is basis @ magnitudes."""
     bin_hz = bins_hz(audio)
     low, high = mel_of_hz([audio.mel_low_hz, audio.mel_high_hz])
     edges = hz_of_mel(np.linspace(low, high, audio.mel_channels + 2))
@@ -63,7 +63,7 @@ def mel_basis(audio: AudioConfig) -> Array:
 
 
 def features(samples_N: Array, audio: AudioConfig) -> tuple[Array, Array]:
-    """Log-mel float32[M, C] and energy float32[M] of a clip, from one transform; M = ceil(N / hop)."""
+    """Log-mel float32[M, C] and energy float32[M], the log L2 norm of each magnitude frame; M = ceil(N / hop)."""
     samples_N = np.asarray(samples_N, np.float32)
     if len(samples_N) == 0:
         return np.zeros((0, audio.mel_channels), np.float32), np.zeros(0, np.float32)
@@ -80,17 +80,12 @@ def features(samples_N: Array, audio: AudioConfig) -> tuple[Array, Array]:
 
 
 def log_mel(samples_N: Array, audio: AudioConfig) -> Array:
-    """Log-mel float32[M, C] of a clip float32[N]; natural log, never under ln(log_floor); M = ceil(N / hop)."""
+    """Log-mel float32[M, C] of a clip float32[N]; natural log, at least ln(log_floor); M = ceil(N / hop)."""
     return features(samples_N, audio)[0]
 
 
-def frame_energy(samples_N: Array, audio: AudioConfig) -> Array:
-    """Energy float32[M]: natural log of the L2 norm of each magnitude frame, never under ln(log_floor)."""
-    return features(samples_N, audio)[1]
-
-
 def fingerprint(audio: AudioConfig) -> str:
-    """16 hex digits that differ whenever two mels of the same clip could differ: settings and DEFINITION."""
+    """16 hex digits that change with everything that affects a mel: the settings and DEFINITION."""
     defining = {name: float(getattr(audio, name)) for name in _DEFINING_SETTINGS}
     text = json.dumps([DEFINITION, defining], sort_keys=True)
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:16]

@@ -1,7 +1,7 @@
 """Pitch: the fundamental frequency of each mel frame.
 
-The method is Boersma's, written out here. What was measured to choose it, on one core, against a synthetic voice whose
-pitch is known (40 s, 90 to 300 Hz, gliding, 20 dB of noise) and on 87 s of real recordings for the speed:
+The method is Boersma's autocorrelation method. It was chosen by these measurements on one core: accuracy on a synthetic
+voice of known pitch (40 s, gliding from 90 to 300 Hz, SNR 20 dB), speed on 87 s of real recordings.
 
 | tracker                       | voiced missed | unvoiced voiced | octave or 20% off | median error | times real time |
 | ----------------------------- | ------------- | --------------- | ----------------- | ------------ | --------------- |
@@ -11,11 +11,11 @@ pitch is known (40 s, 90 to 300 Hz, gliding, 20 dB of noise) and on 87 s of real
 | pyworld, harvest + stonemask  | 0.0%          | 37%             | 0.18%             | 3.6 cents    | 7               |
 | librosa 0.11 pyin             | 0.4%          | 11.5%           | 0.00%             | 4.1 cents    | 9               |
 
-On the real recordings nobody knows the truth. Against the median of the other four where three of them hear a voice,
-this module missed 3.1%, voiced 9.5% of the rest, was 20% off in 0.7%, with a median error of 4 cents; Praat, with a
-vote in that median: 3.6%, 6.5%, 0.5%, 5 cents. So it is about as good as Praat, not better. It was chosen because it
-needs no package (pyworld comes without wheels and wants a compiler; praat-parselmouth is GPL-3), is the fastest, and
-centres its frames where the mel's are without a shift or an interpolation. It is deterministic: no random numbers.
+On the real recordings there is no ground truth. Compared with the median of the other four where at least three are
+voiced, this module missed 3.1%, voiced 9.5% of the rest, was 20% off in 0.7%, with a median error of 4 cents; Praat,
+which contributes to that median: 3.6%, 6.5%, 0.5%, 5 cents. It is thus about as accurate as Praat, not better. It was
+chosen because it needs no package (pyworld has no wheels and needs a compiler; praat-parselmouth is GPL-3), is the
+fastest, and centres its frames exactly where the mel's are. It is deterministic.
 
 Source: Boersma (1993), "Accurate short-term analysis of the fundamental frequency and the harmonics-to-noise ratio of
 a sampled sound", IFA Proceedings 17, 97-110.
@@ -35,13 +35,13 @@ from myxtts.units import frames_of_samples
 Array = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 
-_PERIODS = 3.0  # of the lowest pitch in a window
-_CANDIDATES = 8  # voiced ones in a frame, besides unvoiced
-_SILENCE = 0.03  # of the clip's peak
-_VOICING = 0.45  # a periodicity under this is unvoiced
-_OCTAVE_COST = 0.01  # favours high candidates a little over their subharmonics
-_JUMP_COST = 0.35  # an octave's jump in 10 ms
-_VOICING_COST = 0.14  # a change between voiced and unvoiced in 10 ms
+_PERIODS = 3.0  # periods of the lowest pitch in a window
+_CANDIDATES = 8  # voiced candidates per frame, besides unvoiced
+_SILENCE = 0.03  # relative to the clip's peak
+_VOICING = 0.45  # frames of lower periodicity are unvoiced
+_OCTAVE_COST = 0.01  # favours candidates slightly over their subharmonics
+_JUMP_COST = 0.35  # a jump of one octave within 10 ms
+_VOICING_COST = 0.14  # a change between voiced and unvoiced within 10 ms
 _FRAMES_AT_ONCE = 512
 
 
@@ -61,7 +61,7 @@ def track(samples_N: Array, audio: AudioConfig) -> Array:
 
 
 def _candidates(samples_N: Array, frames: int, audio: AudioConfig) -> tuple[Float64, Float64]:
-    """Hz and strength [M, 1 + K] of each frame's candidates; the first is unvoiced, at 0 Hz."""
+    """Frequency in Hz and strength [M, 1 + K] of the candidates of each frame; the first one is unvoiced, at 0 Hz."""
     length = 2 * round(_PERIODS * audio.sample_rate_hz / audio.pitch_low_hz / 2.0)
     period = round(length / _PERIODS)
     hop = audio.hop_samples
@@ -73,7 +73,7 @@ def _candidates(samples_N: Array, frames: int, audio: AudioConfig) -> tuple[Floa
     for start in range(0, frames, _FRAMES_AT_ONCE):
         rows = slice(start, start + _FRAMES_AT_ONCE)
         block = view[rows] - view[rows].mean(axis=1, keepdims=True)
-        # A frame that is quiet against the clip, in the period at its centre, is likelier unvoiced.
+        # A frame that is quiet relative to the clip, in the period at its centre, is more likely unvoiced.
         loudness = np.abs(block[:, length // 2 - period // 2 : length // 2 + period // 2]).max(axis=1)
         loudness /= _SILENCE / (1.0 + _VOICING)
         strength[rows, 0] = _VOICING + np.maximum(0.0, 2.0 - loudness)
@@ -82,7 +82,7 @@ def _candidates(samples_N: Array, frames: int, audio: AudioConfig) -> tuple[Floa
 
 
 def _autocorrelation(block: Array, length: int) -> Array:
-    """Autocorrelation of the windowed frames over that of the window, for lags under half the window."""
+    """Autocorrelation of the windowed frames divided by that of the window, for lags below half the window."""
     size = scipy.fft.next_fast_len(length + length // 2, real=True)
     window = hann(length)
 
@@ -96,12 +96,12 @@ def _autocorrelation(block: Array, length: int) -> Array:
 
 
 def _voiced_candidates(correlation: Array, audio: AudioConfig) -> tuple[Float64, Float64]:
-    """The K strongest peaks of each frame's autocorrelation, as Hz and strength."""
+    """The K strongest peaks of the autocorrelation of each frame, as frequency in Hz and strength."""
     rate = audio.sample_rate_hz
     first = max(2, int(rate / audio.pitch_high_hz))
     last = min(correlation.shape[1] - 2, int(np.ceil(rate / audio.pitch_low_hz)))
     here, before, after = (correlation[:, first + d : last + 1 + d].astype(np.float64) for d in (0, -1, 1))
-    # The vertex of the parabola through a peak and its neighbours: a fraction of a sample in lag, and its height.
+    # The vertex of the parabola through a peak and its neighbours gives height and lag with subsample precision.
     curvature = 2.0 * here - before - after
     is_peak = (here > before) & (here >= after) & (here > 0.5 * _VOICING)
     shift = np.where(is_peak, 0.5 * (after - before) / np.where(is_peak, curvature, 1.0), 0.0)
@@ -120,7 +120,7 @@ def _voiced_candidates(correlation: Array, audio: AudioConfig) -> tuple[Float64,
 
 
 def _best_path(hz_MK: Float64, strength_MK: Float64, hop_seconds: float) -> npt.NDArray[np.intp]:
-    """The candidate of each frame on the path of the greatest strength less the costs of its steps."""
+    """The candidate of each frame on the path that maximizes strength minus transition costs."""
     correction = 0.01 / hop_seconds
     octaves_MK = np.log2(np.where(hz_MK > 0.0, hz_MK, 1.0))
     voiced_MK = hz_MK > 0.0

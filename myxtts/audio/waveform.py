@@ -1,7 +1,7 @@
-"""Reading recordings of any rate, channels and coding as mono float samples, and writing 16-bit WAV files.
+"""Reads recordings of any sample rate, channel count and encoding as mono float samples; writes 16-bit WAV files.
 
-Everything wrong with a file becomes a DataError of one line. Sizes are taken from the header for a first look only:
-samples are decoded block by block, so that a header that lies allocates nothing.
+Any defect of a file is a DataError of one line. The sizes in a header are used only for early checks: samples are
+decoded block by block, so that a false header cannot cause large allocations.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ Array = npt.NDArray[np.float32]
 LOWEST_RATE_HZ = 4_000
 HIGHEST_RATE_HZ = 768_000
 LOUDEST_SAMPLE = 16.0
-"""Full scale is 1. A float file far over it holds integers, or noise, and not what its header says."""
-_SILENT_RMS = 1e-4  # -80 dB under full scale
+"""Full scale is 1. A float file with far larger samples contains integers or noise, unlike its header claims."""
+_SILENT_RMS = 1e-4  # -80 dBFS
 _TRIM_KEPT_SECONDS = 0.05
 _BLOCK_SAMPLES = 262_144
 _STREAMED_BYTES = 0x7FFF_0000
-"""Who writes a WAV into a pipe does not know its length: 0, or from here on what programs put there instead."""
+"""Lengths in WAV headers from here on, and 0, mean unknown: programs that write to a pipe use them."""
 _SLACK_BYTES = 64
-"""Some programs count the header, or a little more, in. So little is no loss."""
+"""Tolerance for the stated length: some programs include the header, or a few more bytes."""
 _MOST_CHUNKS = 1_000
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What the header of a recording says; `samples` are per channel."""
+    """The header of a recording; `samples` are per channel."""
 
     sample_rate_hz: int
     channels: int
@@ -52,7 +52,7 @@ class AudioInfo:
 
 
 def probe(path: Path) -> AudioInfo:
-    """The header of a recording, nothing decoded. Raises DataError."""
+    """Reads the header of a recording without decoding it. Raises DataError."""
     with _opened(Path(path)) as file:
         return _info(file)
 
@@ -60,9 +60,8 @@ def probe(path: Path) -> AudioInfo:
 def read(path: Path, audio: AudioConfig, max_seconds: float | None = None) -> Array:
     """A recording as mono float32[N] at `audio.sample_rate_hz`, full scale -1..1, channels averaged.
 
-    Raises DataError where the file is missing, not a regular file, cut off (a WAV or FLAC; an MP3 or OGG that is cut
-    is a shorter one), not decodable, empty, not finite, of an unusable rate,
-    or longer than `max_seconds` (seen in the header before anything is decoded).
+    Raises DataError where the file is missing, not a regular file, truncated (WAV and FLAC only), not decodable, empty,
+    not finite, of an unsupported sample rate, or longer than `max_seconds` (checked before decoding).
     """
     path = Path(path)
     with _opened(path) as file:
@@ -73,7 +72,7 @@ def read(path: Path, audio: AudioConfig, max_seconds: float | None = None) -> Ar
             )
         if not LOWEST_RATE_HZ <= info.sample_rate_hz <= HIGHEST_RATE_HZ:
             raise DataError(
-                f"{quoted(path, 200)}: sample rate {info.sample_rate_hz} Hz, usable are {LOWEST_RATE_HZ} to "
+                f"{quoted(path, 200)}: sample rate {info.sample_rate_hz} Hz, supported are {LOWEST_RATE_HZ} to "
                 f"{HIGHEST_RATE_HZ} Hz; convert it"
             )
         samples_N = _decoded_mono(file, path, max_seconds)
@@ -81,16 +80,14 @@ def read(path: Path, audio: AudioConfig, max_seconds: float | None = None) -> Ar
     if info.sample_rate_hz != audio.sample_rate_hz:
         samples_N = soxr.resample(samples_N, info.sample_rate_hz, audio.sample_rate_hz, quality="HQ")
         if len(samples_N) == 0:
-            raise DataError(
-                f"{quoted(path, 200)}: too short to hold one sample at {audio.sample_rate_hz} Hz; leave it out"
-            )
+            raise DataError(f"{quoted(path, 200)}: too short for one sample at {audio.sample_rate_hz} Hz; remove it")
     return np.ascontiguousarray(samples_N, np.float32)
 
 
 def faster(samples_N: Array, speed: float) -> Array:
-    """The clip as a tape that runs `speed` times as fast gives it: shorter, its pitch and its formants higher by it.
+    """Speed perturbation: the clip resampled to play `speed` times as fast, with pitch and formants raised accordingly.
 
-    Source: speed perturbation, Ko et al., Audio augmentation for speech recognition, Interspeech 2015, sec. 2.
+    Source: Ko et al. (2015), "Audio augmentation for speech recognition", section 2.
     """
     if speed == 1.0:
         return samples_N
@@ -98,7 +95,7 @@ def faster(samples_N: Array, speed: float) -> Array:
 
 
 def trim(samples_N: Array, audio: AudioConfig) -> Array:
-    """The clip without its leading and trailing parts that are `trim_db` under its loudest frame; 50 ms are kept."""
+    """The clip without leading and trailing parts `trim_db` below its loudest frame; 50 ms of them are kept."""
     if audio.trim_db <= 0.0 or len(samples_N) == 0:
         return samples_N
     hop = audio.hop_samples
@@ -112,29 +109,28 @@ def trim(samples_N: Array, audio: AudioConfig) -> Array:
 
 
 def is_silent(samples_N: Array) -> bool:
-    """True where nothing can be heard: no samples, or under -80 dB RMS once a constant offset is taken off."""
+    """Whether a clip is inaudible: no samples, or an RMS below -80 dBFS without the DC offset."""
     return len(samples_N) == 0 or float(np.std(samples_N, dtype=np.float64)) < _SILENT_RMS
 
 
 def write_wav(path: Path, samples_N: Array, sample_rate_hz: int) -> None:
-    """Writes mono float[N] as 16-bit WAV, clipped to -1..1; the file is there complete or not at all.
+    """Writes mono samples float[N] as 16-bit WAV, clipped to -1..1, atomically and with the permissions of the umask.
 
-    Its permissions are those that the umask leaves. Raises NonFiniteError for samples that are not finite, StorageError
-    where the disk refuses.
+    Raises NonFiniteError for samples that are not finite, StorageError where writing fails.
     """
     path = Path(path)
     samples_N = np.asarray(samples_N)
     if not np.isfinite(samples_N).all():
         bad = int(np.flatnonzero(~np.isfinite(samples_N))[0])
         raise NonFiniteError(f"{quoted(path, 200)}: sample {bad} is {samples_N[bad]}; nothing was written")
-    whole = np.rint(np.clip(samples_N, -1.0, 1.0) * 32_767.0).astype(np.int16)
+    integers = np.rint(np.clip(samples_N, -1.0, 1.0) * 32_767.0).astype(np.int16)
     encoded = io.BytesIO()
-    soundfile.write(encoded, whole, sample_rate_hz, format="WAV", subtype="PCM_16")
+    soundfile.write(encoded, integers, sample_rate_hz, format="WAV", subtype="PCM_16")
     write_bytes_atomic(path, encoded.getvalue(), "writing the recording")
 
 
 def _opened(path: Path) -> soundfile.SoundFile:
-    """The file, open for decoding. FIFOs and devices are refused before they can block."""
+    """Opens a file for decoding; FIFOs and devices are rejected before they can block."""
     try:
         status = path.stat()
     except (OSError, ValueError) as error:
@@ -145,35 +141,34 @@ def _opened(path: Path) -> soundfile.SoundFile:
     if status.st_size == 0:
         raise DataError(f"{quoted(path, 200)}: the file is empty (0 bytes); record or copy it again")
     if path.suffix.lower() == ".raw":
-        raise DataError(f"{quoted(path, 200)}: headerless samples have no known rate; convert it to wav or flac")
+        raise DataError(f"{quoted(path, 200)}: raw samples have no known sample rate; convert it to wav or flac")
     _check_length(path, status.st_size)
     try:
         return soundfile.SoundFile(path)
     except soundfile.LibsndfileError as error:
         raise DataError(
-            f"{quoted(path, 200)}: not a recording that can be read ({_reason(error)}); "
-            "convert it to wav, flac, ogg or mp3"
+            f"{quoted(path, 200)}: not a readable recording ({_reason(error)}); convert it to wav, flac, ogg or mp3"
         ) from error
 
 
 def _check_length(path: Path, size: int) -> None:
-    """Raises DataError for a WAV whose header promises more than the file has: soundfile reads what is there."""
+    """Raises DataError for a truncated WAV, which soundfile would read without an error."""
     try:
         place = _wav_data(path)
     except OSError:
-        return  # soundfile says why
+        return  # soundfile reports the reason
     if place is None:
         return
-    begin, promised = place
-    if promised < _STREAMED_BYTES and promised > max(size, size + _SLACK_BYTES - begin):
+    begin, stated = place
+    if stated < _STREAMED_BYTES and stated > max(size, size + _SLACK_BYTES - begin):
         raise DataError(
-            f"{quoted(path, 200)}: cut off: its header promises {promised} bytes of sound, {max(0, size - begin)} are "
-            "there; copy it again"
+            f"{quoted(path, 200)}: truncated: its header states {stated} bytes of samples, the file has "
+            f"{max(0, size - begin)}; copy it again"
         )
 
 
 def _wav_data(path: Path) -> tuple[int, int] | None:
-    """Where the samples of a WAV file begin and how many bytes its header promises; None for no WAV. Raises OSError."""
+    """Offset and stated number of bytes of the samples of a WAV file; None for another format. Raises OSError."""
     with path.open("rb") as file:
         head = file.read(12)
         if head[:4] != b"RIFF" or head[8:] != b"WAVE":
@@ -195,7 +190,7 @@ def _info(file: soundfile.SoundFile) -> AudioInfo:
 
 
 def _decoded_mono(file: soundfile.SoundFile, path: Path, max_seconds: float | None) -> Array:
-    """All samples, averaged over channels block by block; stops where the file is longer than its header said."""
+    """All samples, averaged over channels block by block; stops where the file exceeds the limit despite its header."""
     limit = None if max_seconds is None else samples_of_seconds(max_seconds, file.samplerate) + 1
     blocks: list[Array] = []
     done = 0
@@ -208,7 +203,7 @@ def _decoded_mono(file: soundfile.SoundFile, path: Path, max_seconds: float | No
             blocks.append(block[:, 0] if file.channels == 1 else block.mean(axis=1, dtype=np.float32))
             done += len(block)
             if limit is not None and done > limit:
-                raise DataError(f"{quoted(path, 200)}: longer than its header says and than {max_seconds:g} s; cut it")
+                raise DataError(f"{quoted(path, 200)}: longer than {max_seconds:g} s, unlike its header; cut it")
     except soundfile.LibsndfileError as error:
         raise DataError(
             f"{quoted(path, 200)}: damaged after {seconds_of_samples(done, file.samplerate):.2f} s ({_reason(error)}); "
@@ -218,14 +213,14 @@ def _decoded_mono(file: soundfile.SoundFile, path: Path, max_seconds: float | No
 
 
 def _check(samples_N: Array, path: Path) -> None:
-    """Raises DataError where samples are missing, not finite or far over full scale."""
+    """Raises DataError where there are no samples, or samples that are not finite or far above full scale."""
     if len(samples_N) == 0:
-        raise DataError(f"{quoted(path, 200)}: no samples in it; record or copy it again")
+        raise DataError(f"{quoted(path, 200)}: contains no samples; record or copy it again")
     finite = np.isfinite(samples_N)
     if not finite.all():
         bad = int(np.flatnonzero(~finite)[0])
         raise DataError(
-            f"{quoted(path, 200)}: {len(finite) - int(finite.sum())} samples are not finite, the first is number {bad} "
+            f"{quoted(path, 200)}: {len(finite) - int(finite.sum())} samples are not finite, the first at index {bad} "
             f"({samples_N[bad]}); export it again as 16-bit"
         )
     peak = float(np.abs(samples_N).max())

@@ -1,1 +1,1 @@
-"""The command line: the only place where parts are put together, where something is printed and a process ends."""
+"""The command line: the only package that puts the parts together, prints, and ends the process."""

@@ -1,4 +1,4 @@
-"""From a command line to layers of settings and what else was asked for; a wrong option names the nearest one."""
+"""Parses command lines: settings as a layer, the other options, and errors that suggest the nearest option."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from myxtts.cli.options import SETTING_OPTIONS
 from myxtts.cli.screen import Screen
 from myxtts.config.fields import LEAVES, nearest
 from myxtts.config.resolve import Given, Layer, Rank, Resolved
@@ -16,8 +15,59 @@ from myxtts.messages import plain, quoted
 
 
 @dataclass(frozen=True)
+class Option:
+    """A command line option that sets one setting; its default and range are in the schema."""
+
+    flag: str
+    key: str
+    metavar: str
+    help: str
+
+
+SETTING_OPTIONS: dict[str, tuple[Option, ...]] = {
+    "data": (
+        Option(
+            "--train-data",
+            "data.train_path",
+            "DIR",
+            "training data; if the default is missing, the built-in corpus",
+        ),
+        Option(
+            "--val-data",
+            "data.val_path",
+            "DIR",
+            "validation data; if the default is missing, a share of training",
+        ),
+        Option("--num-workers", "data.num_workers", "N", "processes that compute features; 0: one per processor"),
+    ),
+    "model and level": (
+        Option("--model-size", "model_size", "SIZE", "size of the networks"),
+        Option("--optimization-level", "optimization_level", "LEVEL", "named optimizer, loss and schedule settings"),
+        Option("--decoder", "model.decoder", "KIND", "mel decoder: regression, or flow matching"),
+    ),
+    "training": (
+        Option("--lr", "optimizer.learning_rate", "RATE", "learning rate at the end of the warmup"),
+        Option("--batch-size", "training.batch_size", "CLIPS", "clips per micro-batch"),
+        Option("--grad-accum", "training.grad_accum", "N", "micro-batches per update"),
+        Option("--epochs", "training.epochs", "N", "passes over the training data"),
+        Option("--max-updates", "training.max_updates", "N", "updates after which the run ends; 0: `--epochs` decides"),
+        Option("--warmup-updates", "schedule.warmup_updates", "N", "updates over which the learning rate rises"),
+        Option("--clip-norm", "optimizer.clip_norm", "NORM", "largest global gradient norm"),
+        Option("--precision", "training.precision", "KIND", "precision of the networks: fp32, bf16, fp16 or auto"),
+        Option("--mel-loss-weight", "loss.mel_weight", "W", "weight of the mel loss"),
+        Option("--kl-loss-weight", "loss.kl_weight", "W", "weight of the KL divergence of the style posterior"),
+        Option("--seed", "training.seed", "N", "random seed"),
+    ),
+    "run": (Option("--checkpoint-dir", "training.checkpoint_dir", "DIR", "run directory: checkpoints, metrics"),),
+}
+
+OPTION_OF_KEY: dict[str, str] = {option.key: option.flag for group in SETTING_OPTIONS.values() for option in group}
+"""Setting -> its option."""
+
+
+@dataclass(frozen=True)
 class Request:
-    """What the command line asks for. `layer` holds the settings in the order in which they were given."""
+    """A parsed training command line. `layer` holds the settings in the order in which they were given."""
 
     layer: Layer
     config_file: str | None
@@ -28,50 +78,46 @@ class Request:
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """An argument parser whose errors are ConfigErrors of one line, without a wall of usage."""
+    """An argument parser whose errors are one-line ConfigErrors without the usage."""
 
     def error(self, message: str) -> NoReturn:
-        """Raises ConfigError instead of printing the usage and leaving."""
+        """Raises ConfigError instead of printing the usage and exiting."""
         raise ConfigError(f"{message.removeprefix('argument ')}; --help lists the options of {self.prog}")
 
     def print_help(self, file: object = None) -> None:
-        """Prints the help as every other line is printed, so that a full disk or a reader that left is handled."""
+        """Prints the help through Screen, which handles a full disk and a closed pipe."""
         Screen().say(self.format_help().rstrip())
 
     def parse_known(self, argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-        """The namespace, and one line for every option that does not exist. Raises ConfigError."""
+        """The namespace, and one line for every unknown option. Raises ConfigError."""
         namespace, rest = self.parse_known_args(list(argv))
         flags = [flag for action in self._actions for flag in action.option_strings]
         return namespace, unknown_options(rest, flags)
 
 
 def unknown_options(rest: Sequence[str], flags: Sequence[str]) -> list[str]:
-    """One line for each option in `rest`, what a parser did not know; a word behind one is taken as its value."""
+    """One line for each unknown option in `rest`, the words that a parser left; a word after one is its value."""
     lines: list[str] = []
-    behind_option = False
+    after_option = False
     for word in rest:
         if word.startswith("-") and len(word) > 1:
             name = word.partition("=")[0]
             best = nearest(name, flags)
             hint = f"did you mean {best}? " if best else ""
             lines.append(f"unknown option {quoted(name)}; {hint}--help lists all")
-            behind_option = True
-        elif not behind_option:
+            after_option = True
+        elif not after_option:
             lines.append(f"unexpected argument {quoted(word)}; every value follows an option, --help lists all")
         else:
-            behind_option = False
+            after_option = False
     return lines
 
 
 class _Collect(argparse.Action):
-    """Appends a setting to one list, so that the order of all options is kept: a later one beats an earlier one."""
+    """Appends a setting to one list, which keeps the order of all options: a later one overrides an earlier one."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
-        namespace.settings.append(Given(self.metavar_key, values, f"command line {option_string}"))
-
-    @property
-    def metavar_key(self) -> str:
-        return str(self.const)
+        namespace.settings.append(Given(str(self.const), values, f"command line {option_string}"))
 
 
 class _CollectSet(argparse.Action):
@@ -86,13 +132,13 @@ class _CollectSet(argparse.Action):
 
 
 def training_parser(program: str, defaults: Resolved | None) -> OneLineParser:
-    """The parser of a training command. `defaults` is what holds without options; None where no help is asked for."""
+    """The parser of a training command. `defaults`: the settings without options, for the help; None without help."""
     parser = OneLineParser(
         prog=program,
         allow_abbrev=False,
         add_help=False,
-        usage=f"python3 {program} [options]",
-        description="Trains a voice. Running the same command again resumes.",
+        usage=f"{program if program.startswith('myxtts ') else f'python3 {program}'} [options]",
+        description="Trains a voice. The same command resumes an interrupted run.",
         epilog="Every setting: docs/reference/configuration.md. "
         "Order: default < size < level < --init-from < settings file < command line.",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=36, width=110),
@@ -148,7 +194,7 @@ def _default(key: str, defaults: Resolved | None) -> str:
 
 
 def request_of(namespace: argparse.Namespace, problems: Sequence[str]) -> Request:
-    """The parsed command line as a Request; `problems` join those of the layer."""
+    """The parsed command line as a Request; `problems` are added to those of the layer."""
     layer = Layer(Rank.COMMAND_LINE, "command line", tuple(namespace.settings), (*problems, *namespace.problems))
     return Request(
         layer, namespace.config, tuple(namespace.explain), namespace.dry_run, namespace.fresh, namespace.init_from

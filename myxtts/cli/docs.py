@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from myxtts.cli import fix_nan_loss, train
+from myxtts.cli import fix_nan_loss
 from myxtts.cli import main as commands
-from myxtts.cli.arguments import OneLineParser
-from myxtts.cli.options import OPTION_OF_KEY
+from myxtts.cli.arguments import OPTION_OF_KEY, OneLineParser
 from myxtts.cli.screen import Screen, guarded
 from myxtts.config.document import document
 from myxtts.errors import EXIT_DONE, ConfigError, StorageError
@@ -30,7 +29,7 @@ _INTRODUCTION = """# Commands
 
 
 def main(argv: Sequence[str]) -> int:
-    """Writes the pages; with --check only says whether they are up to date."""
+    """Writes the pages; with --check only verifies that they are up to date."""
     return guarded(lambda: _run(argv))
 
 
@@ -41,12 +40,11 @@ def pages() -> Mapping[str, str]:
 
 def _commands() -> str:
     programs: dict[str, tuple[str, Callable[[Sequence[str]], int]]] = {
-        "train_main.py": ("train a voice; the same as `myxtts train`", train.main),
-        "fix_nan_loss.py": ("find and fix the causes of NaN losses", fix_nan_loss.main),
+        f"myxtts {name}": (meaning, partial(_command, name))
+        for name, (_, meaning) in commands.COMMANDS.items()
+        if name != "docs"
     }
-    for name, (_, meaning) in commands.COMMANDS.items():
-        if name not in ("train", "docs"):
-            programs[f"myxtts {name}"] = (meaning, partial(_command, name))
+    programs["fix_nan_loss.py"] = ("find and fix the causes of NaN losses", fix_nan_loss.main)
     lines = [_INTRODUCTION]
     for name, (meaning, program) in programs.items():
         lines += [f"## {name}", "", meaning[0].upper() + meaning[1:] + ".", "", "```text", _help(program), "```", ""]

@@ -1,4 +1,4 @@
-"""`myxtts evaluate`: figures of a trained model on recordings, as a table, as JSON, and as a page to hear."""
+"""`myxtts evaluate`: evaluates a trained model on recordings; writes a table, JSON, and a page with audio players."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 from myxtts import __version__
 from myxtts.cli.arguments import OneLineParser
-from myxtts.cli.quiet import quiet_loading
+from myxtts.cli.runtime import quiet_loading
 from myxtts.cli.screen import Screen, guarded
 from myxtts.errors import EXIT_DONE, ConfigError, DataError
 from myxtts.messages import escaped, quoted
-from myxtts.synthesis.limits import limit_problems
+from myxtts.synthesis.options import option_problems
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from myxtts.evaluation.choosing import Known, LeftOut
-    from myxtts.evaluation.judging import JudgePlace
-    from myxtts.evaluation.measuring import Measured
+    from myxtts.evaluation.judge_client import JudgeSetup
+    from myxtts.evaluation.measuring import Measurements
+    from myxtts.evaluation.selection import SkippedClips, SplitClips
     from myxtts.synthesis import Synthesizer
-    from myxtts.synthesis.source import Source
+    from myxtts.synthesis.opened import OpenedCheckpoint
 
 PROGRAM = "myxtts evaluate"
 MOST_CLIPS = 10_000
@@ -83,7 +83,7 @@ def _run(argv: Sequence[str]) -> int:
 
 
 def _problems(given: Namespace) -> list[str]:
-    """Everything that is wrong with the options by themselves, one line each."""
+    """Problems of the options that need no checkpoint to be seen, one line each."""
     found = []
     if not given.checkpoint:
         found.append("--checkpoint is missing; name a run directory, as given with --checkpoint-dir in training")
@@ -91,7 +91,7 @@ def _problems(given: Namespace) -> list[str]:
         found.append("--data is missing; name a folder with metadata and recordings")
     if not 1 <= given.clips <= MOST_CLIPS:
         found.append(f"--clips is {given.clips}, expected 1 to {MOST_CLIPS}")
-    found += limit_problems({"seed": given.seed}, prefix="--")
+    found += option_problems({"seed": given.seed}, prefix="--")
     if given.judge is False and (given.judge_python or given.recognizer):
         option = "--judge-python" if given.judge_python else "--recognizer"
         found.append(f"both --no-judge and {option} are given; choose one of them")
@@ -99,44 +99,44 @@ def _problems(given: Namespace) -> list[str]:
 
 
 def _evaluate(given: Namespace, screen: Screen) -> int:
-    """Checks all that can be checked, then imports TensorFlow, speaks, measures and writes."""
-    from myxtts.evaluation.choosing import LeftOut, choices, in_languages, known_clips
-    from myxtts.synthesis.source import open_source
+    """Checks all arguments, then imports TensorFlow, synthesizes, measures and writes."""
+    from myxtts.evaluation.selection import SkippedClips, in_languages, select_clips, split_clips
+    from myxtts.synthesis.opened import open_checkpoint
 
-    source = open_source(Path(given.checkpoint), given.prefer)
-    place, unjudged = _judge_place(given)
-    known = known_clips(Path(given.data), given.split, source.config, _trained(source))
-    known = in_languages(known, lambda language: _speaks(source, language))
-    out = _out_of(given, source)
-    notes = [*source.notes, *unjudged, *known.notes]
+    opened = open_checkpoint(Path(given.checkpoint), given.prefer)
+    judge, judge_notes = _judge_setup(given)
+    split = split_clips(Path(given.data), given.split, opened.config, _trained(opened))
+    split = in_languages(split, lambda language: _speaks(opened, language))
+    out = _out_of(given, opened)
+    notes = [*opened.notes, *judge_notes, *split.notes]
     screen.say(
-        f"checkpoint: {escaped(str(source.checkpoint.path))} (update {source.checkpoint.update}, averaged weights)",
+        f"checkpoint: {escaped(str(opened.checkpoint.path))} (update {opened.checkpoint.update}, averaged weights)",
         *(f"note: {escaped(note)}" for note in notes),
     )
     with quiet_loading():
-        from myxtts.evaluation.folder import put_in_place, work_folder
-        from myxtts.evaluation.measuring import Measuring
+        from myxtts.evaluation.folder import move_into_place, work_folder
+        from myxtts.evaluation.measuring import Evaluator
         from myxtts.synthesis.synthesizer import Synthesizer
 
-    model = _Model(Synthesizer(source), given.seed)
+    model = _Model(Synthesizer(opened), given.seed)
     with work_folder(out) as folder:
-        measuring = Measuring(model, source.config.audio, folder, given.baseline, given.seed)
-        left_out = LeftOut()
-        chosen = choices(known, given.seed, source.config.data.max_clip_seconds, left_out)
-        measured = measuring.run(chosen, min(given.clips, len(known.clips)), left_out, screen.progress)
-        judge, failure = _judged(place, measured, folder, screen)
-        told = [*_told(measured, given, known, left_out), *([failure] if failure else [])]
-        result = _result(given, source, measured, judge, [*notes, *told])
+        evaluator = Evaluator(model, opened.config.audio, folder, given.baseline, given.seed)
+        skipped = SkippedClips()
+        selected = select_clips(split, given.seed, opened.config.data.max_clip_seconds, skipped)
+        measured = evaluator.run(selected, min(given.clips, len(split.clips)), skipped, screen.progress)
+        judged_by, failure = _judged(judge, measured, folder, screen)
+        later_notes = [*_clip_notes(measured, given, split, skipped), *([failure] if failure else [])]
+        result = _result(given, opened, measured, judged_by, [*notes, *later_notes])
         _write(result, folder)
-        put_in_place(folder, out)
-    _show(result, told, out, screen)
+        move_into_place(folder, out)
+    _show(result, later_notes, out, screen)
     if failure:
-        raise DataError(f"{failure}; all else is in {out}")
+        raise DataError(f"{failure}; all other results are in {out}")
     return EXIT_DONE
 
 
 class _Model:
-    """A synthesizer as the evaluation measures it."""
+    """Adapts a synthesizer to the interface of the evaluation."""
 
     def __init__(self, synthesizer: Synthesizer, seed: int) -> None:
         self._synthesizer, self._seed = synthesizer, seed
@@ -145,12 +145,11 @@ class _Model:
         self, text: str, language: str, reference_N: npt.NDArray[np.float32]
     ) -> tuple[npt.NDArray[np.float32], list[str]]:
         speech = self._synthesizer.speak(text, references=[reference_N], language=language, seed=self._seed)
-        known = self._synthesizer.source.notes
+        known = self._synthesizer.opened.notes
         return speech.samples, [note for note in speech.notes if note not in known]
 
     def voice(self, samples_N: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        voice, _ = self._synthesizer.voice([samples_N])
-        return voice.voice_E
+        return self._synthesizer.make_voice([samples_N]).voice.voice_E
 
     def durations(
         self,
@@ -162,28 +161,28 @@ class _Model:
         return self._synthesizer.token_durations(text, recording_N, references=[reference_N], language=language)
 
 
-def _judge_place(given: Namespace) -> tuple[JudgePlace | None, list[str]]:
-    """Who judges; None: nobody, and a note says why. Raises ConfigError where a judge is asked for and not there."""
-    from myxtts.evaluation.judging import JudgePlace, judge_problem
+def _judge_setup(given: Namespace) -> tuple[JudgeSetup | None, list[str]]:
+    """The judge; None without one, with a note why. Raises ConfigError where a judge is requested but unavailable."""
+    from myxtts.evaluation.judge_client import JudgeSetup, judge_problem
 
     if given.judge is False:
         return None, []
     python, recognizer = (Path(path) if path else None for path in (given.judge_python, given.recognizer))
-    place = JudgePlace(python, recognizer)
-    problem = judge_problem(place)
+    judge = JudgeSetup(python, recognizer)
+    problem = judge_problem(judge)
     if problem is None:
-        return place, []
+        return judge, []
     if given.judge or python or recognizer:
         raise ConfigError(problem)
-    return None, [f"no word error: {problem}"]
+    return None, [f"no word error rate: {problem}"]
 
 
-def _trained(source: Source) -> set[str]:
-    """Ids of the clips that the run was trained on; empty where the run directory does not say."""
+def _trained(opened: OpenedCheckpoint) -> set[str]:
+    """Ids of the clips that the run was trained on; empty where the run directory has no list."""
     from myxtts.storage.files import read_regular_file
     from myxtts.storage.run_directory import RunDirectory
 
-    run = _run_of(source)
+    run = _run_of(opened)
     if run is None:
         return set()
     try:
@@ -193,34 +192,34 @@ def _trained(source: Source) -> set[str]:
     return set(text.splitlines())
 
 
-def _run_of(source: Source) -> Path | None:
-    """The run directory that a checkpoint stands in; None for a step folder of its own."""
-    folder = source.checkpoint.path.absolute().parent
+def _run_of(opened: OpenedCheckpoint) -> Path | None:
+    """The run directory of a checkpoint; None for a step folder outside of one."""
+    folder = opened.checkpoint.path.absolute().parent
     return folder.parent if folder.name == "checkpoints" else None
 
 
-def _speaks(source: Source, language: str) -> bool:
-    from myxtts.synthesis.source import language_index
+def _speaks(opened: OpenedCheckpoint, language: str) -> bool:
+    from myxtts.synthesis.opened import language_index
 
     try:
-        language_index(source, language)
+        language_index(opened, language)
     except DataError:
         return False
     return True
 
 
-def _out_of(given: Namespace, source: Source) -> Path:
-    """The folder to write. Raises ConfigError where it holds what no evaluation wrote, or cannot be written."""
+def _out_of(given: Namespace, opened: OpenedCheckpoint) -> Path:
+    """The folder to write. Raises ConfigError where it contains other files or cannot be written."""
     from myxtts.evaluation.folder import place_problem
     from myxtts.storage.run_directory import RunDirectory
 
-    run = _run_of(source)
+    run = _run_of(opened)
     if given.out:
         out = Path(given.out).absolute()
     elif run is not None:
-        out = RunDirectory(run).evaluations_path / f"{_data_name(given)}-{source.checkpoint.update}"
+        out = RunDirectory(run).evaluations_path / f"{_data_name(given)}-{opened.checkpoint.update}"
     else:
-        raise ConfigError(f"--out is missing: {quoted(given.checkpoint, 200)} does not stand in a run directory")
+        raise ConfigError(f"--out is missing: {quoted(given.checkpoint, 200)} is not in a run directory; name a folder")
     if problem := place_problem(out):
         raise ConfigError(f"--out is {quoted(str(out), 200)}, which {problem}")
     return out
@@ -230,43 +229,47 @@ def _data_name(given: Namespace) -> str:
     return Path(given.data).resolve().name or "data"
 
 
-def _told(measured: Measured, given: Namespace, known: Known, left_out: LeftOut) -> list[str]:
-    """What a reader should know of the clips."""
+def _clip_notes(measured: Measurements, given: Namespace, split: SplitClips, skipped: SkippedClips) -> list[str]:
+    """What a reader should know of the clips, one line each."""
     notes = []
     if len(measured.clips) < given.clips:
-        notes.append(f"clips: {len(measured.clips)} instead of {given.clips}; the split has {len(known.clips)}")
+        notes.append(f"clips: {len(measured.clips)} instead of {given.clips}; the split has {len(split.clips)}")
     own = sum(clip.own_reference for clip in measured.clips)
     if own:
         notes.append(
-            f"clips that are their own reference, since their speaker has no other: {own} of {len(measured.clips)}"
+            f"clips that are their own reference, as their speaker has no other: {own} of {len(measured.clips)}"
         )
-    return [*notes, *left_out.lines()]
+    return [*notes, *skipped.lines()]
 
 
 def _judged(
-    place: JudgePlace | None, measured: Measured, folder: Path, screen: Screen
+    judge: JudgeSetup | None, measured: Measurements, folder: Path, screen: Screen
 ) -> tuple[dict[str, Any] | None, str]:
-    """What judged, and why it failed if it did: the other figures are not lost with it."""
-    from myxtts.evaluation.judging import judged
+    """Description of the judge, and why it failed if it did, which does not lose the other figures."""
+    from myxtts.evaluation.judge_client import run_judge
 
-    if place is None:
+    if judge is None:
         return None, ""
     try:
-        return judged(place, measured.clips, folder, screen.progress), ""
+        return run_judge(judge, measured.clips, folder, screen.progress), ""
     except DataError as error:
         return None, str(error)
 
 
 def _result(
-    given: Namespace, source: Source, measured: Measured, judge: dict[str, Any] | None, notes: Sequence[str]
+    given: Namespace,
+    opened: OpenedCheckpoint,
+    measured: Measurements,
+    judge: dict[str, Any] | None,
+    notes: Sequence[str],
 ) -> dict[str, Any]:
     from myxtts.evaluation.document import document
 
     about = {
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "version": __version__,
-        "checkpoint": str(source.checkpoint.path),
-        "update": source.checkpoint.update,
+        "checkpoint": str(opened.checkpoint.path),
+        "update": opened.checkpoint.update,
         "data": str(given.data),
         "data_name": _data_name(given),
         "split": given.split,
@@ -276,7 +279,7 @@ def _result(
 
 
 def _write(result: dict[str, Any], folder: Path) -> None:
-    """The document and its page, beside the sounds. Raises StorageError."""
+    """Writes the document and its page next to the sounds. Raises StorageError."""
     from myxtts.evaluation.folder import NAME, PAGE_NAME
     from myxtts.report.evaluation import render_evaluation
     from myxtts.storage.files import write_text_atomic
@@ -285,12 +288,12 @@ def _write(result: dict[str, Any], folder: Path) -> None:
     write_text_atomic(folder / PAGE_NAME, render_evaluation(result))
 
 
-def _show(result: dict[str, Any], told: Sequence[str], out: Path, screen: Screen) -> None:
+def _show(result: dict[str, Any], notes: Sequence[str], out: Path, screen: Screen) -> None:
     from myxtts.evaluation.document import speakers_line, table
     from myxtts.evaluation.folder import NAME, PAGE_NAME
 
     screen.say(f"{escaped(result['data'])}, split {result['split']}, clips: {len(result['clips'])}")
     screen.table(table(result))
     screen.say(speakers_line(result))
-    screen.say(*(f"note: {escaped(note)}" for note in told))
+    screen.say(*(f"note: {escaped(note)}" for note in notes))
     screen.say(f"figures: {escaped(str(out / NAME))}", f"page: {escaped(str(out / PAGE_NAME))}")

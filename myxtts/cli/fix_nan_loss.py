@@ -1,4 +1,4 @@
-"""`fix_nan_loss.py`: finds causes of NaN in settings, data, runs, checkpoints and logs, and fixes what it can."""
+"""`fix_nan_loss.py`: finds causes of NaN in settings, data, runs, checkpoints and logs, and fixes settings and runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from myxtts.cli.arguments import OneLineParser, unknown_options
-from myxtts.cli.interpreter import program_path, python_command
+from myxtts.cli.runtime import program_path, python_command
 from myxtts.cli.screen import Screen, error_lines, guarded, print_errors
 from myxtts.errors import EXIT_DONE, ConfigError, MyXTTSError
 from myxtts.messages import quoted
@@ -33,7 +33,7 @@ _ABOUT = (
 )
 
 
-class Speaker:
+class MessagePrinter:
     """Prints messages of the repair tool in one language."""
 
     def __init__(self, screen: Screen, language: str) -> None:
@@ -50,7 +50,7 @@ class Speaker:
             text = text.replace(f"{self._python} {program}", f"{self._python} {path}")
         return text
 
-    def say(self, key: str | Message, indent: int = 0, /, **values: object) -> None:
+    def print(self, key: str | Message, indent: int = 0, /, **values: object) -> None:
         """Prints a message."""
         self.screen.say(" " * indent + self.text(key, **values))
 
@@ -60,7 +60,7 @@ class Speaker:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Does what `argv` (the arguments without the program) asks for; returns the exit code."""
+    """Runs `fix_nan_loss.py` with `argv` (the arguments without the program); returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     return guarded(lambda: _run(words))
 
@@ -75,19 +75,19 @@ def _run(argv: list[str]) -> int:
     problems = [*unknown_options(rest, flags), *_problems(namespace)]
     if problems:
         raise ConfigError(problems)
-    speaker = Speaker(Screen(), namespace.language)
+    printer = MessagePrinter(Screen(), namespace.language)
     command, *targets = namespace.words or [""]
     try:
         if command == "check":
-            return _check(speaker, [Path(target) for target in targets])
+            return _check(printer, [Path(target) for target in targets])
         if command == "fix" and namespace.run:
-            return _fix_run(speaker, Path(namespace.run), namespace.apply, namespace.reset)
+            return _fix_run(printer, Path(namespace.run), namespace.apply, namespace.reset)
         if command == "fix":
             out = Path(namespace.out) if namespace.out else None
-            return _fix_settings(speaker, Path(namespace.config), out, namespace.apply)
-        return _usual(speaker)
+            return _fix_settings(printer, Path(namespace.config), out, namespace.apply)
+        return _usual(printer)
     finally:
-        speaker.screen.close()
+        printer.screen.close()
 
 
 def _parser() -> OneLineParser:
@@ -111,13 +111,13 @@ def _parser() -> OneLineParser:
 
 
 def _problems(options: argparse.Namespace) -> list[str]:
-    """What in a command line does not fit together, one line each."""
+    """Options that contradict each other, one line each."""
     command, *targets = options.words or [""]
     if command not in ("", "check", "fix"):
-        return [f"unknown command {quoted(command)}; there are: check TARGET..., fix --config FILE, fix --run DIR"]
+        return [f"unknown command {quoted(command)}; commands: check TARGET..., fix --config FILE, fix --run DIR"]
     if command != "fix":
         given = [n for n in ("config", "out", "run", "reset", "apply") if getattr(options, n)]
-        lines = [f"--{name} belongs to `fix`; {PROGRAM} fix --help tells more" for name in given]
+        lines = [f"--{name} belongs to `fix`; see {PROGRAM} --help" for name in given]
         if command == "check" and not targets:
             lines.append("check needs a target: a settings file, a data root, a run directory, a checkpoint or a log")
         return lines
@@ -134,13 +134,13 @@ def _problems(options: argparse.Namespace) -> list[str]:
 
 
 def report_on(path: Path, screen: Screen) -> Report:
-    """What is found at `path`, whatever it is. Raises MyXTTSError."""
-    from myxtts.doctor.checkpoints import check_checkpoint
+    """The report on `path`, whatever kind it is. Raises MyXTTSError."""
     from myxtts.doctor.dataset import check_dataset
     from myxtts.doctor.metrics import check_log
-    from myxtts.doctor.places import kind_of
-    from myxtts.doctor.run_check import check_run
+    from myxtts.doctor.run.checkpoints import check_checkpoint
+    from myxtts.doctor.run.look import check_run
     from myxtts.doctor.settings.check import check_settings
+    from myxtts.doctor.targets import kind_of
 
     kind = kind_of(path)
     try:
@@ -148,91 +148,92 @@ def report_on(path: Path, screen: Screen) -> Report:
             return check_settings(path)
         if kind == "checkpoint":
             return check_checkpoint(path)
-        look = {"dataset": check_dataset, "run": check_run, "log": check_log}[kind]
-        return look(path, screen.progress)
+        check = {"dataset": check_dataset, "run": check_run, "log": check_log}[kind]
+        return check(path, screen.progress)
     finally:
         screen.close()
 
 
-def _check(speaker: Speaker, targets: list[Path]) -> int:
+def _check(printer: MessagePrinter, targets: list[Path]) -> int:
     code = EXIT_DONE
     for index, target in enumerate(targets):
         if index:
-            speaker.screen.say("")
+            printer.screen.say("")
         try:
-            report = report_on(target, speaker.screen)
+            report = report_on(target, printer.screen)
         except MyXTTSError as error:
             print_errors(*error_lines(error))
             code = code or error.exit_code
             continue
-        _show(speaker, report)
+        _show(printer, report)
     return code
 
 
-def _show(speaker: Speaker, report: Report) -> None:
-    """A report: facts, then the causes with place and advice."""
-    speaker.say("head", target=report.target, kind=speaker.text(f"kind_{report.kind}"))
+def _show(printer: MessagePrinter, report: Report) -> None:
+    """Prints a report: facts, then the causes with location and advice."""
+    printer.print("head", target=report.target, kind=printer.text(f"kind_{report.kind}"))
     for fact in report.facts:
-        speaker.say(fact, 2)
+        printer.print(fact, 2)
     if not report.findings:
-        speaker.say("no_causes", 2)
+        printer.print("no_causes", 2)
         return
-    speaker.say("causes", 2)
+    printer.print("causes", 2)
     for finding in report.ranked():
-        rank = speaker.text(f"rank_{finding.certainty.name.lower()}")
-        speaker.say("cause", 4, rank=rank, what=finding.what)
-        speaker.say("where", 8, where=finding.where)
-        speaker.say("do", 8, do=finding.do)
+        certainty = printer.text(f"rank_{finding.certainty.name.lower()}")
+        printer.print("cause", 4, certainty=certainty, what=finding.what)
+        printer.print("where", 8, where=finding.where)
+        printer.print("do", 8, do=finding.do)
 
 
-def _usual(speaker: Speaker) -> int:
-    """What there is at the usual places, and what to run next."""
+def _usual(printer: MessagePrinter) -> int:
+    """Checks what exists in the usual places, and says what to run next."""
     from myxtts.doctor.findings import Certainty
-    from myxtts.doctor.places import USUAL, USUAL_DATA, usual_places
+    from myxtts.doctor.targets import USUAL, USUAL_DATA, usual_places
 
     found = list(usual_places(Path()))
     if not found:
         places = [*(f"./{name}" for name in USUAL), "./config*.yaml", *USUAL_DATA]
-        speaker.say("usual_none", places=", ".join(places))
-        speaker.say("next_head")
-        speaker.say("next_train", 2)
-        speaker.say("next_any", 2)
+        printer.print("usual_none", places=", ".join(places))
+        printer.print("next_head")
+        printer.print("next_train", 2)
+        printer.print("next_any", 2)
         return EXIT_DONE
-    speaker.say("usual_head")
-    troubled: list[tuple[Path, str]] = []
+    printer.print("usual_head")
+    with_findings: list[tuple[Path, str]] = []
     for path, kind in found:
         try:
-            report = report_on(path, speaker.screen)
+            report = report_on(path, printer.screen)
         except MyXTTSError as error:
-            speaker.say("usual_unreadable", 2, target=str(path), problem=str(error).partition("\n")[0])
+            printer.print("usual_unreadable", 2, target=str(path), problem=str(error).partition("\n")[0])
             continue
-        counts = {rank.name.lower(): sum(f.certainty == rank for f in report.findings) for rank in Certainty}
-        speaker.say("usual_line", 2, target=str(path), kind=speaker.text(f"kind_{kind}"), **counts)
+        counts = {level.name.lower(): sum(f.certainty == level for f in report.findings) for level in Certainty}
+        printer.print("usual_line", 2, target=str(path), kind=printer.text(f"kind_{kind}"), **counts)
         if report.findings:
-            troubled.append((path, kind))
+            with_findings.append((path, kind))
             worst = report.ranked()[0]
-            speaker.say("usual_first", 4, rank=speaker.text(f"rank_{worst.certainty.name.lower()}"), what=worst.what)
-    _next(speaker, troubled)
+            certainty = printer.text(f"rank_{worst.certainty.name.lower()}")
+            printer.print("usual_first", 4, certainty=certainty, what=worst.what)
+    _next(printer, with_findings)
     return EXIT_DONE
 
 
-def _next(speaker: Speaker, troubled: list[tuple[Path, str]]) -> None:
-    """Commands that follow from what was seen."""
-    speaker.say("next_head")
-    if not troubled:
-        speaker.say("next_train", 2)
+def _next(printer: MessagePrinter, targets: list[tuple[Path, str]]) -> None:
+    """Prints the commands to run next."""
+    printer.print("next_head")
+    if not targets:
+        printer.print("next_train", 2)
     else:
-        speaker.say("next_check", 2, targets=shlex.join(str(path) for path, _ in troubled))
-    for path, kind in troubled:
+        printer.print("next_check", 2, targets=shlex.join(str(path) for path, _ in targets))
+    for path, kind in targets:
         if kind == "run":
-            speaker.say("next_fix_run", 2, target=shlex.quote(str(path)))
+            printer.print("next_fix_run", 2, target=shlex.quote(str(path)))
         elif kind == "settings":
             out = path.with_name(f"{path.stem}_stable.yaml")
-            speaker.say("next_fix_config", 2, target=shlex.quote(str(path)), out=shlex.quote(str(out)))
-    speaker.say("next_any", 2)
+            printer.print("next_fix_config", 2, target=shlex.quote(str(path)), out=shlex.quote(str(out)))
+    printer.print("next_any", 2)
 
 
-def _fix_settings(speaker: Speaker, path: Path, out: Path | None, apply: bool) -> int:
+def _fix_settings(printer: MessagePrinter, path: Path, out: Path | None, apply: bool) -> int:
     """Shows stable settings line by line, and writes them with --apply."""
     from myxtts.doctor.settings.fix import holds_already, repair_settings, write_settings
 
@@ -240,56 +241,56 @@ def _fix_settings(speaker: Speaker, path: Path, out: Path | None, apply: bool) -
     already = out is not None and holds_already(out, repaired, path)
     for change in repaired.changes:
         if change is repaired.changes[0]:
-            speaker.say("changes_head", count=len(repaired.changes))
+            printer.print("changes_head", count=len(repaired.changes))
         values = {"key": change.key, "before": change.before, "after": change.after}
         if change.written == change.key:
-            speaker.say("change_same", 2, **values)
+            printer.print("change_same", 2, **values)
         else:
-            speaker.say("change", 2, written=change.written, **values)
-        speaker.say("where", 6, where=change.where)
+            printer.print("change", 2, written=change.written, **values)
+        printer.print("where", 6, where=change.where)
         if change.reason:
-            speaker.say("because", 6, reason=change.reason)
+            printer.print("because", 6, reason=change.reason)
         else:
-            speaker.say("because_level", 6)
+            printer.print("because_level", 6)
     if not repaired.changes:
-        speaker.say("changes_none")
+        printer.print("changes_none")
     if repaired.added:
-        speaker.say("fix_added", count=repaired.added)
+        printer.print("fix_added", count=repaired.added)
     if repaired.kept:
-        speaker.say("fix_kept", names=", ".join(repaired.kept))
+        printer.print("fix_kept", names=", ".join(repaired.kept))
     for left in repaired.left_out:
-        speaker.say(left)
+        printer.print(left)
     if out is None or not (apply or already):
-        speaker.say("dry_run" if out is not None else "dry_run_no_out")
+        printer.print("dry_run" if out is not None else "dry_run_no_out")
         return EXIT_DONE
     written = write_settings(out, repaired, source=path)
-    speaker.say("settings_written" if written else "settings_already", path=str(out))
-    speaker.say("settings_train", path=shlex.quote(str(out)))
+    printer.print("settings_written" if written else "settings_already", path=str(out))
+    printer.print("settings_train", path=shlex.quote(str(out)))
     return EXIT_DONE
 
 
-def _fix_run(speaker: Speaker, run: Path, apply: bool, reset: bool) -> int:
+def _fix_run(printer: MessagePrinter, run: Path, apply: bool, reset: bool) -> int:
     """Shows how a run is repaired, and repairs it with --apply."""
-    from myxtts.doctor.run_fix import plan_lines, repair_run
-    from myxtts.doctor.run_plan import make_plan
+    from myxtts.doctor.run.fix import plan_lines, repair_run
+    from myxtts.doctor.run.plan import make_plan
 
     backup = None
     if apply:
-        plan, backup = repair_run(run, speaker.screen.progress, reset)
+        plan, backup = repair_run(run, printer.screen.progress, reset)
     else:
-        plan = make_plan(run, speaker.screen.progress, reset)
-    speaker.screen.close()
+        plan = make_plan(run, printer.screen.progress, reset)
+    printer.screen.close()
     if plan.empty:
-        speaker.say("plan_empty", run=str(run), name=plan.good.path.name)
+        printer.print("plan_empty", run=str(run), name=plan.good.path.name)
     else:
         for line in plan_lines(plan):
-            speaker.say(line)
+            printer.print(line)
         if backup is not None:
-            speaker.say("plan_done", backup=str(backup))
-            speaker.say("plan_undo", command=shlex.join(["cp", "-a", f"{backup}/.", str(run)]))
-    command = speaker.command(plan.program, "--config", str(run / "config.yaml"), "--checkpoint-dir", str(run))
+            printer.print("plan_done", backup=str(backup))
+            printer.print("plan_undo", command=shlex.join(["cp", "-a", f"{backup}/.", str(run)]))
+    command = printer.command(plan.program, "--config", str(run / "config.yaml"), "--checkpoint-dir", str(run))
     if plan.empty or apply:
-        speaker.say("plan_go_on", command=command)
+        printer.print("plan_go_on", command=command)
     else:
-        speaker.say("dry_run")
+        printer.print("dry_run")
     return EXIT_DONE

@@ -1,4 +1,4 @@
-"""`myxtts COMMAND` (or `python -m myxtts COMMAND`): finds the command's module and imports it only then."""
+"""`myxtts COMMAND` (or `python -m myxtts COMMAND`): imports only the module of the command and runs it."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from myxtts.errors import EXIT_DONE, ConfigError
 from myxtts.messages import quoted
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "train": ("myxtts.cli.train", "train a voice (train_main.py is the same)"),
-    "demo": ("myxtts.cli.demo", "train on the built-in corpus for about ten minutes and speak (make demo)"),
+    "train": ("myxtts.cli.train", "train a voice (same as train_main.py)"),
+    "demo": ("myxtts.cli.demo", "train on the built-in corpus for ten minutes and speak three sentences (make demo)"),
     "speak": ("myxtts.cli.speak", "speak a text in a cloned, saved, random or training voice"),
     "voice": ("myxtts.cli.voice", "save a voice to a small file for `speak --voice`"),
     "evaluate": ("myxtts.cli.evaluate", "compare a model with recordings: distances, speaker similarity, word error"),
     "report": ("myxtts.cli.report", "write the HTML report of a run"),
-    "doctor": ("myxtts.cli.doctor", "show a run's health, its recoveries, its worst utterances, and what to do"),
-    "replay": ("myxtts.cli.replay", "recompute an incident and name the first operation that was not finite"),
+    "doctor": ("myxtts.cli.doctor", "show the health of a run, its recoveries and worst utterances, and what to do"),
+    "replay": ("myxtts.cli.replay", "recompute an incident and name the first operation whose result is not finite"),
     "docs": ("myxtts.cli.docs", "write the reference pages of settings and commands"),
 }
-"""Command -> module with `main(argv) -> exit code`, and what it does."""
+"""Command -> module with `main(argv) -> exit code`, and its description."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command that `argv` (the arguments without the program) names; returns the exit code."""
+    """Runs the command in `argv` (the arguments without the program); returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     return guarded(lambda: _dispatch(words))
 
 
 def _dispatch(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help"):
-        usage = "usage: myxtts COMMAND [options]   (--help after a command lists its options)"
+        usage = "usage: myxtts COMMAND [options]   (myxtts COMMAND --help lists the options; --version)"
         Screen().say(usage, "", *(f"  {name:<12} {meaning}" for name, (_, meaning) in COMMANDS.items()))
         return EXIT_DONE
     if words[0] == "--version":
@@ -42,8 +42,8 @@ def _dispatch(words: list[str]) -> int:
         return EXIT_DONE
     if words[0] not in COMMANDS:
         best = nearest(words[0], COMMANDS)
-        hint = f"the nearest is {best}; " if best else ""
-        raise ConfigError(f"unknown command {quoted(words[0])}; {hint}there are: {', '.join(COMMANDS)}")
+        hint = f"did you mean {best}? " if best else ""
+        raise ConfigError(f"unknown command {quoted(words[0])}; {hint}commands: {', '.join(COMMANDS)}")
     module = importlib.import_module(COMMANDS[words[0]][0])
     code: int = module.main(words[1:])
     return code

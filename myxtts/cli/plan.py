@@ -1,4 +1,4 @@
-"""What a run will do, estimated before it starts: updates, time, memory."""
+"""Estimates a run before it starts: updates, time, memory."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from myxtts.data.plan import IntArray, batches_per_epoch, total_updates
 from myxtts.units import frames_of_seconds, seconds_of_frames
 
 _FRAME_SECONDS, _WEIGHT_SECONDS = 1.2e-4, 2.35e-11
-"""Time of one thread for a frame: a fixed part, and a part for each weight. Fitted in bf16 to 7,100 frames/s at size
-tiny and 3,100 at small with two threads (`python -m bench.train_throughput`, `--set model_size=small`)."""
+"""Seconds per frame and thread: a fixed part, and a part per weight. Fitted in bf16 to 7,100 frames/s at size tiny and
+3,100 at small with two threads (`python -m bench.train_throughput`, `--set model_size=small`)."""
 _FP32_FACTOR, _CRITIC_FACTOR = 1.4, 1.13
-"""fp32 instead of bf16; a learning critic (docs/measurements.md)."""
+"""Time with fp32 instead of bf16, and with a critic."""
 _UNDECODED_SHARE = 0.2
-"""Share of the time of a frame that does not go through the decoder."""
+"""Share of the time that a frame outside the decoder segment takes."""
 _PROCESS_BYTES = 900e6
 _BYTES_PER_WEIGHT = 20
 """The weight, its gradient, two moments and the average, in fp32."""
 _ACTIVATIONS_PER_WIDTH = 22
-"""Numbers kept for the backward pass for each frame, block and channel of the network's width."""
+"""Values kept for the backward pass per frame, block and channel of the network's width."""
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a run will do. Times and memory are estimates; `updates` and `seconds` end where max_minutes ends them."""
+class RunPlan:
+    """The estimate of a run; `updates` and `seconds` are limited by training.max_minutes."""
 
     clips: int
     validation_clips: int
@@ -44,7 +44,7 @@ class Plan:
 
 
 def weight_count(size: str, model: ModelConfig) -> int:
-    """Weights of the network: those of its size, scaled if its width is another one."""
+    """Number of weights of the network: that of its size, scaled if its width differs."""
     scale = model.width / int(str(SIZES[size]["model.width"]))
     return round(WEIGHTS[model.decoder][size] * scale**2)
 
@@ -55,7 +55,7 @@ def _is_bf16(config: Config) -> bool:
 
 
 def frame_rate(config: Config, decoded_share: float = 1.0) -> float:
-    """Mel frames a second in training; `decoded_share` of them go through the decoder (training.segment_seconds)."""
+    """Mel frames per second in training; `decoded_share`: share that the decoder sees (training.segment_seconds)."""
     seconds = _FRAME_SECONDS + _WEIGHT_SECONDS * weight_count(config.model_size, config.model)
     seconds *= (1.0 if _is_bf16(config) else _FP32_FACTOR) * (_CRITIC_FACTOR if config.model.critic_width else 1.0)
     seconds *= _UNDECODED_SHARE + (1.0 - _UNDECODED_SHARE) * decoded_share
@@ -74,7 +74,7 @@ def memory_bytes(config: Config, longest_frames: int, tokens_per_frame: float) -
 
 def make_plan(
     config: Config, text_lengths: IntArray, mel_lengths: IntArray, validation_clips: int, speakers: int
-) -> Plan:
+) -> RunPlan:
     """The plan of a run over clips of `text_lengths` tokens and `mel_lengths` frames (int64[N] each)."""
     training, audio = config.training, config.audio
     clips, frames = len(mel_lengths), float(mel_lengths.sum())
@@ -92,7 +92,7 @@ def make_plan(
         updates, seconds = max(1, int(updates * limit / seconds)), limit
     cap = frames_of_seconds(config.data.max_clip_seconds, audio.sample_rate_hz, audio.hop_samples)
     longest = int(mel_lengths.max()) if clips else cap
-    return Plan(
+    return RunPlan(
         clips=clips,
         validation_clips=validation_clips,
         minutes=seconds_of_frames(frames, audio.sample_rate_hz, audio.hop_samples) / 60,
@@ -109,7 +109,7 @@ def make_plan(
 
 
 def duration_words(seconds: float) -> str:
-    """A duration for people: '40 s', '9 min', '3.5 h', '2.1 days'."""
+    """A readable duration: '40 s', '9 min', '3.5 h', '2.1 days'."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 5_400:
@@ -117,16 +117,16 @@ def duration_words(seconds: float) -> str:
     return f"{seconds / 3_600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.1f} days"
 
 
-def plan_lines(plan: Plan, config: Config) -> list[list[str]]:
+def plan_lines(plan: RunPlan, config: Config) -> list[list[str]]:
     """The plan as rows of a table."""
     per_epoch = f"{plan.updates_per_epoch:.2f}".rstrip("0").rstrip(".")
-    end = ", where training.max_minutes ends it" if plan.ends_by_time else ""
+    end = ", limited by training.max_minutes" if plan.ends_by_time else ""
     return [
         ["training clips", f"{plan.clips} ({plan.minutes:.1f} minutes, speakers: {plan.speakers})"],
         ["validation clips", f"{plan.validation_clips}"],
         ["network", f"size {config.model_size}, about {plan.weights / 1e6:.1f} million weights"],
-        ["updates an epoch", f"{per_epoch} (of {config.effective_batch} clips)"],
-        ["updates in all", f"about {plan.updates} ({plan.epochs:.1f} epochs{end})"],
+        ["updates per epoch", f"{per_epoch} (of {config.effective_batch} clips)"],
+        ["updates in total", f"about {plan.updates} ({plan.epochs:.1f} epochs{end})"],
         ["time", f"about {duration_words(plan.seconds)} at about {plan.frames_per_second:,.0f} frames/s"],
         ["memory", f"about {plan.memory_bytes / 1e9:.1f} GB"],
     ]

@@ -1,4 +1,4 @@
-"""`myxtts replay BUNDLE`: what went wrong in an incident, operation by operation."""
+"""`myxtts replay BUNDLE`: recomputes an incident, operation by operation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from myxtts.cli.arguments import OneLineParser
-from myxtts.cli.quiet import quiet_loading
+from myxtts.cli.runtime import quiet_loading
 from myxtts.cli.screen import Screen, guarded
 from myxtts.errors import EXIT_DONE, CheckpointError, ConfigError
 from myxtts.messages import escaped, quoted
@@ -19,7 +19,7 @@ _WORST = 5
 
 
 def main(argv: Sequence[str]) -> int:
-    """Prints what a replay shows; returns the exit code."""
+    """Prints the result of a replay; returns the exit code."""
     return guarded(lambda: _run(argv))
 
 
@@ -28,14 +28,14 @@ def _run(argv: Sequence[str]) -> int:
         prog="myxtts replay",
         allow_abbrev=False,
         description="Recomputes a bad micro-batch with its weights and seeds, and names the first operation whose "
-        "result is not finite. It trains nothing and writes nothing.",
+        "result is not finite. It does not train and writes nothing.",
     )
-    parser.add_argument("bundle", metavar="BUNDLE", help="a folder in RUN/incidents")
+    parser.add_argument("bundle", metavar="BUNDLE", help="a folder in RUN/incidents of the run directory")
     namespace, unknown = parser.parse_known(argv)
     if unknown:
         raise ConfigError(unknown)
     bundle = Path(namespace.bundle)
-    if not (bundle / "incident.json").is_file():  # told before seconds of importing TensorFlow
+    if not (bundle / "incident.json").is_file():  # before TensorFlow is imported, which takes seconds
         what = "has no incident.json" if bundle.is_dir() else "is a file" if bundle.exists() else "does not exist"
         raise CheckpointError(f"incident {quoted(str(bundle), 200)} {what}; give a folder of RUN/incidents")
     with quiet_loading():
@@ -45,25 +45,25 @@ def _run(argv: Sequence[str]) -> int:
 
 
 def lines_of(replayed: Replayed) -> list[str]:
-    """The findings for a reader."""
+    """The findings as lines."""
     facts = replayed.incident.facts
     found = [f"update {facts['update']}, micro-batch {facts['micro_batch']}: {escaped(facts['cause'])}"]
     if facts["knobs"]["term_fault"] or facts["knobs"]["group_fault"]:
-        found.append("a fail point (MYXTTS_FAULT) struck here; it strikes again in this replay")
-    found += [f"not finite in the batch itself: {line}" for line in replayed.bad_inputs]
+        found.append("a fault of MYXTTS_FAULT was injected here; the replay injects it again")
+    found += [f"not finite in the batch: {line}" for line in replayed.bad_inputs]
     if replayed.operation:
         part = "gradient" if replayed.operation.in_gradient else "forward computation"
-        found.append(f"first operation that is not finite: {replayed.operation.name} in the {part}")
-        found.append(f"  asked for at myxtts/{replayed.operation.place}")
+        found.append(f"first operation whose result is not finite: {replayed.operation.name} in the {part}")
+        found.append(f"  called at myxtts/{replayed.operation.place}")
     elif replayed.result.good:
         most = facts["most_norm"]
         found.append(
-            "everything is finite" + (f"; a clip is guilty of a spike from norm {most:.3g} on" if most else "")
+            "everything is finite" + (f"; a clip with a gradient norm over {most:.3g} causes a spike" if most else "")
         )
     else:
-        found.append("not finite as a graph, finite operation by operation: a matter of the order of operations")
-    found.append("total loss of the clips, worst first:")
+        found.append("not finite as a graph, finite operation by operation: it depends on the order of operations")
+    found.append("total loss per clip, worst first:")
     found += [f"  {value:12.4g}  {escaped(name)}" for name, value in replayed.utterances[:_WORST]]
-    found.append("gradient norm of the layers, worst first:")
+    found.append("gradient norm per layer, worst first:")
     found += [f"  {value:12.4g}  {name}" for name, value in replayed.groups[:_WORST]]
     return found

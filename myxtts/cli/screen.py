@@ -1,4 +1,4 @@
-"""Everything that is printed: lines, tables, progress bars, errors; and how a command becomes an exit code."""
+"""Output of the commands: lines, tables, progress bars, errors, and exit codes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
-from myxtts.cli.installed import not_installed
+from myxtts.cli.runtime import not_installed
 from myxtts.config.resolve import Resolved
 from myxtts.errors import EXIT_BAD_INPUT, EXIT_DEFECT, EXIT_STOPPED, ConfigError, MyXTTSError, StorageError
-from myxtts.messages import escaped, plain
-from myxtts.messages import quoted as shown
+from myxtts.messages import escaped, plain, quoted
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -27,10 +26,10 @@ _WIDEST_REASON = 78
 
 
 class Output:
-    """A stream that may fail at any write: a full disk, a reader that left, a terminal that closed.
+    """A stream that may fail at any write: a full disk, a closed pipe, a closed terminal.
 
-    `needed`: the lines are what the command is for, so the command ends with the failure. In any case the stream is
-    turned off, `failure` says why, and everything written to it from then on is dropped.
+    After a failure the stream is turned off, `failure` holds the reason, and later output is discarded. `needed`: the
+    output is the purpose of the command, so a failure also ends the command.
     """
 
     def __init__(self, stream: TextIO | None, name: str, *, needed: bool) -> None:
@@ -39,12 +38,12 @@ class Output:
         show_every_character(self._stream)
 
     def write(self, text: str) -> int:
-        """Write text, as a file does. Raises ReaderLeftError or StorageError where it is needed."""
+        """Writes text. If the stream is needed, raises ReaderLeftError or StorageError."""
         self._try(lambda stream: stream.write(text))
         return len(text)
 
     def flush(self) -> None:
-        """Hand everything to the operating system. Raises as `write`."""
+        """Flushes the stream. Raises as `write`."""
         self._try(lambda stream: stream.flush())
 
     def _try(self, work: Callable[[TextIO], object]) -> None:
@@ -58,51 +57,51 @@ class Output:
             if self.needed and isinstance(error, BrokenPipeError):
                 raise ReaderLeftError from error
             if self.needed:
-                what = f"{self.name} takes no more lines ({self.failure})"
-                raise StorageError(f"{what}; free some space there, or send it to another place") from error
+                what = f"{self.name} cannot be written to ({self.failure})"
+                raise StorageError(f"{what}; free some space there, or redirect it elsewhere") from error
 
     def __getattr__(self, name: str) -> Any:
-        """All else that a file has, such as isatty, encoding and fileno, for the bars of tqdm."""
+        """Other attributes of the stream, such as isatty, encoding and fileno, which tqdm uses."""
         return getattr(self._stream, name)
 
 
 class ReaderLeftError(Exception):
-    """Whoever read stdout (head, less) has what it wanted: the command ends without a word."""
+    """The reader of stdout (head, less) closed the pipe: the command ends without a message."""
 
 
 class Nowhere(io.TextIOBase):
-    """The stream of a program that was started without one."""
+    """Replaces a standard stream that the program was started without."""
 
     encoding = "utf-8"
 
     def write(self, text: str) -> int:
-        """Drop text."""
+        """Discards text."""
         return len(text)
 
 
 def show_every_character(stream: object) -> None:
-    """A character that the stream's encoding lacks is escaped, as Python does on stderr, and is no error."""
+    """Escapes characters that the stream's encoding lacks, as Python does on stderr, instead of raising an error."""
     if isinstance(stream, io.TextIOWrapper) and stream.errors != "backslashreplace":
         stream.reconfigure(errors="backslashreplace")
 
 
 def turn_off(stream: TextIO) -> None:
-    """Leads a broken stream to nowhere, so that neither what it still holds nor another writer fails at it again."""
+    """Redirects a broken stream to /dev/null, so that neither its buffer nor another writer fails again."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is stream:
             setattr(sys, name, Nowhere())
-    with contextlib.suppress(OSError, ValueError):  # a stream without a descriptor of its own
+    with contextlib.suppress(OSError, ValueError):  # a stream without a descriptor
         descriptor = stream.fileno()
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, descriptor)
-        os.close(nowhere)
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, descriptor)
+        os.close(null)
         stream.flush()
 
 
 def open_standard_streams() -> None:
-    """Opens stdin, stdout and stderr where the program was started without them, leading nowhere.
+    """Opens stdin, stdout and stderr on /dev/null if the program was started without them.
 
-    Otherwise the next file that is opened, such as a journal, takes the descriptor, and receives what a library prints.
+    Otherwise the next file that is opened, such as a journal, gets the descriptor and receives what a library prints.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _LAST_STANDARD:
         os.set_inheritable(descriptor, True)
@@ -114,11 +113,11 @@ def open_standard_streams() -> None:
 
 
 class Screen:
-    """What a person at the terminal sees. Lines go to stdout, bars and warnings to stderr.
+    """Prints lines to stdout, progress bars and warnings to stderr.
 
-    Without a terminal a bar would fill a log file with control characters; then a task tells its progress in lines.
+    Without a terminal, progress is printed as lines, since a bar would fill a log file with control characters.
 
-    A failure of stderr never ends a command, one of stdout only while `needed` is set.
+    A failure of stderr never ends a command; a failure of stdout does only while `needed` is set.
     """
 
     def __init__(self, out: TextIO | None = None, err: TextIO | None = None, *, needed: bool = True) -> None:
@@ -132,21 +131,21 @@ class Screen:
         self._last_line = 0.0
 
     def go_on_without_output(self) -> None:
-        """From now on a failure of stdout ends nothing either: what the command makes is worth more than its lines."""
+        """From now on a failure of stdout does not end the command either: its files matter more than its output."""
         self._out.needed = False
 
     def lost(self) -> list[str]:
-        """Streams that have failed since the last call, each with the reason."""
+        """Streams that failed since the last call, each with the reason."""
         new = [stream for stream in (self._out, self._err) if stream.failure and stream.name not in self._lost]
         self._lost.update(stream.name for stream in new)
-        return [f"{stream.name} takes no more lines ({stream.failure})" for stream in new]
+        return [f"{stream.name} cannot be written to ({stream.failure})" for stream in new]
 
     def say(self, *lines: str) -> None:
-        """Prints lines to stdout, above a bar that is shown."""
+        """Prints lines to stdout, above the progress bar."""
         self._print(self._out, lines)
 
     def warn(self, *lines: str) -> None:
-        """Prints lines to stderr, above a bar that is shown, each marked as a warning."""
+        """Prints lines to stderr, above the progress bar, each marked as a warning."""
         self._print(self._err, [f"warning: {line}" for line in lines])
 
     def table(self, rows: Sequence[Sequence[str]], indent: str = "  ") -> None:
@@ -154,7 +153,7 @@ class Screen:
         self.say(*aligned(rows, indent))
 
     def progress(self, task: str, done: int, total: int) -> None:
-        """A myxtts.progress.Progress: a bar that appears once the task has lasted a second, and goes at its end."""
+        """A myxtts.progress.Progress: a bar that appears after a second and disappears at the end of the task."""
         now = time.monotonic()
         if task != self._task:
             self.close()
@@ -172,9 +171,9 @@ class Screen:
             self.close()
 
     def training(self, done: int, total: int, figures: Mapping[str, str], line: bool = False) -> None:
-        """The bar of the training: `done` of `total` updates (0: no end is known) and named figures behind it.
+        """The training's progress: `done` of `total` updates (0 if unknown), followed by named figures.
 
-        Without a terminal a line is printed where `line` is set (at training.log_every_updates, say).
+        Without a terminal a line is printed if `line` is set (every training.log_every_updates).
         """
         text = "  ".join(f"{name} {value}" for name, value in figures.items())
         if not self._is_terminal:
@@ -188,7 +187,7 @@ class Screen:
         bar.set_postfix_str(text, refresh=False)
 
     def close(self) -> None:
-        """Takes the bar away."""
+        """Removes the progress bar."""
         if self._bar is not None:
             self._bar.close()
         self._bar, self._task = None, ""
@@ -221,7 +220,7 @@ class Screen:
 
 
 def aligned(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
-    """Rows as lines whose columns stand beneath one another."""
+    """Rows as lines with aligned columns."""
     if not rows:
         return []
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -230,7 +229,7 @@ def aligned(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
 
 
 def settings_table(resolved: Resolved) -> list[str]:
-    """Lines: every setting that differs from its default, its value, where it came from and why."""
+    """A table of the settings that differ from the default: value, origin and reason."""
     differing = resolved.differing()
     if not differing:
         return ["All settings are at their defaults."]
@@ -238,11 +237,11 @@ def settings_table(resolved: Resolved) -> list[str]:
     for row in differing:
         reason = row.reason if len(row.reason) <= _WIDEST_REASON else row.reason[: _WIDEST_REASON - 3] + "..."
         rows.append((row.key, escaped(plain(row.value)), escaped(row.source), reason))
-    return ["Settings that differ from the default (--explain KEY tells more):", *aligned(rows)]
+    return ["Settings that differ from the default (details: --explain KEY):", *aligned(rows)]
 
 
 def error_lines(error: MyXTTSError) -> list[str]:
-    """An error as lines for stderr: one for each problem; further lines of a message (a table) are indented."""
+    """An error as lines for stderr, one per problem; further lines of a message (a table) are indented."""
     if isinstance(error, ConfigError):
         return [f"error: {escaped(problem)}" for problem in error.problems]
     first, *rest = str(error).split("\n")
@@ -250,23 +249,23 @@ def error_lines(error: MyXTTSError) -> list[str]:
 
 
 def optional(screen: Screen, work: Callable[[], None], what: str, instead: str) -> None:
-    """Does `work` at the end of a command; whatever it raises becomes a warning, since how the command ended counts.
+    """Runs `work` at the end of a command; an error becomes a warning, so that it does not change the exit code.
 
-    what: what there is not then; instead: the command that does the same, and shows all of a defect.
+    what: what is missing after an error; instead: the command that does the same and shows the entire error.
     """
     try:
         work()
     except MyXTTSError as error:
         screen.warn(f"{what}: {error}")
     except (Exception, KeyboardInterrupt) as error:
-        screen.warn(f"{what} ({type(error).__name__}: {shown(str(error), 100)}); {instead} tries again")
+        screen.warn(f"{what} ({type(error).__name__}: {quoted(str(error), 100)}); to try again: {instead}")
 
 
 def guarded(command: Callable[[], int]) -> int:
-    """Runs `command` and turns what it raises into an exit code.
+    """Runs `command` and returns the exit code for what it returns or raises.
 
-    An error the user can act on is printed without a traceback; anything else is a defect of ours and shows all. What
-    cannot be printed changes no exit code.
+    An error that the user can act on is printed without a traceback, any other with it. A failure to print does not
+    change the exit code.
     """
     open_standard_streams()
     try:
@@ -277,7 +276,7 @@ def guarded(command: Callable[[], int]) -> int:
         print_errors(*error_lines(error))
         return error.exit_code
     except KeyboardInterrupt:
-        print_errors("", "stopped; nothing was left half written, the same command goes on")
+        print_errors("", "stopped; no incomplete files were left, and the same command continues")
         return EXIT_STOPPED
     except ReaderLeftError:
         return EXIT_DEFECT
@@ -286,13 +285,13 @@ def guarded(command: Callable[[], int]) -> int:
         if missing is not None:
             print_errors(missing)
             return EXIT_BAD_INPUT
-        what = f"error: a defect in MyXTTS ({shown(str(error), 100)}); please report the lines above"
+        what = f"error: a bug in MyXTTS ({quoted(str(error), 100)}); please report the lines above"
         print_errors(traceback.format_exc().rstrip(), what)
         return EXIT_DEFECT
 
 
 def print_errors(*lines: str) -> None:
-    """Prints to stderr why the program ends; a broken stderr must not end it in another way."""
+    """Prints the reason for the exit to stderr; a broken stderr is ignored."""
     stream = Output(sys.stderr, "stderr", needed=False)
     stream.write("".join(f"{line}\n" for line in lines))
     stream.flush()

@@ -1,4 +1,4 @@
-"""The run whose weights learn on: what they are bound to comes from it as settings, and the scales of its data."""
+"""The source run of fine-tuning (--init-from): the settings its weights depend on, and its corpus statistics."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SourceRun:
-    """Settings of the weights that learn on, and their corpus as text with the place where it stands."""
+    """Settings of the source run as a layer, and its corpus as text with the path it was read from."""
 
     layer: Layer
     corpus_text: str
-    corpus_place: str
+    corpus_path: str
 
     def corpus(self) -> Corpus:
-        """The corpus of these weights. Raises CheckpointError."""
+        """Parses the corpus. Raises CheckpointError."""
         from myxtts.data.corpus import parse_corpus
 
         try:
             return parse_corpus(self.corpus_text.encode("utf-8", "surrogatepass"))
         except DataError as error:
             raise CheckpointError(
-                f"{self.corpus_place}: its corpus cannot be read ({error}); take another checkpoint"
+                f"{self.corpus_path}: its corpus cannot be read ({error}); use another checkpoint"
             ) from error
 
 
 def source_run(request: Request, layers: Sequence[Layer]) -> SourceRun | None:
-    """What --init-from names, or what the run that `layers` go on with began with; None without either.
+    """The run named by --init-from, or the one that the run to be resumed was started from; None without either.
 
-    Raises CheckpointError before features are computed and anything is written.
+    Raises CheckpointError, before features are computed or anything is written.
     """
     if request.init_from:
         return _named(request.init_from)
     run = _run_directory(layers)
-    return None if request.fresh or run is None else _begun_with(run)
+    return None if request.fresh or run is None else _source_of(run)
 
 
 def cold_start(resolved: Resolved, source: SourceRun | None, *, fresh: bool) -> str | None:
-    """What to tell a user whose settings are meant for weights that have learned already, and who names none."""
+    """A warning where the settings are meant for fine-tuning but no source run is given; else None."""
     from myxtts.storage.run_directory import RunDirectory
 
     run = RunDirectory(Path(resolved.config.training.checkpoint_dir).expanduser())
@@ -59,22 +59,22 @@ def cold_start(resolved: Resolved, source: SourceRun | None, *, fresh: bool) -> 
         return None
     return (
         f"schedule.diagonal_prior_updates is 0 ({resolved.source('schedule.diagonal_prior_updates').layer}), which is "
-        "meant for weights that know their alignment; from nothing it may never be found: name a run with --init-from"
+        "meant for fine-tuning: training from scratch may never find an alignment; name a run with --init-from"
     )
 
 
 def _named(init_from: str) -> SourceRun:
-    from myxtts.storage.searching import find
+    from myxtts.storage.find_checkpoint import find
 
     checkpoint = find(Path(init_from))
     if "config.yaml" not in checkpoint.texts:
-        raise CheckpointError(f"{checkpoint.path}: holds no settings (config.yaml); take another checkpoint")
+        raise CheckpointError(f"{checkpoint.path}: contains no settings (config.yaml); use another checkpoint")
     layer = _layer(checkpoint.path / "config.yaml", f"run {_name(init_from)} (--init-from)")
     return SourceRun(layer, checkpoint.texts.get("corpus.json", ""), str(checkpoint.path))
 
 
-def _begun_with(run: Path) -> SourceRun | None:
-    """The networks and the base of a run that began with --init-from: its own settings have held since."""
+def _source_of(run: Path) -> SourceRun | None:
+    """The source of a run that was started with --init-from, from the copies it keeps; None for another run."""
     from myxtts.storage.files import read_regular_file
     from myxtts.storage.run_directory import RunDirectory
 
@@ -82,16 +82,16 @@ def _begun_with(run: Path) -> SourceRun | None:
     place = directory.base_corpus_path
     if not place.is_file():
         return None
-    layer = _layer(directory.config_path, f"run {_name(str(run))} (begun with --init-from)")
+    layer = _layer(directory.config_path, f"run {_name(str(run))} (started with --init-from)")
     try:
         text = read_regular_file(place).decode("utf-8")
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{place}: its corpus cannot be read ({error}); take another checkpoint") from error
+        raise CheckpointError(f"{place}: its corpus cannot be read ({error}); use another checkpoint") from error
     return SourceRun(layer, text, str(place))
 
 
 def _run_directory(layers: Sequence[Layer]) -> Path | None:
-    """The run directory that `layers` say; None for one that cannot be: it is told with the other settings."""
+    """The run directory in `layers`; None for an invalid one, which is reported with the other settings."""
     key = "training.checkpoint_dir"
     try:
         return Path(str(coerce(LEAVES[key], strongest(layers, key)))).expanduser()
@@ -104,7 +104,7 @@ def _layer(config: Path, name: str) -> Layer:
         return source_layer(config_of_file(config), name)
     except ConfigError as error:
         raise CheckpointError(
-            f"{name}: its settings cannot be read ({error.problems[0]}); take another checkpoint"
+            f"{name}: its settings cannot be read ({error.problems[0]}); use another checkpoint"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The training command: options -> settings -> audited data -> training. TensorFlow is imported last of all."""
+"""The training command: options -> settings -> audited data -> training. TensorFlow is imported last."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from myxtts.cli.arguments import Request, request_of, training_parser
-from myxtts.cli.interpreter import program_path, python_command
-from myxtts.cli.quiet import quiet_loading
-from myxtts.cli.run_place import run_place_problems
+from myxtts.cli.places import run_directory_problems
+from myxtts.cli.runtime import program_path, python_command, quiet_loading
 from myxtts.cli.screen import Screen, guarded, optional, settings_table
 from myxtts.cli.source_run import SourceRun, cold_start, source_run
 from myxtts.config.document import explain
@@ -21,7 +20,7 @@ from myxtts.config.resolve import Layer, Resolved, built_in_corpus_layer, progra
 from myxtts.errors import EXIT_DONE, ConfigError
 
 if TYPE_CHECKING:
-    from myxtts.data.prepare import Prepared
+    from myxtts.data.prepare import PreparedData
 
 _LENGTH_KEYS = ("training.epochs", "training.max_updates")
 
@@ -29,14 +28,14 @@ _LENGTH_KEYS = ("training.epochs", "training.max_updates")
 def main(
     argv: Sequence[str] | None = None,
     *,
-    program: str = "train_main.py",
+    program: str = "myxtts train",
     pinned_level: str | None = None,
     default_checkpoint_dir: str | None = None,
 ) -> int:
-    """Trains as `argv` (the arguments without the program) says; returns the exit code.
+    """Trains with the options in `argv` (the arguments without the program); returns the exit code.
 
-    `pinned_level` is the only optimization level that this program takes; `default_checkpoint_dir` is where it keeps
-    its run if nothing else is said.
+    `pinned_level` is the only optimization level that this program accepts; `default_checkpoint_dir` is the default of
+    training.checkpoint_dir.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     entry: dict[str, object] = {}
@@ -60,7 +59,7 @@ def _train(words: list[str], entry: Layer, pinned_level: str | None) -> int:
         for key in request.explain:
             screen.say(*explain(resolved, key))
         return EXIT_DONE
-    if problems := run_place_problems(resolved.config, request):
+    if problems := run_directory_problems(resolved.config, request):
         raise ConfigError(problems)
     if not request.dry_run:
         screen.go_on_without_output()
@@ -68,7 +67,7 @@ def _train(words: list[str], entry: Layer, pinned_level: str | None) -> int:
     screen.say(*settings_table(resolved))
     if warning := cold_start(resolved, source, fresh=request.fresh):
         screen.warn(warning)
-    # Prepared before TensorFlow is imported: the worker processes then fork a small program.
+    # Before TensorFlow is imported, so that the worker processes fork a small program.
     from myxtts.data.prepare import prepare
 
     prepared = prepare(resolved.config, screen.progress, named=resolved.named, base=base)
@@ -85,16 +84,16 @@ def _train(words: list[str], entry: Layer, pinned_level: str | None) -> int:
 
 
 def resolve_request(request: Request, entry: Layer, pinned_level: str | None) -> tuple[Resolved, bool]:
-    """The configuration, and whether the built-in corpus takes the place of the data.
+    """The configuration, and whether the built-in corpus replaces the data.
 
-    Raises ConfigError; CheckpointError for a run of --init-from whose settings cannot be read.
+    Raises ConfigError; CheckpointError if the settings of the run of --init-from cannot be read.
     """
     layers = _given_layers(request, entry)
     return _resolve(layers, source_run(request, layers), entry, pinned_level)
 
 
 def _given_layers(request: Request, entry: Layer) -> list[Layer]:
-    """What the program, the command line and the settings file say."""
+    """The layers of the program, the command line and the settings file."""
     layers = [entry, request.layer]
     if request.config_file is not None:
         layers.append(load_file(request.config_file))
@@ -111,13 +110,13 @@ def _resolve(
         layers.append(built_in_corpus_layer())
     pinned = {}
     if pinned_level:
-        advice = f"{entry.name} trains at this level alone, `python3 {program_path('train_main.py')}` takes any"
+        advice = f"{entry.name} trains only at this level; for others use `python3 {program_path('train_main.py')}`"
         pinned["optimization_level"] = (pinned_level, advice)
     return resolve(layers, pinned), built_in
 
 
 def resume_command(words: Sequence[str], program: str) -> str:
-    """The command line that goes on with the run that `words` started: the same without --fresh and --init-from."""
+    """The command line that resumes the run that `words` started: the same without --fresh and --init-from."""
     kept: list[str] = []
     skip = False
     for word in words:
@@ -127,47 +126,47 @@ def resume_command(words: Sequence[str], program: str) -> str:
             skip = True
         elif not word.startswith("--init-from="):
             kept.append(word)
-    words_of_program = program.split() if program.startswith("-") else [program_path(program)]
+    words_of_program = ["-m", *program.split()] if program.startswith("myxtts ") else [program_path(program)]
     return shlex.join([python_command(), *words_of_program, *kept])
 
 
-def _print_plan(screen: Screen, resolved: Resolved, prepared: Prepared) -> None:
+def _print_plan(screen: Screen, resolved: Resolved, prepared: PreparedData) -> None:
     from myxtts.cli.plan import make_plan, plan_lines
 
     text_lengths, mel_lengths = prepared.train.lengths
     plan = make_plan(
         resolved.config, text_lengths, mel_lengths, len(prepared.validation), len(prepared.corpus.speakers)
     )
-    screen.say("The plan (estimates; nothing was trained, nothing was written to the run directory):")
+    screen.say("Plan (estimates; nothing was trained or written to the run directory):")
     screen.table(plan_lines(plan, resolved.config))
 
 
 def first_run_lines(resolved: Resolved, updates: int, command: str) -> list[str]:
-    """Where a run on the built-in corpus stands after `updates` updates, in honest words, and how to go on."""
+    """What to expect of a run on the built-in corpus after `updates` updates, and how to continue."""
     warmup, rate = resolved.config.schedule.warmup_updates, resolved.config.optimizer.learning_rate
-    lines = [f"This was the built-in corpus: voices of eSpeak NG, {updates} updates."]
+    lines = [f"This run used the built-in corpus (voices of eSpeak NG), {updates} updates."]
     if updates < warmup:
         lines.append(
             f"The learning rate has reached {updates / warmup:.0%} of {rate:g} (the warmup lasts {warmup} updates): "
-            "nothing intelligible is to be expected yet. What it shows is that the whole path works."
+            "expect no intelligible speech yet. The run shows that everything works from data to audio."
         )
     if resolved.source("training.max_minutes").layer == "built-in corpus":
         epochs = resolved.config.training.epochs
         minutes = resolved.config.training.max_minutes
-        lines.append(f"It ended after {minutes:g} minutes by design. To go on: {command} --epochs {epochs}")
+        lines.append(f"It ended after {minutes:g} minutes by design. To continue: {command} --epochs {epochs}")
     if updates < warmup:
         lines.append("For a first audible voice: make demo")
     return lines
 
 
-def _run(request: Request, resolved: Resolved, prepared: Prepared, screen: Screen, command: str) -> int:
-    """The one place that calls the training; returns the number of updates that the run has now."""
+def _run(request: Request, resolved: Resolved, prepared: PreparedData, screen: Screen, command: str) -> int:
+    """Trains, and returns the number of updates that the run has now."""
     with quiet_loading():
         from myxtts.training.run import train
     from myxtts.storage.run_directory import NotOwnerError
 
     init_from = Path(request.init_from) if request.init_from else None
-    run, ours = Path(resolved.config.training.checkpoint_dir).expanduser(), True
+    run, owned = Path(resolved.config.training.checkpoint_dir).expanduser(), True
     try:
         updates: int = train(
             resolved,
@@ -179,20 +178,20 @@ def _run(request: Request, resolved: Resolved, prepared: Prepared, screen: Scree
             lost_output=screen.lost,
         )
     except NotOwnerError:
-        ours = False  # a page would be written into the run of another process
+        owned = False  # the report would be written into the run of another process
         raise
     finally:
         screen.close()
-        if ours:
+        if owned:
             again = shlex.join([python_command(), "-m", "myxtts", "report", str(run)])
             optional(screen, lambda: _report(screen, run), "no report page", again)
     return updates
 
 
 def _report(screen: Screen, run: Path) -> None:
-    """Writes the page of the run."""
+    """Writes the report of the run."""
     from myxtts.report import write_report
     from myxtts.storage.run_directory import RunDirectory
 
-    if RunDirectory(run).metrics_path.exists():  # else nothing was trained here
+    if RunDirectory(run).metrics_path.exists():  # otherwise nothing was trained here
         screen.say(f"Report: {write_report(run)}")

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from myxtts.cli.arguments import OneLineParser
 from myxtts.cli.places import place_problems
-from myxtts.cli.quiet import quiet_loading
+from myxtts.cli.runtime import quiet_loading
 from myxtts.cli.screen import Screen, guarded
-from myxtts.cli.voice_options import CONSENT, add_voice_options, files_read, sources_of
+from myxtts.cli.voice_options import CONSENT, add_voice_options, files_read, parts_of
 from myxtts.errors import EXIT_DONE, ConfigError
 from myxtts.messages import escaped, quoted
 
 if TYPE_CHECKING:
-    from myxtts.synthesis.source import Source
+    from myxtts.synthesis.opened import OpenedCheckpoint
     from myxtts.synthesis.voices import MadeVoice
 
 PROGRAM = "myxtts voice"
@@ -51,23 +51,23 @@ def _run(argv: Sequence[str]) -> int:
     given, unknown = _parser().parse_known(argv)
     if problems := [*unknown, *_problems(given)]:
         raise ConfigError(problems)
-    from myxtts.synthesis.source import open_source
-    from myxtts.synthesis.voice_file import StoredVoice, belonging_of, write_voice
+    from myxtts.synthesis.opened import open_checkpoint
+    from myxtts.synthesis.voice_file import StoredVoice, voice_model, write_voice
 
     screen = Screen()
     out = Path(given.out)
-    source = open_source(Path(given.checkpoint), given.prefer)
-    belonging = belonging_of(source)
+    opened = open_checkpoint(Path(given.checkpoint), given.prefer)
+    model = voice_model(opened)
     name = given.name if given.name is not None else out.stem if out.stem.isprintable() else "voice"
-    made = _made(given, source)
+    made = _made(given, opened)
     voice, style = made.voice.voice_E, made.voice.style_Y
-    write_voice(out, StoredVoice(voice, style, name, made.made_from, belonging))
+    write_voice(out, StoredVoice(voice, style, name, made.made_from, model))
     screen.say(
-        f"checkpoint: {escaped(str(source.checkpoint.path))} (update {belonging.update})",
-        f"voice: {escaped(made.told)}",
-        *(f"note: {escaped(note)}" for note in (*source.notes, *made.notes)),
+        f"checkpoint: {escaped(str(opened.checkpoint.path))} (update {model.update})",
+        f"voice: {escaped(made.description)}",
+        *(f"note: {escaped(note)}" for note in (*opened.notes, *made.notes)),
         f"{escaped(str(out))}: voice {quoted(name)} of {len(voice)} + {len(style)} numbers, for encoder "
-        f"{belonging.encoder[:12]}",
+        f"{model.encoder[:12]}",
     )
     return EXIT_DONE
 
@@ -77,9 +77,9 @@ def _problems(given: Namespace) -> list[str]:
     if not given.checkpoint:
         found.append("--checkpoint is missing; name a run directory, as given with --checkpoint-dir in training")
     if not given.voices:
-        found.append("there is no voice; give --reference, --speaker, --voice or --random-voice")
+        found.append("no voice is given; use --reference, --speaker, --voice or --random-voice")
     if not given.out:
-        found.append(f"--out is missing; name the file to write, as in anna{SUFFIX}")
+        found.append(f"--out is missing; name the file to write, for example anna{SUFFIX}")
     else:
         found += place_problems("--out", Path(given.out), [SUFFIX], files_read(given))
     if given.name is not None and not (given.name.isprintable() and 0 < len(given.name.strip()) <= LONGEST_NAME):
@@ -87,10 +87,10 @@ def _problems(given: Namespace) -> list[str]:
     return found
 
 
-def _made(given: Namespace, source: Source) -> MadeVoice:
-    """Checks what is asked of the checkpoint, and only then imports TensorFlow and makes the voice."""
-    sources = sources_of(given, source)
+def _made(given: Namespace, opened: OpenedCheckpoint) -> MadeVoice:
+    """Checks the voice options, and only then imports TensorFlow and makes the voice."""
+    parts = parts_of(given, opened)
     with quiet_loading():
         from myxtts.synthesis.synthesizer import Synthesizer
 
-    return Synthesizer(source).make_voice(voices=sources)
+    return Synthesizer(opened).make_voice(voices=parts)

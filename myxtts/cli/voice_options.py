@@ -1,4 +1,4 @@
-"""Options that say whose voice it is: recordings, training speakers, saved and random voices, each with a weight."""
+"""Options that select a voice: recordings, training speakers, saved and random voices, each with a weight."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from myxtts.errors import ConfigError, DataError
 from myxtts.messages import quoted
-from myxtts.synthesis.voice_sources import HIGHEST_SEED, Kind, VoiceSource, split_weight, weight_problem
+from myxtts.synthesis.options import HIGHEST_SEED
+from myxtts.synthesis.voice_parts import Kind, VoicePart, split_weight, weight_problem
 
 if TYPE_CHECKING:
-    from myxtts.synthesis.source import Source
+    from myxtts.synthesis.opened import OpenedCheckpoint
 
 CONSENT = (
     "Cloning a voice needs the consent of the person. Do not impersonate anyone, and tell listeners that the speech is "
@@ -38,7 +39,7 @@ _OPTIONS: dict[str, tuple[Kind, str, str]] = {
 
 
 class _Append(argparse.Action):
-    """Keeps all voices in one list, in the order in which they were given."""
+    """Collects all voices in one list, in the order in which they were given."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         namespace.voices.append((str(option_string), str(values)))
@@ -51,66 +52,64 @@ def add_voice_options(group: argparse._ArgumentGroup) -> None:
 
 
 def files_read(given: Namespace) -> list[tuple[str, Path]]:
-    """The files that the voices of the command line are read from, each with its option."""
+    """The files that the voice options read, each with its option."""
     found = []
     for option, text in given.voices:
         if _OPTIONS[option][0] in ("reference", "voice"):
-            with contextlib.suppress(ConfigError):  # a weight that is none is told by `sources_of`
+            with contextlib.suppress(ConfigError):  # `parts_of` reports invalid weights
                 found.append((option, Path(split_weight(text, os.path.exists)[0])))
     return found
 
 
-def sources_of(given: Namespace, source: Source) -> list[VoiceSource]:
-    """The parts of the voice that is asked for. Raises ConfigError and DataError; files are looked at."""
+def parts_of(given: Namespace, opened: OpenedCheckpoint) -> list[VoicePart]:
+    """The parts of the voice, their files and names checked. Raises ConfigError and DataError."""
     from myxtts.audio import waveform
-    from myxtts.synthesis.source import speaker_index
-    from myxtts.synthesis.voice_file import fit_note, read_voice
+    from myxtts.synthesis.opened import speaker_index
+    from myxtts.synthesis.voice_file import compatibility_note, read_voice
 
-    found: list[VoiceSource] = []
-    told: list[tuple[str, float | None]] = []
+    parts: list[VoicePart] = []
+    weights: list[tuple[str, float | None]] = []
     problems: list[str] = []
     for option, text in given.voices:
         try:
-            part = _source(option, text, source)
+            part = _part(option, text, opened)
         except ConfigError as error:
             problems += error.problems
             continue
-        found.append(part)
-        told.append((f"{option} {quoted(text, 200)}", part.weight))
-    if not problems and (problem := weight_problem(told)):
+        parts.append(part)
+        weights.append((f"{option} {quoted(text, 200)}", part.weight))
+    if not problems and (problem := weight_problem(weights)):
         problems.append(problem)
     if problems:
         raise ConfigError(problems)
-    for part in found:
+    for part in parts:
         if part.kind == "reference" and isinstance(part.what, Path):
             try:
                 waveform.probe(part.what)
             except DataError as error:
                 raise DataError(f"--reference {error}") from error
         elif part.kind == "speaker":
-            speaker_index(source, str(part.what))
+            speaker_index(opened, str(part.what))
         elif part.kind == "voice" and isinstance(part.what, Path):
-            fit_note(read_voice(part.what), part.what, source)
-    return found
+            compatibility_note(read_voice(part.what), part.what, opened)
+    return parts
 
 
-def _source(option: str, text: str, source: Source) -> VoiceSource:
-    """One part. Raises ConfigError."""
+def _part(option: str, text: str, opened: OpenedCheckpoint) -> VoicePart:
+    """One part of the voice. Raises ConfigError."""
     kind = _OPTIONS[option][0]
     if not text:
-        raise ConfigError(
-            f"{option} is empty; leave it out, or write {_OPTIONS[option][1].partition('[')[0]} behind it"
-        )
-    speakers = source.corpus.speakers
-    is_whole = {"speaker": speakers.__contains__, "random": str.isdecimal}.get(kind, os.path.exists)
+        raise ConfigError(f"{option} is empty; remove it, or write {_OPTIONS[option][1].partition('[')[0]} after it")
+    speakers = opened.corpus.speakers
+    exists = {"speaker": speakers.__contains__, "random": str.isdecimal}.get(kind, os.path.exists)
     try:
-        name, weight = split_weight(text, is_whole)
+        name, weight = split_weight(text, exists)
     except ConfigError as error:
         raise ConfigError(f"{option} {error}") from None
     if kind == "speaker":
-        return VoiceSource(kind, name, weight)
+        return VoicePart(kind, name, weight)
     if kind == "random":
         if not (name.isdecimal() and len(name) < 11 and int(name) <= HIGHEST_SEED):
             raise ConfigError(f"{option} is {quoted(text)}, expected a whole number 0 to {HIGHEST_SEED}")
-        return VoiceSource(kind, int(name), weight)
-    return VoiceSource(kind, Path(name), weight)
+        return VoicePart(kind, int(name), weight)
+    return VoicePart(kind, Path(name), weight)

@@ -1,4 +1,4 @@
-"""Names that other systems give to settings and to their values, and the names here. Data alone."""
+"""Names of settings and values in other systems, and what they are called here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings that exclude one another. (The range of a single setting is in the schema.)"""
+"""Settings that contradict each other. (The range of a single setting is in the schema.)"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from myxtts.config.schema import Config
 from myxtts.units import samples_of_seconds
 
-LEAST_PERTURBATION = 0.01
+MIN_PERTURBATION = 0.01
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def _audio(config: Config) -> Iterator[Contradiction]:
         )
     if audio.hop_samples > audio.fft_samples:
         yield Contradiction(
-            "frames are further apart than they are long, so samples between them are ignored",
+            "the hop is longer than the window, so samples between frames are ignored",
             ("audio.hop_samples", "audio.fft_samples"),
             "a hop of a quarter of the window is usual",
         )
@@ -81,10 +81,9 @@ def _data(config: Config) -> Iterator[Contradiction]:
             ("data.min_clip_seconds", "audio.fft_samples", "audio.sample_rate_hz"),
             "raise data.min_clip_seconds",
         )
-    data = config.data
-    if 0.0 < data.perturbed_voices < LEAST_PERTURBATION:
+    if 0.0 < data.perturbed_voices < MIN_PERTURBATION:
         yield Contradiction(
-            f"so small a change of speed is the same voice: at least {LEAST_PERTURBATION:g}, or 0 for none",
+            f"so small a change of speed does not change the voice: at least {MIN_PERTURBATION:g}, or 0 for none",
             ("data.perturbed_voices",),
             "use 0.1",
         )
@@ -106,8 +105,8 @@ def _model(config: Config) -> Iterator[Contradiction]:
             ("model.flow_guidance", "model.flow_unguided_share"),
             "use a share of 0.15, or a guidance of 0",
         )
-    heard = config.loss.adversarial_weight + config.loss.feature_matching_weight
-    if config.model.critic_width and heard and not config.loss.critic_weight:
+    adversarial = config.loss.adversarial_weight + config.loss.feature_matching_weight
+    if config.model.critic_width and adversarial and not config.loss.critic_weight:
         yield Contradiction(
             "the decoder would train against a critic that never learns",
             ("model.critic_width", "loss.critic_weight"),
@@ -125,7 +124,7 @@ def _length(config: Config, chosen: frozenset[str]) -> Iterator[Contradiction]:
         yield Contradiction(
             f"the warmup ends after the run: the learning rate would reach {last / warmup:.0%} of its value",
             ("schedule.warmup_updates", "training.max_updates"),
-            f"take a warmup of at most {last} updates, or more updates",
+            f"use a warmup of at most {last} updates, or more updates",
         )
 
 

@@ -20,15 +20,15 @@ _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}
 _MOST_CHARACTERS = 4_096
 _LONGEST_PATH, _LONGEST_NAME = 1_000, 255
-_FLOAT32_LARGEST, _FLOAT32_LEAST, _FLOAT32_STEP = 2.0**127, 2.0**-126, 2.0**-23
-"""Under the least, the smallest normal number, TensorFlow computes with 0."""
+_FLOAT32_LARGEST, _FLOAT32_SMALLEST, _FLOAT32_STEP = 2.0**127, 2.0**-126, 2.0**-23
+"""Below the smallest normal number TensorFlow computes with 0."""
 PATH_ENDINGS = ("_path", "_dir")
 """Settings whose names end so are paths."""
 
 
 @dataclass(frozen=True)
 class LeafField:
-    """One setting: its full key, its type's name, its default and what it accepts."""
+    """A setting: its full key, type name, default and accepted values."""
 
     key: str
     kind: str
@@ -54,7 +54,7 @@ LEAVES: Mapping[str, LeafField] = _leaf_fields()
 
 
 def build(values: Mapping[str, Value]) -> Config:
-    """A Config of one value for every leaf."""
+    """A Config with one value for every leaf."""
     parts: dict[str, dict[str, Value]] = {section: {} for section in SECTIONS}
     top: dict[str, object] = {}
     for key, value in values.items():
@@ -77,7 +77,7 @@ def value_of(config: Config, key: str) -> Value:
 
 
 def nearest(name: str, options: Iterable[str]) -> str | None:
-    """The option most like `name`, or None if none is like it."""
+    """The option most similar to `name`, or None if none is similar."""
     by_folded = {option.lower().replace("-", "_"): option for option in options}
     found = difflib.get_close_matches(name.lower().replace("-", "_")[:200], list(by_folded), n=1, cutoff=0.55)
     return by_folded[found[0]] if found else None
@@ -144,7 +144,9 @@ def coerce(field: LeafField, raw: object) -> Value:
     rules, so that 1e-05 is a number and `no` is the language Norwegian.
     """
     if isinstance(raw, str) and len(raw) > _MOST_CHARACTERS:
-        raise ValueError(f"{len(raw)} characters are too many; expected {expected(field)}")
+        raise ValueError(
+            f"it has {len(raw)} characters, over the limit of {_MOST_CHARACTERS}; expected {expected(field)}"
+        )
     if field.kind == "bool":
         return _bool(field, raw)
     if field.kind == "str":
@@ -163,7 +165,7 @@ def _bool(field: LeafField, raw: object) -> bool:
 
 def _text(field: LeafField, raw: object) -> str:
     if not isinstance(raw, str) or not raw.strip():
-        raise ValueError(f"expected {expected(field)}, not nothing")
+        raise ValueError(f"expected {expected(field)}, not an empty value")
     if has_control_character(raw):
         raise ValueError("it holds a control or invalid character; expected plain text")
     if field.key.endswith(PATH_ENDINGS):
@@ -178,7 +180,7 @@ def _text(field: LeafField, raw: object) -> str:
 def _check_path(raw: str) -> None:
     """Raises ValueError for a path that no file system accepts."""
     if len(raw) > _LONGEST_PATH:
-        raise ValueError(f"{len(raw)} characters are too many for a path; at most {_LONGEST_PATH}")
+        raise ValueError(f"the path has {len(raw)} characters; at most {_LONGEST_PATH}")
     longest = max((len(os.fsencode(part)) for part in raw.split("/")), default=0)
     if longest > _LONGEST_NAME:
         raise ValueError(f"a name in the path has {longest} bytes; at most {_LONGEST_NAME}")
@@ -197,7 +199,7 @@ def _number(field: LeafField, raw: object) -> int | float:
         value = _int_or_float(raw) if field.kind == "int" else float(raw)  # type: ignore[arg-type]
     except (ValueError, TypeError, OverflowError):
         raise ValueError(wanted) from None
-    if isinstance(value, float) and not math.isfinite(value):  # a whole number may be too large for a float
+    if isinstance(value, float) and not math.isfinite(value):  # an int may be too large for a float
         raise ValueError(f"it is not finite; {wanted}")
     low, above, high = accepts.low, accepts.above, accepts.high
     too_low = (low is not None and value < low) or (above is not None and value <= above)
@@ -209,11 +211,11 @@ def _number(field: LeafField, raw: object) -> int | float:
 
 
 def _lost_in_float32(value: float, above: float | None) -> str:
-    """What a number becomes in float32, in words, where that is another thing than it is; empty if it is kept."""
+    """What a number becomes in float32 if it cannot be represented; empty if it can."""
     if abs(value) > _FLOAT32_LARGEST:
         return "it is infinite"
-    if 0.0 < abs(value) < _FLOAT32_LEAST:
-        return "it vanishes to 0"
+    if 0.0 < abs(value) < _FLOAT32_SMALLEST:
+        return "it becomes 0"
     if above is not None and value - above < _FLOAT32_STEP * abs(above):
         return f"it is not more than {above:.12g}"
     return ""

@@ -79,8 +79,8 @@ def _where(path: Path, node: yaml.Node) -> str:
 def _read(path: Path) -> bytes:
     """The bytes of a regular file of at most MOST_BYTES; a FIFO is rejected before it can block."""
     try:
-        # O_NONBLOCK: opening a FIFO without a writer would wait for ever.
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        # O_NONBLOCK: opening a FIFO without a writer would block.
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         with os.fdopen(handle, "rb") as stream:
             if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
                 raise _FileProblem(f"{_name(path)}: not a regular file; --config takes a YAML file")

@@ -1,4 +1,4 @@
-"""What the processor can do, as far as settings depend on it."""
+"""Features of the processor that settings depend on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _BF16_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
 
 
 def bf16_flags(cpu_info: str) -> frozenset[str]:
-    """The instructions for bf16 matrix products among the flags that the text of /proc/cpuinfo lists."""
+    """The flags for bf16 matrix products in the text of /proc/cpuinfo."""
     flags: set[str] = set()
     for line in cpu_info.splitlines():
         name, _, values = line.partition(":")

@@ -18,7 +18,7 @@ from myxtts.messages import quoted
 
 
 class Rank(IntEnum):
-    """Who may set a value; the higher rank wins."""
+    """The sources of settings; the higher rank wins."""
 
     DEFAULT = 0
     PROGRAM = 1
@@ -68,7 +68,7 @@ SOURCE_KEYS = tuple(
 
 
 def program_layer(program: str, settings: Mapping[str, object]) -> Layer:
-    """What an entry point sets, such as its run directory."""
+    """The settings of an entry point, such as its run directory."""
     return Layer(Rank.PROGRAM, program, tuple(Given(key, value, program) for key, value in settings.items()))
 
 
@@ -106,10 +106,10 @@ def source_layer(source: Config, name: str) -> Layer:
     rows = [Given(key, value_of(source, key), name, reason) for key in SOURCE_KEYS]
     rows += [
         Given("text.language", source.text.language, name, "the language of the initial weights"),
-        Given("schedule.diagonal_prior_updates", 0, name, "the aligner of the initial weights has learned"),
+        Given("schedule.diagonal_prior_updates", 0, name, "the aligner of the initial weights is trained"),
     ]
     if source.model.critic_width:
-        reason = "the critic of the initial weights has learned"
+        reason = "the critic of the initial weights is trained"
         rows += [Given(f"schedule.adversarial_{key}_updates", 0, name, reason) for key in ("start", "ramp")]
     return Layer(Rank.SOURCE_RUN, name, tuple(rows))
 
@@ -123,7 +123,7 @@ def strongest(layers: Sequence[Layer], key: str) -> object:
 
 
 @dataclass(frozen=True)
-class Source:
+class ValueSource:
     """Where a value comes from: 'default', 'size tiny', 'level basic', 'file x.yaml:12', 'command line --lr'."""
 
     layer: str
@@ -147,14 +147,14 @@ class Resolved:
     """A complete configuration, and for every leaf its sources from the weakest to the one in effect."""
 
     config: Config
-    provenance: Mapping[str, tuple[Source, ...]]
+    provenance: Mapping[str, tuple[ValueSource, ...]]
 
     @property
     def named(self) -> frozenset[str]:
         """Keys that the user set, in a file or on the command line."""
         return frozenset(key for key, chain in self.provenance.items() if chain[-1].named)
 
-    def source(self, key: str) -> Source:
+    def source(self, key: str) -> ValueSource:
         """Where the value of `key` comes from."""
         return self.provenance[key][-1]
 
@@ -167,7 +167,7 @@ class Resolved:
         ]
 
     def written_as(self, values: Mapping[str, Value]) -> Resolved:
-        """The same with other values of the same meaning, such as an absolute path; the origins stay."""
+        """The same with equivalent values, such as absolute paths; the origins are kept."""
         provenance = {
             key: (*chain[:-1], replace(chain[-1], value=values.get(key, chain[-1].value)))
             for key, chain in self.provenance.items()
@@ -182,7 +182,9 @@ def resolve(layers: Sequence[Layer], pinned: Mapping[str, tuple[str, str]] | Non
     allowed value and the advice for a user who sets another. Raises ConfigError with every problem.
     """
     problems = [problem for layer in layers for problem in layer.problems]
-    chains: dict[str, list[Source]] = {key: [Source("default", field.default)] for key, field in LEAVES.items()}
+    chains: dict[str, list[ValueSource]] = {
+        key: [ValueSource("default", field.default)] for key, field in LEAVES.items()
+    }
     invalid: set[str] = set()
     ordered = sorted(layers, key=lambda layer: layer.rank)
     for layer in ordered:
@@ -209,14 +211,14 @@ def resolve(layers: Sequence[Layer], pinned: Mapping[str, tuple[str, str]] | Non
 _CHOOSERS = ("model_size", "optimization_level")
 
 
-def _choose(layer: Layer, chains: dict[str, list[Source]], invalid: set[str], problems: list[str]) -> None:
+def _choose(layer: Layer, chains: dict[str, list[ValueSource]], invalid: set[str], problems: list[str]) -> None:
     """Applies size and level first: they choose further layers."""
     for given in layer.settings:
         if given.key in _CHOOSERS:
             _take(given.key, given.value, given.origin, given.reason, layer.rank, chains, invalid, problems)
 
 
-def _apply(layer: Layer, chains: dict[str, list[Source]], invalid: set[str], problems: list[str]) -> None:
+def _apply(layer: Layer, chains: dict[str, list[ValueSource]], invalid: set[str], problems: list[str]) -> None:
     for given in layer.settings:
         if given.key not in _CHOOSERS:
             _take(given.key, given.value, given.origin, given.reason, layer.rank, chains, invalid, problems)
@@ -228,7 +230,7 @@ def _take(
     origin: str,
     reason: str,
     rank: Rank,
-    chains: dict[str, list[Source]],
+    chains: dict[str, list[ValueSource]],
     invalid: set[str],
     problems: list[str],
 ) -> None:
@@ -242,11 +244,11 @@ def _take(
         problems.append(f"{key} is {quoted(raw)} ({origin}); {error}")
         invalid.add(key)
         return
-    chains[key].append(Source(origin, value, reason, rank.named))
+    chains[key].append(ValueSource(origin, value, reason, rank.named))
 
 
 def _contradictions(resolved: Resolved, invalid: set[str]) -> list[str]:
-    """Settings that exclude one another, with the origin of each; skips settings whose value is invalid."""
+    """Settings that contradict each other, with their origins; skips settings whose value is invalid."""
     chosen = frozenset(key for key in resolved.named if resolved.source(key).value != _without_user(resolved, key))
     lines = []
     for found in contradictions(resolved.config, chosen):

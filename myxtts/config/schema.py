@@ -14,7 +14,7 @@ MODEL_SIZES = ("tiny", "small", "normal", "big")
 BEST_METRICS = (
     "total", "mel", "alignment", "duration", "spectral_consistency",
     "voice_equal_error_rate", "mcd_db", "pitch_error_semitones", "voicing_error", "length_error",
-    "likeness_error",
+    "speaker_similarity_error",
 )  # fmt: skip
 OPTIMIZATION_LEVELS = ("basic", "enhanced", "experimental", "plateau_breaker", "fine_tuning")
 

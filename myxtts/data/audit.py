@@ -1,19 +1,23 @@
-"""What was found in the data before training: counts, and every rejected row with its place and reason."""
+"""The audit of the data before training: counts, and every rejected row with its location and reason."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from myxtts.data.caps import raised_caps
+from myxtts.config.fields import LEAVES
+from myxtts.data.feature_store import FeatureStore
 from myxtts.data.records import REASONS, UNKNOWN_SYMBOLS, Rejection
-from myxtts.data.store import FeatureStore
 from myxtts.errors import DataError
 
 EXAMPLES_PER_REASON = 3
+SECONDS_KEY, TOKENS_KEY = "data.max_clip_seconds", "data.max_text_tokens"
+_STEPS = {SECONDS_KEY: 1, TOKENS_KEY: 100}
+"""Suggested limits are multiples of this."""
 _ARABIC_LETTER = re.compile("[\u0620-\u064a\u066e-\u06d3]")
 
 
@@ -31,7 +35,7 @@ class SetFigures:
 
     @classmethod
     def of(cls, store: FeatureStore) -> SetFigures:
-        """Figures of a feature store; durations are those of the recordings as they are on the disk."""
+        """Figures of a feature store; durations are those of the recordings on the disk, before trimming."""
         seconds = [store.facts(row).samples / store.facts(row).sample_rate_hz for row in range(len(store))]
         return cls(
             clips=len(store),
@@ -44,7 +48,7 @@ class SetFigures:
         )
 
     def line(self, name: str) -> str:
-        """The figures as a line of the table."""
+        """The figures as one line of the table."""
         languages = ", ".join(f"{language} {count}" for language, count in self.languages.items())
         rates = ", ".join(f"{rate} Hz" for rate in self.sample_rates_hz)
         speakers = f"{len(self.speakers)} speaker{'' if len(self.speakers) == 1 else 's'}"
@@ -56,7 +60,7 @@ class SetFigures:
 
 @dataclass(frozen=True)
 class Audit:
-    """The figures of both sets and everything that was rejected."""
+    """The figures of both sets and all rejections."""
 
     train: SetFigures
     validation: SetFigures
@@ -64,11 +68,11 @@ class Audit:
 
     @property
     def rejected_share(self) -> float:
-        """Rejected rows of all rows, 0 to 1."""
+        """Rejected rows relative to all rows, 0 to 1."""
         return share_rejected(self.train.clips + self.validation.clips, len(self.rejections))
 
     def table(self) -> list[str]:
-        """The audit for the screen."""
+        """The audit as lines for the screen."""
         return [self.train.line("training"), self.validation.line("validation"), *rejection_lines(self.rejections)]
 
     def to_json(self) -> dict[str, Any]:
@@ -82,12 +86,12 @@ class Audit:
 
 
 def share_rejected(accepted: int, rejected: int) -> float:
-    """Share of the rows that is rejected; 0 without rows."""
+    """Share of the rows that are rejected; 0 if there are no rows."""
     return rejected / (accepted + rejected) if accepted + rejected else 0.0
 
 
 def rejection_lines(rejections: Sequence[Rejection], examples: int = EXAMPLES_PER_REASON) -> list[str]:
-    """Rejections by reason with their number, the first of each with place and value."""
+    """The number of rejections for each reason, and the first ones with location and value."""
     if not rejections:
         return ["rejected         0"]
     lines = [f"rejected   {len(rejections):>7}"]
@@ -98,53 +102,69 @@ def rejection_lines(rejections: Sequence[Rejection], examples: int = EXAMPLES_PE
         lines += [f"    {rejection.source}: {rejection.value}" for rejection in of_reason[:examples]]
         if len(of_reason) > examples:
             lines.append(f"    ... and {len(of_reason) - examples} more")
-        taken, caps = raised_caps(of_reason)
+        taken, options = raised_limits(of_reason)
         if taken:
             some = "" if taken == len(of_reason) else f"{taken} of "
-            lines.append(f"    {some}these are taken with {caps} (the memory of a batch grows with it)")
+            lines.append(f"    {some}these are accepted with {options} (a batch takes more memory)")
         if reason == UNKNOWN_SYMBOLS and any(_ARABIC_LETTER.search(rejection.value) for rejection in of_reason):
             lines.append("    Persian rows need their language: a column that says fa, or --set text.language=fa")
     return lines
 
 
 def check_share(name: str, accepted: int, rejections: Sequence[Rejection], most: float) -> None:
-    """Stops where nothing is left, or where more than `most` of a set's rows are rejected.
+    """Stops if no row can be used, or if the rejected share of a set exceeds `most`.
 
-    Errors: DataError whose first line says what is wrong and what to do, and whose other lines are the table.
+    Errors: DataError whose first line says what is wrong and what to do, followed by the table of rejections.
     """
     table = "\n".join(rejection_lines(rejections, examples=5))
     total = accepted + len(rejections)
-    do = _advice(accepted, rejections, most)
+    advice = _advice(accepted, rejections, most)
     if not accepted:
-        raise DataError(f"{name} data: none of its {total} rows can be used; {do}\n{table}")
+        raise DataError(f"{name} data: none of its {total} rows can be used; {advice}\n{table}")
     share = share_rejected(accepted, len(rejections))
     if share > most:
         raise DataError(
-            f"{name} data: {len(rejections)} of {total} rows rejected ({share:.1%}), allowed are {most:.1%}; {do}, or "
-            f"go on without them with --set data.max_rejected_share={_allowing(share)}\n{table}"
+            f"{name} data: {len(rejections)} of {total} rows rejected ({share:.1%}), the limit is {most:.1%}; "
+            f"{advice}, or continue without them with --set data.max_rejected_share={_allowing(share)}\n{table}"
         )
 
 
 def _advice(accepted: int, rejections: Sequence[Rejection], most: float) -> str:
-    """What to do about rejections: raise the caps where these keep most of the rows out, else mend the rows."""
-    taken, caps = raised_caps(rejections)
+    """What to do about rejections: raise the limits if these exclude most of the rows, else fix the rows."""
+    taken, options = raised_limits(rejections)
     if not taken or 2 * taken < len(rejections):
-        return "mend what the table names"
-    which = "1 is over a cap: take it" if taken == 1 else f"{taken} are over a cap: take these"
-    left = share_rejected(accepted + taken, len(rejections) - taken) > most
-    return f"{which} with {caps}{', and mend what else the table names' if left else ''}"
+        return "fix the rows listed below"
+    which = "1 row exceeds a limit; accept it" if taken == 1 else f"{taken} rows exceed a limit; accept them"
+    others_left = share_rejected(accepted + taken, len(rejections) - taken) > most
+    return f"{which} with {options}{', and fix the other rows listed below' if others_left else ''}"
+
+
+def raised_limits(rejections: Sequence[Rejection]) -> tuple[int, str]:
+    """How many rejected rows larger limits would accept, and these limits as options; (0, "") if none.
+
+    A row that exceeds the largest value of a setting cannot be accepted.
+    """
+    limits = {key: LEAVES[key].accepts.high or math.inf for key in _STEPS}
+    needs = [{SECONDS_KEY: one.needs.seconds, TOKENS_KEY: one.needs.tokens} for one in rejections]
+    taken = [need for need in needs if any(need.values()) and all(need[key] <= limits[key] for key in limits)]
+    options = []
+    for key, step in _STEPS.items():
+        most = max((need[key] for need in taken), default=0)
+        if most:
+            options.append(f"--set {key}={min(math.ceil(most / step) * step, limits[key]):g}")
+    return len(taken), " ".join(options)
 
 
 def _allowing(share: float) -> str:
-    """The smallest share of two decimals that is not exceeded."""
+    """The share, rounded up to two decimals."""
     return f"{-(-share * 100 // 1) / 100:.2f}"
 
 
-def _counted(values: Any) -> dict[Any, int]:
-    """How often each value occurs, by value."""
+def _counted(values: Iterable[Any]) -> dict[Any, int]:
+    """How often each value occurs, sorted by value."""
     return dict(sorted(Counter(values).items()))
 
 
 def _plain(figures: SetFigures) -> dict[str, Any]:
-    """Figures as plain values; JSON has text keys alone."""
+    """Figures as plain values; JSON keys must be texts."""
     return {**vars(figures), "sample_rates_hz": {str(rate): count for rate, count in figures.sample_rates_hz.items()}}

@@ -1,4 +1,4 @@
-"""Makes the batches that a plan names, in the form of the batch contract (myxtts.batch)."""
+"""Makes the arrays of planned batches according to the batch contract (myxtts.batch)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from myxtts.batch import FIELDS, Batch
+from myxtts.batch import FIELDS, PROSODY_FIGURES, Batch
 from myxtts.config.schema import Config
-from myxtts.data.corpus import Corpus, FloatArray, measure_speakers
-from myxtts.data.hearing import augmented, heard, joined
+from myxtts.data.corpus import Corpus, measure_speakers
+from myxtts.data.feature_store import FeatureStore, FloatArray
 from myxtts.data.plan import (
     FILL_ROW,
     STEP,
@@ -22,15 +22,14 @@ from myxtts.data.plan import (
     utterance_seed,
     without,
 )
-from myxtts.data.references import Choice, References
-from myxtts.data.store import FeatureStore
+from myxtts.data.references import ReferenceChoice, References, augment, concatenate, prepare_reference
 from myxtts.units import frames_of_seconds
 
 _STREAM_AUGMENT = 3
 
 
 def frames_of(seconds: float, config: Config) -> int:
-    """Frames of some seconds, rounded up to a multiple of 16; 0 for 0."""
+    """Frames of a duration, rounded up to a multiple of 16; 0 for 0."""
     frames = frames_of_seconds(seconds, config.audio.sample_rate_hz, config.audio.hop_samples)
     return -(-frames // STEP) * STEP
 
@@ -41,14 +40,14 @@ def reference_frames(config: Config) -> int:
 
 
 def buckets_of(stores: Sequence[FeatureStore], count: int) -> tuple[Bucket, ...]:
-    """The batch shapes of a run: they hold every clip of every store."""
+    """The batch shapes of a run, which fit every clip of every store."""
     text = np.concatenate([store.lengths[0] for store in stores])
     mel = np.concatenate([store.lengths[1] for store in stores])
     return choose_buckets(text, mel, count)
 
 
 class Batches:
-    """The batches of one feature store: which (`plan`) and made (`build`), both pure functions of their arguments."""
+    """The batches of one feature store: `plan` lists them, `build` makes one; both depend on their arguments only."""
 
     def __init__(
         self,
@@ -58,9 +57,9 @@ class Batches:
         config: Config,
         training: bool = True,
     ) -> None:
-        """Takes the clips, the statistics to normalize by, the shapes and the settings.
+        """Takes the clips, the statistics for normalization, the batch shapes and the settings.
 
-        `training` False (validation): the order of the rows, and the same references every time.
+        `training` False (validation): rows in order, the same references every time, and no augmentation.
         """
         self.store = store
         self.corpus = corpus
@@ -71,7 +70,7 @@ class Batches:
         self._config = config
         self._seed = config.training.seed
         self.segment_frames = frames_of(config.training.segment_seconds, config) if training else 0
-        """Most frames of an utterance that the decoder makes; 0: all."""
+        """Most frames of an utterance that the decoder predicts; 0: all."""
         least = frames_of(config.data.reference_min_seconds, config)
         self._references = References(
             store.speakers, store.lengths[1], least, self.reference_frames, self.segment_frames
@@ -80,14 +79,14 @@ class Batches:
         self._language_of = {name: index for index, name in enumerate(corpus.languages)}
         self._figures = _figures_by_speaker(store, corpus)
         self.quarantined: frozenset[int] = frozenset()
-        """Rows that no batch and no reference may have any more; a loader must be started anew to follow."""
+        """Rows excluded from batches and references. A loader must be restarted to follow a change."""
 
     def __len__(self) -> int:
-        """Batches of every epoch."""
+        """Number of batches of an epoch."""
         return batches_per_epoch(len(self.store), self.batch_size)
 
     def plan(self, epoch: int) -> list[PlannedBatch]:
-        """The batches of an epoch; validation has the one epoch 0. Rows in quarantine are left empty."""
+        """The batches of an epoch, quarantined rows left empty; validation always has epoch 0."""
         text_lengths, mel_lengths = self.store.lengths
         planned = epoch_plan(
             text_lengths,
@@ -101,7 +100,7 @@ class Batches:
         return without(planned, self.quarantined)
 
     def build(self, planned: PlannedBatch, epoch: int) -> Batch:
-        """The arrays of a planned batch; keeps the contract of myxtts.batch."""
+        """The arrays of a planned batch according to the contract."""
         epoch = epoch if self.training else 0
         segment = min(self.segment_frames or planned.bucket.mel_cap, planned.bucket.mel_cap)
         channels = len(self.corpus.mel_mean_C)
@@ -112,12 +111,12 @@ class Batches:
         return batch
 
     def all(self) -> Iterator[Batch]:
-        """The batches of epoch 0 one after the other, for validation."""
+        """The batches of epoch 0 in order, for validation."""
         for planned in self.plan(0):
             yield self.build(planned, 0)
 
     def _fill(self, batch: Batch, at: int, row: int, epoch: int) -> None:
-        """Writes one utterance into row `at` of a batch."""
+        """Writes one utterance to row `at` of a batch."""
         utterance = self.store.utterances[row]
         tokens = self.store.text_tokens(row)
         mel_MC, pitch_M, energy_M = self.store.features(row)
@@ -129,10 +128,10 @@ class Batches:
         batch["pitch_BM"][at, :frames], batch["voiced_BM"][at, :frames] = self.corpus.normalize_pitch(pitch_M)
         batch["energy_BM"][at, :frames] = self.corpus.normalize_energy(energy_M)
         choice = self._references.choose(row, self._seed, epoch, self.quarantined)
-        target = choice.target.start + np.arange(batch["target_BS"].shape[1])
-        batch["target_BS"][at] = np.minimum(target, batch["mel_BMC"].shape[1] - 1)
+        target_S = choice.target.start + np.arange(batch["target_BS"].shape[1])
+        batch["target_BS"][at] = np.minimum(target_S, batch["mel_BMC"].shape[1] - 1)
         batch["target_length_B"][at] = choice.target.frames
-        reference_RC = self._heard(choice, row, epoch)
+        reference_RC = self._reference(choice, row, epoch)
         batch["reference_BRC"][at, : len(reference_RC)] = reference_RC
         batch["reference_length_B"][at] = len(reference_RC)
         batch["spectrum_BC"][at], batch["prosody_BQ"][at] = self._figures[utterance.speaker]
@@ -142,18 +141,18 @@ class Batches:
         batch["utterance_B"][at] = row
         batch["seed_B"][at] = utterance_seed(self._seed, epoch, row)
 
-    def _heard(self, choice: Choice, row: int, epoch: int) -> FloatArray:
-        """The reference (R, C) of a choice as the voice encoder takes it."""
-        pieces = [self.store.mel(p.row)[p.start : p.start + p.frames] for p in choice.reference]
-        mel_RC, audio = joined(pieces), self._config.audio
+    def _reference(self, choice: ReferenceChoice, row: int, epoch: int) -> FloatArray:
+        """The chosen reference (R, C) as input of the voice encoder."""
+        excerpts = [self.store.mel(e.row)[e.start : e.start + e.frames] for e in choice.reference]
+        mel_RC, audio = concatenate(excerpts), self._config.audio
         if self.training:
             random = generator(_STREAM_AUGMENT, self._seed, epoch, row)
-            mel_RC = augmented(mel_RC, self._config.data, audio, random)
-        return heard(mel_RC, self.corpus, audio)[: self.reference_frames]
+            mel_RC = augment(mel_RC, self._config.data, audio, random)
+        return prepare_reference(mel_RC, self.corpus, audio)[: self.reference_frames]
 
 
 def empty_batch(rows: int, bucket: Bucket, segment: int, reference_frames: int, mel_channels: int) -> Batch:
-    """A batch of rows that only fill, with the contract's padding in every array."""
+    """A batch without clips: every array holds the padding of the contract."""
     sizes = {
         "B": rows,
         "T": bucket.text_cap,
@@ -161,7 +160,7 @@ def empty_batch(rows: int, bucket: Bucket, segment: int, reference_frames: int, 
         "S": segment,
         "R": reference_frames,
         "C": mel_channels,
-        "Q": 3,
+        "Q": len(PROSODY_FIGURES),
     }
     return {
         field.key: np.full([sizes[letter] for letter in field.letters], field.padding, dtype=field.dtype)
@@ -170,14 +169,14 @@ def empty_batch(rows: int, bucket: Bucket, segment: int, reference_frames: int, 
 
 
 def _figures_by_speaker(store: FeatureStore, corpus: Corpus) -> dict[str, tuple[FloatArray, FloatArray]]:
-    """Spectrum [C] and prosody [3] of every speaker of a store; of one who is no training speaker, from the store."""
+    """Spectrum [C] and prosody [Q] of each speaker of a store; those of unseen speakers are measured on the store."""
     figures = {
-        name: (corpus.speaker_spectrum_SC[index], corpus.speaker_prosody_S3[index])
+        name: (corpus.speaker_spectrum_ZC[index], corpus.speaker_prosody_ZQ[index])
         for index, name in enumerate(corpus.speakers)
     }
     if set(store.speakers) - set(figures):
         measured = measure_speakers(store, corpus)
-        prosody = corpus.normalize_prosody(measured.raw_prosody_S3)
+        prosody = corpus.normalize_prosody(measured.raw_prosody_ZQ)
         for index, name in enumerate(measured.names):
-            figures.setdefault(name, (measured.spectrum_SC[index], prosody[index]))
+            figures.setdefault(name, (measured.spectrum_ZC[index], prosody[index]))
     return figures

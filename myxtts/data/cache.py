@@ -1,7 +1,7 @@
-"""What earlier starts found out, so that they need not be repeated: recordings by path and stat, tokens by text.
+"""Outcomes of earlier runs, so that no work is repeated: recordings by path and stat, tokens by text.
 
-The features themselves are files of their own (entry.py), named by the content of the recording and the settings.
-These two lists are a shortcut to them. A list that is damaged counts as absent.
+The features themselves are in files of their own (feature_store.py), named by the content of the recording and the
+settings. A list that is damaged counts as empty.
 """
 
 from __future__ import annotations
@@ -16,25 +16,22 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from myxtts.data.entry import write_to_cache
-from myxtts.data.extract import AudioOutcome, is_key
+from myxtts.data.feature_store import write_to_cache
+from myxtts.data.jobs import AudioOutcome, TextOutcome, is_key
 from myxtts.data.records import REASONS
-from myxtts.data.store import TokenArray
 from myxtts.storage.files import read_regular_file, strict_json
 
-NO_TOKENS: TokenArray = np.zeros(0, np.int32)
-
 Stamp = tuple[int, int, int]
-"""Size in bytes, time of the last change of the content and of the file, in ns."""
+"""Size in bytes, and the times in ns at which the content and the inode last changed."""
 
 
 def short_hash(*parts: str) -> str:
-    """32 hex digits of some texts; which text is where counts."""
+    """32 hex digits that depend on the texts and their order."""
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
 
 
 def stamp_of(path: Path) -> Stamp | None:
-    """What changes when a file changes, or None if it is no regular file."""
+    """What changes when a file changes, or None if it is not a regular file."""
     try:
         status = os.stat(path)  # noqa: PTH116  # the faster call, once per clip and start
     except (OSError, ValueError):
@@ -43,13 +40,13 @@ def stamp_of(path: Path) -> Stamp | None:
 
 
 def write_list(path: Path, values: dict[str, Any]) -> None:
-    """Writes a JSON object with a checksum of it and of its name in front. Errors: StorageError if the disk refuses."""
+    """Writes a JSON object after a checksum of it and its file name. Errors: StorageError if it cannot be written."""
     body = json.dumps(values, ensure_ascii=True, separators=(",", ":")).encode()
     write_to_cache(path, _checksum(path, body) + b"\n" + body)
 
 
 def read_list(path: Path) -> dict[str, Any]:
-    """A JSON object as `write_list` wrote it; empty if the file is absent, damaged, of another name or no object."""
+    """A JSON object as `write_list` wrote it; empty if the file is absent, damaged, renamed or not an object."""
     try:
         check, _, body = bytes(read_regular_file(path, None)).partition(b"\n")
         values = strict_json(body) if _checksum(path, body) == check else None
@@ -63,7 +60,7 @@ def _checksum(path: Path, body: bytes) -> bytes:
 
 
 class RecordingIndex:
-    """What came of each recording of a root under one set of audio settings."""
+    """Outcomes of the recordings of one root under one set of audio settings."""
 
     def __init__(self, cache: Path, root: Path, settings: str) -> None:
         self._prefix = f"{root}/"
@@ -72,14 +69,14 @@ class RecordingIndex:
         self._changed = False
 
     def get(self, path: Path, stamp: Stamp, speed: float = 1.0) -> AudioOutcome | None:
-        """The outcome for a file that has not changed since; None if it is not known."""
+        """The outcome of a file that has not changed since; None if it is not known."""
         record = self._records.get(self._name(path, speed))
         if not _is_recording(record) or tuple(record[: len(stamp)]) != stamp:
             return None
         return AudioOutcome(*record[len(stamp) :])
 
     def put(self, path: Path, stamp: Stamp, outcome: AudioOutcome, speed: float = 1.0) -> None:
-        """Remembers an outcome for a file as it was when `stamp` was taken."""
+        """Remembers the outcome of a file as it was when `stamp` was taken."""
         self._records[self._name(path, speed)] = [*stamp, *dataclasses.astuple(outcome)]
         self._changed = True
 
@@ -90,13 +87,13 @@ class RecordingIndex:
             self._changed = False
 
     def _name(self, path: Path, speed: float) -> str:
-        """A file's name in the list: relative to the root; a copy's speed stands behind a NUL, which no path has."""
+        """A file's name in the list: its path relative to the root; the speed of a copy follows after a NUL."""
         name = str(path).removeprefix(self._prefix)
         return name if speed == 1.0 else f"{name}\0{speed!r}"
 
 
 def _is_recording(record: Any) -> TypeGuard[list[Any]]:
-    """Whether a record of the list, whatever it is, is one that `put` made."""
+    """Whether a record of the list is one that `put` could have written."""
     if not isinstance(record, list) or len(record) != 3 + len(dataclasses.fields(AudioOutcome)):
         return False
     reason, value, key, *figures = record[3:]
@@ -105,17 +102,8 @@ def _is_recording(record: Any) -> TypeGuard[list[Any]]:
     return all(type(figure) is int and figure >= 0 for figure in figures) and (bool(reason) or min(figures) > 0)
 
 
-@dataclasses.dataclass(frozen=True)
-class TextOutcome:
-    """The tokens of a text, or the reason why there are none."""
-
-    tokens: TokenArray
-    reason: str = ""
-    value: str = ""
-
-
 class TokenCache:
-    """Tokens of the texts of a root under one set of text settings, with a table of so many symbols."""
+    """Tokens of the texts of one root under one set of text settings and a symbol table of the given size."""
 
     def __init__(self, cache: Path, root: Path, settings: str, symbols: int) -> None:
         self._symbols = symbols
@@ -124,14 +112,14 @@ class TokenCache:
         self._changed = False
 
     def get(self, text: str, language: str) -> TextOutcome | None:
-        """What came of a text before; None if it is not known."""
+        """The remembered outcome of a text; None if it is not known."""
         record = self._records.get(short_hash(text, language))
         if not self._is_text(record):
             return None
         return TextOutcome(np.array(record[0], dtype=np.int32), record[1], record[2])
 
     def _is_text(self, record: Any) -> TypeGuard[list[Any]]:
-        """Whether a record of the list, whatever it is, is one that `put` made."""
+        """Whether a record of the list is one that `put` could have written."""
         if not isinstance(record, list) or len(record) != 3:
             return False
         tokens, reason, value = record
@@ -140,7 +128,7 @@ class TokenCache:
         return isinstance(value, str) and (reason in REASONS if reason else reason == "" and bool(tokens))
 
     def put(self, text: str, language: str, outcome: TextOutcome) -> None:
-        """Remembers what came of a text."""
+        """Remembers the outcome of a text."""
         self._records[short_hash(text, language)] = [outcome.tokens.tolist(), outcome.reason, outcome.value]
         self._changed = True
 

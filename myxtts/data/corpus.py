@@ -1,4 +1,4 @@
-"""What a trained model must remember of its training data: statistics, speakers, languages, symbols."""
+"""Facts about the training data that a model needs: statistics, speakers, languages, symbols."""
 
 from __future__ import annotations
 
@@ -13,24 +13,23 @@ import numpy.typing as npt
 
 from myxtts.batch import PROSODY_FIGURES
 from myxtts.config.schema import AudioConfig
-from myxtts.data.records import name_problem, shown
-from myxtts.data.store import FeatureStore
+from myxtts.data.feature_store import FeatureStore, FloatArray
+from myxtts.data.records import name_problem
 from myxtts.errors import CheckpointError, DataError
-from myxtts.speakers import people_of
+from myxtts.messages import quoted
+from myxtts.speakers import count_speakers
 from myxtts.storage.files import strict_json
 from myxtts.text.symbols import SymbolTable
-
-FloatArray = npt.NDArray[np.float32]
 
 MEL_STD_FLOOR = 0.1
 PITCH_STD_FLOOR = 0.05
 ENERGY_STD_FLOOR = 0.1
 DEFAULT_PITCH = (5.0, 0.3)
-"""ln F0 mean and deviation of a corpus in which the pitch tracker heard no voice."""
+"""Mean and deviation of ln F0 for a corpus without voiced frames."""
 PROSODY_STD_FLOOR = (0.02, 0.01, 0.005)
-"""Below these spreads over the speakers a prosody figure says nothing."""
-PROSODY_LIMIT = 5.0
-_ARRAYS = ("mel_mean_C", "mel_std_C", "speaker_spectrum_SC", "speaker_prosody_S3", "prosody_mean_3", "prosody_std_3")
+"""A prosody figure that varies less than this over the speakers carries no information."""
+SPEAKER_PROSODY_LIMIT = 5.0
+_ARRAYS = ("mel_mean_C", "mel_std_C", "speaker_spectrum_ZC", "speaker_prosody_ZQ", "prosody_mean_Q", "prosody_std_Q")
 _NUMBERS = ("pitch_mean", "pitch_std", "energy_mean", "energy_std")
 _RANGES = {
     "mel_mean_C": (-1e3, 100.0),
@@ -39,26 +38,26 @@ _RANGES = {
     "pitch_std": (1e-3, 10.0),
     "energy_mean": (-1e3, 100.0),
     "energy_std": (1e-3, 1e3),
-    "speaker_spectrum_SC": (-1e5, 1e5),
-    "speaker_prosody_S3": (-1e3, 1e3),
-    "prosody_mean_3": (-1e3, 1e3),
-    "prosody_std_3": (0.0, 1e3),
+    "speaker_spectrum_ZC": (-1e5, 1e5),
+    "speaker_prosody_ZQ": (-1e3, 1e3),
+    "prosody_mean_Q": (-1e3, 1e3),
+    "prosody_std_Q": (0.0, 1e3),
 }
-"""Far beyond what any recordings give: natural logarithms of magnitudes and of Hz, and what they are normalized to."""
+"""Accepted values, far wider than those of any recordings: logarithms of magnitudes and Hz, and normalized values."""
 
 
 @dataclass(frozen=True)
 class SpeakerFigures:
-    """Long-term figures of speakers: float32 [S, C] mean normalized mel, float32 [S, 3] raw prosody."""
+    """Long-term figures of speakers: float32 [Z, C] mean normalized mel, float32 [Z, Q] raw prosody."""
 
     names: list[str]
-    spectrum_SC: FloatArray
-    raw_prosody_S3: FloatArray
+    spectrum_ZC: FloatArray
+    raw_prosody_ZQ: FloatArray
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Statistics of the training set alone; kept with the model, and JSON-able to the bit (`to_json`, `from_json`)."""
+    """Statistics of the training set, stored with the model; `to_json` and `from_json` are bit-exact."""
 
     mel_mean_C: FloatArray
     mel_std_C: FloatArray
@@ -67,16 +66,16 @@ class Corpus:
     energy_mean: float
     energy_std: float
     speakers: list[str]
-    speaker_spectrum_SC: FloatArray
-    speaker_prosody_S3: FloatArray
-    prosody_mean_3: FloatArray
-    prosody_std_3: FloatArray
+    speaker_spectrum_ZC: FloatArray
+    speaker_prosody_ZQ: FloatArray
+    prosody_mean_Q: FloatArray
+    prosody_std_Q: FloatArray
     languages: list[str]
     symbols: Any
     mel_fingerprint: str
 
     def normalize_mel(self, mel_MC: FloatArray) -> FloatArray:
-        """Log-mel [..., C] to zero mean and unit deviation of every channel over the corpus."""
+        """Log-mel [..., C], scaled to zero mean and unit deviation of every channel over the corpus."""
         return np.asarray((mel_MC - self.mel_mean_C) / self.mel_std_C, dtype=np.float32)
 
     def denormalize_mel(self, mel_MC: FloatArray) -> FloatArray:
@@ -91,32 +90,32 @@ class Corpus:
         return normalized.astype(np.float32), voiced.astype(np.float32)
 
     def pitch_hz(self, pitch_M: FloatArray, voiced_M: npt.NDArray[np.bool_], audio: AudioConfig) -> FloatArray:
-        """Inverse of `normalize_pitch` for a pitch that a model gave: in Hz, within the tracker's range, 0 unvoiced."""
+        """Inverse of `normalize_pitch` for predicted pitch: in Hz, within the tracker's range, 0 where unvoiced."""
         log_pitch = pitch_M.astype(np.float64) * self.pitch_std + self.pitch_mean
         low, high = math.log(audio.pitch_low_hz), math.log(audio.pitch_high_hz)
         return np.where(voiced_M, np.exp(np.clip(log_pitch, low, high)), 0.0).astype(np.float32)
 
     def normalize_energy(self, energy: FloatArray) -> FloatArray:
-        """Log frame energy to zero mean and unit deviation over the corpus."""
+        """Log frame energy, scaled to zero mean and unit deviation over the corpus."""
         return np.asarray((energy - self.energy_mean) / self.energy_std, dtype=np.float32)
 
-    def normalize_prosody(self, raw_S3: FloatArray) -> FloatArray:
-        """Prosody figures of speakers against those of the training speakers, -5 to 5; 0 where they do not differ."""
-        spread = self.prosody_std_3 > 0
-        figures = np.where(spread, (raw_S3 - self.prosody_mean_3) / np.where(spread, self.prosody_std_3, 1.0), 0.0)
-        return np.clip(figures, -PROSODY_LIMIT, PROSODY_LIMIT).astype(np.float32)
+    def normalize_prosody(self, raw_ZQ: FloatArray) -> FloatArray:
+        """Prosody figures [..., Q] relative to the training speakers, -5 to 5; 0 where these do not differ."""
+        spread = self.prosody_std_Q > 0
+        figures = np.where(spread, (raw_ZQ - self.prosody_mean_Q) / np.where(spread, self.prosody_std_Q, 1.0), 0.0)
+        return np.clip(figures, -SPEAKER_PROSODY_LIMIT, SPEAKER_PROSODY_LIMIT).astype(np.float32)
 
     @property
-    def people(self) -> int:
-        """Number of training speakers, without the slower and faster copies of their voices."""
-        return people_of(self.speakers)
+    def speaker_count(self) -> int:
+        """Number of training speakers, not counting speed-perturbed copies."""
+        return count_speakers(self.speakers)
 
     def speaker_index(self, name: str) -> int:
-        """Index of a training speaker, -1 for another one."""
+        """Index of a training speaker; -1 for an unseen one."""
         return self.speakers.index(name) if name in self.speakers else -1
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values; every float32 comes back to the bit."""
+        """As plain values, bit-exact."""
         values: dict[str, Any] = {}
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
@@ -125,29 +124,29 @@ class Corpus:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Corpus:
-        """Inverse of `to_json`. Errors: DataError for values that are no corpus."""
+        """Inverse of `to_json`. Errors: DataError if the values are not those of a corpus."""
         names = [item.name for item in dataclasses.fields(cls)]
         missing = [name for name in names if name not in values]
         if missing:
-            raise DataError(f"corpus: {', '.join(missing)} missing; found {shown(', '.join(map(str, values)), 200)}")
+            raise DataError(f"corpus: {', '.join(missing)} missing; found {quoted(', '.join(map(str, values)), 200)}")
         made: dict[str, Any] = {name: values[name] for name in names}
         for name in ("speakers", "languages"):
             _check_names(name, made[name])
         for name in _NUMBERS:
             low, high = _RANGES[name]
             if type(made[name]) not in (int, float) or not low <= made[name] <= high:
-                raise DataError(f"corpus: {name} is {shown(made[name])}, expected {low:g} to {high:g}")
+                raise DataError(f"corpus: {name} is {quoted(made[name])}, expected {low:g} to {high:g}")
         try:
-            with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as that
+            with np.errstate(over="ignore"):  # too large a value becomes infinite, and fails the range check
                 for name in _ARRAYS:
                     made[name] = np.array(values[name], dtype=np.float32)
             channels, speakers = len(made["mel_mean_C"]), len(made["speakers"])
-            made["speaker_spectrum_SC"] = made["speaker_spectrum_SC"].reshape(speakers, channels)
-            made["speaker_prosody_S3"] = made["speaker_prosody_S3"].reshape(speakers, len(PROSODY_FIGURES))
-            for name, length in (("mel_std_C", channels), ("prosody_mean_3", 3), ("prosody_std_3", 3)):
+            made["speaker_spectrum_ZC"] = made["speaker_spectrum_ZC"].reshape(speakers, channels)
+            made["speaker_prosody_ZQ"] = made["speaker_prosody_ZQ"].reshape(speakers, len(PROSODY_FIGURES))
+            for name, length in (("mel_std_C", channels), ("prosody_mean_Q", 3), ("prosody_std_Q", 3)):
                 made[name] = made[name].reshape(length)
         except (TypeError, ValueError, OverflowError) as error:
-            raise DataError(f"corpus: an array has the wrong shape or no numbers ({shown(str(error))})") from error
+            raise DataError(f"corpus: an array has the wrong shape or no numbers ({quoted(str(error))})") from error
         for name in _ARRAYS:
             low, high = _RANGES[name]
             bad = ~((made[name] >= low) & (made[name] <= high))  # NaN too
@@ -159,11 +158,11 @@ class Corpus:
 
 
 def parse_corpus(content: bytes | bytearray) -> Corpus:
-    """The corpus in the bytes of a corpus.json, its symbols checked too. Errors: DataError for what is none."""
+    """The corpus in the bytes of a corpus.json, symbols checked. Errors: DataError if they are not a valid corpus."""
     try:
         stored = strict_json(content)
         if not isinstance(stored, dict):
-            raise ValueError("no JSON object")
+            raise ValueError("not a JSON object")
         corpus = Corpus.from_json(stored)
         SymbolTable.from_json(corpus.symbols)
     except (ValueError, CheckpointError) as error:
@@ -174,10 +173,10 @@ def parse_corpus(content: bytes | bytearray) -> Corpus:
 
 
 def _check_names(what: str, names: Any) -> None:
-    """Raises DataError unless `names` is a list of different names without control characters."""
+    """Raises DataError unless `names` is a list of distinct names without control characters."""
     texts = isinstance(names, list) and all(isinstance(name, str) and name for name in names)
     if not texts or len(set(names)) < len(names) or any(name_problem(what, name) for name in names):
-        raise DataError(f"corpus: {what} are {shown(str(names))}, expected a list of different names")
+        raise DataError(f"corpus: {what} are {quoted(str(names))}, expected a list of distinct names")
 
 
 def measure_corpus(store: FeatureStore, symbols: Any, mel_fingerprint: str, base: Corpus | None = None) -> Corpus:
@@ -186,9 +185,9 @@ def measure_corpus(store: FeatureStore, symbols: Any, mel_fingerprint: str, base
     Args:
         store: the training clips, at least one.
         symbols: the symbol table as plain values.
-        mel_fingerprint: of the mel convention that made the features.
-        base: what the weights were trained on that learn on. Its scales hold, so that the weights keep their meaning,
-            and its languages keep their numbers; only the speakers are those of the store.
+        mel_fingerprint: fingerprint of the mel convention of the features.
+        base: for fine-tuning, the corpus of the initial weights. Its scales and language indices are kept, so that
+            the weights keep their meaning; only the speakers are those of the store.
 
     Errors: DataError if the base has another mel convention.
     """
@@ -206,28 +205,28 @@ def measure_corpus(store: FeatureStore, symbols: Any, mel_fingerprint: str, base
         energy_mean=energy[0],
         energy_std=energy[1],
         speakers=[],
-        speaker_spectrum_SC=np.zeros((0, len(mel_mean_C)), np.float32),
-        speaker_prosody_S3=np.zeros((0, 3), np.float32),
-        prosody_mean_3=np.zeros(3, np.float32),
-        prosody_std_3=np.zeros(3, np.float32),
+        speaker_spectrum_ZC=np.zeros((0, len(mel_mean_C)), np.float32),
+        speaker_prosody_ZQ=np.zeros((0, 3), np.float32),
+        prosody_mean_Q=np.zeros(3, np.float32),
+        prosody_std_Q=np.zeros(3, np.float32),
         languages=languages,
         symbols=symbols,
         mel_fingerprint=mel_fingerprint,
     )
     figures = measure_speakers(store, bare)
-    raw = figures.raw_prosody_S3.astype(np.float64)
+    raw = figures.raw_prosody_ZQ.astype(np.float64)
     mean, spread = raw.mean(axis=0), raw.std(axis=0)
     spread = np.where(spread >= PROSODY_STD_FLOOR, spread, 0.0)
     if base is not None:
-        mean, spread = base.prosody_mean_3, base.prosody_std_3
+        mean, spread = base.prosody_mean_Q, base.prosody_std_Q
     measured = dataclasses.replace(
         bare,
         speakers=figures.names,
-        speaker_spectrum_SC=figures.spectrum_SC,
-        prosody_mean_3=mean.astype(np.float32),
-        prosody_std_3=spread.astype(np.float32),
+        speaker_spectrum_ZC=figures.spectrum_ZC,
+        prosody_mean_Q=mean.astype(np.float32),
+        prosody_std_Q=spread.astype(np.float32),
     )
-    return dataclasses.replace(measured, speaker_prosody_S3=measured.normalize_prosody(figures.raw_prosody_S3))
+    return dataclasses.replace(measured, speaker_prosody_ZQ=measured.normalize_prosody(figures.raw_prosody_ZQ))
 
 
 def _scales_of(base: Corpus) -> tuple[FloatArray, FloatArray, tuple[float, float], tuple[float, float]]:
@@ -236,7 +235,7 @@ def _scales_of(base: Corpus) -> tuple[FloatArray, FloatArray, tuple[float, float
 
 
 def _moments(store: FeatureStore) -> tuple[FloatArray, FloatArray, tuple[float, float], tuple[float, float]]:
-    """Mean and deviation of mel channels, ln F0 of voiced frames, and energy, over all frames in double precision."""
+    """Mean and deviation of mel channels, ln F0 of voiced frames, and energy, in double precision."""
     channels = store.facts(0).mel_channels
     sums, squares = np.zeros(channels), np.zeros(channels)
     pitch, energy = np.zeros(3), np.zeros(2)
@@ -262,10 +261,10 @@ def _moments(store: FeatureStore) -> tuple[FloatArray, FloatArray, tuple[float, 
 
 
 def measure_speakers(store: FeatureStore, corpus: Corpus) -> SpeakerFigures:
-    """Long-term figures of the speakers of a store, by name.
+    """Long-term figures of the speakers of a store, sorted by name.
 
-    The raw prosody is: mean of ln F0, its deviation, tokens per frame. A speaker without a voiced frame has the
-    corpus's mean and deviation.
+    The raw prosody is mean and deviation of ln F0 (those of the corpus for a speaker without voiced frames), and
+    tokens per frame.
     """
     rows: dict[str, list[int]] = {}
     for row, speaker in enumerate(store.speakers):

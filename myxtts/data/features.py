@@ -1,4 +1,4 @@
-"""From utterances to clips that can be trained on: asks the cache, has workers compute the rest, and rejects."""
+"""From utterances to clips that can be trained on: reads the cache, has workers compute the rest, and rejects rows."""
 
 from __future__ import annotations
 
@@ -11,18 +11,22 @@ from pathlib import Path
 import numpy as np
 
 from myxtts.config.schema import Config
-from myxtts.data.cache import NO_TOKENS, RecordingIndex, Stamp, TextOutcome, TokenCache, short_hash, stamp_of
-from myxtts.data.encode import TextJob, encode, text_definition
-from myxtts.data.entry import ClipFacts, check_entry
-from myxtts.data.extract import (
+from myxtts.data.cache import RecordingIndex, Stamp, TokenCache, short_hash, stamp_of
+from myxtts.data.feature_store import ClipFacts, StoredClip, check_entry
+from myxtts.data.jobs import (
     CHECKS_VERSION,
+    NO_TOKENS,
     AudioJob,
     AudioOutcome,
-    PassingOutcome,
+    TextJob,
+    TextOutcome,
+    TransientOutcome,
     audio_settings,
+    encode,
     entry_path,
     extract,
     length_problem,
+    text_definition,
 )
 from myxtts.data.pool import KILLED, Died, run_isolated
 from myxtts.data.records import (
@@ -32,32 +36,30 @@ from myxtts.data.records import (
     TOO_MANY_TOKENS,
     TOO_SHORT,
     UNREADABLE,
-    CapNeeds,
+    NeededLimits,
     Rejection,
     Utterance,
-    shown,
-    visible,
 )
-from myxtts.data.store import Clip
+from myxtts.messages import escaped, quoted
 from myxtts.progress import Progress
 from myxtts.text.symbols import BLANK, SymbolTable, default_table
 
 TEXTS_PER_JOB = 32
 LETTERS_PER_TOKEN = 4
-"""A text with more letters than this for each token allowed is not even turned into phonemes."""
+"""A text with more letters than this per allowed token is rejected without computing its phonemes."""
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """The clips of a root that can be used, in the order of its rows, and those that cannot."""
+    """The usable clips of a root in the order of its rows, and the rejected rows."""
 
-    clips: list[Clip]
+    clips: list[StoredClip]
     rejections: list[Rejection]
 
 
 @dataclass(frozen=True)
 class _Ready:
-    """A recording whose features are in the cache and intact."""
+    """A recording whose features are intact in the cache."""
 
     entry: Path
     facts: ClipFacts
@@ -68,13 +70,13 @@ Outcome = AudioOutcome | list[TextOutcome]
 
 
 def gather(utterances: Sequence[Utterance], root: Path, config: Config, progress: Progress) -> Gathered:
-    """Features and tokens of utterances, from the cache where it has them.
+    """Features and tokens of utterances, from the cache if it has them.
 
     Args:
         utterances: rows of a manifest.
         root: the data root they come from.
-        config: its sections audio, text and data count.
-        progress: told of the task "features" (clips) and "texts".
+        config: only its sections audio, text and data are used.
+        progress: called for the tasks "features" (clips) and "texts".
     Errors: StorageError if the cache cannot be written.
     """
     work = _Work(root, config)
@@ -87,7 +89,7 @@ def gather(utterances: Sequence[Utterance], root: Path, config: Config, progress
                 texts[key] = outcome
     finally:
         work.save()
-    return work.joined(utterances, recordings, texts)
+    return work.clips(utterances, recordings, texts)
 
 
 class _Work:
@@ -103,32 +105,32 @@ class _Work:
         self.ready: dict[int, _Ready] = {}
 
     def known(self, utterances: Sequence[Utterance]) -> tuple[dict[int, AudioOutcome], dict[int, TextOutcome]]:
-        """What the cache knows, by row; an entry is read through, since a damaged one must be made again."""
+        """Cached outcomes by row; feature files are read completely, to find damaged ones."""
         recordings: dict[int, AudioOutcome] = {}
         texts: dict[int, TextOutcome] = {}
         for row, utterance in enumerate(utterances):
             stamp = stamp_of(utterance.audio_path)
             if stamp is None:
-                recordings[row] = AudioOutcome(UNREADABLE, f"{visible(str(utterance.audio_path))}: not a regular file")
+                recordings[row] = AudioOutcome(UNREADABLE, f"{escaped(str(utterance.audio_path))}: not a regular file")
             else:
                 self.stamps[row] = stamp
                 outcome = self.index.get(utterance.audio_path, stamp, utterance.speed)
-                if outcome is not None and self._still_holds(row, outcome):
+                if outcome is not None and self._is_valid(row, outcome):
                     recordings[row] = outcome
             text = self._too_many_letters(utterance.text) or self.tokens.get(utterance.text, utterance.language)
             if text is not None:
                 texts[row] = text
         return recordings, texts
 
-    def _still_holds(self, row: int, outcome: AudioOutcome) -> bool:
-        """Whether a remembered outcome counts under the present limits and its features are there and intact."""
+    def _is_valid(self, row: int, outcome: AudioOutcome) -> bool:
+        """Whether a cached outcome is valid under the current limits, with intact features."""
         data = self.config.data
         if outcome.reason in (TOO_SHORT, TOO_LONG):
             return bool(length_problem(outcome.seconds, data.min_clip_seconds, data.max_clip_seconds)[0])
         if outcome.reason:
             return True
         if length_problem(outcome.seconds, data.min_clip_seconds, data.max_clip_seconds)[0]:
-            return True  # it will be rejected; its features stay for another day
+            return True  # the row is rejected, its features stay cached
         path = entry_path(self.cache, outcome.key)
         facts = check_entry(path, self.config.audio.mel_channels)
         if facts is None or (facts.frames, facts.trimmed_samples) != (outcome.frames, outcome.trimmed_samples):
@@ -137,12 +139,12 @@ class _Work:
         return True
 
     def _too_many_letters(self, text: str) -> TextOutcome | None:
-        """A rejection of a text that is too long whatever its phonemes are, or None."""
+        """A rejection if a text is too long whatever its phonemes are, else None."""
         most = LETTERS_PER_TOKEN * self.config.data.max_text_tokens
         if len(text) <= most:
             return None
         tokens = f"{self.config.data.max_text_tokens} tokens (data.max_text_tokens)"
-        value = f"{len(text)} letters, at most {tokens}: {shown(text, 40)}"
+        value = f"{len(text)} letters, at most {tokens}: {quoted(text, 40)}"
         return TextOutcome(NO_TOKENS, TOO_MANY_TOKENS, value)
 
     def computed(
@@ -152,7 +154,7 @@ class _Work:
         texts: dict[int, TextOutcome],
         progress: Progress,
     ) -> Iterator[tuple[int, AudioOutcome | TextOutcome]]:
-        """Has workers compute what is not known; yields (row, outcome) and remembers it."""
+        """Has workers compute what is not cached; yields (row, outcome) and caches it."""
         data = self.config.data
         audio_rows = [row for row in range(len(utterances)) if row not in recordings]
         jobs: list[Job] = [
@@ -187,7 +189,7 @@ class _Work:
         progress: Progress,
         totals: dict[str, int],
     ) -> Iterator[tuple[int, AudioOutcome | TextOutcome]]:
-        """Runs jobs in worker processes; texts that kill a worker together are tried again one by one."""
+        """Runs jobs in worker processes; if a job of several texts crashes, its texts are tried again one by one."""
         done = dict.fromkeys(totals, 0)
         for task, total in totals.items():
             if total:
@@ -210,13 +212,10 @@ class _Work:
     def _outcomes(
         self, utterances: Sequence[Utterance], rows: Sequence[int], job: Job, result: Outcome | Died
     ) -> list[AudioOutcome | TextOutcome]:
-        """The outcomes of a job for its rows, remembered unless the worker, the disk or the memory failed.
-
-        Next time they may not.
-        """
+        """The outcomes of a job for its rows; cached unless the worker, the disk or the memory failed."""
         if isinstance(result, AudioOutcome):
             row = rows[0]
-            if not isinstance(result, PassingOutcome):
+            if not isinstance(result, TransientOutcome):
                 self.index.put(utterances[row].audio_path, self.stamps[row], result, utterances[row].speed)
             if not result.reason:
                 path = entry_path(self.cache, result.key)
@@ -226,26 +225,26 @@ class _Work:
                 self.ready[row] = _Ready(path, facts)
             return [result]
         if isinstance(result, Died):
-            value = "the process that worked on it died or took too long; convert the recording again"
+            value = "its worker process crashed or took too long; convert the recording again"
             if result.killed:
-                value = f"the process that worked on it was {KILLED}"
+                value = f"its worker process was {KILLED}"
             if isinstance(job, AudioJob):
-                return [AudioOutcome(DECODER_DIED, f"{shown(str(job.path), 120)}: {value}")]
-            return [TextOutcome(NO_TOKENS, DECODER_DIED, f"{shown(job.texts[0])}: {value}")]
+                return [AudioOutcome(DECODER_DIED, f"{quoted(str(job.path), 120)}: {value}")]
+            return [TextOutcome(NO_TOKENS, DECODER_DIED, f"{quoted(job.texts[0])}: {value}")]
         for row, outcome in zip(rows, result, strict=True):
             self.tokens.put(utterances[row].text, utterances[row].language, outcome)
         return list(result)
 
     def save(self) -> None:
-        """Writes what was learned."""
+        """Writes new outcomes to the cache."""
         self.index.save()
         self.tokens.save()
 
-    def joined(
+    def clips(
         self, utterances: Sequence[Utterance], recordings: dict[int, AudioOutcome], texts: dict[int, TextOutcome]
     ) -> Gathered:
         """Clips and rejections in the order of the rows."""
-        clips: list[Clip] = []
+        clips: list[StoredClip] = []
         rejections: list[Rejection] = []
         for row, utterance in enumerate(utterances):
             reason, value = self._problem(row, recordings[row], texts[row])
@@ -254,25 +253,25 @@ class _Work:
                 rejections.append(Rejection(utterance.source, utterance.id, reason, value, needs))
             else:
                 ready = self.ready[row]
-                clips.append(Clip(utterance, texts[row].tokens, ready.entry, ready.facts))
+                clips.append(StoredClip(utterance, texts[row].tokens, ready.entry, ready.facts))
         return Gathered(clips, rejections)
 
     def _problem(self, row: int, recording: AudioOutcome, text: TextOutcome) -> tuple[str, str]:
-        """Why a row is left out, as (reason, value), or ("", "")."""
+        """(reason, value) if a row is rejected, else ("", "")."""
         data, audio = self.config.data, self.config.audio
         if recording.reason not in ("", TOO_SHORT, TOO_LONG):
             return recording.reason, recording.value
         problem = length_problem(recording.seconds, data.min_clip_seconds, data.max_clip_seconds)
         if problem[0]:
             return problem
-        heard = recording.trimmed_samples / audio.sample_rate_hz
-        if heard < data.min_clip_seconds:
-            return TOO_SHORT, f"{heard:.2f} s without the silence at its ends, at least {data.min_clip_seconds:g} s"
+        trimmed = recording.trimmed_samples / audio.sample_rate_hz
+        if trimmed < data.min_clip_seconds:
+            return TOO_SHORT, f"{trimmed:.2f} s without the silence at its ends, at least {data.min_clip_seconds:g} s"
         if text.reason:
             return text.reason, text.value
         if len(text.tokens) > data.max_text_tokens:
             return TOO_MANY_TOKENS, f"{len(text.tokens)} tokens, at most {data.max_text_tokens} (data.max_text_tokens)"
-        spoken = int(np.count_nonzero(text.tokens != BLANK))  # the aligner skips blanks where frames are short
+        spoken = int(np.count_nonzero(text.tokens != BLANK))  # the aligner can skip blanks
         if spoken > recording.frames:
             return (
                 TEXT_OVER_FRAMES,
@@ -280,35 +279,35 @@ class _Work:
             )
         return "", ""
 
-    def _needs(self, reason: str, recording: AudioOutcome, text: TextOutcome) -> CapNeeds:
-        """What the caps would have to be to take a row that they keep out; nothing where something else does too."""
+    def _needs(self, reason: str, recording: AudioOutcome, text: TextOutcome) -> NeededLimits:
+        """The limits that would accept a row; none if it is rejected for another reason too."""
         if reason not in (TOO_LONG, TOO_MANY_TOKENS) or text.reason:
-            return CapNeeds()  # a text of too many letters has no number of tokens
+            return NeededLimits()  # the tokens of a text with too many letters are not counted
         tokens = len(text.tokens)
-        return CapNeeds(
+        return NeededLimits(
             recording.seconds if reason == TOO_LONG else 0.0, tokens if tokens > self.config.data.max_text_tokens else 0
         )
 
 
 def _work_on(job: Job) -> Outcome:
-    """The job of either kind, in a worker process."""
+    """Runs a job of either kind in a worker process."""
     return extract(job) if isinstance(job, AudioJob) else encode(job)
 
 
 def symbol_table(config: Config) -> SymbolTable:
-    """The symbols that a model of these settings knows."""
+    """The symbol table of a new model with these settings."""
     return default_table(config.text.symbols)
 
 
 def text_settings(config: Config, table: str) -> str:
-    """Short hash of every setting and definition that tokens depend on; the language belongs to the row."""
+    """Short hash of every setting and definition that tokens depend on; the language is a property of the row."""
     text = dataclasses.asdict(config.text)
     del text["language"]
     return short_hash(text_definition(), json.dumps(text, sort_keys=True), table)
 
 
 def _chunks(utterances: Sequence[Utterance], rows: Sequence[int], size: int) -> Iterator[list[int]]:
-    """Rows in lists of at most `size`, each of one language."""
+    """The rows in lists of at most `size`, each of one language."""
     by_language: dict[str, list[int]] = {}
     for row in rows:
         by_language.setdefault(utterances[row].language, []).append(row)

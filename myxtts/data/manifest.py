@@ -1,40 +1,35 @@
-"""Reads a data root: which metadata counts, which recording each row means, whose voice it is."""
+"""Reads a data root: which metadata is used, and the recording, text and speaker of each row.
+
+Two layouts: a metadata file beside the recordings, and that of VCTK, which is wav48*/SPEAKER/NAME.wav (or
+NAME_mic1.flac) with txt/SPEAKER/NAME.txt.
+"""
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from myxtts.data import vctk
-from myxtts.data.audio_files import AudioFiles, NotFound
+from myxtts.data.audio_files import AUDIO_SUFFIXES, AudioFiles, NotFound
 from myxtts.data.records import (
     DUPLICATE,
+    ESCAPES_ROOT,
+    MISSING_FILE,
+    MISSING_TEXT,
+    NOT_UTF8,
     UNKNOWN_LANGUAGE,
-    Manifest,
     Rejection,
+    RootManifest,
     Utterance,
     name_problem,
-    shown,
     text_problem,
-    visible,
 )
-from myxtts.data.table import LANGUAGE_CODE, SEPARATOR_NAMES, Row, Table, read_table
+from myxtts.data.table import LANGUAGE_CODE, SEPARATOR_NAMES, Table, TableRow, read_table
 from myxtts.errors import DataError
-
-__all__ = [
-    "METADATA_NAMES",
-    "Manifest",
-    "Rejection",
-    "Split",
-    "Utterance",
-    "default_speakers",
-    "expected",
-    "id_prefixes",
-    "read_root",
-    "read_roots",
-]
+from myxtts.messages import escaped, quoted
 
 Split = Literal["train", "val"]
 
@@ -42,36 +37,38 @@ METADATA_NAMES: dict[Split, tuple[str, ...]] = {
     "train": ("metadata_train.csv", "metadata_train.txt", "metadata.csv", "metadata.txt"),
     "val": ("metadata_eval.csv", "metadata_eval.txt", "metadata_val.csv", "metadata.csv", "metadata.txt"),
 }
+VCTK_MICROPHONES = ("_mic1", "_mic2")
+LARGEST_TEXT_BYTES = 1 << 20
 
 
 def expected(split: Split) -> str:
-    """What a data root has, for a message."""
+    """What a data root must contain, for a message."""
     *names, last = METADATA_NAMES[split]
     return f"{', '.join(names)} or {last}, or wav48*/ and txt/ (VCTK)"
 
 
 def default_speaker(root: Path) -> str:
-    """The one speaker of a root whose rows and folders name none: the root's own name."""
+    """The speaker of rows without a speaker or a speaker's folder: the name of the root."""
     return root.resolve().name or "speaker"
 
 
 def default_speakers(roots: Sequence[Path]) -> list[str]:
-    """The default speaker of each root, numbered where two have the same name: other folders, other people."""
+    """The default speaker of each root, numbered if two roots have the same name, as these are two speakers."""
     names = [default_speaker(root) for root in roots]
     if len(set(names)) < len(names):
         names = [f"{number}-{name}" for number, name in enumerate(names, 1)]
     return names
 
 
-def read_root(root: Path, split: Split, default_language: str, speaker: str | None = None) -> Manifest:
+def read_root(root: Path, split: Split, default_language: str, speaker: str | None = None) -> RootManifest:
     """Utterances of a data root before any recording is opened.
 
     Args:
         root: folder with metadata and recordings.
-        split: which metadata comes first where there are several.
-        default_language: language of rows that name none.
-        speaker: name of rows without a speaker, by default that of the root.
-    Errors: DataError if the root is no folder, has no metadata, or its metadata is no table.
+        split: which metadata is preferred if there are several files.
+        default_language: language of rows without a language.
+        speaker: speaker of rows without a speaker, by default the name of the root.
+    Errors: DataError if the root is not a folder or has no metadata that can be read.
     """
     try:
         return _read_root(root, split, default_language, speaker)
@@ -81,12 +78,12 @@ def read_root(root: Path, split: Split, default_language: str, speaker: str | No
 
 def read_roots(
     roots: Sequence[Path], split: Split, default_language: str, speakers: Sequence[str] | None = None
-) -> list[Manifest]:
-    """The manifest of each root; of several, ids begin with their root's name.
+) -> list[RootManifest]:
+    """The manifest of each root; if there are several, ids begin with the name of their root.
 
     Args:
         roots: as in `read_root`, and so are `split` and `default_language`.
-        speakers: of each root the name of rows without a speaker, by default that of `default_speakers`.
+        speakers: for each root the speaker of rows without a speaker, by default that of `default_speakers`.
     Errors: DataError as `read_root`.
     """
     names = default_speakers(roots) if speakers is None else speakers
@@ -98,39 +95,39 @@ def read_roots(
 
 
 def id_prefixes(roots: Sequence[Path]) -> list[str]:
-    """What the ids of each root begin with: nothing where there is one root, else its name."""
+    """What the ids of each root begin with: nothing if there is only one, else its name."""
     return [""] if len(roots) == 1 else [f"{name}/" for name in default_speakers(roots)]
 
 
-def _read_root(root: Path, split: Split, default_language: str, speaker: str | None) -> Manifest:
-    """As `read_root`, with the errors of the disk as they come."""
+def _read_root(root: Path, split: Split, default_language: str, speaker: str | None) -> RootManifest:
+    """As `read_root`, but raises OSError where the disk fails."""
     if not root.exists():
-        raise DataError(f"{root}: there is no such folder; expected {expected(split)}")
+        raise DataError(f"{root}: no such folder; expected {expected(split)}")
     if not root.is_dir():
         raise DataError(f"{root}: is a file; name the folder that holds {expected(split)}")
     present = [name for name in METADATA_NAMES[split] if (root / name).is_file()]
-    audio = vctk.audio_folder(root)
+    audio = vctk_audio_folder(root)
     if not present and audio is not None:
-        return vctk.read(root, audio, default_language)
+        return _read_vctk(root, audio, default_language)
     if not present:
         found = ", ".join(sorted(path.name for path in root.iterdir())[:8]) or "an empty folder"
-        raise DataError(f"{root}: no metadata for {split}; expected {expected(split)}; found {shown(found, 200)}")
+        raise DataError(f"{root}: no metadata for {split}; expected {expected(split)}; found {quoted(found, 200)}")
     metadata = root / present[0]
     table = read_table(metadata)
-    note = f"{metadata}: {len(table.rows)} rows, {_understood(table)}"
+    note = f"{metadata}: {len(table.rows)} rows, {_interpretation(table)}"
     if present[1:]:
-        note += f"; {', '.join(present[1:])} not read, since {present[0]} comes first for {split}"
+        note += f"; {', '.join(present[1:])} not read, since {present[0]} is preferred for {split}"
     return _utterances(root, metadata, table, default_language, speaker or default_speaker(root), note)
 
 
-def _understood(table: Table) -> str:
-    """How the columns were understood, for the note."""
+def _interpretation(table: Table) -> str:
+    """How the columns were interpreted, for the note."""
     columns = ", ".join(column or "(not read)" for column in table.columns)
     return f"{SEPARATOR_NAMES[table.separator]}, {'header' if table.has_header else 'no header'}, columns {columns}"
 
 
-def _utterances(root: Path, metadata: Path, table: Table, language: str, speaker: str, note: str) -> Manifest:
-    """Rows joined to their recordings; a second row of the same id or recording is rejected."""
+def _utterances(root: Path, metadata: Path, table: Table, language: str, speaker: str, note: str) -> RootManifest:
+    """Rows with their recordings; a second row with the same id or recording is rejected."""
     files = AudioFiles(root)
     utterances: list[Utterance] = []
     rejections = list(table.rejections)
@@ -142,30 +139,30 @@ def _utterances(root: Path, metadata: Path, table: Table, language: str, speaker
             continue
         seen = first_seen.setdefault(made.id, row.line)
         if seen != row.line:
-            rejections.append(Rejection(made.source, made.id, DUPLICATE, f"{shown(row.id)} is in line {seen} already"))
+            rejections.append(Rejection(made.source, made.id, DUPLICATE, f"{quoted(row.id)} is in line {seen} already"))
         else:
             utterances.append(made)
-    return Manifest(utterances, sorted(rejections, key=_line_of), metadata, [note])
+    return RootManifest(utterances, sorted(rejections, key=_line_of), metadata, [note])
 
 
 def _line_of(rejection: Rejection) -> int:
-    """Line of a rejection, to list them in the order of the file."""
+    """Line of a rejection, to list them in file order."""
     return int(rejection.source.rpartition(":")[2])
 
 
-def _utterance(row: Row, files: AudioFiles, metadata: Path, language: str, speaker: str) -> Utterance | Rejection:
-    """The utterance of one row, or why there is none. The normalized text counts where there is one."""
+def _utterance(row: TableRow, files: AudioFiles, metadata: Path, language: str, speaker: str) -> Utterance | Rejection:
+    """The utterance of one row, or why there is none. The normalized text is preferred to the text."""
     source = f"{metadata}:{row.line}"
     found = files.find(row.id)
     if isinstance(found, NotFound):
-        return Rejection(source, shown(row.id), found.reason, found.value)
+        return Rejection(source, quoted(row.id), found.reason, found.value)
     text = row.normalized or row.text
     speaker = row.speaker or found.folder or speaker
     problem = name_problem("file", found.id) or name_problem("speaker", speaker) or text_problem(text)
     if problem is None and row.language and not LANGUAGE_CODE.fullmatch(row.language):
-        problem = UNKNOWN_LANGUAGE, f"{shown(row.language)} is no code of a language; expected one such as en-us or fa"
+        problem = UNKNOWN_LANGUAGE, f"{quoted(row.language)} is not a language code; expected one such as en-us or fa"
     if problem:
-        return Rejection(source, visible(found.id), *problem)
+        return Rejection(source, escaped(found.id), *problem)
     return Utterance(
         id=found.id,
         audio_path=found.path,
@@ -174,3 +171,82 @@ def _utterance(row: Row, files: AudioFiles, metadata: Path, language: str, speak
         language=row.language.replace("_", "-").lower() or language,
         source=source,
     )
+
+
+def vctk_audio_folder(root: Path) -> Path | None:
+    """The folder wav48* of a root in the VCTK layout, or None if it has another one."""
+    if not (root / "txt").is_dir():
+        return None
+    folders = sorted(path for path in root.glob("wav48*") if path.is_dir())
+    return folders[-1] if folders else None
+
+
+def _read_vctk(root: Path, audio: Path, language: str) -> RootManifest:
+    """Utterances of a root in the VCTK layout; of two microphones the first is used."""
+    real_root = Path(os.path.realpath(root))
+    utterances: list[Utterance] = []
+    rejections: list[Rejection] = []
+    speakers = {path.name for folder in (audio, root / "txt") for path in folder.iterdir() if path.is_dir()}
+    for speaker in sorted(speakers):
+        recordings = _vctk_recordings(audio / speaker)
+        texts = {path.stem: path for path in (root / "txt" / speaker).glob("*.txt")}
+        for name in sorted(recordings.keys() | texts.keys()):
+            source = f"{escaped(str(root / 'txt' / speaker / name))}.txt:1"
+            if name not in recordings:
+                rejections.append(Rejection(source, escaped(name), MISSING_FILE, quoted(str(audio / speaker / name))))
+            elif name not in texts:
+                rejections.append(Rejection(source, escaped(name), MISSING_TEXT, quoted(str(recordings[name]))))
+            elif not all(_is_inside(path, real_root) for path in (recordings[name], texts[name])):
+                link = f"{quoted(str(recordings[name]))} is a link"
+                rejections.append(Rejection(source, escaped(name), ESCAPES_ROOT, link))
+            else:
+                made = _vctk_utterance(name, recordings[name], texts[name], speaker, language, source)
+                if isinstance(made, Rejection):
+                    rejections.append(made)
+                else:
+                    utterances.append(made)
+    note = f"{root}: VCTK layout ({audio.name}/SPEAKER, txt/SPEAKER), {len(utterances)} texts with a recording"
+    return RootManifest(utterances, rejections, root / "txt", [note])
+
+
+def _vctk_recordings(folder: Path) -> dict[str, Path]:
+    """Recordings of a speaker by the name of their text."""
+    found: dict[str, Path] = {}
+    if folder.is_dir():
+        for path in sorted(folder.iterdir()):  # _mic1 sorts before _mic2, and the first one is kept
+            if path.suffix.lower() in AUDIO_SUFFIXES:
+                name = path.stem
+                for microphone in VCTK_MICROPHONES:
+                    name = name.removesuffix(microphone)
+                found.setdefault(name, path)
+    return found
+
+
+def _is_inside(path: Path, real_root: Path) -> bool:
+    """Whether the path is inside the root with all symbolic links resolved."""
+    return Path(os.path.realpath(path)).is_relative_to(real_root)
+
+
+def _vctk_utterance(
+    name: str, recording: Path, text_path: Path, speaker: str, language: str, source: str
+) -> Utterance | Rejection:
+    """One recording with the text of its file."""
+    problem = name_problem("file", name) or name_problem("speaker", speaker)
+    if problem:
+        return Rejection(source, escaped(name), *problem)
+    try:
+        status = text_path.stat()
+        if not stat.S_ISREG(status.st_mode):  # opening a FIFO would wait forever
+            return Rejection(source, name, MISSING_TEXT, f"{quoted(str(text_path))}: not a regular file")
+        if status.st_size > LARGEST_TEXT_BYTES:
+            return Rejection(source, name, NOT_UTF8, f"{status.st_size} bytes are too many for the text of a clip")
+        raw = text_path.read_bytes()
+        text = " ".join(raw.decode("utf-8-sig").split())
+    except UnicodeDecodeError as error:
+        return Rejection(source, name, NOT_UTF8, f"byte {raw[error.start : error.start + 1]!r} at {error.start}")
+    except OSError as error:
+        return Rejection(source, name, MISSING_TEXT, f"{quoted(str(text_path))}: {error.strerror}")
+    problem = text_problem(text)
+    if problem:
+        return Rejection(source, name, *problem)
+    return Utterance(f"{speaker}/{name}", recording, text, speaker, language, source)

@@ -1,4 +1,4 @@
-"""Which clips stand together in which batch of which shape: a pure function of (seed, epoch)."""
+"""Which clips form which batch of which shape: a pure function of (seed, epoch)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STEP = 16
 """Shapes are multiples of this."""
 
 FILL_ROW = -1
-"""Row that only fills a batch."""
+"""A row of a batch that holds no clip."""
 
 _STREAM_ORDER, _STREAM_SEED = 0, 2  # references.py has 1
 
@@ -29,24 +29,24 @@ class Bucket:
 
 @dataclass(frozen=True)
 class PlannedBatch:
-    """A batch before it is made: its shape and the rows of the feature store in it, -1 for a row that only fills."""
+    """A batch before its arrays exist: its shape, and its rows of the feature store (FILL_ROW: no clip)."""
 
     bucket: Bucket
     rows: tuple[int, ...]
 
     @property
     def clips(self) -> int:
-        """Rows that are utterances."""
+        """Number of rows that hold a clip."""
         return sum(row != FILL_ROW for row in self.rows)
 
 
 def generator(stream: int, seed: int, epoch: int, row: int = 0) -> np.random.Generator:
-    """Randomness of one purpose, of (seed, epoch, row) alone, so that no draw depends on another."""
+    """Random numbers for one purpose; they depend on (seed, epoch, row) only, so that no draw affects another."""
     return np.random.Generator(np.random.Philox(np.random.SeedSequence([stream, seed, epoch, row])))
 
 
 def utterance_seed(seed: int, epoch: int, row: int) -> int:
-    """Randomness of an utterance in an epoch, 0 to 2^31 - 1, for what is drawn inside the model."""
+    """Seed of an utterance in an epoch, 0 to 2^31 - 1, for random numbers drawn inside the model."""
     return int(np.random.SeedSequence([_STREAM_SEED, seed, epoch, row]).generate_state(1)[0]) & 0x7FFFFFFF
 
 
@@ -54,11 +54,12 @@ def choose_buckets(text_lengths: IntArray, mel_lengths: IntArray, count: int) ->
     """At most `count` shapes for clips of these lengths, shortest first; the last one holds every clip.
 
     Args:
-        text_lengths: tokens of each clip, int [N].
-        mel_lengths: frames of each clip, int [N].
+        text_lengths: tokens of each clip, int [A].
+        mel_lengths: frames of each clip, int [A].
         count: most shapes.
-    The frame caps are those (multiples of 16) that leave the least padding over all clips; the text cap of a shape
-    holds 98% of the clips whose frames fit, since a few dense texts would widen every batch (they take the next shape).
+
+    The frame caps are the multiples of 16 that minimize padding over all clips. The text cap of a shape holds 98% of
+    the clips whose frames fit; a few dense texts would widen every batch, and take the next shape instead.
     """
     if not len(mel_lengths):
         return ()
@@ -81,7 +82,7 @@ def _up(lengths: npt.ArrayLike) -> IntArray:
 
 
 def _least_padding_caps(rounded: IntArray, count: int) -> list[int]:
-    """The caps, out of the lengths themselves, for which the sum over clips of their cap is least (exact)."""
+    """The caps, chosen among the lengths, that minimize the sum of the caps over all clips (dynamic programming)."""
     values, counts = np.unique(rounded, return_counts=True)
     clips_to = np.concatenate([[0], np.cumsum(counts)])
     size = len(values)
@@ -103,9 +104,9 @@ def _least_padding_caps(rounded: IntArray, count: int) -> list[int]:
 
 
 def bucket_of(buckets: Sequence[Bucket], text_lengths: IntArray, mel_lengths: IntArray) -> IntArray:
-    """Index of the first shape that holds each clip, int [N].
+    """Index of the first shape that holds each clip, int [A].
 
-    Errors: ValueError if a clip fits none; the shapes must come from `choose_buckets` over all clips.
+    Errors: ValueError if a clip fits none, as the shapes are not from `choose_buckets` over all clips.
     """
     found = np.full(len(mel_lengths), -1, dtype=np.int64)
     for index in reversed(range(len(buckets))):
@@ -119,14 +120,14 @@ def bucket_of(buckets: Sequence[Bucket], text_lengths: IntArray, mel_lengths: In
 
 
 def batches_per_epoch(clips: int, batch_size: int) -> int:
-    """Batches of every epoch over `clips` clips: only the last may be part empty."""
+    """Number of batches of an epoch over `clips` clips; at most one is not full."""
     return -(-clips // batch_size)
 
 
 def total_updates(max_updates: int, epochs: int, batches_per_epoch: int, accumulation: int) -> int:
-    """Updates of a whole run: by epochs, unless `max_updates` (0 is no limit) says fewer; at least 1.
+    """Updates of a run: those of its epochs, but at most `max_updates` (0 is no limit); at least 1.
 
-    A window of `accumulation` batches goes on over the end of an epoch.
+    A window of `accumulation` batches may span two epochs.
     """
     by_epochs = max(1, epochs * batches_per_epoch // accumulation)
     return min(max_updates, by_epochs) if max_updates else by_epochs
@@ -143,10 +144,10 @@ def epoch_plan(
 ) -> list[PlannedBatch]:
     """The batches of an epoch: a pure function of its arguments. Every clip is in exactly one of them.
 
-    Each shape's clips are shuffled and cut into full batches, longest shape first; what is left over is filled up with
-    clips of the next shorter shape, so that an epoch has one part-filled batch at most, and that one is short. Then
-    the batches are shuffled. `shuffle` False keeps the order of the rows inside a shape, longest shape first
-    (validation).
+    The clips of each shape are shuffled and cut into full batches, longest shape first. The remaining clips are
+    combined with those of the next shorter shape, so that at most one batch of an epoch is not full, and that one is
+    short. Then the batches are shuffled. `shuffle` False (validation) keeps the rows of a shape in order, and the
+    batches from the longest shape to the shortest.
     """
     shape_of = bucket_of(buckets, text_lengths, mel_lengths)
     random = generator(_STREAM_ORDER, seed, epoch)
@@ -156,7 +157,7 @@ def epoch_plan(
         members = np.flatnonzero(shape_of == index)
         if shuffle:
             members = random.permutation(members)
-        # Those that waited go first: they stand together in one batch, and the rest has its own shape.
+        # Clips of the longer shape come first, so that they widen one batch only.
         members = np.concatenate([waiting, members])
         full = len(members) // batch_size * batch_size
         for start in range(0, full, batch_size):
@@ -170,20 +171,13 @@ def epoch_plan(
 
 
 def _batch(buckets: Sequence[Bucket], shape_of: IntArray, rows: IntArray, batch_size: int) -> PlannedBatch:
-    """A batch of the smallest shape that holds its rows, filled up to its size."""
+    """A batch of the smallest shape that holds its rows, padded to the batch size."""
     filled = [*(int(row) for row in rows), *([FILL_ROW] * (batch_size - len(rows)))]
     return PlannedBatch(buckets[int(shape_of[rows].max())], tuple(filled))
 
 
 def without(batches: Sequence[PlannedBatch], rows: Collection[int]) -> list[PlannedBatch]:
-    """The same batches with these rows (clips in quarantine) left empty: every other clip keeps its place."""
+    """The same batches with these rows (quarantined clips) empty; every other clip keeps its place."""
     if not rows:
         return list(batches)
     return [PlannedBatch(b.bucket, tuple(FILL_ROW if row in rows else row for row in b.rows)) for b in batches]
-
-
-def padding_share(batches: Sequence[PlannedBatch], mel_lengths: IntArray) -> float:
-    """Share of the frames of an epoch's batches that are padding, 0 to 1."""
-    frames = sum(batch.bucket.mel_cap * len(batch.rows) for batch in batches)
-    used = sum(int(mel_lengths[row]) for batch in batches for row in batch.rows if row != FILL_ROW)
-    return 1.0 - used / frames if frames else 0.0

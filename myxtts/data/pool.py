@@ -1,9 +1,10 @@
-"""Runs jobs in processes of their own, so that a decoder that dies or hangs costs one job and not the run."""
+"""Runs jobs in worker processes, so that a decoder that crashes or hangs costs one job and not the run."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import signal
 import sys
 import threading
@@ -24,43 +25,43 @@ J = TypeVar("J")
 R = TypeVar("R")
 
 JOB_PROCESSOR_SECONDS = 60.0
-"""A job that computes for longer is ended with its process; a good clip takes a fraction of a second."""
+"""A job that uses more processor time is killed with its process; a good clip takes a fraction of a second."""
 JOB_WALL_SECONDS = 600.0
-"""A job that waits for longer (a disk that does not answer) is ended too."""
+"""A job that waits longer (for a disk that does not answer) is killed too."""
 JOB_MEMORY_BYTES = 4 << 30
-"""A job cannot take more memory than this beyond what its process has when it starts; the longest clip takes 0.5 GB."""
+"""Most memory of a job beyond what its process has at the start; the longest clip takes 0.5 GB."""
 
 _PRELOADED = ["myxtts.data.features"]
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 
 
 KILLED = (
-    "killed (SIGKILL), as the system does where memory runs out: free memory, or set data.num_workers (--num-workers) "
+    "killed (SIGKILL), as the system does when memory runs out: free memory, or set data.num_workers (--num-workers) "
     "lower, and start again"
 )
 
 
 @dataclass(frozen=True)
 class Died:
-    """In place of a result: the job's process died or was ended for taking too long.
+    """In place of a result: the process of the job crashed or was killed for taking too long.
 
-    `killed`: by a signal that this program never sends, as the system does where memory runs out.
+    `killed`: by a signal that this program never sends; the system sends it when memory runs out.
     """
 
     killed: bool = False
 
 
 def run_isolated(function: Callable[[J], R], jobs: Sequence[J], workers: int) -> Iterator[tuple[int, R | Died]]:
-    """Yields (index of the job, its result or Died) in the order in which jobs end; each job exactly once.
+    """Yields (index of the job, its result or Died) in the order in which jobs finish; each job exactly once.
 
     Args:
-        function: a function of a module, so that a fresh process can import it.
+        function: a module-level function, so that a new process can import it.
         jobs: its arguments.
-        workers: processes; 0 takes one per processor.
+        workers: number of processes; 0 takes one per processor.
     Errors: what `function` raises; MyXTTSError if no process can be started.
 
-    When a process dies, all jobs that were running are suspects; each is run again alone, and one that dies alone is
-    the one that kills.
+    When a process dies, all jobs that were running are suspects. Each is run again alone; the one whose process dies
+    then is the cause.
     """
     workers = min(workers or os.cpu_count() or 1, max(len(jobs), 1))
     todo = deque(range(len(jobs)))
@@ -82,7 +83,7 @@ def run_isolated(function: Callable[[J], R], jobs: Sequence[J], workers: int) ->
 def _drain(
     pool: ProcessPoolExecutor, function: Callable[[J], R], jobs: Sequence[J], source: deque[int], most_running: int
 ) -> Generator[tuple[int, R | Died], None, list[int]]:
-    """Runs the jobs named by `source` until it is empty or the pool breaks; returns the jobs lost when it broke."""
+    """Runs the jobs in `source` until it is empty or the pool breaks; returns the jobs that were running then."""
     running: dict[Future[R], int] = {}
     lost: list[int] = []
     broken = False
@@ -108,25 +109,24 @@ def _drain(
 
 
 def _was_killed(processes: Sequence[BaseProcess]) -> bool:
-    """Whether one of some processes that have ended was killed; the others are only told to end then."""
-    return sys.platform != "win32" and any(process.exitcode == -signal.SIGKILL for process in processes)
+    """Whether one of the processes, all of which have ended, got SIGKILL; the pool ends the others by SIGTERM."""
+    return any(process.exitcode == -signal.SIGKILL for process in processes)
 
 
 def _started(workers: int, function: Callable[[J], R]) -> tuple[ProcessPoolExecutor, list[BaseProcess]]:
-    """A pool whose processes run and have loaded `function`, and these; each computes with one thread.
+    """A pool whose processes have started and loaded `function`, and these processes; each uses one thread.
 
-    Without this first look, a module that cannot be imported would make every job look like one that kills.
+    Without the check at the start, a module that cannot be imported would make every job look like a crash.
     """
-    # A server that has loaded the modules once forks the workers; it has no threads, which a fork would lose.
-    context = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
-    if sys.platform != "win32":
-        context.set_forkserver_preload(_PRELOADED)
+    # A server process loads the modules once and forks the workers; it has no threads, which a fork would lose.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOADED)
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare_process, initargs=(function,))
-    # All processes start with the first job. One that a later job starts while a death is being cleared up is joined
-    # and never ended (seen in Python 3.11): the caller waits for ever.
+    # All processes start with the first job. A process started by a later job, while the pool cleans up after a
+    # crash, would be joined but never ended (seen in Python 3.11), and the caller would wait forever.
     vars(pool)["_safe_to_dynamically_spawn_children"] = False
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(_ONE_THREAD)  # read when a library loads, so it must be set before the processes start
+    os.environ.update(_ONE_THREAD)  # libraries read this when they load, so it is set before the processes start
     processes: list[BaseProcess] = []
     try:
         first = pool.submit(_nothing)
@@ -135,7 +135,7 @@ def _started(workers: int, function: Callable[[J], R]) -> tuple[ProcessPoolExecu
     except BrokenProcessPool as error:
         pool.shutdown()
         if _was_killed(processes):
-            raise MyXTTSError(f"a worker process was {KILLED}; the same command goes on") from error
+            raise MyXTTSError(f"a worker process was {KILLED}; run the same command to continue") from error
         raise MyXTTSError(
             "worker processes cannot start (their own message is above); a script that prepares data must do so "
             "under if __name__ == '__main__':"
@@ -150,29 +150,26 @@ def _started(workers: int, function: Callable[[J], R]) -> tuple[ProcessPoolExecu
 
 
 def _nothing() -> None:
-    """The first job of a pool: shows that its processes start."""
+    """The first job of a pool, which shows that its processes start."""
 
 
 def _prepare_process(function: Callable[[J], R]) -> None:
-    """Sets up a worker: no Ctrl-C of its own, no output, limits, and an end when the parent ends.
+    """Sets up a worker: ignores Ctrl-C, prints nothing, has a memory limit, and ends when the parent ends.
 
-    `function` is only handed over so that a process that cannot load it fails here, where it can be told why.
+    `function` is an argument only so that a process that cannot import it fails here, where it can be reported.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    silent = os.open(os.devnull, os.O_WRONLY)  # decoders write about damaged files straight to the screen
+    silent = os.open(os.devnull, os.O_WRONLY)  # decoders print warnings about damaged files
     os.dup2(silent, sys.__stderr__.fileno() if sys.__stderr__ else 2)
     os.close(silent)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    if sys.platform != "win32":
-        import resource
-
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        most = _address_space_bytes() + JOB_MEMORY_BYTES
-        resource.setrlimit(resource.RLIMIT_AS, (most if hard == resource.RLIM_INFINITY else min(hard, most), hard))
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    most = _address_space_bytes() + JOB_MEMORY_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (most if hard == resource.RLIM_INFINITY else min(hard, most), hard))
 
 
 def _address_space_bytes() -> int:
-    """Address space of this process; a guess where the system does not tell."""
+    """Address space of this process; a guess where the system does not report it (macOS)."""
     try:
         return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
@@ -180,7 +177,7 @@ def _address_space_bytes() -> int:
 
 
 def _end_with_parent() -> None:
-    """Waits for the parent's end, so that no worker is left behind when it is killed."""
+    """Waits until the parent ends, so that no worker is left behind when the parent is killed."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         connection.wait([parent.sentinel])
@@ -191,7 +188,7 @@ def _end_with_parent() -> None:
 def job_limits(
     processor_seconds: float = JOB_PROCESSOR_SECONDS, wall_seconds: float = JOB_WALL_SECONDS
 ) -> Iterator[None]:
-    """Ends the process if the body takes too long, even if it hangs inside a C library. For worker processes alone."""
+    """Kills the process if the body takes too long, even inside a C library. For worker processes only."""
     _set_timers(processor_seconds, wall_seconds)
     try:
         yield
@@ -200,7 +197,6 @@ def job_limits(
 
 
 def _set_timers(processor_seconds: float, wall_seconds: float) -> None:
-    """Timers whose signals end a process that does not catch them; 0 stops a timer."""
-    if sys.platform != "win32":
-        signal.setitimer(signal.ITIMER_PROF, processor_seconds)
-        signal.setitimer(signal.ITIMER_REAL, wall_seconds)
+    """Sets timers whose signals kill the process; 0 stops a timer."""
+    signal.setitimer(signal.ITIMER_PROF, processor_seconds)
+    signal.setitimer(signal.ITIMER_REAL, wall_seconds)

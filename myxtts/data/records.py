@@ -1,4 +1,4 @@
-"""What reading a data root gives: utterances, and what was rejected with its place and reason."""
+"""Utterances of a data root, and rejected rows with their location and reason."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from myxtts.messages import escaped, has_control_character, quoted
+from myxtts.messages import has_control_character, quoted
 
-shown, visible = quoted, escaped
 MISSING_FILE = "missing file"
 AMBIGUOUS_FILE = "ambiguous file"
 ESCAPES_ROOT = "escapes the root"
@@ -53,9 +52,9 @@ REASONS = (
 
 @dataclass(frozen=True)
 class Utterance:
-    """One recording and its text. `source` is the place of its row: "file:line".
+    """One recording and its text. `source` is the location of its row: "file:line".
 
-    `speed` other than 1: a copy of it, played so much faster, its voice so much higher.
+    `speed` other than 1 is a copy of the recording, resampled to be faster by this factor, and higher in pitch.
     """
 
     id: str
@@ -68,8 +67,8 @@ class Utterance:
 
 
 @dataclass(frozen=True)
-class CapNeeds:
-    """What a row that is over a cap has of it: seconds of its recording, tokens of its text; 0 what is within."""
+class NeededLimits:
+    """What a row that exceeds a limit needs: seconds of its recording, tokens of its text; 0 for what is within."""
 
     seconds: float = 0.0
     tokens: int = 0
@@ -77,14 +76,14 @@ class CapNeeds:
 
 @dataclass(frozen=True)
 class Rejection:
-    """A row that is left out whole: where it stands, which reason (one of REASONS), and the value that was met."""
+    """A row that is not used: its location, the reason (one of REASONS), and the value that was found."""
 
     source: str
     utterance_id: str
     reason: str
     value: str
-    needs: CapNeeds = CapNeeds()
-    """What the caps would have to be, where they alone keep the row out."""
+    needs: NeededLimits = NeededLimits()
+    """The limits under which the row would be accepted, if limits are all that excludes it."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain values for a JSON file."""
@@ -92,8 +91,8 @@ class Rejection:
 
 
 @dataclass(frozen=True)
-class Manifest:
-    """The utterances of a root before any recording was opened, the rejected rows, and what was taken why."""
+class RootManifest:
+    """The utterances of a root before any recording is opened, the rejected rows, and notes on how it was read."""
 
     utterances: list[Utterance]
     rejections: list[Rejection]
@@ -102,19 +101,19 @@ class Manifest:
 
 
 def name_problem(what: str, name: str) -> tuple[str, str] | None:
-    """Why a name (of a file or speaker) cannot be used, as (reason, value), or None: a control character in it."""
+    """(reason, value) if the name of a file or speaker has a control character, else None."""
     if has_control_character(name):
-        return CONTROL_CHARACTER, f"in the name of the {what} {shown(name, 60)}; rename it"
+        return CONTROL_CHARACTER, f"in the name of the {what} {quoted(name, 60)}; rename it"
     return None
 
 
 def text_problem(text: str) -> tuple[str, str] | None:
-    """Why a text cannot be spoken, as (reason, value), or None: empty, not UTF-8, a control character."""
+    """(reason, value) if a text is empty, not UTF-8 or has a control character, else None."""
     if not text.strip():
-        return EMPTY_TEXT, shown(text)
+        return EMPTY_TEXT, quoted(text)
     if any("\ud800" <= character <= "\udfff" for character in text):
-        return NOT_UTF8, shown(text.encode("utf-8", "replace").decode())
+        return NOT_UTF8, quoted(text.encode("utf-8", "replace").decode())
     for character in text:
         if unicodedata.category(character) == "Cc" and not character.isspace():
-            return CONTROL_CHARACTER, f"{character!r} in {shown(text, 60)}"
+            return CONTROL_CHARACTER, f"{character!r} in {quoted(text, 60)}"
     return None

@@ -1,26 +1,45 @@
-"""What the voice encoder hears beside an utterance, and which of its frames the decoder makes: by (seed, epoch) alone.
+"""References for the voice encoder: which recordings, which frames of them, and how their mel is prepared.
 
-A reference is put together from pieces of other recordings of the speaker. Where there is no other one, reference and
-target are different parts of the same recording, so that the voice is never read off the answer.
+In training a reference is put together from excerpts of other recordings of the speaker; it depends on (seed, epoch)
+alone. A speaker's only recording is divided into reference and decoder segment, so that the encoder never sees the
+frames that are to be predicted.
+
+Everything is done on natural-log mels, which is cheap and needs no recording: a gain of g adds ln g, noise adds up in
+power, a low-pass filter attenuates the upper channels. Training and synthesis prepare references alike.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from myxtts.config.schema import AudioConfig, DataConfig
+from myxtts.data.corpus import Corpus
+from myxtts.data.feature_store import FloatArray
 from myxtts.data.plan import generator
 
 _STREAM_REFERENCE = 1
-MOST_PIECES = 8
+MOST_EXCERPTS = 8
+
+PAUSE_DB = 40.0
+"""A frame this far below the loud ones belongs to a pause."""
+PAUSE_FRAMES = 12
+"""Frames that are kept of a longer pause (0.14 s)."""
+LOUD_PERCENTILE = 95.0
+NEPER_OF_DB = math.log(10.0) / 20.0
+SLOPE_DB = 6.0
+"""Attenuation per mel channel beyond the edges of the band that the augmentation keeps."""
+LOWEST_SHARE = 0.25
+"""Channels cut at the bottom relative to those cut at the top: 300 Hz to 3.4 kHz is 8 and 22 of 80."""
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A piece of a recording: row of the feature store, first frame, frames."""
+class Excerpt:
+    """An excerpt of a recording: row of the feature store, first frame, number of frames."""
 
     row: int
     start: int
@@ -28,26 +47,26 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Choice:
-    """The pieces of a reference, in their order, and the part of the utterance that the decoder makes."""
+class ReferenceChoice:
+    """The excerpts of a reference in their order, and the segment of the utterance that the decoder predicts."""
 
-    reference: tuple[Piece, ...]
-    target: Piece
+    reference: tuple[Excerpt, ...]
+    target: Excerpt
 
     @property
     def frames(self) -> int:
         """Frames of the reference."""
-        return sum(piece.frames for piece in self.reference)
+        return sum(excerpt.frames for excerpt in self.reference)
 
 
 class References:
-    """Chooses reference and target for each row of a feature store.
+    """Chooses reference and decoder segment for each row of a feature store.
 
     Args:
-        speakers: of every row.
+        speakers: speaker of every row.
         mel_lengths: frames of every row.
-        least, most: frames of a reference; it is shorter where the speaker has no more.
-        segment: most frames of a target; 0 takes the whole utterance.
+        least, most: frames of a reference; it is shorter if the speaker has too little speech.
+        segment: most frames of a decoder segment; 0 takes the entire utterance.
     """
 
     def __init__(
@@ -60,8 +79,8 @@ class References:
         for row, speaker in enumerate(self._speakers):
             self._rows.setdefault(speaker, []).append(row)
 
-    def choose(self, row: int, seed: int, epoch: int, avoid: Collection[int] = ()) -> Choice:
-        """Reference and target of `row` in an epoch; no recording in `avoid` is heard, except `row` itself."""
+    def choose(self, row: int, seed: int, epoch: int, avoid: Collection[int] = ()) -> ReferenceChoice:
+        """Reference and segment of `row` in an epoch; no recording in `avoid` is used, except `row` itself."""
         random = generator(_STREAM_REFERENCE, seed, epoch, row)
         wanted = int(random.integers(self._least, self._most + 1))
         others = [other for other in self._rows[self._speakers[row]] if other != row and other not in avoid]
@@ -69,32 +88,79 @@ class References:
             return self._of_one(row, wanted, random)
         frames = int(self._mel_lengths[row])
         size = min(self._segment, frames) if self._segment else frames
-        target = Piece(row, int(random.integers(frames - size + 1)), size)
-        pieces: list[Piece] = []
-        for other in random.permutation(others)[:MOST_PIECES]:
+        target = Excerpt(row, int(random.integers(frames - size + 1)), size)
+        excerpts: list[Excerpt] = []
+        for other in random.permutation(others)[:MOST_EXCERPTS]:
             available = int(self._mel_lengths[other])
             taken = min(available, wanted)
-            pieces.append(Piece(int(other), int(random.integers(available - taken + 1)), taken))
+            excerpts.append(Excerpt(int(other), int(random.integers(available - taken + 1)), taken))
             wanted -= taken
             if wanted <= 0:
                 break
-        return Choice(tuple(pieces), target)
+        return ReferenceChoice(tuple(excerpts), target)
 
-    def _of_one(self, row: int, wanted: int, random: np.random.Generator) -> Choice:
-        """Both from one recording, one before the other; the reference has at most half of it without a segment."""
+    def _of_one(self, row: int, wanted: int, random: np.random.Generator) -> ReferenceChoice:
+        """Both from one recording without overlap; if segments have no limit, the reference has at most half of it."""
         frames = int(self._mel_lengths[row])
         if frames < 2:
-            return Choice((Piece(row, 0, frames),), Piece(row, 0, frames))
+            return ReferenceChoice((Excerpt(row, 0, frames),), Excerpt(row, 0, frames))
         if self._segment:
             size = min(self._segment, -(-frames // 2))
-            heard = min(wanted, frames - size)
+            reference_size = min(wanted, frames - size)
         else:
-            heard = min(wanted, frames // 2)
-            size = frames - heard
-        spare = frames - size - heard
-        # the spare frames lie before, between and behind the two
-        before, behind = sorted(int(x) for x in random.integers(spare + 1, size=2))
-        reference_first = random.random() < 0.5  # kept: of two equal lengths it cannot be told which came first
-        starts = before, behind + (heard if reference_first else size)
+            reference_size = min(wanted, frames // 2)
+            size = frames - reference_size
+        spare = frames - size - reference_size
+        # The spare frames are divided among the places before, between and after the two.
+        before, between_end = sorted(int(x) for x in random.integers(spare + 1, size=2))
+        reference_first = random.random() < 0.5
+        starts = before, between_end + (reference_size if reference_first else size)
         reference_at, target_at = starts if reference_first else starts[::-1]
-        return Choice((Piece(row, reference_at, heard),), Piece(row, target_at, size))
+        return ReferenceChoice((Excerpt(row, reference_at, reference_size),), Excerpt(row, target_at, size))
+
+
+def prepare_reference(mel_RC: FloatArray, corpus: Corpus, audio: AudioConfig) -> FloatArray:
+    """A natural-log mel (R, C) of at least one frame as the encoder gets it: pauses cut, level matched, normalized."""
+    return corpus.normalize_mel(match_level(without_pauses(mel_RC), corpus, audio))
+
+
+def without_pauses(mel_RC: FloatArray) -> FloatArray:
+    """The natural-log mel with every long pause cut down to PAUSE_FRAMES."""
+    loudness_R = mel_RC.mean(axis=1)
+    quiet_R = loudness_R < np.percentile(loudness_R, LOUD_PERCENTILE) - PAUSE_DB * NEPER_OF_DB
+    run_R = np.zeros(len(quiet_R), np.int64)
+    for at in np.flatnonzero(quiet_R):
+        run_R[at] = run_R[at - 1] + 1 if at else 1
+    return np.ascontiguousarray(mel_RC[run_R <= PAUSE_FRAMES])
+
+
+def match_level(mel_RC: FloatArray, corpus: Corpus, audio: AudioConfig) -> FloatArray:
+    """The natural-log mel with the mean of the corpus; nothing falls below the floor of the mel convention."""
+    gain = float(corpus.mel_mean_C.mean(dtype=np.float64) - mel_RC.mean(dtype=np.float64))
+    return np.maximum(mel_RC + np.float32(gain), np.float32(math.log(audio.log_floor)))
+
+
+def augment(mel_RC: FloatArray, data: DataConfig, audio: AudioConfig, random: np.random.Generator) -> FloatArray:
+    """The natural-log mel as another room or microphone would give it; the band limits the noise of the room too.
+
+    All random numbers are drawn whether they are used or not, so that no setting changes the draws of another.
+    """
+    _, _, edge, noise, low_edge = random.uniform(size=5)  # the two spare draws keep the order of the others
+    made = mel_RC
+    if data.augment_noise_db:
+        # The level of white noise would grow with the width of a channel; here it is the same in all channels.
+        distance = data.augment_noise_db + 30.0 * noise
+        loud = float(np.percentile(made.mean(axis=1), LOUD_PERCENTILE)) - distance * NEPER_OF_DB
+        made = 0.5 * np.logaddexp(2.0 * made, 2.0 * loud)
+    if data.augment_band:
+        channels = made.shape[1]
+        last = channels * (1.0 - data.augment_band * edge)
+        first = channels * LOWEST_SHARE * data.augment_band * low_edge
+        beyond = np.maximum(0.0, np.maximum(np.arange(channels) - last, first - 1.0 - np.arange(channels)))
+        made = made - (SLOPE_DB * NEPER_OF_DB * beyond).astype(np.float32)
+    return np.maximum(made, math.log(audio.log_floor)).astype(np.float32)
+
+
+def concatenate(excerpts: Sequence[FloatArray]) -> FloatArray:
+    """Mels one after the other."""
+    return excerpts[0] if len(excerpts) == 1 else np.concatenate(list(excerpts))

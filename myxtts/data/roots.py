@@ -1,4 +1,4 @@
-"""Where the data is: what the settings name, what stands beside it, or the built-in corpus."""
+"""Where the data is: the folders in the settings, validation metadata beside them, or the built-in corpus."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from pathlib import Path
 
 from myxtts.config.schema import Config, DataConfig
 from myxtts.data.manifest import METADATA_NAMES, expected
-from myxtts.data.records import shown
 from myxtts.demo import corpus as demo_corpus
 from myxtts.errors import DataError
+from myxtts.messages import quoted
 from myxtts.progress import Progress
 
 TRAIN_KEY = "data.train_path"
 VALIDATION_KEY = "data.val_path"
+SEPARATOR = ":"
+"""Between several data roots in one setting."""
 
 
 @dataclass(frozen=True)
 class Roots:
-    """Where the data is. `validation` empty: a share of the training data is kept."""
+    """Where the data is. If `validation` is empty, a share of the training data is held out."""
 
     train: tuple[Path, ...]
     validation: tuple[Path, ...]
@@ -28,21 +30,21 @@ class Roots:
 
 
 def find_roots(config: Config, named: Collection[str], progress: Progress) -> Roots:
-    """Where training and validation data are; the built-in corpus where the default does not exist.
+    """Where training and validation data are; the built-in corpus if the default path does not exist.
 
-    Errors: DataError for a path that the user named and that does not exist, or that cannot be looked at.
+    Errors: DataError if a path that the user set does not exist, or if a path cannot be accessed.
     """
     try:
         return _find_roots(config, named, progress)
     except OSError as error:
         raise DataError(
-            f"{TRAIN_KEY} or {VALIDATION_KEY}: {shown(str(error.filename), 200)} cannot be looked at "
+            f"{TRAIN_KEY} or {VALIDATION_KEY}: {quoted(str(error.filename), 200)} cannot be accessed "
             f"({error.strerror}); check the path and its permissions"
         ) from error
 
 
 def _find_roots(config: Config, named: Collection[str], progress: Progress) -> Roots:
-    """As `find_roots`, with the errors of the disk as they come."""
+    """As `find_roots`, but raises OSError where the disk fails."""
     data, default = config.data, DataConfig()
     notes: list[str] = []
     train = roots_in(data.train_path)
@@ -62,36 +64,36 @@ def _find_roots(config: Config, named: Collection[str], progress: Progress) -> R
             raise _absent(VALIDATION_KEY, str(absent[0]), "--val-data")
         _check_once(VALIDATION_KEY, validation)
         return Roots(train, validation, notes)
-    # The default validation data belongs to the default training data: it says nothing of other recordings.
+    # The default validation data belongs to the default training data and cannot validate other recordings.
     there = validation[0].exists()
     belongs = len(train) == 1 and train[0].resolve() == Path(default.train_path).expanduser().resolve()
     if belongs and there:
         return Roots(train, validation, notes)
     why = f"there is no {data.val_path}"
     if there:
-        why = f"{data.val_path} belongs to {default.train_path} and is not taken (--val-data names what is)"
+        why = f"{data.val_path} belongs to {default.train_path} and is not used (set it with --val-data)"
     names = METADATA_NAMES["val"][:3]
     own = [root / name for root in train if (name := next((n for n in names if (root / n).is_file()), None))]
     if len(own) < len(train):
-        notes.append(f"{why}: {data.validation_share:.0%} of the training clips validate")
+        notes.append(f"{why}: {data.validation_share:.0%} of the training clips are held out for validation")
         return Roots(train, (), notes)
     if not built_in:
-        notes += [f"{why}: {path} validates" for path in own]
+        notes += [f"{why}: {path} is used for validation" for path in own]
     return Roots(train, train, notes)
 
 
 def roots_in(value: str) -> tuple[Path, ...]:
-    """The data roots that a path setting names: one, or several with the system's path separator between them."""
+    """The data roots in a path setting: one folder, or several separated by colons."""
     whole = Path(value).expanduser()
-    if whole.exists() or os.pathsep not in value:
+    if whole.exists() or SEPARATOR not in value:
         return (whole,)
-    return tuple(Path(part).expanduser() for part in value.split(os.pathsep) if part) or (whole,)
+    return tuple(Path(part).expanduser() for part in value.split(SEPARATOR) if part) or (whole,)
 
 
 def absolute_paths(data: DataConfig) -> dict[str, str]:
-    """The path settings by key, written so that they mean the same from every folder.
+    """The path settings by key as absolute paths.
 
-    A setting of which a root is not there stays as it is: it may be the default, in whose place other data is taken.
+    A setting with a root that does not exist stays as it is: it may be the default, which other data replaces.
     """
     return {TRAIN_KEY: _absolute(data.train_path), VALIDATION_KEY: _absolute(data.val_path)}
 
@@ -101,29 +103,29 @@ def _absolute(value: str) -> str:
         roots = roots_in(value)
         if not all(root.exists() for root in roots):
             return value
-        return os.pathsep.join(_without_dots(root.absolute()) for root in roots)
-    except OSError:  # what cannot be looked at
+        return SEPARATOR.join(_without_dots(root.absolute()) for root in roots)
+    except OSError:  # a path that cannot be accessed
         return value
 
 
 def _without_dots(path: Path) -> str:
-    """An absolute path without "..", unless it leads out of a link and would mean another folder then."""
+    """An absolute path without "..", unless the result would be another folder because of a symbolic link."""
     plain = os.path.normpath(path)
     return plain if os.path.realpath(plain) == os.path.realpath(path) else str(path)
 
 
 def _check_once(key: str, roots: Sequence[Path]) -> None:
-    """Raises DataError for a root that is named twice: its clips would train and validate under two names."""
+    """Raises DataError if a root is given twice: its clips would be in both sets under two names."""
     seen: dict[Path, Path] = {}
     for root in roots:
         if (first := seen.setdefault(root.resolve(), root)) is not root:
-            same = "" if str(first) == str(root) else f" (as {shown(str(first), 120)} too)"
-            raise DataError(f"{key}: {shown(str(root), 200)} is named twice{same}; name each folder once")
+            same = "" if str(first) == str(root) else f" (as {quoted(str(first), 120)} too)"
+            raise DataError(f"{key}: {quoted(str(root), 200)} is given twice{same}; name each folder once")
 
 
 def _absent(key: str, value: str, option: str) -> DataError:
-    """The error for a named path that is not there."""
+    """The error for a path that the user set and that does not exist."""
     return DataError(
-        f"{key}: {shown(value, 200)} does not exist (looked in {shown(str(Path.cwd()), 120)}); name a folder with "
+        f"{key}: {quoted(value, 200)} does not exist (looked in {quoted(str(Path.cwd()), 120)}); name a folder with "
         f"{expected('val' if key == VALIDATION_KEY else 'train')} by {option}"
     )

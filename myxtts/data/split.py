@@ -1,4 +1,4 @@
-"""Keeps a fixed share of the training data for validation where there is no validation data."""
+"""Holds out a share of the training data, or some of its speakers, for validation; the same ones in every run."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from myxtts.errors import DataError
 
 
 def split_validation(utterances: Sequence[Utterance], share: float) -> tuple[list[Utterance], list[Utterance]]:
-    """Training and validation utterances, the same on every run and for every order of the rows.
+    """Training and validation utterances, independent of the order of the rows.
 
-    Of each speaker with at least two clips, `share` of them (at least one) is kept for validation: those whose id
-    has the smallest hash. Where no speaker has two, `share` of all clips is kept; a single clip serves as both.
+    `share` of the clips of each speaker with at least two (at least one clip) is held out: those whose ids have the
+    smallest hashes. If no speaker has two clips, `share` of all clips is held out. A single clip is in both sets.
     """
     if len(utterances) < 2:
         return list(utterances), list(utterances)
@@ -31,11 +31,11 @@ def split_validation(utterances: Sequence[Utterance], share: float) -> tuple[lis
 
 
 def hold_out_speakers(utterances: Sequence[Utterance], count: int) -> set[str]:
-    """`count` of the speakers of training clips, those whose name has the smallest hash: the same ones on every run.
+    """`count` speakers of the training clips: those whose names have the smallest hashes.
 
-    A speaker without whom nobody would be left in one of his languages is passed over.
+    The only remaining speaker of a language is never held out.
 
-    Errors: DataError if fewer than two would be left to train on, or not so many can be held out.
+    Errors: DataError if fewer than two speakers would remain, or if `count` speakers cannot be held out.
     """
     languages_of: dict[str, set[str]] = {}
     for utterance in utterances:
@@ -49,17 +49,17 @@ def hold_out_speakers(utterances: Sequence[Utterance], count: int) -> set[str]:
     if len(chosen) < count or len(languages_of) - count < 2:
         raise DataError(
             f"data.held_out_speakers is {count}, and the training data has {len(languages_of)} speakers in {len(left)} "
-            "languages; at least two must be left to train on, and one in each language"
+            "languages; at least two must remain to train on, and one in each language"
         )
     return chosen
 
 
 def _smallest(clips: Sequence[Utterance], share: float) -> set[str]:
-    """Ids of `share` of the clips, at least one and never all, by the hash of the id."""
+    """Ids of `share` of the clips, at least one and never all: those with the smallest hashes."""
     count = min(max(1, round(share * len(clips))), len(clips) - 1)
     return set(sorted((clip.id for clip in clips), key=_hash)[:count])
 
 
-def _hash(utterance_id: str) -> bytes:
-    """A number that depends on the id alone; Python's own hash differs from process to process."""
-    return blake2b(utterance_id.encode(), digest_size=8).digest()
+def _hash(name: str) -> bytes:
+    """A hash of a text; Python's own hash differs between processes."""
+    return blake2b(name.encode(), digest_size=8).digest()

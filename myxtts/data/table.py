@@ -1,4 +1,4 @@
-"""Reads a metadata file: encoding, separator, header, meaning of the columns. Opens no recording."""
+"""Reads a metadata file: encoding, separator, header, meaning of the columns. Does not open recordings."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from myxtts.data.records import BAD_COLUMNS, NOT_UTF8, Rejection, shown
+from myxtts.data.records import BAD_COLUMNS, NOT_UTF8, Rejection
 from myxtts.errors import DataError
+from myxtts.messages import quoted
 
 SEPARATORS = ("|", "\t", ",")
 SEPARATOR_NAMES = {"|": "'|'", "\t": "tab", ",": "comma"}
@@ -20,7 +21,7 @@ LONGEST_LINE_BYTES = 1 << 20
 MOST_LINES = 3_000_000
 MOST_COLUMNS = 1_000
 MOST_CELLS = 20_000_000
-"""In all lines together: about two gigabytes of memory."""
+"""Of all lines together: about two gigabytes of memory."""
 SNIFFED_LINES = 500
 
 HEADER_NAMES = {
@@ -32,7 +33,7 @@ HEADER_NAMES = {
     "speaker": "speaker speaker_id speaker_name spk spk_id client_id reader reader_id voice",
     "language": "language lang locale language_code language_id",
 }
-"""The names by which a header may call each column; case, spaces and dashes do not count."""
+"""Names that a header may use for each column; case, spaces and dashes are ignored."""
 
 _KIND_OF = {name: kind for kind, names in HEADER_NAMES.items() for name in names.split()}
 
@@ -40,7 +41,7 @@ LANGUAGE_CODE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]+)*")
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One row of a metadata file; an absent column is an empty string."""
 
     line: int
@@ -53,9 +54,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of a metadata file, what could not be read of it, and how it was understood."""
+    """The rows of a metadata file, those that could not be read, and how the columns were interpreted."""
 
-    rows: list[Row]
+    rows: list[TableRow]
     rejections: list[Rejection]
     columns: tuple[str, ...]
     separator: str
@@ -65,7 +66,7 @@ class Table:
 def read_table(path: Path) -> Table:
     """Rows of the metadata file `path`.
 
-    Errors: DataError for a file that is no UTF-8 table with at least two columns and one row.
+    Errors: DataError if the file is not a UTF-8 table with at least two columns and one row.
     """
     rejections: list[Rejection] = []
     numbered: list[tuple[int, str]] = []
@@ -81,8 +82,8 @@ def read_table(path: Path) -> Table:
         try:
             line = raw.decode("utf-8")
         except UnicodeDecodeError as error:
-            rejections.append(Rejection(f"{path}:{number}", "", NOT_UTF8, shown(raw.decode("utf-8", "replace"))))
-            undecodable = undecodable or DataError(  # as those of cp1256 or Latin-1
+            rejections.append(Rejection(f"{path}:{number}", "", NOT_UTF8, quoted(raw.decode("utf-8", "replace"))))
+            undecodable = undecodable or DataError(  # such as cp1256 or Latin-1
                 f"{path}:{number}: byte 0x{raw[error.start]:02x} is not UTF-8, and no row can be read; save the file "
                 "as UTF-8"
             )
@@ -95,35 +96,33 @@ def read_table(path: Path) -> Table:
     if separator is None:
         number, line = numbered[0]
         raise DataError(
-            f"{path}:{number}: no separator found: expected 2 to 5 columns parted by '|', comma or tab "
-            f"(id or file, text, normalized text, speaker, language), found {shown(line)}"
+            f"{path}:{number}: no separator found: expected 2 to 5 columns separated by '|', comma or tab "
+            f"(id or file, text, normalized text, speaker, language), found {quoted(line)}"
         )
     _check_columns(path, numbered, separator)
     cells = _cells(numbered, separator)
     header = _header(cells[0][1], path, cells[0][0])
     body = cells[1:] if header else cells
     if not body:
-        raise undecodable or DataError(
-            f"{path}:{cells[0][0]}: a header and no row beneath it; expected rows such as id|text"
-        )
+        raise undecodable or DataError(f"{path}:{cells[0][0]}: a header without rows; expected rows such as id|text")
     if header is None:
         columns = _columns_without_header([row for _, row in body], separator)
         body = [(number, _rejoined(row, columns, separator, prose=True)) for number, row in body]
     else:
         columns = header
         body = [(number, _rejoined(row, columns, separator, prose=False)) for number, row in body]
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for number, row in body:
         problem = _count_problem(row, columns)
         if problem:
-            rejections.append(Rejection(f"{path}:{number}", shown(row[0]) if row else "", BAD_COLUMNS, problem))
+            rejections.append(Rejection(f"{path}:{number}", quoted(row[0]) if row else "", BAD_COLUMNS, problem))
         else:
             rows.append(_row(number, row, columns))
     return Table(rows, rejections, columns, separator, header is not None)
 
 
 def _lines(path: Path) -> list[bytes]:
-    """Lines of a file, without BOM and line ends."""
+    """Lines of a file, without byte order mark and line ends."""
     try:
         size = path.stat().st_size
         if size > LARGEST_FILE_BYTES:
@@ -134,7 +133,7 @@ def _lines(path: Path) -> list[bytes]:
     start = raw[:4000]
     nuls = start.count(b"\0")
     if nuls > 0.75 * len(start):
-        raise DataError(f"{path}:1: {nuls} of its first {len(start)} bytes are NUL: it is damaged; copy it again")
+        raise DataError(f"{path}:1: {nuls} of its first {len(start)} bytes are NUL: the file is damaged; copy it again")
     if start[:2] in (b"\xff\xfe", b"\xfe\xff") or nuls > len(start) // 4:
         raise DataError(f"{path}:1: the file is UTF-16 (it begins with {raw[:4]!r}); save it as UTF-8")
     if raw.startswith(b"\xef\xbb\xbf"):
@@ -148,7 +147,7 @@ def _lines(path: Path) -> list[bytes]:
 
 
 def _check_columns(path: Path, numbered: Sequence[tuple[int, str]], separator: str) -> None:
-    """Raises DataError before so many cells are made of the lines that they fill the memory."""
+    """Raises DataError if the lines have so many cells that they would fill the memory."""
     cells = 0
     for number, line in numbered:
         columns = line.count(separator) + 1
@@ -161,7 +160,7 @@ def _check_columns(path: Path, numbered: Sequence[tuple[int, str]], separator: s
 
 
 def _separator(numbered: Sequence[tuple[int, str]]) -> str | None:
-    """The first of '|', tab, comma that nearly every line has; texts hold commas, so a comma comes last."""
+    """The first of '|', tab and comma that nearly every line has; comma comes last because texts contain it."""
     sample = [line for _, line in numbered[:SNIFFED_LINES]]
     for share in (0.9, 0.5):
         for separator in SEPARATORS:
@@ -171,7 +170,7 @@ def _separator(numbered: Sequence[tuple[int, str]]) -> str | None:
 
 
 def _cells(numbered: Sequence[tuple[int, str]], separator: str) -> list[tuple[int, list[str]]]:
-    """Each row's cells. Commas follow the rules of CSV; '|' and tab part a line wherever they stand."""
+    """The cells of each row. Commas follow the rules of CSV; '|' and tab always separate cells."""
     if separator != ",":
         return [(n, [_unquoted(cell) for cell in line.split(separator)]) for n, line in numbered]
     if any('"' in line for _, line in numbered):
@@ -184,12 +183,12 @@ def _cells(numbered: Sequence[tuple[int, str]], separator: str) -> list[tuple[in
                 start = reader.line_num
             return rows
         except csv.Error:
-            pass  # a stray quote: read line by line, so that it costs one row and not the rest of the file
+            pass  # a stray quote: reading line by line confines the damage to one row
     return [(n, _csv_line(line)) for n, line in numbered]
 
 
 def _csv_line(line: str) -> list[str]:
-    """Cells of one line of CSV; a line over the reader's field limit is one cell, which the row check rejects."""
+    """Cells of one line of CSV; a line that exceeds the reader's field limit is one cell, rejected later."""
     try:
         return next(csv.reader([line]))
     except csv.Error:
@@ -197,17 +196,17 @@ def _csv_line(line: str) -> list[str]:
 
 
 def _unquoted(cell: str) -> str:
-    """A cell as written, or without the quotes that a CSV writer put around it (inner quotes doubled)."""
+    """A cell, without the quotes that a CSV writer put around it (recognized by doubled inner quotes)."""
     stripped = cell.strip()
     inner = stripped[1:-1]
-    quoted = len(stripped) >= 2 and stripped[0] == stripped[-1] == '"'
-    if quoted and '""' in inner and '"' not in inner.replace('""', ""):
+    enclosed = len(stripped) >= 2 and stripped[0] == stripped[-1] == '"'
+    if enclosed and '""' in inner and '"' not in inner.replace('""', ""):
         return inner.replace('""', '"')
     return cell
 
 
 def _header(cells: Sequence[str], path: Path, line: int) -> tuple[str, ...] | None:
-    """Meaning of each column by the header's names ("" for a name that is not known), or None: no header."""
+    """Meaning of each column by the names in the header ("" for an unknown name); None if this is no header."""
     names = [cell.strip().strip('"').lower().replace(" ", "_").replace("-", "_") for cell in cells]
     kinds = [_KIND_OF.get(name, "") for name in names]
     if kinds.count("text") > 1 and "normalized" not in kinds:
@@ -215,9 +214,9 @@ def _header(cells: Sequence[str], path: Path, line: int) -> tuple[str, ...] | No
     known = [kind for kind in kinds if kind]
     if len(known) < 2 or not ({"text", "normalized"} & set(known) or len(known) == len(kinds)):
         return None
-    found = ", ".join(shown(name) for name in names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    found = ", ".join(quoted(name) for name in names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
     repeated = {kind for kind in known if known.count(kind) > 1}
-    if "id" in repeated:  # "id" and "path" side by side: the file's own column counts
+    if "id" in repeated:  # with both "id" and "path", the column of the file is used
         for index, name in enumerate(names):
             if kinds[index] == "id" and ("path" in name or "file" in name or name in ("audio", "wav")):
                 kinds = ["" if kind == "id" and at != index else kind for at, kind in enumerate(kinds)]
@@ -233,10 +232,10 @@ def _header(cells: Sequence[str], path: Path, line: int) -> tuple[str, ...] | No
 
 
 def _columns_without_header(rows: Sequence[Sequence[str]], separator: str) -> tuple[str, ...]:
-    """Meaning of the columns by their number and their values."""
+    """Meaning of the columns, from their number and values."""
     counts = Counter(len(row) for row in rows if len(row) >= 2) or Counter([2])
     if separator == "," and any(cell.startswith(" ") for row in rows for cell in row[1:]):
-        return ("id", "text")  # commas of prose: quoting would have kept them inside their cell
+        return ("id", "text")  # commas within the text: a CSV writer would have quoted the cell
     width = max(counts, key=lambda count: (counts[count], -count))
     if separator == ",":
         width = min(counts)
@@ -255,7 +254,7 @@ def _columns_without_header(rows: Sequence[Sequence[str]], separator: str) -> tu
 
 
 def _is_speaker_column(texts: Sequence[str], values: Sequence[str]) -> bool:
-    """Whether the values are clearly names of speakers and no texts: short, few, or never a sentence."""
+    """Whether the values are clearly names of speakers, not texts: short, few, or never a sentence."""
     if not values or any(not value or len(value) > 40 or len(value.split()) > 3 for value in values):
         return False
     if sum(text == value for text, value in zip(texts, values, strict=True)) * 2 > len(values):
@@ -267,7 +266,7 @@ def _is_speaker_column(texts: Sequence[str], values: Sequence[str]) -> bool:
 
 
 def _rejoined(row: list[str], columns: tuple[str, ...], separator: str, prose: bool) -> list[str]:
-    """A row of unquoted CSV whose text holds commas, put together again where only one column can hold them."""
+    """A row of unquoted CSV with its text joined again, if only the text column can contain commas."""
     surplus = len(row) - len(columns)
     if separator != "," or surplus <= 0 or "normalized" in columns or "" in columns or (prose and len(columns) != 2):
         return row
@@ -276,19 +275,19 @@ def _rejoined(row: list[str], columns: tuple[str, ...], separator: str, prose: b
 
 
 def _count_problem(row: Sequence[str], columns: tuple[str, ...]) -> str | None:
-    """What is wrong with the number of columns, or None. Trailing columns after the text may be absent."""
+    """What is wrong with the number of columns, or None. Trailing columns after the text are optional."""
     needed = 1 + max(columns.index("id"), columns.index("text" if "text" in columns else "normalized"))
     if needed <= len(row) <= len(columns):
         return None
     if len(row) > len(columns) and not any(cell.strip() for cell in row[len(columns) :]):
         return None
-    return f"{len(row)} columns, expected {len(columns)}: {shown('|'.join(row))}"
+    return f"{len(row)} columns, expected {len(columns)}: {quoted('|'.join(row))}"
 
 
-def _row(number: int, cells: Sequence[str], columns: tuple[str, ...]) -> Row:
+def _row(number: int, cells: Sequence[str], columns: tuple[str, ...]) -> TableRow:
     """A row by its column names."""
     by_name = {name: cell.strip() for name, cell in zip(columns, cells, strict=False) if name}
-    return Row(
+    return TableRow(
         line=number,
         id=by_name.get("id", ""),
         text=by_name.get("text", ""),

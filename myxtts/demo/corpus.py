@@ -1,6 +1,6 @@
-"""The built-in corpus: sentences of this project spoken by eSpeak NG, made on first use, without network.
+"""The built-in corpus: sentences of this project spoken by eSpeak NG, made on first use without network access.
 
-It is machine speech, there so that everything runs at once on a fresh machine; no model trained on it sounds human.
+It is synthetic speech, so that everything can be tried at once; no model that is trained on it sounds human.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _CLASSES = 5
 
 @dataclass(frozen=True)
 class DemoSpeaker:
-    """A speaker: its voice, and which fifths of the sentences (0 to 4) it speaks in training."""
+    """A speaker: its voice, and which fifths of the sentences (0 to 4) it has in training."""
 
     name: str
     voice: EspeakVoice
@@ -40,7 +40,7 @@ class DemoSpeaker:
 
 @dataclass(frozen=True)
 class DemoClip:
-    """One utterance of the corpus and the split it belongs to ("train" or "eval")."""
+    """One utterance of the corpus and its split, "train" or "eval"."""
 
     id: str
     text: str
@@ -48,8 +48,8 @@ class DemoClip:
     split: str
 
 
-# Two fifths for each English voice: 48 sentences, another pair for every voice, each sentence in three or four voices,
-# so that the model hears the same words in several voices and each voice in several words.
+# Each English voice has two fifths (48 sentences), a different pair for every voice, so that each sentence is spoken by
+# three or four voices: the model gets the same words in several voices and several words in each voice.
 SPEAKERS = (
     DemoSpeaker("us_woman", EspeakVoice("en-us", "f3", 150, 48, 55), (0, 1)),
     DemoSpeaker("us_woman_high", EspeakVoice("en-us", "linda", 160, 58, 50), (2, 3)),
@@ -67,8 +67,8 @@ SPEAKERS = (
 def clips() -> list[DemoClip]:
     """All utterances in the order in which they are made, the same on every machine.
 
-    Evaluation of each speaker: two sentences that no voice speaks in training (Persian: three), and one English
-    sentence that only other voices do.
+    The evaluation split has for each speaker two sentences (Persian: three) that no voice has in training, and for
+    English speakers one that only other voices have.
     """
     found: list[DemoClip] = []
     for number, speaker in enumerate(SPEAKERS):
@@ -99,10 +99,10 @@ def version() -> str:
 
 
 def ensure(cache_root: Path, progress: Progress = silent) -> Path:
-    """Data root of the built-in corpus under `cache_root`; made if it is not there, or not whole.
+    """Data root of the built-in corpus under `cache_root`; made if it is absent or damaged.
 
     The folder has metadata_train.csv, metadata_eval.csv, wavs/ (22,050 Hz, 16 bits, mono) and a manifest with the
-    SHA-256 of every file, which is checked on each call. Raises StorageError where the disk refuses.
+    SHA-256 of every file, which is checked on each call. Errors: StorageError if it cannot be written.
     """
     try:
         return _ensure(cache_root.expanduser(), progress)
@@ -116,7 +116,7 @@ def ensure(cache_root: Path, progress: Progress = silent) -> Path:
 
 def _ensure(cache_root: Path, progress: Progress) -> Path:
     root = cache_root / f"{_FOLDER_PREFIX}{version()}"
-    if is_whole(root):
+    if is_intact(root):
         return root
     cache_root.mkdir(parents=True, exist_ok=True)
     _remove_stale(cache_root)
@@ -130,14 +130,14 @@ def _ensure(cache_root: Path, progress: Progress) -> Path:
 
 
 def _new_folder(root: Path) -> Path:
-    """A folder beside `root` that no other process has, with the permissions that the umask leaves."""
+    """A new folder beside `root` that no other process uses, with permissions according to the umask."""
     folder = root.with_name(f"{root.name}{_BUILDING_MARK}{secrets.token_hex(8)}")
     folder.mkdir()
     return folder
 
 
-def is_whole(root: Path) -> bool:
-    """Whether every file of the corpus is there with the content that the manifest names."""
+def is_intact(root: Path) -> bool:
+    """Whether every file of the corpus has the content recorded in the manifest."""
     try:
         manifest = json.loads((root / MANIFEST_NAME).read_text(encoding="utf-8"))
         files = manifest["files"]
@@ -148,7 +148,7 @@ def is_whole(root: Path) -> bool:
     except FileNotFoundError:
         return False
     except (NotADirectoryError, IsADirectoryError, ValueError, KeyError, TypeError, AttributeError):
-        return False  # a damaged manifest is a damaged corpus: it is made again
+        return False  # with a damaged manifest the corpus is made again
 
 
 def _build(root: Path, progress: Progress) -> None:
@@ -180,9 +180,9 @@ def _write_manifest(root: Path, spoken: list[SpokenFile]) -> None:
 
 
 def _put_in_place(building: Path, root: Path) -> None:
-    """Rename the finished folder; where another process was faster and its corpus is whole, that one stays."""
+    """Renames the finished folder, unless another process has made an intact corpus in the meantime."""
     if root.exists() or root.is_symlink():
-        if is_whole(root):
+        if is_intact(root):
             return
         aside = _new_folder(root)
         root.replace(aside / "damaged")
@@ -190,12 +190,12 @@ def _put_in_place(building: Path, root: Path) -> None:
     try:
         building.rename(root)
     except OSError:
-        if not is_whole(root):
+        if not is_intact(root):
             raise
 
 
 def _remove_stale(cache_root: Path) -> None:
-    """Remove what a killed process left; younger folders may belong to one that is still at work."""
+    """Removes folders left by killed processes; recent ones may belong to a process that is still running."""
     for path in cache_root.glob(f"{_FOLDER_PREFIX}*{_BUILDING_MARK}*"):
         if time.time() - path.stat().st_mtime > _STALE_SECONDS:
             shutil.rmtree(path, ignore_errors=True)

@@ -1,9 +1,8 @@
-"""Speech from eSpeak NG, the formant synthesizer whose library and data the wheel `espeakng_loader` carries.
+"""Speech from eSpeak NG, a formant synthesizer whose library and data are in the wheel `espeakng_loader`.
 
-eSpeak NG keeps its state in globals, is not thread-safe, and what it says depends on what it said before (flutter and
-echo run on from clip to clip). All jobs of a call are therefore spoken one after another in one fresh process: the
-same jobs give the same bytes, whatever phonemizer or anything else in this process did with eSpeak NG before, and a
-crash in C ends that process and not this one.
+eSpeak NG has global state, is not thread-safe, and its output depends on earlier calls (flutter and echo continue from
+clip to clip). All jobs of a call are therefore spoken in order in one new process: the same jobs give the same bytes,
+whatever phonemizer did with eSpeak NG in this process before, and a crash in C ends that process only.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from myxtts.progress import Progress, silent
 SAMPLE_RATE_HZ = 22_050
 _WORKER = Path(__file__).with_name("espeak_worker.py")
 _STALL_SECONDS = 60.0
-_REFUSED, _DISK = 3, 4
+_NO_SPEECH, _DISK_ERROR = 3, 4
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class EspeakVoice:
     words_per_minute: int = 160
     """80 to 450."""
     pitch: int = 50
-    """Base pitch, 0 to 99; what it is in Hz depends on the variant."""
+    """Base pitch, 0 to 99; the frequency depends on the variant."""
     pitch_range: int = 50
     """Liveliness, 0 (monotone) to 99."""
     volume: int = 80
@@ -47,7 +46,7 @@ class EspeakVoice:
 
 @dataclass(frozen=True)
 class SpeechJob:
-    """A text, the voice that speaks it and the wav file to write, relative to the folder of the call."""
+    """A text, its voice, and the wav file to write, relative to the folder of the call."""
 
     text: str
     voice: EspeakVoice
@@ -56,7 +55,7 @@ class SpeechJob:
 
 @dataclass(frozen=True)
 class SpokenFile:
-    """A written file: its path as in the job, size, SHA-256 of the content, and length."""
+    """A file that was written: path as in the job, size, SHA-256 of the content, and length."""
 
     path: str
     bytes: int
@@ -65,12 +64,12 @@ class SpokenFile:
 
 
 def library_and_data() -> tuple[Path, Path]:
-    """Paths of the shared library and of the folder espeak-ng-data that the installed wheel carries."""
+    """Paths of the shared library and of the folder espeak-ng-data in the installed wheel."""
     try:
         import espeakng_loader
     except ImportError as error:
         raise MyXTTSError(
-            "the package espeakng-loader, which carries eSpeak NG, is not installed; run: pip install espeakng-loader"
+            "the package espeakng-loader, which contains eSpeak NG, is not installed; run: pip install espeakng-loader"
         ) from error
     library, data = Path(espeakng_loader.get_library_path()), Path(espeakng_loader.get_data_path())
     for path in (library, data):
@@ -83,13 +82,13 @@ def library_and_data() -> tuple[Path, Path]:
 
 
 def engine_version() -> str:
-    """Version of the wheel that carries eSpeak NG: another one may speak differently."""
+    """Version of the wheel with eSpeak NG; the speech of another one may differ."""
     library_and_data()
     return metadata.version("espeakng-loader")
 
 
 def variants() -> list[str]:
-    """Names of the voice variants that the wheel carries, sorted."""
+    """Sorted names of the voice variants in the wheel."""
     return sorted(path.name for path in (library_and_data()[1] / "voices" / "!v").iterdir())
 
 
@@ -100,16 +99,18 @@ def speak_to_files(
     task: str = "speak",
     keep_seconds: float = 0.08,
 ) -> list[SpokenFile]:
-    """Speak `jobs` in their order into wav files under `folder`: 22,050 Hz, 16 bits, mono.
+    """Speaks `jobs` in their order into wav files under `folder`: 22,050 Hz, 16 bits, mono.
 
-    Silence at either end is cut to `keep_seconds`. Raises DataError for a voice that eSpeak NG does not have,
-    StorageError where the disk refuses, MyXTTSError where eSpeak NG crashes or hangs.
+    Silence at either end is cut to `keep_seconds`.
+
+    Errors: DataError for a voice that eSpeak NG does not have, StorageError if a file cannot be written, MyXTTSError
+    if eSpeak NG crashes or hangs.
     """
     if not jobs:
         return []
     _check(jobs)
     library, data = library_and_data()
-    order = {
+    request = {
         "library_path": str(library),
         "data_path": str(data),
         "seed": 1,
@@ -117,19 +118,19 @@ def speak_to_files(
         "silence_threshold": 64,  # -54 dB of full scale
         "jobs": [{"text": job.text, "path": job.path, **dataclasses.asdict(job.voice)} for job in jobs],
     }
-    with tempfile.TemporaryFile() as complaints:
+    with tempfile.TemporaryFile() as stderr:
         process = subprocess.Popen(
             [sys.executable, "-I", str(_WORKER)],
             cwd=folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=complaints,
+            stderr=stderr,
             text=True,
             encoding="utf-8",
-            start_new_session=True,  # Ctrl-C reaches this process alone, which then ends the worker
+            start_new_session=True,  # Ctrl-C reaches this process only, which then ends the worker
         )
         try:
-            return _converse(process, order, progress, task, complaints)
+            return _exchange(process, request, progress, task, stderr)
         finally:
             process.kill()
             process.wait()
@@ -142,7 +143,7 @@ def _check(jobs: Sequence[SpeechJob]) -> None:
     known = set(variants())
     for job in jobs:
         if job.voice.variant and job.voice.variant not in known:
-            # eSpeak NG itself ignores an unknown variant without a word.
+            # eSpeak NG silently ignores an unknown variant.
             raise DataError(
                 f"eSpeak NG has no voice variant {job.voice.variant!r}; it has {', '.join(sorted(known)[:12])}, ..."
             )
@@ -150,20 +151,20 @@ def _check(jobs: Sequence[SpeechJob]) -> None:
             raise DataError(f"eSpeak NG cannot speak {job.text[:60]!r} for {job.path!r}: give a text with words in it")
 
 
-def _converse(
-    process: subprocess.Popen[str], order: dict[str, Any], progress: Progress, task: str, complaints: IO[bytes]
+def _exchange(
+    process: subprocess.Popen[str], request: dict[str, Any], progress: Progress, task: str, stderr: IO[bytes]
 ) -> list[SpokenFile]:
     if process.stdin is None or process.stdout is None:
-        raise MyXTTSError("eSpeak NG's process was started without pipes")
-    jobs = order["jobs"]
+        raise MyXTTSError("the process of eSpeak NG was started without pipes")
+    jobs = request["jobs"]
     spoken: list[SpokenFile] = []
     error = ""
     progress(task, 0, len(jobs))
     stall = _Stall(process)
     try:
-        # The worker reads everything before it answers, so neither side waits for the other with a full pipe.
+        # The worker reads all its input before it answers, so that no full pipe can block both sides.
         with process.stdin:
-            json.dump(order, process.stdin)
+            json.dump(request, process.stdin)
         for line in process.stdout:
             stall.restart()
             fields = json.loads(line)
@@ -171,31 +172,31 @@ def _converse(
                 error = fields["error"]
                 continue
             if fields.pop("sample_rate_hz") != SAMPLE_RATE_HZ:
-                raise MyXTTSError(f"eSpeak NG speaks at another rate than the {SAMPLE_RATE_HZ} Hz that this needs")
+                raise MyXTTSError(f"eSpeak NG has another sample rate than the expected {SAMPLE_RATE_HZ} Hz")
             spoken.append(SpokenFile(**fields))
             progress(task, len(spoken), len(jobs))
     except BrokenPipeError:
-        pass  # the worker ended before it read all; its exit code below says why
+        pass  # the worker ended before it read everything; its exit code says why
     finally:
         stall.cancel()
     code = process.wait()
-    if code == _REFUSED:
+    if code == _NO_SPEECH:
         raise DataError(error)
-    if code == _DISK:
-        raise StorageError(f"speech cannot be written: {error}; free space or choose another cache path")
+    if code == _DISK_ERROR:
+        raise StorageError(f"speech cannot be written: {error}; free space or set another data.cache_path")
     if code != 0 or len(spoken) != len(jobs):
-        complaints.seek(0)
-        last = (complaints.read().decode("utf-8", "replace").strip().splitlines() or ["it left no message"])[-1]
+        stderr.seek(0)
+        last = (stderr.read().decode("utf-8", "replace").strip().splitlines() or ["it left no message"])[-1]
         reason = f"was silent for {_STALL_SECONDS:.0f} s" if stall.happened else f"ended with code {code}"
         text = jobs[min(len(spoken), len(jobs) - 1)]["text"]
         raise MyXTTSError(
-            f"eSpeak NG's process {reason} after {len(spoken)} of {len(jobs)} clips, at {text[:60]!r}: {last[:200]}"
+            f"eSpeak NG {reason} after {len(spoken)} of {len(jobs)} clips, at {text[:60]!r}: {last[:200]}"
         )
     return spoken
 
 
 class _Stall:
-    """Ends a process that has not been heard of for `_STALL_SECONDS`."""
+    """Kills a process that has sent nothing for `_STALL_SECONDS`."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process

@@ -1,7 +1,7 @@
-"""The process in which eSpeak NG speaks: jobs as JSON on standard input, a JSON line for each file on standard output.
+"""The process that runs eSpeak NG: jobs as JSON on standard input, a JSON line per file on standard output.
 
-Run by espeak_voice.py as a file, isolated (`python -I`): only the standard library is used, so that nothing of the
-parent, of TensorFlow or of phonemizer's own copy of eSpeak NG is in this process.
+espeak_voice.py runs this file in isolation (`python -I`). It uses only the standard library, so that the process is
+independent of the parent's state, TensorFlow and phonemizer's own copy of eSpeak NG.
 """
 
 from __future__ import annotations
@@ -42,24 +42,24 @@ class _Voice(ctypes.Structure):
     )
 
 
-class SpeechRefused(Exception):
-    """eSpeak NG does not know the voice, or gave no sound."""
+class SpeechError(Exception):
+    """eSpeak NG does not have the voice, or gave no sound."""
 
 
 class Engine:
-    """eSpeak NG loaded once, with its pseudo-random numbers seeded."""
+    """eSpeak NG, loaded once, with its random numbers seeded."""
 
     def __init__(self, library_path: str, data_path: str, seed: int) -> None:
         self._library = ctypes.CDLL(library_path)
         self._declare()
         self._samples = bytearray()
-        self._callback = _SynthCallback(self._collect)  # kept here, or it is freed while C still holds it
+        self._callback = _SynthCallback(self._collect)  # a reference, so that it is not freed while C uses it
         self.sample_rate_hz = int(
             self._library.espeak_Initialize(_OUTPUT_SYNCHRONOUS, 0, data_path.encode(), _DONT_EXIT)
         )
         if self.sample_rate_hz <= 0:
-            raise SpeechRefused(f"eSpeak NG does not start with the data in {data_path!r}")
-        # Initialize seeds breath and whisper noise from the clock: without this no two runs are alike.
+            raise SpeechError(f"eSpeak NG does not start with the data in {data_path!r}")
+        # Initialize seeds breath and whisper noise from the clock; without a fixed seed all runs differ.
         self._library.espeak_ng_SetRandSeed(seed)
         self._library.espeak_SetSynthCallback(self._callback)
         self._identifiers = self._voice_files()
@@ -79,7 +79,7 @@ class Engine:
         ]  # fmt: skip
 
     def _voice_files(self) -> dict[str, str]:
-        """Voice file of each language: en-gb is gmw/en, which cannot be asked for by the name of the language."""
+        """Voice file of each language: gmw/en for en-gb, which eSpeak NG does not find by the name of the language."""
         voices = self._library.espeak_ListVoices(None)
         files: dict[str, str] = {}
         index = 0
@@ -98,11 +98,11 @@ class Engine:
         """16-bit samples of one job, mono, at `sample_rate_hz`."""
         language, variant = job["language"], job["variant"]
         if language not in self._identifiers:
-            raise SpeechRefused(f"eSpeak NG has no language {language!r}; it has en-us, en-gb, fa, de and others")
+            raise SpeechError(f"eSpeak NG has no language {language!r}; it has en-us, en-gb, fa, de and others")
         name = self._identifiers[language] + ("+" + variant if variant else "")
         if self._library.espeak_SetVoiceByName(name.encode()) != 0:
-            raise SpeechRefused(f"eSpeak NG has no voice {name!r} for the language {language!r}")
-        # Loading a voice resets the parameters, so they come after it.
+            raise SpeechError(f"eSpeak NG has no voice {name!r} for the language {language!r}")
+        # Loading a voice resets the parameters, so they are set after it.
         for parameter, value in (
             (_PARAMETER_RATE, job["words_per_minute"]),
             (_PARAMETER_VOLUME, job["volume"]),
@@ -115,12 +115,12 @@ class Engine:
         status = self._library.espeak_Synth(text, len(text) + 1, 0, _POSITION_CHARACTER, 0, _CHARS_UTF8, None, None)
         samples = array.array("h", bytes(self._samples))
         if status != 0 or not any(samples):
-            raise SpeechRefused(f"eSpeak NG gave no sound for {job['text'][:60]!r} (status {status})")
+            raise SpeechError(f"eSpeak NG gave no sound for {job['text'][:60]!r} (status {status})")
         return samples
 
 
 def without_silent_ends(samples: array.array[int], threshold: int, keep: int) -> array.array[int]:
-    """The samples without the quiet (at most `threshold`) at either end, but for `keep` samples of it."""
+    """The samples without silence (at most `threshold`) at either end, except for `keep` samples of it."""
     first = next(i for i, value in enumerate(samples) if abs(value) > threshold)
     last = next(i for i in range(len(samples) - 1, -1, -1) if abs(samples[i]) > threshold)
     return samples[max(first - keep, 0) : last + 1 + keep]
@@ -146,7 +146,7 @@ def _answer(**fields: object) -> None:
 
 
 def main() -> int:
-    """Speak all jobs in their order; 0 when all are spoken, 3 when eSpeak NG refuses one, 4 when the disk does."""
+    """Speaks all jobs in order. Returns 0, or 3 if eSpeak NG cannot speak one, or 4 if a file cannot be written."""
     task = json.load(sys.stdin)
     try:
         engine = Engine(task["library_path"], task["data_path"], task["seed"])
@@ -159,7 +159,7 @@ def main() -> int:
                 path=job["path"], bytes=len(content), sha256=hashlib.sha256(content).hexdigest(),
                 samples=len(samples), sample_rate_hz=engine.sample_rate_hz,
             )  # fmt: skip
-    except SpeechRefused as error:
+    except SpeechError as error:
         _answer(error=str(error))
         return 3
     except OSError as error:

@@ -1,7 +1,7 @@
 """Sentences of the built-in corpus, written for this project: every English phoneme, everyday Persian.
 
-Numbers are written out, so that a text is its own normalized form. The held-out sentences are heard by no voice in
-training. Persian uses the letters ی and ک of Persian and the zero-width non-joiner where words are written with it.
+Numbers are written out, so that a text is its own normalized form. No voice has the held-out sentences in training.
+Persian uses the letters ی and ک of Persian and the zero-width non-joiner where words are written with it.
 """
 
 from __future__ import annotations

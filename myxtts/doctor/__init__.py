@@ -1,1 +1,1 @@
-"""The repair tool: what is wrong with settings, data, checkpoints and runs, and how to mend it. Nothing here prints."""
+"""The repair tool: finds causes of NaN in settings, data, checkpoints, runs and logs, and fixes settings and runs."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from myxtts.audio import waveform
 from myxtts.config.presets import SIZES
 from myxtts.config.schema import AudioConfig, DataConfig
-from myxtts.data.caps import raised_caps
+from myxtts.data.audit import raised_limits
 from myxtts.data.manifest import METADATA_NAMES, Split, read_root
 from myxtts.data.pool import Died, job_limits, run_isolated
 from myxtts.data.records import (
@@ -19,9 +19,9 @@ from myxtts.data.records import (
     TOO_LONG,
     TOO_SHORT,
     UNREADABLE,
-    CapNeeds,
-    Manifest,
+    NeededLimits,
     Rejection,
+    RootManifest,
     Utterance,
 )
 from myxtts.doctor.findings import Certainty, Report
@@ -66,7 +66,7 @@ def _few_speakers(people: int) -> Message:
     return message("data_few_speakers", people=people, enough=ENOUGH_SPEAKERS)
 
 
-def _manifest(root: Path) -> Manifest:
+def _manifest(root: Path) -> RootManifest:
     split: Split = "train"
     if not any((root / name).is_file() for name in METADATA_NAMES["train"]):
         split = "val"
@@ -86,25 +86,25 @@ def _undecodable(utterances: Sequence[Utterance], progress: Progress) -> list[Re
     paths = [utterance.audio_path for utterance in utterances]
     for done, (index, outcome) in enumerate(run_isolated(look_at, paths, WORKERS) if paths else (), 1):
         if isinstance(outcome, Died):
-            outcome = DECODER_DIED, str(paths[index]), CapNeeds()
+            outcome = DECODER_DIED, str(paths[index]), NeededLimits()
         if outcome[0]:
             found[index] = Rejection(utterances[index].source, utterances[index].id, *outcome)
         progress("recordings", done, len(paths))
     return [found[index] for index in sorted(found)]
 
 
-def look_at(path: Path) -> tuple[str, str, CapNeeds]:
+def look_at(path: Path) -> tuple[str, str, NeededLimits]:
     """(reason, value, seconds over the cap) for a recording that cannot be trained on, empty ones for one that can.
 
     For worker processes.
     """
-    nothing = CapNeeds()
+    nothing = NeededLimits()
     data = DataConfig()
     with job_limits():
         try:
             info = waveform.probe(path)
             if info.seconds > data.max_clip_seconds:
-                return TOO_LONG, f"{path}: {info.seconds:.2f} s, at most {_CAPS}", CapNeeds(info.seconds)
+                return TOO_LONG, f"{path}: {info.seconds:.2f} s, at most {_CAPS}", NeededLimits(info.seconds)
             if info.seconds < data.min_clip_seconds:
                 return TOO_SHORT, f"{path}: {info.seconds:.2f} s", nothing
             if waveform.is_silent(waveform.read(path, AudioConfig(), data.max_clip_seconds)):
@@ -122,20 +122,20 @@ def _add_rejections(report: Report, rejections: Sequence[Rejection]) -> None:
     for reason, count in counts.most_common():
         of_reason = [rejection for rejection in rejections if rejection.reason == reason]
         first = of_reason[0]
-        rank = Certainty.LIKELY if reason in (UNREADABLE, DECODER_DIED, SILENT) else Certainty.POSSIBLE
+        certainty = Certainty.LIKELY if reason in (UNREADABLE, DECODER_DIED, SILENT) else Certainty.POSSIBLE
         what = message("data_rejected", count=count, reason=reason, value=first.value)
-        report.add(rank, what, first.source, _do(of_reason))
+        report.add(certainty, what, first.source, _do(of_reason))
 
 
 def _do(rejections: Sequence[Rejection]) -> Message:
     """What to do about rejected rows: raise a limit if it rejects most of them, else fix them."""
-    taken, settings = raised_caps(rejections)
+    taken, settings = raised_limits(rejections)
     if not taken or 2 * taken < len(rejections):
         return message("fix_rows")
     return message("raise_limit", settings=settings, count=taken)
 
 
-def _add_share(report: Report, manifest: Manifest, decoded: int, bad: Sequence[Rejection]) -> None:
+def _add_share(report: Report, manifest: RootManifest, decoded: int, bad: Sequence[Rejection]) -> None:
     """A cause if more rows would be rejected than allowed, estimated from the decoded recordings."""
     rows, most = len(manifest.utterances), DataConfig().max_rejected_share
     total = rows + len(manifest.rejections)
@@ -143,11 +143,11 @@ def _add_share(report: Report, manifest: Manifest, decoded: int, bad: Sequence[R
     share = (len(manifest.rejections) + rows * of_decoded) / total if total else 1.0
     if share <= most:
         return
-    # two standard errors: in a sample, chance alone may exceed the limit
+    # two standard errors: in a sample the limit may be exceeded by chance
     doubt = 2.0 * rows / total * math.sqrt(of_decoded * (1.0 - of_decoded) / decoded) if decoded < rows else 0.0
-    rank = Certainty.CERTAIN if share - doubt > most else Certainty.LIKELY
+    certainty = Certainty.CERTAIN if share - doubt > most else Certainty.LIKELY
     what = message("data_share", share=round(100 * share, 1), most=100 * most)
-    report.add(rank, what, str(manifest.metadata), _do([*manifest.rejections, *bad]))
+    report.add(certainty, what, str(manifest.metadata), _do([*manifest.rejections, *bad]))
 
 
 def _add_texts(report: Report, utterances: Sequence[Utterance]) -> None:

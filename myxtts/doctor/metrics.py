@@ -36,7 +36,7 @@ _BARE_NAN = re.compile(r"(loss|grad\w*|norm)\b[^\n:=]{0,20}?\b(?:is |was |became
 
 
 @dataclass(frozen=True)
-class Row:
+class LogLine:
     """One line of a log: its number, its update if it has one, and figures; `bad` names those that are not finite."""
 
     line: int
@@ -51,9 +51,9 @@ class Row:
 def check_log(path: Path, progress: Progress) -> Report:
     """Where NaN began in a log and what led to it. Errors: DataError if the file cannot be read or has no figures."""
     report = Report(str(path), "log")
-    before: deque[Row] = deque(maxlen=WINDOW)
+    before: deque[LogLine] = deque(maxlen=WINDOW)
     since: deque[bool] = deque(maxlen=WINDOW)
-    first: Row | None = None
+    first: LogLine | None = None
     count = bad = healthy = 0
     for row in _rows(path, progress):
         count += 1
@@ -70,19 +70,19 @@ def check_log(path: Path, progress: Progress) -> Report:
         raise DataError(f"{str(path)!r}: no line holds a loss, a norm or a learning rate; name a training log")
     report.facts.append(message("log_read", lines=count, bad=bad))
     if first is not None:
-        certainty = _rank(max(bad / (bad + healthy), sum(since) / len(since)))
+        certainty = _certainty(max(bad / (bad + healthy), sum(since) / len(since)))
         _add_first(report, path, first, certainty)
         _add_causes(report, path, first, list(before), certainty)
     return report
 
 
-def _rank(share: float) -> Certainty:
+def _certainty(share: float) -> Certainty:
     if share >= CERTAIN_SHARE:
         return Certainty.CERTAIN
     return Certainty.LIKELY if share >= LIKELY_SHARE else Certainty.POSSIBLE
 
 
-def _rows(path: Path, progress: Progress) -> Iterator[Row]:
+def _rows(path: Path, progress: Progress) -> Iterator[LogLine]:
     """Every line with figures."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -102,7 +102,7 @@ def _rows(path: Path, progress: Progress) -> Iterator[Row]:
         raise DataError(f"{str(path)!r}: cannot be read: {error.strerror}; name a training log") from None
 
 
-def row_of(raw: bytes, number: int) -> Row | None:
+def row_of(raw: bytes, number: int) -> LogLine | None:
     """A line's figures; None if it has none."""
     text = raw.decode("utf-8", "replace").strip()
     if text.startswith("{"):
@@ -115,7 +115,7 @@ def row_of(raw: bytes, number: int) -> Row | None:
     return _text_row(text, number)
 
 
-def _journal_row(record: dict[str, object], number: int) -> Row | None:
+def _journal_row(record: dict[str, object], number: int) -> LogLine | None:
     if record.get("kind") != "train":
         return None
     nonfinite = record.get("nonfinite")
@@ -124,7 +124,7 @@ def _journal_row(record: dict[str, object], number: int) -> Row | None:
         if isinstance(nonfinite, list)
         else ()
     )
-    return Row(
+    return LogLine(
         number,
         update_number(record.get("update")),
         finite_number(record.get("loss")),
@@ -135,7 +135,7 @@ def _journal_row(record: dict[str, object], number: int) -> Row | None:
     )
 
 
-def _text_row(text: str, number: int) -> Row | None:
+def _text_row(text: str, number: int) -> LogLine | None:
     loss = norm = rate = None
     numbered = _UPDATE.search(text)
     update = int(numbered[1]) if numbered else None
@@ -158,7 +158,7 @@ def _text_row(text: str, number: int) -> Row | None:
         bad.append(bare[1])
     if not bad and loss is None and norm is None and rate is None:
         return None
-    return Row(number, update, loss, norm, rate, tuple(bad))
+    return LogLine(number, update, loss, norm, rate, tuple(bad))
 
 
 def _read(figure: str) -> float:
@@ -177,20 +177,20 @@ def _kind(name: str) -> str:
     return "rate" if words & {"lr", "learning", "learningrate"} else ""
 
 
-def _where(path: Path, row: Row) -> str:
+def _where(path: Path, row: LogLine) -> str:
     return f"{path}:{row.line}"
 
 
-def _add_first(report: Report, path: Path, first: Row, rank: Certainty) -> None:
+def _add_first(report: Report, path: Path, first: LogLine, certainty: Certainty) -> None:
     at: object = first.update if first.update is not None else "?"
     if first.bad:
         what = message("first_nan", names=", ".join(first.bad[:5]), update=at)
     else:
         what = message("first_skip", update=at)
-    report.add(rank, what, _where(path, first), message("look_before"))
+    report.add(certainty, what, _where(path, first), message("look_before"))
 
 
-def _add_causes(report: Report, path: Path, first: Row, before: list[Row], certainty: Certainty) -> None:
+def _add_causes(report: Report, path: Path, first: LogLine, before: list[LogLine], certainty: Certainty) -> None:
     """What the lines before the first NaN show: the schedule, a rising norm, a rising loss, or nothing."""
     where, likely = _where(path, first), max(certainty, Certainty.LIKELY)
     found = False
@@ -218,7 +218,7 @@ def _add_causes(report: Report, path: Path, first: Row, before: list[Row], certa
 
 
 def _rise(values: list[float | None]) -> tuple[float, float] | None:
-    """(usual value, median of the newest) of a series; None if it is too short to tell."""
+    """(usual value, median of the newest) of a series; None if it is too short."""
     known = [value for value in values if value is not None]
     if len(known) < 6:
         return None

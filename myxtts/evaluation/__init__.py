@@ -1,1 +1,1 @@
-"""Figures of a trained model on real recordings: which clips, how near, who is heard, and a judge from outside."""
+"""Evaluation of a trained model on recordings: selected clips, objective figures, and an independent judge."""

@@ -1,4 +1,4 @@
-"""The result of an evaluation as one plain document (evaluation.json), and as a table of text."""
+"""The result of an evaluation as a JSON document (evaluation.json) and as a table."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from myxtts.evaluation.measuring import RECORDING, SPOKEN, VOCODER, Clip, Measured
-from myxtts.evaluation.words import spoken_form
+from myxtts.evaluation.measuring import RECORDING, SPOKEN, VOCODER, EvaluatedClip, Measurements
+from myxtts.evaluation.word_errors import spoken_form
 
 FORMAT = 1
 WHO = {
@@ -17,12 +17,12 @@ WHO = {
     VOCODER: "Griffin-Lim",
     RECORDING: "recordings",
 }
-"""Who speaks, and how a table calls it; Griffin-Lim speaks the mels of the recordings."""
+"""Origin of a sound -> column title; Griffin-Lim is applied to the mels of the recordings."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """What a figure is: title with unit, which way is better ("" for neither), digits after the point."""
+    """A figure: title with unit, which direction is better ("" for neither), number of decimals."""
 
     title: str
     better: str
@@ -34,28 +34,28 @@ FIGURES = {
     "pitch_error_semitones": Figure("pitch error, semitones", "lower", 2),
     "pitch_shift_semitones": Figure("pitch shift, semitones", "", 2),
     "voicing_error": Figure("voicing error, share of frames", "lower", 3),
-    "length_ratio": Figure("length against the recording", "", 3),
+    "length_ratio": Figure("length relative to the recording", "", 3),
     "length_error": Figure("length error, share", "lower", 3),
-    "token_duration_error_ms": Figure("duration error of the tokens, ms", "lower", 1),
-    "likeness": Figure("likeness to the reference, own encoder", "higher", 3),
+    "token_duration_error_ms": Figure("token duration error, ms", "lower", 1),
+    "speaker_similarity": Figure("speaker similarity, own encoder", "higher", 3),
     "wer": Figure("word error rate", "lower", 3),
     "cer": Figure("character error rate", "lower", 3),
-    "secs": Figure("likeness to the reference, judge", "higher", 3),
+    "secs": Figure("speaker similarity (SECS), judge", "higher", 3),
     "dnsmos": Figure("predicted quality, 1 to 5", "higher", 2),
 }
 """Every figure of a clip, in the order of the table."""
 
 
 def document(
-    measured: Measured, about: Mapping[str, Any], judge: Mapping[str, Any] | None, notes: Sequence[str]
+    measured: Measurements, about: Mapping[str, Any], judge: Mapping[str, Any] | None, notes: Sequence[str]
 ) -> dict[str, Any]:
-    """The whole evaluation as plain values.
+    """The evaluation as JSON-compatible values.
 
     Args:
         measured: clips with their figures.
         about: what was evaluated: checkpoint, update, data, split, seed and so on.
-        judge: what judged; None: nobody did.
-        notes: lines that a reader should see.
+        judge: description of the judge; None without one.
+        notes: what a reader should know, one line each.
     """
     return {
         "format": FORMAT,
@@ -65,12 +65,12 @@ def document(
         "legend": {key: asdict(figure) for key, figure in FIGURES.items()},
         "who": {who: title for who, title in WHO.items() if any(who in clip.figures for clip in measured.clips)},
         "figures": {
-            who: {key: summary for key in FIGURES if (summary := summarized(measured.clips, who, key)) is not None}
+            who: {key: summary for key in FIGURES if (summary := summary_of(measured.clips, who, key)) is not None}
             for who in WHO
             if any(who in clip.figures for clip in measured.clips)
         },
         "speakers": {
-            **asdict(measured.separation),
+            **asdict(measured.verification),
             "pairs": measured.pairs,
             "recordings": measured.recordings,
         },
@@ -78,10 +78,10 @@ def document(
     }
 
 
-def summarized(clips: Sequence[Clip], who: str, key: str) -> dict[str, float | int] | None:
-    """Mean, median and number of a figure over the clips that have it; None if no clip has.
+def summary_of(clips: Sequence[EvaluatedClip], who: str, key: str) -> dict[str, float | int] | None:
+    """Mean, median and count of a figure over the clips that have it; None if none has.
 
-    The mean of an error rate is that over all words (characters) together, so that short texts do not rule it.
+    Error rates are averaged over all words (or characters), so that short texts do not dominate.
     """
     found = [(value, clip) for clip in clips if (value := clip.figures.get(who, {}).get(key)) is not None]
     if not found:
@@ -92,7 +92,7 @@ def summarized(clips: Sequence[Clip], who: str, key: str) -> dict[str, float | i
     return {"mean": mean, "median": statistics.median(values), "clips": len(values)}
 
 
-def _weight(clip: Clip, key: str) -> float:
+def _weight(clip: EvaluatedClip, key: str) -> float:
     if key not in ("wer", "cer"):
         return 1.0
     form = spoken_form(clip.text, clip.language)
@@ -100,9 +100,9 @@ def _weight(clip: Clip, key: str) -> float:
 
 
 def table(result: Mapping[str, Any]) -> list[list[str]]:
-    """The figures as rows of text under a heading: mean and median for each who speaks; empty where there is none."""
+    """The figures as rows of text with a heading: mean and median per origin, empty where there are none."""
     columns = [who for who in WHO if who in result["figures"]]
-    rows = [["figure", *(word for who in columns for word in (WHO[who], "median")), "better"]]
+    rows = [["figure", *(title for who in columns for title in (WHO[who], "median")), "better"]]
     for key, figure in FIGURES.items():
         summaries = [result["figures"][who].get(key) for who in columns]
         if any(summaries):
@@ -116,7 +116,7 @@ def _cell(summary: Mapping[str, float] | None, name: str, figure: Figure) -> str
 
 
 def speakers_line(result: Mapping[str, Any]) -> str:
-    """How the model's voices part the speakers of the real recordings, in a line."""
+    """Speaker verification by the model's encoder on the recordings, in one line."""
     found = result["speakers"]
     of = f"own encoder on {found['recordings']} recordings, pairs of {found['pairs']}"
     same, other = (_number(found[name]) for name in ("same_mean", "other_mean"))

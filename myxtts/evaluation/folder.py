@@ -1,4 +1,4 @@
-"""The folder of an evaluation: made beside its place, moved there when all is done."""
+"""The folder of an evaluation: created next to its destination and moved there when it is complete."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _SOUND_NAME = re.compile(r"\d{3,}-[a-z]+\.wav")
 
 
 def place_problem(out: Path) -> str | None:
-    """Why an evaluation cannot be written to a folder, to end a sentence with; None where it can."""
+    """Why an evaluation cannot be written to a folder, as the end of a sentence; None where it can."""
     nearest = next(place for place in [out, *out.absolute().parents] if place.exists())
     if not nearest.is_dir():
-        return "is a file; name a folder" if nearest == out else "lies in a file; choose another place"
+        return "is a file; name a folder" if nearest == out else "is inside a file; choose another folder"
     if not os.access(nearest, os.W_OK | os.X_OK):
-        return "cannot be written to; choose another place"
-    if nearest == out and not (out / NAME).is_file() and not _is_half_moved(out):
-        return f"holds other files and no {NAME}; name a new folder"
+        return "cannot be written to; choose another folder"
+    if nearest == out and not (out / NAME).is_file() and not _is_partly_moved(out):
+        return f"contains other files and no {NAME}; name a new folder"
     return None
 
 
-def _is_half_moved(out: Path) -> bool:
-    """Whether a folder without a document holds nothing but what an evaluation puts there before it, or nothing."""
+def _is_partly_moved(out: Path) -> bool:
+    """Whether a folder without a document is empty or contains only what is moved there before the document."""
     sounds = out / AUDIO_FOLDER
     own = {path.name for path in out.iterdir()} <= {AUDIO_FOLDER, PAGE_NAME}
     return own and (not sounds.is_dir() or all(_SOUND_NAME.fullmatch(path.name) for path in sounds.iterdir()))
@@ -39,21 +39,21 @@ def _is_half_moved(out: Path) -> bool:
 
 @contextlib.contextmanager
 def work_folder(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that is there until the evaluation is done or fails. Raises StorageError."""
+    """A temporary folder next to `out`, removed at the end of the block. Raises StorageError."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         folder = tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent)
     except OSError as error:
-        raise storage_error("making a folder for the evaluation", out.parent, error) from error
+        raise storage_error("creating a folder for the evaluation", out.parent, error) from error
     with folder as path:
         (Path(path) / AUDIO_FOLDER).mkdir()
         yield Path(path)
 
 
-def put_in_place(made: Path, out: Path) -> None:
-    """Moves what was made to its place. Of an older evaluation there its own files go; other files stay. StorageError.
+def move_into_place(made: Path, out: Path) -> None:
+    """Moves a finished evaluation to its destination, replacing the files of an older one. Raises StorageError.
 
-    The document goes last: a folder that has one has all that belongs to it.
+    Other files there stay. The document is moved last: a folder with a document is complete.
     """
     try:
         sounds = out / AUDIO_FOLDER

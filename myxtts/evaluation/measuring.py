@@ -1,4 +1,4 @@
-"""Clips spoken again and measured: sounds are written to a folder, figures are returned."""
+"""Synthesizes the texts of clips and measures the result against the recordings; sounds are written to a folder."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from myxtts.audio import decoding, mel, pitch, waveform
-from myxtts.audio.distances import COEFFICIENTS, closeness, token_duration_error
+from myxtts.audio.distances import COEFFICIENTS, clip_distances, token_duration_error
 from myxtts.audio.griffin_lim import waveform_of_mel
-from myxtts.audio.likeness import Separation, cosine, separated, separation
+from myxtts.audio.speaker_similarity import SpeakerVerification, cosine, verify_pairs, verify_speakers
 from myxtts.config.schema import AudioConfig
 from myxtts.errors import DataError
-from myxtts.evaluation.choosing import Choice, LeftOut
 from myxtts.evaluation.folder import AUDIO_FOLDER
+from myxtts.evaluation.selection import SelectedClip, SkippedClips
 from myxtts.messages import quoted
 from myxtts.progress import Progress
 from myxtts.units import seconds_of_frames
@@ -26,15 +26,15 @@ FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int32]
 
 SPOKEN, VOCODER, RECORDING, REFERENCE = "spoken", "vocoder", "recording", "reference"
-"""The model's speech; the recording through mel and Griffin-Lim; the recording; the voice that was asked for."""
+"""Origin of a sound: the model; the recording through mel and Griffin-Lim; the recording; the reference."""
 _LONGEST_READ_SECONDS = 120.0
 
 
 class Model(Protocol):
-    """What is measured. All raise DataError for what cannot be spoken or heard."""
+    """A model to evaluate. All methods raise DataError for input that cannot be used."""
 
     def speak(self, text: str, language: str, reference_N: FloatArray) -> tuple[FloatArray, Sequence[str]]:
-        """Samples float32[N] of a text in the voice of a recording, and notes about them."""
+        """Samples float32[N] of a text in the voice of a reference, and notes about them."""
 
     def voice(self, samples_N: FloatArray) -> FloatArray:
         """Voice float32[E] of a recording."""
@@ -42,12 +42,12 @@ class Model(Protocol):
     def durations(
         self, text: str, language: str, reference_N: FloatArray, recording_N: FloatArray
     ) -> tuple[IntArray, IntArray] | None:
-        """Frames int32[T] of each token in the recording, and as predicted for a voice; None where they do not fit."""
+        """Frames int32[T] of each token, aligned to the recording and predicted; None where they do not fit."""
 
 
 @dataclass
-class Clip:
-    """A clip and its figures: `files`, `seconds`, `figures` and `heard` are by who speaks (SPOKEN, ...)."""
+class EvaluatedClip:
+    """A clip and its figures; `files`, `seconds`, `figures` and `heard` (recognized text) by origin (SPOKEN, ...)."""
 
     id: str
     text: str
@@ -63,81 +63,83 @@ class Clip:
     notes: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values for a JSON file."""
+        """As JSON-compatible values."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
-class Measured:
-    """The clips, and how the model's voices part the speakers of the recordings: `pairs` says of what."""
+class Measurements:
+    """The clips, and speaker verification by the model's encoder on their recordings; `pairs`: what was compared."""
 
-    clips: list[Clip]
-    separation: Separation
+    clips: list[EvaluatedClip]
+    verification: SpeakerVerification
     pairs: str
     recordings: int
 
 
-class Measuring:
-    """Speaks and measures one clip after the other, and remembers the voices of the recordings."""
+class Evaluator:
+    """Synthesizes and measures clip by clip, and keeps the voices of the recordings."""
 
     def __init__(self, model: Model, audio: AudioConfig, folder: Path, baseline: bool, seed: int) -> None:
         self.model, self.audio, self.folder, self.baseline, self.seed = model, audio, folder, baseline, seed
-        self.clips: list[Clip] = []
+        self.clips: list[EvaluatedClip] = []
         self._voices: dict[str, tuple[str, FloatArray]] = {}
         self._halves: list[tuple[FloatArray, FloatArray]] = []
 
-    def run(self, choices: Iterator[Choice], count: int, left_out: LeftOut, progress: Progress) -> Measured:
-        """Measures the first `count` clips that can be used; adds a line to `left_out` for each that cannot.
+    def run(
+        self, selected: Iterator[SelectedClip], count: int, skipped: SkippedClips, progress: Progress
+    ) -> Measurements:
+        """Measures the first `count` clips that can be used; adds a line to `skipped` for each that cannot.
 
-        Raises DataError if there is none, StorageError where the disk refuses.
+        Raises DataError if no clip can be used, StorageError where writing fails.
         """
         progress("evaluation", 0, count)
-        for choice in choices:
+        for clip in selected:
             try:
-                self._measure(choice)
+                self._measure(clip)
             except DataError as error:
-                left_out.problems.append(f"{choice.clip.source}: {choice.clip.id}: {error}")
+                skipped.problems.append(f"{clip.clip.source}: {clip.clip.id}: {error}")
                 continue
             progress("evaluation", len(self.clips), count)
             if len(self.clips) == count:
                 break
         if not self.clips:
-            raise DataError(f"no clip can be evaluated; {'; '.join(left_out.lines(1)) or 'there is none'}")
+            raise DataError(f"no clip can be evaluated; {'; '.join(skipped.lines(1)) or 'there is none'}")
         progress("evaluation", len(self.clips), len(self.clips))
-        found, pairs = self._separation()
-        return Measured(self.clips, found, pairs, len(self._voices))
+        found, pairs = self._verification()
+        return Measurements(self.clips, found, pairs, len(self._voices))
 
-    def _measure(self, choice: Choice) -> None:
-        recording_N = self._read(choice.clip.audio_path)
-        reference_N = recording_N if choice.own_reference else self._read(choice.reference.audio_path)
+    def _measure(self, selected: SelectedClip) -> None:
+        recording_N = self._read(selected.clip.audio_path)
+        reference_N = recording_N if selected.own_reference else self._read(selected.reference.audio_path)
         reference_E = self.model.voice(reference_N)
-        spoken_N, notes = self.model.speak(choice.clip.text, choice.clip.language, reference_N)
-        clip = Clip(
-            choice.clip.id,
-            choice.clip.text,
-            choice.clip.speaker,
-            choice.clip.language,
-            choice.clip.source,
-            choice.reference.id,
-            choice.own_reference,
+        spoken_N, notes = self.model.speak(selected.clip.text, selected.clip.language, reference_N)
+        clip = EvaluatedClip(
+            selected.clip.id,
+            selected.clip.text,
+            selected.clip.speaker,
+            selected.clip.language,
+            selected.clip.source,
+            selected.reference.id,
+            selected.own_reference,
             notes=list(notes),
         )
         sounds = {SPOKEN: spoken_N, RECORDING: recording_N, REFERENCE: reference_N}
-        true_MC, true_hz_M = self._heard(recording_N)
+        true_MC, true_hz_M = self._features(recording_N)
         if self.baseline:
             sounds[VOCODER] = waveform_of_mel(true_MC, self.audio, seed=self.seed, pitch_hz_M=true_hz_M)
         for who in (SPOKEN, VOCODER, RECORDING):
             if who in sounds:
                 figures: dict[str, float | None] = {}
                 if who != RECORDING and self.audio.mel_channels > COEFFICIENTS:
-                    figures |= asdict(closeness(true_MC, true_hz_M, *self._heard(sounds[who])))
-                if not (choice.own_reference and who == RECORDING):
-                    figures["likeness"] = self._likeness(reference_E, sounds[who], who, clip)
+                    figures |= asdict(clip_distances(true_MC, true_hz_M, *self._features(sounds[who])))
+                if not (selected.own_reference and who == RECORDING):
+                    figures["speaker_similarity"] = self._speaker_similarity(reference_E, sounds[who], who, clip)
                 clip.figures[who] = figures
         found = self.model.durations(clip.text, clip.language, reference_N, recording_N)
         frame_ms = 1_000.0 * seconds_of_frames(1, self.audio.sample_rate_hz, self.audio.hop_samples)
         clip.figures[SPOKEN]["token_duration_error_ms"] = frame_ms * token_duration_error(*found) if found else None
-        self._remember(choice, recording_N, reference_E, clip)
+        self._keep_voices(selected, recording_N, reference_E, clip)
         number = len(self.clips) + 1
         for who, samples_N in sounds.items():
             clip.files[who] = f"{AUDIO_FOLDER}/{number:03d}-{who}.wav"
@@ -146,42 +148,46 @@ class Measuring:
         self.clips.append(clip)
 
     def _read(self, path: Path) -> FloatArray:
-        samples_N = decoding.read_apart(path, self.audio, _LONGEST_READ_SECONDS)
+        samples_N = decoding.read_isolated(path, self.audio, _LONGEST_READ_SECONDS)
         if waveform.is_silent(samples_N):
-            raise DataError(f"{quoted(path, 200)}: silence; leave it out")
+            raise DataError(f"{quoted(path, 200)}: silence; remove it")
         return waveform.trim(samples_N, self.audio)
 
-    def _heard(self, samples_N: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Log-mel [M, C] and pitch [M] of a sound, its silent ends taken off as those of training clips are."""
+    def _features(self, samples_N: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Log-mel [M, C] and pitch [M] of a sound, with silent ends trimmed as in training."""
         samples_N = waveform.trim(samples_N, self.audio)
         return mel.log_mel(samples_N, self.audio), pitch.track(samples_N, self.audio)
 
-    def _likeness(self, reference_E: FloatArray, samples_N: FloatArray, who: str, clip: Clip) -> float | None:
+    def _speaker_similarity(
+        self, reference_E: FloatArray, samples_N: FloatArray, who: str, clip: EvaluatedClip
+    ) -> float | None:
         try:
             return cosine(reference_E, self.model.voice(samples_N))
         except DataError as error:
-            clip.notes.append(f"no likeness of {who}: {error}")
+            clip.notes.append(f"no speaker similarity of {who}: {error}")
             return None
 
-    def _remember(self, choice: Choice, recording_N: FloatArray, reference_E: FloatArray, clip: Clip) -> None:
-        """The voices of both recordings, and of the halves of one that has no other of its speaker."""
-        self._voices[choice.reference.id] = choice.reference.speaker, reference_E
+    def _keep_voices(
+        self, selected: SelectedClip, recording_N: FloatArray, reference_E: FloatArray, clip: EvaluatedClip
+    ) -> None:
+        """Keeps the voices of clip and reference; of the halves of a clip whose speaker has no other recording."""
+        self._voices[selected.reference.id] = selected.reference.speaker, reference_E
         try:
-            if not choice.own_reference:
-                if choice.clip.id not in self._voices:
-                    self._voices[choice.clip.id] = choice.clip.speaker, self.model.voice(recording_N)
+            if not selected.own_reference:
+                if selected.clip.id not in self._voices:
+                    self._voices[selected.clip.id] = selected.clip.speaker, self.model.voice(recording_N)
             elif len(recording_N) >= 2 * self.audio.sample_rate_hz:
                 first_N, second_N = np.array_split(recording_N, 2)
                 self._halves.append((self.model.voice(first_N), self.model.voice(second_N)))
         except DataError as error:
-            clip.notes.append(f"not counted among the voices: {error}")
+            clip.notes.append(f"not used for speaker verification: {error}")
 
-    def _separation(self) -> tuple[Separation, str]:
-        """Over the recordings; over halves of recordings where no speaker has two."""
+    def _verification(self) -> tuple[SpeakerVerification, str]:
+        """Speaker verification on recordings; on halves of recordings where no speaker has two."""
         speakers = [speaker for speaker, _ in self._voices.values()]
-        whole = separation(np.stack([voice for _, voice in self._voices.values()]), speakers)
-        if whole.same_pairs or not self._halves:
-            return whole, "recordings"
+        found = verify_speakers(np.stack([voice for _, voice in self._voices.values()]), speakers)
+        if found.same_pairs or not self._halves:
+            return found, "recordings"
         pairs = [(a, b) for a in range(len(self._halves)) for b in range(len(self._halves))]
         cosines = [cosine(self._halves[a][0], self._halves[b][1]) for a, b in pairs]
-        return separated(cosines, [a == b for a, b in pairs]), "halves of recordings"
+        return verify_pairs(cosines, [a == b for a, b in pairs]), "halves of recordings"

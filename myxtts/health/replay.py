@@ -19,7 +19,7 @@ from myxtts.config.schema import LossConfig, TrainingConfig
 from myxtts.figures import finite_number, update_number
 from myxtts.health.signs import BestRule
 from myxtts.health.tracker import Health
-from myxtts.speakers import people_of
+from myxtts.speakers import count_speakers
 from myxtts.storage.files import read_regular_file
 from myxtts.storage.run_directory import RunDirectory
 
@@ -87,7 +87,7 @@ def measure_of(config: Mapping[str, Any], corpus: Mapping[str, Any]) -> Measure:
         best_metric=metric if isinstance(metric, str) else TrainingConfig().best_metric,
         adaptive_weights=adaptive if isinstance(adaptive, bool) else LossConfig().adaptive_weights,
         clip_norm=clip if clip is not None and clip > 0.0 else None,
-        people=people_of(speakers) if named and speakers else None,
+        people=count_speakers(speakers) if named and speakers else None,
         rule=BestRule(
             _DEFAULT_RULE.min_delta if delta is None or delta < 0.0 else delta,
             _DEFAULT_RULE.tolerance if tolerance is None or tolerance < 0.0 else tolerance,

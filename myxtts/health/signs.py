@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from myxtts.health.state import BLOCK_UPDATES, SKIP_SHARE_UPDATES, WINDOW_UPDATES, Point, State, trimmed_mean
-from myxtts.speakers import ENOUGH_SPEAKERS, too_few_to_clone, whose
+from myxtts.speakers import ENOUGH_SPEAKERS, cloning_note, describe_speakers
 
 Sign = Literal["healthy", "early", "watch", "ill"]
 """`early`: too early to judge."""
@@ -227,7 +227,7 @@ def validation(value: float, best_point: Point, since_best: int) -> Check:
 def speakers(people: int) -> Check:
     """How many speakers are trained on. Few are no fault: they are enough to speak in their voices."""
     enough = f"{people} training speakers; cloning unseen speakers takes {ENOUGH_SPEAKERS}"
-    return Check("speakers", "healthy", too_few_to_clone(people) or enough)
+    return Check("speakers", "healthy", cloning_note(people) or enough)
 
 
 def voices(state: State, rate: float) -> Check:
@@ -237,7 +237,7 @@ def voices(state: State, rate: float) -> Check:
     shows which.
     """
     name = "speaker verification"
-    of = f" of {whose(*state.voices_of)}" if state.voices_of else ""
+    of = f" of {describe_speakers(*state.voices_of)}" if state.voices_of else ""
     figures = f"equal error rate{of} {rate:.0%} (0% separates all speakers, 50% is chance)"
     if state.voice_means is not None:
         same, other = state.voice_means

@@ -1,4 +1,4 @@
-"""From tokens and a voice to a mel, for synthesis and for the validation samples of training."""
+"""Mel generation from tokens and a voice, for synthesis and for validation samples during training."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ from myxtts.config.schema import ModelConfig
 from myxtts.errors import NonFiniteError
 from myxtts.models.aligner import path_of
 from myxtts.models.layers import sequence_mask
-from myxtts.models.prosody import PROSODY_LIMIT, Durations, FloatArray, IntArray, Manner, round_durations, shifted
+from myxtts.models.prosody import PROSODY_LIMIT, Durations, FloatArray, IntArray, round_durations, shift_prosody
 from myxtts.models.voice_cloner import VoiceCloner
 from myxtts.text.symbols import BLANK
 
 HIGHEST_MEL = 5.0
-"""Standard deviations above a channel's mean: more than any speech; keeps the output of an untrained model finite."""
+"""Upper limit of a mel, in standard deviations above the channel mean: beyond any speech, so that the output of an
+untrained model stays finite."""
 TOKEN_STEP, FRAME_STEP = 16, 64
-"""Lengths are padded up to multiples of these: the processor's library keeps prepared kernels for every shape that it
-meets, about a megabyte for each new length."""
+"""Lengths are padded to multiples of these: oneDNN caches kernels for every input shape, about 1 MB each."""
+LONGEST_TOKEN, LONGEST_SENTENCE = 129, 5_168
+"""Default limits in frames at speed 1: 1.5 s and 60 s with the default audio settings."""
 _SMALLEST_NORM = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
 class Voice:
-    """Who speaks and how: voice float32[E], unit length, and style float32[S]."""
+    """Speaker embedding float32[E] of unit length, and style float32[Y]."""
 
     voice_E: FloatArray
     style_Y: FloatArray
@@ -36,11 +38,17 @@ class Voice:
 
 @dataclass(frozen=True, eq=False)
 class Generated:
-    """A spoken text: normalized mel float32[M, C], frames int32[T], pitch and energy float32[T] of the tokens.
+    """The output for one sentence.
 
-    `pitch_T` is the pitch before `pitch_range` is applied. `frame_pitch_M` float32[M], normalized ln F0 of each frame
-    as it was used, is meaningful where `voiced_M`. `capped` tokens exceeded the length limit; `squeezed`: so did
-    the sum.
+    Attributes:
+        mel_MC: normalized mel float32[M, C].
+        duration_T: frames of each token, int32[T].
+        pitch_T: normalized pitch of each token, float32[T], before `pitch_range` is applied.
+        energy_T: normalized energy of each token, float32[T].
+        frame_pitch_M: normalized ln F0 that the decoder was conditioned on, float32[M]; meaningful where voiced.
+        voiced_M: bool[M].
+        capped: tokens that were predicted too long and cut.
+        squeezed: whether all tokens were shortened because their sum exceeded the limit.
     """
 
     mel_MC: FloatArray
@@ -60,16 +68,16 @@ class Generated:
 
 
 def mean_voice(voices: Sequence[Voice], weights: Sequence[float] | None = None) -> Voice:
-    """The mean of some voices, at unit length again; equally, or by weights over 0.
+    """The mean of some voices, its embedding scaled to unit length; `weights` over 0, None for equal ones.
 
-    Errors: ValueError for none or opposite ones, NonFiniteError.
+    Raises ValueError for no voices or voices that cancel out, NonFiniteError.
     """
     if not voices:
         raise ValueError("no voices to average")
     voice_E = _mean([voice.voice_E for voice in voices], weights)
     norm = float(np.linalg.norm(voice_E))
     if not np.isfinite(norm):
-        raise NonFiniteError("the model gave a voice that is not finite; take another checkpoint")
+        raise NonFiniteError("the model computed a voice that is not finite; use another checkpoint")
     if norm <= _SMALLEST_NORM:
         raise ValueError("the voices cancel each other out")
     style_Y = _mean([voice.style_Y for voice in voices], weights)
@@ -88,8 +96,11 @@ def _mean(rows: Sequence[FloatArray], weights: Sequence[float] | None) -> npt.ND
 def scale_pitch_range(
     pitch_BM: tf.Tensor, prosody_BM2: tf.Tensor, voiced_BM: tf.Tensor, pitch_range: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Pitch of the frames (B, M), and pitch and energy of their tokens (B, M, 2), the pitch `pitch_range` times as far
-    from its mean over the voiced frames, within PROSODY_LIMIT."""
+    """Scales the intonation: pitch of the frames (B, M), and pitch and energy of their tokens (B, M, 2).
+
+    The deviations of the pitch from its mean over the voiced frames are multiplied by `pitch_range`; the result is
+    limited to PROSODY_LIMIT.
+    """
     frames = tf.maximum(tf.reduce_sum(voiced_BM, axis=1, keepdims=True), 1.0)
     mean_B1 = tf.reduce_sum(pitch_BM * voiced_BM, axis=1, keepdims=True) / frames
     token_BM, energy_BM = tf.unstack(prosody_BM2, axis=-1)
@@ -116,7 +127,7 @@ def _voice_tensors(voice: Voice) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 class Generator:
-    """Runs a model for synthesis: graphs for any length, traced once, with the weights that the model has when called.
+    """Runs a model for synthesis. Its graphs are traced once for all lengths and use the current weights.
 
     Args:
         model: a built VoiceCloner of any precision.
@@ -145,51 +156,74 @@ class Generator:
 
     @property
     def traces(self) -> int:
-        """Graphs traced so far; does not grow with new lengths."""
+        """Number of graphs traced so far; new lengths do not increase it."""
         functions = [self._predict, self._encode, *self._decode.values()]
         return sum(function.experimental_get_tracing_count() for function in functions)
 
     def voices(self, reference_NRC: FloatArray, length_N: IntArray) -> list[Voice]:
-        """The voice and the style's posterior mean of each normalized reference mel (N, R, C) with its frames (N,)."""
+        """Voice and posterior mean of the style of each normalized reference mel (N, R, C) with its length (N,)."""
         voice_NE, style_AY = self._encode(
             tf.constant(_padded(reference_NRC, 1, FRAME_STEP), tf.float32),
             tf.constant(np.asarray(length_N), tf.int32),
         )
         return [Voice(voice_E, style_Y) for voice_E, style_Y in zip(voice_NE.numpy(), style_AY.numpy(), strict=True)]
 
-    def generate_mel(self, tokens_T: IntArray, language: int, voice: Voice, manner: Manner | None = None) -> Generated:
-        """Speaks the tokens of one sentence.
+    def generate_mel(
+        self,
+        tokens_T: IntArray,
+        language: int,
+        voice: Voice,
+        *,
+        speed: float = 1.0,
+        pitch_shift: float = 0.0,
+        pitch_range: float = 1.0,
+        energy_shift: float = 0.0,
+        seed: int = 1,
+        temperature: float = 0.667,
+        steps: int | None = None,
+        longest_token: int = LONGEST_TOKEN,
+        longest: int = LONGEST_SENTENCE,
+    ) -> Generated:
+        """Generates the mel of one sentence; the same arguments give the same mel.
 
         Args:
-            tokens_T: ids, at least one that is no blank.
-            language: index in the corpus's list.
-            voice: who and how.
-            manner: speed, pitch, energy, randomness; the same one gives the same mel.
+            tokens_T: ids, at least one of them no blank.
+            language: index in the corpus's list of languages.
+            voice: speaker embedding and style.
+            speed: 2 halves all durations.
+            pitch_shift: in deviations of the corpus (models.prosody), as `energy_shift`.
+            pitch_range: scale of the intonation around its mean; 1 as predicted.
+            energy_shift: in deviations of the corpus.
+            seed: of the decoder's noise.
+            temperature: deviation of the decoder's noise.
+            steps: Euler steps of a flow decoder; None: as in the model's settings.
+            longest_token: most frames of a token at speed 1.
+            longest: most frames of the sentence at speed 1.
 
-        Errors: NonFiniteError if the model gives a value that is not finite.
+        Raises NonFiniteError if the model computes a value that is not finite.
         """
-        manner = manner or Manner()
         tokens = len(tokens_T)
-        who = _voice_tensors(voice)
-        predicted, durations = self._predict_durations(tokens_T, language, voice, manner)
-        pitch_T = shifted(predicted["pitch_BT"].numpy()[0, :tokens], manner.pitch_shift)
-        energy_T = shifted(predicted["energy_BT"].numpy()[0, :tokens], manner.energy_shift)
-        made = self._decoder(manner.steps)(
+        predicted, durations = self._predict_durations(
+            tokens_T, language, voice, speed=speed, longest_token=longest_token, longest=longest
+        )
+        pitch_T = shift_prosody(predicted["pitch_BT"].numpy()[0, :tokens], pitch_shift)
+        energy_T = shift_prosody(predicted["energy_BT"].numpy()[0, :tokens], energy_shift)
+        made = self._decoder(steps)(
             predicted["text_BTD"],
             predicted["mean_BTC"],
             tf.constant(_padded(durations.frames_T[None, :], 1, TOKEN_STEP), tf.int32),
             tf.constant(_padded(pitch_T[None, :], 1, TOKEN_STEP), tf.float32),
             tf.constant(_padded(energy_T[None, :], 1, TOKEN_STEP), tf.float32),
-            *who,
-            tf.constant(manner.pitch_range, tf.float32),
-            tf.constant(manner.temperature, tf.float32),
-            tf.constant([manner.seed, 17], tf.int32),
+            *_voice_tensors(voice),
+            tf.constant(pitch_range, tf.float32),
+            tf.constant(temperature, tf.float32),
+            tf.constant([seed, 17], tf.int32),
         )
         frames = int(durations.frames_T.sum())
         keys = "mel_BMC", "pitch_BM", "voiced_BM"
         mel_MC, frame_pitch_M, voiced_M = (made[key].numpy()[0, :frames] for key in keys)
         if not np.isfinite(mel_MC).all():
-            raise NonFiniteError("the model gave a mel that is not finite; take another checkpoint")
+            raise NonFiniteError("the model computed a mel that is not finite; use another checkpoint")
         mel_MC = np.minimum(mel_MC, np.float32(HIGHEST_MEL))
         return Generated(
             mel_MC=mel_MC,
@@ -205,21 +239,21 @@ class Generator:
     def token_durations(
         self, tokens_T: IntArray, language: int, voice: Voice, mel_MC: FloatArray
     ) -> tuple[IntArray, IntArray] | None:
-        """Frames int32[T] of each token in a recording, as the aligner finds them, and as they are predicted.
+        """Frames int32[T] of each token: aligned to a recording, and as predicted.
 
         Args:
             tokens_T, language, voice: as for `generate_mel`.
-            mel_MC: normalized mel of the recording, less its speaker's mean spectrum.
+            mel_MC: normalized mel of the recording minus its speaker's mean spectrum.
 
         Returns:
-            None where the recording has fewer frames than there are tokens.
+            None where the recording has fewer frames than tokens.
 
-        Errors: NonFiniteError if the model gives a value that is not finite.
+        Raises NonFiniteError if the model computes a value that is not finite.
         """
         if len(mel_MC) < len(tokens_T):
             return None
-        predicted, durations = self._predict_durations(tokens_T, language, voice, Manner())
-        found = self.model.aligner.align(
+        predicted, durations = self._predict_durations(tokens_T, language, voice)
+        aligned = self.model.aligner.align(
             predicted["mean_BTC"],
             tf.constant(_padded(mel_MC[None], 1, FRAME_STEP), tf.float32),
             _tokens(tokens_T),
@@ -227,12 +261,19 @@ class Generator:
             tf.constant([len(mel_MC)]),
             tf.constant(0.0),
         )
-        return found.numpy()[0, : len(tokens_T)], durations.frames_T
+        return aligned.numpy()[0, : len(tokens_T)], durations.frames_T
 
     def _predict_durations(
-        self, tokens_T: IntArray, language: int, voice: Voice, manner: Manner
+        self,
+        tokens_T: IntArray,
+        language: int,
+        voice: Voice,
+        *,
+        speed: float = 1.0,
+        longest_token: int = LONGEST_TOKEN,
+        longest: int = LONGEST_SENTENCE,
     ) -> tuple[dict[str, tf.Tensor], Durations]:
-        """Predictions for the tokens, padded, and their durations in frames."""
+        """Predictions for the padded tokens, and the durations in frames."""
         tokens = len(tokens_T)
         predicted = self._predict(
             _tokens(tokens_T), tf.constant([tokens]), tf.constant([language], tf.int32), *_voice_tensors(voice)
@@ -240,14 +281,14 @@ class Generator:
         durations = round_durations(
             predicted["log_duration_BT"].numpy()[0, :tokens],
             np.asarray(tokens_T) != BLANK,
-            speed=manner.speed,
-            longest_token=manner.longest_token,
-            longest=manner.longest,
+            speed=speed,
+            longest_token=longest_token,
+            longest=longest,
         )
         return predicted, durations
 
     def _decoder(self, steps: int | None) -> tf.types.experimental.PolymorphicFunction:
-        """The graph with this number of steps, which are unrolled in it."""
+        """The decoder graph for a number of steps, which it unrolls."""
         model: ModelConfig = self.model.config
         count = model.flow_steps if steps is None else steps
         if model.decoder == "regression":

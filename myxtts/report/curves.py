@@ -1,4 +1,4 @@
-"""Which charts a run gets, and the table of its loss terms."""
+"""The charts of a run, and the table of its loss terms."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ import numpy as np
 from myxtts.health.signs import LOSS_HIGH, LOSS_LOW, NORM_HIGH, WAIT_HIGH
 from myxtts.health.state import WINDOW_UPDATES
 from myxtts.loss_terms import ADVERSARIAL_TERMS
-from myxtts.report.charts import Chart, Line, Rule, chart, train_lines
+from myxtts.report.charts import Chart, Floats, Line, ReferenceLine, chart, train_lines
 from myxtts.report.run_files import MAX_NAMES, Run
-from myxtts.report.scales import Floats
-from myxtts.speakers import whose
+from myxtts.speakers import describe_speakers
 
 MAX_MARKS = 200
 VOICE_METRICS = ("voice_same", "voice_other", "voice_equal_error_rate")
@@ -22,9 +21,9 @@ VOICE_METRICS = ("voice_same", "voice_other", "voice_equal_error_rate")
 
 @dataclass(frozen=True)
 class TermRow:
-    """A loss term now: medians of the last updates, the newest validation, and its share of the total in percent.
+    """The current value of a loss term: median of the last updates, newest validation, and percentage of the total.
 
-    What is no part of the total (a metric, a term of the game with the critic) has no share: NaN.
+    The share is NaN for what is not part of the total (a metric, an adversarial term).
     """
 
     name: str
@@ -35,7 +34,7 @@ class TermRow:
 
 
 def main_charts(run: Run) -> list[Chart]:
-    """Total loss, gradient norm, learning rate, speed and wait share, as far as the run measured them."""
+    """Total loss, gradient norm, learning rate, speed and wait share, if the run has measured them."""
     end = _end(run)
     marks = [update for update, skipped in zip(run.train.updates, run.train.skipped, strict=True) if skipped]
     marks = marks[-MAX_MARKS:]
@@ -56,39 +55,40 @@ def main_charts(run: Run) -> list[Chart]:
         )
     if lines := _lines(run, "grad_norm", log=True):
         clip = run.number("optimizer.clip_norm", math.nan)
-        rules = [Rule("healthy under 1", NORM_HIGH)]
-        if math.isfinite(clip):
-            same = abs(clip - NORM_HIGH) < 1e-9
-            rules = [Rule("clip and healthy limit 1", clip)] if same else [*rules, Rule(f"clip {clip:g}", clip)]
+        rules = [ReferenceLine("healthy under 1", NORM_HIGH)]
+        if abs(clip - NORM_HIGH) < 1e-9:
+            rules = [ReferenceLine("clip and healthy limit 1", clip)]
+        elif math.isfinite(clip):
+            rules.append(ReferenceLine(f"clip {clip:g}", clip))
         charts.append(chart("Gradient norm", lines, end, unit="before clipping", log=True, rules=rules, marks=marks))
     if lines := _lines(run, "learning_rate"):
         charts.append(
             chart("Learning rate", [replace(line, style="train") for line in lines if line.style == "raw"], end)
         )
     if lines := _lines(run, "frames_per_second"):
-        charts.append(chart("Speed", lines, end, unit="mel frames a second"))
+        charts.append(chart("Speed", lines, end, unit="mel frames per second"))
     if lines := _lines(run, "wait_share"):
-        rules = [Rule(f"healthy under {WAIT_HIGH:.0%}", WAIT_HIGH)]
+        rules = [ReferenceLine(f"healthy under {WAIT_HIGH:.0%}", WAIT_HIGH)]
         charts.append(chart("Waiting for data", lines, end, unit="share of the time", rules=rules, percent=True))
     return charts
 
 
 def term_charts(run: Run) -> list[Chart]:
-    """One chart for every loss term and for every other validation metric, unweighted."""
+    """One chart per loss term (unweighted) and per other validation metric."""
     end = _end(run)
     of = next((run.voices_of[update] for update, _ in reversed(run.validations) if update in run.voices_of), None)
-    heard = f"Newest: of {whose(*of)}." if of else ""
+    speakers = f"Newest: of {describe_speakers(*of)}." if of else ""
     return [
-        chart(_words(name), lines, end, log=None, about=heard if name in VOICE_METRICS else "")
+        chart(_words(name), lines, end, log=None, about=speakers if name in VOICE_METRICS else "")
         for name in term_names(run)
         if (lines := _lines(run, f"terms.{name}", name))
     ]
 
 
 def term_names(run: Run) -> list[str]:
-    """Names of the terms in the order training wrote them, then metrics that only validation has.
+    """Names of the terms in the order in which training wrote them, then metrics that only validation has.
 
-    Terms that were 0 all along are left out: they belong to a part that this model does not have.
+    Terms that were always 0 are omitted: they belong to a part that this model does not have.
     """
     terms = run.newest.get("terms")
     names = [name[:100] for name in islice(terms, MAX_NAMES)] if isinstance(terms, dict) else []
@@ -104,10 +104,12 @@ def _is_there(run: Run, name: str) -> bool:
 
 
 def term_table(run: Run) -> list[TermRow]:
-    """The terms as they stand now, the largest contribution first."""
+    """The current loss terms, largest share first."""
     newest = run.validations[-1][1] if run.validations else {}
     weighted = {name: recent(run, f"weighted.{name}") for name in term_names(run)}
-    counted = {n: abs(v) for n, v in weighted.items() if math.isfinite(v) and n not in ADVERSARIAL_TERMS}
+    counted = {
+        name: abs(value) for name, value in weighted.items() if math.isfinite(value) and name not in ADVERSARIAL_TERMS
+    }
     total = sum(counted.values()) or math.nan
     rows = [
         TermRow(
@@ -123,7 +125,7 @@ def term_table(run: Run) -> list[TermRow]:
 
 
 def recent(run: Run, name: str) -> float:
-    """Median of the last updates' finite values, NaN where there is none."""
+    """Median of the finite values of the last updates; NaN if there are none."""
     values = np.asarray(run.train.values.get(name, [])[-WINDOW_UPDATES:], np.float64)
     finite = values[np.isfinite(values)]
     return float(np.median(finite)) if finite.size else math.nan
@@ -135,7 +137,7 @@ def _end(run: Run) -> float:
 
 
 def _lines(run: Run, key: str, metric: str = "", log: bool = False) -> list[Line]:
-    """The curves of a training value and of the validation metric of that name, those with a finite value."""
+    """The curves of a training value and of the validation metric of that name, if they have finite values."""
     lines: list[Line] = []
     y = np.asarray(run.train.values.get(key, []), np.float64)
     y = np.where(np.asarray(run.train.skipped, bool), np.nan, y) if y.size else y
@@ -150,7 +152,7 @@ def _lines(run: Run, key: str, metric: str = "", log: bool = False) -> list[Line
 
 
 def _within(lines: list[Line], low: float, high: float) -> bool:
-    """Whether some of the curve lies in low..high, so that shading the range says something."""
+    """Whether part of the curve is in low..high, so that shading the range is useful."""
     values: Floats = np.concatenate([line.y for line in lines])
     return bool(((values >= low) & (values <= high)).any())
 

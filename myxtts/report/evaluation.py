@@ -1,4 +1,4 @@
-"""The page of an evaluation: its figures, and players for every clip, from the plain document alone."""
+"""The HTML page of an evaluation, from its JSON document: figures, and audio players for every clip."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ PLAYERS = {
     "spoken": "Spoken by the model",
     "vocoder": "Recording through mel and Griffin-Lim",
 }
-"""Sounds of a clip in the order of the page."""
+"""Audio of a clip -> its title, in the order of the page."""
 _DASH = "\u2013"
 
 
 @dataclass(frozen=True)
-class Row:
-    """A figure and its values, a cell for each column."""
+class FigureRow:
+    """A row of a table: a figure and a cell for each column."""
 
     title: str
     cells: list[str]
@@ -31,7 +31,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Player:
-    """A sound of a clip."""
+    """An audio player of a clip."""
 
     name: str
     file: str
@@ -39,7 +39,7 @@ class Player:
 
 
 def render_evaluation(result: Mapping[str, Any]) -> str:
-    """The page of a document as `evaluation.json` holds it; it plays the files beside it."""
+    """The page for the content of `evaluation.json`; it plays the audio files in the same folder."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("myxtts", "report"),
         autoescape=True,
@@ -74,13 +74,13 @@ def _facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(name, str(value)) for name, value in facts.items()]
 
 
-def _summary_rows(result: Mapping[str, Any]) -> list[Row]:
+def _summary_rows(result: Mapping[str, Any]) -> list[FigureRow]:
     rows = []
     for key, figure in result["legend"].items():
         summaries = [result["figures"][who].get(key) for who in result["who"]]
         if any(summaries):
             cells = [_cell(s and s[name], figure) for s in summaries for name in ("mean", "median")]
-            rows.append(Row(figure["title"], cells, figure["better"]))
+            rows.append(FigureRow(figure["title"], cells, figure["better"]))
     return rows
 
 
@@ -89,7 +89,7 @@ def _clip(result: Mapping[str, Any], clip: Mapping[str, Any]) -> dict[str, Any]:
     for key, figure in result["legend"].items():
         values = [clip["figures"].get(who, {}).get(key) for who in result["who"]]
         if any(value is not None for value in values):
-            rows.append(Row(figure["title"], [_cell(value, figure) for value in values], ""))
+            rows.append(FigureRow(figure["title"], [_cell(value, figure) for value in values], ""))
     return {
         **{key: clip[key] for key in ("id", "speaker", "language", "text", "notes")},
         "players": _players(clip),

@@ -1,4 +1,4 @@
-"""One self-contained HTML page about a run: health, curves, settings, events, and how the voice sounds."""
+"""The HTML report of a run, one self-contained page: health, curves, settings, events and audio samples."""
 
 from __future__ import annotations
 
@@ -14,32 +14,23 @@ import jinja2
 from myxtts import __version__
 from myxtts.figures import short_text, update_number
 from myxtts.health.replay import measure_of, replay
+from myxtts.health.signs import Verdict
 from myxtts.health.tracker import Health
 from myxtts.report.curves import main_charts, recent, term_charts, term_table
 from myxtts.report.run_files import Run, finite, read_run
 from myxtts.report.samples import gallery
+from myxtts.rungs import RUNGS
 from myxtts.storage.files import write_bytes_atomic
 from myxtts.storage.run_directory import RunDirectory
 
 MAX_EVENT_ROWS = 200
-RUNGS = {
-    0: "micro-batches dropped, or fp16 overflowed",
-    1: "updates refused",
-    2: "clips put in quarantine",
-    3: "back to a healthy checkpoint",
-    4: "back, with half the learning rate",
-    5: "back, with a third of the clip",
-    6: "back, with half the mel weight",
-    7: "gave up",
-}
-"""What each rung of the ladder is; see docs/explanation/reliability.md."""
 NOTHING, TIMES = "\u2013", "\u00d7"
 SIGN_WORDS = {"healthy": "Healthy", "early": "Too early to judge", "watch": "Watch it", "ill": "Ill"}
 
 
 @dataclass(frozen=True)
 class SettingRow:
-    """A setting that differs from its default: its value, where it came from and why, and what it replaced."""
+    """A setting that differs from its default: value, origin, reason, and the values it overrides."""
 
     key: str
     value: str
@@ -50,7 +41,7 @@ class SettingRow:
 
 @dataclass(frozen=True)
 class EventRow:
-    """An entry of events.jsonl for the table."""
+    """A row of the table of events."""
 
     when: str
     update: str
@@ -59,9 +50,9 @@ class EventRow:
 
 
 def write_report(run: Path) -> Path:
-    """Write `run`/report.html anew and return its path.
+    """Writes `run`/report.html and returns its path.
 
-    Raises: DataError if `run` is no run directory; StorageError if a file cannot be read or the page not written.
+    Raises DataError if `run` is not a run directory; StorageError if a file cannot be read or written.
     """
     target = RunDirectory(run).report_path
     page = render(read_run(run))
@@ -79,8 +70,7 @@ def render(run: Run) -> str:
         lstrip_blocks=True,
     )
     environment.filters["number"] = number
-    health = judge(run)
-    verdict = health.verdict()
+    verdict = judge(run).verdict()
     shown = gallery(run)
     return environment.get_template("page.html.j2").render(
         title=run.path.resolve().name or "run",
@@ -88,7 +78,7 @@ def render(run: Run) -> str:
         version=__version__,
         written=_moment(datetime.now(UTC).timestamp()),
         facts=_facts(run),
-        figures=_figures(run, health.best),
+        figures=_figures(run, verdict),
         verdict=verdict,
         sign_words=SIGN_WORDS,
         charts=main_charts(run),
@@ -106,15 +96,15 @@ def render(run: Run) -> str:
 
 
 def judge(run: Run) -> Health:
-    """The health of the run, by feeding its whole history to the tracker that training uses."""
+    """The health of the run, from replaying its history with the tracker that training uses."""
     return replay(_records(run), measure_of(run.config, run.corpus))
 
 
 def _records(run: Run) -> Iterator[dict[str, Any]]:
-    """The updates and validations that count as records of metrics.jsonl, in the order in which they were written."""
+    """The updates and validations of the run as records of metrics.jsonl, in the order in which they were written."""
     validations: list[dict[str, Any]] = []
     for update, metrics in run.validations:
-        record = {"kind": "validation", "update": update, "metrics": metrics, "reset": update in run.reset_at}
+        record = {"kind": "validation", "update": update, "metrics": metrics, "reset": update in run.best_reset_at}
         if of := run.voices_of.get(update):
             record["voices"] = dict(zip(("speakers", "unseen"), of, strict=True))
         validations.append(record)
@@ -126,14 +116,14 @@ def _records(run: Run) -> Iterator[dict[str, Any]]:
         while following < len(validations) and run.validations[following][0] < update:
             yield validations[following]
             following += 1
-        loss, norm, wait, over, reset = values
-        measured = {"loss": loss, "grad_norm": norm, "wait_share": wait, "overflow": over > 0.0, "reset": reset > 0.0}
+        loss, norm, wait, over, anew = values
+        measured = {"loss": loss, "grad_norm": norm, "wait_share": wait, "overflow": over > 0.0, "reset": anew > 0.0}
         yield {"kind": "train", "update": update, "skipped": skipped, **measured}
     yield from validations[following:]
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """A figure for a table, or a dash where there is none."""
+    """A number for a table, or a dash if there is none."""
     measured = finite(value)
     if not math.isfinite(measured):
         return NOTHING
@@ -141,7 +131,7 @@ def number(value: Any, digits: int = 3) -> str:
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:
-    """What the run is, for the head of the page."""
+    """The facts at the top of the page."""
     batch, accumulated = run.number("training.batch_size", 0), run.number("training.grad_accum", 0)
     speakers, languages = run.corpus.get("speakers"), run.corpus.get("languages")
     facts = {
@@ -163,11 +153,13 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     return [(name, short_text(value)) for name, value in known.items()]
 
 
-def _figures(run: Run, best: tuple[int, float] | None) -> list[tuple[str, str, str]]:
-    """The figures at the top: name, value, a word on it."""
+def _figures(run: Run, verdict: Verdict) -> list[tuple[str, str, str]]:
+    """The key figures: name, value, note."""
     metric = measure_of(run.config, run.corpus).best_metric
+    best = run.best_update
+    best_value = math.nan if best is None else dict(run.validations).get(best, {}).get(metric, math.nan)
     epoch = update_number(run.newest.get("epoch"))
-    skipped = sum(run.refused)
+    skipped = sum(run.skipped)
     updates = run.train.updates[-1] if run.train.updates else 0
     planned = update_number(run.setting("training.max_updates", 0))
     of = f"of {planned:,}" if planned else ""
@@ -177,12 +169,12 @@ def _figures(run: Run, best: tuple[int, float] | None) -> list[tuple[str, str, s
         ("Loss", number(recent(run, "loss")), "last 100 updates"),
         (
             "Best validation",
-            number(best[1]) if best else NOTHING,
-            f"{metric}, update {best[0]:,}" if best else "none yet",
+            number(best_value),
+            "none yet" if best is None else f"{metric}, update {best:,}",
         ),
         ("Gradient norm", number(recent(run, "grad_norm"), 2), "last 100 updates"),
         ("Skipped updates", f"{skipped:,}", f"of {len(run.train.updates):,}"),
-        ("Frames a second", number(recent(run, "frames_per_second")), "last 100 updates"),
+        ("Frames per second", number(recent(run, "frames_per_second")), "last 100 updates"),
         ("Waiting for data", f"{wait:.0%}" if math.isfinite(wait) else NOTHING, "share of the time"),
         ("Time", _time_spent(run), "pauses included"),
     ]
@@ -212,7 +204,7 @@ def _settings(provenance: Any) -> list[SettingRow]:
 
 
 def _event_rows(events: Sequence[Mapping[str, Any]]) -> list[EventRow]:
-    """Events, newest first; what an event says besides its message is added to it."""
+    """Events, newest first; an event without a message shows its fields."""
     rows = []
     for event in reversed(events):
         update = update_number(event.get("update"))
@@ -236,7 +228,7 @@ def _event_message(event: Mapping[str, Any]) -> str:
 
 
 def _moment(unix: float | None) -> str:
-    """Date and time of day in UTC; nothing where the value is no time."""
+    """Date and time in UTC; empty if the value is not a time."""
     if unix is None or not 0 < unix < 4e10:
         return ""
     return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%d %H:%M UTC")

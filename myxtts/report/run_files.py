@@ -1,4 +1,4 @@
-"""Reading a run directory: what training wrote, also while it still writes, and what a kill tore."""
+"""Reads the files of a run directory, also while training writes them or after a kill left them incomplete."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ import yaml
 from myxtts.errors import DataError
 from myxtts.figures import finite_number, update_number
 from myxtts.health.replay import voices_of
+from myxtts.rungs import RUNGS
 from myxtts.storage.files import open_regular, read_regular_file, storage_error
 
 MAX_EVENTS = 20_000
 MAX_LADDER_EVENTS = 200
-HIGHEST_RUNG = 7
+HIGHEST_RUNG = max(RUNGS)
+GOES_BACK = ("start", "resume", "rollback", "rollback_ended", "repaired")
+"""Events after which the run continues from their update: later checkpoints no longer count."""
 MARKER_FILES = ("config.yaml", "metrics.jsonl", "events.jsonl")
 
 MAX_NAMES = 100
-"""Loss terms and metrics that are drawn; a run has about twenty."""
+"""Largest number of loss terms and metrics that are drawn; a run has about twenty."""
 _MOST_BYTES = 64 << 20
 _LONGEST_LINE = 1 << 20
 
@@ -33,14 +36,14 @@ Series = dict[str, list[float]]
 
 @dataclass
 class TrainCurve:
-    """One entry an update, in order: the update number and every measured value, NaN where there is none."""
+    """One entry per update, in order: its number and every measured value, NaN if there is none."""
 
     updates: list[int] = field(default_factory=list)
     skipped: list[bool] = field(default_factory=list)
     values: Series = field(default_factory=dict)
 
     def append(self, update: int, skipped: bool, measured: Mapping[str, float]) -> None:
-        """Add one update; a value never seen before is NaN for all updates until now."""
+        """Adds an update; a new value is NaN for all earlier updates."""
         for name in measured:
             if name not in self.values and len(self.values) < MAX_NAMES:
                 self.values[name] = [math.nan] * len(self.updates)
@@ -50,7 +53,7 @@ class TrainCurve:
         self.skipped.append(skipped)
 
     def drop_from(self, update: int) -> None:
-        """Forget updates at and after `update`: training went back to a checkpoint before them."""
+        """Removes updates from `update` on: training went back to an earlier checkpoint."""
         kept = len(self.updates)
         while kept and self.updates[kept - 1] >= update:
             kept -= 1
@@ -61,7 +64,7 @@ class TrainCurve:
 
 @dataclass
 class Run:
-    """What the files of a run directory say. `notes` are sentences about what is missing or damaged."""
+    """The content of a run directory. `notes` are sentences about missing or damaged files."""
 
     path: Path
     config: dict[str, Any] = field(default_factory=dict)
@@ -69,28 +72,35 @@ class Run:
     corpus: dict[str, Any] = field(default_factory=dict)
     train: TrainCurve = field(default_factory=TrainCurve)
     validations: list[tuple[int, dict[str, float]]] = field(default_factory=list)
-    reset_at: list[int] = field(default_factory=list)
-    """Updates of the validations from which on the best is chosen again."""
+    best_reset_at: list[int] = field(default_factory=list)
+    """Updates of the validations that restart the choice of the best checkpoint."""
+    best_updates: list[int] = field(default_factory=list)
+    """Updates of the checkpoints that the run saved as the best, in order."""
     voices_of: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """Update of a validation -> how many speakers its voices are of, and how many of them were never trained on."""
+    """Update of a validation -> number of speakers in its speaker verification, and how many of them are unseen."""
     newest: dict[str, Any] = field(default_factory=dict)
     first_time: float | None = None
     last_time: float | None = None
     events: list[dict[str, Any]] = field(default_factory=list)
     ladder: list[dict[str, Any]] = field(default_factory=list)
-    """The newest of those events that are a rung of the ladder of recovery."""
+    """The newest events of the recovery ladder."""
     rungs: Counter[int] = field(default_factory=Counter)
-    """How often each rung was taken."""
+    """Rung -> how often it was taken."""
     notes: list[str] = field(default_factory=list)
 
     @property
-    def refused(self) -> list[bool]:
-        """Of each update, whether it was refused; by an overflow of fp16 it was not, the scale finds its place so."""
+    def best_update(self) -> int | None:
+        """Update of the best checkpoint, as the run marked it; None if there is none."""
+        return self.best_updates[-1] if self.best_updates else None
+
+    @property
+    def skipped(self) -> list[bool]:
+        """Whether each update was skipped; fp16 overflows do not count, since the loss scale is found by them."""
         overflow = self.train.values.get("overflow", [math.nan] * len(self.train.skipped))
         return [skipped and not over > 0.0 for skipped, over in zip(self.train.skipped, overflow, strict=True)]
 
     def setting(self, key: str, default: Any = None) -> Any:
-        """The setting `section.key` or `key` of config.yaml, or `default` where the file does not say."""
+        """The setting `section.key` or `key` of config.yaml, or `default` if it is not there."""
         value: Any = self.config
         for part in key.split("."):
             if not isinstance(value, dict) or part not in value:
@@ -99,13 +109,13 @@ class Run:
         return value
 
     def number(self, key: str, default: float) -> float:
-        """The setting as a finite number over 0, or `default`."""
+        """The setting if it is a finite number over 0, else `default`."""
         value = finite_number(self.setting(key, default))
         return value if value is not None and value > 0.0 else default
 
 
 def read_run(path: Path) -> Run:
-    """Read a run directory. Raises DataError if it is none; what is missing or torn is noted, not raised."""
+    """Reads a run directory. Raises DataError if it is not one; missing or damaged files are noted, not raised."""
     if not path.is_dir():
         what = "is a file" if path.exists() else "does not exist"
         raise DataError(f"run directory {str(path)!r} {what}; name the folder given as --checkpoint-dir")
@@ -124,6 +134,7 @@ def read_run(path: Path) -> Run:
         run.events.append(event)
         if len(run.events) > MAX_EVENTS:
             del run.events[: MAX_EVENTS // 2]
+        _follow_best(run, event)
         rung = update_number(event.get("rung"))
         if rung is not None and rung <= HIGHEST_RUNG:
             run.rungs[rung] += 1
@@ -131,8 +142,19 @@ def read_run(path: Path) -> Run:
     return run
 
 
+def _follow_best(run: Run, event: Mapping[str, Any]) -> None:
+    """Follows which checkpoint the run marked as its best: a rollback or an earlier resume undoes later marks."""
+    kind, update = event.get("event"), update_number(event.get("update"))
+    if update is None:
+        return
+    if kind == "best":
+        run.best_updates.append(update)
+    elif kind in GOES_BACK:
+        run.best_updates = [best for best in run.best_updates if best <= update]
+
+
 def finite(value: object) -> float:
-    """The value as a float, NaN where it is no finite number."""
+    """The value as a float, NaN if it is not a finite number."""
     number = finite_number(value)
     return math.nan if number is None else number
 
@@ -177,7 +199,7 @@ def _read_json(run: Run, name: str) -> Any:
 
 
 def _lines(run: Run, name: str) -> Iterator[dict[str, Any]]:
-    """The JSON objects of a file of lines; lines that are none are counted and noted."""
+    """The JSON objects in a file of lines; other lines are counted and noted."""
     path = run.path / name
     if not path.is_file():
         run.notes.append(f"There is no {name}.")
@@ -199,9 +221,9 @@ def _lines(run: Run, name: str) -> Iterator[dict[str, Any]]:
     except OSError as error:
         raise storage_error("reading", path, error) from error
     if torn == 1:
-        run.notes.append(f"Line {first_torn:,} of {name} could not be read and is left out.")
+        run.notes.append(f"Line {first_torn:,} of {name} could not be read and is ignored.")
     elif torn:
-        run.notes.append(f"{torn:,} lines of {name} could not be read and are left out (first: line {first_torn:,}).")
+        run.notes.append(f"{torn:,} lines of {name} could not be read and are ignored (first: line {first_torn:,}).")
 
 
 def _read_metrics(run: Run) -> None:
@@ -216,7 +238,7 @@ def _read_metrics(run: Run) -> None:
             run.first_time = moment if run.first_time is None else run.first_time
             run.last_time = moment
         if record.get("kind") == "train":
-            _take_update(run, update, record)
+            _add_update(run, update, record)
         elif record.get("kind") == "validation":
             metrics = _figures(record.get("metrics"))
             _drop_validations(run, update)
@@ -224,22 +246,22 @@ def _read_metrics(run: Run) -> None:
             if (of := voices_of(record)) is not None:
                 run.voices_of[update] = of
             if record.get("reset") is True:
-                run.reset_at.append(update)
+                run.best_reset_at.append(update)
     if unusable:
-        run.notes.append(f"{unusable:,} entries of metrics.jsonl have no update number and are left out.")
+        run.notes.append(f"{unusable:,} entries of metrics.jsonl have no update number and are ignored.")
 
 
 def _drop_validations(run: Run, update: int) -> None:
-    """Forget validations at and after `update`: they are made again."""
+    """Removes validations from `update` on: they are repeated."""
     while run.validations and run.validations[-1][0] >= update:
         at, _ = run.validations.pop()
         run.voices_of.pop(at, None)
-    while run.reset_at and run.reset_at[-1] >= update:
-        run.reset_at.pop()
+    while run.best_reset_at and run.best_reset_at[-1] >= update:
+        run.best_reset_at.pop()
 
 
-def _take_update(run: Run, update: int, record: Mapping[str, Any]) -> None:
-    """Add one update; where the number goes back, a resumed run has repeated what follows, and the repeat counts."""
+def _add_update(run: Run, update: int, record: Mapping[str, Any]) -> None:
+    """Adds an update; if its number goes back, a resumed run repeats what follows, and only the repeat counts."""
     curve = run.train
     skipped = record.get("skipped") is True
     if curve.updates and update <= curve.updates[-1]:
@@ -257,6 +279,6 @@ def _take_update(run: Run, update: int, record: Mapping[str, Any]) -> None:
 
 
 def _figures(value: object) -> dict[str, float]:
-    """The first MAX_NAMES figures of a JSON object; none of anything else."""
+    """The first MAX_NAMES figures of a JSON object; empty for any other value."""
     named = islice(value.items(), MAX_NAMES) if isinstance(value, dict) else ()
     return {name[:100]: finite(figure) for name, figure in named}

@@ -1,4 +1,4 @@
-"""The validation sentences of a run as pictures and players inside the page."""
+"""The validation sentences of a run as pictures and audio players inside the page."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 
 from myxtts.audio.drawing import alignment_png, mel_png, mel_range
 from myxtts.figures import short_text
-from myxtts.report.charts import Tick
+from myxtts.report.charts import Tick, label, linear_ticks
 from myxtts.report.run_files import Run, finite
-from myxtts.report.scales import label, linear_ticks
 from myxtts.storage.files import read_regular_file, strict_json
 from myxtts.units import seconds_of_frames
 
@@ -31,8 +30,7 @@ MAX_FRAMES = 4_000
 MAX_ROWS = 1_000
 MAX_INDEX_BYTES = 1_000_000
 FOLDER_PREFIX = "update-"
-# what NumPy and zipfile raise for a file that is no archive of arrays: encrypted, packed in an unknown way, a header
-# that is no header
+# what NumPy and zipfile raise for a file that is not an archive of arrays: encrypted, unknown compression, bad header
 _UNREADABLE = (
     OSError, ValueError, KeyError, EOFError, RuntimeError, SyntaxError, MemoryError,
     tokenize.TokenError, zipfile.BadZipFile, zlib.error,
@@ -53,7 +51,7 @@ class Picture:
 
 @dataclass
 class Take:
-    """One sentence as the model spoke it at one validation."""
+    """A sentence as the model spoke it at one validation."""
 
     update: int
     pictures: list[Picture] = field(default_factory=list)
@@ -74,7 +72,7 @@ class Sentence:
 
 @dataclass
 class Gallery:
-    """All sentences of the newest validation; `notes` say what is missing or was left out."""
+    """All sentences of the newest validation; `notes` say what is missing or omitted."""
 
     update: int = 0
     sentences: list[Sentence] = field(default_factory=list)
@@ -82,36 +80,36 @@ class Gallery:
 
 
 class _Budget:
-    """Bytes of pictures and sound that the page may still take, and what did not fit."""
+    """The bytes that are left for pictures and audio, and what did not fit."""
 
     def __init__(self, most: int) -> None:
         self.left = most
-        self.refused: dict[int, int] = {}
+        self.omitted: dict[int, int] = {}
 
     def uri(self, kind: str, content: bytes, update: int) -> str:
-        """The content as a data URI, or nothing where it would be too much."""
+        """The content as a data URI; empty if it does not fit."""
         needed = 4 * math.ceil(len(content) / 3)
         if needed > self.left:
-            self.refused[update] = self.refused.get(update, 0) + 1
+            self.omitted[update] = self.omitted.get(update, 0) + 1
             return ""
         self.left -= needed
         return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def gallery(run: Run, max_bytes: int = MAX_MEDIA_BYTES) -> Gallery:
-    """The newest validation's sentences, each with a few earlier takes of the same name.
+    """The sentences of the newest validation, each with a few earlier takes of the same name.
 
-    Samples of updates that the metrics do not know are of before a rollback: the run makes those updates again.
+    Samples of updates after the end of the metrics were made before a rollback and are omitted.
     """
     everything = _indexes(run)
     measured = [*run.train.updates[-1:], *(update for update, _ in run.validations[-1:])]
     indexes = [index for index in everything if not measured or index[0] <= max(measured)]
     notes = []
     if len(indexes) < len(everything):
-        left_out = ", ".join(f"{update:,}" for update, *_ in everything[len(indexes) :])
+        omitted = ", ".join(f"{update:,}" for update, *_ in everything[len(indexes) :])
         notes.append(
-            f"Left out: samples of update {left_out}; the metrics end at {max(measured):,} (the run went back, or it "
-            "writes them yet)."
+            f"Omitted: samples of update {omitted}; the metrics end at {max(measured):,} (the run was rolled back, or "
+            "is still writing them)."
         )
     if not indexes:
         return Gallery(notes=["No samples yet: they are written at every validation.", *notes])
@@ -127,10 +125,10 @@ def gallery(run: Run, max_bytes: int = MAX_MEDIA_BYTES) -> Gallery:
             if sentence.name in by_name:
                 earlier = _take(run, earlier_update, earlier_folder, by_name[sentence.name], budget, False)
                 sentence.earlier.append(earlier)
-    if budget.refused:
-        left_out = ", ".join(f"{count} of update {at:,}" for at, count in sorted(budget.refused.items(), reverse=True))
+    if budget.omitted:
+        omitted = ", ".join(f"{count} of update {at:,}" for at, count in sorted(budget.omitted.items(), reverse=True))
         shown.notes.append(
-            f"Pictures and sounds are limited to {max_bytes / 1e6:.0f} MB, newest first. Left out: {left_out}; "
+            f"Pictures and sounds are limited to {max_bytes / 1e6:.0f} MB, newest first. Omitted: {omitted}; "
             "they are in the folder samples."
         )
     return shown
@@ -184,7 +182,7 @@ def _details(entry: dict[str, Any]) -> str:
 def _take(
     run: Run, update: int, folder: Path, entry: dict[str, Any], budget: _Budget, with_true_mel: bool = True
 ) -> Take:
-    """Pictures and player of one sentence at one validation; the sound comes first, it says most."""
+    """Pictures and player of one sentence at one validation; the audio is added first, as it matters most."""
     take = Take(update)
     if wav := _content(folder, entry.get("wav"), take):
         take.audio = budget.uri("audio/wav", wav, update)
@@ -211,20 +209,20 @@ def _seconds(run: Run, frames: int) -> list[Tick]:
 
 
 def _content(folder: Path, name: Any, take: Take) -> bytes:
-    """The file of that name in the folder itself; an index must not lead to other files of the machine."""
+    """The file of that name in the folder itself; an index must not name files elsewhere."""
     if not name:
         return b""
-    shown = short_text(name, 80)
+    label_text = short_text(name, 80)
     if not isinstance(name, str) or Path(name).name != name:
-        take.notes.append(f"{shown!r} is missing.")
+        take.notes.append(f"{label_text!r} is missing.")
         return b""
     try:
         return bytes(read_regular_file(folder / name, MAX_FILE_BYTES))
     except FileNotFoundError:
-        take.notes.append(f"{shown!r} is missing.")
+        take.notes.append(f"{label_text!r} is missing.")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        take.notes.append(f"{shown!r} cannot be read ({reason}).")
+        take.notes.append(f"{label_text!r} cannot be read ({reason}).")
     return b""
 
 
@@ -235,7 +233,7 @@ def _arrays(folder: Path, name: Any, take: Take) -> dict[str, NDArray[Any]]:
         return {}
     arrays: dict[str, NDArray[Any]] = {}
     if not content.startswith(b"PK"):
-        take.notes.append(f"{name!r} is no archive of arrays.")
+        take.notes.append(f"{name!r} is not an archive of arrays.")
         return arrays
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
@@ -245,11 +243,11 @@ def _arrays(folder: Path, name: Any, take: Take) -> dict[str, NDArray[Any]]:
                 if (
                     stored.zip.getinfo(f"{key}.npy").file_size > MAX_FILE_BYTES
                 ):  # a few bytes may hold gigabytes of zeros
-                    take.notes.append(f"{key} of {name!r} is larger than {MAX_FILE_BYTES / 1e6:.0f} MB and left out.")
+                    take.notes.append(f"{key} of {name!r} is larger than {MAX_FILE_BYTES / 1e6:.0f} MB and omitted.")
                     continue
                 array = stored[key]
                 if array.ndim != 2 or not array.size or array.dtype.kind not in "fiu":
-                    take.notes.append(f"{key} of {name!r} is no picture: {array.dtype} of shape {array.shape}.")
+                    take.notes.append(f"{key} of {name!r} is not a picture: {array.dtype} of shape {array.shape}.")
                     continue
                 most = (MAX_FRAMES, MAX_ROWS) if key.endswith("_MC") else (MAX_ROWS, MAX_FRAMES)
                 arrays[key] = array[: most[0], : most[1]]

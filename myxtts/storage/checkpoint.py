@@ -1,19 +1,20 @@
-"""One checkpoint on the disk: a folder with tensors, JSON and texts, and a manifest that proves each byte of it.
+"""A checkpoint on disk: a folder with tensors, JSON and texts, and a manifest with the hash of every file.
 
     step-00001000/
         weights.safetensors, ema.safetensors, ...   one file for each stem
-        state.json                                  what else a resume needs, small
+        state.json                                  the rest of the state, small
         config.yaml, ...                            texts under the names the writer gave
         manifest.json                               written last: size and SHA-256 of every file, and of itself
 
-A folder that has no manifest, lacks a listed file or differs from the manifest in one bit does not load. Files that the
-manifest does not list (of a file manager, an editor, a person) are never read and stay where they are.
+A folder without a manifest, without a listed file, or with one bit that differs from the manifest does not load. Files
+that the manifest does not list (written by users or other programs) are never read or deleted.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import os
 import re
 import stat
@@ -25,9 +26,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from myxtts.errors import CheckpointError
+from myxtts.errors import CheckpointError, NonFiniteError
 from myxtts.storage import tensors
 from myxtts.storage.files import canonical_json, read_regular_file, strict_json
+
+Arrays = Mapping[str, Mapping[str, tensors.Array]]
+"""File stem (weights, ema, ...) -> name -> array."""
 
 FORMAT = "myxtts-checkpoint"
 FORMAT_VERSION = 1
@@ -35,7 +39,7 @@ MANIFEST = "manifest.json"
 STATE = "state.json"
 TENSORS_SUFFIX = ".safetensors"
 TEXTS = ("config.yaml", "corpus.json")
-"""Texts that the training saves with a checkpoint."""
+"""Texts that training saves with a checkpoint."""
 _STEP = re.compile(r"step-(\d{8,12})")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _MANIFEST_LIMIT = 1 << 20
@@ -43,12 +47,12 @@ _TEXT_LIMIT = 64 << 20
 
 
 class FutureFormatError(CheckpointError):
-    """The checkpoint is whole but of a later format than this program reads."""
+    """The checkpoint is intact but has a later format than this version reads."""
 
 
 @dataclass(frozen=True)
 class Damage:
-    """A checkpoint that must not be loaded, and why."""
+    """A checkpoint that must not be loaded, and the reason."""
 
     path: Path
     reason: str
@@ -64,22 +68,22 @@ class DamagedError(CheckpointError):
 
 @dataclass(frozen=True)
 class FileRecord:
-    """What the manifest says of one file."""
+    """The manifest's entry for one file."""
 
     size: int
     sha256: str
 
 
 @dataclass(frozen=True)
-class Manifest:
-    """Everything that a checkpoint's folder may hold."""
+class CheckpointManifest:
+    """The files of a checkpoint, its update, and whether it was the best one."""
 
     update: int
     best: bool
     files: Mapping[str, FileRecord]
 
     def to_bytes(self) -> bytes:
-        """The file's content: canonical JSON with the hash of the rest of it, so that no bit of it can change."""
+        """The content of manifest.json: canonical JSON with a hash of itself, so that any change is detected."""
         files = {name: {"sha256": record.sha256, "size": record.size} for name, record in self.files.items()}
         body: dict[str, object] = {
             "best": self.best, "files": files, "format": FORMAT, "update": self.update, "version": FORMAT_VERSION,
@@ -92,7 +96,7 @@ def _sealed(body: Mapping[str, object]) -> bytes:
 
 
 class TensorFiles(Mapping[str, Mapping[str, tensors.Array]]):
-    """Stem (weights, ema, ...) -> named arrays; a file is read, and proved once more, when it is first asked for."""
+    """Stem (weights, ema, ...) -> named arrays; a file is read and verified when it is first accessed."""
 
     def __init__(self, folder: Path, records: Mapping[str, FileRecord]) -> None:
         self._folder = folder
@@ -114,7 +118,7 @@ class TensorFiles(Mapping[str, Mapping[str, tensors.Array]]):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A proved checkpoint."""
+    """A verified checkpoint."""
 
     path: Path
     update: int
@@ -126,7 +130,7 @@ class Checkpoint:
     texts: Mapping[str, str]
     """File name -> text."""
     passed_over: tuple[Damage, ...] = field(default=())
-    """Newer or better ones that are damaged, and for which this one stands in."""
+    """Newer or better checkpoints that were passed over because they are damaged."""
 
 
 def step_name(update: int) -> str:
@@ -135,19 +139,19 @@ def step_name(update: int) -> str:
 
 
 def update_of_name(name: str) -> int | None:
-    """The update of a folder's name, or None if it is no checkpoint's name."""
+    """The update in a folder's name, or None if it is not the name of a checkpoint."""
     match = _STEP.fullmatch(name)
     return int(match[1]) if match and step_name(int(match[1])) == name else None
 
 
 def check_file_name(name: str) -> None:
-    """Raises ValueError if no file of a checkpoint may be called `name`: a defect of the caller."""
+    """Raises ValueError if `name` is not a valid file name in a checkpoint, which is a bug in the caller."""
     if not _FILE_NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is no name for a file of a checkpoint")
+        raise ValueError(f"{name!r} is not a valid file name in a checkpoint")
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """The proved manifest of the checkpoint in `folder`; its files are not yet proved. Raises DamagedError."""
+def read_manifest(folder: Path) -> CheckpointManifest:
+    """The verified manifest of the checkpoint in `folder`; its files are not verified. Raises DamagedError."""
     try:
         content = _read_file(folder / MANIFEST, limit=_MANIFEST_LIMIT).tobytes()
         value = strict_json(content)
@@ -165,16 +169,16 @@ def read_manifest(folder: Path) -> Manifest:
     if type(version) is int and version > FORMAT_VERSION:
         raise FutureFormatError(
             f"checkpoint {str(folder)!r} has format {version}, and this MyXTTS reads up to {FORMAT_VERSION}: "
-            "upgrade MyXTTS, or start anew with --fresh"
+            "upgrade MyXTTS, or start over with --fresh"
         )
     manifest = _manifest_of(folder, body)
     named = update_of_name(folder.name)
     if named is not None and named != manifest.update:
-        raise DamagedError(folder, f"{MANIFEST} is of update {manifest.update}, the folder's name says {named}")
+        raise DamagedError(folder, f"{MANIFEST} is for update {manifest.update}, the folder's name says {named}")
     return manifest
 
 
-def _manifest_of(folder: Path, body: Mapping[str, Any]) -> Manifest:
+def _manifest_of(folder: Path, body: Mapping[str, Any]) -> CheckpointManifest:
     update, best, files = body.get("update"), body.get("best"), body.get("files")
     if type(update) is not int or update < 0 or type(best) is not bool or not isinstance(files, dict):
         raise DamagedError(folder, f"{MANIFEST} lacks update, best or files")
@@ -183,13 +187,13 @@ def _manifest_of(folder: Path, body: Mapping[str, Any]) -> Manifest:
         size = entry.get("size") if isinstance(entry, dict) else None
         sha256 = entry.get("sha256") if isinstance(entry, dict) else None
         if not _FILE_NAME.fullmatch(name) or type(size) is not int or size < 0 or not isinstance(sha256, str):
-            raise DamagedError(folder, f"{MANIFEST} has a senseless entry for {name[:80]!r}")
+            raise DamagedError(folder, f"{MANIFEST} has an invalid entry for {name[:80]!r}")
         records[name] = FileRecord(size, sha256)
-    return Manifest(update, best, records)
+    return CheckpointManifest(update, best, records)
 
 
-def check_sizes(folder: Path) -> Manifest:
-    """Proves the manifest, and that its files are there with their sizes; cheap. Raises DamagedError."""
+def check_sizes(folder: Path) -> CheckpointManifest:
+    """Verifies the manifest, and that its files exist with the right sizes; cheap. Raises DamagedError."""
     manifest = read_manifest(folder)
     try:
         found = {entry.name: entry.stat(follow_symlinks=False) for entry in os.scandir(folder)}
@@ -206,9 +210,9 @@ def check_sizes(folder: Path) -> Manifest:
 
 
 def foreign_entries(folder: Path) -> list[Path]:
-    """Files and folders that other programs or people put into a step folder. Raises OSError.
+    """Files and folders that users or other programs put into a step folder. Raises OSError.
 
-    Of a damaged one, whose manifest cannot say, those that no checkpoint has.
+    If the manifest is damaged, those whose names no checkpoint uses.
     """
     own: set[str] | None = None
     with contextlib.suppress(CheckpointError):
@@ -222,17 +226,17 @@ def foreign_entries(folder: Path) -> list[Path]:
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
-    """The checkpoint in `folder`, every byte of it proved and every float finite. Raises DamagedError."""
+    """The checkpoint in `folder`, with every byte verified and every float finite. Raises DamagedError."""
     manifest = check_sizes(folder)
     stems = {}
     texts = {}
     state: object = None
     for name, record in manifest.files.items():
         if name.endswith(TENSORS_SUFFIX):
-            _read_tensors(folder / name, record)  # proved now, read again when needed: a large model fits once
+            _read_tensors(folder / name, record)  # only verified here and read again when needed, to save memory
             stems[name.removesuffix(TENSORS_SUFFIX)] = record
             continue
-        content = _read_proved(folder / name, record, limit=_TEXT_LIMIT).tobytes()
+        content = _read_verified(folder / name, record, limit=_TEXT_LIMIT).tobytes()
         try:
             if name == STATE:
                 state = strict_json(content)
@@ -241,12 +245,12 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         except ValueError as error:
             raise DamagedError(folder, f"{name} is unreadable: {error}") from error
     if not isinstance(state, dict):
-        raise DamagedError(folder, f"{STATE} is missing or no JSON object")
+        raise DamagedError(folder, f"{STATE} is missing or not a JSON object")
     return Checkpoint(folder, manifest.update, manifest.best, TensorFiles(folder, stems), state, texts)
 
 
 def _read_tensors(path: Path, record: FileRecord) -> dict[str, tensors.Array]:
-    content = _read_proved(path, record)
+    content = _read_verified(path, record)
     try:
         arrays = tensors.parse_tensors(content)
     except ValueError as error:
@@ -258,8 +262,8 @@ def _read_tensors(path: Path, record: FileRecord) -> dict[str, tensors.Array]:
     return arrays
 
 
-def _read_proved(path: Path, record: FileRecord, limit: int | None = None) -> npt.NDArray[np.uint8]:
-    """The bytes of a file, which have been hashed: what is proved is what is used, whatever happens to the file."""
+def _read_verified(path: Path, record: FileRecord, limit: int | None = None) -> npt.NDArray[np.uint8]:
+    """The bytes of a file whose hash was checked; the same bytes are used, even if the file changes later."""
     try:
         content = _read_file(path, limit=limit)
     except OSError as error:
@@ -272,5 +276,76 @@ def _read_proved(path: Path, record: FileRecord, limit: int | None = None) -> np
 
 
 def _read_file(path: Path, limit: int | None) -> npt.NDArray[np.uint8]:
-    """As `read_regular_file`, for NumPy."""
+    """The bytes of a regular file as a NumPy array; raises as `read_regular_file`."""
     return np.frombuffer(read_regular_file(path, limit), np.uint8)
+
+
+def check_arrays(update: int, arrays: Arrays) -> None:
+    """Raises NonFiniteError naming the tensors with values that are not finite; TypeError or ValueError for bugs."""
+    found = []
+    for stem, named in arrays.items():
+        check_file_name(stem + TENSORS_SUFFIX)
+        for name, array in named.items():
+            tensors.check_storable(name, array)
+            if bad := tensors.count_nonfinite(array):
+                found.append(f"{stem}/{name} ({bad} of {array.size})")
+    if found:
+        more = f" and {len(found) - 3} more tensors" if len(found) > 3 else ""
+        raise NonFiniteError(
+            f"the checkpoint of update {update} was not written: values that are not finite in "
+            f"{', '.join(found[:3])}{more}; the previous checkpoint is untouched"
+        )
+
+
+def small_files(update: int, state: Mapping[str, object], texts: Mapping[str, str]) -> dict[str, bytes]:
+    """File name -> content of state and texts. Raises NonFiniteError naming floats of the state that are not finite."""
+    found: list[str] = []
+    contents = {STATE: canonical_json(_plain(state, "state", found)) + b"\n"}
+    if found:
+        raise NonFiniteError(
+            f"the checkpoint of update {update} was not written: {', '.join(found[:3])} not finite; "
+            "the previous checkpoint is untouched"
+        )
+    for name, text in texts.items():
+        check_file_name(name)
+        if name in (MANIFEST, STATE) or name.endswith(TENSORS_SUFFIX):
+            raise ValueError(f"{name!r} is a reserved file name")
+        contents[name] = text.encode("utf-8", "surrogatepass")
+    return contents
+
+
+def _plain(value: object, where: str, found: list[str]) -> object:
+    """`value` with plain numbers for NumPy scalars; a float that is not finite is added to `found` and becomes null."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        found.append(f"{where} is {value}")
+        return None
+    if isinstance(value, Mapping):
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError(f"{where} has the key {key!r}, but JSON keys are strings")
+        return {key: _plain(item, f"{where}.{key}", found) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, f"{where}[{index}]", found) for index, item in enumerate(value)]
+    return value
+
+
+def write_files(folder: Path, arrays: Arrays, contents: Mapping[str, bytes]) -> dict[str, FileRecord]:
+    """Writes and fsyncs all files except the manifest into `folder`. Raises OSError."""
+    records = {}
+    for name, content in contents.items():
+        write_durable(folder / name, content)
+        records[name] = FileRecord(len(content), hashlib.sha256(content).hexdigest())
+    for stem, named in arrays.items():
+        name = stem + TENSORS_SUFFIX
+        records[name] = FileRecord(*tensors.write_tensors(folder / name, named))
+    return records
+
+
+def write_durable(path: Path, content: bytes) -> None:
+    """Writes a new small file and fsyncs it. Raises OSError."""
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""Small files that are either the old or the new one, never half of both, and JSON without NaN."""
+"""Atomic writes of small files, safe reads of regular files, and JSON without NaN."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from myxtts import faults
 from myxtts.errors import StorageError
-from myxtts.storage import faults
 
 _TEMPORARY = re.compile(r"tmp\.\d+-[0-9a-f]{8}(\..*)?")
 
@@ -24,7 +24,7 @@ _ADVICE = {
     errno.EROFS: "the file system is read-only: mount it writable or choose another directory",
     errno.EACCES: "give this user the right to write there or choose another directory",
     errno.EPERM: "give this user the right to write there or choose another directory",
-    errno.ELOOP: "put a file in the place of the link, or move the link away",
+    errno.ELOOP: "replace the link by a file, or remove it",
     errno.EINVAL: "move it away",
     errno.ENXIO: "move it away",
 }
@@ -32,17 +32,17 @@ _OPEN_FLAGS = {"rb": os.O_RDONLY, "ab": os.O_WRONLY | os.O_APPEND | os.O_CREAT, 
 
 
 def temporary_name(suffix: str = "") -> str:
-    """A name `tmp.<id><suffix>` that no other process chooses; what is left under it the next writer removes."""
+    """A name `tmp.<id><suffix>` that no other process chooses; the next writer removes what is left under it."""
     return f"tmp.{os.getpid()}-{secrets.token_hex(4)}{suffix}"
 
 
 def is_temporary(name: str) -> bool:
-    """Whether `name` is one that `temporary_name` gave: strict, since what has such a name gets deleted."""
+    """Whether `temporary_name` made `name`; strict, since what has such a name gets deleted."""
     return _TEMPORARY.fullmatch(name) is not None
 
 
 def is_own_temporary(name: str) -> bool:
-    """Whether `name` is one that `temporary_name` gave in this process, which is known to use it no more."""
+    """Whether `temporary_name` made `name` in this process, which no longer uses it."""
     return is_temporary(name) and name.startswith(f"tmp.{os.getpid()}-")
 
 
@@ -63,10 +63,10 @@ def fsync_directory(directory: Path) -> None:
 
 
 def open_regular(path: Path, mode: Literal["rb", "ab", "r+b"]) -> BinaryIO:
-    """Opens a regular file of a run; "ab" and "r+b", unbuffered, make it where it is missing. Raises OSError.
+    """Opens a regular file of a run; "ab" and "r+b", unbuffered, create it if it is missing. Raises OSError.
 
-    A link is not followed: it may lead out of the run, into a file of somebody else. A FIFO or a device is refused
-    before it can block the program or never end.
+    Links are not followed, since they may lead out of the run. A FIFO or a device is rejected before it can block the
+    program or supply data without end.
     """
     try:
         descriptor = os.open(path, _OPEN_FLAGS[mode] | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
@@ -85,30 +85,30 @@ def open_regular(path: Path, mode: Literal["rb", "ab", "r+b"]) -> BinaryIO:
 
 
 def read_regular_file(path: Path, limit: int | None = None) -> bytearray:
-    """Bytes of a regular file; no more than `limit` is allocated.
+    """The bytes of a regular file; at most `limit` bytes are allocated.
 
-    Raises OSError as `open_regular`, or ValueError for a file that is too large or becomes shorter while it is read.
+    Raises OSError as `open_regular`, or ValueError for a file that is too large or shrinks while it is read.
     """
     with open_regular(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         if limit is not None and size > limit:
-            raise ValueError(f"{size} bytes are more than the {limit} it may have")
+            raise ValueError(f"it has {size} bytes, over the limit of {limit}")
         try:
             content = bytearray(size)
         except MemoryError:
-            raise ValueError(f"its {size} bytes do not fit into the memory") from None
+            raise ValueError(f"its {size} bytes do not fit into memory") from None
         view = memoryview(content)
         filled = 0
         while filled < size:
             count = file.readinto(view[filled:])  # type: ignore[attr-defined]  # unbuffered: it has readinto
             if not count:
-                raise ValueError("it became shorter while it was read")
+                raise ValueError("it shrank while it was being read")
             filled += count
     return content
 
 
 def write_bytes_atomic(path: Path, content: bytes, doing: str = "writing") -> None:
-    """Replaces the file at `path` by `content`: after a crash it is the old or the new one. Raises StorageError."""
+    """Replaces the file at `path` by `content`; after a crash it is the old or the new one. Raises StorageError."""
 
     def write(temporary: Path) -> None:
         with temporary.open("xb") as file:
@@ -121,17 +121,17 @@ def write_bytes_atomic(path: Path, content: bytes, doing: str = "writing") -> No
 
 
 def write_atomic(path: Path, write: Callable[[Path], object], doing: str, *, durable: bool = True) -> None:
-    """Replaces the file at `path` by what `write` makes, on the disk, at the path that it is given. StorageError.
+    """Replaces the file at `path` by the file that `write` creates at the path it is given. Raises StorageError.
 
-    Not `durable`: for what can be made again, and proves itself; a crash of the machine may lose it.
+    durable: fsync the folder; not needed for files that are verified when read and can be recreated, such as a cache.
     """
-    temporary = path.parent / temporary_name(f".{path.name[:40]}")  # a name of 255 bytes may have no longer one
+    temporary = path.parent / temporary_name(f".{path.name[:40]}")  # file names end at 255 bytes
     try:
         try:
             write(temporary)
             temporary.replace(path)
         except OSError:
-            with contextlib.suppress(OSError):  # the first error is the one to tell; a leftover harms nothing
+            with contextlib.suppress(OSError):  # report the first error; a leftover is harmless
                 temporary.unlink(missing_ok=True)
             raise
         if durable:
@@ -141,27 +141,27 @@ def write_atomic(path: Path, write: Callable[[Path], object], doing: str, *, dur
 
 
 def write_text_atomic(path: Path, text: str) -> None:
-    """Replaces the file at `path` by `text` in UTF-8: after a crash it is the old or the new one. StorageError."""
+    """Replaces the file at `path` by `text` in UTF-8; after a crash it is the old or the new one. StorageError."""
     write_bytes_atomic(path, text.encode("utf-8"))
 
 
 def strict_json(content: bytes | bytearray) -> object:
-    """The value in the JSON `content`. Raises ValueError, also for NaN, infinity, doubled keys and absurd nesting."""
+    """The value in the JSON `content`. Raises ValueError, also for NaN, infinity, duplicate keys and deep nesting."""
     try:
         return json.loads(
-            content, parse_constant=_refuse_constant, parse_float=_finite_float, object_pairs_hook=_without_doubles
+            content, parse_constant=_reject_constant, parse_float=_finite_float, object_pairs_hook=_unique_keys
         )
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
 
 def canonical_json(value: object) -> bytes:
-    """The one spelling of `value`: sorted keys, ASCII, one line. Raises ValueError for NaN and infinity."""
+    """The canonical JSON of `value`: sorted keys, ASCII, one line. Raises ValueError for NaN and infinity."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
-def _refuse_constant(text: str) -> float:
-    raise ValueError(f"{text} is no JSON number")
+def _reject_constant(text: str) -> float:
+    raise ValueError(f"{text} is not a JSON number")
 
 
 def _finite_float(text: str) -> float:
@@ -171,8 +171,8 @@ def _finite_float(text: str) -> float:
     return value
 
 
-def _without_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        raise ValueError("a key stands twice in one object")
+        raise ValueError("duplicate key in an object")
     return result

@@ -1,10 +1,10 @@
-"""metrics.jsonl and events.jsonl: one JSON object a line, appended, readable at any moment by anything.
+"""metrics.jsonl and events.jsonl: one JSON object per line, append-only, readable at any time.
 
-A line is on the disk whole or not at all as far as the program can help it: what a kill or a full disk tears is cut
-off by the next writer and skipped by every reader. No line is cut off without a copy in `incidents/`.
+A line that a kill or a full disk left incomplete ("torn") is skipped by every reader and removed by the next writer,
+which first copies it to `incidents/`.
 
-JSON has no NaN: such a figure is null, and the line's "nonfinite" lists its names, so that a figure that went bad can
-be told from one that was not measured.
+JSON has no NaN: such a figure is null, and the line lists its name under "nonfinite", so that a figure that was NaN
+differs from one that was not measured.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from myxtts import faults
 from myxtts.errors import StorageError
-from myxtts.storage import faults
 from myxtts.storage.files import fsync_directory, open_regular, storage_error, strict_json, temporary_name
 
 Record = dict[str, Any]
 COPIES = "incidents"
-"""Folder beside a journal for the lines that were cut off it."""
+"""Folder beside a journal for the lines that were removed from it."""
 
 
 class Journal:
-    """Appends records to a file of lines; use it in a `with` statement, or call `close`.
+    """Appends records to a file of JSON lines; use it in a `with` statement, or call `close`.
 
-    path: the file; made if it is not there, in a directory that is.
-    flush_lines, flush_seconds: lines that a kill can cost, and after how many seconds the next `write` passes on
-        what waits. Call `flush(durable=True)` before a checkpoint is saved: then every update before it has its line.
-    restored_update: of metrics on a resume, the update of the checkpoint; lines of later updates are dropped, since
-        the run makes those updates again. None keeps all (events: what happened has happened).
-    check_owner: called before anything is written; what it raises is passed on, and the lines wait.
-    `dropped_lines` were cut off when it was opened, and are in the file `copy` (None: there were none).
-    Raises StorageError if the disk refuses. No line is lost by that: it waits for the next `write` or `flush`.
+    path: the file; created if it is missing, in an existing directory.
+    flush_lines, flush_seconds: buffered lines, which a kill can lose, and the age at which the next `write` flushes
+        them. Call `flush(durable=True)` before saving a checkpoint, so that every update before it has its line.
+    restored_update: for metrics, the update of the checkpoint that is resumed from; lines of later updates are moved
+        away, since the run repeats those updates. None keeps all lines (events).
+    check_owner: called before anything is written; if it raises, the lines stay buffered.
+    `dropped_lines` lines were removed when it was opened; they are in the file `copy` (None if there were none).
+    Raises StorageError if the disk fails; the lines stay buffered until the next `write` or `flush`.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Journal:
             raise storage_error("opening the journal", self.path, error) from error
 
     def write(self, record: Mapping[str, object]) -> None:
-        """Appends a record; figures that are not finite become null and are named under "nonfinite"."""
+        """Appends a record; values that are not finite become null and are named under "nonfinite"."""
         nonfinite: list[str] = []
         plain = {key: _plain(value, key, nonfinite) for key, value in record.items()}
         if nonfinite:
@@ -78,11 +78,11 @@ class Journal:
             self.flush()
 
     def flush(self, durable: bool = False) -> None:
-        """Hands all lines to the operating system; `durable` waits until they are on the disk. StorageError."""
+        """Hands all lines to the operating system; `durable` also fsyncs. Raises StorageError."""
         self._last_flush = time.monotonic()
         self.check_owner()
         try:
-            if self._file.closed:  # a cut that the disk refused
+            if self._file.closed:  # a cut_back failed
                 self._open()
             if self._waiting:
                 self._append(b"".join(self._waiting))
@@ -93,9 +93,9 @@ class Journal:
             raise storage_error(f"writing {len(self._waiting)} lines", self.path, error) from error
 
     def cut_back(self, update: int, keep: Path) -> int:
-        """Moves the lines of updates after `update` to the file `keep`: a run that went back makes them again.
+        """Moves the lines of updates after `update` to the file `keep`, for a rollback to `update`.
 
-        Returns how many. Raises StorageError; then all lines are where they were, and the journal can be written on.
+        Returns how many. Raises StorageError; then no line was moved, and the journal can still be written to.
         """
         self.flush(durable=True)
         try:
@@ -120,7 +120,7 @@ class Journal:
         if kind is None:
             self.close()
             return
-        with contextlib.suppress(StorageError):  # the error that ended the run is the one to tell
+        with contextlib.suppress(StorageError):  # report the error that ended the run
             self.close()
 
     def _open(self) -> None:
@@ -134,14 +134,14 @@ class Journal:
             while view:
                 view = view[self._file.write(view) or 0 :]
         except OSError:
-            with contextlib.suppress(OSError):  # a torn line that stays is cut off by the next writer
+            with contextlib.suppress(OSError):  # the next writer removes a torn line that stays
                 self._file.truncate(self._size)
             raise
         self._size += len(content)
 
 
 class JournalReader:
-    """Records of a journal, in order; each iteration reads the file anew. `torn` counts lines that were skipped."""
+    """Records of a journal, in order; each iteration reads the file again. `torn` counts skipped lines."""
 
     def __init__(self, path: Path, required: tuple[str, ...]) -> None:
         self.path = Path(path)
@@ -166,12 +166,12 @@ class JournalReader:
 
 
 def read_metrics(path: Path) -> JournalReader:
-    """Records of metrics.jsonl, each with at least "kind" and "update"; none if there is no file. StorageError."""
+    """Records of metrics.jsonl, each with at least "kind" and "update"; empty if there is no file. StorageError."""
     return JournalReader(path, ("kind", "update"))
 
 
 def read_events(path: Path) -> JournalReader:
-    """Records of events.jsonl, each with at least "event"; none if there is no file. StorageError."""
+    """Records of events.jsonl, each with at least "event"; none if there is no file. Raises StorageError."""
     return JournalReader(path, ("event",))
 
 
@@ -199,14 +199,14 @@ def _plain(value: object, name: str, nonfinite: list[str]) -> object:
 def _repair(path: Path, restored_update: int | None, copy: Path) -> tuple[int, Path | None]:
     """Moves torn lines, and those after `restored_update`, to `copy` or the next free name like it.
 
-    Returns how many there were, and where they are now. The copy is on the disk before the file is replaced.
+    Returns how many, and the file they were moved to, which is on the disk before the journal is replaced.
     """
     temporary, aside = (path.parent / temporary_name(f"{kind}.{path.name}") for kind in ("", ".cut"))
-    dropped, whole = 0, True
+    dropped, intact = 0, True
     try:
         with open_regular(path, "rb") as old, temporary.open("xb") as new, contextlib.ExitStack() as stack:
-            # a hard link (cp -al) shares what is appended: this run gets a file of its own
-            whole = os.fstat(old.fileno()).st_nlink == 1
+            # a hard link (cp -al) would share what is appended, so this run gets its own file
+            intact = os.fstat(old.fileno()).st_nlink == 1
             cut: BinaryIO | None = None
             for line in old:
                 record = _parse(line)
@@ -215,9 +215,9 @@ def _repair(path: Path, restored_update: int | None, copy: Path) -> tuple[int, P
                     cut.write(line.rstrip(b"\n") + b"\n")
                     dropped += 1
                     continue
-                whole = whole and line.endswith(b"\n")
+                intact = intact and line.endswith(b"\n")
                 new.write(line.rstrip(b"\n") + b"\n")
-            for file in (new, cut) if cut else () if whole else (new,):
+            for file in (new, cut) if cut else () if intact else (new,):
                 file.flush()
                 os.fsync(file.fileno())
         if dropped:
@@ -225,7 +225,7 @@ def _repair(path: Path, restored_update: int | None, copy: Path) -> tuple[int, P
             copy = _free(copy)
             aside.replace(copy)
             fsync_directory(copy.parent)
-        if dropped or not whole:
+        if dropped or not intact:
             temporary.replace(path)
             fsync_directory(path.parent)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The run directory: where each file of a run is, and the lock that lets one process write there."""
+"""The run directory: the paths of its files, and the lock that allows one process to write there."""
 
 from __future__ import annotations
 
@@ -17,17 +17,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from myxtts.errors import StorageError
-from myxtts.storage.files import is_temporary, open_regular, storage_error, strict_json, write_text_atomic
-
-__all__ = ["LockOwner", "NotOwnerError", "RunDirectory", "WriterLock", "write_text_atomic"]
+from myxtts.storage.files import is_temporary, open_regular, storage_error, strict_json
 
 _BEFORE_FIX = re.compile(r"before-fix-\d{8}-\d{6}(-\d+)?")
-"""Folder that `fix_nan_loss.py` keeps what it changes in."""
+"""Backup folder of `fix_nan_loss.py`."""
 
 
 @dataclass(frozen=True)
 class LockOwner:
-    """The process that wrote itself into the lock file."""
+    """The process named in the lock file."""
 
     pid: int
     host: str
@@ -40,27 +38,27 @@ class LockOwner:
 
 
 class NotOwnerError(StorageError):
-    """This process does not own the run directory, or no longer: it must write nothing there."""
+    """This process does not (or no longer) own the run directory and must not write there."""
 
 
 @dataclass
 class WriterLock:
-    """The right to write in a run directory; a proof for those functions that only a single writer may call."""
+    """The right to write in a run directory; functions that need exclusive access take it as an argument."""
 
     path: Path
     owner: LockOwner
     taken_over: LockOwner | None
-    """A process that had the lock and died without giving it back: its last save may be unfinished."""
+    """A process that died with the lock, so its last save may be unfinished."""
     descriptor: int
     folder: tuple[int, int]
     """Device and inode of the run directory."""
     held: bool = field(default=True)
 
     def check(self) -> None:
-        """Raises NotOwnerError, with what happened, unless the lock file is still the one that is held.
+        """Raises NotOwnerError, with the cause, unless the lock file is still the one that is held.
 
-        A lock is on a file, not on a name: where the directory was moved, deleted or restored, or its lock file
-        removed, another process can own what has the name now.
+        A lock belongs to a file, not to a path: if the directory was moved, deleted or restored, or its lock file was
+        removed, another process can own what is at that path now.
         """
         if _identity(self.path) == _identity(self.descriptor):
             return
@@ -72,14 +70,14 @@ class WriterLock:
         elif self.only_lock_deleted():
             what = f"lost its file {self.path.name!r}, which was deleted"
         else:
-            what = f"is another one, or its file {self.path.name!r} is: another process may own it now"
+            what = f"was replaced, or its file {self.path.name!r} was (another process may own it now),"
         raise NotOwnerError(
-            f"run directory {run!r} {what} while process {self.owner.pid} was writing there: this process writes "
-            "nothing more there; move or delete a run only after its training has ended"
+            f"run directory {run!r} {what} while process {self.owner.pid} was writing there: this process stops "
+            "writing; move or delete a run only after its training has ended"
         )
 
     def moved_to(self) -> Path | None:
-        """Where the run directory is now, still owned by this process; None if it was not moved, or is gone."""
+        """The current path of the run directory if it was moved; None if it was not, or no longer exists."""
         try:
             if hasattr(fcntl, "F_GETPATH"):  # macOS
                 name = os.fsdecode(fcntl.fcntl(self.descriptor, fcntl.F_GETPATH, bytes(1024)).rstrip(b"\0"))
@@ -92,12 +90,12 @@ class WriterLock:
         return place.parent if same and place.name == self.path.name else None
 
     def only_lock_deleted(self) -> bool:
-        """Whether the directory is the one that was locked and nobody has made a lock file in it since."""
+        """Whether the directory is the one that was locked and has no lock file any more."""
         return _identity(self.path) is None and _identity(self.path.parent) == self.folder
 
 
 class RunDirectory:
-    """Paths of everything that a run writes; nothing is made or read until it is asked for."""
+    """The paths of everything that a run writes; nothing is created or read."""
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
@@ -109,17 +107,17 @@ class RunDirectory:
 
     @property
     def provenance_path(self) -> Path:
-        """Where each setting came from."""
+        """The origin of each setting."""
         return self.path / "provenance.json"
 
     @property
     def base_corpus_path(self) -> Path:
-        """Corpus of the run whose weights this one began with; its scales hold here too."""
+        """Corpus of the run that the initial weights come from; its scales apply here too."""
         return self.path / "base_corpus.json"
 
     @property
     def corpus_path(self) -> Path:
-        """What the model remembers of its data."""
+        """What synthesis needs to know about the training data: speakers, languages, symbols, scales."""
         return self.path / "corpus.json"
 
     @property
@@ -129,17 +127,17 @@ class RunDirectory:
 
     @property
     def metrics_path(self) -> Path:
-        """One line of figures for every update and every validation."""
+        """One line of metrics per update and per validation."""
         return self.path / "metrics.jsonl"
 
     @property
     def events_path(self) -> Path:
-        """One line for everything that happened."""
+        """One line per event, such as a checkpoint, a skipped update or a rollback."""
         return self.path / "events.jsonl"
 
     @property
     def tensorboard_path(self) -> Path:
-        """Folder of TensorBoard's files."""
+        """Folder of the TensorBoard logs."""
         return self.path / "tensorboard"
 
     @property
@@ -149,41 +147,41 @@ class RunDirectory:
 
     @property
     def samples_path(self) -> Path:
-        """Folder of what was heard and seen at validations."""
+        """Folder of the audio and pictures of validations."""
         return self.path / "samples"
 
     @property
     def recovery_path(self) -> Path:
-        """The state of the ladder, written at every rollback and quarantine."""
+        """State of the recovery ladder, written at every rollback and quarantine."""
         return self.path / "recovery.json"
 
     @property
     def incidents_path(self) -> Path:
-        """Folder of incident bundles, and of what a rollback cut off the metrics."""
+        """Folder of incident bundles, and of the metrics that rollbacks removed."""
         return self.path / "incidents"
 
     @property
     def stacks_path(self) -> Path:
-        """What every thread was doing when something hung."""
+        """Stack of every thread when something hung."""
         return self.path / "stacks.txt"
 
     @property
     def utterances_path(self) -> Path:
-        """Ids of the training clips, one a line, in the order of the per-clip figures of a checkpoint."""
+        """Ids of the training clips, one per line, in the order of a checkpoint's per-clip arrays."""
         return self.path / "utterances.txt"
 
     @property
     def report_path(self) -> Path:
-        """The self-contained page."""
+        """The self-contained HTML report."""
         return self.path / "report.html"
 
     @property
     def evaluations_path(self) -> Path:
-        """Folder of the evaluations that were given no other."""
+        """Default folder of evaluations."""
         return self.path / "evaluation"
 
     def entries(self) -> tuple[list[Path], list[Path]]:
-        """What a run and its repairs write, and all else; without the lock. Raises OSError."""
+        """(Entries that runs and repairs write, all other entries), without the lock. Raises OSError."""
         own = {
             self.config_path,
             self.provenance_path,
@@ -211,10 +209,10 @@ class RunDirectory:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[WriterLock]:
-        """Holds the right to write here, making the directory if need be.
+        """Locks the directory for writing and creates it if necessary.
 
-        Raises StorageError if another process has it, naming that process. A lock that a dead process left is taken
-        over, which `taken_over` tells.
+        Raises NotOwnerError, naming the process, if another one holds the lock. A lock that a dead process left is
+        taken over (see `WriterLock.taken_over`).
         """
         descriptor = self._open_lock()
         try:
@@ -261,7 +259,7 @@ class RunDirectory:
         return descriptor
 
     def beside(self, mark: str) -> RunDirectory:
-        """A directory beside this one that is not there yet, named after it, `mark` and the time."""
+        """A new path beside this directory, made of its name, `mark` and the time."""
         place = self.path.resolve()  # "." has no name of its own
         name = f"{place.name}.{mark}-{time.strftime('%Y%m%d-%H%M%S')}"
         number = 1
@@ -279,7 +277,7 @@ class RunDirectory:
             raise storage_error("locking the run directory", self.path, error) from error
 
     def _remove_leftovers(self) -> None:
-        """Removes the halves of small files and of incident bundles that a killed writer left."""
+        """Removes incomplete small files and incident bundles that a killed writer left."""
         incidents = self.incidents_path
         try:
             for path in self.path.iterdir():
@@ -289,13 +287,13 @@ class RunDirectory:
                 if is_temporary(path.name) and not path.is_symlink():
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
         except OSError as error:
-            raise storage_error("removing what a killed run left", self.path, error) from error
+            raise storage_error("removing what an interrupted run left", self.path, error) from error
 
 
 def _identity(place: Path | int) -> tuple[int, int] | None:
-    """Device and inode of a path, of which no link is followed, or of an open file; None if there is none.
+    """Device and inode of a path (links are not followed) or of an open file; None if it does not exist.
 
-    Raises StorageError where the disk does not say.
+    Raises StorageError if it cannot be determined.
     """
     try:
         status = os.fstat(place) if isinstance(place, int) else place.lstat()
@@ -307,7 +305,7 @@ def _identity(place: Path | int) -> tuple[int, int] | None:
 
 
 def _read_owner(descriptor: int) -> LockOwner | None:
-    """Who wrote itself into the lock file; None if nobody, or if its writing was cut short."""
+    """The process named in the lock file; None if there is none, or if its entry is incomplete."""
     try:
         value = strict_json(os.pread(descriptor, 4096, 0))
     except (OSError, ValueError):
@@ -322,7 +320,7 @@ def _read_owner(descriptor: int) -> LockOwner | None:
     return LockOwner(pid, host, float(since))
 
 
-# A worker process made by fork shares the lock and would hold it after its parent was killed, so it closes its copy.
+# A forked worker shares the lock and would keep it after its parent is killed, so it closes its copy.
 _held: set[int] = set()
 
 

@@ -1,22 +1,21 @@
-"""The checkpoints of a run: saved whole or not at all, found by looking at them, pruned by one rule.
+"""The checkpoints of a run: saved atomically, verified when read, pruned by one rule.
 
-A save: free space -> `tmp.<id>/` -> files written and fsynced -> manifest last -> folder fsynced -> rename to
-`step-<update>` -> parent fsynced -> pointers -> prune. Where a kill strikes, what is there afterwards:
+A save: check free space -> `tmp.<id>/` -> write and fsync files -> manifest last -> fsync folder -> rename to
+`step-<update>` -> fsync parent -> pointers -> prune. What exists after a kill:
 
 - before the rename: the older checkpoints, untouched, and a `tmp.` folder that the next writer removes;
-- after the rename: the new checkpoint; a pointer may be old, and nothing here reads pointers (they are for people
-  and other tools), since a folder that proves itself needs none;
-- a checkpoint of an update that exists already (the run went back and came here again, or the old one is damaged)
-  takes two renames: the old one goes to `tmp.<id>.replaced-step-<update>`, the new one into its place. Between the
-  two neither has the name; the next writer gives the old one its name back. If both have the same content the new
-  one is dropped, so a second save of the same state costs nothing and endangers nothing;
-- a checkpoint that is not superseded is never deleted: what a rollback goes back past, and an older checkpoint of the
-  same update with other weights, are renamed to `rollback-NN-step-<update>` and `replaced-NN-step-<update>`. A rename
-  within one folder needs no space and no other disk. No search looks there; `find` takes such a folder by its path;
-- while pruning: a folder is renamed to `tmp.<id>.pruned` before anything in it is deleted, so none is ever half there.
+- after the rename: the new checkpoint. A pointer may be out of date; nothing here reads pointers (they are for users
+  and other tools);
+- saving an update that already has a checkpoint (after a rollback, or if the old one is damaged) takes two renames:
+  the old one to `tmp.<id>.replaced-step-<update>`, then the new one into its place. After a kill between the two, the
+  next writer restores the old one's name. If both have the same content, the new one is discarded;
+- a checkpoint that is not superseded is never deleted: those after the target of a rollback, and an older one of the
+  same update with other weights, are renamed to `rollback-NN-step-<update>` and `replaced-NN-step-<update>`, which
+  needs no disk space. Searches ignore these folders; `find` accepts their paths;
+- while pruning: a folder is renamed to `tmp.<id>.pruned` before anything in it is deleted, so no incomplete folder has
+  the name of a checkpoint.
 
-Where the disk refuses instead, the same folders may stay, for it lets nothing be cleaned up either; the next save of
-the same process mends that.
+If the disk fails, the same folders may stay; the next save of the same process removes them.
 """
 
 from __future__ import annotations
@@ -27,20 +26,24 @@ import shutil
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
+from myxtts import faults
 from myxtts.errors import CheckpointError, StorageError
-from myxtts.storage import faults
 from myxtts.storage.checkpoint import (
     MANIFEST,
+    Arrays,
     Checkpoint,
+    CheckpointManifest,
     Damage,
-    Manifest,
+    check_arrays,
     check_sizes,
     foreign_entries,
     read_checkpoint,
+    small_files,
     step_name,
     update_of_name,
+    write_durable,
+    write_files,
 )
-from myxtts.storage.checkpoint_writing import Arrays, check_arrays, small_files, write_durable, write_files
 from myxtts.storage.files import (
     canonical_json,
     fsync_directory,
@@ -50,25 +53,23 @@ from myxtts.storage.files import (
     temporary_name,
     write_bytes_atomic,
 )
+from myxtts.storage.find_checkpoint import best_in, intact_steps, newest_in, steps_in
 from myxtts.storage.run_directory import WriterLock
-from myxtts.storage.searching import best_in, find, newest_in, steps_in, whole_steps
-
-__all__ = ["Checkpoint", "CheckpointStore", "Damage", "find", "updates_to_prune"]
 
 _SPARE_BYTES = 16 << 20  # left free for journals and pointers when a checkpoint is written
 _REPLACED = ".replaced-"
 _WEIGHTS = "weights.safetensors"
 _SET_ASIDE = re.compile(r"(rollback|replaced)-(\d+)-(step-\d+)")
 FOREIGN = "foreign-files"
-"""Folder for files that are of no checkpoint and stood in a step folder that was deleted."""
+"""Folder for files of users or other programs that were in a step folder that was deleted."""
 
 
 class CheckpointStore:
     """The folder of a run's checkpoints.
 
-    directory: where the step folders are; made by the first save.
-    keep: how many of the regular checkpoints stay, newest first; regular ones are those whose update is a multiple
-        of kept_every_updates.
+    directory: parent of the step folders; created by the first save.
+    keep: number of regular checkpoints that are kept, newest first; a checkpoint is regular if its update is a
+        multiple of kept_every_updates.
     """
 
     def __init__(self, directory: Path, keep: int, kept_every_updates: int) -> None:
@@ -76,11 +77,11 @@ class CheckpointStore:
         self.keep = keep
         self.kept_every_updates = kept_every_updates
         self.protected: set[int] = set()
-        """Updates whose checkpoints are never pruned, such as the last healthy one."""
+        """Updates whose checkpoints are not pruned, such as the last healthy one."""
         self.damaged: list[Damage] = []
-        """What the last search had to pass over."""
+        """Damaged checkpoints that the last search passed over."""
         self.check_owner: Callable[[], None] = lambda: None
-        """Called before anything is written or deleted; raises if this process does not own the run any more."""
+        """Called before anything is written or deleted; raises if this process no longer owns the run."""
 
     # --- writing
 
@@ -93,11 +94,11 @@ class CheckpointStore:
         texts: Mapping[str, str] | None = None,
         best: bool = False,
     ) -> Path:
-        """Saves a checkpoint and prunes; returns its folder, which is on the disk when this returns.
+        """Saves a checkpoint durably and prunes; returns its folder.
 
         arrays: file stem (weights, ema, ...) -> name -> array; state: small, JSON; texts: file name -> text.
-        Raises NonFiniteError for any float that is not finite, StorageError if the disk refuses; in both cases the
-        older checkpoints are untouched and the same call may be tried again.
+        Raises NonFiniteError for any float that is not finite, StorageError if the disk fails; in both cases the older
+        checkpoints are untouched and the same call can be repeated.
         """
         self.check_owner()
         contents = small_files(update, state, texts or {})
@@ -109,15 +110,15 @@ class CheckpointStore:
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             faults.point("store.before_space_check")
-            self._mend([path for path in self._temporary_paths() if is_own_temporary(path.name)])
+            self._clean_up([path for path in self._temporary_paths() if is_own_temporary(path.name)])
             self._check_space(arrays, contents)
             try:
                 temporary.mkdir()
                 faults.point("store.before_files")
                 records = write_files(temporary, arrays, contents)
-                self._put_in_place(temporary, target, Manifest(update, best, records))
+                self._put_in_place(temporary, target, CheckpointManifest(update, best, records))
             except OSError:
-                shutil.rmtree(temporary, ignore_errors=True)  # what stays, the next writer removes
+                shutil.rmtree(temporary, ignore_errors=True)  # the next writer removes what stays
                 raise
             faults.point("store.before_pointer")
             self._write_pointers()
@@ -126,12 +127,12 @@ class CheckpointStore:
             faults.point("store.after_save")
         except OSError as error:
             raise storage_error(f"saving the checkpoint of update {update}", self.directory, error) from error
-        except CheckpointError as error:  # the folder cannot be listed: here the disk refuses, no checkpoint is bad
+        except CheckpointError as error:  # the folder cannot be listed
             raise StorageError(f"saving the checkpoint of update {update} failed: {error}") from error
         return target
 
     def set_aside(self, updates: Collection[int], name: str) -> None:
-        """Renames the checkpoints of these updates, as far as they are there, to `name`-step-<update>. StorageError."""
+        """Renames the existing checkpoints of these updates to `name`-step-<update>. Raises StorageError."""
         self.check_owner()
         try:
             moved = [step_name(update) for update in steps_in(self.directory) if update in updates]
@@ -148,16 +149,16 @@ class CheckpointStore:
             raise StorageError(f"setting aside checkpoints from update {min(updates)} on failed: {error}") from error
 
     def all_set_aside(self) -> list[Path]:
-        """Folders of the checkpoints that were set aside, in that order. Raises OSError."""
+        """Folders of the checkpoints that were set aside, oldest first. Raises OSError."""
         found = [path for path in self.directory.iterdir() if _SET_ASIDE.fullmatch(path.name)]
         return sorted(found, key=lambda path: (_number(path), path.name.rpartition("-step-")[2]))
 
     def next_number(self) -> int:
-        """A number that nothing set aside has yet. Raises OSError."""
+        """The next number for checkpoints that are set aside. Raises OSError."""
         return 1 + max(map(_number, self.all_set_aside()), default=0)
 
     def prune_set_aside(self, spared: Collection[Path]) -> None:
-        """Deletes all that was set aside but the newest `keep` checkpoints and those in `spared`. StorageError."""
+        """Deletes set-aside checkpoints except the newest `keep` and those in `spared`. Raises StorageError."""
         try:
             others = [path for path in self.all_set_aside() if path not in spared]
             for path in others[: max(0, len(others) - self.keep)]:
@@ -166,28 +167,28 @@ class CheckpointStore:
             raise storage_error("removing superseded checkpoints", self.directory, error) from error
 
     def remove_stale(self, lock: WriterLock) -> list[str]:
-        """Removes what a killed writer left, and ends what it was about to do; returns what was done, in words.
+        """Removes what a killed writer left, and finishes its renames; returns a description of each action.
 
-        lock: proof that no other process is writing. Raises StorageError.
+        lock: guarantees that no other process is writing. Raises StorageError.
         """
         if not lock.held:
             raise ValueError("stale folders may be removed only while the run directory is locked")
         try:
-            return self._mend(self._temporary_paths())
+            return self._clean_up(self._temporary_paths())
         except OSError as error:
             raise storage_error("removing what an interrupted save left", self.directory, error) from error
 
-    def _mend(self, temporary: list[Path]) -> list[str]:
-        """Removes temporary folders, or gives them their name back; what was done, in words. Raises OSError."""
+    def _clean_up(self, temporary: list[Path]) -> list[str]:
+        """Removes temporary folders or restores their names; returns a description of each action. Raises OSError."""
         done = []
         for path in sorted(temporary):
             name = path.name.partition(_REPLACED)[2]
             if update_of_name(name) is not None and not (self.directory / name).exists():
                 path.rename(self.directory / name)
-                done.append(f"gave {name} its name back, whose replacement was interrupted")
+                done.append(f"restored {name}, whose replacement was interrupted")
             elif update_of_name(name) is not None:
                 self._retire(path, name)
-                done.append(f"ended the replacement of {name}, which was interrupted")
+                done.append(f"completed the interrupted replacement of {name}")
             else:
                 _remove(path)
                 done.append(f"removed {path.name}, left by an interrupted save")
@@ -205,10 +206,10 @@ class CheckpointStore:
         if free < needed:
             raise OSError(errno.ENOSPC, f"{free / 1e6:.0f} MB are free and {needed / 1e6:.0f} MB are needed")
 
-    def _put_in_place(self, temporary: Path, target: Path, manifest: Manifest) -> None:
+    def _put_in_place(self, temporary: Path, target: Path, manifest: CheckpointManifest) -> None:
         before = _manifest_or_none(target)
         if before is not None and before.files == manifest.files:
-            manifest = Manifest(manifest.update, manifest.best or before.best, manifest.files)
+            manifest = CheckpointManifest(manifest.update, manifest.best or before.best, manifest.files)
             if before.best == manifest.best and _is_valid(target):
                 shutil.rmtree(temporary)
                 fsync_directory(self.directory)
@@ -240,7 +241,7 @@ class CheckpointStore:
         self._retire(aside, target.name)
 
     def _retire(self, old: Path, name: str) -> None:
-        """Removes a checkpoint replaced by a later save of the same weights; one of other weights is set aside."""
+        """Removes a checkpoint replaced by a save of the same weights; one with other weights is set aside."""
         before, now = _manifest_or_none(old), _manifest_or_none(self.directory / name)
         if before is not None and now is not None and before.files.get(_WEIGHTS) == now.files.get(_WEIGHTS):
             _remove(old)
@@ -248,7 +249,7 @@ class CheckpointStore:
             old.rename(self.directory / f"replaced-{self.next_number():02d}-{name}")
 
     def _write_pointers(self) -> None:
-        steps = whole_steps(self.directory)
+        steps = intact_steps(self.directory)
         best = [update for update, manifest in steps.items() if manifest.best]
         for name, update in (("last.json", max(steps, default=None)), ("best.json", max(best, default=None))):
             path = self.directory / name
@@ -259,16 +260,17 @@ class CheckpointStore:
             faults.point("store.between_pointers")
 
     def _prune(self) -> None:
-        steps = whole_steps(self.directory)  # damaged ones neither count nor go: they may be all there is to repair
+        # Damaged checkpoints are neither counted nor deleted: they may be all that is left to repair.
+        steps = intact_steps(self.directory)
         best = [update for update, manifest in steps.items() if manifest.best]
-        # a run that goes back to a protected one finds what was the best then
+        # after a rollback to a protected one, the best checkpoint at that time must exist
         then = [[b for b in best if b <= goal] for goal in (max(steps, default=0), *self.protected)]
         spared = self.protected | {max(known) for known in then if known}
         for update in updates_to_prune(steps, self.keep, self.kept_every_updates, spared):
             self._delete(self.directory / step_name(update))
 
     def _set_foreign_aside(self, folder: Path) -> None:
-        """Moves what other programs and people put into a step folder to FOREIGN, since the folder is to go."""
+        """Moves files of users and other programs from a step folder to FOREIGN before the folder is deleted."""
         foreign = foreign_entries(folder) if folder.is_dir() and not folder.is_symlink() else [folder]
         if not foreign:
             return
@@ -292,10 +294,10 @@ class CheckpointStore:
     # --- reading
 
     def newest(self) -> Checkpoint | None:
-        """The newest checkpoint that proves itself, or None if there is no step folder at all.
+        """The newest valid checkpoint, or None if there is no step folder at all.
 
-        Those passed over are in `damaged`. Raises CheckpointError if there are step folders and none is valid, or if
-        the newest is of a later format, since going on from an older one would bury it.
+        Damaged ones that were passed over are in `damaged`. Raises CheckpointError if there are step folders and none
+        is valid, or if the newest has a later format, since resuming from an older one would discard it.
         """
         checkpoint, self.damaged = newest_in(self.directory)
         return checkpoint
@@ -306,17 +308,17 @@ class CheckpointStore:
         return checkpoint
 
     def load(self, path: Path) -> Checkpoint:
-        """The checkpoint in the folder `path`, every byte proved. Raises CheckpointError."""
+        """The verified checkpoint in the folder `path`. Raises CheckpointError."""
         return read_checkpoint(path)
 
 
 def updates_to_prune(
     updates: Collection[int], keep: int, kept_every_updates: int, spared: Collection[int]
 ) -> list[int]:
-    """Updates whose checkpoints go, oldest first.
+    """Updates whose checkpoints are deleted, oldest first.
 
-    What stays: the newest and the one before it (a kill can then damage one and still cost little), the `keep`
-    newest multiples of kept_every_updates, and those in `spared`.
+    Kept are the two newest (one may be damaged by a kill), the `keep` newest multiples of kept_every_updates, and
+    those in `spared`.
     """
     ordered = sorted(updates, reverse=True)
     regular = [update for update in ordered if update % kept_every_updates == 0]
@@ -325,12 +327,12 @@ def updates_to_prune(
 
 
 def _number(path: Path) -> int:
-    """The number under which a checkpoint was set aside."""
+    """The number in the name of a checkpoint that was set aside."""
     found = _SET_ASIDE.fullmatch(path.name)
     return int(found[2]) if found else 0
 
 
-def _manifest_or_none(folder: Path) -> Manifest | None:
+def _manifest_or_none(folder: Path) -> CheckpointManifest | None:
     try:
         return check_sizes(folder)
     except CheckpointError:

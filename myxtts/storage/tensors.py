@@ -1,4 +1,4 @@
-"""Named arrays in safetensors files, by the package of that name, with the hash of what was written."""
+"""Named arrays in safetensors files (with the safetensors package), and the hash of each written file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 import safetensors
 from safetensors.numpy import save
 
-from myxtts.storage import faults
+from myxtts import faults
 from myxtts.storage.files import strict_json
 
 Array = npt.NDArray[Any]
@@ -30,32 +30,32 @@ _SHORT_NAMES = {"F": "float", "BF": "bfloat", "I": "int", "U": "uint"}
 
 
 def count_nonfinite(array: Array) -> int:
-    """How many values of `array` are NaN or infinite; 0 for integers and booleans."""
+    """Number of values in `array` that are NaN or infinite; 0 for integers and booleans."""
     if array.dtype.name in ("float64", "float32"):
         finite = np.isfinite(array)
         return 0 if finite.all() else int(array.size - np.count_nonzero(finite))
     if array.dtype.name not in _EXPONENT_BITS:
         return 0
-    # NumPy is slow on halves and knows no bfloat16; a value is not finite when all exponent bits are set
+    # NumPy is slow on float16 and has no bfloat16. A value is not finite if all exponent bits are set.
     kind, mask = _EXPONENT_BITS[array.dtype.name]
     bits = np.ascontiguousarray(array).reshape(-1).view(kind)
     return int(np.count_nonzero((bits & np.array(mask, kind)) == mask))
 
 
 def check_storable(name: str, array: Array) -> None:
-    """Raises TypeError or ValueError for what the format cannot hold: a defect of the caller, not of the data."""
+    """Raises TypeError or ValueError for what the format cannot hold, which is a bug in the caller."""
     if array.dtype.name not in _STORABLE:
         raise TypeError(f"tensor {name!r} has dtype {array.dtype}, which a checkpoint cannot hold")
     if not name or name == "__metadata__" or not name.isprintable():
-        raise ValueError(f"{name!r} is no name for a tensor")
+        raise ValueError(f"{name!r} is not a valid tensor name")
 
 
 def write_tensors(
     path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None
 ) -> tuple[int, str]:
-    """Writes `arrays` to a new file at `path`, on the disk when it returns. Returns size and SHA-256. OSError.
+    """Writes `arrays` to a new file at `path` and fsyncs it. Returns its size and SHA-256. Raises OSError.
 
-    `metadata` are texts by name, which the format has a place for.
+    metadata: name -> text, stored in the header of the file.
     """
     for name, array in arrays.items():
         check_storable(name, array)
@@ -82,7 +82,7 @@ def parse_tensors(content: npt.NDArray[np.uint8]) -> dict[str, Array]:
     try:
         found = safetensors.deserialize(content.tobytes())  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as error:
-        raise ValueError(f"no whole safetensors file: {error}") from error
+        raise ValueError(f"not an intact safetensors file: {error}") from error
     return {
         name: np.frombuffer(bytes(entry["data"]), _dtype(name, entry["dtype"])).reshape(entry["shape"])
         for name, entry in found
@@ -90,12 +90,12 @@ def parse_tensors(content: npt.NDArray[np.uint8]) -> dict[str, Array]:
 
 
 def parse_metadata(content: npt.NDArray[np.uint8]) -> dict[str, str]:
-    """Texts by name in a file that `parse_tensors` took; empty if it has none. Raises ValueError for others."""
+    """The metadata (name -> text) of a file that `parse_tensors` accepted. Raises ValueError if they are not texts."""
     length = int.from_bytes(content[:8].tobytes(), "little")
     header = strict_json(content[8 : 8 + length].tobytes())
     metadata = header.get("__metadata__", {}) if isinstance(header, dict) else None
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise ValueError("its metadata are no texts by name")
+        raise ValueError("its metadata are not a mapping of names to texts")
     return metadata
 
 
@@ -103,7 +103,7 @@ def _dtype(name: str, code: str) -> np.dtype[Any]:
     letters = code.rstrip("0123456789")
     long = "bool" if code == "BOOL" else _SHORT_NAMES.get(letters, "") + code[len(letters) :]
     if long not in _STORABLE:
-        raise ValueError(f"tensor {name[:80]!r} has dtype {code!r}, which is not read")
+        raise ValueError(f"tensor {name[:80]!r} has dtype {code!r}, which is not supported")
     if long == "bfloat16":
         import ml_dtypes  # comes with TensorFlow; only files with this type need it
 

@@ -1,6 +1,6 @@
-"""Text and a voice to a waveform.
+"""Synthesis: text and a voice to a waveform.
 
-`Synthesizer` and `Speech` are imported when first asked for: what needs no TensorFlow here answers without it.
+The public names are imported on first use, so that the parts that need no TensorFlow load without it.
 """
 
 from __future__ import annotations
@@ -9,18 +9,19 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from myxtts.synthesis.speech import Speech
-    from myxtts.synthesis.stream import Piece
+    from myxtts.synthesis.options import SpeakOptions
+    from myxtts.synthesis.speech import Speech, SpeechChunk
     from myxtts.synthesis.synthesizer import Synthesizer
-    from myxtts.synthesis.voice_sources import VoiceSource
+    from myxtts.synthesis.voice_parts import VoicePart
 
-__all__ = ["Piece", "Speech", "Synthesizer", "VoiceSource"]
+__all__ = ["SpeakOptions", "Speech", "SpeechChunk", "Synthesizer", "VoicePart"]
 
 _HOMES = {
-    "Piece": "myxtts.synthesis.stream",
+    "SpeakOptions": "myxtts.synthesis.options",
     "Speech": "myxtts.synthesis.speech",
+    "SpeechChunk": "myxtts.synthesis.speech",
     "Synthesizer": "myxtts.synthesis.synthesizer",
-    "VoiceSource": "myxtts.synthesis.voice_sources",
+    "VoicePart": "myxtts.synthesis.voice_parts",
 }
 
 

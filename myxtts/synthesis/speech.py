@@ -1,4 +1,4 @@
-"""What a synthesis gives, and how its sentences become one piece of speech."""
+"""Synthesized speech: the results, the notes about them, and joining sentences without clicks or clipping."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import scipy.ndimage
 
+from myxtts.audio.framing import hann
 from myxtts.config.schema import AudioConfig
+from myxtts.synthesis.options import LONGEST_SENTENCE_SECONDS, LONGEST_TOKEN_SECONDS
 from myxtts.units import frames_of_seconds
 
 FloatArray = npt.NDArray[np.float32]
@@ -16,11 +19,16 @@ FloatArray = npt.NDArray[np.float32]
 PAUSE_SECONDS = 0.25
 HIGHEST_PEAK = 0.98
 _FADE_SECONDS = 0.005
+_LIMITER_SECONDS = 0.02
+_AUDIBLE_DB = 0.5
+"""Smaller level changes are inaudible and get no note."""
+_FEW_FRAMES = 0.05
+"""Share of the voiced frames that may have a limited pitch without a note."""
 
 
 @dataclass(frozen=True)
 class SpokenSentence:
-    """A sentence as it was given and as it was read, and where in the speech it stands."""
+    """One sentence: as written, as normalized, and its position in the speech."""
 
     text: str
     normalized: str
@@ -30,11 +38,19 @@ class SpokenSentence:
 
 @dataclass(frozen=True, eq=False)
 class Speech:
-    """A text that was spoken.
+    """The speech of a text.
 
-    `samples` float32[N] within -1..1; `mel_MC` float32[M, C] natural-log mel, N = M * hop, for a vocoder of one's own;
-    `voice` and `language` say what was used, `notes` what a listener should know. `gain`: what all samples were
-    multiplied by so that no peak clips, 1 where none would.
+    Attributes:
+        samples: float32[N] within -1..1.
+        sample_rate_hz: of the samples.
+        mel_MC: natural-log mel float32[M, C], N = M * hop; input for an external vocoder.
+        seconds: duration of the speech.
+        compute_seconds: time the synthesis took.
+        sentences: the sentences in order.
+        voice: description of the voice.
+        language: code of the language.
+        notes: what a user should know, one line each.
+        gain: factor applied to all samples to prevent clipping; 1 where no peak would clip.
     """
 
     samples: FloatArray
@@ -50,30 +66,124 @@ class Speech:
 
     @property
     def real_time_factor(self) -> float:
-        """Seconds of computing for a second of speech."""
+        """Seconds of computing per second of speech."""
         return self.compute_seconds / self.seconds
 
 
-def sane_mel(mel_MC: FloatArray, audio: AudioConfig) -> FloatArray:
-    """A natural-log mel that is nowhere under the floor of the convention."""
+@dataclass(frozen=True, eq=False)
+class SpeechChunk:
+    """One sentence of a stream, with the pause before it.
+
+    Attributes:
+        samples: float32[N] within -1..1.
+        sample_rate_hz: of the samples.
+        mel_MC: natural-log mel float32[M, C], N = M * hop.
+        sentence: text and position.
+        number: of the sentence, from 1.
+        total: sentences of the text.
+        voice: description of the voice, the same in all chunks of a text; so are `language` and `notes`.
+        language: code of the language.
+        notes: what a user should know of text and voice.
+        capped: tokens that were predicted too long and cut.
+        squeezed: whether the sentence was predicted too long and shortened.
+        gain: factor applied at its loudest peak to prevent clipping; 1 where no peak would clip.
+        voiced: number of voiced frames.
+        pitch_limited: voiced frames whose pitch was out of `pitch_range_hz` and was limited to it.
+        pitch_range_hz: lowest and highest pitch.
+    """
+
+    samples: FloatArray
+    sample_rate_hz: int
+    mel_MC: FloatArray
+    sentence: SpokenSentence
+    number: int
+    total: int
+    voice: str
+    language: str
+    notes: tuple[str, ...]
+    capped: int
+    squeezed: bool
+    gain: float = 1.0
+    voiced: int = 0
+    pitch_limited: int = 0
+    pitch_range_hz: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass
+class SpeechNotes:
+    """Counts over the chunks of a text, which are not kept, and the notes that follow from them."""
+
+    sentences: int = 0
+    capped: int = 0
+    squeezed: int = 0
+    attenuated: int = 0
+    least_gain: float = 1.0
+    voiced: int = 0
+    pitch_limited: int = 0
+    pitch_range_hz: tuple[float, float] = (0.0, 0.0)
+
+    def add(self, chunk: SpeechChunk) -> None:
+        """Counts one more chunk."""
+        self.sentences += 1
+        self.capped += chunk.capped
+        self.squeezed += chunk.squeezed
+        self.attenuated += _attenuation_db(chunk.gain) >= _AUDIBLE_DB
+        self.least_gain = min(self.least_gain, chunk.gain)
+        self.voiced += chunk.voiced
+        self.pitch_limited += chunk.pitch_limited
+        self.pitch_range_hz = chunk.pitch_range_hz
+
+    def lines(self, gain: float = 1.0) -> list[str]:
+        """The notes; `gain` is the factor that was applied to all samples alike."""
+        notes = []
+        if self.capped:
+            notes.append(
+                f"{self.capped} tokens were predicted longer than {LONGEST_TOKEN_SECONDS:g} s and cut: "
+                "the model needs more training"
+            )
+        if self.squeezed:
+            notes.append(
+                f"{self.squeezed} of {self.sentences} sentences were predicted longer than "
+                f"{LONGEST_SENTENCE_SECONDS:g} s and shortened: the model needs more training"
+            )
+        if self.pitch_limited > _FEW_FRAMES * self.voiced:
+            low, high = self.pitch_range_hz
+            share = f"{self.pitch_limited / self.voiced:.0%} of the voiced frames"
+            notes.append(f"the pitch was limited to {low:g} to {high:g} Hz in {share}")
+        if self.attenuated:
+            notes.append(
+                f"peaks in {self.attenuated} of {self.sentences} sentences were reduced by up to "
+                f"{_attenuation_db(self.least_gain):.1f} dB to prevent clipping"
+            )
+        if _attenuation_db(gain) >= _AUDIBLE_DB:
+            notes.append(f"the level was reduced by {_attenuation_db(gain):.1f} dB to prevent clipping")
+        return notes
+
+
+def _attenuation_db(gain: float) -> float:
+    return -20.0 * math.log10(gain)
+
+
+def floor_mel(mel_MC: FloatArray, audio: AudioConfig) -> FloatArray:
+    """A natural-log mel limited to the floor that the mel definition has."""
     floored: FloatArray = np.maximum(mel_MC, np.float32(math.log(audio.log_floor))).astype(np.float32)
     return floored
 
 
 def level_db(mel_MC: FloatArray) -> float:
-    """Mean power of a sentence in decibels, from its natural-log mel; what it is relative to does not matter."""
+    """Mean power in decibels of a sentence, from its natural-log mel, against an arbitrary reference."""
     return 10.0 * math.log10(float(np.exp(2.0 * mel_MC.astype(np.float64)).sum(axis=1).mean()))
 
 
-def louder(mel_MC: FloatArray, decibels: float) -> FloatArray:
-    """A natural-log mel of the same sound, louder."""
+def amplify_mel(mel_MC: FloatArray, decibels: float) -> FloatArray:
+    """The natural-log mel of the same sound at a changed level."""
     return mel_MC + np.float32(decibels * math.log(10.0) / 20.0)
 
 
-def ready_to_join(
+def join_ready(
     mel_MC: FloatArray, wave_N: FloatArray, audio: AudioConfig, speed: float, *, first: bool
 ) -> tuple[FloatArray, FloatArray]:
-    """Mel [M, C] and samples [N] of a sentence with a pause before it, unless it is the first; N = M * hop."""
+    """Mel [M, C] and faded samples [N] of a sentence, behind a pause unless it is the first one; N = M * hop."""
     wave_N = _faded(wave_N, audio.sample_rate_hz)
     if first:
         return mel_MC, wave_N
@@ -83,14 +193,35 @@ def ready_to_join(
     return np.concatenate([silence_MC, mel_MC]), np.concatenate([silence_N, wave_N])
 
 
-def gain_for(samples_N: FloatArray) -> float:
-    """What samples are multiplied by so that no peak clips; 1 where none would."""
+def clipping_gain(samples_N: FloatArray) -> float:
+    """The factor that prevents clipping; 1 where no peak would clip."""
     peak = float(np.abs(samples_N).max(initial=0.0))
     return HIGHEST_PEAK / peak if peak > HIGHEST_PEAK else 1.0
 
 
+def limit_peaks(samples_N: FloatArray, sample_rate_hz: int) -> FloatArray:
+    """Samples without a peak over 0.98, attenuated only around the peaks that would clip.
+
+    One factor for a whole stream is impossible, since the loudest peak may be yet to come, and one factor per sentence
+    would make neighbouring sentences differ in level. The gain falls and rises over a window of 20 ms, before and
+    after a peak, which keeps distortion low.
+    """
+    samples_N = np.asarray(samples_N, np.float32)
+    peak_N = np.abs(samples_N)
+    if float(peak_N.max(initial=0.0)) <= HIGHEST_PEAK:
+        return samples_N
+    window = hann(2 * round(_LIMITER_SECONDS * sample_rate_hz / 2) + 1).astype(np.float64)
+    # First the lowest gain needed within half a window, then its mean over the window: every value that enters the
+    # mean at a sample is at most the gain which that sample needs.
+    needed_N = HIGHEST_PEAK / np.maximum(peak_N.astype(np.float64), HIGHEST_PEAK)
+    least_N = scipy.ndimage.minimum_filter1d(needed_N, len(window), mode="nearest")
+    gain_N = scipy.ndimage.convolve1d(least_N, window / window.sum(), mode="nearest")
+    limited_N: FloatArray = (samples_N * gain_N).astype(np.float32)
+    return limited_N
+
+
 def _faded(wave_N: FloatArray, sample_rate_hz: int) -> FloatArray:
-    """A wave whose ends rise from and fall to zero within 5 ms, so that no click stands at a pause."""
+    """A wave with fades of 5 ms at both ends, so that it does not click at a pause."""
     count = min(round(_FADE_SECONDS * sample_rate_hz), len(wave_N) // 2)
     ramp = np.linspace(0.0, 1.0, count, dtype=np.float32)
     faded = np.array(wave_N, np.float32)

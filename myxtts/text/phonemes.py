@@ -1,7 +1,7 @@
-"""Text to IPA by eSpeak NG, with its library and voices from the wheel `espeakng-loader`: no system package is needed.
+"""Text to IPA with eSpeak NG, whose library and voices are in the wheel `espeakng-loader`: no system package is needed.
 
-eSpeak NG is handed runs of words only. Punctuation is set between what it gives, here and not by phonemizer, which
-loses empty lines; and what it cannot speak is found beforehand, because it would drop it or read out its name.
+eSpeak NG only gets runs of words. This module puts the punctuation between their phonemes, as phonemizer would lose
+empty lines; and it finds what eSpeak NG cannot speak beforehand, as it would drop that or spell out its name.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from myxtts.text.normalization.characters import ZWJ, ZWNJ
 
 _ALIASES = {"en": "en-us", "fr": "fr-fr", "zh": "cmn", "no": "nb", "iw": "he", "fil": "en-us"}
 _WITHOUT_DICTIONARY = frozenset({"fo", "kaa", "xex"})
-"""Voices that the wheel names and brings no dictionary for."""
+"""Voices in the wheel that have no dictionary."""
 _LONGEST_WORD = 80
-"""Letters; eSpeak NG drops the end of words of 150 and more without a word about it."""
+"""In letters; eSpeak NG silently drops the end of words of 150 letters and more."""
 _LONGEST_RUN = {"my": 60}
-"""eSpeak NG 1.52 overflows a buffer, which ends the process, on long Burmese nonsense."""
+"""In letters; on long Burmese nonsense eSpeak NG 1.52 overflows a buffer and crashes the process."""
 _LONGEST_RUN_ELSEWHERE = 200
 
 _PUNCTUATION = {
@@ -47,31 +47,26 @@ _OTHER_SCRIPTS = {
     "bg": ("CYRILLIC",), "el": ("GREEK",), "he": ("HEBREW",),
 }  # fmt: skip
 # Kinds of characters: w letter, d digit, a apostrophe, h hyphen, o full stop, n other sign inside numbers, z joiner,
-# s blank, p punctuation, x a sign to be spoken by itself, u what cannot be spoken.
+# s space, p punctuation, x a sign that is spoken by itself, u what cannot be spoken.
 _WORD = (
     r"(?:a|h(?=d))?[wd](?:[wdza]|h(?=[wd])|[on](?<=d.)(?=d)|o(?<=(?<![wd])w.)(?=w(?![wd])))*"
-    # Read: also inside a number, a full stop or sign between digits; inside "z.B", a full stop between single letters.
+    # Words also contain full stops and signs between digits, and full stops between single letters as in "z.B".
 )
-_PIECES = re.compile(f"(?P<run>{_WORD}(?:s{_WORD})*)|(?P<blank>s+)|(?P<mark>[ponha])|(?P<sign>x)|(?P<other>.)", re.S)
+_TOKENS = re.compile(f"(?P<run>{_WORD}(?:s{_WORD})*)|(?P<blank>s+)|(?P<mark>[ponha])|(?P<sign>x)|(?P<other>.)", re.S)
 _SWITCH = re.compile(r"\([^()]*\)")
-"""The (en) that eSpeak NG sets where it changes language; it is never handed brackets itself."""
+"""The (en) that eSpeak NG writes where it changes language; its input never contains brackets."""
 
 
 @dataclass(frozen=True)
 class Transcription:
-    """A text in IPA; `unreadable` are the characters that are not in it because nothing can speak them."""
+    """A text in IPA; `unreadable` are the characters that cannot be spoken and are missing from it."""
 
     phonemes: str
     unreadable: tuple[str, ...]
 
 
-def known_languages() -> tuple[str, ...]:
-    """Codes of the languages that eSpeak NG brings, sorted: en-us, en-gb, fa, ..."""
-    return _languages()
-
-
 def canonical_language(language: str) -> str:
-    """eSpeak NG's code of a language: en_US is en-us, fr is fr-fr. Raises DataError, naming the nearest ones."""
+    """eSpeak NG's code of a language: en-us for en_US, fr-fr for fr. Errors: DataError, which names similar codes."""
     wanted = language.strip().replace("_", "-").lower()
     wanted = _ALIASES.get(wanted, wanted)
     by_lower = {code.lower(): code for code in _languages()}
@@ -87,35 +82,27 @@ def canonical_language(language: str) -> str:
     )
 
 
-def phonemize(texts: Sequence[str], language: str) -> list[str]:
-    """IPA of normalized texts, with stress marks and punctuation; language switch flags are taken out.
-
-    Raises DataError for an unknown language. What cannot be spoken is left out; `transcribe` names it.
-    """
-    return [transcription.phonemes for transcription in transcribe(texts, language)]
-
-
 def transcribe(texts: Sequence[str], language: str) -> list[Transcription]:
-    """IPA of normalized texts and what could not be spoken, in the order of `texts`. Raises DataError."""
+    """IPA of normalized texts, with stress marks and punctuation. Errors: DataError for an unknown language."""
     code = canonical_language(language)
     spoken: dict[str, str] = {}
     return [_transcription(text, code, spoken) for text in texts]
 
 
 def _transcription(text: str, code: str, spoken: dict[str, str]) -> Transcription:
-    """One text; `spoken` keeps what was spoken before in the same call."""
+    """IPA of one text; `spoken` caches the phonemes of runs."""
     parts: list[str] = []
     unreadable: list[str] = []
     base = code.split("-")[0]
     kinds = "".join(_kind(character, base) for character in text)
-    for piece in _PIECES.finditer(kinds):
-        written = text[piece.start() : piece.end()]
-        if piece.lastgroup == "blank":
+    for match in _TOKENS.finditer(kinds):
+        written = text[match.start() : match.end()]
+        if match.lastgroup == "blank":
             parts.append(" ")
-        elif piece.lastgroup == "mark":
+        elif match.lastgroup == "mark":
             parts.append(_mark(written))
-        elif piece.lastgroup == "other":
-            if kinds[piece.start()] != "z":
+        elif match.lastgroup == "other":
+            if kinds[match.start()] != "z":
                 unreadable.append(written)
         else:
             phonemes = " ".join(filter(None, (_speak(part, code, spoken) for part in _short_runs(written, code))))
@@ -123,18 +110,18 @@ def _transcription(text: str, code: str, spoken: dict[str, str]) -> Transcriptio
                 parts.append(f"\0{phonemes}\0")
             else:
                 unreadable += list(dict.fromkeys(character for character in written if not character.isspace()))
-    # Spoken runs that touch are two words: "5%" is two of them.
+    # Adjacent runs are separate words: "5%" is two of them.
     joined = "".join(parts).replace("\0\0", " ").replace("\0", "")
     return Transcription(re.sub(" +", " ", joined).strip(" "), tuple(dict.fromkeys(unreadable)))
 
 
 def _mark(written: str) -> str:
-    """A mark outside words, as the symbol that all languages share; an apostrophe there is a quotation mark."""
+    """The symbol of a punctuation mark, the same in all languages; an apostrophe outside words is a quotation mark."""
     return {"-": "\u2014", "'": '"'}.get(written) or _PUNCTUATION[written]
 
 
 def _short_runs(written: str, code: str) -> list[str]:
-    """A run of words in pieces that eSpeak NG reads completely."""
+    """Splits a run of words into runs short enough for eSpeak NG to read completely."""
     longest = _LONGEST_RUN.get(code, _LONGEST_RUN_ELSEWHERE)
     if len(written) <= min(longest, _LONGEST_WORD):
         return [written]
@@ -162,7 +149,7 @@ def _speak(written: str, code: str, spoken: dict[str, str]) -> str:
 
 @lru_cache(maxsize=65_536)
 def _kind(character: str, base: str) -> str:
-    """The kind of a character, as _PIECES reads it, in a language."""
+    """The kind of a character in a language, a letter of `_TOKENS`."""
     if character.isspace() and character >= " ":
         return "s"
     if character in _PUNCTUATION:
@@ -177,7 +164,7 @@ def _kind(character: str, base: str) -> str:
         return "w"
     if category[0] == "N":
         return "d" if category == "Nd" else "w"
-    # Arrows, dingbats and emoji: eSpeak NG would read out their names, which nobody said in a recording.
+    # Arrows, dingbats and emoji: eSpeak NG would speak their names, which are in no recording.
     arrow = "\u2190" <= character <= "\u21ff"
     if category[0] == "C" or arrow or (category in ("So", "Sk") and character > "\u21ff"):
         return "u"
@@ -185,7 +172,7 @@ def _kind(character: str, base: str) -> str:
 
 
 def _is_spoken_script(character: str, base: str) -> bool:
-    """False for a letter that eSpeak NG would only name: "Chinese letter" in an English text."""
+    """False for a letter that eSpeak NG would describe instead of speaking it, such as "Chinese letter"."""
     if base not in _LATIN_SCRIPT_LANGUAGES and base not in _OTHER_SCRIPTS:
         return True
     script = unicodedata.name(character, "").split(" ")[0]
@@ -210,7 +197,7 @@ def _languages() -> tuple[str, ...]:
 
 @cache
 def _voice(code: str) -> EspeakWrapper:
-    """A copy of the library for each language, so that no setting of one affects another."""
+    """A copy of the library for each language, so that they do not affect each other."""
     _prepare_library()
     with _LOCK:
         voice = EspeakWrapper()

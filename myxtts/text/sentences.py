@@ -1,4 +1,4 @@
-"""Long text in pieces that a model can speak one after the other. No character but blanks is ever lost."""
+"""Splits long text into sentences that a model can speak one after the other. Only blanks are ever lost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DATES = frozenset({
 })  # fmt: skip
 _WORDS_TOO = frozenset({"sat", "sun", "wed", "mar"})
 _CAPITALISED = frozenset(name.capitalize() for name in _DATES) | {"Fig", "Sec"}
-"""Abbreviations that are words in small letters, but for months and days before a number: the sun, they sat."""
+"""Abbreviations that are words in lower case, except for months and days before a number: the sun, they sat."""
 _MAY_END_A_SENTENCE = frozenset(
     {"jr", "sr", "inc", "ltd", "co", "corp", "bros", "ave", "blvd", "rd", "a.m", "p.m", "st"}
 )
@@ -29,7 +29,7 @@ _STARTS_A_SENTENCE = frozenset({
     "to", "today", "was", "we", "were", "what", "when", "where", "which", "while", "who", "why", "will", "with",
     "yes", "yet", "you", "your",
 })  # fmt: skip
-"""After "the U.S." any other word with a capital is taken for the rest of a name: the U.S. Army."""
+"""After "the U.S." any other capitalized word is considered part of a name: the U.S. Army."""
 _CLOSING = "\"'\u201d\u2019\u00bb)\\]}\u300d\u300f"
 _END = re.compile(
     f"(?P<stop>[.!?\u2026\u061f\u06d4\u0964\u0965]+)[{_CLOSING}]*(?=\\s|$)|[\u3002\uff01\uff1f]+[{_CLOSING}]*|\n\\s*\n"
@@ -47,9 +47,9 @@ _CUTS = (
 def split_sentences(text: str, max_characters: int = 200) -> list[str]:
     """Sentences of an English or Persian text, each of at most `max_characters` and without blanks at its ends.
 
-    A full stop after an abbreviation or an initial ends no sentence, nor does one, or three of them, before a
-    lower-case letter, nor that of "U.S." before a name. A longer sentence is cut at the last semicolon, else comma,
-    else blank that fits, else in mid-word. Joined with blanks the pieces are the text again, but for its blanks.
+    A full stop does not end a sentence after an abbreviation or an initial, before a lower-case letter, or in "U.S."
+    before a name. A sentence that is too long is cut at the last semicolon that fits, else comma, else blank, else
+    within a word. Joined by blanks the results are the text again, except for its blanks.
     """
     if max_characters < 1:
         raise ValueError(f"max_characters is {max_characters}, expected at least 1")
@@ -60,7 +60,7 @@ def split_sentences(text: str, max_characters: int = 200) -> list[str]:
             sentences.append(text[start : end.end()])
             start = end.end()
     sentences.append(text[start:])
-    return [piece for sentence in sentences for piece in _short_pieces(sentence.strip(), max_characters)]
+    return [part for sentence in sentences for part in _cut_to_length(sentence.strip(), max_characters)]
 
 
 def _ends_sentence(text: str, start: int, end: re.Match[str]) -> bool:
@@ -69,9 +69,9 @@ def _ends_sentence(text: str, start: int, end: re.Match[str]) -> bool:
     following = text[end.end() : end.end() + 80].lstrip()
     dotted = not end["stop"].strip(".\u2026")
     if following[:1] == "." and not following[1:2].isdigit() and (dotted or _LONE_DOTS.match(following)):
-        return False  # one of three with blanks between, or dots that nothing would be left to speak with
+        return False  # one of three dots separated by blanks, or dots that would be a sentence without words
     if not dotted:
-        # "Stop!" she said: a quoted question or exclamation goes on in lower case.
+        # "Stop!" she said: after a quoted question or exclamation the sentence continues in lower case.
         return not (following[:1].islower() and end.end() > end.end("stop"))
     if following[:1].islower():
         return False
@@ -82,7 +82,7 @@ def _ends_sentence(text: str, start: int, end: re.Match[str]) -> bool:
     if word.group() in _CAPITALISED or (name in _DATES and word.group() not in _WORDS_TOO and following[:1].isdigit()):
         return False
     numbered = BEFORE_NUMBER.match(text, word.start()) or BEFORE_NUMERAL.match(text, word.start())
-    if numbered and numbered.end() > end.start():  # not the dot inside of "p.15."
+    if numbered and numbered.end() > end.start():  # not the dot inside "p.15."
         return False
     if name in _ABBREVIATIONS:
         return name in _MAY_END_A_SENTENCE and following[:1].isupper() and name not in ("st",)
@@ -94,18 +94,18 @@ def _ends_sentence(text: str, start: int, end: re.Match[str]) -> bool:
     return not (len(name) == 1 and word.group().isupper() and name != "i" and following[:1].isupper())
 
 
-def _short_pieces(sentence: str, longest: int) -> list[str]:
-    pieces: list[str] = []
+def _cut_to_length(sentence: str, longest: int) -> list[str]:
+    parts: list[str] = []
     while len(sentence) > longest:
         at = _cut(sentence, longest)
-        pieces.append(sentence[:at].strip())
+        parts.append(sentence[:at].strip())
         sentence = sentence[at:].strip()
-    pieces.append(sentence)
-    return [piece for piece in pieces if piece]
+    parts.append(sentence)
+    return [part for part in parts if part]
 
 
 def _cut(sentence: str, longest: int) -> int:
-    """Where to cut: at the last mark of the best kind that leaves a piece of a third of what is allowed."""
+    """Where to cut: after the last mark of the best kind that leaves at least a third of the allowed length."""
     for pattern in _CUTS:
         ends = [found.end() for found in pattern.finditer(sentence, 0, longest + 1) if found.end() <= longest]
         if ends and ends[-1] >= longest // 3:

@@ -1,4 +1,4 @@
-"""The symbols a model knows and their ids; a table is part of a checkpoint and can only grow at its end."""
+"""The symbols of a model and their ids. A table is part of a checkpoint; symbols can only be added at its end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _IPA_COMBINING = (
 )
 _IPA_LATIN = "æçðøħŋœǀǁǂǃβεθχϕΦɸⱱᴀᴇ"
 _ESPEAK_MNEMONICS = '"#+[]^`*&~@%/\\={}|<>$'
-"""ASCII that eSpeak NG lets through where a sound of one of its languages has no IPA name."""
+"""ASCII characters that eSpeak NG gives for sounds that have no IPA symbol."""
 _LATIN_LETTERS = "ßàáâãäåæçèéêëìíîïðñòóôõöøùúûüýþÿāăąćčďđēėęěğģīįıķĺļľłńņňōőœŕřśšşșťţțūůűųŵŷźżžə"
 _ARABIC_LETTERS = "ءآأؤإئابةتثجحخدذرزسشصضطظعغفقكلمنهوىيپچژکگیٹڈڑںھہۂۃےۀە"
 _ARABIC_MARKS = "\u064b\u064c\u064d\u064e\u064f\u0650\u0651\u0652\u0653\u0654\u0655\u0670"
@@ -29,7 +29,7 @@ _LOWER = "abcdefghijklmnopqrstuvwxyz"
 
 
 class SymbolTable:
-    """Symbols and their ids; 0 is padding, 1 the blank between tokens, 2 unknown. Not changed once made."""
+    """Symbols and their ids: 0 is padding, 1 the blank between tokens, 2 unknown. Immutable."""
 
     def __init__(self, symbols: Iterable[str]) -> None:
         self._symbols = (*RESERVED, *dict.fromkeys(symbol for symbol in symbols if symbol not in RESERVED))
@@ -56,29 +56,29 @@ class SymbolTable:
         return self._symbols
 
     def id_of(self, symbol: str) -> int:
-        """The id of a symbol; UNKNOWN for one that is not in the table."""
+        """The id of a symbol; UNKNOWN if it is not in the table."""
         return self._ids.get(symbol, UNKNOWN)
 
     def grown(self, symbols: Iterable[str]) -> SymbolTable:
-        """A table with new symbols at its end: the ids of the old ones, and with them old weights, stay valid."""
+        """A table with new symbols at its end; the ids of the others, and thus trained weights, remain valid."""
         return SymbolTable((*self._symbols, *symbols))
 
     def to_json(self) -> dict[str, object]:
-        """What `from_json` takes, of JSON's own types."""
+        """As plain values for JSON."""
         return {"format": _FORMAT, "symbols": list(self._symbols)}
 
     @staticmethod
     def from_json(stored: Mapping[str, object]) -> SymbolTable:
-        """The table that `to_json` gave. Raises CheckpointError where it is anything else."""
+        """Inverse of `to_json`. Errors: CheckpointError if the values are not a symbol table."""
         if not isinstance(stored, Mapping) or stored.get("format") != _FORMAT:
             found = stored.get("format") if isinstance(stored, Mapping) else stored
-            raise CheckpointError(f"symbol table: format {found!r:.40}, expected {_FORMAT}; take another checkpoint")
+            raise CheckpointError(f"symbol table: format {found!r:.40}, expected {_FORMAT}; use another checkpoint")
         symbols = stored.get("symbols")
         if not isinstance(symbols, list) or not all(isinstance(symbol, str) and symbol for symbol in symbols):
-            raise CheckpointError("symbol table: 'symbols' is not a list of texts; take another checkpoint")
+            raise CheckpointError("symbol table: 'symbols' is not a list of texts; use another checkpoint")
         if tuple(symbols[: len(RESERVED)]) != RESERVED or len(set(symbols)) != len(symbols):
             raise CheckpointError(
-                f"symbol table: begins not with {', '.join(RESERVED)} or names a symbol twice; take another checkpoint"
+                f"symbol table: does not begin with {', '.join(RESERVED)} or repeats a symbol; use another checkpoint"
             )
         return SymbolTable(symbols)
 
@@ -86,8 +86,8 @@ class SymbolTable:
 def default_table(kind: str) -> SymbolTable:
     """The table of a new model.
 
-    `phonemes`: every symbol that eSpeak NG gives in any of its languages, combining marks as symbols of their own, and
-    the rest of the IPA. `characters`: lower-case Latin, Persian and Arabic letters with their marks, and digits.
+    `phonemes`: every symbol that eSpeak NG gives in any of its languages, combining marks as separate symbols, and the
+    rest of the IPA. `characters`: lower-case Latin, Persian and Arabic letters with their marks, and digits.
     """
     if kind == "phonemes":
         ipa = "".join(chr(code) for code in range(0x0250, 0x02B0))

@@ -16,12 +16,12 @@ from myxtts.text.symbols import BLANK, RESERVED, SymbolTable
 
 
 @dataclass(frozen=True, eq=False)
-class Encoding:
-    """A text as a model reads it.
+class EncodedText:
+    """A text as input of a model.
 
-    `tokens` int32[T] (no tokens at all where nothing in the text can be spoken), `symbols` their names, one each;
-    `unknown` every character and symbol that is left out because nothing speaks it or the table does not hold it, once
-    each in the order met; `normalized` the text as it was spoken.
+    `tokens` is int32 [T] (empty if nothing in the text can be spoken), and `symbols` are their names. `unknown` are the
+    characters and symbols that are skipped because they cannot be spoken or are not in the table, each once in order.
+    `normalized` is the text as it is spoken.
     """
 
     tokens: npt.NDArray[np.int32]
@@ -31,7 +31,7 @@ class Encoding:
 
 
 class Tokenizer:
-    """Turns texts into tokens. The same settings, table and text give the same tokens in every process."""
+    """Turns texts into tokens. The result depends on the settings, the table and the text only."""
 
     def __init__(self, text: TextConfig, table: SymbolTable) -> None:
         self._settings = text
@@ -39,13 +39,13 @@ class Tokenizer:
 
     @property
     def table(self) -> SymbolTable:
-        """The symbols that this tokenizer knows."""
+        """The symbol table."""
         return self._table
 
-    def encode(self, texts: Sequence[str], language: str) -> list[Encoding]:
-        """Encodings of texts in one language, in their order. Raises DataError for a language that is not known.
+    def encode(self, texts: Sequence[str], language: str) -> list[EncodedText]:
+        """Tokens of texts of one language, in their order. Errors: DataError for an unknown language.
 
-        Never fails on what a text holds: see Encoding.unknown.
+        No text causes an error: see `EncodedText.unknown`.
         """
         normalized = [normalize(text, language) for text in texts]
         if self._settings.symbols == "phonemes":
@@ -54,15 +54,15 @@ class Tokenizer:
             transcriptions = [Transcription(unicodedata.normalize("NFC", text.lower()), ()) for text in normalized]
         return [self._encoding(*pair) for pair in zip(transcriptions, normalized, strict=True)]
 
-    def _encoding(self, transcription: Transcription, normalized: str) -> Encoding:
+    def _encoding(self, transcription: Transcription, normalized: str) -> EncodedText:
         known = [symbol for symbol in transcription.phonemes if symbol in self._table]
         unknown = [symbol for symbol in transcription.phonemes if symbol not in self._table]
         symbols = known
-        # Punctuation alone is not speech.
+        # Punctuation without words is not speech.
         if not any(symbol.isalnum() for symbol in known):
             symbols = []
         elif self._settings.blank_between:
             symbols = [RESERVED[BLANK]] * (2 * len(known) + 1)
             symbols[1::2] = known
         tokens = np.array([self._table.id_of(symbol) for symbol in symbols], np.int32)
-        return Encoding(tokens, symbols, list(dict.fromkeys((*transcription.unreadable, *unknown))), normalized)
+        return EncodedText(tokens, symbols, list(dict.fromkeys((*transcription.unreadable, *unknown))), normalized)

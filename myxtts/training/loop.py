@@ -8,10 +8,10 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from myxtts import faults
 from myxtts.data.loader import Loader
 from myxtts.errors import NonFiniteError, StorageError
 from myxtts.loss_terms import DECODER_TERMS
-from myxtts.storage import faults
 from myxtts.training import schedule
 from myxtts.training.accumulation import Micro, Window
 from myxtts.training.checkpointing import Saver

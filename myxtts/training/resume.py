@@ -15,14 +15,14 @@ from myxtts.config.fields import LEAVES, value_of
 from myxtts.config.files import config_of_file
 from myxtts.config.schema import Config, TrainingConfig
 from myxtts.data.corpus import Corpus
-from myxtts.data.prepare import Prepared
-from myxtts.data.store import FeatureStore
+from myxtts.data.feature_store import FeatureStore
+from myxtts.data.prepare import PreparedData
 from myxtts.errors import CheckpointError, ConfigError
 from myxtts.messages import quoted
 from myxtts.storage.checkpoint import Checkpoint, read_manifest, step_name
 from myxtts.storage.files import storage_error, strict_json
+from myxtts.storage.find_checkpoint import find
 from myxtts.storage.run_directory import RunDirectory
-from myxtts.storage.searching import find
 from myxtts.training.run_state import RunState
 
 
@@ -170,13 +170,13 @@ def loss_changed(checkpoint: Checkpoint, now: Config) -> bool:
     return config_of_file(checkpoint.path / "config.yaml").loss != now.loss
 
 
-def order_hash(prepared: Prepared, training: TrainingConfig) -> str:
+def order_hash(prepared: PreparedData, training: TrainingConfig) -> str:
     """Short hash of everything that determines the order of batches."""
     buckets = [str(bucket) for bucket in prepared.buckets]
     return _short_hash([_clips(prepared.train), buckets, training.batch_size, training.seed])
 
 
-def validation_hash(prepared: Prepared) -> str:
+def validation_hash(prepared: PreparedData) -> str:
     """Short hash of the validation clips, which determine the best checkpoint."""
     return _short_hash(_clips(prepared.validation))
 

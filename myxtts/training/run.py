@@ -10,16 +10,17 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from myxtts import faults
 from myxtts.config.files import config_yaml, provenance_json
 from myxtts.config.resolve import Resolved
 from myxtts.data.loader import Loader
 from myxtts.data.plan import total_updates
-from myxtts.data.prepare import Prepared
+from myxtts.data.prepare import PreparedData
 from myxtts.data.roots import absolute_paths
 from myxtts.errors import ConfigError, Stopped
+from myxtts.loss_terms import TERMS
 from myxtts.messages import quoted
 from myxtts.models.generate import Generator
-from myxtts.storage import faults
 from myxtts.storage.checkpoint import Checkpoint, foreign_entries
 from myxtts.storage.files import write_text_atomic
 from myxtts.storage.journal import Journal
@@ -47,7 +48,7 @@ END_WORDS = {
 
 def train(
     resolved: Resolved,
-    prepared: Prepared,
+    prepared: PreparedData,
     *,
     fresh: bool,
     init_from: Path | None,
@@ -73,7 +74,7 @@ def train(
     # 1. Settings: absolute paths, the length of the run, and a schedule whose learning rate never reaches 0.
     resolved = resolved.written_as(absolute_paths(resolved.config.data))
     config = resolved.config
-    faults.arm_from_environment()
+    faults.arm_from_environment(loss_terms=tuple(TERMS))
     batches = prepared.training_batches(config)
     training = config.training
     updates = total_updates(training.max_updates, training.epochs, len(batches), training.grad_accum)
@@ -118,7 +119,7 @@ def train(
             log.event("init_from", f"{source.path}", report=report.lines())
         else:
             log.event("start", f"a new run in {directory.path}")
-        state.health.set_people(prepared.corpus.people)
+        state.health.set_people(prepared.corpus.speaker_count)
         order, clips = resume.order_hash(prepared, training), resume.validation_hash(prepared)
         for note in state.adopt(order=order, metric=training.best_metric, clips=clips):
             log.warn_event("order_changed", note)
@@ -212,7 +213,7 @@ def _newest(store: CheckpointStore, log: RunLog) -> Checkpoint | None:
     return checkpoint
 
 
-def _build(resolved: Resolved, prepared: Prepared, log: RunLog) -> Trainer:
+def _build(resolved: Resolved, prepared: PreparedData, log: RunLog) -> Trainer:
     config, started = resolved.config, time.monotonic()
     trainer = Trainer(config, prepared.corpus)
     log.say(
@@ -224,7 +225,7 @@ def _build(resolved: Resolved, prepared: Prepared, log: RunLog) -> Trainer:
     return trainer
 
 
-def _resume(run: RunContext, checkpoint: Checkpoint, prepared: Prepared) -> None:
+def _resume(run: RunContext, checkpoint: Checkpoint, prepared: PreparedData) -> None:
     """Continue from a checkpoint, and report what has changed since it was saved."""
     log, state = run.log, run.state
     resume.check_same_data(checkpoint, prepared.corpus, run.directory.path)
@@ -247,12 +248,12 @@ def _resume(run: RunContext, checkpoint: Checkpoint, prepared: Prepared) -> None
         state.forget_losses()
 
 
-def _texts(resolved: Resolved, prepared: Prepared) -> dict[str, str]:
+def _texts(resolved: Resolved, prepared: PreparedData) -> dict[str, str]:
     corpus = json.dumps(prepared.corpus.to_json(), ensure_ascii=False)
     return {"config.yaml": config_yaml(resolved), "corpus.json": corpus}
 
 
-def _write_settings(run: RunContext, resolved: Resolved, prepared: Prepared) -> None:
+def _write_settings(run: RunContext, resolved: Resolved, prepared: PreparedData) -> None:
     directory = run.directory
     write_text_atomic(directory.config_path, run.texts["config.yaml"])
     write_text_atomic(directory.provenance_path, provenance_json(resolved))
@@ -264,7 +265,7 @@ def _write_settings(run: RunContext, resolved: Resolved, prepared: Prepared) -> 
     write_text_atomic(directory.utterances_path, ids)
 
 
-def _loader(run: RunContext, prepared: Prepared) -> Loader:
+def _loader(run: RunContext, prepared: PreparedData) -> Loader:
     """Batches from the current position on; a thread that hangs is reported and replaced."""
     utterances, position = prepared.train.utterances, run.state.position
     return Loader(

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from myxtts.audio import pitch
-from myxtts.audio.distances import COEFFICIENTS, Closeness, closeness
+from myxtts.audio.distances import COEFFICIENTS, ClipDistances, clip_distances
 from myxtts.audio.griffin_lim import waveform_of_mel
 from myxtts.audio.waveform import write_wav
 from myxtts.batch import Batch
@@ -24,19 +24,18 @@ from myxtts.errors import NonFiniteError, StorageError
 from myxtts.health.signs import BestRule
 from myxtts.loss_terms import ADVERSARIAL_TERMS, DECODER_TERMS, TERMS
 from myxtts.models.generate import Generator
-from myxtts.models.prosody import Manner
-from myxtts.speakers import whose
+from myxtts.speakers import describe_speakers
 from myxtts.storage.files import write_text_atomic
 from myxtts.training.losses import weights_of
 from myxtts.training.run_context import RunContext
 from myxtts.training.schedule import adversarial_strength
 from myxtts.training.step import Step
-from myxtts.training.voices import SpeakerVerification, likeness_error, verify_speakers
+from myxtts.training.voices import VoiceVerification, speaker_similarity_error, verify_voices
 from myxtts.units import seconds_of_frames
 
 SAMPLES = 3
 DISTANCE_METRICS = ("mcd_db", "pitch_error_semitones", "voicing_error", "length_error")
-"""Mean distances of the samples to their recordings (audio.distances), besides `likeness_error` of their voices."""
+"""Mean distances of the samples to their recordings (audio.distances); `speaker_similarity_error` is added."""
 VOICE_METRICS = ("voice_same", "voice_other", "voice_equal_error_rate")
 FloatArray = npt.NDArray[np.float32]
 
@@ -64,9 +63,9 @@ class Sample:
     true_mel_MC: FloatArray
     alignment_TM: npt.NDArray[np.float16]
     wav_path: Path
-    closeness: Closeness | None
+    distances: ClipDistances | None
     """Distances to its recording; None with too few mel channels for a cepstrum."""
-    likeness_error: float | None
+    speaker_similarity_error: float | None
     """Distance of its voice to that of its reference (training.voices)."""
 
 
@@ -117,7 +116,7 @@ def speak_samples(
             reference = batch["reference_BRC"][at : at + 1]
             voice = generator.voices(reference, batch["reference_length_B"][at : at + 1])[0]
             spoken = generator.generate_mel(
-                batch["text_BT"][at, :tokens], int(batch["language_B"][at]), voice, Manner(seed=config.training.seed)
+                batch["text_BT"][at, :tokens], int(batch["language_B"][at]), voice, seed=config.training.seed
             )
             predicted = corpus.denormalize_mel(spoken.mel_MC)
             pitch_hz_M = corpus.pitch_hz(spoken.frame_pitch_M, spoken.voiced_M, audio)
@@ -130,10 +129,12 @@ def speak_samples(
                 true_mel_MC=true_mel_MC,
                 alignment_TM=path_BMT[at, :frames, :tokens].T.astype(np.float16),
                 wav_path=folder / f"{name}.wav",
-                closeness=closeness(true_mel_MC, true_hz_M, predicted, pitch.track(wave_N, audio))
+                distances=clip_distances(true_mel_MC, true_hz_M, predicted, pitch.track(wave_N, audio))
                 if audio.mel_channels > COEFFICIENTS
                 else None,
-                likeness_error=likeness_error(generator, predicted, voice, batches.reference_frames, corpus, config),
+                speaker_similarity_error=speaker_similarity_error(
+                    generator, predicted, voice, batches.reference_frames, corpus, config
+                ),
             )
             write_wav(sample.wav_path, wave_N, audio.sample_rate_hz)
             _write_arrays(folder / f"{name}.npz", sample)
@@ -166,13 +167,13 @@ def _write_index(folder: Path, index: list[dict[str, object]]) -> None:
     write_text_atomic(folder / "index.json", json.dumps(index, ensure_ascii=False, indent=1))
 
 
-def _describe_voices(verification: SpeakerVerification | None) -> str:
+def _describe_voices(verification: VoiceVerification | None) -> str:
     if verification is None:
         return ""
     found = verification.separation
     return (
         f"; voices: same speaker {found.same_mean:.2f}, other {found.other_mean:.2f}, equal error rate "
-        f"{found.equal_error_rate:.0%} over {whose(verification.speakers, verification.unseen)}"
+        f"{found.equal_error_rate:.0%} over {describe_speakers(verification.speakers, verification.unseen)}"
     )
 
 
@@ -203,7 +204,7 @@ class Validation:
         trainer = self.trainer
         config, state, position = self.context.config, self.state, self.state.position
         metrics = validate(trainer.step, self._progressing(), config)
-        verification = verify_speakers(self.generator, self.batches, trainer.corpus, config)
+        verification = verify_voices(self.generator, self.batches, trainer.corpus, config)
         if verification is not None:
             found = verification.separation
             figures = (found.same_mean, found.other_mean, found.equal_error_rate)
@@ -280,9 +281,9 @@ class Validation:
                 alignment_TM=sample.alignment_TM,
                 wav_path=sample.wav_path,
             )
-        distances = [sample.closeness for sample in samples if sample.closeness is not None]
+        distances = [sample.distances for sample in samples if sample.distances is not None]
         found = {name: [getattr(one, name) for one in distances] for name in DISTANCE_METRICS}
-        found["likeness_error"] = [sample.likeness_error for sample in samples]
+        found["speaker_similarity_error"] = [sample.speaker_similarity_error for sample in samples]
         known = {name: [value for value in values if value is not None] for name, values in found.items()}
         return {name: float(np.mean(values)) for name, values in known.items() if values}
 

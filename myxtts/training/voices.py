@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from myxtts.audio.likeness import Separation, cosine, separation
+from myxtts.audio.speaker_similarity import SpeakerVerification, cosine, verify_speakers
 from myxtts.config.schema import Config
 from myxtts.data.batches import Batches
 from myxtts.data.corpus import Corpus
-from myxtts.data.hearing import heard
+from myxtts.data.references import prepare_reference
 from myxtts.models.generate import Generator, Voice, mean_voice
 
 FloatArray = npt.NDArray[np.float32]
@@ -23,7 +23,7 @@ VERIFICATION_SPEAKERS, VERIFICATION_SEGMENTS = 64, 4
 
 
 def speaker_voices(generator: Generator, batches: Batches, corpus: Corpus, config: Config) -> dict[str, FloatArray]:
-    """Mean voice (Z, E) and style (Z, S) of each training speaker over a few of its recordings.
+    """Mean voice (Z, E) and style (Z, Y) of each training speaker over a few of its recordings.
 
     The choice of recordings is fixed, so the result depends on the weights and the quarantine only. Clips in quarantine
     are excluded unless a speaker has no others.
@@ -38,7 +38,7 @@ def speaker_voices(generator: Generator, batches: Batches, corpus: Corpus, confi
         own = own[allowed[own]] if allowed[own].any() else own
         usable = np.minimum(batches.store.lengths[1][own], longest)
         rows += own[np.argsort(-usable, kind="stable")[:VOICE_REFERENCES]].tolist()
-    segments = [heard(batches.store.mel(row)[:longest], corpus, config.audio) for row in rows]
+    segments = [prepare_reference(batches.store.mel(row)[:longest], corpus, config.audio) for row in rows]
     for row, voice in zip(rows, _voices(generator, segments, longest), strict=True):
         of_speaker[speakers[row]].append(voice)
     means = [mean_voice(voices) for voices in of_speaker]
@@ -46,17 +46,15 @@ def speaker_voices(generator: Generator, batches: Batches, corpus: Corpus, confi
 
 
 @dataclass(frozen=True)
-class SpeakerVerification:
+class VoiceVerification:
     """Speaker verification over `speakers` speakers, of whom `unseen` were not trained on."""
 
-    separation: Separation
+    separation: SpeakerVerification
     speakers: int
     unseen: int
 
 
-def verify_speakers(
-    generator: Generator, batches: Batches, corpus: Corpus, config: Config
-) -> SpeakerVerification | None:
+def verify_voices(generator: Generator, batches: Batches, corpus: Corpus, config: Config) -> VoiceVerification | None:
     """Speaker verification of the encoder over the validation speakers; over the unseen ones if there are two or more.
 
     A single unseen speaker cannot be verified alone: then all validation speakers take part, as the preparation of the
@@ -75,7 +73,9 @@ def verify_speakers(
         if len(mels) == 1:
             half = len(mels[0]) // 2
             mels = [mels[0][:half], mels[0][half:]]
-        prepared = [heard(mel, corpus, config.audio)[: batches.reference_frames] for mel in mels if len(mel)]
+        prepared = [
+            prepare_reference(mel, corpus, config.audio)[: batches.reference_frames] for mel in mels if len(mel)
+        ]
         segments += prepared
         names += [speaker] * len(prepared)
     if len(set(names)) < 2:
@@ -83,13 +83,13 @@ def verify_speakers(
     voice_NE = np.stack([voice.voice_E for voice in _voices(generator, segments, batches.reference_frames)])
     if not np.isfinite(voice_NE).all():
         return None  # the losses are not finite, either
-    found = separation(voice_NE, names)
+    found = verify_speakers(voice_NE, names)
     if found.equal_error_rate is None:
         return None
-    return SpeakerVerification(found, len(set(names)), len(set(names) & set(unseen)))
+    return VoiceVerification(found, len(set(names)), len(set(names) & set(unseen)))
 
 
-def likeness_error(
+def speaker_similarity_error(
     generator: Generator, mel_MC: FloatArray, requested: Voice, longest: int, corpus: Corpus, config: Config
 ) -> float | None:
     """1 - cosine of the voice encoded from speech and the requested voice, 0 to 2.
@@ -104,7 +104,7 @@ def likeness_error(
     Returns:
         None for voices that are not finite or zero.
     """
-    (voice,) = _voices(generator, [heard(mel_MC, corpus, config.audio)[:longest]], longest)
+    (voice,) = _voices(generator, [prepare_reference(mel_MC, corpus, config.audio)[:longest]], longest)
     try:
         return 1.0 - cosine(requested.voice_E, voice.voice_E)
     except ValueError:

@@ -24,17 +24,17 @@ def recording(tmp_path: Path) -> Path:
 
 
 def test_gives_what_reading_gives(recording: Path) -> None:
-    apart = decoding.read_apart(recording, AUDIO, 10.0)
+    apart = decoding.read_isolated(recording, AUDIO, 10.0)
     assert np.array_equal(apart, waveform.read(recording, AUDIO, 10.0)) and apart.flags.writeable
 
 
 def test_says_what_reading_says(recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (recording.parent / "b.wav").write_bytes(b"no recording")
     monkeypatch.chdir(recording.parent)
-    with pytest.raises(DataError, match=r"^'b\.wav': not a recording that can be read"):
-        decoding.read_apart(Path("b.wav"), AUDIO, 10.0)
+    with pytest.raises(DataError, match=r"^'b\.wav': not a readable recording"):
+        decoding.read_isolated(Path("b.wav"), AUDIO, 10.0)
     with pytest.raises(DataError, match=r"1\.0 s long, at most 0\.5 s are allowed"):
-        decoding.read_apart(recording, AUDIO, 0.5)
+        decoding.read_isolated(recording, AUDIO, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -55,12 +55,12 @@ def test_a_decoder_that_hangs_dies_or_eats_memory_is_an_error_of_one_line(
     monkeypatch.setattr(decoding, "MEMORY_BYTES", 1 << 30)
     begun = time.perf_counter()
     with pytest.raises(DataError, match=words) as caught:
-        decoding.read_apart(recording, AUDIO, 10.0)
+        decoding.read_isolated(recording, AUDIO, 10.0)
     assert "\n" not in str(caught.value) and "a.flac" in str(caught.value)
     assert time.perf_counter() - begun < 20.0
 
 
-def test_too_much_memory_inside_the_decoder_is_told(recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_much_memory_inside_the_decoder(recording: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spoiled = (
         "from myxtts.audio import decoding, waveform\n"
         "def read(*a): return [bytes(1 << 28) for i in range(40)]\n"
@@ -68,5 +68,5 @@ def test_too_much_memory_inside_the_decoder_is_told(recording: Path, monkeypatch
     )
     monkeypatch.setattr(decoding, "_BODY", spoiled)
     monkeypatch.setattr(decoding, "MEMORY_BYTES", 3 << 30)
-    with pytest.raises(DataError, match="more memory than is allowed"):
-        decoding.read_apart(recording, AUDIO, 10.0)
+    with pytest.raises(DataError, match="more memory than allowed"):
+        decoding.read_isolated(recording, AUDIO, 10.0)

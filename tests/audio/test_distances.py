@@ -5,7 +5,7 @@ import pytest
 
 from myxtts.audio.distances import (
     cepstra,
-    closeness,
+    clip_distances,
     mel_cepstral_distortion,
     pitch_error,
     token_duration_error,
@@ -38,7 +38,7 @@ def slow_cost(one: np.ndarray, other: np.ndarray) -> float:
 
 def test_a_clip_is_nought_from_itself() -> None:
     mel, pitch = glide(90), np.where(np.arange(90) % 9 < 6, 140.0, 0.0)
-    found = closeness(mel, pitch, mel, pitch)
+    found = clip_distances(mel, pitch, mel, pitch)
     assert (found.mcd_db, found.pitch_error_semitones, found.pitch_shift_semitones) == (0.0, 0.0, 0.0)
     assert (found.voicing_error, found.length_ratio, found.length_error) == (0.0, 1.0, 0.0)
 
@@ -72,8 +72,8 @@ def test_slower_speech_is_no_distortion() -> None:
     stretched = mel[np.linspace(0, 119, 171).round().astype(int)]
     assert mel_cepstral_distortion(mel, stretched)[0] < 1e-6
     assert mel_cepstral_distortion(mel, glide(120, seed=5))[0] > 3.0
-    assert closeness(mel, np.ones(120), slower, np.ones(240)).length_ratio == 2.0
-    assert closeness(slower, np.ones(240), mel, np.ones(120)).length_error == 0.5
+    assert clip_distances(mel, np.ones(120), slower, np.ones(240)).length_ratio == 2.0
+    assert clip_distances(slower, np.ones(240), mel, np.ones(120)).length_error == 0.5
 
 
 def test_the_path_is_the_cheapest() -> None:
@@ -93,7 +93,7 @@ def test_a_shift_of_the_pitch_is_that_many_semitones(semitones: float) -> None:
     pitch = np.where(np.arange(60) % 5 < 4, 120.0 + np.arange(60), 0.0)
     shifted = pitch * 2.0 ** (semitones / 12.0)
     mel = glide(60)
-    found = closeness(mel, pitch, mel, shifted)
+    found = clip_distances(mel, pitch, mel, shifted)
     assert found.pitch_error_semitones == pytest.approx(abs(semitones))
     assert found.pitch_shift_semitones == pytest.approx(semitones) and found.voicing_error == 0.0
 
@@ -122,7 +122,7 @@ def test_durations_of_tokens() -> None:
 
 
 @pytest.mark.parametrize("bad", [np.zeros((0, 80)), np.zeros((4, 13)), np.zeros(80), np.full((4, 80), np.nan)])
-def test_a_bad_mel_is_told(bad: np.ndarray) -> None:
+def test_a_bad_mel_is_rejected(bad: np.ndarray) -> None:
     with pytest.raises(ValueError, match="a mel of shape"):
         mel_cepstral_distortion(bad, glide(4))
 
@@ -131,4 +131,4 @@ def test_mels_that_do_not_match() -> None:
     with pytest.raises(ValueError, match="80 and 40 channels"):
         mel_cepstral_distortion(glide(4), glide(4, 40))
     with pytest.raises(ValueError, match="speech: a mel of 5 frames and a pitch of 4"):
-        closeness(glide(4), np.ones(4), glide(5), np.ones(4))
+        clip_distances(glide(4), np.ones(4), glide(5), np.ones(4))

@@ -90,16 +90,16 @@ def comb_depth(clip: np.ndarray, hz: float = 180.0) -> float:
 def test_a_pitch_gives_harmonics_where_the_mel_shows_none() -> None:
     log_mel = mel.log_mel(vowel(), AUDIO)
     pitch = np.full(len(log_mel), 180.0, np.float32)
-    plain, told = (griffin_lim.waveform_of_mel(log_mel, AUDIO, pitch_hz_M=hz) for hz in (None, pitch))
+    plain, conditioned = (griffin_lim.waveform_of_mel(log_mel, AUDIO, pitch_hz_M=hz) for hz in (None, pitch))
     assert comb_depth(vowel()) > 100.0
-    assert comb_depth(told) > 5.0 * comb_depth(plain) and comb_depth(told) > 10.0
-    assert distance(np.exp(mel.log_mel(told, AUDIO)), np.exp(log_mel)) < 0.12
+    assert comb_depth(conditioned) > 5.0 * comb_depth(plain) and comb_depth(conditioned) > 10.0
+    assert distance(np.exp(mel.log_mel(conditioned, AUDIO)), np.exp(log_mel)) < 0.12
 
 
 def test_without_a_voiced_frame_the_mel_is_as_near_as_without_a_pitch() -> None:
     log_mel = mel.log_mel(harmonic_clip(5_000), AUDIO)
-    told = griffin_lim.waveform_of_mel(log_mel, AUDIO, 4, pitch_hz_M=np.zeros(len(log_mel), np.float32))
-    again = mel.log_mel(told, AUDIO)
+    conditioned = griffin_lim.waveform_of_mel(log_mel, AUDIO, 4, pitch_hz_M=np.zeros(len(log_mel), np.float32))
+    again = mel.log_mel(conditioned, AUDIO)
     plain = mel.log_mel(griffin_lim.waveform_of_mel(log_mel, AUDIO, 4), AUDIO)
     assert np.abs(again - plain).mean() < 0.1
 

@@ -39,7 +39,7 @@ def test_a_comb_is_what_a_pulse_train_of_that_pitch_looks_like(pitch_hz: float) 
         assert np.abs(other - other.mean() - (true[:NARROW] - true[:NARROW].mean())).mean() > 1.5 * own
 
 
-def test_where_harmonics_cannot_be_told_apart_the_comb_is_flat() -> None:
+def test_the_comb_is_flat_where_harmonics_are_not_resolved() -> None:
     made = comb(100.0, AUDIO)
     assert np.ptp(made[60:]) < 0.1 and abs(made[60:].mean()) < 0.35
     assert np.ptp(made[:NARROW]) > 1.0

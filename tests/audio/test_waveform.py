@@ -26,7 +26,7 @@ def write(path: Path, samples: np.ndarray, rate: int = 22_050, **options: str) -
     return path
 
 
-def refusal(path: Path, **options: float) -> str:
+def error_of(path: Path, **options: float) -> str:
     with pytest.raises(DataError) as caught:
         waveform.read(path, AUDIO, **options)
     message = str(caught.value)
@@ -74,17 +74,17 @@ def test_probe_reads_the_header(tmp_path: Path) -> None:
 
 
 def test_missing_folder_fifo_loop_and_nul(tmp_path: Path) -> None:
-    assert "cannot be opened (No such file" in refusal(tmp_path / "gone.wav")
-    assert "not a regular file" in refusal(tmp_path)
+    assert "cannot be opened (No such file" in error_of(tmp_path / "gone.wav")
+    assert "not a regular file" in error_of(tmp_path)
     os.mkfifo(tmp_path / "pipe.wav")
-    assert "not a regular file" in refusal(tmp_path / "pipe.wav")
+    assert "not a regular file" in error_of(tmp_path / "pipe.wav")
     (tmp_path / "loop.wav").symlink_to(tmp_path / "loop.wav")
-    assert "cannot be opened" in refusal(tmp_path / "loop.wav")
-    assert "cannot be opened" in refusal(tmp_path / "a\0b.wav")
+    assert "cannot be opened" in error_of(tmp_path / "loop.wav")
+    assert "cannot be opened" in error_of(tmp_path / "a\0b.wav")
 
 
 def test_newline_in_a_name_stays_in_one_line(tmp_path: Path) -> None:
-    assert "a\\nb.wav" in refusal(tmp_path / "a\nb.wav")
+    assert "a\\nb.wav" in error_of(tmp_path / "a\nb.wav")
 
 
 def test_unreadable_contents(tmp_path: Path) -> None:
@@ -95,13 +95,13 @@ def test_unreadable_contents(tmp_path: Path) -> None:
         "noise.flac": b"fLaC\xff" * 40,
     }.items():
         (tmp_path / name).write_bytes(content)
-        assert "convert it" in (message := refusal(tmp_path / name)) or "0 bytes" in message
+        assert "convert it" in (message := error_of(tmp_path / name)) or "0 bytes" in message
     (tmp_path / "a.raw").write_bytes(b"1234")
-    assert "headerless" in refusal(tmp_path / "a.raw")
+    assert "raw samples have no known" in error_of(tmp_path / "a.raw")
 
 
 def test_no_samples_and_one_sample(tmp_path: Path) -> None:
-    assert "no samples" in refusal(write(tmp_path / "none.wav", np.zeros(0)))
+    assert "no samples" in error_of(write(tmp_path / "none.wav", np.zeros(0)))
     assert len(waveform.read(write(tmp_path / "one.wav", np.ones(1)), AUDIO)) == 1
 
 
@@ -109,22 +109,22 @@ def test_no_samples_and_one_sample(tmp_path: Path) -> None:
 def test_values_that_are_not_finite_name_the_first(tmp_path: Path, value: float) -> None:
     samples = tone()
     samples[[77, 99]] = value
-    message = refusal(write(tmp_path / "a.wav", samples, subtype="FLOAT"))
-    assert "2 samples are not finite, the first is number 77" in message
+    message = error_of(write(tmp_path / "a.wav", samples, subtype="FLOAT"))
+    assert "2 samples are not finite, the first at index 77" in message
 
 
 def test_values_far_over_full_scale(tmp_path: Path) -> None:
-    assert "samples reach 1.64e+04" in refusal(write(tmp_path / "a.wav", tone() * 32_768, subtype="FLOAT"))
+    assert "samples reach 1.64e+04" in error_of(write(tmp_path / "a.wav", tone() * 32_768, subtype="FLOAT"))
 
 
 def test_rates_without_sense(tmp_path: Path) -> None:
-    assert "sample rate 1 Hz" in refusal(write(tmp_path / "a.wav", np.zeros(9), 1))
+    assert "sample rate 1 Hz" in error_of(write(tmp_path / "a.wav", np.zeros(9), 1))
 
 
-def test_too_long_by_its_header_is_refused_before_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_long_by_its_header_is_rejected_before_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.wav", tone(2.0))
     monkeypatch.setattr(soundfile.SoundFile, "read", lambda *_, **__: pytest.fail("decoded"))
-    assert "2.0 s long, at most 1.5 s" in refusal(path, max_seconds=1.5)
+    assert "2.0 s long, at most 1.5 s" in error_of(path, max_seconds=1.5)
 
 
 def test_a_header_that_claims_hours_gives_what_is_there(tmp_path: Path) -> None:
@@ -148,22 +148,22 @@ def test_the_length_of_the_whole_file_is_no_cut(tmp_path: Path) -> None:
     content = write(tmp_path / "a.wav", tone(), subtype="PCM_16").read_bytes()
     at = content.index(b"data")
     chunk = b"LIST" + struct.pack("<I", 100) + b"INFO" + bytes(96)
-    whole = content[:at] + chunk + b"data" + struct.pack("<I", len(content) + len(chunk)) + content[at + 8 :]
-    (tmp_path / "a.wav").write_bytes(whole)
+    complete = content[:at] + chunk + b"data" + struct.pack("<I", len(content) + len(chunk)) + content[at + 8 :]
+    (tmp_path / "a.wav").write_bytes(complete)
     waveform.probe(tmp_path / "a.wav")
 
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
 @pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT", "PCM_24"])
-def test_a_wav_that_is_cut_off_is_refused(tmp_path: Path, subtype: str, share: float) -> None:
+def test_a_truncated_wav_is_rejected(tmp_path: Path, subtype: str, share: float) -> None:
     path = write(tmp_path / "a.wav", tone(), subtype=subtype)
     content = path.read_bytes()
     begin = content.index(b"data") + 8
     kept = int(share * (len(content) - begin))
     path.write_bytes(content[: begin + kept])
-    said = f"cut off: its header promises {struct.unpack_from('<I', content, begin - 4)[0]} bytes of sound, {kept} are"
-    assert said in refusal(path)
-    with pytest.raises(DataError, match="cut off"):
+    (stated,) = struct.unpack_from("<I", content, begin - 4)
+    assert f"truncated: its header states {stated} bytes of samples, the file has {kept}" in error_of(path)
+    with pytest.raises(DataError, match="truncated"):
         waveform.probe(path)
 
 

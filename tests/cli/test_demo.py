@@ -20,8 +20,8 @@ def write_events(run: Path, *names: str) -> None:
 def test_what_is_spoken_is_in_no_training_clip() -> None:
     trained = {clip.text for clip in demo_corpus.clips() if clip.split == "train"}
     voices = {speaker.name: speaker.voice.language for speaker in demo_corpus.SPEAKERS}
-    assert len({spoken.speaker for spoken in demo.SPOKEN}) == len(demo.SPOKEN) == 3
-    for spoken in demo.SPOKEN:
+    assert len({spoken.speaker for spoken in demo.SENTENCES}) == len(demo.SENTENCES) == 3
+    for spoken in demo.SENTENCES:
         assert spoken.text not in trained and voices[spoken.speaker] == spoken.language
 
 
@@ -58,15 +58,15 @@ def test_a_finished_run_speaks_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
-    spoken = [demo.Spoken(name, "en-us", "A good day.") for name in made_model.SPEAKERS]
-    monkeypatch.setattr(demo, "SPOKEN", spoken)
+    spoken = [demo.DemoSentence(name, "en-us", "A good day.") for name in made_model.SPEAKERS]
+    monkeypatch.setattr(demo, "SENTENCES", spoken)
     monkeypatch.setattr(demo.train, "main", lambda *_, **__: pytest.fail("trained a finished run"))
     made_model.save_run(run, made_model.resolved(), made_model.corpus(symbols=default_table("phonemes").to_json()))
     (run / "config.yaml").write_text((run / "checkpoints" / "step-00000010" / "config.yaml").read_text())
     write_events(run, "start", "end")
     assert demo.main(["--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
-    assert "is finished already" in printed and "-m myxtts speak --checkpoint" in printed
+    assert "is already finished" in printed and "-m myxtts speak --checkpoint" in printed
     assert f"Report: {run / 'report.html'}" in printed
     for name in made_model.SPEAKERS:
         assert (tmp_path / f"{name}.wav").stat().st_size > 1_000 and f"{tmp_path / name}.wav" in printed

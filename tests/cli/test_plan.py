@@ -37,7 +37,7 @@ def test_max_updates_beats_epochs_and_minutes_end_both() -> None:
         and limited.seconds == 60
         and limited.updates < make_plan(config(), *lengths(130), 0, 1).updates
     )
-    assert "training.max_minutes ends it" in plan_lines(limited, config(training__max_minutes=1.0))[4][1]
+    assert "limited by training.max_minutes" in plan_lines(limited, config(training__max_minutes=1.0))[4][1]
 
 
 def test_fewer_clips_than_a_batch_are_one_update() -> None:
@@ -45,10 +45,10 @@ def test_fewer_clips_than_a_batch_are_one_update() -> None:
 
 
 @pytest.mark.parametrize(("clips", "shown"), [(128, "2"), (130, "2.25"), (240, "3.75"), (640, "10"), (16, "0.25")])
-def test_an_epoch_need_not_be_whole_updates(clips: int, shown: str) -> None:
+def test_an_epoch_need_not_be_a_whole_number_of_updates(clips: int, shown: str) -> None:
     settings = config(training__batch_size=16, training__grad_accum=4)
     lines = plan_lines(make_plan(settings, *lengths(clips), 0, 1), settings)
-    assert lines[3] == ["updates an epoch", f"{shown} (of 64 clips)"]
+    assert lines[3] == ["updates per epoch", f"{shown} (of 64 clips)"]
 
 
 @pytest.mark.parametrize(("size", "decoder"), [("tiny", "regression"), ("small", "regression"), ("tiny", "flow")])

@@ -46,7 +46,7 @@ def test_a_long_task_shows_a_bar_that_goes_away(monkeypatch: pytest.MonkeyPatch)
     assert len(err.getvalue()) == before
 
 
-def test_without_a_terminal_a_long_task_tells_lines_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_terminal_a_long_task_prints_lines_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, err = Clock(monkeypatch), io.StringIO()
     screen = Screen(io.StringIO(), err)
     for done in range(31):
@@ -59,7 +59,7 @@ def test_without_a_terminal_a_long_task_tells_lines_now_and_then(monkeypatch: py
     ]
 
 
-def test_a_second_task_starts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_task_starts_again(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, err = Clock(monkeypatch), Terminal()
     screen = Screen(io.StringIO(), err)
     screen.progress("one", 0, 10)
@@ -116,7 +116,7 @@ def test_exit_codes(error: Exception, code: int, capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err.splitlines() == ["error: x"]
 
 
-def test_ctrl_c_is_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_prints_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     def command() -> int:
         raise KeyboardInterrupt
 
@@ -130,10 +130,10 @@ def test_a_defect_shows_its_traceback(capsys: pytest.CaptureFixture[str]) -> Non
 
     assert guarded(command) == 1
     err = capsys.readouterr().err
-    assert "Traceback" in err and "ValueError: surprise" in err and "a defect in MyXTTS" in err
+    assert "Traceback" in err and "ValueError: surprise" in err and "a bug in MyXTTS" in err
 
 
-def test_a_package_that_is_not_installed_is_no_defect(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_package_that_is_not_installed_is_not_a_bug(capsys: pytest.CaptureFixture[str]) -> None:
     def command() -> int:
         raise ModuleNotFoundError("No module named 'soundfile.x'", name="soundfile.x")
 
@@ -148,7 +148,7 @@ def test_a_module_of_ours_that_is_missing_is_a_defect(capsys: pytest.CaptureFixt
         raise ModuleNotFoundError("No module named 'myxtts.gone'", name="myxtts.gone")
 
     assert guarded(command) == 1
-    assert "a defect in MyXTTS" in capsys.readouterr().err
+    assert "a bug in MyXTTS" in capsys.readouterr().err
 
 
 # --- output that fails
@@ -209,11 +209,11 @@ def test_a_screen_that_fails_ends_no_training(
         for stream in streams:
             stream.error = error
     use_all_of(screen, clock)
-    told = screen.lost()
+    lost = screen.lost()
     reason = getattr(error, "strerror", None) or str(error)
-    assert [(line.split()[0], reason in line) for line in told] == [("stdout", True), ("stderr", True)]
+    assert [(line.split()[0], reason in line) for line in lost] == [("stdout", True), ("stderr", True)]
     use_all_of(screen, clock)
-    assert screen.lost() == [], "each is told once"
+    assert screen.lost() == [], "each is reported once"
 
 
 def test_only_stdout_is_what_a_command_is_for() -> None:
@@ -313,7 +313,7 @@ def test_a_program_started_without_its_streams_keeps_its_files_to_itself(tmp_pat
 
 
 @pytest.mark.parametrize("words", [["train_main.py"], ["train_stable.py"], ["-m", "myxtts", "train"]])
-def test_a_python_without_any_package_is_told_what_to_do(words: list[str]) -> None:
+def test_a_python_without_any_package_says_what_to_do(words: list[str]) -> None:
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run(
         [sys.executable, "-S", "-E", "-s", *words, "--help"], cwd=root, capture_output=True, text=True, check=False

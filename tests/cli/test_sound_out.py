@@ -1,4 +1,4 @@
-"""Speech that is written while it is made: to stdout, to files, through pipes that break, under kill -9."""
+"""Speech written while it is synthesized: to stdout, to files, through pipes that break."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ import pytest
 import soundfile
 
 from myxtts.cli import speak
-from myxtts.cli.sound_out import Streamed, write_stream
+from myxtts.cli.sound_out import StreamState, write_stream
 from myxtts.errors import StorageError
 
 TEXT = "One. Two words! And a third sentence, which is longer than those."
@@ -61,22 +61,22 @@ def test_stdout_carries_sound_and_nothing_else(
     header, samples = sound[:44], sound[44:]
     assert header[:4] == b"RIFF" and header[4:8] == header[40:44] == b"\xff\xff\xff\xff"
     assert samples == streamed.read_bytes()[44:]
-    told = "".join(capfd.readouterr())
-    assert "first sound " in told and " s after the model was loaded, " in told
-    assert "voice: training speaker 'bob'; language: en-us; seed 1" in told and "stdout: " in told
+    output = "".join(capfd.readouterr())
+    assert "first sound " in output and " s after the model was loaded, " in output
+    assert "voice: training speaker 'bob'; language: en-us; seed 1" in output and "stdout: " in output
 
 
 def test_a_reader_that_leaves_ends_the_stream_quietly(run: Path) -> None:
-    """The one process here: a broken pipe is an affair of the whole program."""
+    """In a process of its own, since a broken pipe affects the entire program."""
     command = [sys.executable, "-m", "myxtts", "speak", *WORDS, "--checkpoint", str(run), "--out", "-", "--raw"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None and process.stderr is not None
         assert len(process.stdout.read(1000)) == 1000
         process.stdout.close()
-        told = process.stderr.read().decode()
-        assert process.wait(60) == 0, told
-    assert "the reader left after" in told or "the reader left before the first sentence" in told
-    assert "Traceback" not in told and "Broken" not in told and "\nerror: " not in told
+        output = process.stderr.read().decode()
+        assert process.wait(60) == 0, output
+    assert "the reader left after" in output or "the reader left before the first sentence" in output
+    assert "Traceback" not in output and "Broken" not in output and "\nerror: " not in output
 
 
 def test_a_streamed_file_is_the_same_wav(run: Path, streamed: Path, tmp_path: Path) -> None:
@@ -86,29 +86,28 @@ def test_a_streamed_file_is_the_same_wav(run: Path, streamed: Path, tmp_path: Pa
     found, rate = soundfile.read(streamed, dtype="int16")
     assert rate == 22_050 and np.array_equal(np.frombuffer(raw.read_bytes(), "<i2"), found)
     assert np.load(mel, allow_pickle=False).shape == (len(found) // 256, 80)
-    assert speak.main(words) == 0  # all at the end, whole or not at all
+    assert speak.main(words) == 0  # all at the end, atomically
     assert len(raw.read_bytes()) == 2 * len(found)
 
 
 def test_what_is_spoken_is_in_the_file_before_the_next_sentence_is_made(tmp_path: Path) -> None:
     """So a process that is killed leaves all of it."""
-    from myxtts.synthesis.speech import SpokenSentence
-    from myxtts.synthesis.stream import Piece
+    from myxtts.synthesis.speech import SpeechChunk, SpokenSentence
 
     out = tmp_path / "out.wav"
 
-    def pieces() -> Iterator[Piece]:
+    def chunks() -> Iterator[SpeechChunk]:
         for number in range(1, 4):
             if number == 3:
                 found, _ = soundfile.read(out)
                 assert len(found) == 44_100 and out.stat().st_size == 44 + 2 * len(found)
                 assert found[0] == pytest.approx(0.1, abs=1e-4) and found[-1] == pytest.approx(0.2, abs=1e-4)
-            told = SpokenSentence("x", "x", 0.0, 0.0), number, 3, "x", "x", (), 0, False
-            yield Piece(np.full(22_050, 0.1 * number, np.float32), 22_050, np.zeros((0, 80), np.float32), *told)
+            fields = SpokenSentence("x", "x", 0.0, 0.0), number, 3, "x", "x", (), 0, False
+            yield SpeechChunk(np.full(22_050, 0.1 * number, np.float32), 22_050, np.zeros((0, 80), np.float32), *fields)
 
-    streamed = Streamed()
-    write_stream(pieces(), str(out), raw=False, streamed=streamed)
-    assert streamed.told == "3 of 3 sentences"
+    state = StreamState()
+    write_stream(chunks(), str(out), raw=False, state=state)
+    assert state.progress == "3 of 3 sentences"
 
 
 def test_ctrl_c_keeps_what_is_there(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,79 +117,78 @@ def test_ctrl_c_keeps_what_is_there(run: Path, tmp_path: Path, capsys: pytest.Ca
     stream = Synthesizer.stream
 
     def stopping(self: Synthesizer, *args: object, **more: object) -> object:
-        for piece in stream(self, *args, **more):
-            if piece.number == 3:
+        for chunk in stream(self, *args, **more):
+            if chunk.number == 3:
                 raise KeyboardInterrupt
-            yield piece
+            yield chunk
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Synthesizer, "stream", stopping)
         words = ["--checkpoint", str(run), "--text", TEXT, "--speaker", "bob", "--stream", "--out", str(out)]
         assert speak.main(words) == 75
     seconds = soundfile.info(out).duration
-    told = f"2 of 3 sentences, {seconds:.2f} s, were written to '{out}'; the same command begins anew"
-    assert capsys.readouterr().err.endswith(f"error: stopped by Ctrl-C; {told}\n")
+    output = f"2 of 3 sentences, {seconds:.2f} s, were written to '{out}'; the same command starts over"
+    assert capsys.readouterr().err.endswith(f"error: stopped by Ctrl-C; {output}\n")
 
 
-def test_a_disk_that_refuses_is_told(run: Path, tmp_path: Path) -> None:
+def test_a_failed_write(run: Path, tmp_path: Path) -> None:
     from myxtts.synthesis import Synthesizer
 
-    pieces = Synthesizer.load(run).stream(TEXT, speaker="bob")
+    chunks = Synthesizer.load(run).stream(TEXT, speaker="bob")
     with pytest.raises(StorageError, match=r"writing the speech failed at .*Is a directory"):
-        write_stream(pieces, str(tmp_path), raw=False, streamed=Streamed())
+        write_stream(chunks, str(tmp_path), raw=False, state=StreamState())
 
 
 def test_waiting_for_a_player_is_not_counted_as_computing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from myxtts.synthesis.speech import SpokenSentence
-    from myxtts.synthesis.stream import Piece, SoundWriter
+    from myxtts.audio.sound_file import SoundWriter
+    from myxtts.synthesis.speech import SpeechChunk, SpokenSentence
 
     write = SoundWriter.write
     monkeypatch.setattr(SoundWriter, "write", lambda self, samples: (time.sleep(0.2), write(self, samples))[1])
-    told = SpokenSentence("x", "x", 0.0, 0.0), 1, 2, "x", "x", (), 0, False
-    piece = Piece(np.zeros(2205, np.float32), 22_050, np.zeros((0, 80), np.float32), *told)
-    streamed = Streamed()
-    write_stream(iter([piece, piece]), str(tmp_path / "a.wav"), raw=False, streamed=streamed)
-    assert streamed.compute_seconds < 0.1 and streamed.seconds == pytest.approx(0.2)
-    assert streamed.told == "2 of 2 sentences"
+    fields = SpokenSentence("x", "x", 0.0, 0.0), 1, 2, "x", "x", (), 0, False
+    chunk = SpeechChunk(np.zeros(2205, np.float32), 22_050, np.zeros((0, 80), np.float32), *fields)
+    state = StreamState()
+    write_stream(iter([chunk, chunk]), str(tmp_path / "a.wav"), raw=False, state=state)
+    assert state.compute_seconds < 0.1 and state.seconds == pytest.approx(0.2)
+    assert state.progress == "2 of 2 sentences"
 
 
 @pytest.mark.parametrize("keeps_mels", [False, True])
-def test_what_is_written_is_forgotten(keeps_mels: bool, tmp_path: Path) -> None:
+def test_written_chunks_are_released(keeps_mels: bool, tmp_path: Path) -> None:
     """A stream of hours takes the memory of a sentence, and that of its mel where the mel is to be saved."""
-    from myxtts.synthesis.speech import SpokenSentence
-    from myxtts.synthesis.stream import Piece
+    from myxtts.synthesis.speech import SpeechChunk, SpokenSentence
 
     samples_of: list[weakref.ref[np.ndarray]] = []
     mel_of: list[weakref.ref[np.ndarray]] = []
 
-    def pieces() -> Iterator[Piece]:
+    def chunks() -> Iterator[SpeechChunk]:
         for number in range(1, 5):
             samples, mel_MC = np.zeros(2_560, np.float32), np.zeros((10, 80), np.float32)
             samples_of.append(weakref.ref(samples))
             mel_of.append(weakref.ref(mel_MC))
-            told = SpokenSentence("x", "x", 0.0, 0.0), number, 4, "voice 'a'", "fa", ("a note",), number, number == 2
-            yield Piece(samples, 22_050, mel_MC, *told)
+            fields = SpokenSentence("x", "x", 0.0, 0.0), number, 4, "voice 'a'", "fa", ("a note",), number, number == 2
+            yield SpeechChunk(samples, 22_050, mel_MC, *fields)
 
-    streamed = Streamed(keeps_mels=keeps_mels)
-    write_stream(pieces(), str(tmp_path / "a.wav"), raw=False, streamed=streamed)
+    state = StreamState(keeps_mels=keeps_mels)
+    write_stream(chunks(), str(tmp_path / "a.wav"), raw=False, state=state)
     assert [samples() for samples in samples_of] == [None] * 4
     assert [mel_MC() is not None for mel_MC in mel_of] == [keeps_mels] * 4
-    assert len(streamed.mels) == (4 if keeps_mels else 0)
-    assert streamed.told == "4 of 4 sentences" and (streamed.voice, streamed.language) == ("voice 'a'", "fa")
-    of_voice, capped, squeezed = streamed.notes
+    assert len(state.mels) == (4 if keeps_mels else 0)
+    assert state.progress == "4 of 4 sentences" and (state.voice, state.language) == ("voice 'a'", "fa")
+    of_voice, capped, squeezed = state.notes
     assert of_voice == "a note" and capped.startswith("10 tokens were predicted longer than 1.5 s and cut")
-    assert squeezed.startswith("a sentence was predicted longer than 60 s and squeezed")
+    assert squeezed.startswith("1 of 4 sentences were predicted longer than 60 s and shortened")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_a_full_disk_is_told(run: Path) -> None:
+def test_a_full_disk(run: Path) -> None:
     from myxtts.synthesis import Synthesizer
 
-    pieces = Synthesizer.load(run).stream(TEXT, speaker="bob")
+    chunks = Synthesizer.load(run).stream(TEXT, speaker="bob")
     with pytest.raises(
         StorageError, match=r"writing the speech failed at '/dev/full': No space left on device \[ENOSPC\]"
     ):
-        write_stream(pieces, "/dev/full", raw=True, streamed=Streamed())
+        write_stream(chunks, "/dev/full", raw=True, state=StreamState())
 
 
 def test_without_a_stdout_for_sound_the_command_says_what_to_do(
@@ -199,7 +197,10 @@ def test_without_a_stdout_for_sound_the_command_says_what_to_do(
     words = [*WORDS, "--checkpoint", "run", "--out", "-"]
     monkeypatch.setattr("os.isatty", lambda descriptor: descriptor == 1)
     assert speak.main(words) == 2
-    assert capsys.readouterr().err == "error: --out - would write sound to the terminal; pipe it, or name a file\n"
+    assert (
+        capsys.readouterr().err
+        == "error: --out - would write sound to the terminal; pipe it to a program, or name a file\n"
+    )
     monkeypatch.setattr("sys.stdout", None)
     assert speak.main(words) == 2
-    assert capsys.readouterr().err == "error: --out - has no stdout to write to; name a file\n"
+    assert capsys.readouterr().err == "error: --out - needs an open stdout; name a file instead\n"

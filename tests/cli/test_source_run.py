@@ -1,4 +1,4 @@
-"""--init-from: the networks, symbols and mels of the run whose weights learn on, as settings of their own layer."""
+"""--init-from: network, symbol and mel settings come from the source run, as a layer of their own."""
 
 import json
 from pathlib import Path
@@ -45,7 +45,7 @@ def make_source(path: Path, config: str | None = None) -> Path:
     return path
 
 
-def asked(*words: str) -> Resolved:
+def resolved_from(*words: str) -> Resolved:
     return resolve_request(request_of(*training_parser("x", None).parse_known(words)), PROGRAM, None)[0]
 
 
@@ -57,7 +57,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_networks_come_from_the_source_and_nothing_else_does(source: Path) -> None:
-    resolved = asked("--init-from", "../old", "--optimization-level", "experimental")
+    resolved = resolved_from("--init-from", "../old", "--optimization-level", "experimental")
     config = resolved.config
     assert (config.model_size, config.model.width, config.model.decoder) == ("small", 384, "flow")
     assert (config.text.symbols, config.audio.hop_samples) == ("characters", 128)
@@ -71,11 +71,11 @@ def test_the_networks_come_from_the_source_and_nothing_else_does(source: Path) -
 
 def test_file_and_command_line_beat_the_source(source: Path) -> None:
     Path("x.yaml").write_text("model:\n  width: 96\n  heads: 4\n")
-    resolved = asked("--init-from", "../old", "--config", "x.yaml", "--decoder", "regression")
+    resolved = resolved_from("--init-from", "../old", "--config", "x.yaml", "--decoder", "regression")
     assert (resolved.config.model.width, resolved.config.model.decoder) == (96, "regression")
     assert resolved.source("model.decoder").layer == "command line --decoder"
     assert resolved.config.model.speaker_width == 320
-    assert asked("--init-from", "../old", "--model-size", "tiny").config.data.max_clip_seconds == 12.0
+    assert resolved_from("--init-from", "../old", "--model-size", "tiny").config.data.max_clip_seconds == 12.0
 
 
 def test_explain_and_the_start_say_which_run(source: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,20 +88,20 @@ def test_explain_and_the_start_say_which_run(source: Path, capsys: pytest.Captur
 def test_a_run_that_began_so_keeps_its_networks_when_it_is_resumed(source: Path) -> None:
     Path("new").mkdir()
     Path("new/config.yaml").write_text(settings(model_size="normal"), encoding="utf-8")
-    assert asked("--checkpoint-dir", "new").config.model.decoder == "regression", "it began with no other"
+    assert resolved_from("--checkpoint-dir", "new").config.model.decoder == "regression", "it began with no other"
     Path("new/base_corpus.json").write_text("{}", encoding="utf-8")
-    resolved = asked("--checkpoint-dir", "new")
+    resolved = resolved_from("--checkpoint-dir", "new")
     assert (resolved.config.model_size, resolved.config.model.decoder) == ("normal", "flow")
-    assert resolved.source("model.decoder").layer == "run new (begun with --init-from)"
+    assert resolved.source("model.decoder").layer == "run new (started with --init-from)"
     Path("x.yaml").write_text("training:\n  checkpoint_dir: new\n")
-    assert asked("--config", "x.yaml").config.model_size == "normal", "a file may name the run, too"
-    assert asked("--checkpoint-dir", "new", "--fresh").config.model.decoder == "regression"
+    assert resolved_from("--config", "x.yaml").config.model_size == "normal", "a file may name the run, too"
+    assert resolved_from("--checkpoint-dir", "new", "--fresh").config.model.decoder == "regression"
 
 
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        (None, "holds no settings (config.yaml); take another checkpoint"),
+        (None, "contains no settings (config.yaml); use another checkpoint"),
         ("model: {widht: 3}\n", "its settings cannot be read ("),
         ("model_size: [\n", "not valid YAML"),
     ],
@@ -109,21 +109,21 @@ def test_a_run_that_began_so_keeps_its_networks_when_it_is_resumed(source: Path)
 def test_a_source_without_readable_settings_is_one_line(tmp_path: Path, config: str | None, message: str) -> None:
     path = make_source(tmp_path / "old", config)
     with pytest.raises(CheckpointError) as caught:
-        asked("--init-from", str(path))
+        resolved_from("--init-from", str(path))
     assert message in str(caught.value) and "\n" not in str(caught.value)
-    assert "take another checkpoint" in str(caught.value) and "old" in str(caught.value)
+    assert "use another checkpoint" in str(caught.value) and "old" in str(caught.value)
 
 
-def test_a_run_directory_that_cannot_be_is_told_with_all_else(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_run_directory_is_reported_with_all_else(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--checkpoint-dir", "a\nb", "--lr", "0"]) == 2
-    told = capsys.readouterr().err.splitlines()
-    assert len(told) == 2 and "training.checkpoint_dir" in told[0] and "optimizer.learning_rate" in told[1]
+    output = capsys.readouterr().err.splitlines()
+    assert len(output) == 2 and "training.checkpoint_dir" in output[0] and "optimizer.learning_rate" in output[1]
 
 
-def test_a_resumed_run_whose_corpus_or_settings_are_gone_is_told(tmp_path: Path) -> None:
+def test_a_resumed_run_whose_corpus_or_settings_are_unreadable(tmp_path: Path) -> None:
     request = request_of(*training_parser("x", None).parse_known(["--checkpoint-dir", str(tmp_path)]))
     (tmp_path / "base_corpus.json").write_bytes(b"\xff")
-    with pytest.raises(CheckpointError, match=r"begun with --init-from.*its settings cannot be read"):
+    with pytest.raises(CheckpointError, match=r"started with --init-from.*its settings cannot be read"):
         source_run(request, [request.layer])
     (tmp_path / "config.yaml").write_text(settings(), encoding="utf-8")
     with pytest.raises(CheckpointError, match=r"base_corpus.json: its corpus cannot be read"):
@@ -144,9 +144,9 @@ def test_what_learned_once_is_not_taught_as_if_it_were_new(tmp_path: Path, monke
     monkeypatch.chdir(tmp_path / "project")
     make_source(tmp_path / "old", settings(**{"text.language": "fa"}))
     for level in ("plateau_breaker", "enhanced", "basic"):
-        resolved = asked("--init-from", "../old", "--optimization-level", level)
+        resolved = resolved_from("--init-from", "../old", "--optimization-level", level)
         assert resolved.config.text.language == "fa" and resolved.config.schedule.diagonal_prior_updates == 0
-        other = asked("--init-from", "../old", "--set", "text.language=de")
+        other = resolved_from("--init-from", "../old", "--set", "text.language=de")
         assert other.config.text.language == "de"
 
 
@@ -155,11 +155,11 @@ def test_a_decoder_that_heard_a_critic_goes_on_hearing_it(tmp_path: Path, monkey
     monkeypatch.chdir(tmp_path / "project")
     make_source(tmp_path / "old", config_yaml(resolve([])))
     for level in ("fine_tuning", "plateau_breaker", "enhanced"):
-        resolved = asked("--init-from", "../old", "--optimization-level", level)
+        resolved = resolved_from("--init-from", "../old", "--optimization-level", level)
         assert resolved.config.model.critic_width == 24
         schedule = resolved.config.schedule
         assert (schedule.adversarial_start_updates, schedule.adversarial_ramp_updates) == (0, 0), level
-        assert "has learned" in resolved.source("schedule.adversarial_start_updates").reason
+        assert "is trained" in resolved.source("schedule.adversarial_start_updates").reason
 
 
 def test_the_strongest_layer_and_its_last_word_hold() -> None:
@@ -169,14 +169,14 @@ def test_the_strongest_layer_and_its_last_word_hold() -> None:
     assert strongest(layers, key) == 3 and strongest(layers[1:], key) == 9 and strongest([], key) == 1
 
 
-def test_settings_for_weights_that_have_learned_are_told_where_there_are_none(tmp_path: Path) -> None:
+def test_a_warning_for_fine_tuning_settings_without_a_source(tmp_path: Path) -> None:
     words: tuple[Any, ...] = ("--optimization-level", "fine_tuning", "--checkpoint-dir", str(tmp_path / "run"))
-    resolved = asked(*words)
-    told = cold_start(resolved, None, fresh=False)
-    assert told is not None and "\n" not in told
-    assert "schedule.diagonal_prior_updates is 0 (level fine_tuning)" in told and "--init-from" in told
+    resolved = resolved_from(*words)
+    output = cold_start(resolved, None, fresh=False)
+    assert output is not None and "\n" not in output
+    assert "schedule.diagonal_prior_updates is 0 (level fine_tuning)" in output and "--init-from" in output
     assert cold_start(resolved, SourceRun(PROGRAM, "", ""), fresh=False) is None
-    assert cold_start(asked("--optimization-level", "basic"), None, fresh=True) is None
+    assert cold_start(resolved_from("--optimization-level", "basic"), None, fresh=True) is None
     (tmp_path / "run" / "checkpoints").mkdir(parents=True)
     assert cold_start(resolved, None, fresh=False) is None, "a run that is resumed has learned"
     assert cold_start(resolved, None, fresh=True) is not None

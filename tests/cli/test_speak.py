@@ -1,6 +1,5 @@
-"""`myxtts speak`: files written whole, what is printed, and one line for each mistake."""
+"""`myxtts speak`: files, output, and one line for each mistake."""
 
-from argparse import Namespace
 from pathlib import Path
 
 import made_model
@@ -9,8 +8,9 @@ import pytest
 import soundfile
 
 from myxtts.cli import speak
-from myxtts.storage.store import CheckpointStore, find
-from myxtts.synthesis.limits import LONGEST_TEXT
+from myxtts.storage.find_checkpoint import find
+from myxtts.storage.store import CheckpointStore
+from myxtts.synthesis.options import LONGEST_TEXT
 
 TEXT = "A good day to all of you."
 
@@ -54,7 +54,7 @@ def test_a_text_file_in_a_training_voice(run: Path, tmp_path: Path, capsys: pyte
     assert speak.main(words) == 0
     printed = capsys.readouterr().out
     assert "voice: training speaker 'cleo'" in printed and "in 2 sentences" in printed
-    assert "note: left out, since it cannot be spoken in en-us: '\u2603' (U+2603)" in printed
+    assert "note: omitted, not pronounceable in en-us: '\u2603' (U+2603)" in printed
 
 
 def test_list_names_languages_and_speakers(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,21 +76,21 @@ def test_list_is_of_the_checkpoint_that_is_preferred(tmp_path: Path, capsys: pyt
 def test_options_of_the_flow_decoder_are_noted_where_there_is_none(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from myxtts.synthesis.source import open_source
+    from myxtts.synthesis.opened import open_checkpoint
 
     words = ["--text", TEXT, "--speaker", "bob", "--out", str(tmp_path / "out.wav")]
     assert speak.main(["--checkpoint", str(run), *words, "--steps", "3"]) == 0
-    note = "note: --steps does nothing here: the decoder of this model is regression, not flow"
+    note = "note: --steps has no effect: the decoder of this model is regression, not flow"
     assert f"{note}\n" in capsys.readouterr().out
     flow = made_model.save_run(tmp_path / "flow", made_model.resolved(model__decoder="flow"), average={})
-    both = "note: --steps and --temperature do nothing here: "
-    for checkpoint, steps, temperature, start in (
-        (run, 3, None, note),
-        (run, 3, 0.667, both),
-        (run, None, None, None),
-        (flow, 1, 0.5, None),
+    both = "note: --temperature and --steps have no effect: "
+    for checkpoint, names, start in (
+        (run, ["speed", "steps"], note),
+        (run, ["temperature", "steps"], both),
+        (run, ["speed"], None),
+        (flow, ["steps", "temperature"], None),
     ):
-        found = speak._idle_options(Namespace(steps=steps, temperature=temperature), open_source(checkpoint))
+        found = speak._unused_options(names, open_checkpoint(checkpoint))
         assert [line.startswith(str(start)) for line in found] == ([] if start is None else [True])
 
 
@@ -104,21 +104,21 @@ def test_help_names_the_limits(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--text", " "], "--text is empty, there is nothing to speak"),
+        (["--text", " "], "--text is empty; write at least one word"),
         (["--text", "a", "--text-file", "b"], "both --text and --text-file"),
         (["--text", "a", "--speed", "9"], "--speed is 9.0, expected 0.25 to 4 times"),
         (["--text", "a", "--speed", "fast"], "--speed: invalid float value: 'fast'"),
         (["--text", "a", "--speaker", "bop"], "speaker 'bop' is not in this model; did you mean 'bob'?"),
-        (["--text", "a", "--language", "xx"], "language 'xx' is not in this model; there are: 'en-us', 'fa'"),
+        (["--text", "a", "--language", "xx"], "language 'xx' is not in this model; available: 'en-us', 'fa'"),
         (
             ["--text", "a", "--reference", "none.wav"],
             "--reference 'none.wav': cannot be opened (No such file or directory); check the path\n",
         ),
-        (["--text", "a", "--reference", ""], "--reference is empty; leave it out, or write WAV behind it"),
-        (["--text", "a", "--voice", ""], "--voice is empty; leave it out, or write FILE behind it"),
+        (["--text", "a", "--reference", ""], "--reference is empty; remove it, or write WAV after it"),
+        (["--text", "a", "--voice", ""], "--voice is empty; remove it, or write FILE after it"),
         (
             ["--text", "a", "--reference", "x.wav:0.7", "--speaker", "bob"],
-            "--reference 'x.wav:0.7' has a weight and --speaker 'bob' has none; give every one a weight",
+            "--reference 'x.wav:0.7' has a weight and --speaker 'bob' has none; give every part a weight",
         ),
         (
             ["--text", "a", "--reference", "x.wav:0"],
@@ -152,7 +152,7 @@ def test_mistakes_get_one_line_and_write_nothing(
     assert message in error and error.count("\n") == 1
 
 
-def test_a_bad_text_file_is_told_with_its_line(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bad_text_file(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = tmp_path / "text.txt"
     words = ["--checkpoint", str(run), "--out", str(tmp_path / "out.wav"), "--text-file", str(text)]
     text.write_bytes(b"one\ntw\xff\n")
@@ -184,6 +184,6 @@ def test_no_file_that_is_read_is_written_over(
     for name in ("a.wav", "a.raw", "a.npy"):
         Path(name).write_bytes(b"mine")
     Path("link.wav").symlink_to("a.wav")
-    said = [] if "--text-file" in words else ["--text", "a"]
-    assert message in failed(["--checkpoint", "run", *said, *words], capsys, tmp_path)
+    text = [] if "--text-file" in words else ["--text", "a"]
+    assert message in failed(["--checkpoint", "run", *text, *words], capsys, tmp_path)
     assert Path("a.wav").read_bytes() == b"mine"

@@ -20,7 +20,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_voice_is_saved_and_spoken_with(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)  # a long path would be told shortened
+    monkeypatch.chdir(tmp_path)  # a long path would be shortened
     recording, file = made_model.save_recording(Path("me.wav")), Path("anna.voice")
     words = ["--checkpoint", str(run), "--reference", f"{recording}:0.7", "--speaker", "bob:0.7", "--out", str(file)]
     assert voice.main(words) == 0
@@ -41,7 +41,7 @@ def test_a_random_voice_is_saved_under_a_name(run: Path, tmp_path: Path, capsys:
     file = tmp_path / "new.voice"
     words = ["--checkpoint", str(run), "--random-voice", "7", "--out", str(file), "--name", "Nobody"]
     assert voice.main(words) == 0
-    assert "note: random voice 7 is nearest to training speaker '" in capsys.readouterr().out
+    assert "note: random voice 7 is closest to training speaker '" in capsys.readouterr().out
     first = read_voice(file)
     assert voice.main(words) == 0
     assert (first.name, first.made_from) == ("Nobody", "random voice 7")
@@ -61,7 +61,7 @@ def test_a_file_whose_name_ends_in_a_weight_is_that_file(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "there is no voice; give --reference, --speaker, --voice or --random-voice"),
+        ([], "no voice is given; use --reference, --speaker, --voice or --random-voice"),
         (["--speaker", "bob", "--out", "a.wav"], "--out is 'a.wav', expected a name that ends in .voice"),
         (["--speaker", "bob", "--name", ""], "--name is '', expected 1 to 100 printable characters"),
         (["--speaker", "bob", "--nam", "x"], "unknown option '--nam'; did you mean --name?"),
@@ -69,9 +69,9 @@ def test_a_file_whose_name_ends_in_a_weight_is_that_file(
         (["--speaker", "bob:1", "--speaker", "ann"], "--speaker 'bob:1' has a weight and --speaker 'ann' has none"),
         (["--random-voice", "-1"], "--random-voice is '-1', expected a whole number"),
         (["--random-voice", "5000000000"], "--random-voice is '5000000000', expected a whole number"),
-        (["--voice", "bad.voice"], "voice 'bad.voice': damaged or no voice"),
+        (["--voice", "bad.voice"], "voice 'bad.voice': damaged or not a voice"),
         (["--voice", "bad.voice:2", "--out", "bad.voice"], "--out is 'bad.voice', which --voice reads"),
-        (["--voice", "other.voice"], "voice 'other.voice' is of another model (encoder 'eeeeeeeeeeee', here "),
+        (["--voice", "other.voice"], "voice 'other.voice' belongs to another model (encoder 'eeeeeeeeeeee', here "),
     ],
 )
 def test_mistakes_get_one_line_and_write_nothing(
@@ -84,10 +84,10 @@ def test_mistakes_get_one_line_and_write_nothing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bad.voice").write_bytes(b"no tensors")
-    from myxtts.synthesis.voice_file import Belonging, StoredVoice
+    from myxtts.synthesis.voice_file import StoredVoice, VoiceModel
 
     one = np.eye(8, dtype=np.float32)[0]
-    other = StoredVoice(one, one[:4], "x", "x", Belonging("e" * 32, "f" * 32, 1))
+    other = StoredVoice(one, one[:4], "x", "x", VoiceModel("e" * 32, "f" * 32, 1))
     write_voice(tmp_path / "other.voice", other)
     assert voice.main(["--checkpoint", str(run), "--out", "out.voice", *words]) == 2
     error = capsys.readouterr().err

@@ -1,6 +1,6 @@
 """docs/reference/configuration.md is what the schema says. tests/test_readme.py checks that it is up to date."""
 
-from myxtts.cli.options import OPTION_OF_KEY
+from myxtts.cli.arguments import OPTION_OF_KEY
 from myxtts.config.document import document, meanings
 from myxtts.config.fields import LEAVES
 from myxtts.config.schema import SECTIONS

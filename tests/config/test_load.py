@@ -92,7 +92,7 @@ def test_unknown_keys_have_a_line_the_nearest_and_the_list(tmp_path: Path) -> No
         (b"#" * (MOST_BYTES + 1), "too large"),
     ],
 )
-def test_what_is_no_settings_file_is_one_line(tmp_path: Path, text: str | bytes, words: str) -> None:
+def test_what_is_not_a_settings_file_is_one_line(tmp_path: Path, text: str | bytes, words: str) -> None:
     problems = problems_of(tmp_path, text)
     assert words in problems[0]
     assert all("\n" not in problem and len(problem) < 500 for problem in problems)

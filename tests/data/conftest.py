@@ -1,7 +1,7 @@
 import pytest
 from made_clips import make_clip
 
-from myxtts.data.store import FeatureStore
+from myxtts.data.feature_store import FeatureStore
 
 
 @pytest.fixture

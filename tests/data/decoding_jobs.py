@@ -1,4 +1,4 @@
-"""The job of a worker process with decoders that hang, eat memory or crash and a disk that fails, by recording."""
+"""Jobs of a worker process whose decoder hangs, leaks or crashes, or whose disk fails, depending on the recording."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 
 from myxtts.audio import waveform
-from myxtts.data import extract, features
+from myxtts.data import features, jobs
 from myxtts.data.pool import job_limits
 
 really_read = waveform.read
@@ -20,21 +20,21 @@ def read(path, *more):
         while True:
             pass
     if path.stem == "eats":
-        return [np.ones(1 << 30) for _ in range(40)]  # 8 GiB are refused at the first
+        return [np.ones(1 << 30) for _ in range(40)]  # each of 8 GiB, more than the limit
     if path.stem == "crashes":
         os.kill(os.getpid(), signal.SIGSEGV)
     if path.stem == "sector":
         raise OSError(errno.EIO, os.strerror(errno.EIO))
     if path.stem == "network":
-        soundfile.SoundFile.read = refused
+        soundfile.SoundFile.read = fails
     return really_read(path, *more)
 
 
-def refused(*_, **__):
-    raise soundfile.LibsndfileError(2)  # its word for a system call that failed
+def fails(*_, **__):
+    raise soundfile.LibsndfileError(2)  # its code for a system call that failed
 
 
 def work_on(job):
     waveform.read = read
-    extract.job_limits = partial(job_limits, processor_seconds=0.5)
-    return extract.extract(job) if isinstance(job, features.AudioJob) else features.encode(job)
+    jobs.job_limits = partial(job_limits, processor_seconds=0.5)
+    return jobs.extract(job) if isinstance(job, features.AudioJob) else features.encode(job)

@@ -4,16 +4,15 @@ from pathlib import Path
 
 import numpy as np
 
-from myxtts.data.entry import ClipFacts, write_entry
+from myxtts.data.feature_store import ClipFacts, StoredClip, write_entry
 from myxtts.data.records import Utterance
-from myxtts.data.store import Clip
 
 CHANNELS = 80
 
 
 def make_clip(
     folder: Path, name: str, speaker: str, frames: int, tokens: int, seed: int = 0, voiced: bool = True
-) -> Clip:
+) -> StoredClip:
     random = np.random.default_rng([seed, frames])
     mel = random.normal(-5.0, 2.0, (frames, CHANNELS)).astype(np.float32)
     pitch = np.where(random.random(frames) < 0.5, random.uniform(100, 200, frames), 0.0).astype(np.float32)
@@ -22,4 +21,4 @@ def make_clip(
     path = folder / f"{name}.f32"
     write_entry(path, facts, mel, pitch * voiced, energy)
     utterance = Utterance(name, folder / f"{name}.wav", "x", speaker, "en-us", f"metadata.csv:{seed + 1}")
-    return Clip(utterance, random.integers(3, 40, tokens).astype(np.int32), path, facts)
+    return StoredClip(utterance, random.integers(3, 40, tokens).astype(np.int32), path, facts)

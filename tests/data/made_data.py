@@ -1,4 +1,4 @@
-"""Settings of a small preparation of data, and what it gave."""
+"""Settings for preparing a small data set, and its ids and speakers."""
 
 from myxtts.config.schema import Config, DataConfig, TextConfig, TrainingConfig
 

@@ -1,4 +1,4 @@
-"""Recordings that sound a little like a voice: a buzz with formants that glides, in files of any format."""
+"""Recordings that resemble a voice, a gliding harmonic tone, in files of any format."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def buzz(seconds: float, rate: int = 22_050, hz: float = 140.0, seed: int = 0) -
 
 
 def write(path: Path, seconds: float, rate: int = 22_050, hz: float = 140.0, channels: int = 1, seed: int = 0) -> None:
-    """A recording in the format of the path's ending."""
+    """A recording in the format of the path's suffix."""
     path.parent.mkdir(parents=True, exist_ok=True)
     samples = buzz(seconds, rate, hz, seed)
     soundfile.write(path, np.stack([samples] * channels, axis=1) if channels > 1 else samples, rate)

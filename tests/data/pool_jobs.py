@@ -1,4 +1,4 @@
-"""Jobs that end in every way that a worker process can end."""
+"""Jobs for all the ways in which a worker process can end."""
 
 import os
 import signal

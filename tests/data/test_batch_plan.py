@@ -4,10 +4,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from myxtts.data.plan import (
+    FILL_ROW,
     batches_per_epoch,
     choose_buckets,
     epoch_plan,
-    padding_share,
     total_updates,
     utterance_seed,
     without,
@@ -22,7 +22,7 @@ def lengths(count, seed=0):
 
 @given(count=st.integers(1, 120), batch_size=st.integers(1, 20), buckets=st.integers(1, 8), epoch=st.integers(0, 3))
 @settings(max_examples=60, deadline=None)
-def test_every_clip_exactly_once_in_a_shape_that_holds_it(count, batch_size, buckets, epoch):
+def test_every_clip_is_planned_once_in_a_shape_that_fits(count, batch_size, buckets, epoch):
     text, mel = lengths(count, count)
     shapes = choose_buckets(text, mel, buckets)
     assert len(shapes) <= buckets
@@ -38,7 +38,7 @@ def test_every_clip_exactly_once_in_a_shape_that_holds_it(count, batch_size, buc
         assert mel[held].max() <= batch.bucket.mel_cap and text[held].max() <= batch.bucket.text_cap
 
 
-def test_a_pure_function_of_seed_and_epoch():
+def test_a_plan_depends_on_seed_and_epoch_only():
     text, mel = lengths(200)
     shapes = choose_buckets(text, mel, 6)
     plans = {(s, e): epoch_plan(text, mel, shapes, 16, s, e) for s in (1, 2) for e in (0, 1)}
@@ -46,6 +46,12 @@ def test_a_pure_function_of_seed_and_epoch():
     assert len({tuple(plan) for plan in plans.values()}) == 4
     caps = [batch.bucket.mel_cap for batch in plans[1, 0]]
     assert caps != sorted(caps)
+
+
+def padding_share(batches, mel_lengths):
+    """Share of the frames of an epoch's batches that are padding."""
+    frames = sum(batch.bucket.mel_cap * len(batch.rows) for batch in batches)
+    return 1.0 - sum(int(mel_lengths[row]) for batch in batches for row in batch.rows if row != FILL_ROW) / frames
 
 
 def test_shapes_are_few_multiples_of_16_and_leave_little_padding():
@@ -59,7 +65,7 @@ def test_shapes_are_few_multiples_of_16_and_leave_little_padding():
     assert padding_share(epoch_plan(text, mel, choose_buckets(text, mel, 1), 16, 1, 0), mel) > 0.5
 
 
-def test_the_least_padding_is_found():
+def test_padding_is_minimal():
     mel = np.array([16] * 50 + [32] * 30 + [160] * 30 + [320] * 5)
     assert [shape.mel_cap for shape in choose_buckets(mel // 4, mel, 3)] == [32, 160, 320]
 
@@ -80,7 +86,7 @@ def test_validation_keeps_the_order():
     assert [batch.rows for batch in plan] == [(0, 1, 2, 3), (4, -1, -1, -1)]
 
 
-def test_quarantine_empties_a_place_and_moves_nobody_else():
+def test_quarantine_empties_a_row_and_moves_no_other():
     text, mel = np.full(9, 10), np.full(9, 50)
     plan = epoch_plan(text, mel, choose_buckets(text, mel, 3), 4, seed=1, epoch=0)
     assert without(plan, ()) == plan
@@ -92,7 +98,7 @@ def test_quarantine_empties_a_place_and_moves_nobody_else():
     assert all(batch.clips == 0 for batch in without(plan, range(9)))
 
 
-def test_a_clip_that_no_shape_holds_is_named():
+def test_a_clip_that_fits_no_shape_is_named():
     with pytest.raises(ValueError, match="clip 1 of 10 tokens and 900 frames"):
         epoch_plan(np.array([10, 10]), np.array([50, 900]), choose_buckets(np.array([10]), np.array([50]), 1), 4, 1, 0)
 
@@ -108,5 +114,5 @@ def test_utterance_seeds_differ_and_do_not_depend_on_each_other():
     [(0, 3, 9, 4, 6), (5, 3, 9, 4, 5), (50, 3, 9, 4, 6), (0, 2, 1, 4, 1), (0, 500, 30, 1, 15_000)],
 )
 def test_updates_of_a_run(max_updates, epochs, batches, accumulation, updates):
-    """By epochs, whose last window may be left open, unless a smaller number is asked for."""
+    """By epochs, whose last window may be incomplete, or by a smaller number of updates."""
     assert total_updates(max_updates, epochs, batches, accumulation) == updates

@@ -8,7 +8,7 @@ from myxtts import batch as contract
 from myxtts.config.schema import Config, DataConfig, TrainingConfig
 from myxtts.data.batches import Batches, buckets_of, reference_frames
 from myxtts.data.corpus import measure_corpus
-from myxtts.data.store import FeatureStore
+from myxtts.data.feature_store import FeatureStore
 
 
 def settings(batch_size=4, seed=1, **training):
@@ -25,7 +25,7 @@ def epoch_of(batches, epoch):
     return [batches.build(planned, epoch) for planned in batches.plan(epoch)]
 
 
-def test_every_batch_keeps_the_contract_and_an_epoch_is_every_clip_once(batches):
+def test_batches_follow_the_contract_and_have_every_clip_once(batches):
     made = epoch_of(batches, 0)
     assert len(made) == len(batches) == 3
     for batch in made:
@@ -48,17 +48,17 @@ def test_a_row_holds_its_utterance(batches, store):
     assert not batch["text_BT"][0, tokens:].any() and batch["text_length_B"][0] == tokens
     assert np.array_equal(batch["mel_BMC"][0, :frames], corpus.normalize_mel(store.mel(row)))
     assert not batch["mel_BMC"][0, frames:].any() and batch["mel_length_B"][0] == frames
-    assert np.array_equal(batch["voiced_BM"][0, :frames] == 1, store.pitch(row) > 0)
+    assert np.array_equal(batch["voiced_BM"][0, :frames] == 1, store.features(row)[1] > 0)
     assert not batch["pitch_BM"][0][batch["voiced_BM"][0] == 0].any()
-    assert np.array_equal(batch["energy_BM"][0, :frames], corpus.normalize_energy(store.energy(row)))
+    assert np.array_equal(batch["energy_BM"][0, :frames], corpus.normalize_energy(store.features(row)[2]))
     speaker = corpus.speakers.index(store.speakers[row])
     assert batch["speaker_B"][0] == speaker and batch["language_B"][0] == 0
-    assert np.array_equal(batch["spectrum_BC"][0], corpus.speaker_spectrum_SC[speaker])
+    assert np.array_equal(batch["spectrum_BC"][0], corpus.speaker_spectrum_ZC[speaker])
     used = int(batch["reference_length_B"][0])
     assert batch["reference_BRC"][0, :used].any() and not batch["reference_BRC"][0, used:].any()
 
 
-def test_the_same_epoch_is_the_same_to_the_bit_and_another_is_not(batches, store):
+def test_an_epoch_is_bit_exact_and_differs_from_others(batches, store):
     again = Batches(store, batches.corpus, batches.buckets, settings())
     for first, second in zip(epoch_of(batches, 5), epoch_of(again, 5), strict=True):
         assert all(np.array_equal(first[key], second[key]) for key in first)
@@ -68,7 +68,7 @@ def test_the_same_epoch_is_the_same_to_the_bit_and_another_is_not(batches, store
         assert not any(same)
 
 
-def test_what_an_utterance_draws_does_not_depend_on_the_batch_size(batches, store):
+def test_random_draws_do_not_depend_on_the_batch_size(batches, store):
     one = Batches(store, batches.corpus, batches.buckets, settings(batch_size=1))
     drawn = [{}, {}]
     for found, made in zip(drawn, (epoch_of(batches, 2), epoch_of(one, 2)), strict=True):
@@ -87,7 +87,7 @@ def test_validation_is_the_same_every_time(batches, store):
     assert sorted(rows) == [-1, -1, -1, *range(9)] and rows[-3:] == [-1, -1, -1]
 
 
-def test_a_validation_speaker_who_is_no_training_speaker(batches, tmp_path):
+def test_an_unseen_validation_speaker(batches, tmp_path):
     held = FeatureStore([make_clip(tmp_path, "z", "zoe", 80, 20), make_clip(tmp_path, "b", "bob", 80, 20)])
     made = next(Batches(held, batches.corpus, batches.buckets, settings(), training=False).all())
     assert contract.problems(made) == []
@@ -106,7 +106,7 @@ def test_fewer_clips_than_a_batch(tmp_path):
     assert made[0]["weight_B"].sum() == 1 and made[0]["mel_BMC"].shape == (16, 64, 80)
 
 
-def test_a_segment_is_all_that_the_decoder_makes_of_a_clip(batches, store):
+def test_the_decoder_gets_a_segment_of_a_clip(batches, store):
     config = settings(segment_seconds=0.7)
     cut = Batches(store, batches.corpus, batches.buckets, config)
     assert cut.segment_frames == 64
@@ -124,10 +124,10 @@ def test_a_segment_is_all_that_the_decoder_makes_of_a_clip(batches, store):
     held = Batches(store, batches.corpus, batches.buckets, config, training=False)
     for planned in held.plan(0):
         batch = held.build(planned, 0)
-        assert batch["target_BS"].shape == (4, planned.bucket.mel_cap), "validation makes the whole"
+        assert batch["target_BS"].shape == (4, planned.bucket.mel_cap), "validation predicts all frames"
 
 
-def test_validation_hears_no_augmentation(batches, store):
+def test_validation_has_no_augmentation(batches, store):
     noisy = dataclasses.replace(settings(), data=dataclasses.replace(settings().data, augment_noise_db=5.0))
     for training in (True, False):
         plain, other = (

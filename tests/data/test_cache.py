@@ -1,4 +1,4 @@
-"""The lists of earlier starts: what is in them is believed only where it can have been written there."""
+"""The lists of earlier outcomes: invalid records are ignored."""
 
 import hashlib
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from myxtts.data.cache import RecordingIndex, TextOutcome, TokenCache, read_list, short_hash, write_list
-from myxtts.data.extract import AudioOutcome
+from myxtts.data.jobs import AudioOutcome
 
 STAMP = (5, 6, 7)
 KEY = "0123456789abcdef" * 2
@@ -33,7 +33,7 @@ def saved(folder):
     return path
 
 
-def test_what_was_put_in_comes_back(tmp_path):
+def test_round_trip(tmp_path):
     path = saved(tmp_path)
     index, tokens, _ = make(tmp_path)
     assert index.get(path, STAMP) == AudioOutcome(*RECORDING)
@@ -54,7 +54,7 @@ WRONG_TEXTS = [
 
 
 @pytest.mark.parametrize("record", [*WRONG, *([*STAMP, *r] for r in WRONG_RECORDINGS), *WRONG_TEXTS], ids=repr)
-def test_a_record_that_no_start_has_written_counts_as_absent(tmp_path, record):
+def test_an_invalid_record_counts_as_absent(tmp_path, record):
     path = saved(tmp_path)
     write_list(listed(tmp_path, "recordings"), {"a.wav": record})
     write_list(listed(tmp_path, "tokens"), {short_hash("hello", "en"): record})
@@ -63,7 +63,7 @@ def test_a_record_that_no_start_has_written_counts_as_absent(tmp_path, record):
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b"3", b"nonsense", b"[" * 100_000, b"\xff", b'{"a": NaN}'])
-def test_a_list_that_is_no_list_counts_as_absent(tmp_path, body):
+def test_a_damaged_list_counts_as_absent(tmp_path, body):
     path = tmp_path / "a.json"
     path.write_bytes(hashlib.blake2b(b"a.json\n" + body, digest_size=16).hexdigest().encode() + b"\n" + body)
     assert read_list(path) == {}
@@ -73,7 +73,7 @@ def test_a_list_that_is_no_list_counts_as_absent(tmp_path, body):
 
 
 def test_a_list_under_another_name_counts_as_absent(tmp_path):
-    """It is of another root or of other settings."""
+    """It belongs to another root or other settings."""
     saved(tmp_path)
     path = listed(tmp_path, "recordings")
     assert read_list(path)

@@ -6,15 +6,15 @@ from made_clips import make_clip
 
 from myxtts.config.schema import AudioConfig
 from myxtts.data.corpus import Corpus, measure_corpus, measure_speakers
-from myxtts.data.store import FeatureStore
+from myxtts.data.feature_store import FeatureStore
 from myxtts.errors import DataError
 
 
 def test_statistics_are_those_of_all_frames(store):
     corpus = measure_corpus(store, {"a": 3}, "abcd")
     mel = np.concatenate([store.mel(row) for row in range(len(store))]).astype(np.float64)
-    pitch = np.concatenate([store.pitch(row) for row in range(len(store))])
-    energy = np.concatenate([store.energy(row) for row in range(len(store))])
+    pitch = np.concatenate([store.features(row)[1] for row in range(len(store))])
+    energy = np.concatenate([store.features(row)[2] for row in range(len(store))])
     assert np.allclose(corpus.mel_mean_C, mel.mean(0), atol=1e-5)
     assert np.allclose(corpus.mel_std_C, mel.std(0), atol=1e-5)
     assert corpus.pitch_mean == pytest.approx(np.log(pitch[pitch > 0]).mean(), abs=1e-6)
@@ -32,7 +32,7 @@ def test_pitch_is_zero_where_unvoiced(store):
     assert (pitch.dtype, voiced.dtype) == (np.float32, np.float32)
 
 
-def test_a_pitch_of_a_model_becomes_hertz(store):
+def test_predicted_pitch_in_hertz(store):
     corpus = measure_corpus(store, {}, "")
     hz = np.array([0.0, 110.0, 220.0], np.float32)
     normalized, voiced = corpus.normalize_pitch(hz)
@@ -45,32 +45,32 @@ def test_speakers_spectrum_and_prosody(store):
     corpus = measure_corpus(store, {}, "")
     assert corpus.speakers == ["ann", "bob", "eve"]
     eve = np.concatenate([corpus.normalize_mel(store.mel(row)) for row in (5, 6, 7)]).mean(0)
-    assert np.allclose(corpus.speaker_spectrum_SC[2], eve, atol=1e-5)
-    spread = corpus.prosody_std_3 > 0
+    assert np.allclose(corpus.speaker_spectrum_ZC[2], eve, atol=1e-5)
+    spread = corpus.prosody_std_Q > 0
     assert spread[2]
-    assert np.allclose(corpus.speaker_prosody_S3.mean(0), 0, atol=1e-4)
-    assert np.allclose(corpus.speaker_prosody_S3.std(0)[spread], 1, atol=1e-3)
+    assert np.allclose(corpus.speaker_prosody_ZQ.mean(0), 0, atol=1e-4)
+    assert np.allclose(corpus.speaker_prosody_ZQ.std(0)[spread], 1, atol=1e-3)
     assert (corpus.speaker_index("eve"), corpus.speaker_index("zoe")) == (2, -1)
 
 
 def test_one_speaker_has_no_prosody_of_its_own(tmp_path):
     store = FeatureStore([make_clip(tmp_path, "a", "bob", 90, 20), make_clip(tmp_path, "b", "bob", 70, 10)])
     corpus = measure_corpus(store, {}, "")
-    assert corpus.speaker_prosody_S3.tolist() == [[0.0, 0.0, 0.0]]
+    assert corpus.speaker_prosody_ZQ.tolist() == [[0.0, 0.0, 0.0]]
     figures = measure_speakers(FeatureStore([make_clip(tmp_path, "c", "eve", 50, 30)]), corpus)
-    assert corpus.normalize_prosody(figures.raw_prosody_S3).tolist() == [[0.0, 0.0, 0.0]]
+    assert corpus.normalize_prosody(figures.raw_prosody_ZQ).tolist() == [[0.0, 0.0, 0.0]]
 
 
 def test_a_corpus_without_voice_or_with_constant_channels_stays_finite(tmp_path):
     clip = make_clip(tmp_path, "a", "bob", 40, 5, voiced=False)
     clip.entry.unlink()
-    from myxtts.data.entry import write_entry
+    from myxtts.data.feature_store import write_entry
 
     write_entry(clip.entry, clip.facts, np.full((40, 80), -11.5, np.float32), np.zeros(40), np.full(40, -11.5))
     corpus = measure_corpus(FeatureStore([clip]), {}, "")
     assert corpus.mel_std_C.min() == pytest.approx(0.1, abs=1e-3)
     assert (corpus.pitch_mean, corpus.pitch_std) == (5.0, 0.3)
-    assert np.isfinite(corpus.speaker_spectrum_SC).all() and np.isfinite(corpus.speaker_prosody_S3).all()
+    assert np.isfinite(corpus.speaker_spectrum_ZC).all() and np.isfinite(corpus.speaker_prosody_ZQ).all()
 
 
 def test_json_round_trip_is_exact(store):
@@ -78,7 +78,7 @@ def test_json_round_trip_is_exact(store):
     back = Corpus.from_json(json.loads(json.dumps(corpus.to_json(), allow_nan=False)))
     assert back.to_json() == corpus.to_json()
     assert np.array_equal(back.mel_mean_C, corpus.mel_mean_C) and back.mel_mean_C.dtype == np.float32
-    assert back.speaker_spectrum_SC.shape == (3, 80)
+    assert back.speaker_spectrum_ZC.shape == (3, 80)
 
 
 @pytest.mark.parametrize(
@@ -87,10 +87,10 @@ def test_json_round_trip_is_exact(store):
         ({"mel_mean_C": None}, "wrong shape or no numbers"),
         ({"mel_mean_C": [float("nan")] * 80}, r"mel_mean_C\[0\] is nan, expected -1000 to 100"),
         ({"mel_std_C": [0.0] * 80}, r"mel_std_C\[0\] is 0, expected 0.001 to 1000"),
-        ({"speaker_spectrum_SC": [[1.0]]}, "wrong shape"),
+        ({"speaker_spectrum_ZC": [[1.0]]}, "wrong shape"),
     ],
 )
-def test_a_damaged_corpus_is_refused(store, change, message):
+def test_a_damaged_corpus_is_rejected(store, change, message):
     values = {**measure_corpus(store, {}, "").to_json(), **change}
     with pytest.raises(DataError, match=message):
         Corpus.from_json(values)
@@ -99,17 +99,17 @@ def test_a_damaged_corpus_is_refused(store, change, message):
         Corpus.from_json(values)
 
 
-def test_weights_that_learn_on_keep_their_scales_and_languages(store, tmp_path):
+def test_fine_tuning_keeps_scales_and_languages(store, tmp_path):
     base = measure_corpus(store, {"a": 3}, "abcd")
     quiet = FeatureStore([make_clip(tmp_path, f"n{i}", "new", 50 + 10 * i, 14, seed=90 + i) for i in range(3)])
     own, based = measure_corpus(quiet, {"a": 3}, "abcd"), measure_corpus(quiet, {"a": 3}, "abcd", base)
-    for name in ("mel_mean_C", "mel_std_C", "prosody_mean_3", "prosody_std_3"):
+    for name in ("mel_mean_C", "mel_std_C", "prosody_mean_Q", "prosody_std_Q"):
         assert np.array_equal(getattr(based, name), getattr(base, name))
         assert not np.array_equal(getattr(own, name), getattr(base, name))
     assert (based.pitch_mean, based.energy_std) == (base.pitch_mean, base.energy_std)
-    assert based.speakers == ["new"] and based.speaker_spectrum_SC.shape == (1, 80)
+    assert based.speakers == ["new"] and based.speaker_spectrum_ZC.shape == (1, 80)
     assert based.languages[: len(base.languages)] == base.languages
-    raw = measure_speakers(quiet, base).raw_prosody_S3
-    assert np.array_equal(based.speaker_prosody_S3, base.normalize_prosody(raw))
+    raw = measure_speakers(quiet, base).raw_prosody_ZQ
+    assert np.array_equal(based.speaker_prosody_ZQ, base.normalize_prosody(raw))
     with pytest.raises(DataError, match="--init-from: that run was trained on another mel convention"):
         measure_corpus(quiet, {"a": 3}, "other", base)

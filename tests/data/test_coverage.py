@@ -1,4 +1,4 @@
-"""D2: every good utterance exactly once an epoch, across kills, resumes and quarantines, through plan and loader."""
+"""D2: plan and loader give every utterance once per epoch, across kills, resumes and quarantines."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from myxtts.data.plan import FILL_ROW, choose_buckets, epoch_plan, without
 
 
 class Source:
-    """The plan of many clips whose batches hold nothing but their rows."""
+    """A plan of many clips; batches hold only the rows."""
 
     def __init__(self, clips, batch_size, seed):
         random = np.random.default_rng(seed)
@@ -29,7 +29,7 @@ class Source:
 
 
 class Run:
-    """A run that trains batches, saves its position, dies and goes on: `trained` is what its weights have seen."""
+    """A run that trains batches, saves its position, is killed and resumes. `trained`: rows its weights have seen."""
 
     def __init__(self, source):
         self.source, self.position, self.trained = source, (0, 0), []
@@ -88,7 +88,7 @@ def test_kills_anywhere_repeat_and_lose_nothing(seed):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_quarantine_takes_its_clip_and_no_other(seed):
+def test_quarantine_excludes_one_clip_only(seed):
     random = np.random.default_rng(100 + seed)
     run = Run(Source(41, 4, seed))
     taken_at = {}
@@ -111,7 +111,7 @@ def test_a_quarantine_takes_its_clip_and_no_other(seed):
         assert not {row for row, (at, index) in taken_at.items() if (at, index) <= (epoch, 0)} & set(rows)
 
 
-def test_a_whole_batch_in_quarantine_is_passed_over():
+def test_a_batch_of_quarantined_clips_is_skipped():
     source = Source(20, 4, seed=1)
     last = source.plan(0)[-1]
     source.quarantined = frozenset(row for row in last.rows if row != FILL_ROW)

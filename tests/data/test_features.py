@@ -15,7 +15,7 @@ from myxtts.text.symbols import BLANK
 
 
 class Recorder:
-    """A progress that remembers how much there was to do."""
+    """A progress that remembers the totals."""
 
     def __init__(self):
         self.totals = {}
@@ -62,7 +62,7 @@ def test_a_second_start_computes_nothing_and_gives_the_same(tmp_path):
     assert totals == {} and snapshot(second) == snapshot(first)
 
 
-def test_what_changed_is_computed_again_and_nothing_else(tmp_path):
+def test_only_changes_are_computed_again(tmp_path):
     root, config = make_root(tmp_path / "root", clips=4), settings(tmp_path)
     first, _ = run(root, config)
     write(root / "wavs" / "c0.wav", 1.5, hz=220)
@@ -89,7 +89,7 @@ def test_a_touched_file_keeps_its_features(tmp_path):
     assert second.clips[0].entry.stat().st_ino == inode and snapshot(first) == snapshot(second)
 
 
-def test_damage_in_the_cache_is_noticed_and_mended(tmp_path):
+def test_damage_in_the_cache_is_found_and_repaired(tmp_path):
     root, config = make_root(tmp_path / "root", clips=3), settings(tmp_path)
     first, _ = run(root, config)
     before = snapshot(first)
@@ -106,7 +106,7 @@ def test_damage_in_the_cache_is_noticed_and_mended(tmp_path):
     assert totals == {"features": 3, "texts": 3} and snapshot(third) == before
 
 
-def test_entries_that_were_exchanged_are_made_again(tmp_path):
+def test_swapped_entries_are_computed_again(tmp_path):
     root, config = make_root(tmp_path / "root", clips=3), settings(tmp_path)
     first, _ = run(root, config)
     before = snapshot(first)
@@ -148,7 +148,7 @@ def bad_root(root):
     return root
 
 
-def test_every_bad_clip_is_rejected_with_place_reason_and_value(tmp_path):
+def test_every_bad_clip_is_rejected_with_location_reason_and_value(tmp_path):
     root = bad_root(tmp_path / "root")
     config = settings(tmp_path, max_clip_seconds=3.2, max_text_tokens=300)
     gathered, _ = run(root, config)
@@ -181,7 +181,7 @@ def test_every_bad_clip_is_rejected_with_place_reason_and_value(tmp_path):
     assert [clip.utterance.id for clip in run(root, longer)[0].clips] == ["good", "long", "fast"]
 
 
-def test_a_decoder_that_hangs_eats_memory_or_crashes_costs_its_clip_alone(tmp_path, monkeypatch):
+def test_a_decoder_that_hangs_leaks_or_crashes_costs_one_clip(tmp_path, monkeypatch):
     root = make_root(tmp_path / "root", clips=2)
     rows = (root / "metadata.csv").read_text()
     for name in ("hangs", "eats", "crashes"):
@@ -199,7 +199,7 @@ def test_a_decoder_that_hangs_eats_memory_or_crashes_costs_its_clip_alone(tmp_pa
     assert "MemoryError" in gathered.rejections[1].value and "hangs.wav" in gathered.rejections[0].value
 
 
-def test_a_disk_or_memory_that_failed_once_is_not_held_against_the_clip(tmp_path, monkeypatch):
+def test_a_transient_failure_is_not_cached(tmp_path, monkeypatch):
     root, names = tmp_path / "root", ["sector", "network", "eats"]
     for name in names:
         write(root / "wavs" / f"{name}.wav", 1.0)

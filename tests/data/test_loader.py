@@ -4,10 +4,10 @@ import time
 import numpy as np
 import pytest
 
+from myxtts import faults
 from myxtts.data.loader import Loader
 from myxtts.data.plan import FILL_ROW, Bucket, PlannedBatch
 from myxtts.errors import DataError
-from myxtts.storage import faults
 
 
 class Source:
@@ -38,7 +38,7 @@ def take(loader, count):
 
 @pytest.fixture(autouse=True)
 def before():
-    """Threads of loaders that other tests of this process have left stuck on purpose."""
+    """Threads of loaders that other tests in this process left stuck on purpose."""
     _OTHERS[:] = [thread for thread in threading.enumerate() if thread.name == "myxtts-loader"]
 
 
@@ -49,7 +49,7 @@ def threads():
     return [t for t in threading.enumerate() if t.name == "myxtts-loader" and t not in _OTHERS]
 
 
-def test_batches_in_order_from_any_place():
+def test_batches_in_order_from_any_position():
     with Loader(Source()) as loader:
         assert take(loader, 7) == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0)]
     with Loader(Source(), epoch=4, index=2) as loader:
@@ -94,14 +94,14 @@ def test_closing_ends_the_thread_whatever_it_does():
         assert list(loader) == []
 
 
-def test_an_empty_plan_is_an_error_and_no_endless_loop():
+def test_an_empty_plan_is_an_error():
     source = Source()
     source.plan = lambda epoch: []
     with Loader(source) as loader, pytest.raises(DataError, match=r"epoch 0 has no batch.*quarantine"):
         next(loader)
 
 
-def test_batches_without_a_clip_are_passed_over():
+def test_batches_without_a_clip_are_skipped():
     with Loader(Source(empty={1})) as loader:
         assert [(i.epoch, i.index, i.last_of_epoch) for i in (next(loader), next(loader), next(loader))] == [
             (0, 0, False), (0, 2, True), (1, 0, False)]  # fmt: skip
@@ -114,7 +114,7 @@ def test_batches_without_a_clip_are_passed_over():
         next(loader)
 
 
-def test_a_restart_drops_what_was_made_ahead():
+def test_a_restart_discards_batches_made_ahead():
     source = Source()
     with Loader(source) as loader:
         assert take(loader, 2) == [(0, 0), (0, 1)]
@@ -128,7 +128,7 @@ def test_a_restart_drops_what_was_made_ahead():
         loader.restart(0, 0)
 
 
-def test_no_batch_of_the_old_place_comes_after_a_restart_by_another_thread():
+def test_no_batch_of_the_old_position_after_a_restart_by_another_thread():
     with Loader(Source(seconds=0.0005), ahead=2) as loader:
         reached = 0
 
@@ -153,33 +153,33 @@ def test_no_batch_of_the_old_place_comes_after_a_restart_by_another_thread():
 
 
 def test_a_stuck_thread_is_replaced_once_and_its_stacks_are_written(tmp_path):
-    source, told, stacks = Source(stuck_at=[(0, 1)]), [], tmp_path / "stacks.txt"
+    source, messages, stacks = Source(stuck_at=[(0, 1)]), [], tmp_path / "stacks.txt"
     with Loader(
-        source, hang_seconds=0.3, on_hang=told.append, stacks_path=stacks, clip_name="clip-{}".format
+        source, hang_seconds=0.3, on_hang=messages.append, stacks_path=stacks, clip_name="clip-{}".format
     ) as loader:
         assert take(loader, 5) == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]
-        assert len(told) == 1 and "\n" not in told[0]
-        for words in ("no batch for 0.3 s", "batch 1 of epoch 0", "'clip-1'", str(stacks), "started again"):
-            assert words in told[0]
+        assert len(messages) == 1 and "\n" not in messages[0]
+        for words in ("no batch for 0.3 s", "batch 1 of epoch 0", "'clip-1'", str(stacks), "restarted"):
+            assert words in messages[0]
         text = stacks.read_text()
         assert "in build" in text and "in __next__" in text and "batch 1 of epoch 0" in text
-        source.free.set()  # what the stuck thread makes now must go nowhere
+        source.free.set()  # batches of the stuck thread must be discarded
         assert take(loader, 2) == [(1, 2), (2, 0)]
-    for thread in threads():  # the stuck one ends by itself once it is free
+    for thread in threads():  # the stuck thread ends by itself once it is released
         thread.join(10.0)
     assert threads() == []
 
 
-def test_stuck_twice_at_the_same_place_is_an_error_in_one_line(tmp_path):
+def test_stuck_twice_at_one_position_is_an_error_of_one_line(tmp_path):
     source = Source(stuck_at=[(0, 1)] * 2 + [(1, 0)])
-    told = []
-    loader = Loader(source, hang_seconds=0.2, on_hang=told.append, stacks_path=tmp_path / "no" / "stacks")
+    messages = []
+    loader = Loader(source, hang_seconds=0.2, on_hang=messages.append, stacks_path=tmp_path / "no" / "stacks")
     assert take(loader, 1) == [(0, 0)]
     with pytest.raises(
-        DataError, match=r"same place again.*batch 1 of epoch 0, clips '1'.*data.hang_seconds"
+        DataError, match=r"same position again.*batch 1 of epoch 0, clips '1'.*data.hang_seconds"
     ) as caught:
         next(loader)
-    assert "\n" not in str(caught.value) and "could not be written" in told[0]
+    assert "\n" not in str(caught.value) and "could not be written" in messages[0]
     assert list(loader) == []
     begun = time.perf_counter()
     loader.close()
@@ -187,11 +187,11 @@ def test_stuck_twice_at_the_same_place_is_an_error_in_one_line(tmp_path):
     source.free.set()
 
 
-def test_stuck_at_two_places_goes_on():
-    source, told = Source(stuck_at=[(0, 1), (0, 2), (1, 1)]), []
-    with Loader(source, hang_seconds=0.2, on_hang=told.append) as loader:
+def test_stuck_at_two_positions_continues():
+    source, messages = Source(stuck_at=[(0, 1), (0, 2), (1, 1)]), []
+    with Loader(source, hang_seconds=0.2, on_hang=messages.append) as loader:
         assert take(loader, 6) == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
-    assert len(told) == 3
+    assert len(messages) == 3
     source.free.set()
 
 
@@ -209,9 +209,9 @@ def test_closing_does_not_wait_for_a_stuck_thread(monkeypatch):
 def test_the_fail_point_stops_the_loader():
     faults.arm("data.build_batch:2:sleep=0.7")
     try:
-        told = []
-        with Loader(Source(), hang_seconds=0.2, on_hang=told.append) as loader:
+        messages = []
+        with Loader(Source(), hang_seconds=0.2, on_hang=messages.append) as loader:
             assert take(loader, 3) == [(0, 0), (0, 1), (0, 2)]
-        assert len(told) == 1
+        assert len(messages) == 1
     finally:
         faults.disarm()

@@ -22,7 +22,7 @@ def make(root, files, metadata=None, name="metadata.csv"):
     return root
 
 
-def test_files_are_found_with_and_without_folder_and_ending(tmp_path):
+def test_files_are_found_with_and_without_folder_and_suffix(tmp_path):
     files = ["wavs/a.wav", "wavs/b.flac", "wavs/c.OGG", "clips/d.mp3", "e.1.wav", "wavs/f.flac"]
     make(tmp_path, files, "a|x\nb|x\nc|x\nclips/d.mp3|x\ne.1|x\nf.wav|x\nwavs/a.wav|again\n")
     manifest = read_root(tmp_path, "train", "en-us")
@@ -46,7 +46,7 @@ def test_speaker_from_the_folder_below_wavs_and_language_of_the_row(tmp_path):
     assert [(r.reason, "wavs/bob/same.wav" in r.value) for r in manifest.rejections] == [(AMBIGUOUS_FILE, True)]
 
 
-def test_default_speakers_of_roots_of_one_name_are_people_of_their_own(tmp_path):
+def test_default_speakers_of_roots_with_one_name_differ(tmp_path):
     names = ["alice/train", "bob/train", "carol"]
     roots = [make(tmp_path / name, ["wavs/a.wav", "wavs/b.wav"], "id|text|speaker\na|x|\nb|x|dave\n") for name in names]
 
@@ -62,7 +62,7 @@ def test_default_speakers_of_roots_of_one_name_are_people_of_their_own(tmp_path)
     assert found(roots[0]) == [("a", "train"), ("b", "dave")]
 
 
-def test_the_normalized_text_counts_where_there_is_one(tmp_path):
+def test_the_normalized_text_is_preferred(tmp_path):
     make(tmp_path, ["wavs/a.wav", "wavs/b.wav"], "id|text|normalized\na|5 cats|five  cats\nb|no  cats|\n")
     assert [u.text for u in read_root(tmp_path, "train", "en-us").utterances] == ["five cats", "no cats"]
 
@@ -82,7 +82,7 @@ def test_no_path_leaves_the_root(tmp_path):
     assert [u.id for u in manifest.utterances] == ["inner", "in", "loop"]  # a link that loops is unreadable later
 
 
-def test_rejected_rows_have_place_reason_and_value(tmp_path):
+def test_rejected_rows_have_location_reason_and_value(tmp_path):
     make(tmp_path, ["wavs/a.wav", "wavs/b.wav"], "id|text\nnone|x\na|  \nb|bell\x07 rings\n\x1b[31m|x\n")
     rejections = read_root(tmp_path, "train", "en-us").rejections
     assert [r.reason for r in rejections] == [MISSING_FILE, EMPTY_TEXT, CONTROL_CHARACTER, MISSING_FILE]
@@ -92,7 +92,7 @@ def test_rejected_rows_have_place_reason_and_value(tmp_path):
 
 
 @pytest.mark.parametrize(("split", "taken"), [("train", "metadata_train.csv"), ("val", "metadata_eval.csv")])
-def test_the_split_chooses_the_metadata_and_says_so(tmp_path, split, taken):
+def test_the_split_selects_the_metadata(tmp_path, split, taken):
     for name in ("metadata_train.csv", "metadata_eval.csv", "metadata.csv"):
         make(tmp_path, [f"wavs/{name}.wav"], f"{name}|x y\n", name)
     manifest = read_root(tmp_path, split, "en-us")
@@ -122,13 +122,13 @@ def test_no_data_names_what_was_expected_and_found(tmp_path):
         read_root(tmp_path, "train", "en-us")
     with pytest.raises(DataError, match="is a file; name the folder"):
         read_root(tmp_path / "notes.md", "train", "en-us")
-    with pytest.raises(DataError, match="there is no such folder"):
+    with pytest.raises(DataError, match="no such folder"):
         read_root(tmp_path / "nowhere", "train", "en-us")
     for split, other in (("train", "eval"), ("val", "train")):
         (tmp_path / f"metadata_{other}.txt").write_text("a|b\n")
         with pytest.raises(DataError) as caught:
             read_root(tmp_path, split, "en-us")
         (tmp_path / f"metadata_{other}.txt").unlink()
-        said = str(caught.value).partition("; found ")[0]
-        assert all(name in said for name in METADATA_NAMES[split])
-        assert f"metadata_{other}.csv" not in said, "it would not be read"
+        message = str(caught.value).partition("; found ")[0]
+        assert all(name in message for name in METADATA_NAMES[split])
+        assert f"metadata_{other}.csv" not in message, "it would not be read"

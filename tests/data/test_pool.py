@@ -8,19 +8,19 @@ from myxtts.data.pool import Died, run_isolated
 from myxtts.errors import MyXTTSError
 
 
-def test_a_process_that_dies_or_hangs_costs_its_job_alone():
+def test_a_process_that_crashes_or_hangs_costs_one_job():
     jobs = ["a", "segfault", "b", "hang", "c", "d", "e"]
     results = dict(run_isolated(work, jobs, workers=2))
     assert results == {0: "aa", 1: Died(), 2: "bb", 3: Died(), 4: "cc", 5: "dd", 6: "ee"}
     assert multiprocessing.active_children() == []
 
 
-def test_a_job_whose_process_is_killed_is_told_from_one_that_crashes():
-    jobs = ["kill", "a", "exit"]  # the first one too, as where memory runs out at once
+def test_a_killed_process_is_distinguished_from_a_crash():
+    jobs = ["kill", "a", "exit"]  # the first one too, as when memory runs out at once
     assert dict(run_isolated(work, jobs, workers=1)) == {0: Died(killed=True), 1: "aa", 2: Died()}
 
 
-def test_processes_that_are_killed_while_they_start_say_what_helps(monkeypatch, tmp_path):
+def test_processes_killed_at_their_start_give_advice(monkeypatch, tmp_path):
     code = f"import os\nif os.getpid() != {os.getpid()}:\n    os.kill(os.getpid(), 9)\n"
     (tmp_path / "killed_jobs.py").write_text(code + "def work(job):\n    return job\n")
     monkeypatch.syspath_prepend(tmp_path)
@@ -42,13 +42,13 @@ def test_an_error_is_raised_and_nothing_is_left_behind():
     assert multiprocessing.active_children() == []
 
 
-def test_a_worker_computes_with_one_thread_and_the_caller_is_left_as_it_was():
+def test_a_worker_has_one_thread_and_the_caller_is_unchanged():
     before = os.environ.get("OMP_NUM_THREADS")
     assert dict(run_isolated(work, ["threads"], workers=0)) == {0: "1"}
     assert os.environ.get("OMP_NUM_THREADS") == before
 
 
-def test_processes_that_cannot_start_are_no_bad_jobs(monkeypatch, tmp_path):
+def test_processes_that_cannot_start_are_not_blamed_on_jobs(monkeypatch, tmp_path):
     (tmp_path / "broken_jobs.py").write_text("def work(job):\n    return job\n")
     monkeypatch.syspath_prepend(tmp_path)
     import broken_jobs
@@ -58,8 +58,8 @@ def test_processes_that_cannot_start_are_no_bad_jobs(monkeypatch, tmp_path):
         list(run_isolated(broken_jobs.work, ["a"], workers=1))
 
 
-def test_all_processes_start_before_the_first_job_can_kill_one():
-    """Else one that starts while another's death is cleared up is waited for, and nobody ends it."""
+def test_all_processes_start_before_the_first_job():
+    """Otherwise a process started during the cleanup after a crash is joined but never ended."""
     results = run_isolated(work, ["a", "b", "c", "d"], workers=3)
     next(results)
     assert len(multiprocessing.active_children()) == 3

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from myxtts.data.references import MOST_PIECES, References
+from myxtts.data.references import MOST_EXCERPTS, References
 
 SPEAKERS = ["bob", "eve", "bob", "bob", "ann"]
 FRAMES = np.array([300, 200, 20, 500, 90])
@@ -17,7 +17,7 @@ def drawn(segment=0, epochs=80):
     return {(row, epoch): references.choose(row, 7, epoch) for row in range(5) for epoch in range(epochs)}
 
 
-def test_pieces_of_other_clips_of_the_same_speaker_inside_their_frames():
+def test_excerpts_are_of_other_clips_of_the_speaker():
     for (row, _), choice in drawn().items():
         assert 1 <= choice.frames <= MOST
         for piece in choice.reference:
@@ -29,14 +29,14 @@ def test_pieces_of_other_clips_of_the_same_speaker_inside_their_frames():
             assert len({piece.row for piece in choice.reference}) == len(choice.reference)
 
 
-def test_short_clips_are_put_together_until_the_reference_is_long_enough():
+def test_short_clips_are_combined_to_a_reference():
     short = made(speakers=["bob"] * 30, frames=np.full(30, 12))
     for epoch in range(20):
         choice = short.choose(3, 7, epoch)
-        # all are so short that each is taken whole, until the length that was drawn is reached
+        # all are so short that each is used completely, until the drawn length is reached
         pieces = [piece.frames for piece in choice.reference]
-        assert len(pieces) <= MOST_PIECES and pieces[:-1] == [12] * (len(pieces) - 1) and 1 <= pieces[-1] <= 12
-        assert LEAST <= choice.frames <= 12 * MOST_PIECES
+        assert len(pieces) <= MOST_EXCERPTS and pieces[:-1] == [12] * (len(pieces) - 1) and 1 <= pieces[-1] <= 12
+        assert LEAST <= choice.frames <= 12 * MOST_EXCERPTS
         assert 3 not in {piece.row for piece in choice.reference}
 
 
@@ -62,7 +62,7 @@ def test_a_speakers_only_clip_gives_reference_and_target_from_different_parts():
 @pytest.mark.parametrize("segment", [0, 250, 300])
 @pytest.mark.parametrize("frames", [300, 600, 900, 2_000])
 def test_reference_and_target_of_one_clip_come_in_both_orders_alike(frames, segment):
-    """With halves of one length too: the drawn order counts, and not which of the two parts is how long."""
+    """Also if both have the same length: the drawn order decides, not the lengths."""
     references = References(["eve"], np.array([frames]), 258, 861, segment)
     choices = [references.choose(0, 7, epoch) for epoch in range(400)]
     target_first = sum(choice.target.start < choice.reference[0].start for choice in choices)
@@ -71,28 +71,28 @@ def test_reference_and_target_of_one_clip_come_in_both_orders_alike(frames, segm
         assert sum(choice.target.frames == choice.frames for choice in choices) > 200, "the case of equal halves"
 
 
-def test_a_segment_is_a_piece_of_the_clip_anywhere_in_it():
+def test_a_segment_may_be_anywhere_in_the_clip():
     for (row, _), choice in drawn(60).items():
-        # a speaker's only clip keeps half of itself for the reference
-        whole = FRAMES[row] if SPEAKERS[row] == "bob" else -(-FRAMES[row] // 2)
-        assert choice.target.row == row and choice.target.frames == min(60, whole)
+        # half of a speaker's only clip is for the reference
+        limit = FRAMES[row] if SPEAKERS[row] == "bob" else -(-FRAMES[row] // 2)
+        assert choice.target.row == row and choice.target.frames == min(60, limit)
     starts = {choice.target.start for (row, _), choice in drawn(60).items() if row == 0}
     assert len(starts) > 40 and max(starts) <= 240
     assert {c.target.frames for (row, _), c in drawn(60).items() if row == 2} == {20}
 
 
-def test_all_others_are_drawn_and_places_and_lengths_vary():
+def test_all_other_clips_are_drawn_and_positions_and_lengths_vary():
     of_first = [choice for (row, _), choice in drawn().items() if row == 0]
     assert {piece.row for choice in of_first for piece in choice.reference} == {2, 3}
     assert len({(choice.reference[0].start, choice.frames) for choice in of_first}) > 20
 
 
-def test_a_draw_depends_on_its_own_row_alone():
+def test_a_draw_depends_on_its_row_only():
     assert made().choose(3, 7, 5) == drawn()[3, 5]
     assert made(speakers=["eve"], frames=np.array([1])).choose(0, 1, 1).frames == 1
 
 
-def test_a_clip_in_quarantine_is_nobodys_reference():
+def test_a_quarantined_clip_is_no_reference():
     references = made()
     rows = {piece.row for epoch in range(40) for piece in references.choose(0, 7, epoch, avoid={2}).reference}
     assert rows == {3}

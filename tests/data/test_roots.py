@@ -1,4 +1,4 @@
-"""Where the data is, written so that it means the same from every folder."""
+"""Absolute paths of data roots."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from myxtts.config.schema import DataConfig
 from myxtts.data.roots import absolute_paths
 
 
-def test_roots_that_are_there_get_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_existing_roots_get_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a", "b", "deep/in", "elsewhere/real"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere" / "real")
@@ -22,13 +22,13 @@ def test_roots_that_are_there_get_absolute_paths(tmp_path: Path, monkeypatch: py
     assert written("in") == str(tmp_path / "deep" / "in") == written(str(tmp_path / "deep" / "in"))
     assert written("../a") == written("~/a") == written(str(tmp_path / "deep" / ".." / "a")) == str(tmp_path / "a")
     assert written(f"../a{os.pathsep}../b") == f"{tmp_path / 'a'}{os.pathsep}{tmp_path / 'b'}"
-    assert written("../link") == str(tmp_path / "link"), "a link stays, it may be set anew"
+    assert written("../link") == str(tmp_path / "link"), "a link is kept, as its target may change"
     (tmp_path / "elsewhere" / "beside").mkdir()
     assert Path(written("../link/../beside")).resolve() == tmp_path / "elsewhere" / "beside"
 
 
-def test_what_is_not_there_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Such as the default, in whose place the built-in corpus is taken."""
+def test_absent_roots_are_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as the default, which the built-in corpus replaces."""
     (tmp_path / "a").mkdir()
     monkeypatch.chdir(tmp_path / "a")
     default = DataConfig()

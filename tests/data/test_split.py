@@ -41,7 +41,7 @@ def test_one_clip_serves_as_both():
     assert train == held and len(train) == 1
 
 
-def test_nobody_is_held_out_without_whom_a_language_has_no_voice():
+def test_the_last_speaker_of_a_language_is_not_held_out():
     people = [("ann", "en-us"), ("bob", "en-us"), ("eve", "en-us"), ("zoe", "fa"), ("max", "de"), ("tom", "de")]
     spoken = [
         Utterance(f"{name}{i}", Path(f"{name}{i}.wav"), "Say.", name, code, "m:1")

@@ -135,14 +135,14 @@ def test_utf16_is_a_clear_error(tmp_path, encoding):
     [
         ("", "no row"),
         ("\n \n", "no row"),
-        ("id|text\n", "header and no row"),
+        ("id|text\n", "header without rows"),
         ("just a line\nanother\n", "no separator found"),
         ("text|speaker\nHello|bob\n", "names no column for id or file"),
         ("id|speaker\na|bob\n", "names no column for text"),
         ("id|text|speaker|spk\na|x|b|c\n", "two columns for speaker"),
     ],
 )
-def test_no_table_at_all(tmp_path, content, message):
+def test_files_that_are_not_tables(tmp_path, content, message):
     with pytest.raises(DataError, match=message) as caught:
         table_of(tmp_path, content)
     assert "metadata.csv" in str(caught.value) and "\n" not in str(caught.value)
@@ -187,24 +187,24 @@ def test_any_bytes_give_rows_rejections_or_a_data_error(tmp_path, content):
     ],
     ids=["long line", "NULs", "columns of a header", "columns of a row", "quoted", "tabs", "empty lines", "lines"],
 )
-def test_more_than_a_metadata_file_holds_is_refused_with_its_place(tmp_path, content, line, value, limit):
+def test_a_file_that_is_too_large_is_an_error_with_its_line(tmp_path, content, line, value, limit):
     with pytest.raises(DataError, match=rf"metadata\.csv:{line}: .*{value}.*at most {limit}") as caught:
         table_of(tmp_path, content)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
 
 
-def test_a_file_of_nul_bytes_is_damaged_and_no_utf_16(tmp_path):
+def test_a_file_of_nul_bytes_is_damaged_and_not_utf_16(tmp_path):
     with pytest.raises(DataError, match=r"metadata\.csv:1: 3991 of its first 4000 bytes are NUL.*copy it again"):
         table_of(tmp_path, b"id|text\na" + b"\0" * 10_000_000)
 
 
-def test_more_cells_than_the_memory_should_hold_are_refused(tmp_path, monkeypatch):
+def test_too_many_cells_are_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr("myxtts.data.table.MOST_CELLS", 50)
     with pytest.raises(DataError, match=r"metadata\.csv:6: 60 columns in the lines up to here, at most 50"):
         table_of(tmp_path, ("a" + "|b" * 9 + "\n") * 9)
 
 
-def test_a_header_of_many_columns_is_told_in_short(tmp_path):
+def test_a_header_of_many_columns_is_shortened(tmp_path):
     with pytest.raises(DataError, match=r"names no column for id or file; found .* and 890 more") as caught:
         table_of(tmp_path, "text|speaker|" + "|".join(f"c{n}" for n in range(898)) + "\na|b\n")
     assert len(str(caught.value)) < 500

@@ -1,4 +1,4 @@
-"""The built-in corpus: enough of every voice, fair evaluation, every phoneme, and always whole on the disk."""
+"""The built-in corpus: enough of every voice, fair evaluation, every phoneme, and always intact on the disk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import espeakng_loader
 import pytest
 
 from myxtts.demo import corpus as demo_corpus
-from myxtts.demo.corpus import SPEAKERS, DemoSpeaker, clips, ensure, is_whole
+from myxtts.demo.corpus import SPEAKERS, DemoSpeaker, clips, ensure, is_intact
 from myxtts.demo.sentences import ENGLISH, ENGLISH_HELD_OUT, PERSIAN, PERSIAN_HELD_OUT
 from myxtts.errors import StorageError
 
@@ -65,26 +65,26 @@ def test_every_voice_is_another_and_women_men_and_accents_are_there() -> None:
     assert len({speaker.voice.language for speaker in SPEAKERS if not persian(speaker)}) >= 4
 
 
-def test_texts_are_unique_and_the_held_out_ones_are_never_heard_in_training() -> None:
+def test_texts_are_unique_and_held_out_ones_not_in_training() -> None:
     texts = ENGLISH + ENGLISH_HELD_OUT + PERSIAN + PERSIAN_HELD_OUT
     assert len({" ".join(text.lower().split()) for text in texts}) == len(texts)
-    heard = {clip.text for clip in clips() if clip.split == "train"}
-    assert heard == set(ENGLISH + PERSIAN)
-    unseen = Counter(clip.text for clip in clips() if clip.split == "eval" and clip.text not in heard)
+    training = {clip.text for clip in clips() if clip.split == "train"}
+    assert training == set(ENGLISH + PERSIAN)
+    unseen = Counter(clip.text for clip in clips() if clip.split == "eval" and clip.text not in training)
     assert set(unseen) == set(ENGLISH_HELD_OUT + PERSIAN_HELD_OUT)
     assert set(unseen.values()) == {1}
 
 
 def test_no_speaker_says_a_sentence_twice_and_voices_overlap_without_being_alike() -> None:
-    said = {speaker.name: [clip.text for clip in clips() if clip.speaker is speaker] for speaker in SPEAKERS}
-    for texts in said.values():
+    texts_of = {speaker.name: [clip.text for clip in clips() if clip.speaker is speaker] for speaker in SPEAKERS}
+    for texts in texts_of.values():
         assert len(set(texts)) == len(texts)
-    english = [set(said[speaker.name]) for speaker in SPEAKERS if not persian(speaker)]
+    english = [set(texts_of[speaker.name]) for speaker in SPEAKERS if not persian(speaker)]
     assert all(len(a & b) < 30 for a, b in itertools.combinations(english, 2))
     assert all(any(a & b for b in english if b is not a) for a in english)
 
 
-def test_texts_can_stand_in_a_table_and_are_their_own_normal_form() -> None:
+def test_texts_need_no_quoting_and_are_normalized() -> None:
     for text in ENGLISH + ENGLISH_HELD_OUT:
         assert text.isascii()
         assert 3 <= len(text.split()) <= 16
@@ -136,14 +136,14 @@ def test_the_root_has_what_its_metadata_names(cache_and_root: tuple[Path, Path])
     assert total > 20 * 60
 
 
-def test_a_whole_corpus_is_not_made_again(cache_and_root: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_intact_corpus_is_not_made_again(cache_and_root: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     cache, root = cache_and_root
     monkeypatch.setattr(demo_corpus, "speak_to_files", None)
     assert ensure(cache) == root
 
 
 @pytest.mark.usefixtures("few_speakers")
-def test_two_builds_are_the_same_to_the_byte(tmp_path: Path) -> None:
+def test_two_builds_are_identical(tmp_path: Path) -> None:
     roots = [ensure(tmp_path / name) for name in ("a", "b")]
     contents = [
         {path.relative_to(root): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
@@ -177,15 +177,15 @@ def test_damage_is_noticed_and_repaired(tmp_path: Path, damage: str) -> None:
             root.write_text("not a folder", encoding="utf-8")
         else:
             root.symlink_to(tmp_path / "nowhere")
-    assert not is_whole(root)
+    assert not is_intact(root)
     assert ensure(cache) == root
-    assert is_whole(root)
+    assert is_intact(root)
     assert victim.read_bytes() == good
     assert [path.name for path in cache.iterdir()] == [root.name]
 
 
 @pytest.mark.usefixtures("few_speakers")
-def test_an_interrupted_build_leaves_nothing_that_looks_whole(tmp_path: Path) -> None:
+def test_an_interrupted_build_leaves_nothing_that_looks_intact(tmp_path: Path) -> None:
     def interrupt(task: str, done: int, total: int) -> None:
         if done == 10:
             raise KeyboardInterrupt
@@ -193,7 +193,7 @@ def test_an_interrupted_build_leaves_nothing_that_looks_whole(tmp_path: Path) ->
     with pytest.raises(KeyboardInterrupt):
         ensure(tmp_path, interrupt)
     assert list(tmp_path.iterdir()) == []
-    assert is_whole(ensure(tmp_path))
+    assert is_intact(ensure(tmp_path))
 
 
 @pytest.mark.usefixtures("few_speakers")
@@ -219,7 +219,7 @@ def test_another_sentence_or_voice_makes_another_folder(monkeypatch: pytest.Monk
 
 
 @pytest.mark.usefixtures("few_speakers")
-def test_where_another_process_was_faster_its_corpus_stays(tmp_path: Path) -> None:
+def test_the_corpus_of_a_faster_process_is_kept(tmp_path: Path) -> None:
     other = ensure(tmp_path / "other")
     root = tmp_path / other.name
 

@@ -1,4 +1,4 @@
-"""Run directories made by hand, with small arrays and without TensorFlow: whole, damaged, poisoned, diverged."""
+"""Run directories made by hand, with small arrays and without TensorFlow: intact, damaged, poisoned, diverged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from myxtts.config.files import config_yaml, provenance_json
 from myxtts.config.resolve import Given, Layer, Rank, Resolved, resolve
 from myxtts.health.tracker import Health
 from myxtts.storage import tensors
-from myxtts.storage.checkpoint import MANIFEST, FileRecord, Manifest, read_manifest, step_name
+from myxtts.storage.checkpoint import MANIFEST, CheckpointManifest, FileRecord, read_manifest, step_name
 from myxtts.storage.store import CheckpointStore
 
 IDS = [f"c{index}" for index in range(30)]
@@ -95,10 +95,12 @@ def make_run(run: Path, updates: tuple[int, ...] = (10, 20, 30), **more: object)
     return run
 
 
-def save(run: Path, update: int, value: float = 0.5, well: Health | None = None, **more: Any) -> Path:
+def save(
+    run: Path, update: int, value: float = 0.5, well: Health | None = None, best: bool = False, **more: Any
+) -> Path:
     store = CheckpointStore(run / "checkpoints", 100, 1)
     texts = {"config.yaml": (run / "config.yaml").read_text(), "corpus.json": "{}"}
-    return store.save(update, arrays(value), state(update, well, **more), texts=texts)
+    return store.save(update, arrays(value), state(update, well, **more), texts=texts, best=best)
 
 
 def write_metrics(run: Path, updates: int) -> None:
@@ -129,7 +131,7 @@ def poison(run: Path, update: int, value: float = np.nan, stem: str = "weights")
     path.unlink()
     record = FileRecord(*tensors.write_tensors(path, named))
     files = {**manifest.files, path.name: record}
-    (folder / MANIFEST).write_bytes(Manifest(manifest.update, manifest.best, files).to_bytes())
+    (folder / MANIFEST).write_bytes(CheckpointManifest(manifest.update, manifest.best, files).to_bytes())
 
 
 def cut(run: Path, update: int, name: str = "weights.safetensors") -> None:

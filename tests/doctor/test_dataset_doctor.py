@@ -11,7 +11,7 @@ import soundfile
 from myxtts.doctor.dataset import check_dataset
 from myxtts.doctor.findings import Certainty
 from myxtts.doctor.messages import render
-from myxtts.doctor.places import kind_of, usual_places
+from myxtts.doctor.targets import kind_of, usual_places
 from myxtts.errors import DataError
 from myxtts.progress import silent
 
@@ -93,12 +93,12 @@ def facts_of(root: Path, language: str) -> str:
     return "\n".join(render(fact, language) for fact in report.facts)
 
 
-def test_few_speakers_are_told_before_hours_are_spent(tmp_path: Path) -> None:
+def test_few_speakers_are_reported_before_hours_are_spent(tmp_path: Path) -> None:
     one, few, enough = (of_people(tmp_path / str(people), people) for people in (1, 19, 20))
-    told = facts_of(one, "en")
-    assert "1 speaker: " in told and "at least 20 speakers" in told and "too few" not in told
-    told = facts_of(few, "en")
-    assert "19 speakers: enough to speak in their voices, too few to clone" in told
+    facts = facts_of(one, "en")
+    assert "1 speaker: " in facts and "at least 20 speakers" in facts and "too few" not in facts
+    facts = facts_of(few, "en")
+    assert "19 speakers: enough to speak in their voices, too few to clone" in facts
     assert "clone" not in facts_of(enough, "en")
     assert "20 نفر" in facts_of(one, "fa") and "19 گوینده" in facts_of(few, "fa")
     assert "نفر" not in facts_of(enough, "fa")

@@ -8,9 +8,9 @@ import re
 import string
 from pathlib import Path
 
-from myxtts.doctor.checkpoints import SIGN_NAMES
 from myxtts.doctor.findings import Certainty
 from myxtts.doctor.messages import LANGUAGES, message, reasons, render, templates
+from myxtts.doctor.run.checkpoints import SIGN_NAMES
 from myxtts.doctor.settings.check import STABLE
 from myxtts.health.tracker import Health
 
@@ -47,7 +47,7 @@ def test_every_message_is_used_and_gets_its_values() -> None:
             if not isinstance(node, ast.Call) or not node.args:
                 continue
             name, key = ast.unparse(node.func).split(".")[-1], node.args[0]
-            if name in ("message", "said") and isinstance(key, ast.Constant):
+            if name in ("message", "print") and isinstance(key, ast.Constant):
                 given = {keyword.arg for keyword in node.keywords}
                 wanted = placeholders(english[str(key.value)]) - {"python"}
                 assert None in given or wanted == given, f"{path}:{node.lineno}: {wanted ^ given}"

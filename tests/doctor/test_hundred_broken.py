@@ -16,15 +16,15 @@ from myxtts.config.fields import LEAVES
 from myxtts.config.files import load_file
 from myxtts.config.resolve import resolve
 from myxtts.doctor.messages import LANGUAGES, render
-from myxtts.doctor.run_check import check_run
-from myxtts.doctor.run_fix import plan_lines, repair_run
-from myxtts.doctor.run_plan import make_plan
+from myxtts.doctor.run.fix import plan_lines, repair_run
+from myxtts.doctor.run.look import check_run
+from myxtts.doctor.run.plan import make_plan
 from myxtts.doctor.settings.check import check_settings
 from myxtts.doctor.settings.fix import repair_settings, write_settings
 from myxtts.errors import MyXTTSError
 from myxtts.progress import silent
 from myxtts.storage.checkpoint import read_checkpoint
-from myxtts.storage.searching import find
+from myxtts.storage.find_checkpoint import find
 
 SEED = 20_261_122
 SETTINGS_FILES, RUNS = 20, 15

@@ -18,7 +18,7 @@ from myxtts.progress import silent
 def journal(
     tmp_path: Path, loss: Callable[[int], float], norm: Callable[[int], float], rate: Callable[[int], float]
 ) -> Path:
-    """A hundred good updates, then one that was refused for a mel term that is not finite."""
+    """A hundred good updates, then one that was skipped for a mel term that is not finite."""
     lines = [
         {
             "kind": "train",
@@ -78,7 +78,7 @@ def test_within_the_warmup_and_out_of_the_blue(tmp_path: Path) -> None:
     [("." * 2_000, Certainty.POSSIBLE), ("x........." * 200, Certainty.LIKELY), ("xx." * 10, Certainty.CERTAIN),
      ("." * 9_000 + "x" * 200, Certainty.CERTAIN)],
 )  # fmt: skip
-def test_a_first_one_that_the_run_outlives_is_no_sure_cause(tmp_path: Path, after: str, rank: Certainty) -> None:
+def test_a_first_one_that_the_run_outlives_is_not_a_certain_cause(tmp_path: Path, after: str, rank: Certainty) -> None:
     path = journal(tmp_path, lambda u: 2.0, lambda u: 0.5 if u < 90 else 0.5 * 1.6 ** (u - 89), flat)
     with path.open("a") as file:
         for update, mark in enumerate(after, 102):

@@ -13,7 +13,7 @@ from pathlib import Path
 import made_run_folder as made
 import pytest
 
-from myxtts.storage.searching import find
+from myxtts.storage.find_checkpoint import find
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

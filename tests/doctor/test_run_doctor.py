@@ -10,21 +10,29 @@ import numpy as np
 import pytest
 
 from myxtts.config.files import config_of_file
-from myxtts.doctor.checkpoints import check_checkpoint, examine
 from myxtts.doctor.findings import Certainty
-from myxtts.doctor.history import REPAIRED_EVENT, read_history, read_recovery, verdict_of, worst_utterances
 from myxtts.doctor.messages import render
-from myxtts.doctor.run_check import check_run, look_at_run
-from myxtts.doctor.run_fix import plan_lines, repair_run
-from myxtts.doctor.run_plan import make_plan
+from myxtts.doctor.run.checkpoints import check_checkpoint, examine
+from myxtts.doctor.run.fix import plan_lines, repair_run
+from myxtts.doctor.run.look import (
+    REPAIRED_EVENT,
+    check_run,
+    look_at_run,
+    read_history,
+    read_recovery,
+    verdict_of,
+    worst_utterances,
+)
+from myxtts.doctor.run.plan import make_plan
 from myxtts.doctor.settings.fix import with_values
 from myxtts.errors import CheckpointError, DataError, StorageError
 from myxtts.progress import silent
+from myxtts.report.run_files import read_run
+from myxtts.storage.find_checkpoint import find
 from myxtts.storage.run_directory import RunDirectory
-from myxtts.storage.searching import find
 
 
-def told(plan: object) -> str:
+def text_of(plan: object) -> str:
     return "\n".join(render(line, "en") for line in plan_lines(plan))  # type: ignore[arg-type]
 
 
@@ -38,7 +46,7 @@ def repaired_twice(run: Path) -> str:
     after = made.tree(run)
     again, none = repair_run(run, silent)
     assert again.empty and none is None and made.tree(run) == after
-    return told(plan)
+    return text_of(plan)
 
 
 def test_a_healthy_run_is_left_alone(tmp_path: Path) -> None:
@@ -94,10 +102,10 @@ def test_damage_of_the_disk_resets_nothing(tmp_path: Path, harm: object) -> None
     assert config_of_file(run / "config.yaml").optimizer.learning_rate == 8e-5
 
 
-def test_reset_may_be_asked_for(tmp_path: Path) -> None:
+def test_reset_can_be_requested(tmp_path: Path) -> None:
     run = made.make_run(tmp_path / "run")
     plan, backup = repair_run(run, silent, always_reset=True)
-    assert backup is not None and "optimizer moments" in told(plan)
+    assert backup is not None and "optimizer moments" in text_of(plan)
     assert not any(array.any() for array in find(run, "last").arrays["moments"].values())
     plan, backup = repair_run(run, silent, always_reset=True)
     assert plan.empty and backup is None
@@ -114,7 +122,7 @@ def test_weights_out_of_bounds_and_a_diverged_newer_one(tmp_path: Path) -> None:
 
 
 def test_a_run_whose_ladder_gave_up(tmp_path: Path) -> None:
-    """What the ladder had lowered is written into the settings; the ladder begins anew; the quarantine stays."""
+    """What the ladder lowered is written into the settings; the ladder restarts; the quarantine is kept."""
     run = made.make_run(tmp_path / "run", updates=(10,))
     rollbacks = [{"rung": rung, "from_update": 30, "to_update": 10, "cause": "x"} for rung in (3, 4, 5, 6)]
     lost = {"rate_factor": 0.5, "clip_factor": 1 / 3, "mel_factor": 0.5, "rewarm_from": 10, "rollbacks": rollbacks}
@@ -157,7 +165,7 @@ def test_no_good_checkpoint_is_one_line(tmp_path: Path) -> None:
     made.poison(run, 10)
     made.cut(run, 20)
     before = made.tree(run)
-    with pytest.raises(CheckpointError, match=r"is whole and finite .*step-00000020: .*--fresh") as caught:
+    with pytest.raises(CheckpointError, match=r"is intact and finite .*step-00000020: .*--fresh") as caught:
         repair_run(run, silent)
     assert "\n" not in str(caught.value) and made.tree(run) == before and not (run / "lock").exists()
 
@@ -200,7 +208,7 @@ def test_a_run_that_trains_is_not_touched(tmp_path: Path) -> None:
         assert made.tree(run) == before
 
 
-def test_a_folder_that_is_no_run_gets_no_lock(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_run_gets_no_lock(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is not a run directory"):
         repair_run(tmp_path, silent)
     assert list(tmp_path.iterdir()) == []
@@ -255,7 +263,7 @@ def test_one_checkpoint(tmp_path: Path) -> None:
     assert finding.certainty == Certainty.POSSIBLE and "bytes, the manifest says" in render(finding.what, "en")
 
 
-def test_a_checkpoint_of_another_kind_is_told(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_kind_is_reported(tmp_path: Path) -> None:
     from myxtts.storage.store import CheckpointStore
 
     path = CheckpointStore(tmp_path, 1, 1).save(5, {"weights": {"x": np.zeros(2, np.float32)}}, {})
@@ -273,7 +281,7 @@ def test_history_and_the_worst_utterances(tmp_path: Path) -> None:
     recovery = {**made.RECOVERY, "strikes": {"c2": [1]}, "quarantine": {"c4": {"update": 5, "cause": "mel"}}}
     made.save(run, 20, recovery=recovery)
     history = read_history(run)
-    assert dict(history.counts) == {0: 1, 1: 2, 4: 1} and history.refused == 2 and not history.gave_up
+    assert dict(history.counts) == {0: 1, 1: 2, 4: 1} and history.skips == 2 and not history.gave_up
     assert history.newest[1].incident.startswith("incidents/")
     seen = look_at_run(run, silent)
     assert seen.worst is not None and len(seen.worst) == 20
@@ -282,15 +290,15 @@ def test_history_and_the_worst_utterances(tmp_path: Path) -> None:
     assert third.id == "c29" and third.loss == pytest.approx(4.0) and third.seen == 3
 
 
-def test_refusals_before_a_repair_are_not_counted_after_it(tmp_path: Path) -> None:
+def test_skips_before_a_repair_are_not_counted_after_it(tmp_path: Path) -> None:
     run = made.make_run(tmp_path / "run", updates=(10,))
     for _ in range(3):
         made.add_event(run, "skip", 4, rung=1)
-    assert read_history(run).refused_in_a_row == 3
+    assert read_history(run).skips_in_a_row == 3
     made.add_event(run, REPAIRED_EVENT, 4)
     made.add_event(run, "skip", 5, rung=1)
     history = read_history(run)
-    assert (history.refused, history.refused_in_a_row, history.repaired) == (1, 1, 1)
+    assert (history.skips, history.skips_in_a_row, history.repaired) == (1, 1, 1)
 
 
 def test_the_newer_state_of_the_ladder_counts(tmp_path: Path) -> None:
@@ -303,7 +311,7 @@ def test_the_newer_state_of_the_ladder_counts(tmp_path: Path) -> None:
     repaired_twice(run)
     for new in (find(run, "last").state["recovery"], json.loads((run / "recovery.json").read_text())["recovery"]):
         assert new["strikes"] == {"c1": [1, 10], "c2": [9]} and new["attempts"] == 55
-    # A rollback takes updates back, and attempts never: it is newer than the checkpoint of before.
+    # A rollback takes updates back, and attempts never: it is newer than the older checkpoint.
     later = {**early, "attempts": 70, "strikes": {"c3": [70]}}
     (run / "recovery.json").write_text(json.dumps({"pending": True, "recovery": later, "position": {"update": 10}}))
     seen = look_at_run(run, silent)
@@ -323,11 +331,13 @@ def test_a_run_without_checkpoints(tmp_path: Path) -> None:
     assert not look_at_run(run, silent).history.there
 
 
-@pytest.mark.parametrize("stage", ["write_text_atomic", "_write_recovery", "_tell", "save 1", "save 2", "_backup"])
-def test_an_interrupted_repair_is_ended_by_the_same_command(
+@pytest.mark.parametrize(
+    "stage", ["write_text_atomic", "_write_recovery", "_write_event", "save 1", "save 2", "_backup"]
+)
+def test_an_interrupted_repair_is_completed_by_the_same_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
-    from myxtts.doctor import run_fix
+    from myxtts.doctor.run import fix
     from myxtts.storage.store import CheckpointStore
 
     run = made.make_run(tmp_path / "run", optimizer__learning_rate="8e-5")
@@ -347,7 +357,7 @@ def test_an_interrupted_repair_is_ended_by_the_same_command(
         if stage.startswith("save"):
             patch.setattr(CheckpointStore, "save", save)
         else:
-            patch.setattr(run_fix, stage, stop)
+            patch.setattr(fix, stage, stop)
         with pytest.raises(KeyboardInterrupt):
             repair_run(run, silent)
     if not make_plan(run, silent).empty:
@@ -360,7 +370,7 @@ def test_an_interrupted_repair_is_ended_by_the_same_command(
     assert make_plan(run, silent).empty
 
 
-def test_a_few_refused_updates_are_no_divergence(tmp_path: Path) -> None:
+def test_a_few_rejected_updates_are_not_divergence(tmp_path: Path) -> None:
     run = made.make_run(tmp_path / "run")
     for update in range(20, 30, 2):
         made.add_event(run, "skip", update, rung=1)
@@ -368,3 +378,16 @@ def test_a_few_refused_updates_are_no_divergence(tmp_path: Path) -> None:
     for _ in range(3):
         made.add_event(run, "skip", 30, rung=1)
     assert "8 of the last 200 updates were skipped" in repaired_twice(run)
+
+
+def test_doctor_and_report_name_the_best_checkpoint_that_the_run_marked(tmp_path: Path) -> None:
+    run = made.make_run(tmp_path / "run", updates=(), training__early_stopping_min_delta="0.001")
+    made.save(run, 500, best=True)
+    made.save(run, 1000)
+    for update, mel, event in ((500, 0.5, "best"), (1000, 0.4995, "checkpoint")):
+        record = {"kind": "validation", "update": update, "metrics": {"mel": mel, "total": mel}}
+        with (run / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(record) + "\n")
+        made.add_event(run, event, update)
+    best = look_at_run(run, silent).best
+    assert best is not None and best.update == read_run(run).best_update == find(run).update == 500

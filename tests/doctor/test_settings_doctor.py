@@ -284,7 +284,7 @@ def test_older_ways_of_saying(tmp_path: Path) -> None:
         (b"&a {a: *a}\n", "nested or repeated"),
     ],
 )
-def test_what_is_no_settings_file_is_one_line(tmp_path: Path, content: bytes, part: str) -> None:
+def test_what_is_not_a_settings_file_is_one_line(tmp_path: Path, content: bytes, part: str) -> None:
     path = tmp_path / "bad.yaml"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=part) as caught:

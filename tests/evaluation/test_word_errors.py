@@ -2,7 +2,7 @@
 
 import pytest
 
-from myxtts.evaluation.words import edits, error_rates, spoken_form
+from myxtts.evaluation.word_errors import edits, error_rates, spoken_form
 
 
 @pytest.mark.parametrize(

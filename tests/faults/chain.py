@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from myxtts.storage.checkpoint import read_checkpoint
-from myxtts.storage.searching import newest_in
+from myxtts.storage.find_checkpoint import newest_in
 from tests.faults.served import Child, Server
 from tests.training.made_run import SETTINGS, hashes, losses, make_root
 

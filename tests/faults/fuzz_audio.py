@@ -17,7 +17,7 @@ import soundfile
 
 from myxtts.config.schema import Config, DataConfig, TextConfig, TrainingConfig
 from myxtts.data.audit import Audit
-from myxtts.data.prepare import Prepared, prepare
+from myxtts.data.prepare import PreparedData, prepare
 from myxtts.errors import DataError
 from myxtts.progress import silent
 from tests.data.made_recordings import buzz
@@ -222,7 +222,7 @@ def dataset(items: list[str], random: np.random.Generator) -> Iterator[Outcome]:
         shutil.rmtree(folder)
 
 
-def _outcomes(items: list[str], root: Path, prepared: Prepared, config: Config) -> Iterator[Outcome]:
+def _outcomes(items: list[str], root: Path, prepared: PreparedData, config: Config) -> Iterator[Outcome]:
     rejected = rejected_by_line(prepared.audit)
     bad = nonfinite_values(prepared, config)
     for number, item in enumerate(items):
@@ -241,7 +241,7 @@ def rejected_by_line(audit: Audit) -> dict[str, str]:
     return {r.source: f"{r.source}: {r.reason}: {r.value}" for r in audit.rejections}
 
 
-def nonfinite_values(prepared: Prepared, config: Config) -> dict[str, int]:
+def nonfinite_values(prepared: PreparedData, config: Config) -> dict[str, int]:
     """Values that are not finite, by clip, and those of whole batches and tables; empty if all is well."""
     found: dict[str, int] = {}
     for store in (prepared.train, prepared.validation):

@@ -21,13 +21,13 @@ import numpy as np
 from myxtts.config.fields import LEAVES
 from myxtts.config.files import config_yaml
 from myxtts.errors import ConfigError
-from myxtts.health.tracker import Health
-from myxtts.storage.checkpoint import MANIFEST, FileRecord, Manifest, _sealed
-from myxtts.storage.searching import find, newest_in
+from myxtts.health import Health
+from myxtts.storage.checkpoint import MANIFEST, CheckpointManifest, FileRecord, _sealed
+from myxtts.storage.find_checkpoint import find, newest_in
 from myxtts.storage.store import CheckpointStore
-from myxtts.synthesis.source import open_source
+from myxtts.synthesis.opened import open_checkpoint
 from tests import made_model
-from tests.faults.fuzzed import Expected, Outcome, chosen_items, described, judged, time_limit
+from tests.faults.fuzzed import Expected, Outcome, chosen_items, judged, time_limit, told
 
 Maker = Callable[[Path, np.random.Generator], None]
 LOADED_EVERY = 4
@@ -63,7 +63,7 @@ def _reseal(folder: Path, update: int = 2) -> None:
         for path in sorted(folder.iterdir())
         if path.name != MANIFEST
     }
-    (folder / MANIFEST).write_bytes(Manifest(update, False, files).to_bytes())
+    (folder / MANIFEST).write_bytes(CheckpointManifest(update, False, files).to_bytes())
 
 
 def _any_file(folder: Path, random: np.random.Generator) -> Path:
@@ -313,21 +313,21 @@ def one(item: str, folder: Path, good: Path, random: np.random.Generator, load: 
             if load:
                 from myxtts.synthesis.synthesizer import Synthesizer
 
-                Synthesizer(open_source(bad))
+                Synthesizer(open_checkpoint(bad))
             else:
-                open_source(bad)
+                open_checkpoint(bad)
             return outcome
     except ConfigError as error:
         outcomes = [judged(item, expected, "rejected", problem, [str(folder), *LEAVES]) for problem in error.problems]
         return next((outcome for outcome in outcomes if outcome.state == "wrong"), outcomes[0])
     except Exception as error:
-        return judged(item, expected, *described(error), [str(folder), "checkpoint", "corpus", "symbol"])
+        return judged(item, expected, *told(error), [str(folder), "checkpoint", "corpus", "symbol"])
     finally:
         shutil.rmtree(run.parent)
 
 
 def _newest(run: Path) -> tuple[Any, Any]:
-    """The newest valid checkpoint; a later format rejects the whole run."""
+    """The newest checkpoint that proves itself; a later format refuses the run as a whole."""
     from myxtts.storage.checkpoint import Damage, FutureFormatError
 
     find(run.parent)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from myxtts.data.manifest import Manifest, read_root
+from myxtts.data.manifest import RootManifest, read_root
 from myxtts.data.prepare import prepare
 from myxtts.errors import MyXTTSError
 from myxtts.progress import silent
@@ -172,7 +172,7 @@ def one(item: str, folder: Path, random: np.random.Generator, to_batches: bool) 
         shutil.rmtree(root)
 
 
-def _read(item: str, expected: Expected, manifest: Manifest, root: Path) -> Outcome:
+def _read(item: str, expected: Expected, manifest: RootManifest, root: Path) -> Outcome:
     """The worst that the rejections of a manifest say; accepted if there is none."""
     for utterance in manifest.utterances:
         if not os.path.realpath(utterance.audio_path).startswith(os.path.realpath(root)):

@@ -226,8 +226,8 @@ def _train(request: dict[str, Any], parent: int) -> NoReturn:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if not request["root_powers"]:
         _drop_root_powers()
+    from myxtts import faults
     from myxtts.cli import train
-    from myxtts.storage import faults
 
     os.environ[faults.VARIABLE] = request["fault"]
     for where, value in request["patches"].items():

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from myxtts import faults
 from myxtts.errors import EXIT_DONE, EXIT_STOPPED, StorageError
-from myxtts.storage import faults
 from myxtts.storage.checkpoint import Checkpoint
 from myxtts.storage.journal import Journal, read_metrics
 from myxtts.storage.run_directory import RunDirectory

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from myxtts import faults, store
 from myxtts.errors import EXIT_STORAGE, StorageError
-from myxtts.storage import faults, store
+from myxtts.storage.find_checkpoint import newest_in
 from myxtts.storage.journal import Journal, read_metrics
 from myxtts.storage.run_directory import RunDirectory
-from myxtts.storage.searching import newest_in
 from tests.faults.chain import Chain
 from tests.faults.conftest import UPDATES
 from tests.faults.served import Child, Server, _drop_root_powers

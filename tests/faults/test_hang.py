@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from myxtts import faults
 from myxtts.errors import DataError
-from myxtts.storage import faults
 from tests.training import made_run
 
 
@@ -50,7 +50,7 @@ def test_a_loader_that_stops_again_at_once_ends_the_run_with_a_diagnosis(
 ) -> None:
     arm(monkeypatch, "data.build_batch:5+:sleep=1000")
     with pytest.raises(
-        DataError, match=r"stuck at the same place again.*data\.cache_path.*data\.hang_seconds"
+        DataError, match=r"stuck at the same position again.*data\.cache_path.*data\.hang_seconds"
     ) as caught:
         made_run.train(folder, "stuck", data__hang_seconds=1)
     assert "\n" not in str(caught.value)

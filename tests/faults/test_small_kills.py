@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from myxtts import faults
 from myxtts.errors import EXIT_DONE, EXIT_STOPPED, EXIT_STORAGE
-from myxtts.storage import faults
+from myxtts.storage.find_checkpoint import newest_in, steps_in
 from myxtts.storage.journal import read_events
 from myxtts.storage.run_directory import RunDirectory
-from myxtts.storage.searching import newest_in, steps_in
 from tests.faults import small_run
 
 UPDATES = 120

@@ -21,7 +21,7 @@ def test_over_five_percent_is_exit_2_with_a_table_unless_the_user_allows_more(
     words = ["--train-data", str(root), "--set", f"data.cache_path={tmp_path / 'cache'}", "--num-workers", "1"]
     assert main([*words, "--dry-run"], default_checkpoint_dir="run") == 2
     said = capsys.readouterr().err
-    assert "1 of 9 rows rejected (11.1%), allowed are 5.0%" in said and "Traceback" not in said
+    assert "1 of 9 rows rejected (11.1%), the limit is 5.0%" in said and "Traceback" not in said
     assert "unreadable: 1" in said and f"{root}/metadata.csv:10: " in said
     assert "--set data.max_rejected_share=0.12" in said
     assert not (tmp_path / "run").exists()

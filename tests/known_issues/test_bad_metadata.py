@@ -62,7 +62,7 @@ def test_a_root_that_the_system_refuses_to_look_at_was_a_traceback(tmp_path: Pat
     with pytest.raises(DataError, match=r"cannot be read \(File name too long\)"):
         read_root(tmp_path / name, "train", "en-us")
     data = DataConfig(train_path=str(tmp_path / name), cache_path=str(tmp_path))
-    with pytest.raises(DataError, match=r"cannot be looked at \(File name too long\)"):
+    with pytest.raises(DataError, match=r"cannot be accessed \(File name too long\)"):
         find_roots(Config(data=data), {"data.train_path"}, silent)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from myxtts.errors import NonFiniteError
 from myxtts.models.generate import HIGHEST_MEL, Generator, Voice, mean_voice
-from myxtts.models.prosody import Manner, round_durations, shift_of_decibels, shift_of_semitones, shifted
+from myxtts.models.prosody import decibels_to_deviations, round_durations, semitones_to_deviations, shift_prosody
 from myxtts.text.symbols import BLANK
 
 TOKENS = np.array([BLANK, 40, BLANK, 41, BLANK, 42, BLANK], np.int32)
@@ -40,9 +40,9 @@ def a_voice(seed: int = 0) -> Voice:
     return mean_voice([Voice(rng.normal(size=8).astype(np.float32), rng.normal(size=4).astype(np.float32))])
 
 
-def test_the_melody_goes_as_far_as_asked(generator: Generator) -> None:
+def test_pitch_range_scales_the_intonation(generator: Generator) -> None:
     """Around the same mean: half as far, as predicted, twice as far; and the mel hears it."""
-    made = [generator.generate_mel(TOKENS, 0, a_voice(), Manner(pitch_range=x)) for x in (0.5, 1.0, 2.0, 0.0)]
+    made = [generator.generate_mel(TOKENS, 0, a_voice(), pitch_range=x) for x in (0.5, 1.0, 2.0, 0.0)]
     voiced = made[1].voiced_M
     assert voiced.any() and all(np.array_equal(x.voiced_M, voiced) for x in made)
     half, plain, twice, flat = (x.frame_pitch_M[voiced] for x in made)
@@ -50,7 +50,7 @@ def test_the_melody_goes_as_far_as_asked(generator: Generator) -> None:
     np.testing.assert_allclose(half - half.mean(), 0.5 * (plain - plain.mean()), atol=1e-5)
     np.testing.assert_allclose(twice - twice.mean(), 2.0 * (plain - plain.mean()), atol=1e-5)
     assert np.ptp(plain) > 1e-3 > np.ptp(flat)
-    wide = generator.generate_mel(TOKENS, 0, a_voice(), Manner(pitch_shift=5.9, pitch_range=4.0))
+    wide = generator.generate_mel(TOKENS, 0, a_voice(), pitch_shift=5.9, pitch_range=4.0)
     assert np.abs(wide.frame_pitch_M).max() <= 6.0, "further out the decoder has learned nothing"
     assert not np.array_equal(made[0].mel_MC, made[2].mel_MC)
 
@@ -63,7 +63,7 @@ def test_durations_keep_the_total() -> None:
 def test_spoken_tokens_get_a_frame_and_blanks_may_have_none() -> None:
     made = rounded(0.0, 0.1, 0.0, 0.2, spoken=[False, True, False, True])
     assert made.frames_T.tolist() == [0, 1, 0, 1]
-    # The frame that a short token was given is taken from the next one, not added to the whole.
+    # The frame that a short token was given is taken from the next one, not added to the total.
     assert rounded(0.1, 3.9, 4.0).frames_T.tolist() == [1, 3, 4]
 
 
@@ -79,7 +79,7 @@ def test_speed_and_caps() -> None:
     ).frames_T == [9]
 
 
-def test_a_duration_that_is_not_finite_is_told() -> None:
+def test_a_duration_that_is_not_finite() -> None:
     with pytest.raises(NonFiniteError, match="duration of token 1 is nan"):
         round_durations(np.array([1.0, np.nan], np.float32), np.ones(2, bool), speed=1.0, longest_token=9, longest=99)
 
@@ -96,9 +96,9 @@ def test_durations_of_any_prediction(tokens: list[tuple[float, bool]], speed: fl
 
 
 def test_shifts() -> None:
-    assert shift_of_semitones(12.0, 0.5) == pytest.approx(np.log(2.0) / 0.5)
-    assert shift_of_decibels(20.0, 2.0) == pytest.approx(np.log(10.0) / 2.0)
-    assert shifted(np.array([0.0, 5.5, -7.0], np.float32), 1.0).tolist() == [1.0, 6.0, -6.0]
+    assert semitones_to_deviations(12.0, 0.5) == pytest.approx(np.log(2.0) / 0.5)
+    assert decibels_to_deviations(20.0, 2.0) == pytest.approx(np.log(10.0) / 2.0)
+    assert shift_prosody(np.array([0.0, 5.5, -7.0], np.float32), 1.0).tolist() == [1.0, 6.0, -6.0]
 
 
 def test_mean_voice_counts_by_weight() -> None:
@@ -132,7 +132,7 @@ def test_a_mel_has_the_frames_of_the_durations(generator: Generator) -> None:
 
 
 def test_durations_in_a_recording_and_as_predicted(generator: Generator) -> None:
-    """Of a mel that is the aligner's own means, each as often as said."""
+    """Of a mel that is the aligner's own means, repeated for the given durations."""
     frames_T = np.array([1, 4, 2, 3, 1, 6, 2], np.int32)
     mean_TC = generator.model.aligner(TOKENS[None], np.array([len(TOKENS)])).numpy()[0]
     mel_MC = np.repeat(mean_TC, frames_T, axis=0)
@@ -146,11 +146,11 @@ def test_durations_in_a_recording_and_as_predicted(generator: Generator) -> None
 def test_voice_pitch_and_energy_are_heard(generator: Generator) -> None:
     plain = generator.generate_mel(TOKENS, 0, a_voice())
     for other in (
-        generator.generate_mel(TOKENS, 0, a_voice(), Manner(pitch_shift=2.0)),
-        generator.generate_mel(TOKENS, 0, a_voice(), Manner(energy_shift=2.0)),
+        generator.generate_mel(TOKENS, 0, a_voice(), pitch_shift=2.0),
+        generator.generate_mel(TOKENS, 0, a_voice(), energy_shift=2.0),
     ):
         assert (other.duration_T == plain.duration_T).all() and not np.allclose(other.mel_MC, plain.mel_MC, atol=1e-4)
-    high = generator.generate_mel(TOKENS, 0, a_voice(), Manner(pitch_shift=2.0))
+    high = generator.generate_mel(TOKENS, 0, a_voice(), pitch_shift=2.0)
     assert np.allclose(high.pitch_T, plain.pitch_T + 2.0)
     assert not np.array_equal(generator.generate_mel(TOKENS, 0, a_voice(1)).pitch_T, plain.pitch_T)
     assert not np.array_equal(generator.generate_mel(TOKENS, 1, a_voice()).pitch_T, plain.pitch_T)
@@ -160,17 +160,17 @@ def test_new_lengths_trace_nothing_new(flow: Generator) -> None:
     flow.generate_mel(TOKENS, 0, a_voice())
     traced = flow.traces
     for count in (1, 5, 33):
-        flow.generate_mel(np.full(count, 40, np.int32), 0, a_voice(), Manner(speed=1.5, temperature=0.3, seed=9))
+        flow.generate_mel(np.full(count, 40, np.int32), 0, a_voice(), speed=1.5, temperature=0.3, seed=9)
     assert flow.traces == traced
-    flow.generate_mel(TOKENS, 0, a_voice(), Manner(steps=4))
+    flow.generate_mel(TOKENS, 0, a_voice(), steps=4)
     assert flow.traces == traced + 1
 
 
 def test_the_flow_decoder_follows_seed_and_temperature(flow: Generator) -> None:
-    first = flow.generate_mel(TOKENS, 0, a_voice(), Manner(seed=1)).mel_MC
-    assert np.array_equal(flow.generate_mel(TOKENS, 0, a_voice(), Manner(seed=1)).mel_MC, first)
-    assert not np.array_equal(flow.generate_mel(TOKENS, 0, a_voice(), Manner(seed=2)).mel_MC, first)
-    cold = [flow.generate_mel(TOKENS, 0, a_voice(), Manner(seed=seed, temperature=0.0)).mel_MC for seed in (1, 2)]
+    first = flow.generate_mel(TOKENS, 0, a_voice(), seed=1).mel_MC
+    assert np.array_equal(flow.generate_mel(TOKENS, 0, a_voice(), seed=1).mel_MC, first)
+    assert not np.array_equal(flow.generate_mel(TOKENS, 0, a_voice(), seed=2).mel_MC, first)
+    cold = [flow.generate_mel(TOKENS, 0, a_voice(), seed=seed, temperature=0.0).mel_MC for seed in (1, 2)]
     assert np.array_equal(*cold)
 
 
@@ -198,7 +198,7 @@ def test_voices_of_references_do_not_see_the_padding(generator: Generator) -> No
         )
 
 
-def test_a_broken_model_is_told(generator: Generator) -> None:
+def test_a_broken_model(generator: Generator) -> None:
     bias = generator.model.decoder.backbone.out.bias
     old = bias.numpy()
     bias.assign(np.full_like(old, np.nan))
@@ -213,7 +213,7 @@ def test_a_broken_model_is_told(generator: Generator) -> None:
 def test_what_lengths_are_padded_up_to_is_not_heard(
     generator: Generator, tokens: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The library beneath TensorFlow keeps kernels for every shape, so few shapes are asked for."""
+    """oneDNN caches kernels for every shape, so few shapes are used."""
     text = np.arange(tokens, dtype=np.int32) % 3 + 3
     voice = generator.voices(np.zeros((1, 64, 80), np.float32), np.array([64]))[0]
     padded = generator.generate_mel(text, 0, voice)

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from made_lines import train_line, validation_line
 
-from myxtts.doctor.history import factor, read_history, read_recovery, verdict_of, worst_utterances
 from myxtts.doctor.metrics import check_log
+from myxtts.doctor.run.look import factor, read_history, read_recovery, verdict_of, worst_utterances
 from myxtts.errors import CheckpointError, DataError
 from myxtts.figures import finite_number, short_text, update_number
 from myxtts.health.replay import read_measure, replay
@@ -36,7 +36,7 @@ def look(run: Path) -> str:
     """The page and all that the doctor reads; returns the page."""
     page = write_report(run)
     history = read_history(run)
-    assert history.refused >= 0
+    assert history.skips >= 0
     recovery = read_recovery(run, None)
     for name in ("rate_factor", "clip_factor", "mel_factor"):
         assert 0.0 < factor(recovery, name) < float("inf")
@@ -200,7 +200,7 @@ def test_figures_of_json() -> None:
 
 
 @pytest.mark.parametrize("value", [10**400, 1e308, -1e308, "1", True, None, [1], {}, -1])
-def test_a_health_of_absurd_figures_is_no_health(value: Any) -> None:
+def test_a_health_of_absurd_figures_is_not_health(value: Any) -> None:
     health = Health()
     for update in range(200):
         health.observe(update, loss=1.0, grad_norm=0.5, clip_norm=1.0, wait_share=0.1)

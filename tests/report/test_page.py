@@ -149,16 +149,16 @@ def test_samples_are_pictures_and_players(run: Path) -> None:
 def test_what_the_ladder_did_is_not_lost_among_the_events(run: Path) -> None:
     saved = [{"update": u, "event": "checkpoint", "message": "saved"} for u in range(25_000)]
     taken = [
-        {"update": 300, "event": "skip", "rung": 1, "message": "update 301 refused"},
-        {"update": 300, "event": "skip", "rung": 1, "message": "update 301 refused once more"},
+        {"update": 300, "event": "skip", "rung": 1, "message": "update 301 skipped"},
+        {"update": 300, "event": "skip", "rung": 1, "message": "update 301 skipped again"},
         {"update": 300, "event": "rollback", "rung": 3, "message": "rung 3: back to update 200 from 300"},
     ]
     (run / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in [*taken, *saved]))
     page = write_report(run).read_text(encoding="utf-8")
     parsed(page)
     assert page.count("rung 3: back to update 200 from 300") == 1, "the table of all events shows the newest alone"
-    assert re.search(r"<td>updates refused</td><td[^>]*>2</td>", page)
-    assert re.search(r"<td>back to a healthy checkpoint</td><td[^>]*>1</td>", page)
+    assert re.search(r"<td>a bad update was skipped</td><td[^>]*>2</td>", page)
+    assert re.search(r"<td>rolled back to a healthy checkpoint</td><td[^>]*>1</td>", page)
 
 
 def test_text_of_users_is_escaped(run: Path) -> None:
@@ -177,36 +177,36 @@ def test_a_young_run_says_what_is_missing(tmp_path: Path) -> None:
     page = write_report(tmp_path).read_text(encoding="utf-8")
     parsed(page)
     for words in (
-        "No update is measured yet",
-        "No loss term is measured yet",
+        "No updates yet",
+        "No loss terms yet",
         "No samples yet",
-        "No event is written yet",
-        "no micro-batch was dropped, no update refused, and the run never went back",
+        "No events yet",
+        "nothing was skipped, and the run was never rolled back",
         "There is no metrics.jsonl",
         "too early to judge: 0 of 100 updates",
     ):
         assert words.lower() in page.lower(), words
 
 
-def test_torn_and_foreign_lines_are_left_out_and_told(run: Path) -> None:
+def test_torn_and_foreign_lines_are_ignored_and_reported(run: Path) -> None:
     with (run / "metrics.jsonl").open("ab") as file:
         file.write(b'[1]\n\xff\xfe\n{"kind":"train","update":"x"}\n{"kind":"train","update":1e999}\n')
         file.write(b'{"kind":"other","update":9}\n{"kind":"train","update":601,"loss":"high","terms":[1]}\n')
         file.write(b"[" * 100_000 + b'\n{"kind":"train","upd')
     page = write_report(run).read_text(encoding="utf-8")
-    assert "4 lines of metrics.jsonl could not be read and are left out (first: line 602)" in page
+    assert "4 lines of metrics.jsonl could not be read and are ignored (first: line 602)" in page
     assert "2 entries of metrics.jsonl have no update number" in page
     assert "<strong>601</strong>" in page
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "provenance.json", "corpus.json"])
-def test_a_damaged_file_is_told(run: Path, name: str) -> None:
+def test_a_damaged_file_is_reported(run: Path, name: str) -> None:
     (run / name).write_bytes(b"[}{: \xff")
     page = write_report(run).read_text(encoding="utf-8")
     assert f"{name} is not readable" in page
 
 
-def test_damaged_samples_are_told(run: Path) -> None:
+def test_damaged_samples_are_reported(run: Path) -> None:
     folder = write_samples(run, 600)
     (folder / "one.npz").write_bytes((folder / "one.npz").read_bytes()[:2_000])
     (folder / "one.wav").unlink()
@@ -217,15 +217,15 @@ def test_damaged_samples_are_told(run: Path) -> None:
     assert "samples/update-0000800/index.json is missing or not readable" in page
 
 
-def test_arrays_that_are_no_pictures_are_told(run: Path) -> None:
+def test_arrays_that_are_not_pictures_are_reported(run: Path) -> None:
     folder = write_samples(run, 600)
     np.savez(folder / "one.npz", predicted_mel_MC=np.zeros(5), alignment_TM=np.full((3, 4), np.nan))
     shown = gallery(read_run(run)).sentences[0].newest
     assert [picture.title for picture in shown.pictures] == ["Alignment"]
-    assert "predicted_mel_MC of 'one.npz' is no picture: float64 of shape (5,)." in shown.notes
+    assert "predicted_mel_MC of 'one.npz' is not a picture: float64 of shape (5,)." in shown.notes
 
 
-def test_pickled_arrays_are_refused(run: Path) -> None:
+def test_pickled_arrays_are_rejected(run: Path) -> None:
     folder = write_samples(run, 600)
     np.savez(folder / "one.npz", predicted_mel_MC=np.array([[{}]], dtype=object))
     assert "'one.npz' cannot be read (ValueError)." in gallery(read_run(run)).sentences[0].newest.notes
@@ -249,7 +249,7 @@ def test_the_page_stays_small_newest_first(run: Path) -> None:
     shown = gallery(read_run(run), max_bytes=90_000)
     assert shown.sentences[0].newest.audio and shown.update == 1_000
     assert not shown.sentences[0].earlier[-1].audio
-    assert shown.notes[0].startswith("Pictures and sounds are limited to 0 MB, newest first. Left out: ")
+    assert shown.notes[0].startswith("Pictures and sounds are limited to 0 MB, newest first. Omitted: ")
     assert "of update 750" in shown.notes[0] and "of update 1,000" not in shown.notes[0]
 
 
@@ -264,13 +264,14 @@ def test_samples_of_before_a_rollback_are_not_shown(run: Path) -> None:
         write_samples(run, update)
     shown = gallery(read_run(run))
     assert shown.update == 550 and [take.update for take in shown.sentences[0].earlier] == [500, 250]
-    told = "Left out: samples of update 700, 1,000; the metrics end at 600 (the run went back, or it writes them yet)."
-    assert shown.notes == [told] and told in write_report(run).read_text(encoding="utf-8")
+    note = "Omitted: samples of update 700, 1,000; the metrics end at 600 (the run was rolled back, or is still "
+    note += "writing them)."
+    assert shown.notes == [note] and note in write_report(run).read_text(encoding="utf-8")
     (run / "metrics.jsonl").write_text(train_line(200))
     shown = gallery(read_run(run))
     assert shown.sentences == [] and shown.notes[0].startswith("No samples yet") and "end at 200" in shown.notes[1]
     (run / "metrics.jsonl").unlink()
-    assert gallery(read_run(run)).update == 1_000, "without metrics nothing is known to be of before"
+    assert gallery(read_run(run)).update == 1_000, "without metrics nothing is known to be from before a rollback"
 
 
 def test_a_resumed_run_counts_every_update_once(run: Path) -> None:
@@ -315,7 +316,7 @@ def test_a_long_run_gives_a_small_page_quickly(run: Path) -> None:
         (lambda path: path.mkdir(), "is not a run directory: it has none of config.yaml, metrics.jsonl"),
     ],
 )
-def test_what_is_no_run_is_refused(tmp_path: Path, make: Any, words: str) -> None:
+def test_what_is_not_a_run_is_rejected(tmp_path: Path, make: Any, words: str) -> None:
     path = tmp_path / "thing"
     make(path)
     with pytest.raises(DataError) as caught:

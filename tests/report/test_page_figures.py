@@ -1,9 +1,10 @@
-"""Which figures the page draws and sums, and which validation it calls the best."""
+"""The figures of the page, and the checkpoint that it shows as the best."""
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from myxtts.report.curves import term_charts, term_table
 from myxtts.report.run_files import read_run
 
 
-def test_terms_of_a_part_that_the_model_does_not_have_are_left_out(tmp_path: Path) -> None:
+def test_terms_that_are_always_zero_are_omitted(tmp_path: Path) -> None:
     terms = {"mel": 0.4, "flow": 0.0, "adversarial": 0.0}
     lines = [train_line(u, terms=terms | {"adversarial": 0.3 * (u == 3)}, weighted={"mel": 0.4}) for u in (1, 2, 3)]
     metrics = {"mel": 0.4, "flow": 0.0, "voice_equal_error_rate": 0.0}
@@ -25,13 +26,13 @@ def test_terms_of_a_part_that_the_model_does_not_have_are_left_out(tmp_path: Pat
     assert "Flow" not in page
 
 
-def test_the_three_figures_of_the_voices_are_drawn_with_whose_they_are(tmp_path: Path) -> None:
+def test_speaker_verification_is_drawn_and_names_its_speakers(tmp_path: Path) -> None:
     figures = {"voice_same": (0.6, 0.9), "voice_other": (0.5, 0.3), "voice_equal_error_rate": (0.4, 0.1)}
     lines = [train_line(update) for update in (1, 2)]
     for number, update in enumerate((1, 2)):
         metrics = {"mel": 0.4} | {name: values[number] for name, values in figures.items()}
         record = {"kind": "validation", "update": update, "time": 1.77e9, "metrics": metrics}
-        lines.append(json.dumps(record | {"voices": {"speakers": 12, "unseen": 12}}) + "\n")
+        lines.append(json.dumps(record | {"voices": {"speakers": 12, "strangers": 12}}) + "\n")
     (tmp_path / "metrics.jsonl").write_text("".join(lines))
     charts = {chart.title: chart for chart in term_charts(read_run(tmp_path))}
     page = write_report(tmp_path).read_text(encoding="utf-8")
@@ -46,7 +47,7 @@ def test_the_three_figures_of_the_voices_are_drawn_with_whose_they_are(tmp_path:
     assert page.count("Newest: of 12 speakers never trained on.") == 3 and charts["Mel"].note == ""
 
 
-def test_the_shares_of_the_total_leave_out_the_game_with_the_critic(tmp_path: Path) -> None:
+def test_adversarial_terms_have_no_share_of_the_total(tmp_path: Path) -> None:
     weighted = {"mel": 0.6, "kl": 0.2, "critic": 0.1, "adversarial": 0.3}
     terms = {"mel": 0.6, "kl": 0.4, "critic": 1.0, "adversarial": 3.0}
     (tmp_path / "metrics.jsonl").write_text(train_line(1, terms=terms, weighted=weighted))
@@ -56,33 +57,38 @@ def test_the_shares_of_the_total_leave_out_the_game_with_the_critic(tmp_path: Pa
     assert rows["Critic"].weighted == pytest.approx(0.1)
 
 
-def test_the_best_is_that_since_it_was_chosen_anew(tmp_path: Path) -> None:
-    lines = [train_line(1), validation_line(1, 0.2), train_line(2), validation_line(2, 0.5), validation_line(3, 0.4)]
-    (tmp_path / "config.yaml").write_text("training: {best_metric: mel}\n")
-    (tmp_path / "metrics.jsonl").write_text("".join(lines))
-    assert "mel, update 1" in write_report(tmp_path).read_text(encoding="utf-8")
-    lines[3] = lines[3].replace('{"kind"', '{"reset": true, "kind"')
-    (tmp_path / "metrics.jsonl").write_text("".join(lines))
-    assert "mel, update 3" in write_report(tmp_path).read_text(encoding="utf-8")
-    lines += [train_line(1), validation_line(1, 0.2), train_line(2), validation_line(2, 0.3)]  # it went back behind it
-    (tmp_path / "metrics.jsonl").write_text("".join(lines))
-    assert "mel, update 1" in write_report(tmp_path).read_text(encoding="utf-8")
+def write_events(run: Path, *events: tuple[str, int]) -> None:
+    lines = [json.dumps({"event": event, "update": update}) + "\n" for event, update in events]
+    (run / "events.jsonl").write_text("".join(lines))
 
 
-def test_the_best_is_the_newest_within_the_tolerance_of_the_run(tmp_path: Path) -> None:
-    lines = [
-        line
-        for update, mel in enumerate((0.7, 0.59, 0.605, 0.63), 1)
-        for line in (train_line(update), validation_line(update, mel))
-    ]
+def test_the_best_is_the_checkpoint_that_the_run_marked(tmp_path: Path) -> None:
+    """0.4995 is lower than 0.5000 by less than early_stopping_min_delta, so the run did not mark it."""
+    (tmp_path / "config.yaml").write_text("training: {best_metric: mel, early_stopping_min_delta: 0.001}\n")
+    lines = [train_line(500), validation_line(500, 0.5), train_line(1000), validation_line(1000, 0.4995)]
     (tmp_path / "metrics.jsonl").write_text("".join(lines))
-    for tolerance, update in ((0.0, 2), (0.03, 3)):
-        (tmp_path / "config.yaml").write_text(f"training: {{best_metric: mel, best_tolerance: {tolerance}}}\n")
-        assert f"mel, update {update}" in write_report(tmp_path).read_text(encoding="utf-8")
+    assert "none yet" in write_report(tmp_path).read_text(encoding="utf-8")
+    write_events(tmp_path, ("start", 0), ("best", 500), ("checkpoint", 1000))
+    page = write_report(tmp_path).read_text(encoding="utf-8")
+    assert "mel, update 500" in page and "mel, update 1,000" not in page
+    assert re.search(r"Best validation.{0,80}0\.5<", page, re.S)
 
 
-def test_an_overflow_of_fp16_is_no_skipped_update(tmp_path: Path) -> None:
-    refused = {"loss": None, "grad_norm": None, "skipped": True}
-    lines = [train_line(1, **refused, overflow=True), train_line(1), train_line(2, **refused), train_line(2)]
+@pytest.mark.parametrize("back", ["rollback", "rollback_ended", "resume", "repaired"])
+def test_going_back_undoes_the_marks_after_it(tmp_path: Path, back: str) -> None:
+    (tmp_path / "metrics.jsonl").write_text(train_line(1) + "".join(validation_line(u, 1 / u) for u in (1, 2, 3)))
+    for events, best in (
+        ([("best", 1), ("best", 3), (back, 2)], 1),
+        ([("best", 1), ("best", 3), (back, 2), ("best", 3)], 3),
+        ([("best", 1), (back, 1), ("cleaned", 0)], 1),
+        ([("best", 3), (back, 2)], None),
+    ):
+        write_events(tmp_path, *events)
+        assert read_run(tmp_path).best_update == best
+
+
+def test_an_overflow_of_fp16_is_not_a_skipped_update(tmp_path: Path) -> None:
+    skipped = {"loss": None, "grad_norm": None, "skipped": True}
+    lines = [train_line(1, **skipped, overflow=True), train_line(1), train_line(2, **skipped), train_line(2)]
     (tmp_path / "metrics.jsonl").write_text("".join(lines))
     assert "1 update skipped, the last at 2" in write_report(tmp_path).read_text(encoding="utf-8")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from myxtts.storage import faults
+from myxtts import faults
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from myxtts.storage import faults
+from myxtts import faults
 from myxtts.storage.store import CheckpointStore
 
 STORE_POINTS = [name for name in faults.PLAIN_POINTS if name.startswith("store.")] + ["file.in_atomic_write"]

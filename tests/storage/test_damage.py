@@ -152,7 +152,7 @@ def test_two_files_swapped_inside_one_checkpoint(store: CheckpointStore) -> None
 def test_a_renamed_checkpoint_is_found(store: CheckpointStore) -> None:
     shutil.rmtree(store.directory / step_name(2))
     shutil.copytree(store.directory / step_name(1), store.directory / step_name(2))
-    assert reason_of(store) == "manifest.json is of update 1, the folder's name says 2"
+    assert reason_of(store) == "manifest.json is for update 1, the folder's name says 2"
 
 
 def test_a_file_in_place_of_a_checkpoint(store: CheckpointStore) -> None:
@@ -179,7 +179,7 @@ def test_a_future_format_is_named_and_not_buried(store: CheckpointStore) -> None
     assert path.exists()
 
 
-def test_hostile_manifests_are_refused(store: CheckpointStore) -> None:
+def test_hostile_manifests_are_rejected(store: CheckpointStore) -> None:
     path = store.directory / step_name(2) / MANIFEST
     body = {"format": "myxtts-checkpoint", "version": 1, "update": 2, "best": False}
     entry = {"size": 1, "sha256": "0" * 64}

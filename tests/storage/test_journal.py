@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from myxtts import faults
 from myxtts.errors import StorageError
-from myxtts.storage import faults
 from myxtts.storage.files import open_regular
 from myxtts.storage.journal import Journal, read_events, read_metrics
 from myxtts.storage.run_directory import NotOwnerError
@@ -147,7 +147,7 @@ def test_a_link_is_not_followed(tmp_path: Path, name: str) -> None:
     assert outside.read_text() == '{"event":"x"}\n' and path.is_symlink()
 
 
-def test_what_is_no_file_does_not_block(tmp_path: Path) -> None:
+def test_what_is_not_a_file_does_not_block(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     os.mkfifo(path)
     for use in (lambda: Journal(path), lambda: list(read_metrics(path)), lambda: open_regular(path, "ab")):
@@ -191,7 +191,7 @@ def test_nothing_is_written_after_the_run_directory_was_lost(tmp_path: Path) -> 
     assert updates_of(path) == [1, 2]
 
 
-def test_the_error_that_ended_a_run_is_told_and_not_that_of_its_journal(tmp_path: Path) -> None:
+def test_the_error_that_ended_a_run_is_reported_and_not_that_of_its_journal(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="the first"), Journal(tmp_path / "events.jsonl") as journal:
         journal.write(train(1))
         faults.arm("journal.write:1+:enospc")
@@ -230,19 +230,17 @@ def test_a_full_disk_loses_no_line(tmp_path: Path) -> None:
     assert updates_of(path) == [1, 2, 3, 4]
 
 
-def test_a_cut_that_the_disk_refuses_leaves_a_journal_that_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cut_that_fails_leaves_a_journal_that_continues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, kept = tmp_path / "metrics.jsonl", tmp_path / "kept.jsonl"
     journal = Journal(path, flush_lines=1)
     for update in range(1, 6):
         journal.write(train(update))
 
-    def refuse(*_: object) -> int:
+    def fail(*_: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patched:
-        patched.setattr("myxtts.storage.journal._repair", refuse)
+        patched.setattr("myxtts.storage.journal._repair", fail)
         with pytest.raises(StorageError, match=r"cutting the journal back failed at .*ENOSPC.*free some space"):
             journal.cut_back(3, kept)
     journal.write(train(6))

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 import myxtts
+from myxtts import faults
 from myxtts.errors import StorageError
-from myxtts.storage import faults
-from myxtts.storage.run_directory import NotOwnerError, RunDirectory, WriterLock, write_text_atomic
+from myxtts.storage.files import write_text_atomic
+from myxtts.storage.run_directory import NotOwnerError, RunDirectory, WriterLock
 
 ROOT = Path(myxtts.__file__).parents[1]
 HOLDER = """
@@ -41,7 +42,7 @@ def test_every_path_of_the_layout_is_an_entry_of_the_run(tmp_path: Path) -> None
     assert run.entries() == (sorted(paths), [tmp_path / "notes.txt"])
 
 
-def test_a_second_writer_is_refused_and_a_dead_one_taken_over(tmp_path: Path) -> None:
+def test_a_second_writer_is_rejected_and_a_dead_one_taken_over(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
     command = [sys.executable, "-c", HOLDER, str(run.path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as holder:
@@ -149,7 +150,7 @@ def test_a_lock_knows_that_its_file_was_deleted_or_replaced(tmp_path: Path) -> N
         assert "another process may own it" in lost(lock)
 
 
-def test_a_lock_that_is_no_file_of_the_run_is_refused(tmp_path: Path) -> None:
+def test_a_lock_that_is_not_a_file_of_the_run_is_rejected(tmp_path: Path) -> None:
     run, outside = RunDirectory(tmp_path / "run"), tmp_path / "outside"
     run.path.mkdir()
     run.lock_path.symlink_to(outside)

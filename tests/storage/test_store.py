@@ -1,4 +1,4 @@
-"""Saving a checkpoint: what is written comes back, whatever interrupts or refuses it."""
+"""Saving a checkpoint: what is written can be read, whatever interrupts or fails it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from myxtts import faults
 from myxtts.errors import StorageError
-from myxtts.storage import faults
 from myxtts.storage.checkpoint import MANIFEST, step_name
+from myxtts.storage.find_checkpoint import find
 from myxtts.storage.run_directory import RunDirectory
-from myxtts.storage.store import CheckpointStore, find
+from myxtts.storage.store import CheckpointStore
 from tests.storage.made_store import STORE_POINTS, in_child, save, store_in, updates_in, value_of
 
 
@@ -63,14 +64,14 @@ def test_a_folder_that_cannot_be_listed_is_the_disks_refusal(
     listings: list[Path] = []
     iterdir = Path.iterdir
 
-    def refused(path: Path) -> Iterator[Path]:
+    def failing(path: Path) -> Iterator[Path]:
         if path == store.directory:
             listings.append(path)
             if len(listings) == arrival:
                 raise PermissionError(errno.EACCES, "Permission denied")
         return iterdir(path)
 
-    monkeypatch.setattr(Path, "iterdir", refused)
+    monkeypatch.setattr(Path, "iterdir", failing)
     with pytest.raises(StorageError, match=r"saving the checkpoint of update 20 failed.*: Permission denied"):
         save(store, 20)
     listings[:] = [store.directory] * (arrival - 1)
@@ -207,7 +208,7 @@ def test_a_kill_in_the_middle_of_deleting_leaves_nothing_half_there(tmp_path: Pa
 
 
 @pytest.mark.parametrize("point", ["store.before_manifest", "store.between_renames", "store.in_prune"])
-def test_what_a_refused_save_had_to_leave_the_next_one_mends(
+def test_what_a_failed_save_had_to_leave_the_next_one_removes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
     """A disk that is read-only from a stage on lets nothing be cleaned up either, until it is itself again."""

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from myxtts.errors import CheckpointError
 from myxtts.storage.checkpoint import MANIFEST, step_name
+from myxtts.storage.find_checkpoint import find
 from myxtts.storage.run_directory import RunDirectory
-from myxtts.storage.store import CheckpointStore, find, updates_to_prune
+from myxtts.storage.store import CheckpointStore, updates_to_prune
 from tests.storage.made_store import save, store_in, updates_in
 
 
@@ -127,7 +128,7 @@ def test_find_takes_what_a_user_gives(tmp_path: Path) -> None:
     shutil.copytree(last, tmp_path / "my voice")
     assert find(tmp_path / "my voice").update == 6
     shutil.copytree(last, tmp_path / "other" / step_name(9))
-    with pytest.raises(CheckpointError, match=r"of update 6, the folder's name says 9"):
+    with pytest.raises(CheckpointError, match=r"for update 6, the folder's name says 9"):
         find(tmp_path / "other" / step_name(9))
     (store.directory / step_name(4) / "state.json").write_text("{}")
     stand_in = find(tmp_path)

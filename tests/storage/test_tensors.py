@@ -89,5 +89,5 @@ def test_metadata_go_round_and_other_tools_read_them(tmp_path: Path) -> None:
         assert file.metadata() == texts
     write_tensors(tmp_path / "b", {"w": np.ones(3, np.float32)})
     assert parse_metadata(np.fromfile(tmp_path / "b", np.uint8)) == {}
-    with pytest.raises(ValueError, match="no texts by name"):
+    with pytest.raises(ValueError, match="not a mapping of names to texts"):
         parse_metadata(file_of({"__metadata__": {"a": 1}}, b""))

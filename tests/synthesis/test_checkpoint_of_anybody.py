@@ -1,4 +1,4 @@
-"""A checkpoint or a voice may come from anybody: what would break or waste a synthesis is told in one line."""
+"""Untrusted checkpoints and voices: whatever would break a synthesis or exhaust resources is a one-line error."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from myxtts.errors import EXIT_BAD_INPUT, CheckpointError, DataError, MyXTTSErro
 from myxtts.models.build import least_weights
 from myxtts.storage.store import CheckpointStore
 from myxtts.synthesis import synthesizer as synthesizer_module
-from myxtts.synthesis.limits import LARGEST_SPECTROGRAM, longest_sentence
-from myxtts.synthesis.source import open_source
+from myxtts.synthesis.opened import open_checkpoint
+from myxtts.synthesis.options import LARGEST_SPECTROGRAM, longest_sentence
 from myxtts.synthesis.synthesizer import Synthesizer
-from myxtts.synthesis.voice_file import Belonging, StoredVoice, read_voice, write_voice
+from myxtts.synthesis.voice_file import StoredVoice, VoiceModel, read_voice, write_voice
 from myxtts.synthesis.voices import VoiceMaker
 
 SPEAKERS = len(made_model.SPEAKERS)
 
 
-def refusal(caught: pytest.ExceptionInfo[MyXTTSError]) -> str:
+def error_of(caught: pytest.ExceptionInfo[MyXTTSError]) -> str:
     text = str(caught.value)
     assert "\n" not in text and "\x1b" not in text and caught.value.exit_code == EXIT_BAD_INPUT
     return text
@@ -42,7 +42,7 @@ def refusal(caught: pytest.ExceptionInfo[MyXTTSError]) -> str:
         {"model.decoder": "flow", "model.flow_draft_blocks": 64},
     ],
 )
-def test_settings_of_another_size_are_refused_before_a_model_is_built(
+def test_settings_of_another_size_are_rejected_before_a_model_is_built(
     tmp_path: Path, settings: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def build(*_: Any, **__: Any) -> None:
@@ -57,11 +57,11 @@ def test_settings_of_another_size_are_refused_before_a_model_is_built(
     )
     with pytest.raises(CheckpointError, match=r"a model of at least \d+ weights .* holds \d+; take another") as caught:
         Synthesizer.load(run)
-    assert "step-00000010" in refusal(caught)
+    assert "step-00000010" in error_of(caught)
 
 
 @pytest.mark.parametrize("size", ["tiny", "regression", "flow"])
-def test_the_weights_of_a_model_are_told_from_its_settings(size: str) -> None:
+def test_the_number_of_weights_is_estimated_from_the_settings(size: str) -> None:
     from myxtts.models.build import weights_of
 
     settings = made_model.resolved(model__decoder="flow" if size == "flow" else "regression")
@@ -89,11 +89,11 @@ def test_the_weights_of_a_model_are_told_from_its_settings(size: str) -> None:
         ({"symbols": "junk"}, "symbol table"),
     ],
 )  # fmt: skip
-def test_a_corpus_out_of_all_bounds_is_refused(tmp_path: Path, change: dict[str, Any], expected: str) -> None:
+def test_a_corpus_out_of_bounds_is_rejected(tmp_path: Path, change: dict[str, Any], expected: str) -> None:
     run = made_model.save_run(tmp_path / "run", made_model.resolved(), of=made_model.corpus(**change))
     with pytest.raises(CheckpointError, match=expected) as caught:
-        open_source(run)
-    assert "corpus.json" in refusal(caught)
+        open_checkpoint(run)
+    assert "corpus.json" in error_of(caught)
 
 
 def test_wrong_settings_are_one_line_that_names_the_file(tmp_path: Path) -> None:
@@ -104,8 +104,8 @@ def test_wrong_settings_are_one_line_that_names_the_file(tmp_path: Path) -> None
     texts = {"config.yaml": text, "corpus.json": json.dumps(made_model.corpus().to_json())}
     store.save(10, {"average": made_model.weights("regression")}, {}, texts=texts, best=True)
     with pytest.raises(CheckpointError, match=r"config\.yaml cannot be used: .*nonsense.* \(and 1 more\)") as caught:
-        open_source(tmp_path)
-    refusal(caught)
+        open_checkpoint(tmp_path)
+    error_of(caught)
 
 
 def voices(**changes: Any) -> dict[str, Any]:
@@ -123,39 +123,37 @@ def voices(**changes: Any) -> dict[str, Any]:
         ({"voice_ZE": np.zeros((SPEAKERS, 8), np.float32)}, "speaker 'ann': the voice has the length 0, expected 1"),
         ({"voice_ZE": np.full((SPEAKERS, 8), 1e38, np.float32)}, r"the voice has the length 2.83e\+38, expected 1"),
         ({"style_ZS": np.full((SPEAKERS, 4), -3e38, np.float32)}, r"a number of the style is 3e\+38"),
-        ({"voice_ZE": np.ones((SPEAKERS, 8), np.int64)}, "no row of finite numbers"),
+        ({"voice_ZE": np.ones((SPEAKERS, 8), np.int64)}, "not a vector of finite numbers"),
         ({"voice_ZE": np.ones((SPEAKERS, 9), np.float32)}, r"shapes \(3, 9\)"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("kind", ["speaker", "random"])
-def test_stored_voices_that_are_none_are_refused(
-    tmp_path: Path, changed: dict[str, Any], expected: str, kind: Any
-) -> None:
-    from myxtts.synthesis.voice_sources import VoiceSource
+def test_invalid_stored_voices_are_rejected(tmp_path: Path, changed: dict[str, Any], expected: str, kind: Any) -> None:
+    from myxtts.synthesis.voice_parts import VoicePart
 
     run = made_model.save_run(tmp_path / "run", made_model.resolved(), voices=voices(**changed))
     generator: Any = None  # no recording is encoded
-    maker = VoiceMaker(open_source(run), generator)
+    maker = VoiceMaker(open_checkpoint(run), generator)
     with pytest.raises(CheckpointError, match=expected) as caught:
-        maker.make([VoiceSource(kind, "ann" if kind == "speaker" else 3)])
-    refusal(caught)
+        maker.make([VoicePart(kind, "ann" if kind == "speaker" else 3)])
+    error_of(caught)
 
 
 @pytest.mark.parametrize(
     ("voice", "style", "expected"),
     [(0.0, 0.0, "length 0, expected 1"), (1e30, 0.0, "expected 1"), (0.35, 1e9, "style is 1e\\+09, expected at most")],
 )
-def test_a_saved_voice_that_is_none_is_refused(tmp_path: Path, voice: float, style: float, expected: str) -> None:
-    made = StoredVoice(np.full(8, voice, np.float32), np.full(4, style, np.float32), "a", "b", Belonging("e", "f", 1))
+def test_an_invalid_saved_voice_is_rejected(tmp_path: Path, voice: float, style: float, expected: str) -> None:
+    made = StoredVoice(np.full(8, voice, np.float32), np.full(4, style, np.float32), "a", "b", VoiceModel("e", "f", 1))
     write_voice(tmp_path / "a.voice", made)
     with pytest.raises(DataError, match=f"damaged .*{expected}") as caught:
         read_voice(tmp_path / "a.voice")
-    assert "a.voice" in refusal(caught)
+    assert "a.voice" in error_of(caught)
 
 
 def test_a_saved_voice_behind_a_link_is_read(tmp_path: Path) -> None:
     unit = np.eye(1, 8, dtype=np.float32)[0]
-    made = StoredVoice(unit, np.zeros(4, np.float32), "a", "b", Belonging("e", "f", 1))
+    made = StoredVoice(unit, np.zeros(4, np.float32), "a", "b", VoiceModel("e", "f", 1))
     write_voice(tmp_path / "a.voice", made)
     (tmp_path / "link.voice").symlink_to("a.voice")
     assert read_voice(tmp_path / "link.voice").name == "a"
@@ -164,7 +162,7 @@ def test_a_saved_voice_behind_a_link_is_read(tmp_path: Path) -> None:
         read_voice(tmp_path / "loop.voice")
 
 
-def test_weights_of_other_types_are_refused_or_converted(tmp_path: Path) -> None:
+def test_weights_of_other_types_are_rejected_or_converted(tmp_path: Path) -> None:
     arrays = dict(made_model.weights("regression"))
     name = sorted(arrays)[0]
     for dtype in ("float16", "int32", "bool"):
@@ -175,7 +173,7 @@ def test_weights_of_other_types_are_refused_or_converted(tmp_path: Path) -> None
             continue
         with pytest.raises(CheckpointError, match=dtype) as caught:
             Synthesizer.load(run)
-        assert name in refusal(caught)
+        assert name in error_of(caught)
 
 
 def test_a_sentence_takes_bounded_memory_at_the_end_of_the_audio_settings() -> None:
@@ -184,7 +182,7 @@ def test_a_sentence_takes_bounded_memory_at_the_end_of_the_audio_settings() -> N
     assert longest_sentence(wide, 60.0) * 4_097 <= LARGEST_SPECTROGRAM
 
 
-def test_a_source_knows_nothing_of_paths_in_names(tmp_path: Path) -> None:
+def test_speaker_names_are_never_paths(tmp_path: Path) -> None:
     odd = dataclasses.replace(made_model.corpus(), speakers=["../../x", "/etc/passwd", "a\\b"])
     run = made_model.save_run(tmp_path / "run", made_model.resolved(), of=odd)
-    assert open_source(run).corpus.speakers == odd.speakers  # a name is never a path: see the tests of `voice`
+    assert open_checkpoint(run).corpus.speakers == odd.speakers

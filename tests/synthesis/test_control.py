@@ -1,8 +1,8 @@
 """Speed, pitch and energy act as named, measured on the sound.
 
-The model is small and untrained, so what its decoder would learn is put in its place: a decoder that sounds exactly as
-it is told, a harmonic tone of the pitch and energy of each token, for its frames. All the rest is the program's own
-path: predictors, shifts, rounded durations, mel, normalization, Griffin-Lim, and the pitch tracker that measures.
+The model is small and untrained, so its decoder is replaced by one that follows its conditions exactly: a harmonic tone
+with the pitch, energy and duration of each token. Everything else is the real code: predictors, shifts, rounded
+durations, mel, normalization, Griffin-Lim, and the pitch tracker that measures.
 """
 
 from pathlib import Path
@@ -20,11 +20,11 @@ from myxtts.synthesis.speech import level_db as level_of_mel
 TEXT = "The rain had stopped before the train came in, and nobody was there."
 HOP, RATE = 256, 22_050
 CORPUS = made_model.corpus(energy_std=0.7)
-"""What an untrained predictor says then stays within what a mel can hold."""
+"""Keeps the output of an untrained predictor within the range of a mel."""
 
 
-def told_exactly(synthesizer: Synthesizer) -> object:
-    """A decoder that obeys."""
+def exact_decoder(synthesizer: Synthesizer) -> object:
+    """A decoder that follows its conditions exactly."""
     audio, corpus = synthesizer.config.audio, synthesizer.corpus
 
     def decode(text: object, mean: object, durations: tf.Tensor, pitches: tf.Tensor, energies: tf.Tensor, *_: object):
@@ -48,7 +48,7 @@ def told_exactly(synthesizer: Synthesizer) -> object:
 @pytest.fixture(scope="module")
 def synthesizer(tmp_path_factory: pytest.TempPathFactory) -> Synthesizer:
     made = Synthesizer.load(made_model.save_run(tmp_path_factory.mktemp("run"), made_model.resolved(), CORPUS))
-    made.generator._decoder = told_exactly(made)  # type: ignore[method-assign, assignment]
+    made.generator._decoder = exact_decoder(made)  # type: ignore[method-assign, assignment]
     return made
 
 
@@ -81,70 +81,75 @@ def semitones_between_medians(speech: Speech, other: Speech, synthesizer: Synthe
     return float(12 * np.log2(np.median(other_hz[other_hz > 0]) / np.median(hz[hz > 0])))
 
 
-@pytest.mark.parametrize("asked", [-4.0, 2.0])
-def test_pitch_moves_the_voice_by_semitones(asked: float, synthesizer: Synthesizer, plain: Speech) -> None:
-    other = synthesizer.speak(TEXT, speaker="bob", pitch=asked)
-    assert semitones_between(plain, other, synthesizer) == pytest.approx(asked, abs=0.2)
+@pytest.mark.parametrize("wanted", [-4.0, 2.0])
+def test_pitch_moves_the_voice_by_semitones(wanted: float, synthesizer: Synthesizer, plain: Speech) -> None:
+    other = synthesizer.speak(TEXT, speaker="bob", pitch=wanted)
+    assert semitones_between(plain, other, synthesizer) == pytest.approx(wanted, abs=0.2)
     assert other.seconds == plain.seconds and level_db(other) == pytest.approx(level_db(plain), abs=1.5)
 
 
-@pytest.mark.parametrize("asked", [-6.0, 3.0])
+@pytest.mark.parametrize("wanted", [-6.0, 3.0])
 def test_energy_moves_the_level_by_decibels(
-    asked: float, synthesizer: Synthesizer, plain: Speech, monkeypatch: pytest.MonkeyPatch
+    wanted: float, synthesizer: Synthesizer, plain: Speech, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[Generated] = []
     generate = synthesizer.generator.generate_mel
-    monkeypatch.setattr(synthesizer.generator, "generate_mel", lambda *args: made.append(generate(*args)) or made[-1])
-    other = synthesizer.speak(TEXT, speaker="bob", energy=asked)
-    assert level_db(other) - level_db(plain) == pytest.approx(asked, abs=0.5)
+    monkeypatch.setattr(
+        synthesizer.generator, "generate_mel", lambda *args, **more: made.append(generate(*args, **more)) or made[-1]
+    )
+    other = synthesizer.speak(TEXT, speaker="bob", energy=wanted)
+    assert level_db(other) - level_db(plain) == pytest.approx(wanted, abs=0.5)
     # A gain makes up for whatever the decoder does not do, so what the decoder itself made is looked at too.
     shifted, unshifted = (level_of_mel(synthesizer.corpus.denormalize_mel(one.mel_MC)) for one in made)
-    assert shifted - unshifted == pytest.approx(asked, abs=0.5)
+    assert shifted - unshifted == pytest.approx(wanted, abs=0.5)
     assert other.seconds == plain.seconds and abs(semitones_between(plain, other, synthesizer)) < 0.2
 
 
-def test_a_model_that_hardly_listens_is_as_loud_as_asked(
+def test_a_gain_makes_up_for_a_decoder_that_follows_in_part(
     synthesizer: Synthesizer, plain: Speech, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The decoder does a third of what it is told; a gain does the rest."""
-    exact = told_exactly(synthesizer)(None)  # type: ignore[operator]
+    """The decoder follows a third of the energy; a gain makes up the rest."""
+    exact = exact_decoder(synthesizer)(None)  # type: ignore[operator]
 
-    def deaf(text: object, mean: object, durations: object, pitches: object, energies: tf.Tensor, *more: object):
+    def weak(text: object, mean: object, durations: object, pitches: object, energies: tf.Tensor, *more: object):
         return exact(text, mean, durations, pitches, energies / 3.0, *more)
 
-    monkeypatch.setattr(synthesizer.generator, "_decoder", lambda steps: deaf)
+    monkeypatch.setattr(synthesizer.generator, "_decoder", lambda steps: weak)
     soft, loud = (synthesizer.speak(TEXT, speaker="bob", energy=energy) for energy in (0.0, 6.0))
     assert level_db(loud) - level_db(soft) == pytest.approx(6.0, abs=0.2)
 
 
-def test_energy_that_a_peak_takes_back_is_told(synthesizer: Synthesizer, plain: Speech) -> None:
+def test_a_note_on_reduced_level(synthesizer: Synthesizer, plain: Speech) -> None:
     loud = synthesizer.speak(TEXT, speaker="bob", energy=25.0)
     assert plain.notes == () and loud.gain < 0.5
     softer_db = -20 * np.log10(loud.gain)
-    assert loud.notes == (f"all of it was made {softer_db:.1f} dB softer, so that no peak clips",)
-    (piece,) = synthesizer.stream(TEXT, speaker="bob", energy=25.0)
-    assert piece.gain == pytest.approx(loud.gain) and np.abs(piece.samples).max() <= 0.98 + 1e-6
+    assert loud.notes == (f"the level was reduced by {softer_db:.1f} dB to prevent clipping",)
+    (chunk,) = synthesizer.stream(TEXT, speaker="bob", energy=25.0)
+    assert chunk.gain == pytest.approx(loud.gain) and np.abs(chunk.samples).max() <= 0.98 + 1e-6
 
 
-def test_a_pitch_that_no_voice_has_is_told(synthesizer: Synthesizer) -> None:
+def test_a_note_on_limited_pitch(synthesizer: Synthesizer) -> None:
     """The corpus has a mean of 148 Hz, two octaves under which are 37."""
     (kept,) = synthesizer.speak(TEXT, speaker="bob", pitch=-24.0).notes
-    assert kept == "the pitch was kept within 65 to 600 Hz in 100% of the voiced frames"
-    (piece,) = synthesizer.stream(TEXT, speaker="bob", pitch=-24.0)
-    assert piece.pitch_kept == piece.voiced == len(piece.mel_MC)
+    assert kept == "the pitch was limited to 65 to 600 Hz in 100% of the voiced frames"
+    (chunk,) = synthesizer.stream(TEXT, speaker="bob", pitch=-24.0)
+    assert chunk.pitch_limited == chunk.voiced == len(chunk.mel_MC)
 
 
 def test_the_shift_is_the_same_for_every_token_of_the_decoder(synthesizer: Synthesizer, tmp_path: Path) -> None:
     """Nothing but the limits of what was learned, six deviations, stands between the option and the decoder."""
-    from myxtts.models.prosody import Manner, shift_of_decibels, shift_of_semitones
+    from myxtts.models.prosody import decibels_to_deviations, semitones_to_deviations
 
     voice, corpus = synthesizer.make_voice(speaker="bob").voice, synthesizer.corpus
     tokens = synthesizer.tokenizer.encode([TEXT], "en-us")[0].tokens
-    plain = synthesizer.generator.generate_mel(tokens, 0, voice, Manner())
-    manner = Manner(
-        pitch_shift=shift_of_semitones(3.0, corpus.pitch_std), energy_shift=shift_of_decibels(4.0, corpus.energy_std)
+    plain = synthesizer.generator.generate_mel(tokens, 0, voice)
+    other = synthesizer.generator.generate_mel(
+        tokens,
+        0,
+        voice,
+        pitch_shift=semitones_to_deviations(3.0, corpus.pitch_std),
+        energy_shift=decibels_to_deviations(4.0, corpus.energy_std),
     )
-    other = synthesizer.generator.generate_mel(tokens, 0, voice, manner)
     semitones = (other.pitch_T - plain.pitch_T) * corpus.pitch_std * 12 / np.log(2)
     decibels = (other.energy_T - plain.energy_T) * corpus.energy_std * 20 / np.log(10)
     assert np.allclose(semitones, 3.0, atol=1e-4) and np.allclose(decibels, 4.0, atol=1e-4)

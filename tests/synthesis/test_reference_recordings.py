@@ -1,4 +1,4 @@
-"""References: trimmed, levelled and cut as the speaker encoder knows them."""
+"""References: trimmed, level-matched and split as in training."""
 
 from pathlib import Path
 
@@ -7,47 +7,48 @@ import numpy as np
 import pytest
 
 from myxtts.errors import DataError
-from myxtts.synthesis.references import MOST_PIECES, cut, pieces_of
+from myxtts.synthesis.voices import MOST_SEGMENTS, reference_segments, split_reference
 
 CONFIG = made_model.resolved().config
 
 
 def test_short_references_are_one_piece_and_long_ones_spread() -> None:
     mel_MC = np.arange(1000, dtype=np.float32)[:, None].repeat(2, axis=1)
-    short = cut(mel_MC[:40], 64, 10)
+    short = split_reference(mel_MC[:40], 64, 10)
     assert short.mel_NRC.shape == (1, 64, 2) and short.length_N.tolist() == [40]
     assert (short.mel_NRC[0, 40:] == 0).all()
-    assert cut(mel_MC[:64], 64, 10).length_N.tolist() == [64]
-    two = cut(mel_MC[:70], 64, 10)
+    assert split_reference(mel_MC[:64], 64, 10).length_N.tolist() == [64]
+    two = split_reference(mel_MC[:70], 64, 10)
     assert two.length_N.tolist() == [64, 64] and two.mel_NRC[:, 0, 0].tolist() == [0, 6]
-    many = cut(mel_MC, 64, 10)
-    assert len(many.length_N) == MOST_PIECES
+    many = split_reference(mel_MC, 64, 10)
+    assert len(many.length_N) == MOST_SEGMENTS
     assert many.mel_NRC[0, 0, 0] == 0 and many.mel_NRC[-1, -1, 0] == 999
 
 
-def test_a_quiet_and_a_loud_recording_are_heard_alike(tmp_path: Path) -> None:
+def test_quiet_and_loud_recordings_give_the_same_mel(tmp_path: Path) -> None:
     corpus = made_model.corpus()
-    heard = []
+    mels = []
     for loudness in (0.9, 0.03):
         path = made_model.save_recording(tmp_path / "a.wav", loudness=loudness)
-        heard.append(pieces_of(path, 1, CONFIG, corpus).mel_NRC)
-    assert heard[0].shape == heard[1].shape
-    assert np.abs(heard[0] - heard[1]).mean() < 0.05
+        mels.append(reference_segments(path, 1, CONFIG, corpus).mel_NRC)
+    assert mels[0].shape == mels[1].shape
+    assert np.abs(mels[0] - mels[1]).mean() < 0.05
 
 
-@pytest.mark.parametrize(("seconds", "told"), [(0.6, "0.6 s"), (2.9, "2.9 s"), (3.0, None), (8.0, None)])
-def test_a_reference_that_is_shorter_than_any_in_training_is_told(
-    seconds: float, told: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("seconds", "stated"), [(0.6, "0.6 s"), (2.9, "2.9 s"), (3.0, None), (8.0, None)])
+def test_a_note_on_references_shorter_than_in_training(
+    seconds: float, stated: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)  # a long path would be told shortened
-    pieces = pieces_of(made_model.save_recording(Path("a.wav"), seconds), 1, CONFIG, made_model.corpus())
-    if told is None:
-        assert pieces.note is None
+    monkeypatch.chdir(tmp_path)  # a long path would be shortened
+    segments = reference_segments(made_model.save_recording(Path("a.wav"), seconds), 1, CONFIG, made_model.corpus())
+    if stated is None:
+        assert segments.note is None
     else:
-        assert pieces.note == (
-            f"reference 'a.wav': {told} of speech, and this model has learned from 3 s and more "
-            "(data.reference_min_seconds): the voice will be less alike; three to ten seconds of clean speech are best"
+        assert segments.note is not None
+        assert segments.note.startswith(
+            f"reference 'a.wav': {stated} of speech, but the references in training had at "
         )
+        assert "at least 3 s (data.reference_min_seconds)" in segments.note
 
 
 @pytest.mark.parametrize(
@@ -64,12 +65,12 @@ def test_a_reference_that_is_shorter_than_any_in_training_is_told(
 )
 def test_samples_that_cannot_be_used(samples: np.ndarray, words: str) -> None:
     with pytest.raises(DataError) as caught:
-        pieces_of(samples, 2, CONFIG, made_model.corpus())
+        reference_segments(samples, 2, CONFIG, made_model.corpus())
     assert words in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "text.wav").write_text("no sound")
-    for name, words in (("none.wav", "cannot be opened"), ("text.wav", "not a recording that can be read")):
+    for name, words in (("none.wav", "cannot be opened"), ("text.wav", "not a readable recording")):
         with pytest.raises(DataError, match=words):
-            pieces_of(tmp_path / name, 1, CONFIG, made_model.corpus())
+            reference_segments(tmp_path / name, 1, CONFIG, made_model.corpus())

@@ -1,36 +1,82 @@
-"""Sentences become one piece of speech."""
+"""Joining sentences, levels, and prevention of clipping."""
 
 import numpy as np
 import pytest
 
 from myxtts.config.schema import AudioConfig
-from myxtts.synthesis.speech import HIGHEST_PEAK, gain_for, level_db, louder, ready_to_join, sane_mel
+from myxtts.synthesis.speech import (
+    HIGHEST_PEAK,
+    amplify_mel,
+    clipping_gain,
+    floor_mel,
+    join_ready,
+    level_db,
+    limit_peaks,
+)
 
 AUDIO = AudioConfig()
+RATE = 22_050
 
 
 def test_a_pause_stands_between_sentences_and_frames_go_with_samples() -> None:
     mel_MC, wave_N = np.zeros((20, 80), np.float32), np.full(20 * 256, 0.5, np.float32)
-    mel, samples = ready_to_join(mel_MC, wave_N, AUDIO, 1.0, first=False)
+    mel, samples = join_ready(mel_MC, wave_N, AUDIO, 1.0, first=False)
     pause = len(mel) - 20
     assert len(samples) == len(mel) * 256 and 0.24 < pause * 256 / 22_050 < 0.28
     assert np.allclose(mel[:pause], np.log(1e-5)) and not mel[pause:].any() and not samples[: pause * 256].any()
     assert samples[pause * 256] == 0.0 and samples[pause * 256 + 1000] == 0.5 and samples[-1] == 0.0
-    assert len(ready_to_join(mel_MC, wave_N, AUDIO, 4.0, first=False)[0]) < len(mel)
-    assert len(ready_to_join(mel_MC, wave_N, AUDIO, 1.0, first=True)[1]) == 20 * 256
+    assert len(join_ready(mel_MC, wave_N, AUDIO, 4.0, first=False)[0]) < len(mel)
+    assert len(join_ready(mel_MC, wave_N, AUDIO, 1.0, first=True)[1]) == 20 * 256
 
 
 def test_level_is_in_decibels() -> None:
     mel_MC = np.random.default_rng(1).normal(size=(30, 80)).astype(np.float32)
-    assert level_db(louder(mel_MC, 4.5)) - level_db(mel_MC) == pytest.approx(4.5, abs=1e-4)
+    assert level_db(amplify_mel(mel_MC, 4.5)) - level_db(mel_MC) == pytest.approx(4.5, abs=1e-4)
     assert np.isfinite(level_db(np.full((3, 80), -11.5, np.float32)))
 
 
 def test_no_peak_clips() -> None:
     loud = np.array([0.1, -4.0], np.float32)
-    assert np.abs(loud * np.float32(gain_for(loud))).max() <= HIGHEST_PEAK + 1e-6
-    assert gain_for(np.array([0.1, -0.4], np.float32)) == 1.0 and gain_for(np.zeros(0, np.float32)) == 1.0
+    assert np.abs(loud * np.float32(clipping_gain(loud))).max() <= HIGHEST_PEAK + 1e-6
+    assert clipping_gain(np.array([0.1, -0.4], np.float32)) == 1.0 and clipping_gain(np.zeros(0, np.float32)) == 1.0
 
 
 def test_a_mel_has_a_floor() -> None:
-    assert sane_mel(np.array([[-90.0, 1.0]], np.float32), AUDIO).tolist() == [[np.float32(np.log(1e-5)), 1.0]]
+    assert floor_mel(np.array([[-90.0, 1.0]], np.float32), AUDIO).tolist() == [[np.float32(np.log(1e-5)), 1.0]]
+
+
+def tone(seconds: float, loudness: float, hz: float = 200.0) -> np.ndarray:
+    return (loudness * np.sin(2 * np.pi * hz * np.arange(round(seconds * RATE)) / RATE)).astype(np.float32)
+
+
+def test_the_limiter_touches_nothing_that_does_not_clip() -> None:
+    soft = tone(1.0, 0.9)
+    assert limit_peaks(soft, RATE) is soft
+    assert limit_peaks(np.zeros(0, np.float32), RATE).size == 0
+
+
+@pytest.mark.parametrize("loudness", [1.0, 3.0, 1e4])
+def test_the_limiter_lets_no_peak_clip_and_leaves_the_rest(loudness: float) -> None:
+    samples = np.concatenate([tone(0.5, 0.5), tone(0.2, loudness), tone(0.5, 0.5)])
+    found = limit_peaks(samples, RATE)
+    assert found.dtype == np.float32 and np.abs(found).max() <= HIGHEST_PEAK + 1e-6
+    assert np.abs(found).max() > 0.9 * HIGHEST_PEAK
+    far = round(0.05 * RATE)
+    edge = round(0.5 * RATE) - far
+    assert np.allclose(found[:edge], samples[:edge], atol=1e-6)
+    assert np.allclose(found[-edge:], samples[-edge:], atol=1e-6)
+
+
+def test_the_limiter_bends_no_wave() -> None:
+    """A steady tone that is too loud comes out as the same tone, softer: next to no harmonics."""
+    found = limit_peaks(tone(1.0, 2.0), RATE)[RATE // 4 : 3 * RATE // 4]
+    power = np.abs(np.fft.rfft(found * np.hanning(len(found)))) ** 2
+    at = round(200.0 * len(found) / RATE)
+    assert power[3 * at - 20 :].sum() < 1e-5 * power[at - 5 : at + 6].sum()
+
+
+@pytest.mark.parametrize("place", [0, RATE - 1])
+def test_a_peak_at_an_end_is_limited_too(place: int) -> None:
+    samples = np.zeros(RATE, np.float32)
+    samples[place] = -5.0
+    assert np.abs(limit_peaks(samples, RATE)).max() == pytest.approx(HIGHEST_PEAK, abs=1e-5)

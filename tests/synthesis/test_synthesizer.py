@@ -1,4 +1,4 @@
-"""The synthesizer on a checkpoint of a very small model: voices, lengths, repetition, and what bad input gets."""
+"""The synthesizer with a very small model: voices, lengths, reproducibility, and errors for bad input."""
 
 from pathlib import Path
 
@@ -8,15 +8,15 @@ import pytest
 
 from myxtts.audio import waveform
 from myxtts.errors import CheckpointError, ConfigError, DataError
-from myxtts.synthesis import Speech, Synthesizer, VoiceSource
-from myxtts.synthesis.source import language_index, open_source
+from myxtts.synthesis import Speech, Synthesizer, VoicePart
+from myxtts.synthesis.opened import language_index, open_checkpoint
 
 TEXT = "A good day to all of you."
 
 
 def notes_of(speech: Speech) -> tuple[str, ...]:
     """Its notes, without the one that an untrained model, far too loud, always gets."""
-    return tuple(note for note in speech.notes if not note.endswith("dB softer, so that no peak clips"))
+    return tuple(note for note in speech.notes if not note.endswith("dB to prevent clipping"))
 
 
 @pytest.fixture(scope="module")
@@ -85,16 +85,16 @@ def test_pitch_and_energy_reach_the_mel(synthesizer: Synthesizer) -> None:
 
 def test_speakers_differ_and_the_first_one_is_the_default(synthesizer: Synthesizer) -> None:
     default = synthesizer.speak(TEXT)
-    assert notes_of(default) == ("no voice was asked for: the first training speaker 'ann' speaks",)
+    assert notes_of(default) == ("no voice was given: using the first training speaker 'ann'",)
     assert np.array_equal(default.mel_MC, synthesizer.speak(TEXT, speaker="ann").mel_MC)
     bob = synthesizer.speak(TEXT, speaker="bob")
     assert bob.mel_MC.shape != default.mel_MC.shape or not np.allclose(bob.mel_MC, default.mel_MC, atol=1e-3)
 
 
 def test_references_are_averaged(synthesizer: Synthesizer, recordings: list[Path]) -> None:
-    low, name = synthesizer.voice([recordings[0]])
-    high, _ = synthesizer.voice([recordings[1]])
-    both, names = synthesizer.voice(recordings)
+    made = [synthesizer.make_voice(references) for references in (recordings[:1], recordings[1:], recordings)]
+    low, high, both = (one.voice for one in made)
+    name, _, names = (one.description for one in made)
     assert name.startswith("reference '") and names.startswith("mean of references '")
     mean = low.voice_E + high.voice_E
     assert np.allclose(both.voice_E, mean / np.linalg.norm(mean), atol=1e-5)
@@ -107,17 +107,18 @@ def test_samples_are_a_reference_too(synthesizer: Synthesizer, recordings: list[
     from myxtts.audio import waveform
 
     samples = waveform.read(recordings[0], synthesizer.config.audio)
-    assert np.array_equal(synthesizer.voice([samples])[0].voice_E, synthesizer.voice([recordings[0]])[0].voice_E)
+    from_samples, from_file = (synthesizer.make_voice([it]).voice for it in (samples, recordings[0]))
+    assert np.array_equal(from_samples.voice_E, from_file.voice_E)
 
 
 def test_text_of_any_length_in_one_graph(synthesizer: Synthesizer) -> None:
     synthesizer.speak(TEXT, speaker="bob")
     traced = synthesizer.generator.traces
-    told: list[tuple[str, int, int]] = []
+    steps: list[tuple[str, int, int]] = []
     long = "One. Two words! " + "And a sentence that goes on and on, " * 12 + "until here."
-    speech = synthesizer.speak(long, speaker="bob", progress=lambda *step: told.append(step))
+    speech = synthesizer.speak(long, speaker="bob", progress=lambda *step: steps.append(step))
     assert synthesizer.generator.traces == traced
-    assert len(speech.sentences) >= 4 and told[-1] == ("synthesis", len(speech.sentences), len(speech.sentences))
+    assert len(speech.sentences) >= 4 and steps[-1] == ("synthesis", len(speech.sentences), len(speech.sentences))
     starts = [sentence.start_seconds for sentence in speech.sentences]
     assert starts == sorted(starts) and starts[0] == 0.0
     last = speech.sentences[-1]
@@ -125,9 +126,9 @@ def test_text_of_any_length_in_one_graph(synthesizer: Synthesizer) -> None:
     assert synthesizer.speak("I.", speaker="bob").seconds > 0.0
 
 
-def test_what_cannot_be_spoken_is_told(synthesizer: Synthesizer) -> None:
+def test_a_note_on_symbols_that_cannot_be_spoken(synthesizer: Synthesizer) -> None:
     speech = synthesizer.speak("Snow \u2603 falls. \u2026 *** \u2026", speaker="bob")
-    assert any("left out, since it cannot be spoken in en-us: '\u2603' (U+2603)" in note for note in speech.notes)
+    assert any("omitted, not pronounceable in en-us: '\u2603' (U+2603)" in note for note in speech.notes)
     with pytest.raises(DataError, match=r"nothing in '\?!' can be spoken in en-us; write words, .*\(en-us, fa\)"):
         synthesizer.speak("?!", speaker="bob")
 
@@ -135,10 +136,10 @@ def test_what_cannot_be_spoken_is_told(synthesizer: Synthesizer) -> None:
 def test_languages(synthesizer: Synthesizer) -> None:
     speech = synthesizer.speak("\u0633\u0644\u0627\u0645", speaker="bob", language="fa")
     assert speech.language == "fa" and notes_of(speech) == ()
-    assert language_index(synthesizer.source, "EN_us") == (0, "en-us")
+    assert language_index(synthesizer.opened, "EN_us") == (0, "en-us")
     for code, hint in (
         ("de", "language 'de' is not in this model; "),
-        ("fa-x", "did you mean 'fa'? there are: 'en-us', 'fa'"),
+        ("fa-x", "did you mean 'fa'? available: 'en-us', 'fa'"),
     ):
         with pytest.raises(DataError) as caught:
             synthesizer.speak(TEXT, language=code)
@@ -156,12 +157,12 @@ def test_languages(synthesizer: Synthesizer) -> None:
         (
             {"speaker": "bop"},
             DataError,
-            "speaker 'bop' is not in this model; did you mean 'bob'? there are: 'ann', 'bob'",
+            "speaker 'bop' is not in this model; did you mean 'bob'? available: 'ann', 'bob'",
         ),
-        ({"voices": VoiceSource("speaker", "bob")}, DataError, "write voices=[...]"),
-        ({"voices": ["bob"]}, DataError, "voices holds 'bob', expected VoiceSource(kind, what, weight)"),
-        ({"voices": [VoiceSource("speaker", "bob", 0.0)]}, DataError, "the weight is 0.0, expected a number over 0"),
-        ({"voices": [VoiceSource("random", -1)]}, DataError, "-1 is no random"),
+        ({"voices": VoicePart("speaker", "bob")}, DataError, "write voices=[...]"),
+        ({"voices": ["bob"]}, DataError, "voices contains 'bob', expected VoicePart(kind, what, weight)"),
+        ({"voices": [VoicePart("speaker", "bob", 0.0)]}, DataError, "the weight is 0.0, expected a number over 0"),
+        ({"voices": [VoicePart("random", -1)]}, DataError, "-1 is not valid for 'random'"),
         ({"vary": -1.0}, ConfigError, "vary is -1.0, expected 0 to 2"),
         ({"references": "x.wav"}, DataError, "write references=[...]"),
         ({"references": ["nowhere.wav"]}, DataError, "reference 'nowhere.wav': cannot be opened"),
@@ -181,15 +182,15 @@ def test_a_checkpoint_that_cannot_speak(tmp_path: Path) -> None:
         Synthesizer.load(tmp_path / "nowhere")
     other = made_model.corpus(mel_fingerprint="0123456789abcdef")
     with pytest.raises(CheckpointError, match="mels of another definition"):
-        open_source(made_model.save_run(tmp_path / "mel", settings, other))
+        open_checkpoint(made_model.save_run(tmp_path / "mel", settings, other))
     with pytest.raises(CheckpointError, match="no averaged weights"):
         Synthesizer.load(made_model.save_run(tmp_path / "bare", settings, average=None))
-    with pytest.raises(CheckpointError, match="does not fit this model"):
+    with pytest.raises(CheckpointError, match="holds 1; take another one"):
         Synthesizer.load(made_model.save_run(tmp_path / "few", settings, average={"x": np.zeros(1, np.float32)}))
 
 
 def test_a_checkpoint_without_voices_speaks_with_references(tmp_path: Path, recordings: list[Path]) -> None:
     mute = Synthesizer.load(made_model.save_run(tmp_path, made_model.resolved(), voices=None))
-    with pytest.raises(CheckpointError, match="holds no voice of speaker 'ann'; give a recording"):
+    with pytest.raises(CheckpointError, match="contains no voice of speaker 'ann'; give a recording"):
         mute.speak(TEXT)
     assert mute.speak(TEXT, references=recordings[:1]).seconds > 0.0

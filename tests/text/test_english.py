@@ -116,7 +116,7 @@ def test_the_work_grows_with_the_length_and_not_with_its_square(language: str) -
 
 
 def calls_of(text: str, language: str) -> int:
-    """Functions that normalizing a text calls, those of the standard library included."""
+    """Functions that normalizing a text calls, including those of the standard library."""
     calls = 0
 
     def count(_frame: FrameType, event: str, _arg: object) -> None:

@@ -47,11 +47,11 @@ def test_json_and_back() -> None:
     [
         ({"format": 9, "symbols": []}, "format 9"),
         ({"format": 1, "symbols": "abc"}, "not a list"),
-        ({"format": 1, "symbols": ["a", "b", "c"]}, "begins not with <pad>"),
-        ({"format": 1, "symbols": ["<pad>", "<blank>", "<unknown>", "a", "a"]}, "twice"),
+        ({"format": 1, "symbols": ["a", "b", "c"]}, "does not begin with <pad>"),
+        ({"format": 1, "symbols": ["<pad>", "<blank>", "<unknown>", "a", "a"]}, "repeats a symbol"),
         ([], "format"),
     ],
 )
-def test_anything_else_is_refused(stored: object, complaint: str) -> None:
+def test_other_values_are_rejected(stored: object, complaint: str) -> None:
     with pytest.raises(CheckpointError, match=complaint):
         SymbolTable.from_json(stored)  # type: ignore[arg-type]

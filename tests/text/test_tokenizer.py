@@ -16,7 +16,7 @@ PHONEMES = Tokenizer(TextConfig(), default_table("phonemes"))
 CHARACTERS = Tokenizer(TextConfig(symbols="characters", blank_between=False), default_table("characters"))
 
 
-def test_blanks_stand_between_and_at_both_ends() -> None:
+def test_blanks_are_between_symbols_and_at_both_ends() -> None:
     [with_blanks] = PHONEMES.encode(["Hello, world!"], "en-us")
     [without] = Tokenizer(TextConfig(blank_between=False), PHONEMES.table).encode(["Hello, world!"], "en-us")
     assert with_blanks.tokens.dtype == np.int32
@@ -40,7 +40,7 @@ def test_the_language_may_be_any_for_characters_but_not_for_phonemes() -> None:
 
 
 @pytest.mark.parametrize("tokenizer", [PHONEMES, CHARACTERS])
-def test_what_nothing_knows_is_reported_once_and_left_out(tokenizer: Tokenizer) -> None:
+def test_unknown_symbols_are_reported_once_and_skipped(tokenizer: Tokenizer) -> None:
     [found] = tokenizer.encode(["go \U0001f600 on \0 and \ud800 on \U0001f600"], "en-us")
     assert found.unknown == ["\U0001f600", "\0", "\ud800"]
     assert len(found.tokens) > 5 and found.tokens.min() > 0 and 2 not in found.tokens

@@ -15,13 +15,13 @@ from unittest import mock
 import numpy as np
 
 from bench.process_figures import Sample, after_warm_up, memory_slope, sample
+from myxtts import faults
 from myxtts.audio.waveform import write_wav
-from myxtts.cli.quiet import quiet_loading
+from myxtts.cli.runtime import quiet_loading
 from myxtts.cli.screen import Screen
 from myxtts.config.resolve import Given, Layer, Rank, resolve
 from myxtts.errors import ConfigError
 from myxtts.progress import silent
-from myxtts.storage import faults
 
 if TYPE_CHECKING:
     from myxtts.config.resolve import Resolved

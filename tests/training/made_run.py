@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from myxtts.storage import faults
+from myxtts import faults
 from tests.made_graphs import graph_optimizer
 
 CLIPS = 6

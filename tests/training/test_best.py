@@ -15,8 +15,8 @@ from myxtts.health.replay import read_measure, replay
 from myxtts.loss_terms import ADVERSARIAL_TERMS
 from myxtts.report.page import judge
 from myxtts.report.run_files import read_run
+from myxtts.storage.find_checkpoint import find
 from myxtts.storage.journal import read_metrics
-from myxtts.storage.searching import find
 
 pytestmark = pytest.mark.usefixtures("quick_runs")
 
@@ -72,12 +72,12 @@ def test_a_best_that_could_not_be_saved_is_not_counted(
 
 
 def test_a_validation_measures_distances_and_voices_which_can_choose_the_best(folder: Path, name: str) -> None:
-    _, screen = made_run.train(folder, name, training__max_updates=2, training__best_metric="likeness_error")
+    _, screen = made_run.train(folder, name, training__max_updates=2, training__best_metric="speaker_similarity_error")
     record = next(r for r in records(folder / name / "metrics.jsonl") if r["kind"] == "validation")
     found = record["metrics"]
     assert 0.5 < found["mcd_db"] < 60.0 and 0.0 <= found["voicing_error"] <= 1.0 and found["length_error"] >= 0.0
-    assert 0.0 <= found["likeness_error"] <= 2.0, "one less the cosine to the voice that was asked for"
-    assert find(folder / name).state["position"]["best"] == pytest.approx(found["likeness_error"])
+    assert 0.0 <= found["speaker_similarity_error"] <= 2.0, "one less the cosine to the voice that was asked for"
+    assert find(folder / name).state["position"]["best"] == pytest.approx(found["speaker_similarity_error"])
     speakers = set(json.loads((folder / name / "corpus.json").read_text())["speakers"])
     known = find(folder / name).state["health"]
     assert known["people"] == len(speakers), "before the first validation judges voices by it"
@@ -93,7 +93,7 @@ def test_a_validation_measures_distances_and_voices_which_can_choose_the_best(fo
 def test_a_metric_that_was_not_measured_chooses_no_best(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("myxtts.training.validation.verify_speakers", lambda *_: None)
+    monkeypatch.setattr("myxtts.training.validation.verify_voices", lambda *_: None)
     _, screen = made_run.train(folder, name, training__max_updates=2, training__best_metric="voice_equal_error_rate")
     assert any("has no voice_equal_error_rate: it cannot be the best" in line for line in screen.warnings)
     state = find(folder / name, "last").state

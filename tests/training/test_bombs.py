@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from made_run import events, losses, records
 
-from myxtts.storage import faults
-from myxtts.storage.searching import find
+from myxtts import faults
+from myxtts.storage.find_checkpoint import find
 from myxtts.training.recovery import state as recovery
 
 UPDATES = 120

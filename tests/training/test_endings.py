@@ -12,9 +12,9 @@ from made_run import Screen, events, hashes, losses, records
 
 from myxtts.errors import StorageError
 from myxtts.storage.checkpoint import step_name
+from myxtts.storage.find_checkpoint import find
 from myxtts.storage.journal import Journal
 from myxtts.storage.run_directory import NotOwnerError, RunDirectory
-from myxtts.storage.searching import find
 
 pytestmark = pytest.mark.usefixtures("quick_runs")
 UPDATES = 6

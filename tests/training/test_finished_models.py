@@ -13,7 +13,7 @@ import pytest
 from made_run import events, scripted
 
 from myxtts.errors import NonFiniteError, StorageError
-from myxtts.storage.searching import find
+from myxtts.storage.find_checkpoint import find
 
 
 @pytest.fixture(autouse=True)

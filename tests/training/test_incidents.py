@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from made_batch import make_batch
 
+from myxtts import faults
 from myxtts.data.loader import Loaded
 from myxtts.errors import StorageError
-from myxtts.storage import faults
 from myxtts.training.accumulation import Micro
 from myxtts.training.recovery import incidents
 from myxtts.training.recovery.blame import Blame

@@ -13,7 +13,7 @@ from made_run import KeptTrainers, events, hashes, losses, records, scripted
 
 from myxtts.data.batches import Batches
 from myxtts.errors import EXIT_DIVERGED, NonFiniteError, StorageError
-from myxtts.storage.searching import find, steps_in
+from myxtts.storage.find_checkpoint import find, steps_in
 from myxtts.storage.store import CheckpointStore
 from myxtts.training import run as run_module
 from myxtts.training.checkpointing import Saver

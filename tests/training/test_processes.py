@@ -16,7 +16,7 @@ import pytest
 from made_run import events, hashes, losses, records
 
 from myxtts.errors import EXIT_STOPPED
-from myxtts.storage.searching import find
+from myxtts.storage.find_checkpoint import find
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]

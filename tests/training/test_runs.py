@@ -23,7 +23,7 @@ from myxtts.errors import (
     Stopped,
     StorageError,
 )
-from myxtts.storage.searching import find
+from myxtts.storage.find_checkpoint import find
 from myxtts.training.accumulation import Window
 from myxtts.training.loop import Stopwatch
 

@@ -10,7 +10,7 @@ import pytest
 
 from myxtts.config.schema import AudioConfig
 from myxtts.models.generate import Voice
-from myxtts.training.voices import likeness_error, speaker_voices, verify_speakers
+from myxtts.training.voices import speaker_similarity_error, speaker_voices, verify_voices
 
 CHANNELS, LONGEST = 80, 40
 CONFIG: Any = SimpleNamespace(audio=AudioConfig())
@@ -54,7 +54,7 @@ def corpus_of(*speakers: str) -> Any:
 def test_two_unseen_speakers_are_verified() -> None:
     clips = [("ann", 50), ("ann", 60), ("bob", 50), ("bob", 30), ("eve", 60), ("zoe", 61)]
     ear: Any = Ear()
-    found = verify_speakers(ear, batches_of(clips), corpus_of("ann", "bob"), CONFIG)
+    found = verify_voices(ear, batches_of(clips), corpus_of("ann", "bob"), CONFIG)
     assert found is not None and ear.encoded == 4, "two halves of the only recording of each"
     assert (found.speakers, found.unseen) == (2, 2)
     figures = found.separation
@@ -64,25 +64,25 @@ def test_two_unseen_speakers_are_verified() -> None:
 
 def test_with_one_unseen_speaker_all_speakers_take_part() -> None:
     clips = [("ann", 50), ("ann", 60), ("bob", 50), ("bob", 30), ("eve", 60)]
-    found = verify_speakers(Ear(), batches_of(clips), corpus_of("ann", "bob"), CONFIG)  # type: ignore[arg-type]
+    found = verify_voices(Ear(), batches_of(clips), corpus_of("ann", "bob"), CONFIG)  # type: ignore[arg-type]
     assert found is not None and (found.speakers, found.unseen) == (3, 1)
     assert (found.separation.same_pairs, found.separation.other_pairs) == (3, 12)
 
 
 def test_training_speakers_do_not_count_as_unseen() -> None:
     clips = [("ann", 50), ("ann", 60), ("bob", 50), ("bob", 30)]
-    found = verify_speakers(Ear(), batches_of(clips), corpus_of("ann", "bob", "eve"), CONFIG)  # type: ignore[arg-type]
+    found = verify_voices(Ear(), batches_of(clips), corpus_of("ann", "bob", "eve"), CONFIG)  # type: ignore[arg-type]
     assert found is not None and (found.speakers, found.unseen) == (2, 0)
 
 
 def test_one_speaker_cannot_be_verified() -> None:
-    assert verify_speakers(Ear(), batches_of([("ann", 50)] * 3), corpus_of("ann"), CONFIG) is None  # type: ignore[arg-type]
+    assert verify_voices(Ear(), batches_of([("ann", 50)] * 3), corpus_of("ann"), CONFIG) is None  # type: ignore[arg-type]
 
 
 def test_the_number_of_verified_speakers_is_limited() -> None:
     clips = [(f"s{number:03d}", 20) for number in range(70) for _ in range(6)]
     ear: Any = Ear()
-    found = verify_speakers(ear, batches_of(clips), corpus_of(), CONFIG)
+    found = verify_voices(ear, batches_of(clips), corpus_of(), CONFIG)
     assert found is not None and (found.speakers, found.unseen) == (64, 64) and ear.encoded == 64 * 4
     assert found.separation.same_pairs == 64 * 6
 
@@ -104,7 +104,7 @@ def test_the_stored_voice_of_a_speaker_uses_the_longest_recordings() -> None:
 def test_the_distance_of_speech_to_a_voice() -> None:
     given, corpus, ear = batches_of([("ann", 60), ("ann", 30), ("bob", 50)]), corpus_of("ann", "bob"), Ear()
     ann = ear.voices(given.store.mel(0)[None], np.array([60]))[0]
-    own, other = (likeness_error(ear, given.store.mel(row), ann, LONGEST, corpus, CONFIG) for row in (1, 2))  # type: ignore[arg-type]
+    own, other = (speaker_similarity_error(ear, given.store.mel(row), ann, LONGEST, corpus, CONFIG) for row in (1, 2))  # type: ignore[arg-type]
     assert own is not None and other is not None and 0.0 <= own < 0.1 and 0.5 < other <= 2.0
     lost = Voice(np.full(CHANNELS, np.nan, np.float32), ann.style_Y)
-    assert likeness_error(ear, given.store.mel(1), lost, LONGEST, corpus, CONFIG) is None  # type: ignore[arg-type]
+    assert speaker_similarity_error(ear, given.store.mel(1), lost, LONGEST, corpus, CONFIG) is None  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ import yaml
 
 from myxtts.config.presets import LEVELS
 from myxtts.messages import escaped, plain
+from myxtts.rungs import RUNGS
 
 LANGUAGES = ("en", "fa")
 
@@ -31,7 +32,8 @@ def message(key: str, /, **values: object) -> Message:
 @cache
 def templates(language: str) -> Mapping[str, str]:
     """Key -> text with placeholders."""
-    return {key: text for key, text in _content(language).items() if isinstance(text, str)}
+    texts = {key: text for key, text in _content(language).items() if isinstance(text, str)}
+    return texts | ({f"rung_{rung}": text for rung, text in RUNGS.items()} if language == "en" else {})
 
 
 @cache

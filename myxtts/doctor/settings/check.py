@@ -11,8 +11,7 @@ from typing import Literal
 from myxtts.config.fields import LEAVES, Value, expected
 from myxtts.config.files import load_file
 from myxtts.config.presets import LEVELS, Override
-from myxtts.config.resolve import Layer, Resolved, resolve
-from myxtts.config.resolve import Rank as LayerRank
+from myxtts.config.resolve import Layer, Rank, Resolved, resolve
 from myxtts.config.schema import OPTIMIZATION_LEVELS
 from myxtts.doctor.findings import Certainty, Report
 from myxtts.doctor.messages import message
@@ -27,7 +26,7 @@ STABLE: Mapping[str, Override] = {override.key: override for override in LEVELS[
 
 
 @dataclass(frozen=True)
-class Rule:
+class StabilityRule:
     """Values on the `safe` side of the stable one are accepted; one on the other side causes NaN with `certainty`.
 
     Without `cause` it does not lead to NaN, but more work is lost when NaN occurs.
@@ -40,41 +39,41 @@ class Rule:
 
 _LIKELY, _POSSIBLE = Certainty.LIKELY, Certainty.POSSIBLE
 
-RULES: Mapping[str, Rule] = {
-    "optimizer.learning_rate": Rule("lower", _LIKELY),
-    "schedule.warmup_updates": Rule("higher", _LIKELY),
-    "schedule.decay": Rule("equal", _POSSIBLE),
-    "schedule.diagonal_prior_updates": Rule("higher", _POSSIBLE),
-    "optimizer.clip_norm": Rule("lower", _LIKELY),
-    "training.batch_size": Rule("lower", _POSSIBLE),
-    "training.grad_accum": Rule("higher", _POSSIBLE),
-    "training.precision": Rule("equal", _LIKELY),
-    "loss.mel_weight": Rule("lower", _LIKELY),
-    "loss.flow_weight": Rule("lower", _POSSIBLE),
-    "loss.kl_weight": Rule("lower", _LIKELY),
-    "loss.voice_similarity_weight": Rule("lower", _POSSIBLE),
-    "loss.speaker_classification_weight": Rule("lower", _POSSIBLE),
-    "loss.voice_reconstruction_weight": Rule("lower", _POSSIBLE),
-    "loss.prosody_matching_weight": Rule("lower", _POSSIBLE),
-    "loss.spectral_consistency_weight": Rule("lower", _POSSIBLE),
-    "loss.duration_weight": Rule("lower", _POSSIBLE),
-    "loss.pitch_weight": Rule("lower", _POSSIBLE),
-    "loss.energy_weight": Rule("lower", _POSSIBLE),
-    "loss.huber_delta": Rule("equal", _POSSIBLE),
-    "loss.label_smoothing": Rule("lower", _POSSIBLE),
-    "loss.adaptive_weights": Rule("equal", _LIKELY),
-    "optimizer.name": Rule("equal", _POSSIBLE),
-    "optimizer.beta_1": Rule("lower", _POSSIBLE),
-    "optimizer.beta_2": Rule("equal", _POSSIBLE),
-    "optimizer.epsilon": Rule("higher", _POSSIBLE),
-    "optimizer.weight_decay": Rule("lower", _POSSIBLE),
-    "model.decoder": Rule("equal", _POSSIBLE),
-    "model.critic_width": Rule("lower", _POSSIBLE),
-    "training.checkpoint_every_updates": Rule("lower", _POSSIBLE, cause=False),
-    "training.validation_every_updates": Rule("lower", _POSSIBLE, cause=False),
-    "training.log_every_updates": Rule("lower", _POSSIBLE, cause=False),
-    "training.early_stopping_validations": Rule("lower", _POSSIBLE, cause=False),
-    "training.early_stopping_min_delta": Rule("higher", _POSSIBLE, cause=False),
+RULES: Mapping[str, StabilityRule] = {
+    "optimizer.learning_rate": StabilityRule("lower", _LIKELY),
+    "schedule.warmup_updates": StabilityRule("higher", _LIKELY),
+    "schedule.decay": StabilityRule("equal", _POSSIBLE),
+    "schedule.diagonal_prior_updates": StabilityRule("higher", _POSSIBLE),
+    "optimizer.clip_norm": StabilityRule("lower", _LIKELY),
+    "training.batch_size": StabilityRule("lower", _POSSIBLE),
+    "training.grad_accum": StabilityRule("higher", _POSSIBLE),
+    "training.precision": StabilityRule("equal", _LIKELY),
+    "loss.mel_weight": StabilityRule("lower", _LIKELY),
+    "loss.flow_weight": StabilityRule("lower", _POSSIBLE),
+    "loss.kl_weight": StabilityRule("lower", _LIKELY),
+    "loss.voice_similarity_weight": StabilityRule("lower", _POSSIBLE),
+    "loss.speaker_classification_weight": StabilityRule("lower", _POSSIBLE),
+    "loss.voice_reconstruction_weight": StabilityRule("lower", _POSSIBLE),
+    "loss.prosody_matching_weight": StabilityRule("lower", _POSSIBLE),
+    "loss.spectral_consistency_weight": StabilityRule("lower", _POSSIBLE),
+    "loss.duration_weight": StabilityRule("lower", _POSSIBLE),
+    "loss.pitch_weight": StabilityRule("lower", _POSSIBLE),
+    "loss.energy_weight": StabilityRule("lower", _POSSIBLE),
+    "loss.huber_delta": StabilityRule("equal", _POSSIBLE),
+    "loss.label_smoothing": StabilityRule("lower", _POSSIBLE),
+    "loss.adaptive_weights": StabilityRule("equal", _LIKELY),
+    "optimizer.name": StabilityRule("equal", _POSSIBLE),
+    "optimizer.beta_1": StabilityRule("lower", _POSSIBLE),
+    "optimizer.beta_2": StabilityRule("equal", _POSSIBLE),
+    "optimizer.epsilon": StabilityRule("higher", _POSSIBLE),
+    "optimizer.weight_decay": StabilityRule("lower", _POSSIBLE),
+    "model.decoder": StabilityRule("equal", _POSSIBLE),
+    "model.critic_width": StabilityRule("lower", _POSSIBLE),
+    "training.checkpoint_every_updates": StabilityRule("lower", _POSSIBLE, cause=False),
+    "training.validation_every_updates": StabilityRule("lower", _POSSIBLE, cause=False),
+    "training.log_every_updates": StabilityRule("lower", _POSSIBLE, cause=False),
+    "training.early_stopping_validations": StabilityRule("lower", _POSSIBLE, cause=False),
+    "training.early_stopping_min_delta": StabilityRule("higher", _POSSIBLE, cause=False),
 }
 """Stable setting -> its rule."""
 
@@ -286,7 +285,9 @@ def _add_contradictions(report: Report, path: Path) -> None:
     reported = " ".join([*places, *(finding.where for finding in report.findings)])
     for problem in problems_of([load_file(path)]):
         if not any(f"{path}:{line}" in reported for line in _lines(problem, path)):
-            report.add(Certainty.CERTAIN, message("refused", problem=problem), str(path), message("correct_it"))
+            report.add(
+                Certainty.CERTAIN, message("settings_invalid", problem=problem), str(path), message("correct_it")
+            )
 
 
 def _lines(problem: str, path: Path) -> list[str]:
@@ -302,7 +303,7 @@ def problems_of(layers: list[Layer]) -> list[str]:
 
 def resolved_or_problems(layers: list[Layer]) -> Resolved | list[str]:
     """The configuration of `layers`, or every problem with them."""
-    assert all(layer.rank != LayerRank.LEVEL for layer in layers)
+    assert all(layer.rank != Rank.LEVEL for layer in layers)
     try:
         return resolve(layers)
     except ConfigError as error:

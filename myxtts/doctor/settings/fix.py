@@ -128,12 +128,12 @@ def _settle(
             return
         problem = outcome[0]
         own = [key for key in STABLE if key in problem and reasons[key] == _KEPT]
-        guilty = [key for key in kept if key in problem]
-        if not guilty and not own:
+        conflicting = [key for key in kept if key in problem]
+        if not conflicting and not own:
             raise ConfigError(f"{settings.path}: cannot be repaired: {problem}")
         for key in own:
             values[key], reasons[key] = coerce(LEAVES[key], STABLE[key].value), STABLE[key].reason
-        for key in [] if own else guilty:
+        for key in [] if own else conflicting:
             left_out.append(_unusable(settings, key, problem))
             del kept[key]
 

@@ -1,4 +1,4 @@
-"""Written text to text that can be spoken as written, by language."""
+"""Normalization: written text to the words that are spoken, by language."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from myxtts.text.normalization.characters import clean
 
 
 def normalize(text: str, language: str) -> str:
-    """The text with one form for each character and, in English and Persian, numbers and abbreviations in words.
+    """The text with one form of each character and, in English and Persian, numbers and abbreviations in words.
 
-    Other languages keep their numbers: eSpeak NG reads them. Characters that nothing can speak (emoji, control
-    characters, lone surrogates) are kept, so that the tokenizer can report them.
+    In other languages eSpeak NG reads the numbers. Characters that cannot be spoken (emoji, control characters, lone
+    surrogates) are kept, so that the tokenizer can report them.
     """
     text = clean(text)
     base = language.lower().replace("_", "-").split("-")[0]

@@ -1,4 +1,4 @@
-"""One form for each character, in any language: composition, blanks, quotes, dashes, invisible marks."""
+"""One form of each character in any language: composition, blanks, quotes, dashes, invisible characters."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ ZWJ = "\u200d"
 _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb]"
 )
-"""Soft hyphen, zero-width blanks, bidirectional controls, variation selectors, byte order mark: they have no sound."""
+"""Soft hyphen, zero-width blanks, bidirectional controls, variation selectors, byte order mark: not pronounced."""
 _COMPATIBILITY = re.compile("[\ufb00-\ufdcf\ufdf0-\ufdff\ufe70-\ufefc\uff01-\uff9f\U0001d400-\U0001d7ff]+")
-"""Ligatures, Arabic presentation forms, full-width and mathematical letters: written forms of ordinary letters."""
+"""Ligatures, Arabic presentation forms, full-width and mathematical letters: variants of ordinary letters."""
 _ONE_FORM = str.maketrans(
     {
         "\u2018": "'", "\u2019": "'", "\u201b": "'", "\u02bc": "'", "`": "'", "\u00b4": "'", "\u2032": "'",
@@ -33,9 +33,9 @@ _LONE_JOINERS = re.compile(f"(?<![^\\W\\d_])[{ZWNJ}{ZWJ}]+|[{ZWNJ}{ZWJ}]+(?![^\\
 
 
 def clean(text: str) -> str:
-    """The text composed (NFC), without invisible marks, with plain quotes, one kind of dash and single blanks.
+    """The text composed (NFC), without invisible characters, with plain quotes, one kind of dash and single blanks.
 
-    Control characters and lone surrogates stay: they are reported later, not dropped.
+    Control characters and lone surrogates are kept, so that the tokenizer can report them.
     """
     text = unicodedata.normalize("NFC", text)
     text = _COMPATIBILITY.sub(lambda found: unicodedata.normalize("NFKC", found.group()), text)

@@ -1,6 +1,6 @@
-"""English text as it is spoken: numbers, money, times, dates, abbreviations, signs in words.
+"""English normalization: numbers, money, times, dates, abbreviations and signs to words.
 
-Acronyms are left to eSpeak NG. The order of the rules matters: the more specific comes first.
+eSpeak NG reads acronyms. The order of the rules matters: specific rules come first.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ _NUMBERED = (
     r"|(?<!\ba )(?<!\d )sec|(?<!\ba )fig|(?-i:(?=[A-Z]))(?:no|art|sec|fig)|nos|vol|pp?|ch)\."
 )
 ABBREVIATIONS = frozenset(name.lower() for name in (*_TITLES, *_SHORT_WORDS))
-"""In small letters and without the full stop, which ends no sentence."""
+"""In lower case and without their full stop, which does not end a sentence."""
 BEFORE_NUMBER = re.compile(rf"{_NUMBERED}\s*(?=\d)", re.I)
-"""Abbreviations before the number that they belong to. Some are words too in small letters, "the answer is no. 12 men
-died": where the words before them say so."""
+"""Abbreviations before their number. Some are also words in lower case, as in "the answer is no. 12 men died"; the
+words before them decide."""
 BEFORE_NUMERAL = re.compile(
     rf"{_NUMBERED}(?:(?<=\bfig\.)\s+(?=(?-i:A)\b)"
     r"|\s+(?=(?-i:[IVXLCDM]{2,}|[B-HJ-Z]|A(?!\s+[a-z]))(?![\w'\u2019]|-[^\W\d])))",
     re.I,
 )
-"""The same before a Roman numeral or a letter: art. IV, fig. A. "I love art. A man came" has neither, nor has "I"."""
+"""The same before a Roman numeral or a letter: art. IV, fig. A; but not "I love art. A man came", nor before "I"."""
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
@@ -196,7 +196,7 @@ _RULES: tuple[_Rule, ...] = (
     ),
     (re.compile(r"(?<!\w)'([^'\"]+)'(?!\w)"), r'"\1"'),
     (re.compile(r"''"), '"'),
-    # Abbreviations. "etc." and the like keep the full stop that also ends a sentence.
+    # Abbreviations such as "etc." keep their full stop if it also ends the sentence.
     (re.compile(r"\b([A-Z]\w+) St\.(?! [A-Z])"), r"\1 Street"),
     (re.compile(rf"\b({_names(_TITLES)})\.(?= [A-Z]| (?:and|or|&) (?:{_names(_TITLES)})\.)"), lambda f: _TITLES[f[1]]),
     (re.compile(r"\b([JS])r\b(?:\.(?=\s+[a-z]|,))?"), lambda f: "Junior" if f[1] == "J" else "Senior"),
@@ -208,7 +208,7 @@ _RULES: tuple[_Rule, ...] = (
     (re.compile(rf"\b({_names(_SHORT_WORDS)})\.(?=\s+\w|,)", re.I), lambda f: _SHORT_WORDS[f[1].lower()]),
     (re.compile(rf"\b({'|'.join(_SHORT_MONTHS)})\.?(?= \d)", re.I), lambda f: _SHORT_MONTHS[f[1].lower()]),
     (re.compile(rf"\b({'|'.join(_WEEKDAYS)})\.(?=,)", re.I), lambda f: _WEEKDAYS[f[1].lower()]),
-    # Dates, times, telephone numbers: before anything that would take their digits apart.
+    # Dates, times and telephone numbers come before rules that would split their digits.
     (re.compile(r"\b(\d{4})-(\d\d)-(\d\d)\b"), _iso_date),
     (
         re.compile(
@@ -221,7 +221,7 @@ _RULES: tuple[_Rule, ...] = (
     (re.compile(r"(?<=\d):(?=\d)"), " "),
     (re.compile(r"\b(\d{1,2}) ?([ap])\.?m\b(?:\.(?=\s+[a-z]|,))?", re.I), lambda f: f"{f[1]} {f[2].upper()} M"),
     (re.compile(r"(?<![\w-])(?:\(\d{3}\) ?|(?:1-)?\d{3}-)?\d{3}-\d{4}(?![\w-])"), _telephone),
-    # No range begins with 0171, and none has four parts; a range or a date may begin with 05.
+    # A range does not begin with 0171 or have four parts, but a range or a date may begin with 05.
     (re.compile(r"(?<![\w.,-])0(?:\d{2,}(?:-\d+)+|\d(?:-\d+){3,})(?![\w-]|[.,]\d)"), _telephone),
     (
         re.compile(rf"\b({_MONTH_PATTERN}) (\d{{1,2}})(?:st|nd|rd|th)?\b(?![:.,]?\d)"),
@@ -243,7 +243,7 @@ _RULES: tuple[_Rule, ...] = (
         lambda f: numbers.ordinal(f[1].replace(",", "")),
     ),
     (re.compile(r"(?<=\d) ?[-\u2013] ?(?=\d+(?![\d-]))(?<!-\d-)"), " to "),
-    # "in" is a word too: an inch has no blank before it, or a full stop behind it.
+    # "in" is also a word; as inches it has no blank before it, or a full stop after it.
     (
         re.compile(
             rf"(?<![\d.,])(?P<number>\.?\d++(?:[.,]\d++)*+)(?! in(?![.]))"
@@ -271,9 +271,9 @@ _RULES: tuple[_Rule, ...] = (
 
 
 def normalize(text: str, *, day_first: bool = False) -> str:
-    """Cleaned English text with everything that is not letters or punctuation in words.
+    """Cleaned English text with everything in words except punctuation.
 
-    `day_first`: 03/04/2021 is the third of April, as it is outside of North America.
+    `day_first`: 03/04/2021 is the third of April, as outside North America.
     """
     text = _SLASH_DATE.sub(_slash_date(day_first), text)
     for pattern, replacement in _RULES:

@@ -18,7 +18,7 @@ LONGEST_DIGITS = 3 * len(_SCALES)
 
 
 def cardinal(digits: str) -> str:
-    """Words of a string of digits; read digit by digit where it is too long for words or starts with a zero."""
+    """Words of a string of digits; digit by digit if it is too long for words or begins with zero."""
     if len(digits) > LONGEST_DIGITS or (len(digits) > 1 and digits[0] == "0"):
         return digit_by_digit(digits)
     number = int(digits)

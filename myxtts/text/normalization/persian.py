@@ -1,4 +1,4 @@
-"""Persian text as it is spoken: Persian letters for Arabic ones, numbers, dates, times and signs in words."""
+"""Persian normalization: Arabic letters to Persian ones; numbers, dates, times and signs to words."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LETTERS = str.maketrans(
 )  # fmt: skip
 _DIGITS = str.maketrans("۰۱۲۳۴۵۶۷۸۹٠١٢٣٤٥٦٧٨٩", "01234567890123456789")
 _WITHOUT_SOUND = re.compile("[\u0640\u0610-\u061a\u06d6-\u06ed\u08d3-\u08ff]")
-"""Tatweel and Koranic marks. Vowel marks, tanwin, shadda and the hamza above stay: eSpeak NG reads them."""
+"""Tatweel and Koranic marks. Vowel marks, tanwin, shadda and the hamza above are kept: eSpeak NG reads them."""
 _SHADDA_LAST = re.compile("([\u064b-\u0650])\u0651")
 _SMALL_ALEF = re.compile("ی?\u0670")
 _JOINERS = re.compile("\u200d|\u200c{2,}")
@@ -93,11 +93,11 @@ _RULES: tuple[_Rule, ...] = (
     (re.compile(r"(?<=\d):(?=\d)"), " "),
     (re.compile(rf"(?P<sign>[{''.join(_MONEY)}]) ?(?P<number>(?:{_NUMBER})(?:\.\d+)?)"), _money),
     (re.compile(rf"\b(\d+)[ {ZWNJ}]?(?:ام|اُم|م)\b"), lambda f: numbers.ordinal(f[1])),
-    # No range begins with 021, and none has four parts; a range or a date may begin with 05.
+    # A range does not begin with 021 or have four parts, but a range or a date may begin with 05.
     (re.compile(r"(?<![\w.,/-])0(?:\d{2,}(?:-\d+)+|\d(?:-\d+){3,})(?![\w-]|[.,/]\d)"), _telephone),
     (re.compile(r"(?<=\d) ?[-\u2013] ?(?=\d+(?![\d-]))(?<!-\d-)"), " تا "),
     (re.compile(rf"(?<=\d) ?({_names(_UNITS)})(?!\w)"), lambda f: " " + _UNITS[f[1]]),
-    # A slash is the decimal sign of handwriting and of many keyboards: 3/5 is three point five.
+    # A slash is the decimal separator in handwriting and on many keyboards: 3/5 is three point five.
     (re.compile(r"(?<![\d/.])(\d+)/(\d+)(?![\d/.])"), r"\1.\2"),
     (re.compile(r"(?<![\d.])\d+(?:\.\d+){2,}(?![\d.])"), _version),
     (re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])"), " "),
@@ -111,10 +111,10 @@ _RULES: tuple[_Rule, ...] = (
 
 
 def normalize(text: str) -> str:
-    """Cleaned Persian text with Persian letters only and everything that is not letters or punctuation in words."""
+    """Cleaned Persian text in Persian letters, with everything in words except punctuation."""
     text = _WITHOUT_SOUND.sub("", text.translate(_LETTERS).translate(_DIGITS))
     text = _JOINERS.sub(lambda found: ZWNJ if found.group()[0] == ZWNJ else "", text)
-    # Composed text has the shadda after the vowel mark; eSpeak NG takes it only before, and reads its name otherwise.
+    # Composed text has the shadda after the vowel mark; eSpeak NG needs it before the mark, or speaks its name.
     text = _SHADDA_LAST.sub("\u0651\\1", text)
     text = _SMALL_ALEF.sub("ا", text)
     for pattern, replacement in _RULES:

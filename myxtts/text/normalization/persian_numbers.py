@@ -19,7 +19,7 @@ LARGEST = 10**12
 
 
 def cardinal(digits: str) -> str:
-    """Words of a string of ASCII digits; read digit by digit over 10^12 or where it starts with a zero."""
+    """Words of a string of ASCII digits; digit by digit if it is over 10^12 or begins with zero."""
     number = int(digits) if len(digits) <= 13 else LARGEST + 1
     if number > LARGEST or (len(digits) > 1 and digits[0] == "0"):
         return digit_by_digit(digits)
@@ -31,7 +31,7 @@ def cardinal(digits: str) -> str:
     for power in reversed(range(len(_SCALES))):
         group = number // 1_000**power % 1_000
         if group == 1 and power == 1:
-            groups.append(_SCALES[1])  # a thousand is never "one thousand"
+            groups.append(_SCALES[1])  # 1000 is "thousand" in Persian, not "one thousand"
         elif group:
             groups.append(f"{_under_thousand(group)} {_SCALES[power]}".rstrip())
     return _AND.join(groups)
@@ -66,7 +66,7 @@ def ordinal(digits: str) -> str:
 
 
 def decimal(whole: str, fraction: str) -> str:
-    """Words of a decimal: up to three places as tenths, hundredths, thousandths; more of them digit by digit."""
+    """Words of a decimal: up to three places as tenths, hundredths or thousandths, more digit by digit."""
     start = f"{cardinal(whole or '0')} ممیز "
     if len(fraction) > 3:
         return start + digit_by_digit(fraction)

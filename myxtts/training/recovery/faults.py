@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from myxtts import faults
 from myxtts.loss_terms import TERMS
-from myxtts.storage import faults
 from myxtts.training.step import Step
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from myxtts.errors import CheckpointError, NonFiniteError, StorageError
 from myxtts.storage.checkpoint import Checkpoint, step_name
 from myxtts.storage.files import read_regular_file, strict_json, write_text_atomic
-from myxtts.storage.searching import steps_in
+from myxtts.storage.find_checkpoint import steps_in
 from myxtts.training import resume
 from myxtts.training.accumulation import Window
 from myxtts.training.checkpointing import Saver

@@ -1,0 +1,1 @@
+"""Runs: what their directories record, what would repair them, and the repair."""

@@ -1,0 +1,84 @@
+"""Splits a text into sentences that a model can speak, with their tokens, and notes what it cannot speak."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from myxtts.errors import DataError
+from myxtts.messages import quoted
+from myxtts.text.sentences import split_sentences
+from myxtts.text.symbols import RESERVED
+from myxtts.text.tokenizer import EncodedText, Tokenizer
+
+_MOST_LISTED = 10
+_SLACK = 1.15
+"""How much longer than its share a part may be: splits fall before the limit, which would leave a short fragment."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """At least one sentence with its encoding, and notes about what is omitted.
+
+    A sentence is kept as written. The parts of one that was split only after normalization are kept as normalized.
+    """
+
+    sentences: list[str]
+    encodings: list[EncodedText]
+    notes: list[str]
+
+
+def read_text(text: str, language: str, tokenizer: Tokenizer, languages: Sequence[str], longest_tokens: int) -> Reading:
+    """Reads a text in one of the model's `languages`, in sentences of at most `longest_tokens` tokens.
+
+    Raises DataError where nothing in it can be spoken.
+    """
+    pairs = _encoded(split_sentences(text), language, tokenizer, longest_tokens)
+    spoken = [(sentence, encoding) for sentence, encoding in pairs if _has_speech(encoding)]
+    if not spoken:
+        raise DataError(
+            f"nothing in {quoted(text)} can be spoken in {language}; write words, or choose another language "
+            f"of this model ({', '.join(languages[:20])})"
+        )
+    notes = []
+    unknown = list(dict.fromkeys(symbol for _, encoding in pairs for symbol in encoding.unknown))
+    if unknown:
+        listed = ", ".join(f"{quoted(symbol)} (U+{ord(symbol[0]):04X})" for symbol in unknown[:_MOST_LISTED])
+        more = f" and {len(unknown) - _MOST_LISTED} more" if len(unknown) > _MOST_LISTED else ""
+        notes.append(f"omitted, not pronounceable in {language}: {listed}{more}")
+    silent = [sentence for sentence, encoding in pairs if not _has_speech(encoding)]
+    notes += [f"nothing to speak in {quoted(sentence)}" for sentence in silent[:_MOST_LISTED]]
+    if len(silent) > _MOST_LISTED:
+        notes.append(f"nothing to speak in {len(silent) - _MOST_LISTED} more sentences")
+    return Reading([sentence for sentence, _ in spoken], [encoding for _, encoding in spoken], notes)
+
+
+def _encoded(
+    sentences: Sequence[str], language: str, tokenizer: Tokenizer, longest_tokens: int
+) -> list[tuple[str, EncodedText]]:
+    """Sentences and their encodings. Normalization can lengthen a sentence, so long ones are split again afterwards."""
+    pairs: list[tuple[str, EncodedText]] = []
+    for sentence, encoding in zip(sentences, tokenizer.encode(sentences, language), strict=True):
+        spoken, tokens = encoding.normalized, len(encoding.tokens)
+        if tokens <= longest_tokens or len(spoken) < 2:
+            pairs.append((sentence, encoding))
+        else:
+            parts = _even_parts(spoken, _SLACK * tokens / longest_tokens)
+            pairs += _encoded(parts, language, tokenizer, longest_tokens)
+    return pairs
+
+
+def _even_parts(spoken: str, shares: float) -> list[str]:
+    """A text split into more than `shares` parts, at least two, of similar length where its punctuation allows."""
+    longest = max(1, int(len(spoken) * _SLACK / (int(shares) + 1)))
+    parts = split_sentences(spoken, longest)
+    if len(parts) > 2 and len(parts[-1]) < longest // 3:
+        before = spoken.rstrip().removesuffix(parts[-1])
+        tail = parts.pop()
+        parts[-1] += " " * before[-1:].isspace() + tail
+    return parts
+
+
+def _has_speech(encoding: EncodedText) -> bool:
+    """Whether a text has more than punctuation and blanks; the preparation of training data applies the same rule."""
+    return any(symbol.isalnum() for symbol in encoding.symbols if symbol not in RESERVED)

@@ -1,0 +1,68 @@
+"""Streaming yields the same speech, sentence by sentence, without clipping."""
+
+import made_model
+import numpy as np
+import pytest
+
+from myxtts.errors import ConfigError, DataError
+from myxtts.synthesis import Synthesizer
+from myxtts.synthesis.speech import HIGHEST_PEAK
+
+TEXT = "One. Two words! And a third sentence, which is longer than those."
+
+
+@pytest.fixture(scope="module")
+def synthesizer(tmp_path_factory: pytest.TempPathFactory) -> Synthesizer:
+    return Synthesizer.load(made_model.save_run(tmp_path_factory.mktemp("run"), made_model.resolved()))
+
+
+def test_a_stream_is_the_same_speech(synthesizer: Synthesizer) -> None:
+    steps: list[tuple[str, int, int]] = []
+    chunks = list(synthesizer.stream(TEXT, speaker="bob", progress=lambda *step: steps.append(step)))
+    speech = synthesizer.speak(TEXT, speaker="bob")
+    assert [chunk.number for chunk in chunks] == [1, 2, 3] and {chunk.total for chunk in chunks} == {3}
+    assert steps == [("synthesis", done, 3) for done in range(4)]
+    samples = np.concatenate([chunk.samples for chunk in chunks])
+    assert np.array_equal(np.concatenate([chunk.mel_MC for chunk in chunks]), speech.mel_MC)
+    assert tuple(chunk.sentence for chunk in chunks) == speech.sentences
+    reduced = f"the level was reduced by {-20 * np.log10(speech.gain):.1f} dB to prevent clipping"
+    assert chunks[0].voice == speech.voice and (*chunks[0].notes, reduced) == speech.notes
+    assert len(samples) == len(speech.samples) and np.abs(samples).max() <= HIGHEST_PEAK + 1e-6
+
+
+def test_without_peaks_the_samples_are_bit_exactly_those_of_speak(
+    synthesizer: Synthesizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from myxtts.synthesis import synthesizer as module
+
+    softly = module.waveform_of_mel
+
+    def soft(*args: object, **more: object) -> np.ndarray:
+        wave = softly(*args, **more)
+        return (wave * (0.5 / max(0.5, float(np.abs(wave).max())))).astype(np.float32)
+
+    monkeypatch.setattr(module, "waveform_of_mel", soft)
+    speech = synthesizer.speak(TEXT, speaker="bob")
+    samples = np.concatenate([chunk.samples for chunk in synthesizer.stream(TEXT, speaker="bob")])
+    assert speech.gain == 1.0 and np.array_equal(samples, speech.samples)
+
+
+def test_everything_is_checked_before_the_first_sentence(synthesizer: Synthesizer) -> None:
+    with pytest.raises(ConfigError, match="speed is 9"):
+        synthesizer.stream(TEXT, speed=9)
+    with pytest.raises(DataError, match="speaker 'bop' is not in this model"):
+        synthesizer.stream(TEXT, speaker="bop")
+    with pytest.raises(TypeError, match="spead"):
+        synthesizer.stream(TEXT, spead=1.0)  # type: ignore[call-arg]
+
+
+def test_a_sentence_is_computed_on_demand(synthesizer: Synthesizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    generate = synthesizer.generator.generate_mel
+    monkeypatch.setattr(
+        synthesizer.generator, "generate_mel", lambda *args, **more: made.append(1) or generate(*args, **more)
+    )
+    chunks = synthesizer.stream(TEXT, speaker="bob")
+    assert made == []
+    next(chunks)
+    assert len(made) == 1
