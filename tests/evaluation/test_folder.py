@@ -63,5 +63,5 @@ def test_places_that_cannot_be_taken(tmp_path: Path) -> None:
     assert place_problem(file / "out") == "is inside a file; choose another folder"
     assert place_problem(full) == "contains other files and no evaluation.json; name a new folder"
     assert place_problem(full / "new") is None
-    with pytest.raises(StorageError, match="making a folder for the evaluation failed"), work_folder(file / "out"):
+    with pytest.raises(StorageError, match="creating a folder for the evaluation failed"), work_folder(file / "out"):
         pass

@@ -38,7 +38,7 @@ def test_a_stopped_loader_is_restarted_without_a_trace_in_the_run(
     assert updates == 6
     [event] = made_run.events(folder / "stopped", "hang")
     stacks = folder / "stopped" / "stacks.txt"
-    for words in ("no batch for 1 s", "making batch", "clips 'c", str(stacks), "started again"):
+    for words in ("no batch for 1 s", "making batch", "clips 'c", str(stacks), "restarted"):
         assert words in event["message"] and any(words in line for line in screen.warnings)
     assert "faults.py" in stacks.read_text() and "loader.py" in stacks.read_text()
     assert made_run.losses(folder / "stopped") == made_run.losses(folder / "unbroken")
