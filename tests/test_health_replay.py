@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from myxtts.doctor.history import verdict_of
 
 from myxtts.config.schema import LossConfig, TrainingConfig
+from myxtts.doctor.run.look import verdict_of
 from myxtts.health.replay import Measure, UpdateLine, ValidationLine, measure_of, read_measure, replay
 from myxtts.health.signs import BestRule, Verdict
 from myxtts.health.tracker import Health
