@@ -63,11 +63,11 @@ class Window:
 
 
 class ClipLosses:
-    """Running loss (N,) of each clip, 0 for a clip never seen, and how often it was seen (N,), by feature store row."""
+    """Running loss (A,) of each clip, 0 for a clip never seen, and how often it was seen (A,), by feature store row."""
 
     def __init__(self, clips: int) -> None:
-        self.loss_N = np.zeros(clips, np.float32)
-        self.seen_N = np.zeros(clips, np.int32)
+        self.loss_A = np.zeros(clips, np.float32)
+        self.seen_A = np.zeros(clips, np.int32)
 
     def observe(self, window: Window) -> None:
         """Update the losses of the clips in a window, where they are finite."""
@@ -75,16 +75,16 @@ class ClipLosses:
             keep = micro.real_B & np.isfinite(micro.result.total_B)
             rows = micro.loaded.batch["utterance_B"][keep]
             values = np.minimum(micro.result.total_B[keep], HIGHEST)
-            before = np.where(self.seen_N[rows] > 0, self.loss_N[rows], values)
-            self.loss_N[rows] = before + NEWEST_SHARE * (values - before)
-            self.seen_N[rows] += 1
+            before = np.where(self.seen_A[rows] > 0, self.loss_A[rows], values)
+            self.loss_A[rows] = before + NEWEST_SHARE * (values - before)
+            self.seen_A[rows] += 1
 
     def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
         """The arrays for a checkpoint."""
-        return {"loss": self.loss_N, "seen": self.seen_N}
+        return {"loss": self.loss_A, "seen": self.seen_A}
 
     def restore(self, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:
         """Restore what `arrays` returned, unless it is of other clips."""
-        if arrays["loss"].shape == self.loss_N.shape == arrays["seen"].shape:
-            self.loss_N = np.array(arrays["loss"], np.float32)
-            self.seen_N = np.array(arrays["seen"], np.int32)
+        if arrays["loss"].shape == self.loss_A.shape == arrays["seen"].shape:
+            self.loss_A = np.array(arrays["loss"], np.float32)
+            self.seen_A = np.array(arrays["seen"], np.int32)

@@ -183,8 +183,8 @@ def validation_hash(prepared: PreparedData) -> str:
 
 def _clips(store: FeatureStore) -> list[object]:
     """What identifies the clips: their ids, and their lengths in tokens and frames."""
-    text_N, mel_N = store.lengths
-    return [[u.id for u in store.utterances], text_N.tolist(), mel_N.tolist()]
+    text_A, mel_A = store.lengths
+    return [[u.id for u in store.utterances], text_A.tolist(), mel_A.tolist()]
 
 
 def _short_hash(facts: object) -> str:

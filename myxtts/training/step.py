@@ -172,11 +172,11 @@ class Step:
         """A message naming weights that differ in any bit between replicas; empty if none do."""
         if len(self.replicas) == 1:
             return ""
-        differs_NW = self._differ().numpy()
+        differs_AW = self._differ().numpy()
         found = [
             f"{differs_W.sum()} of {len(differs_W)} weights on {replica.device}, "
             f"{self.weights[int(np.argmax(differs_W))].path} first"
-            for replica, differs_W in zip(self.replicas[1:], differs_NW, strict=True)
+            for replica, differs_W in zip(self.replicas[1:], differs_AW, strict=True)
             if differs_W.any()
         ]
         return "; ".join(found)

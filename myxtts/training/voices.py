@@ -49,7 +49,7 @@ def speaker_voices(generator: Generator, batches: Batches, corpus: Corpus, confi
 class VoiceVerification:
     """Speaker verification over `speakers` speakers, of whom `unseen` were not trained on."""
 
-    separation: SpeakerVerification
+    figures: SpeakerVerification
     speakers: int
     unseen: int
 
@@ -80,10 +80,10 @@ def verify_voices(generator: Generator, batches: Batches, corpus: Corpus, config
         names += [speaker] * len(prepared)
     if len(set(names)) < 2:
         return None
-    voice_NE = np.stack([voice.voice_E for voice in _voices(generator, segments, batches.reference_frames)])
-    if not np.isfinite(voice_NE).all():
+    voice_AE = np.stack([voice.voice_E for voice in _voices(generator, segments, batches.reference_frames)])
+    if not np.isfinite(voice_AE).all():
         return None  # the losses are not finite, either
-    found = verify_speakers(voice_NE, names)
+    found = verify_speakers(voice_AE, names)
     if found.equal_error_rate is None:
         return None
     return VoiceVerification(found, len(set(names)), len(set(names) & set(unseen)))

@@ -32,7 +32,7 @@ def test_speaker_verification_is_drawn_and_names_its_speakers(tmp_path: Path) ->
     for number, update in enumerate((1, 2)):
         metrics = {"mel": 0.4} | {name: values[number] for name, values in figures.items()}
         record = {"kind": "validation", "update": update, "time": 1.77e9, "metrics": metrics}
-        lines.append(json.dumps(record | {"voices": {"speakers": 12, "strangers": 12}}) + "\n")
+        lines.append(json.dumps(record | {"voices": {"speakers": 12, "unseen": 12}}) + "\n")
     (tmp_path / "metrics.jsonl").write_text("".join(lines))
     charts = {chart.title: chart for chart in term_charts(read_run(tmp_path))}
     page = write_report(tmp_path).read_text(encoding="utf-8")
