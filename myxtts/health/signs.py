@@ -128,13 +128,13 @@ def loss_trend(state: State) -> Check:
             "halve optimizer.learning_rate and resume from the best checkpoint"
         )
         return Check("loss falls", "ill", sentence)
-    if now - then > RISE_SHARE * scale + trend.chance:
-        sentence = f"loss rises: {now:.3g} now, {was}; if it goes on, halve optimizer.learning_rate"
+    if now - then > RISE_SHARE * scale + trend.noise:
+        sentence = f"loss rises: {now:.3g} now, {was}; if it continues, halve optimizer.learning_rate"
         return Check("loss falls", "watch", sentence)
     if then - now >= FALL_SHARE * scale:
         return Check("loss falls", "healthy", f"loss falls: {now:.3g} now, {was}")
-    if trend.chance > RISE_SHARE * scale:
-        sentence = f"loss trend: {now:.3g} now, {was}; batches differ too much to tell more from so few updates"
+    if trend.noise > RISE_SHARE * scale:
+        sentence = f"loss trend: {now:.3g} now, {was}; batches differ too much for a trend from so few updates"
         return Check("loss falls", "healthy", sentence)
     sentence = f"loss stands still: {now:.3g} now, {was}; stop, add data, or try level plateau_breaker"
     return Check("loss falls", "watch", sentence)

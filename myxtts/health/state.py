@@ -47,12 +47,12 @@ def _skips() -> deque[int]:
 
 @dataclass(frozen=True)
 class Trend:
-    """Loss now and around the update `then_update`; `chance` is the standard error of their difference."""
+    """Loss now and around the update `then_update`; `noise` is the standard error of their difference."""
 
     now: float
     then_update: int
     then: float
-    chance: float
+    noise: float
 
 
 @dataclass

@@ -63,7 +63,7 @@ class Window:
 
 
 class ClipLosses:
-    """Running loss (N,) of each clip, 0 for a clip never seen, and how often it was seen (N,), by feature store row."""
+    """Running loss (A,) of each clip, 0 for a clip never seen, and how often it was seen (A,), by feature store row."""
 
     def __init__(self, clips: int) -> None:
         self.loss_A = np.zeros(clips, np.float32)

@@ -170,7 +170,7 @@ def _write_index(folder: Path, index: list[dict[str, object]]) -> None:
 def _describe_voices(verification: VoiceVerification | None) -> str:
     if verification is None:
         return ""
-    found = verification.separation
+    found = verification.figures
     return (
         f"; voices: same speaker {found.same_mean:.2f}, other {found.other_mean:.2f}, equal error rate "
         f"{found.equal_error_rate:.0%} over {describe_speakers(verification.speakers, verification.unseen)}"
@@ -206,7 +206,7 @@ class Validation:
         metrics = validate(trainer.step, self._progressing(), config)
         verification = verify_voices(self.generator, self.batches, trainer.corpus, config)
         if verification is not None:
-            found = verification.separation
+            found = verification.figures
             figures = (found.same_mean, found.other_mean, found.equal_error_rate)
             metrics |= {name: value for name, value in zip(VOICE_METRICS, figures, strict=True) if value is not None}
             state.health.observe_voices(

@@ -49,7 +49,7 @@ def speaker_voices(generator: Generator, batches: Batches, corpus: Corpus, confi
 class VoiceVerification:
     """Speaker verification over `speakers` speakers, of whom `unseen` were not trained on."""
 
-    separation: SpeakerVerification
+    figures: SpeakerVerification
     speakers: int
     unseen: int
 

@@ -24,7 +24,7 @@ QUICK: dict[str, object] = {"training__candidate_every_updates": 2, "training__m
 
 @pytest.fixture(autouse=True)
 def soon_healthy(quick_runs: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("myxtts.training.recovery.CLEAN_UPDATES", 1)
+    monkeypatch.setattr("myxtts.training.recovery.state.CLEAN_UPDATES", 1)
 
 
 @pytest.fixture
@@ -142,8 +142,8 @@ def test_a_bad_clip_goes_into_quarantine_and_the_run_continues_without(
     assert event["utterances"] == [clip] and event["rung"] == 2
     assert f"{clip!r} put in quarantine: to blame for 3 bad micro-batches" in event["message"]
     assert f"metadata.csv:{int(clip[1:]) + 2}" in event["message"] and event["message"] in screen.warnings
-    dropped = events(run, "skip_micro_batches")
-    assert len(dropped) == 3 and all(d["utterances"] == [clip] and d["single"] for d in dropped)
+    skipped = events(run, "skip_micro_batches")
+    assert len(skipped) == 3 and all(e["utterances"] == [clip] and e["single"] for e in skipped)
     state = find(run, "last").state["recovery"]
     assert list(state["quarantine"]) == [clip] and len(state["strikes"][clip]) == 3
     # it survives a resume: no new strike, no new event
@@ -331,7 +331,7 @@ def test_the_bundle_of_a_skipped_micro_batch_has_the_weights_before_it(
         np.testing.assert_array_equal(value, before[path])
     assert any((after[path] != value).any() for path, value in met.items())
     saved = losses(run)
-    monkeypatch.setattr("myxtts.training.recovery.ladder.Ladder._look_into", lambda *_, **__: None)
+    monkeypatch.setattr("myxtts.training.recovery.ladder.Ladder._find_cause", lambda *_, **__: None)
     made_run.train(folder, f"{name}-blind", **{**QUICK, "training__max_updates": 4})
     assert saved == losses(folder / f"{name}-blind"), "to look into it changes no weight"
 

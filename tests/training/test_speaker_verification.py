@@ -57,7 +57,7 @@ def test_two_unseen_speakers_are_verified() -> None:
     found = verify_voices(ear, batches_of(clips), corpus_of("ann", "bob"), CONFIG)
     assert found is not None and ear.encoded == 4, "two halves of the only recording of each"
     assert (found.speakers, found.unseen) == (2, 2)
-    figures = found.separation
+    figures = found.figures
     assert (figures.same_pairs, figures.other_pairs, figures.equal_error_rate) == (2, 4, 0.0)
     assert figures.same_mean > 0.9 > figures.other_mean  # type: ignore[operator]
 
@@ -66,7 +66,7 @@ def test_with_one_unseen_speaker_all_speakers_take_part() -> None:
     clips = [("ann", 50), ("ann", 60), ("bob", 50), ("bob", 30), ("eve", 60)]
     found = verify_voices(Ear(), batches_of(clips), corpus_of("ann", "bob"), CONFIG)  # type: ignore[arg-type]
     assert found is not None and (found.speakers, found.unseen) == (3, 1)
-    assert (found.separation.same_pairs, found.separation.other_pairs) == (3, 12)
+    assert (found.figures.same_pairs, found.figures.other_pairs) == (3, 12)
 
 
 def test_training_speakers_do_not_count_as_unseen() -> None:
@@ -84,7 +84,7 @@ def test_the_number_of_verified_speakers_is_limited() -> None:
     ear: Any = Ear()
     found = verify_voices(ear, batches_of(clips), corpus_of(), CONFIG)
     assert found is not None and (found.speakers, found.unseen) == (64, 64) and ear.encoded == 64 * 4
-    assert found.separation.same_pairs == 64 * 6
+    assert found.figures.same_pairs == 64 * 6
 
 
 def test_the_stored_voice_of_a_speaker_uses_the_longest_recordings() -> None:

@@ -33,7 +33,7 @@ UTTERANCES_NAME = "utterances.txt"
 REPAIRED_EVENT = "repaired"
 """Written by a repair: earlier events in events.jsonl are no longer relevant."""
 LADDER_EVENTS: Mapping[str, int | None] = {
-    "dropped": 0,
+    "skip_micro_batches": 0,
     "skip": 1,
     "quarantine": 2,
     "rollback": None,
