@@ -228,7 +228,7 @@ def test_a_damaged_checkpoint_is_named_and_skipped(folder: Path, unbroken: Path,
 )
 def test_another_model_or_optimizer_is_rejected(folder: Path, unbroken: Path, changed: dict[str, Any]) -> None:
     before = hashes(unbroken)
-    with pytest.raises(CheckpointError, match="does not (fit|match)") as caught:
+    with pytest.raises(CheckpointError, match=r"does not (fit|match)") as caught:
         made_run.train(folder, "unbroken", **changed)
     assert "--init-from" in str(caught.value) and "\n" not in str(caught.value)
     assert hashes(unbroken) == before
