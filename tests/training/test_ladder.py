@@ -192,7 +192,7 @@ def test_an_interrupted_rollback_is_finished(
     with monkeypatch.context() as patch:
         patch.setattr(f"myxtts.training.recovery.ladder.{place}", killed)
         with pytest.raises(KeyboardInterrupt):
-            made_run.train(folder, name, **{**QUICK, "training__hot_checkpoint_seconds": 1.0})
+            made_run.train(folder, name, **{**QUICK, "training__checkpoint_every_updates": 1})
     assert json.loads((run / "recovery.json").read_text())["pending"] is True
     monkeypatch.delenv("MYXTTS_FAULT")
     updates, screen = made_run.train(folder, name, **QUICK)
