@@ -286,7 +286,7 @@ def test_changed_settings_are_named_and_the_data_order_stays_valid(folder: Path,
     )
     assert "changed since: training.batch_size is 3, was 2" in screen.text
     warned = "\n".join(screen.warnings)
-    assert "the order of the data has changed" in warned and "beginning of epoch" in warned
+    assert "the order of the data has changed" in warned and "start of epoch" in warned
     assert "the best is chosen by total from now on, not by mel" in warned
     assert len(events(folder / name, "order_changed")) == 2
     position = find(folder / name, "last").state["position"]

@@ -19,10 +19,10 @@ GROUPS = (
     "energy",
     "pitch",
     "prosody_in",
+    "source_predictor",
     "speaker_encoder",
     "text_encoder",
     "voice_heads",
-    "source_predictor",
 )
 
 NAN = {"decoder": float("nan")}
