@@ -146,7 +146,7 @@ class Norm(Module):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """(B, T, D) -> (B, T, D)."""
-        gain, bias = (tf.convert_to_tensor(weight.value) for weight in (self.gain, self.bias))
+        gain, bias = (tf.cast(weight, tf.float32) for weight in (self.gain, self.bias))
         return tf.cast(scaled_norm(tf.cast(x, tf.float32), gain, bias), self.compute_dtype)
 
 
