@@ -111,5 +111,5 @@ def test_fine_tuning_keeps_scales_and_languages(store, tmp_path):
     assert based.languages[: len(base.languages)] == base.languages
     raw = measure_speakers(quiet, base).raw_prosody_ZQ
     assert np.array_equal(based.speaker_prosody_ZQ, base.normalize_prosody(raw))
-    with pytest.raises(DataError, match="--init-from: that run was trained on another mel convention"):
+    with pytest.raises(DataError, match=r"--init-from: .*another mel convention"):
         measure_corpus(quiet, {"a": 3}, "other", base)

@@ -21,13 +21,13 @@ import numpy as np
 from myxtts.config.fields import LEAVES
 from myxtts.config.files import config_yaml
 from myxtts.errors import ConfigError
-from myxtts.health import Health
+from myxtts.health.tracker import Health
 from myxtts.storage.checkpoint import MANIFEST, CheckpointManifest, FileRecord, _sealed
 from myxtts.storage.find_checkpoint import find, newest_in
 from myxtts.storage.store import CheckpointStore
 from myxtts.synthesis.opened import open_checkpoint
 from tests import made_model
-from tests.faults.fuzzed import Expected, Outcome, chosen_items, judged, time_limit, told
+from tests.faults.fuzzed import Expected, Outcome, chosen_items, described, judged, time_limit
 
 Maker = Callable[[Path, np.random.Generator], None]
 LOADED_EVERY = 4
@@ -321,7 +321,7 @@ def one(item: str, folder: Path, good: Path, random: np.random.Generator, load: 
         outcomes = [judged(item, expected, "rejected", problem, [str(folder), *LEAVES]) for problem in error.problems]
         return next((outcome for outcome in outcomes if outcome.state == "wrong"), outcomes[0])
     except Exception as error:
-        return judged(item, expected, *told(error), [str(folder), "checkpoint", "corpus", "symbol"])
+        return judged(item, expected, *described(error), [str(folder), "checkpoint", "corpus", "symbol"])
     finally:
         shutil.rmtree(run.parent)
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from myxtts import faults, store
+from myxtts import faults
 from myxtts.errors import EXIT_STORAGE, StorageError
+from myxtts.storage import store
 from myxtts.storage.find_checkpoint import newest_in
 from myxtts.storage.journal import Journal, read_metrics
 from myxtts.storage.run_directory import RunDirectory

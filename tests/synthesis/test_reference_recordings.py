@@ -15,14 +15,14 @@ CONFIG = made_model.resolved().config
 def test_short_references_are_one_piece_and_long_ones_spread() -> None:
     mel_MC = np.arange(1000, dtype=np.float32)[:, None].repeat(2, axis=1)
     short = split_reference(mel_MC[:40], 64, 10)
-    assert short.mel_NRC.shape == (1, 64, 2) and short.length_N.tolist() == [40]
-    assert (short.mel_NRC[0, 40:] == 0).all()
-    assert split_reference(mel_MC[:64], 64, 10).length_N.tolist() == [64]
+    assert short.mel_ARC.shape == (1, 64, 2) and short.length_A.tolist() == [40]
+    assert (short.mel_ARC[0, 40:] == 0).all()
+    assert split_reference(mel_MC[:64], 64, 10).length_A.tolist() == [64]
     two = split_reference(mel_MC[:70], 64, 10)
-    assert two.length_N.tolist() == [64, 64] and two.mel_NRC[:, 0, 0].tolist() == [0, 6]
+    assert two.length_A.tolist() == [64, 64] and two.mel_ARC[:, 0, 0].tolist() == [0, 6]
     many = split_reference(mel_MC, 64, 10)
-    assert len(many.length_N) == MOST_SEGMENTS
-    assert many.mel_NRC[0, 0, 0] == 0 and many.mel_NRC[-1, -1, 0] == 999
+    assert len(many.length_A) == MOST_SEGMENTS
+    assert many.mel_ARC[0, 0, 0] == 0 and many.mel_ARC[-1, -1, 0] == 999
 
 
 def test_quiet_and_loud_recordings_give_the_same_mel(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_quiet_and_loud_recordings_give_the_same_mel(tmp_path: Path) -> None:
     mels = []
     for loudness in (0.9, 0.03):
         path = made_model.save_recording(tmp_path / "a.wav", loudness=loudness)
-        mels.append(reference_segments(path, 1, CONFIG, corpus).mel_NRC)
+        mels.append(reference_segments(path, 1, CONFIG, corpus).mel_ARC)
     assert mels[0].shape == mels[1].shape
     assert np.abs(mels[0] - mels[1]).mean() < 0.05
 
