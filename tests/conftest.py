@@ -45,6 +45,7 @@ RESERVED = {
         "training/test_replay.py",
         "training/test_runs.py",
         "training/test_settings_that_died.py",
+        "training/test_step.py",
     ),
 }
 """Mark -> beginnings of the names of tests."""

@@ -91,7 +91,7 @@ class Child:
             self.wait()
 
     @property
-    def quoted(self) -> str:
+    def shown(self) -> str:
         """What it has printed so far."""
         return self.log.read_text("utf-8", "replace")
 
