@@ -8,7 +8,7 @@ from pathlib import Path
 
 import made_run
 import pytest
-from made_run import Screen, events, hashes, losses, records
+from made_run import KeptTrainers, Screen, events, hashes, losses, records
 
 from myxtts.errors import StorageError
 from myxtts.storage.checkpoint import step_name
@@ -21,8 +21,9 @@ UPDATES = 6
 
 
 @pytest.fixture(scope="module")
-def unbroken(folder: Path) -> Path:
-    made_run.train(folder, "unbroken")
+def unbroken(folder: Path, kept: KeptTrainers) -> Path:
+    with kept.in_use():
+        made_run.train(folder, "unbroken")
     return folder / "unbroken"
 
 
@@ -172,7 +173,7 @@ def test_a_run_whose_lock_another_one_holds_is_saved_elsewhere(folder: Path, nam
 
 def test_a_run_whose_lock_was_only_deleted_is_saved_in_place(folder: Path, unbroken: Path, name: str) -> None:
     message, _ = lost_in(folder, name, lambda run: (run / "lock").unlink())
-    assert "'lock'" in message and "the same command goes on" in message
+    assert "'lock'" in message and "the same command continues" in message
     assert find(folder / name, "last").update == 3 and not list(folder.glob(f"{name}.rescued-*"))
     made_run.train(folder, name)
     assert losses(folder / name) == losses(unbroken) and hashes(folder / name) == hashes(unbroken)
