@@ -56,7 +56,7 @@ def test_a_bad_number_in_a_batch_is_traced_to_its_first_operation(
     clip = (folder / "input" / "utterances.txt").read_text().splitlines()[1]
     assert replayed.utterances[0][0] == clip and np.isnan(replayed.utterances[0][1])
     text = "\n".join(lines_of(replayed))
-    assert "first operation that is not finite: " in text and "asked for at myxtts/" in text and clip in text
+    assert "first operation whose result is not finite: " in text and "at myxtts/" in text and clip in text
     assert str(folder) not in text
 
 
@@ -69,7 +69,7 @@ def test_an_injected_fault_is_recognized(folder: Path, monkeypatch: pytest.Monke
     assert not replayed.result.good and replayed.operation is not None and replayed.bad_inputs == []
     assert replayed.operation.name in ("Mul", "RealDiv") and replayed.operation.place.startswith("training/")
     assert bad_terms(replayed) == (["pitch"] if "pitch" in fault else [])
-    assert "a fail point (MYXTTS_FAULT) struck here" in "\n".join(lines_of(replayed))
+    assert "MYXTTS_FAULT" in "\n".join(lines_of(replayed))
 
 
 def test_an_invalid_bundle_is_a_one_line_error(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
