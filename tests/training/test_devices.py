@@ -133,7 +133,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
 @pytest.mark.slow
 def test_a_run_on_two_devices_is_resumed_on_one(runs: tuple[Path, dict[str, Any]]) -> None:
     folder, said = runs
-    assert ", on CPU:0, made in" in said["one"] and ", on 2 devices (CPU:0, CPU:1), made in" in said["two"]
+    assert ", on CPU:0, built in" in said["one"] and ", on 2 devices (CPU:0, CPU:1), built in" in said["two"]
     assert "training.devices is 1, was 2" in said["after"] and "(update 4)" in said["after"]
     one, two = (made_run.losses(folder / name) for name in ("one", "two"))
     assert [update for update, _ in one] == [update for update, _ in two] == list(range(1, 7))
