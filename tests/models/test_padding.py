@@ -15,7 +15,7 @@ from myxtts.training import losses
 PRIOR = tf.constant(0.3)
 PER_FRAME = (
     "mel_BSC", "target_BSC", "aligner_BMC", "centered_BMC", "path_BMT", "velocity_error_BSC", "frame_pitch_BS",
-    "frame_voicing_BS", "true_pitch_BS", "true_voiced_BS",
+    "frame_voicing_BS", "true_pitch_BS", "true_voiced_BS", "base_BSC",
 )  # fmt: skip
 PER_TOKEN = (
     "token_mask_BU",
@@ -25,6 +25,13 @@ PER_TOKEN = (
     "energy_BU",
     "token_pitch_BU",
     "token_spoken_BU",
+    "token_BU",
+    "text_BUD",
+    "mean_BTC",
+    "duration_BT",
+    "pitch_BT",
+    "energy_BT",
+    "spoken_BT",
 )
 
 

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 RATE = 22_050
 CLIPS = 40
-FAULTS = "step.gradient:1%1:scale=1e12,step.loss.kl:1%2:nan,step.micro_batch:1%3:inf"
+FAULTS = "step.layer_gradient:3:inf,step.gradient:1%1:scale=1e12,step.loss.kl:1%2:nan,step.micro_batch:1%3:inf"
+"""The first one is early: the graph with gradient factors, which only faults and fp16 need, is built before the samples
+count."""
 SETTINGS: dict[str, object] = {
     "text.symbols": "characters",
     "data.num_workers": 1,
@@ -92,12 +94,15 @@ def measure(work: Path, updates: int, settings: Sequence[str], screen: Screen, w
     with quiet_loading():
         from myxtts.models.generate import Generator
         from myxtts.training import run
+        from myxtts.training.run_state import RunState
         from myxtts.training.trainer import Trainer
     trainers: list[Any] = []
+    states: list[Any] = []
     generators: list[Any] = []
     watcher = Watcher(screen, updates)
     with (
         mock.patch.object(run, "Trainer", _noted(Trainer, trainers)),
+        mock.patch.object(run, "RunState", _noted(RunState, states)),
         mock.patch.object(run, "Generator", _noted(Generator, generators)),
         mock.patch.dict(os.environ, {faults.VARIABLE: FAULTS}),
     ):
@@ -108,7 +113,7 @@ def measure(work: Path, updates: int, settings: Sequence[str], screen: Screen, w
     samples = after_warm_up(watcher.samples, warm_up_share)
     if len(samples) < 3:
         raise ConfigError(f"--updates is {updates}, too few for a slope")
-    position = trainers[0].position
+    position = states[0].position
     return {
         "updates": done,
         "attempts": watcher.attempts,

@@ -27,7 +27,7 @@ def test_a_run_of_some_hundred_updates_leaks_nothing(tmp_path: Path) -> None:
     growth = found["allocated_mb_per_1000_updates"]
     assert growth is None or growth < MOST_MB
     assert found["updates"] == UPDATES and found["skipped"] > 0
-    assert found["buckets"] >= 6 and found["graphs"]["Step.micro[False]"] == 1
+    assert found["buckets"] >= 6 and found["graphs"]["Step.micro[(False, False)]"] == 1
     assert found["attempts"] > UPDATES
 
 
