@@ -101,6 +101,13 @@ def test_the_stored_voice_of_a_speaker_uses_the_longest_recordings() -> None:
         assert found["voice_ZE"][speaker] @ shape > 0.99
 
 
+def test_stored_voices_leave_out_clips_in_quarantine_unless_a_speaker_has_no_others() -> None:
+    given, ear = batches_of([("ann", 30), ("ann", 20), ("bob", 25)]), Ear()
+    given.quarantined = frozenset({0, 2})
+    found = speaker_voices(ear, given, corpus_of("ann", "bob"), CONFIG)  # type: ignore[arg-type]
+    assert ear.encoded == 2 and found["style_ZS"][:, 0].tolist() == [20, 25]
+
+
 def test_the_distance_of_speech_to_a_voice() -> None:
     given, corpus, ear = batches_of([("ann", 60), ("ann", 30), ("bob", 50)]), corpus_of("ann", "bob"), Ear()
     ann = ear.voices(given.store.mel(0)[None], np.array([60]))[0]
