@@ -116,8 +116,8 @@ def _records(run: Run) -> Iterator[dict[str, Any]]:
         while following < len(validations) and run.validations[following][0] < update:
             yield validations[following]
             following += 1
-        loss, norm, wait, over, anew = values
-        measured = {"loss": loss, "grad_norm": norm, "wait_share": wait, "overflow": over > 0.0, "reset": anew > 0.0}
+        loss, norm, wait, over, reset = values
+        measured = {"loss": loss, "grad_norm": norm, "wait_share": wait, "overflow": over > 0.0, "reset": reset > 0.0}
         yield {"kind": "train", "update": update, "skipped": skipped, **measured}
     yield from validations[following:]
 

@@ -69,7 +69,7 @@ def test_figures_players_and_words() -> None:
     assert "<td>word error rate</td>" in page  # a figure of the clips, though there is no summary of it
     assert "<dt>mel cepstral distortion, dB</dt><dd>6.12</dd>" in page
     assert "1 clips are their own reference" in page and "a token was cut" in page and "12.5%" in page
-    assert "heard, model:</span> (nothing)" in page and "hello there" in page
+    assert "recognized, model:</span> (nothing)" in page and "hello there" in page
     sources = Page(page).sources
     assert sources[:3] == ["audio/001-recording.wav", "audio/001-reference.wav", "audio/001-spoken.wav"]
     assert len(sources) == 5 and "ann/2, 4.0 s" in page and "also the reference of the voice" in page
