@@ -16,7 +16,7 @@ from myxtts.errors import ConfigError
 from myxtts.loss_terms import TERMS
 from myxtts.models.voice_cloner import VoiceCloner
 from myxtts.training import losses, optimizers
-from myxtts.training.step import batch_signature
+from myxtts.training.task import VoiceTask
 
 
 class PlainStep:
@@ -34,7 +34,7 @@ class PlainStep:
         self.done = tf.Variable(0.0, trainable=False)
         scalar = tf.TensorSpec([], tf.float32)
         knobs = [tf.TensorSpec([2], tf.int32), scalar, tf.TensorSpec([len(self.term_weights)], tf.float32)]
-        self._micro = tf.function(self._micro_graph, input_signature=[batch_signature(model.channels), *knobs])
+        self._micro = tf.function(self._micro_graph, input_signature=[VoiceTask(config).signature, *knobs])
         self._apply = tf.function(self._apply_graph, input_signature=[scalar, scalar])
 
     def _micro_graph(self, batch: dict[str, Any], seed: Any, prior: Any, weights: Any) -> Any:

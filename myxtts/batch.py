@@ -36,7 +36,7 @@ Each letter has one meaning in all of myxtts (tests/test_shape_letters.py):
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,17 +104,20 @@ _RANGES: dict[str, tuple[int, int | str]] = {
 Batch = dict[str, npt.NDArray[Any]]
 
 
-def problems(batch: Batch, tables: Mapping[str, int] | None = None, *, finite: bool = True) -> list[str]:
+def problems(
+    batch: Batch, tables: Mapping[str, int] | None = None, *, finite: bool = True, fields: Sequence[Field] = FIELDS
+) -> list[str]:
     """All violations of the contract in `batch`, one line each.
 
     Args:
         batch: arrays by key.
         tables: sizes of "symbols", "speakers" and "languages"; without them no ranges are checked.
         finite: whether NaN and infinity are violations; they always are in lengths, indices and flags.
+        fields: the arrays of the contract; `tables` are for those of a voice model.
     """
     found: list[str] = []
     sizes: dict[str, int] = {"Q": len(PROSODY_FIGURES)}
-    for field in FIELDS:
+    for field in fields:
         array = batch.get(field.key)
         if array is None:
             found.append(f"{field.key}: missing")
@@ -129,7 +132,7 @@ def problems(batch: Batch, tables: Mapping[str, int] | None = None, *, finite: b
                 found.append(f"{field.key}: {letter} is {size}, expected {sizes[letter] or 'at least 1'}")
         if finite and array.dtype.kind == "f" and not np.isfinite(array).all():
             found.append(f"{field.key}: a value is not finite")
-    found += [f"{key[:40]!r}: unknown key" for key in batch if key not in {f.key for f in FIELDS}]
+    found += [f"{key[:40]!r}: unknown key" for key in batch if key not in {f.key for f in fields}]
     if found or tables is None:
         return found
     return _out_of_range(batch, {**sizes, "frames": sizes["M"] - 1, **{k: n - 1 for k, n in tables.items()}})

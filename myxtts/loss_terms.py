@@ -37,6 +37,8 @@ TERMS: Mapping[str, LossTerm] = {
     "adversarial": LossTerm(1.0, "adversarial_weight", "decoder"),
     "feature_matching": LossTerm(1.0, "feature_matching_weight", "decoder"),
 }
+VOCODER_TERMS: Mapping[str, LossTerm] = {"spectral_distance": LossTerm(1.0, "spectral_distance_weight")}
+"""The terms of a vocoder, in a table of its own: a run has those of one network."""
 ADVERSARIAL_TERMS = tuple(name for name, term in TERMS.items() if term.adversarial)
 """None of these falls as a run goes well, so they are not part of the reported total."""
 DECODER_TERMS = tuple(name for name, term in TERMS.items() if term.adversarial == "decoder")

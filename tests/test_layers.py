@@ -27,15 +27,16 @@ LAYER = {
     "text": 3,
     "data": 4,
     "models": 4,
-    "training": 5,
-    "synthesis": 5,
-    "evaluation": 5,
-    "report": 5,
-    "doctor": 5,
-    "cli": 6,
-    "__main__": 7,
+    "vocoder": 5,
+    "training": 6,
+    "synthesis": 6,
+    "evaluation": 6,
+    "report": 6,
+    "doctor": 6,
+    "cli": 7,
+    "__main__": 8,
 }
-WITH_TENSORFLOW = {"models", "training", "synthesis"}
+WITH_TENSORFLOW = {"models", "vocoder", "training", "synthesis"}
 HEAVY = {"tensorflow", "keras", "tf_keras"}
 BROAD_BY_DESIGN = {
     "cli/screen.py": "the last resort: the traceback of a defect is printed, exit code 1",

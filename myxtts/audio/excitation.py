@@ -18,6 +18,7 @@ from myxtts.audio.harmonics import hann_lobe
 from myxtts.config.schema import AudioConfig
 
 Array = npt.NDArray[np.float32]
+Double = npt.NDArray[np.float64]
 
 VOICED_HZ = 5_000.0
 """Below this frequency a voiced frame consists of harmonics."""
@@ -25,6 +26,8 @@ NOISE_HZ = 7_000.0
 """Above this frequency it consists of noise; in between, harmonics fade into noise."""
 VALLEY = 0.05
 """Magnitude between two harmonics, relative to them."""
+UNVOICED_HZ = 120.0
+"""Frequency of the fundamental where nothing is voiced."""
 LEVEL = 0.6
 """Magnitude of noise relative to harmonics of magnitude 1."""
 
@@ -51,25 +54,36 @@ def phases(pitch_hz_M: Array, audio: AudioConfig) -> tuple[Array, npt.NDArray[np
 
 
 def pulses(pitch_hz_M: Array, audio: AudioConfig) -> Array:
-    """A pulse train float32[M * hop]: unit cosines at all multiples of the pitch up to VOICED_HZ.
+    """A pulse train float32[M * hop]: unit cosines at all multiples of the pitch up to VOICED_HZ; 0 without a voiced
+    frame."""
+    if not (pitch_hz_M > 0.0).any():
+        return np.zeros(len(pitch_hz_M) * audio.hop_samples, np.float32)
+    phase_N, hz_N = fundamental(pitch_hz_M, audio)
+    return harmonic_sum(phase_N, np.floor(highest_hz(audio) / hz_N)).astype(np.float32)
+
+
+def fundamental(pitch_hz_M: Array, audio: AudioConfig) -> tuple[Double, Double]:
+    """Phase in radians (not wrapped) and frequency in Hz of the fundamental, float64[M * hop] each.
 
     The log pitch is interpolated linearly between frame centres, also across unvoiced frames, so that what precedes a
-    syllable changes its phases only by one common time shift.
+    syllable changes its phases only by one common time shift. Without a voiced frame it is UNVOICED_HZ.
     """
     frames, hop = len(pitch_hz_M), audio.hop_samples
     voiced = np.flatnonzero(pitch_hz_M > 0.0)
-    if len(voiced) == 0:
-        return np.zeros(frames * hop, np.float32)
     middle_N = (np.arange(frames * hop) + 0.5) / hop - 0.5
-    hz_N = np.exp(np.interp(middle_N, voiced, np.log(pitch_hz_M[voiced].astype(np.float64))))
-    half_N = np.pi * np.cumsum(hz_N) / audio.sample_rate_hz
-    count_N = np.floor(highest_hz(audio) / hz_N)
-    # sum of cos(k x) for k = 1 to n in closed form (Dirichlet kernel)
+    hz_N = np.full(frames * hop, UNVOICED_HZ)
+    if len(voiced):
+        hz_N = np.exp(np.interp(middle_N, voiced, np.log(pitch_hz_M[voiced].astype(np.float64))))
+    return 2.0 * np.pi * np.cumsum(hz_N) / audio.sample_rate_hz, hz_N
+
+
+def harmonic_sum(phase_N: Double, count_N: Double) -> Double:
+    """Sum of cos(k x phase) for k = 1 to count, in closed form (the Dirichlet kernel); float64[N]."""
+    half_N = 0.5 * phase_N
     low = np.sin(half_N)
     near = np.abs(low) < 1e-6
     ratio = np.sin((2.0 * count_N + 1.0) * half_N) / np.where(near, 1.0, low)
-    summed: Array = np.where(near, count_N, 0.5 * (ratio - 1.0)).astype(np.float32)
-    return summed
+    return np.where(near, count_N, 0.5 * (ratio - 1.0))
 
 
 def highest_hz(audio: AudioConfig) -> float:

@@ -52,14 +52,23 @@ def hz_of_mel(mel: npt.ArrayLike) -> npt.NDArray[np.float64]:
 def mel_basis(audio: AudioConfig) -> Array:
     """The mel filters as a read-only matrix float32[C, fft / 2 + 1]; a mel is basis @ magnitudes."""
     bin_hz = bins_hz(audio)
-    low, high = mel_of_hz([audio.mel_low_hz, audio.mel_high_hz])
-    edges = hz_of_mel(np.linspace(low, high, audio.mel_channels + 2))
+    edges = _edges_hz(audio)
     lower, centre, upper = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     rising = (bin_hz - lower) / (centre - lower)
     falling = (upper - bin_hz) / (upper - centre)
     basis: Array = (np.maximum(0.0, np.minimum(rising, falling)) * 2.0 / (upper - lower)).astype(np.float32)
     basis.flags.writeable = False
     return basis
+
+
+def channel_centres_hz(audio: AudioConfig) -> npt.NDArray[np.float64]:
+    """Centre of each mel channel in Hz, (C,)."""
+    return _edges_hz(audio)[1:-1]
+
+
+def _edges_hz(audio: AudioConfig) -> npt.NDArray[np.float64]:
+    low, high = mel_of_hz([audio.mel_low_hz, audio.mel_high_hz])
+    return hz_of_mel(np.linspace(low, high, audio.mel_channels + 2))
 
 
 def features(samples_N: Array, audio: AudioConfig) -> tuple[Array, Array]:

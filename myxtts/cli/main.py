@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("myxtts.cli.train", "train a voice (same as train_main.py)"),
     "demo": ("myxtts.cli.demo", "train on the built-in corpus for ten minutes and speak three sentences (make demo)"),
     "speak": ("myxtts.cli.speak", "speak a text in a cloned, saved, random or training voice"),
+    "vocoder": ("myxtts.cli.vocoder", "train a neural vocoder: `myxtts vocoder train`"),
     "voice": ("myxtts.cli.voice", "save a voice to a small file for `speak --voice`"),
     "evaluate": ("myxtts.cli.evaluate", "compare a model with recordings: distances, speaker similarity, word error"),
     "report": ("myxtts.cli.report", "write the HTML report of a run"),

@@ -53,7 +53,8 @@ def _train(words: list[str], entry: Layer, pinned_level: str | None) -> int:
         return EXIT_DONE
     request = request_of(*training_parser(entry.name, None).parse_known(words))
     layers = _given_layers(request, entry)
-    source = source_run(request, layers)
+    trains_voice = pinned_level != "vocoder"
+    source = source_run(request, layers) if trains_voice else None
     resolved, built_in = _resolve(layers, source, entry, pinned_level)
     if request.explain:
         for key in request.explain:
@@ -65,7 +66,7 @@ def _train(words: list[str], entry: Layer, pinned_level: str | None) -> int:
         screen.go_on_without_output()
     base = None if source is None else source.corpus()
     screen.say(*settings_table(resolved))
-    if warning := cold_start(resolved, source, fresh=request.fresh):
+    if trains_voice and (warning := cold_start(resolved, source, fresh=request.fresh)):
         screen.warn(warning)
     # Before TensorFlow is imported, so that the worker processes fork a small program.
     from myxtts.data.prepare import prepare
@@ -74,11 +75,12 @@ def _train(words: list[str], entry: Layer, pinned_level: str | None) -> int:
     screen.close()
     screen.say("", *prepared.notes, *prepared.audit.table(), "")
     if request.dry_run:
-        _print_plan(screen, resolved, prepared)
+        if trains_voice:
+            _print_plan(screen, resolved, prepared)
         return EXIT_DONE
     command = resume_command(words, entry.name)
     updates = _run(request, resolved, prepared, screen, command)
-    if built_in:
+    if built_in and trains_voice:
         screen.say(*first_run_lines(resolved, updates, command))
     return EXIT_DONE
 

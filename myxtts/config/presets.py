@@ -240,6 +240,26 @@ _FINE_TUNING = (
     ),
 )
 
+_VOCODER = (
+    *_BASIC,
+    Override("trains", "vocoder", "the level of `myxtts vocoder train`"),
+    Override("optimizer.learning_rate", 1e-3, "that of the first trials; not swept"),
+    Override("optimizer.beta_2", 0.99, "the loss is a distance of random draws, and its scale changes quickly"),
+    Override("optimizer.weight_decay", 0.01, "that of the first trials; not swept"),
+    Override("optimizer.clip_norm", 5.0, "gradient norms are near 0.3 after the first updates"),
+    Override("schedule.warmup_updates", 200, "the prior envelope makes the first losses small"),
+    Override("schedule.decay", "inverse_sqrt", "does not need the length of the run"),
+    Override("schedule.diagonal_prior_updates", 0, "a vocoder has no aligner"),
+    Override("training.batch_size", 12, "as in the first trials"),
+    Override("training.grad_accum", 1, "a batch of twelve segments is stable"),
+    Override("training.segment_seconds", 0.55, "48 frames, of which 40 are compared"),
+    Override("training.best_metric", "total", "a vocoder has no mel loss"),
+    Override("training.validation_every_updates", 1_000, "a validation takes as long as about fifty updates"),
+    Override("training.log_every_updates", 50, "updates are short"),
+    Override("data.max_clip_seconds", 20.0, "segments are cut from clips of any length"),
+    Override("data.max_text_tokens", 1_000, "texts are not used"),
+)
+
 LEVELS: Mapping[str, tuple[Override, ...]] = {
     "basic": _BASIC,
     "enhanced": (*_FAST, *_CRITIC),
@@ -267,6 +287,7 @@ LEVELS: Mapping[str, tuple[Override, ...]] = {
         Override("schedule.warmup_updates", 300, "a warmup before the first full step"),
     ),
     "fine_tuning": _FINE_TUNING,
+    "vocoder": _VOCODER,
 }
 
 LEVEL_SUMMARIES: Mapping[str, str] = {
@@ -275,6 +296,7 @@ LEVEL_SUMMARIES: Mapping[str, str] = {
     "experimental": "bf16, Muon and flow matching; measured, and not better so far",
     "plateau_breaker": "warm restarts of the learning rate, for a run whose loss no longer falls; not measured",
     "fine_tuning": "a trained run (`--init-from`) learns one new speaker from a few minutes of speech",
+    "vocoder": "trains a neural vocoder instead of a voice (`myxtts vocoder train`)",
 }
 
 BUILT_IN_CORPUS_OVERRIDES: tuple[Override, ...] = (

@@ -16,7 +16,7 @@ BEST_METRICS = (
     "voice_equal_error_rate", "mcd_db", "pitch_error_semitones", "voicing_error", "length_error",
     "speaker_similarity_error",
 )  # fmt: skip
-OPTIMIZATION_LEVELS = ("basic", "enhanced", "experimental", "plateau_breaker", "fine_tuning")
+OPTIMIZATION_LEVELS = ("basic", "enhanced", "experimental", "plateau_breaker", "fine_tuning", "vocoder")
 
 
 @dataclass(frozen=True)
@@ -163,6 +163,23 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
+class VocoderConfig:
+    """The network of the neural vocoder and how it is trained (`myxtts vocoder train`)."""
+
+    width: int = leaf(192, "", low=8, high=4_096)
+    """Width of the network."""
+    blocks: int = leaf(6, "", low=1, high=64)
+    """ConvNeXt blocks of the network."""
+    expansion: int = leaf(3, "", low=1, high=16)
+    """Width inside a block, relative to `width`."""
+    compile: bool = leaf(True)
+    """Compile the training step with XLA: a step takes a third of the time, the start one to three minutes longer."""
+    blur_share: float = leaf(0.5, "", low=0.0, high=1.0)
+    """Share of the training segments whose mel is smoothed at random, so that the vocoder expects the smooth mels that
+    a voice model predicts."""
+
+
+@dataclass(frozen=True)
 class LossConfig:
     """Weights of the loss terms (each a masked mean in fp32) and their variants."""
 
@@ -197,6 +214,8 @@ class LossConfig:
     """Adversarial loss of the generator; does not train the critic. 0 without a critic."""
     feature_matching_weight: float = leaf(0.5, "", low=0.0, high=1e3)
     """L1 between the features of the critic for prediction and recording; trains the generator. 0 without a critic."""
+    spectral_distance_weight: float = leaf(1.0, "", low=0.0, high=1e3)
+    """Spectral energy distance (arXiv 2008.01160) of a vocoder; no other term trains it."""
     kl_free_bits: float = leaf(0.05, "nats", low=0.0, high=10.0)
     """Free bits: KL of each style dimension up to this value has no cost."""
     huber_delta: float = leaf(0.0, "", low=0.0, high=100.0)
@@ -314,10 +333,13 @@ class Config:
     """Named size of the networks."""
     optimization_level: str = leaf("enhanced", choices=OPTIMIZATION_LEVELS)
     """Named set of optimizer, loss and schedule settings."""
+    trains: str = leaf("voice", choices=("voice", "vocoder"))
+    """What the run trains: a voice model, or a neural vocoder (`myxtts vocoder train`)."""
     audio: AudioConfig = AudioConfig()
     text: TextConfig = TextConfig()
     data: DataConfig = DataConfig()
     model: ModelConfig = ModelConfig()
+    vocoder: VocoderConfig = VocoderConfig()
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()

@@ -107,18 +107,18 @@ def check_size(
         )
 
 
-def weights_of(cloner: VoiceCloner) -> Arrays:
+def weights_of(model: keras.layers.Layer) -> Arrays:
     """Every weight by its path, fp32."""
-    return {v.path: v.numpy() for v in cloner.trainable_variables}
+    return {v.path: v.numpy() for v in model.trainable_variables}
 
 
 def load_weights(
-    cloner: VoiceCloner, arrays: Mapping[str, npt.NDArray[np.generic]], *, strict: bool = True
+    model: keras.layers.Layer, arrays: Mapping[str, npt.NDArray[np.generic]], *, strict: bool = True
 ) -> LoadReport:
     """Put weights in by name.
 
     Args:
-        cloner: a built model.
+        model: a built model.
         arrays: path -> values.
         strict: every tensor must match in name and shape.
 
@@ -126,7 +126,7 @@ def load_weights(
         CheckpointError: a tensor holds no floats; or strict, and something does not match: names the first few tensors
             and both shapes.
     """
-    own = {v.path: v for v in cloner.trainable_variables}
+    own = {v.path: v for v in model.trainable_variables}
     if odd := next((n for n in own if n in arrays and arrays[n].dtype.kind not in "fV"), None):
         raise CheckpointError(
             f"the weight {odd} is of type {arrays[odd].dtype}, expected float32; take another checkpoint"

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from myxtts.data.loader import Loaded
-from myxtts.loss_terms import TERMS
 from myxtts.training.step import MicroResult
 
 HIGHEST = 100.0
@@ -41,6 +40,8 @@ class Micro:
 class Window:
     """The micro-batches of one update."""
 
+    terms: tuple[str, ...]
+    """Names of the loss terms."""
     micros: list[Micro] = field(default_factory=list)
     begun: float = field(default_factory=time.monotonic)
 
@@ -56,10 +57,10 @@ class Window:
         """Mean of each term and of the total over the utterances of the finite micro-batches; NaN if there are none."""
         good = [m for m in self.micros if m.result.good]
         if not good:
-            return dict.fromkeys(TERMS, float("nan")), float("nan")
+            return dict.fromkeys(self.terms, float("nan")), float("nan")
         terms = np.concatenate([m.result.terms_KB[:, m.real_B] for m in good], axis=1).mean(axis=1, dtype=np.float64)
         total = np.concatenate([m.result.total_B[m.real_B] for m in good]).mean(dtype=np.float64)
-        return {t: float(v) for t, v in zip(TERMS, terms, strict=True)}, float(total)
+        return {t: float(v) for t, v in zip(self.terms, terms, strict=True)}, float(total)
 
 
 class ClipLosses:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
 from myxtts.errors import NonFiniteError, StorageError
-from myxtts.models.generate import Generator
 from myxtts.storage.run_directory import NotOwnerError
 from myxtts.training.run_context import RunContext
-from myxtts.training.voices import speaker_voices
 
+Arrays = dict[str, npt.NDArray[np.float32]]
 MOST_FAILURES = 10
 RETRY_SECONDS = 30.0
 QUICK_SECONDS = 0.5
@@ -26,11 +26,11 @@ class Saver:
 
     Args:
         run: the run to save.
-        generator: computes the voices of the training speakers.
+        voices: computes the voices of the training speakers.
     """
 
-    def __init__(self, run: RunContext, generator: Generator) -> None:
-        self.run, self._generator = run, generator
+    def __init__(self, run: RunContext, voices: Callable[[], Arrays]) -> None:
+        self.run, self._new_voices = run, voices
         self.resumed_from = run.state.position.update
         """Update of the checkpoint that this process resumed from; 0 if it started the run."""
         self._last = time.monotonic()
@@ -38,7 +38,7 @@ class Saver:
         self.saved: set[int] = set()
         """Updates saved since this set was last cleared."""
         self._voices_seconds = 0.0
-        self._voices: dict[str, npt.NDArray[np.float32]] = {}
+        self._voices: Arrays = {}
         self._wait_seconds = run.config.training.hot_checkpoint_seconds
 
     @property
@@ -119,7 +119,7 @@ class Saver:
         """Compute the speaker voices with the current weights; keep the previous ones if they are not finite."""
         begun = time.monotonic()
         try:
-            self._voices = speaker_voices(self._generator, self.run.batches, self.run.trainer.corpus, self.run.config)
+            self._voices = self._new_voices()
         except NonFiniteError as error:
             self.run.log.event("voices_failed", f"the voices of the previous checkpoint are reused: {error}")
         self._voices_seconds = time.monotonic() - begun

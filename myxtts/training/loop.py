@@ -129,8 +129,9 @@ class Loop:
             weights[term] *= schedule.adversarial_strength(number, config.schedule)
         if "critic" in weights and not schedule.critic_learns(number, config.schedule):
             weights["critic"] = 0.0
-        term_factors, group_factors = step_faults.term_factors(), step_faults.gradient_factors(self.step.groups)
-        window = Window()
+        term_factors = step_faults.term_factors(self.step.terms)
+        group_factors = step_faults.gradient_factors(self.step.groups)
+        window = Window(self.step.terms)
         for _ in range(config.training.grad_accum):
             faults.point("data.next_batch")
             loaded = next(self.loader)
@@ -139,7 +140,7 @@ class Loop:
                 "seed": (config.training.seed, micro_batch),
                 "prior_strength": prior,
                 "weights": weights,
-                "term_fault": step_faults.micro_batch_factors(term_factors),
+                "term_fault": step_faults.micro_batch_factors(term_factors, self.step.terms),
                 "group_fault": group_factors,
             }
             result = self.step.micro(loaded.batch, **knobs)

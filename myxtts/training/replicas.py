@@ -17,12 +17,13 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from myxtts.batch import FIELDS
+from myxtts.batch import Field
 from myxtts.config.schema import LossConfig
 from myxtts.errors import ConfigError
-from myxtts.loss_terms import ADVERSARIAL_TERMS, TERMS
-from myxtts.models.voice_cloner import VoiceCloner
+from myxtts.loss_terms import ADVERSARIAL_TERMS
+from myxtts.models.layers import Module
 from myxtts.training import losses
+from myxtts.training.task import Task
 
 CRITIC = "critic"
 """The layer group of the adversarial network."""
@@ -87,17 +88,18 @@ class Replica:
     """The trained weights on one device.
 
     Args:
+        task: computes the loss terms of a model.
         model: built on that device.
-        loss: variants of the terms.
         terms: names of the loss terms with a weight.
         device: name of the device; None for the default placement of TensorFlow, with a single device.
     """
 
-    def __init__(self, model: VoiceCloner, loss: LossConfig, terms: Sequence[str], device: str | None = None) -> None:
-        self.model, self.loss, self.terms, self.device = model, loss, terms, device
+    def __init__(self, task: Task, model: Module, terms: Sequence[str], device: str | None = None) -> None:
+        self.task, self.model, self.terms, self.device = task, model, terms, device
+        self.loss: LossConfig = task.config.loss
         with self.scope():
             adaptive = [term for term in terms if term not in ADVERSARIAL_TERMS]
-            self.adaptive = AdaptiveWeights(adaptive if loss.adaptive_weights else ())
+            self.adaptive = AdaptiveWeights(adaptive if self.loss.adaptive_weights else ())
             self.weights: list[keras.Variable] = [*model.trainable_variables, *self.adaptive.trainable_variables]
             self.accumulated = [tf.Variable(tf.zeros(v.shape), trainable=False) for v in self.weights]
         self.groups = sorted({_group(v) for v in self.weights})
@@ -143,8 +145,7 @@ class Replica:
         eighth of the time for building a graph.
         """
         with tf.GradientTape() as tape:
-            outputs = self.model(batch, prior, seed, critic_plays=critic_plays)
-            terms = losses.terms(outputs, batch, self.loss)
+            terms = self.task.losses(self.model, batch, prior, seed, critic_plays)
             terms = {name: value * term_fault[i] for i, (name, value) in enumerate(terms.items())}
             total_B, adversarial_B = self._total(terms, weights)
             # `where`, not a product: a padding row must not count even if it is not finite
@@ -157,13 +158,13 @@ class Replica:
             gradients = [g * factors[i] for g, i in zip(gradients, self.group_index, strict=True)]
         group_square = self.group_squares(gradients)
         good = tf.math.is_finite(summed) & tf.math.is_finite(tf.reduce_sum(group_square))
-        terms_KB = tf.stack([terms[t] for t in TERMS])
+        terms_KB = tf.stack([terms[t] for t in self.task.terms])
         return ReplicaResult(good, gradients, terms_KB, total_B, tf.sqrt(group_square))
 
     def _total(self, terms: Mapping[str, tf.Tensor], weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The weighted sum (B,) of the reported terms, and that of the adversarial terms."""
         weighted = {term: weights[i] * terms[term] for i, term in enumerate(self.terms)}
-        nothing = tf.zeros_like(terms["mel"])
+        nothing = tf.zeros_like(terms[self.task.terms[0]])
         adversarial = tf.add_n([nothing, *(weighted.pop(term) for term in ADVERSARIAL_TERMS if term in weighted)])
         if self.loss.adaptive_weights:
             return losses.adaptive_total(
@@ -179,10 +180,10 @@ class Replica:
 
 def _group(variable: keras.Variable) -> str:
     parts: list[str] = variable.path.split("/")
-    return parts[1] if parts[0] == "voice_cloner" and len(parts) > 2 else parts[0]
+    return parts[1] if parts[0] in ("voice_cloner", "vocoder") and len(parts) > 2 else parts[0]
 
 
-def pad_rows(batch: Mapping[str, object], replicas: int) -> dict[str, npt.NDArray[Any]]:
+def pad_rows(batch: Mapping[str, object], replicas: int, fields: Sequence[Field]) -> dict[str, npt.NDArray[Any]]:
     """The batch with padding rows of weight 0, so that it splits evenly among the replicas."""
     arrays = {key: np.asarray(value) for key, value in batch.items()}
     rows = -len(arrays["weight_B"]) % replicas
@@ -190,7 +191,7 @@ def pad_rows(batch: Mapping[str, object], replicas: int) -> dict[str, npt.NDArra
         return arrays
     return {
         field.key: np.concatenate([x, np.full([rows, *x.shape[1:]], field.padding, field.dtype)])
-        for field in FIELDS
+        for field in fields
         for x in [arrays[field.key]]
     }
 

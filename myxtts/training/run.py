@@ -13,14 +13,15 @@ import tensorflow as tf
 from myxtts import faults
 from myxtts.config.files import config_yaml, provenance_json
 from myxtts.config.resolve import Resolved
+from myxtts.config.schema import Config
+from myxtts.data.batches import Batches
 from myxtts.data.loader import Loader
 from myxtts.data.plan import total_updates
 from myxtts.data.prepare import PreparedData
 from myxtts.data.roots import absolute_paths
 from myxtts.errors import ConfigError, Stopped
-from myxtts.loss_terms import TERMS
+from myxtts.loss_terms import TERMS, VOCODER_TERMS
 from myxtts.messages import quoted
-from myxtts.models.generate import Generator
 from myxtts.storage.checkpoint import Checkpoint, foreign_entries
 from myxtts.storage.files import write_text_atomic
 from myxtts.storage.journal import Journal
@@ -28,15 +29,18 @@ from myxtts.storage.run_directory import RunDirectory, WriterLock
 from myxtts.storage.store import CheckpointStore
 from myxtts.training import replicas, resume, schedule
 from myxtts.training.checkpointing import Saver
+from myxtts.training.examine import Examiner, VocoderExaminer, VoiceExaminer
 from myxtts.training.loop import Loop
 from myxtts.training.recovery.ladder import Ladder
 from myxtts.training.rescue import Rescue
-from myxtts.training.run_context import Display, RetryingJournal, RunContext, RunLog
+from myxtts.training.run_context import AnyBatches, Display, RetryingJournal, RunContext, RunLog
 from myxtts.training.run_state import RunState
 from myxtts.training.signals import StopSignals
 from myxtts.training.tensorboard_log import TensorBoardLog
 from myxtts.training.trainer import Trainer, named
 from myxtts.training.validation import Validation
+from myxtts.vocoder.segments import Segments
+from myxtts.vocoder.waves import Waves
 
 SCANNED_UPDATES = 2_000_000
 END_WORDS = {
@@ -74,8 +78,8 @@ def train(
     # 1. Settings: absolute paths, the length of the run, and a schedule whose learning rate never reaches 0.
     resolved = resolved.written_as(absolute_paths(resolved.config.data))
     config = resolved.config
-    faults.arm_from_environment(loss_terms=tuple(TERMS))
-    batches = prepared.training_batches(config)
+    faults.arm_from_environment(loss_terms=tuple(VOCODER_TERMS if config.trains == "vocoder" else TERMS))
+    batches, validation_batches = _batches(config, prepared, screen)
     training = config.training
     updates = total_updates(training.max_updates, training.epochs, len(batches), training.grad_accum)
     schedule.scan(min(updates, SCANNED_UPDATES), config.optimizer, config.schedule)
@@ -119,7 +123,7 @@ def train(
             log.event("init_from", f"{source.path}", report=report.lines())
         else:
             log.event("start", f"a new run in {directory.path}")
-        state.health.set_people(prepared.corpus.speaker_count)
+        state.health.set_people(prepared.corpus.speaker_count if config.trains == "voice" else 1)
         order, clips = resume.order_hash(prepared, training), resume.validation_hash(prepared)
         for note in state.adopt(order=order, metric=training.best_metric, clips=clips):
             log.warn_event("order_changed", note)
@@ -135,10 +139,10 @@ def train(
 
         # 7. What follows each update: saves, validations, the recovery ladder. An error saves the run, too.
         signals = stack.enter_context(StopSignals())
-        generator = Generator(trainer.average)
-        saver = Saver(run, generator)
+        examiner = _examiner(run, validation_batches)
+        saver = Saver(run, examiner.training_voices)
         stack.enter_context(Rescue(run, lock, saver, stack))
-        validation = Validation(run, generator, prepared.validation_batches(config))
+        validation = Validation(run, examiner, validation_batches)
         ladder = Ladder(run, saver)
         ladder.finish()
         if state.position.update >= updates:
@@ -217,12 +221,16 @@ def _build(resolved: Resolved, prepared: PreparedData, log: RunLog) -> Trainer:
     config, started = resolved.config, time.monotonic()
     trainer = Trainer(config, prepared.corpus)
     log.say(
-        f"Model: size {config.model_size}, {trainer.weight_count / 1e6:.1f} million weights, {trainer.precision}, on "
+        f"{_describe_model(config)}, {trainer.weight_count / 1e6:.1f} million weights, {trainer.precision}, on "
         f"{replicas.describe_devices(trainer.devices)}, built in {time.monotonic() - started:.0f} s."
     )
     if empty := replicas.empty_rows(config.training.batch_size, len(trainer.devices)):
         log.warn(empty)
     return trainer
+
+
+def _describe_model(config: Config) -> str:
+    return "Vocoder" if config.trains == "vocoder" else f"Model: size {config.model_size}"
 
 
 def _resume(run: RunContext, checkpoint: Checkpoint, prepared: PreparedData) -> None:
@@ -246,6 +254,25 @@ def _resume(run: RunContext, checkpoint: Checkpoint, prepared: PreparedData) -> 
     resume.record_resume(state, changes)
     if resume.loss_changed(checkpoint, run.config):
         state.forget_losses()
+
+
+def _batches(config: Config, prepared: PreparedData, screen: Display) -> tuple[AnyBatches, AnyBatches]:
+    """Training and validation batches of what the run trains."""
+    if config.trains == "voice":
+        return prepared.training_batches(config), prepared.validation_batches(config)
+    training, validation = (
+        Segments(store, Waves(store, config, screen.progress), config, training=store is prepared.train)
+        for store in (prepared.train, prepared.validation)
+    )
+    return training, validation
+
+
+def _examiner(run: RunContext, validation: AnyBatches) -> Examiner:
+    if isinstance(run.batches, Batches) and isinstance(validation, Batches):
+        return VoiceExaminer(run, run.batches, validation)
+    if isinstance(validation, Segments):
+        return VocoderExaminer(run, validation)
+    raise TypeError("training and validation batches are of different kinds")
 
 
 def _texts(resolved: Resolved, prepared: PreparedData) -> dict[str, str]:

@@ -16,9 +16,13 @@ from myxtts.storage.store import CheckpointStore
 from myxtts.training.run_state import RunState
 from myxtts.training.tensorboard_log import TensorBoardLog
 from myxtts.training.trainer import Trainer
+from myxtts.vocoder.segments import Segments
 
 WARNING_EVENTS = ("save_failed", "incident_failed", "faults_armed")
 """Events that are also shown as warnings."""
+
+
+AnyBatches = Batches | Segments
 
 
 class Display(Protocol):
@@ -103,7 +107,7 @@ class RunContext:
     log: RunLog
     state: RunState
     trainer: Trainer
-    batches: Batches
+    batches: AnyBatches
     """Training batches, without the clips in quarantine."""
     texts: dict[str, str]
     """config.yaml and corpus.json, which go into every checkpoint and incident bundle."""

@@ -28,13 +28,12 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from myxtts.batch import FIELDS, PROSODY_FIGURES
-from myxtts.config.schema import LossConfig, OptimizerConfig, TrainingConfig
-from myxtts.loss_terms import ADVERSARIAL_TERMS, TERMS
-from myxtts.models.voice_cloner import VoiceCloner
-from myxtts.training import losses, optimizers
+from myxtts.loss_terms import ADVERSARIAL_TERMS
+from myxtts.models.layers import Module
+from myxtts.training import optimizers
 from myxtts.training.optimizers import LossScale
 from myxtts.training.replicas import Replica, pad_rows, replica_seed, split_rows
+from myxtts.training.task import Task
 
 DETECTOR_SIZE = 64
 DETECTOR_WARMUP = 32
@@ -67,74 +66,66 @@ class UpdateResult:
     group_norm_G: FloatArray
 
 
-def batch_signature(channels: int) -> dict[str, tf.TensorSpec]:
-    """The signature of a batch, with any B, T, M and R: one graph serves every bucket."""
-    sizes = {"C": channels, "Q": len(PROSODY_FIGURES)}
-    return {f.key: tf.TensorSpec([sizes.get(letter) for letter in f.letters], f.dtype, f.key) for f in FIELDS}
-
-
-def _graph(made: Callable[..., Any], signature: Sequence[Any]) -> Any:
+def _graph(made: Callable[..., Any], signature: Sequence[Any], compiled: bool = False) -> Any:
     """A graph without AutoGraph: Python's `if` and `for` run while tracing.
 
-    AutoGraph would convert the code at every start, which takes time.
+    AutoGraph would convert the code at every start, which takes time. `compiled`: by XLA.
     """
-    return tf.function(made, input_signature=signature, autograph=False)
+    return tf.function(made, input_signature=signature, autograph=False, jit_compile=compiled or None)
 
 
 class Step:
     """Owns the trained weights, their average, the optimizer, the accumulators and the spike detector.
 
     Args:
+        task: what is trained: its loss terms, its batches, its settings.
         model: the trained model, on the first device.
         average: a model for the average of its weights.
-        loss, optimizer, training: sections of the settings.
         devices: names of the devices; without them, one device chosen by TensorFlow.
         copies: a model on each device after the first; their weights are set to those of `model`.
     """
 
     def __init__(
         self,
-        model: VoiceCloner,
-        average: VoiceCloner,
+        task: Task,
+        model: Module,
+        average: Module,
         *,
-        loss: LossConfig,
-        optimizer: OptimizerConfig,
-        training: TrainingConfig,
         devices: Sequence[str] = (),
-        copies: Sequence[VoiceCloner] = (),
+        copies: Sequence[Module] = (),
     ) -> None:
-        self.model, self.average = model, average
-        self.loss, self.settings, self.training = loss, optimizer, training
-        self.term_weights = {term: w for term, w in losses.weights_of(loss).items() if w > 0.0}
+        self.task, self.model, self.average = task, model, average
+        self.terms, self.settings, self.training = task.terms, task.config.optimizer, task.config.training
+        self.term_weights = {term: w for term, w in task.term_weights.items() if w > 0.0}
         places, terms = devices if copies else [None], tuple(self.term_weights)
-        self.replicas = [Replica(m, loss, terms, d) for m, d in zip([model, *copies], places, strict=True)]
+        self.replicas = [Replica(task, m, terms, d) for m, d in zip([model, *copies], places, strict=True)]
         first = self.replicas[0]
         self.adaptive, self.weights, self.accumulated = first.adaptive, first.weights, first.accumulated
         self.groups = first.groups
-        self.optimizer = optimizers.make(optimizer, self.weights)
-        self.loss_scale = LossScale(training.precision)
+        self.optimizer = optimizers.make(self.settings, self.weights)
+        self.loss_scale = LossScale(self.training.precision)
         self.utterances = tf.Variable(0.0, trainable=False)
         self._window_finite = True
         self._window: list[tuple[Any, ...]] = []
         """Arguments of the micro-batches in the accumulators."""
         self.norms = tf.Variable(tf.zeros([DETECTOR_SIZE]), trainable=False)
         self.accepted = tf.Variable(0, dtype=tf.int64, trainable=False)
-        batch = batch_signature(model.channels)
+        batch = task.signature
         f32, i32 = tf.float32, tf.int32
         knobs = [
             tf.TensorSpec([len(self.term_weights)], f32, "weights"),
-            tf.TensorSpec([len(TERMS), None], f32, "term_fault"),
+            tf.TensorSpec([len(self.terms), None], f32, "term_fault"),
             tf.TensorSpec([len(self.groups)], f32, "group_fault"),
         ]
         micro = [batch, tf.TensorSpec([2], i32), tf.TensorSpec([], f32), *knobs]
         # the critic costs an eighth of a step; graphs with and without it are built on first use
         self._micro = {
-            (plays, factors): _graph(partial(self._micro_graph, plays, factors), micro)
+            (plays, factors): _graph(partial(self._micro_graph, plays, factors), micro, task.compiled)
             for plays in (False, True)
             for factors in (False, True)
         }
         adversarial = [i for i, term in enumerate(self.term_weights) if term in ADVERSARIAL_TERMS]
-        self._adversarial = adversarial if model.critic is not None else []
+        self._adversarial = adversarial if task.has_critic else []
         self._apply = _graph(self._apply_graph, [tf.TensorSpec([], f32)] * 2)
         self._validate = _graph(self._validate_graph, [batch])
         self._differ = _graph(self._differ_graph, [])
@@ -236,10 +227,10 @@ class Step:
             group_fault: factor on the gradient of a layer group; for fault injection.
         """
         weights = self.term_weights if weights is None else weights
-        rows, arrays = len(np.asarray(batch["weight_B"])), pad_rows(batch, len(self.replicas))
-        faults_KB = np.ones([len(TERMS), len(arrays["weight_B"])], np.float32)
+        rows, arrays = len(np.asarray(batch["weight_B"])), pad_rows(batch, len(self.replicas), self.task.fields)
+        faults_KB = np.ones([len(self.terms), len(arrays["weight_B"])], np.float32)
         for term, factor in (term_fault or {}).items():
-            faults_KB[tuple(TERMS).index(term), :rows] = factor
+            faults_KB[self.terms.index(term), :rows] = factor
         faults_G = np.array([(group_fault or {}).get(g, 1.0) for g in self.groups], np.float32)
         scalars = np.array(seed, np.int32), np.float32(prior_strength)
         weights_K = np.array([weights[t] for t in self.term_weights], np.float32)
@@ -364,13 +355,11 @@ class Step:
 
     # --- validation ------------------------------------------------------------------------------------------
 
-    def _validate_graph(self, batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        outputs = self.average(batch, tf.constant(0.0))
-        terms = losses.terms(outputs, batch, self.loss)
-        terms_KB = tf.stack([terms[t] for t in TERMS])
-        return terms_KB, outputs["mel_BSC"], outputs["path_BMT"]
+    def _validate_graph(self, batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        terms, outputs = self.task.validation(self.average, batch)
+        return tf.stack([terms[t] for t in self.terms]), outputs
 
-    def validate(self, batch: Mapping[str, object]) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Terms (K, B), predicted mel (B, S, C) and alignment (B, M, T) of a batch, with the averaged weights."""
-        terms, mel, path = self._validate({k: tf.convert_to_tensor(v) for k, v in batch.items()})
-        return terms.numpy(), mel.numpy(), path.numpy()
+    def validate(self, batch: Mapping[str, object]) -> tuple[FloatArray, dict[str, FloatArray]]:
+        """Terms (K, B) of a batch and the outputs that validation looks at, with the averaged weights."""
+        terms, outputs = self._validate({k: tf.convert_to_tensor(v) for k, v in batch.items()})
+        return terms.numpy(), {name: value.numpy() for name, value in outputs.items()}

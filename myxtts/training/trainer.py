@@ -9,18 +9,16 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from myxtts.audio.harmonics import harmonic_table
 from myxtts.config.schema import Config
 from myxtts.data.corpus import Corpus
 from myxtts.errors import CheckpointError, NonFiniteError
-from myxtts.models.build import LoadReport, build_voice_cloner, load_weights, weights_of
-from myxtts.models.voice_cloner import VoiceCloner
+from myxtts.models.build import LoadReport, load_weights, weights_of
 from myxtts.storage.checkpoint import Checkpoint
-from myxtts.text.symbols import SymbolTable
 from myxtts.training import optimizers
 from myxtts.training.optimizers import chosen_precision
 from myxtts.training.replicas import chosen_devices
 from myxtts.training.step import Step
+from myxtts.training.task import task_of
 
 Arrays = dict[str, dict[str, npt.NDArray[np.generic]]]
 
@@ -36,36 +34,15 @@ class Trainer:
     def __init__(self, config: Config, corpus: Corpus) -> None:
         self.config, self.corpus = config, corpus
         self.precision = precision = chosen_precision(config.training.precision)
-        seed = config.training.seed
         self.devices = chosen_devices(config.training.devices)
 
-        def build() -> VoiceCloner:
-            return build_voice_cloner(
-                config.model,
-                channels=config.audio.mel_channels,
-                symbols=len(SymbolTable.from_json(corpus.symbols)),
-                languages=len(corpus.languages),
-                speakers=max(1, len(corpus.speakers)),
-                harmonics=harmonic_table(config.audio, corpus.pitch_mean, corpus.pitch_std),
-                precision=precision,
-                seed=seed,
-                mel_std_C=corpus.mel_std_C,
-            )
-
-        self.model, self.average = build(), build()
+        self.task = task = task_of(config, corpus)
+        self.model, self.average = task.build(precision), task.build(precision)
         copies = []
         for device in self.devices[1:]:
             with tf.device(device):
-                copies.append(build())
-        self.step = Step(
-            self.model,
-            self.average,
-            loss=config.loss,
-            optimizer=config.optimizer,
-            training=config.training,
-            devices=self.devices,
-            copies=copies,
-        )
+                copies.append(task.build(precision))
+        self.step = Step(task, self.model, self.average, devices=self.devices, copies=copies)
 
     @property
     def weight_count(self) -> int:

@@ -52,6 +52,8 @@ def reads_of(tree: ast.AST) -> set[str]:
         elif isinstance(node, ast.Call) and last_name(node.func) == "getattr" and section(node.args[0]):
             # getattr(loss, f"{term}_weight"): the terms whose names stand in this module.
             found |= {f"{section(node.args[0])}.{word}{end}" for word in words for end in ("", "_weight")}
+        if isinstance(node, ast.Attribute) and last_name(node.value) == "config":
+            found.add(node.attr)  # a setting without a section
     return found & set(LEAVES)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import made_batch
 import numpy as np
 
-from myxtts.config.schema import LossConfig, OptimizerConfig, TrainingConfig
+from myxtts.config.schema import AudioConfig, Config, LossConfig, OptimizerConfig, TrainingConfig
 
 RATE = 3e-3
 RICH: dict[str, dict[str, Any]] = {
@@ -34,6 +34,7 @@ class MadeStep:
 
         from myxtts.models.build import build_voice_cloner
         from myxtts.training.step import Step
+        from myxtts.training.task import VoiceTask
 
         settings = TrainingConfig(**{"precision": "fp32", "ema_decay": 0.9, **(training or {})})
         config = made_batch.model_config(**(model or {}))
@@ -43,12 +44,17 @@ class MadeStep:
                 return build_voice_cloner(config, precision=settings.precision, seed=3, **made_batch.SIZES)
 
         one, average = build(), build()
-        self.step = Step(
-            one,
-            average,
+        whole = Config(
+            audio=AudioConfig(mel_channels=made_batch.SIZES["channels"]),
+            model=config,
             loss=LossConfig(**(loss or {})),
             optimizer=OptimizerConfig(**{"clip_norm": 0.3, "beta_2": 0.99, **(optimizer or {})}),
             training=settings,
+        )
+        self.step = Step(
+            VoiceTask(whole),
+            one,
+            average,
             devices=devices,
             copies=[build(device) for device in devices[1:]],
         )

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from test_processes import environment
 
+from myxtts.batch import FIELDS
 from myxtts.errors import ConfigError
 from myxtts.training import replicas
 
@@ -98,8 +99,8 @@ def test_rows_are_split_among_replicas() -> None:
     import tensorflow as tf
 
     batch = made_batch.make_batch((0, 1, 2))
-    assert all(replicas.pad_rows(batch, 1)[key] is batch[key] for key in batch)
-    filled = replicas.pad_rows(batch, 2)
+    assert all(replicas.pad_rows(batch, 1, FIELDS)[key] is batch[key] for key in batch)
+    filled = replicas.pad_rows(batch, 2, FIELDS)
     assert filled["weight_B"].tolist() == [1.0, 1.0, 1.0, 0.0] and filled["utterance_B"][3] == -1
     assert filled["text_length_B"][3] == filled["mel_length_B"][3] == 1
     assert {key: x.dtype for key, x in filled.items()} == {key: x.dtype for key, x in batch.items()}

@@ -287,7 +287,8 @@ def test_validation_uses_the_averaged_weights_and_changes_nothing(plain: Any) ->
     plain.run()
     before = plain.bytes()
     batch = make_batch(fill=1)
-    terms, mel, path = plain.step.validate(batch)
+    terms, outputs = plain.step.validate(batch)
+    mel, path = outputs["mel_BSC"], outputs["path_BMT"]
     assert terms.shape == (len(TERMS), 5) and mel.shape == batch["mel_BMC"].shape and path.shape[2] == 9
     assert plain.bytes() == before
     values = plain.values()

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from myxtts.loss_terms import TERMS
 from myxtts.training.accumulation import Micro, Window
 from myxtts.training.step import MicroResult, Step
 
@@ -91,7 +90,7 @@ def _from_losses(step: Step, micro: Micro, others: Mapping[int, bool], search: b
     bad_KB = ~np.isfinite(micro.result.terms_KB) & micro.real_B
     if not bad_KB.any():
         return _search(step, micro, None, others) if search else _whole_batch(step, micro, None)
-    terms = [term for term, is_bad in zip(TERMS, np.any(bad_KB, axis=1).tolist(), strict=True) if is_bad]
+    terms = [term for term, is_bad in zip(step.terms, np.any(bad_KB, axis=1).tolist(), strict=True) if is_bad]
     return _blame(terms, np.asarray(bad_KB.any(axis=0)), _bad_groups(step, micro.result, None), micro, others)
 
 

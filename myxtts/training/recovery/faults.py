@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from myxtts import faults
-from myxtts.loss_terms import TERMS
 from myxtts.training.step import Step
 
 
-def term_factors() -> dict[str, float]:
+def term_factors(terms: Sequence[str]) -> dict[str, float]:
     """Factors on the loss terms of the next update."""
-    factors = {term: fault.value for term in TERMS if (fault := faults.armed(f"step.loss.{term}"))}
+    factors = {term: fault.value for term in terms if (fault := faults.armed(f"step.loss.{term}"))}
     if fault := faults.armed("step.loss"):
-        factors |= dict.fromkeys(TERMS, fault.value)
+        factors |= dict.fromkeys(terms, fault.value)
     return factors
 
 
-def micro_batch_factors(of_update: dict[str, float]) -> dict[str, float]:
+def micro_batch_factors(of_update: dict[str, float], terms: Sequence[str]) -> dict[str, float]:
     """Factors on the loss terms of the next micro-batch, including those of its update."""
     fault = faults.armed("step.micro_batch")
-    return of_update if fault is None else of_update | dict.fromkeys(TERMS, fault.value)
+    return of_update if fault is None else of_update | dict.fromkeys(terms, fault.value)
 
 
 def gradient_factors(groups: Sequence[str]) -> dict[str, float]:

@@ -23,12 +23,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from myxtts.batch import problems
+from myxtts import batch as voice_batch
+from myxtts.batch import Field, problems
 from myxtts.config.files import MOST_BYTES, config_of_file
 from myxtts.config.schema import Config, ModelConfig
 from myxtts.data.corpus import Corpus, parse_corpus
 from myxtts.errors import CheckpointError, ConfigError, DataError, StorageError
-from myxtts.loss_terms import TERMS
+from myxtts.loss_terms import TERMS, VOCODER_TERMS
 from myxtts.messages import quoted
 from myxtts.models.build import check_size
 from myxtts.storage.files import (
@@ -42,6 +43,7 @@ from myxtts.storage.files import (
 from myxtts.storage.tensors import parse_tensors, write_tensors
 from myxtts.text.symbols import SymbolTable
 from myxtts.training.recovery.blame import Blame
+from myxtts.vocoder import segments
 
 KEPT_FIRST, KEPT_NEWEST = 2, 3
 """Bundles of a run that are kept: the first ones show how trouble began, the newest its present state."""
@@ -58,6 +60,7 @@ LARGEST_FILES = {
 MOST_PRODUCTS = 10**15
 """Multiplications of a replay, a few hours on one CPU core; size big with its own batches takes a tenth."""
 _PROVED_FILES = tuple(name for name in LARGEST_FILES if name != "incident.json")
+_ALL_TERMS = (*TERMS, *VOCODER_TERMS)
 _NOT_FINITE = ("nan", "inf", "-inf")
 _EXPECTED = {
     "update": "a whole number",
@@ -181,7 +184,7 @@ def read(path: Path) -> Incident:
     proved = {name: _proved(path, name, hashes.get(name.removesuffix(".safetensors"))) for name in _PROVED_FILES}
     batch = _tensors(path, "batch.safetensors", proved)
     weights = _tensors(path, "weights.safetensors", proved)
-    if found := problems(batch, finite=False):
+    if found := problems(batch, finite=False, fields=_fields_of(batch)):
         raise _unusable(path, "batch.safetensors", found[0])
     if found := _fact_problems(facts, rows=len(batch["weight_B"])):
         raise _unusable(path, "incident.json", found[0])
@@ -206,6 +209,14 @@ def settings_of(incident: Incident) -> tuple[Config, Corpus]:
     except DataError as error:
         raise _unusable(path, "corpus.json", str(error)) from error
     channels = config.audio.mel_channels
+    rows, most = len(batch["weight_B"]), config.training.batch_size
+    if rows > most:
+        raise _unusable(path, "batch.safetensors", f"{rows} rows, training.batch_size in config.yaml is {most}")
+    if config.trains == "vocoder":
+        _check_vocoder(path, batch, config, sum(array.size for array in incident.weights.values()))
+        return config, corpus
+    if _fields_of(batch) is not voice_batch.FIELDS:
+        raise _unusable(path, "batch.safetensors", "is of a vocoder, config.yaml is of a voice model")
     tables = {
         "symbols": len(SymbolTable.from_json(corpus.symbols)),
         "speakers": len(corpus.speakers),
@@ -219,11 +230,29 @@ def settings_of(incident: Incident) -> tuple[Config, Corpus]:
     numbers = sum(array.size for array in incident.weights.values())
     tables["speakers"] = max(1, tables["speakers"])
     check_size(numbers, f"incident {quoted(str(path), 200)}", config.model, channels=channels, **tables)
-    rows, most = len(batch["weight_B"]), config.training.batch_size
-    if rows > most:
-        raise _unusable(path, "batch.safetensors", f"{rows} rows, training.batch_size in config.yaml is {most}")
     _check_work(path, batch, config.model, numbers)
     return config, corpus
+
+
+def _fields_of(batch: Arrays) -> Sequence[Field]:
+    """The contract of a batch: that of a vocoder if it holds a waveform."""
+    return segments.FIELDS if "wave_BN" in batch else voice_batch.FIELDS
+
+
+def _check_vocoder(path: Path, batch: Arrays, config: Config, weights: int) -> None:
+    """Raises CheckpointError if a batch does not fit the settings of its vocoder, or these do not fit its weights."""
+    if _fields_of(batch) is not segments.FIELDS:
+        raise _unusable(path, "batch.safetensors", "is of a voice model, config.yaml is of a vocoder")
+    frames, audio, vocoder = segments.segment_frames(config), config.audio, config.vocoder
+    expected = (frames, audio.mel_channels, frames * audio.hop_samples)
+    found = (*batch["mel_BMC"].shape[1:], batch["wave_BN"].shape[1])
+    if found != expected:
+        raise _unusable(path, "batch.safetensors", f"frames, channels and samples are {found}, expected {expected}")
+    least = 2 * vocoder.blocks * vocoder.expansion * vocoder.width**2
+    if least > weights:
+        raise _unusable(
+            path, "weights.safetensors", f"holds {weights} weights, the vocoder in config.yaml has over {least}"
+        )
 
 
 def _check_work(path: Path, batch: Arrays, model: ModelConfig, weights: int) -> None:
@@ -301,8 +330,8 @@ def _fact_problems(facts: Mapping[str, Any], rows: int) -> list[str]:
         "most_norm": most_norm is None or _is_number(most_norm, 0.0, 1e38),
         "knobs.seed": isinstance(seed, list) and len(seed) == 2 and all(_is_natural(part) for part in seed),
         "knobs.prior_strength": _is_number(knobs.get("prior_strength"), 0.0, 1.0),
-        "knobs.weights": weights is None or _all_of(weights, lambda value: _is_number(value, 0.0, 1e6), TERMS),
-        "knobs.term_fault": _all_of(terms, lambda value: _are_factors(value, rows), TERMS),
+        "knobs.weights": weights is None or _all_of(weights, lambda value: _is_number(value, 0.0, 1e6), _ALL_TERMS),
+        "knobs.term_fault": _all_of(terms, lambda value: _are_factors(value, rows), _ALL_TERMS),
         "knobs.group_fault": _all_of(groups, _is_factor),
     }
     found = []
@@ -341,7 +370,7 @@ def knobs_of(facts: Mapping[str, Any]) -> dict[str, Any]:
         "seed": tuple(kept["seed"]),
         "prior_strength": kept["prior_strength"],
         # a term without a weight has weight 0
-        "weights": kept["weights"] and {**dict.fromkeys(TERMS, 0.0), **kept["weights"]},
+        "weights": kept["weights"] and {**dict.fromkeys(_ALL_TERMS, 0.0), **kept["weights"]},
         "term_fault": {t: np.array([float(x) for x in f], np.float32) for t, f in kept["term_fault"].items()},
         "group_fault": {g: float(f) for g, f in kept["group_fault"].items()},
     }
@@ -350,7 +379,7 @@ def knobs_of(facts: Mapping[str, Any]) -> dict[str, Any]:
 def _plain(knobs: Mapping[str, Any], rows: int) -> dict[str, Any]:
     """Arguments of Step.micro as JSON values; a factor that is not finite becomes a string."""
     term_fault = knobs.get("term_fault") or {}
-    spread = {t: np.broadcast_to(np.asarray(f, np.float32), [rows]) for t, f in term_fault.items() if t in TERMS}
+    spread = {t: np.broadcast_to(np.asarray(f, np.float32), [rows]) for t, f in term_fault.items() if t in _ALL_TERMS}
     return {
         "seed": [int(x) for x in knobs["seed"]],
         "prior_strength": float(knobs["prior_strength"]),

@@ -66,7 +66,7 @@ def replay(path: Path) -> Replayed:
     except (MemoryError, tf.errors.ResourceExhaustedError) as error:
         raise CheckpointError(
             f"incident {quoted(str(path), 200)}: not enough memory to recompute "
-            f"{incident.batch['text_BT'].shape} tokens with a model of its size; use a machine with more"
+            f"{incident.batch['mel_BMC'].shape} mels with a model of its size; use a machine with more"
         ) from error
     bad_inputs = _bad_inputs(incident.batch)
     names = incident.facts["rows"]

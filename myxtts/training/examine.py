@@ -1,0 +1,246 @@
+"""What a validation looks at beyond the losses: the voices and spoken sentences of a voice model, and the sentences
+of a vocoder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from myxtts.audio import pitch
+from myxtts.audio.distances import COEFFICIENTS, ClipDistances, clip_distances
+from myxtts.audio.griffin_lim import waveform_of_mel
+from myxtts.audio.mel import log_mel
+from myxtts.audio.waveform import write_wav
+from myxtts.config.schema import Config
+from myxtts.data.batches import Batches
+from myxtts.data.corpus import Corpus
+from myxtts.data.feature_store import FeatureStore
+from myxtts.models.generate import Generator
+from myxtts.storage.files import write_text_atomic
+from myxtts.training.run_context import RunContext
+from myxtts.training.step import Step
+from myxtts.training.voices import VoiceVerification, speaker_similarity_error, speaker_voices, verify_voices
+from myxtts.units import seconds_of_frames
+from myxtts.vocoder.neural import NeuralVocoder
+from myxtts.vocoder.segments import Segments
+
+SAMPLES = 3
+DISTANCE_METRICS = ("mcd_db", "pitch_error_semitones", "voicing_error", "length_error")
+"""Mean distances of the samples to their recordings (audio.distances); `speaker_similarity_error` is added."""
+FloatArray = npt.NDArray[np.float32]
+
+
+class Examiner(Protocol):
+    """Examines the averaged weights of a run, besides the loss terms."""
+
+    def training_voices(self) -> dict[str, FloatArray]:
+        """The voices of the training speakers, for a checkpoint; nothing for a vocoder."""
+
+    def verification(self) -> VoiceVerification | None:
+        """Speaker verification over the validation speakers, if there is any."""
+
+    def speak(self, update: int) -> dict[str, float]:
+        """Write the samples of an update, and log them; returns their mean distances to the recordings."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One validation sentence: natural-log mels (M, C), alignment (T, M; none of a vocoder), and its WAV file."""
+
+    name: str
+    text: str
+    predicted_mel_MC: FloatArray
+    true_mel_MC: FloatArray
+    alignment_TM: npt.NDArray[np.float16] | None
+    wav_path: Path
+    distances: ClipDistances | None
+    """Distances to its recording; None with too few mel channels for a cepstrum."""
+    speaker_similarity_error: float | None
+    """Distance of its voice to that of its reference (training.voices)."""
+
+
+def sample_rows(store: FeatureStore) -> list[int]:
+    """Fixed utterances to speak: of medium length, of different speakers if there are several."""
+    order = np.argsort(store.lengths[1], kind="stable")
+    middle = [int(row) for row in order[len(order) // 2 :]] + [int(row) for row in order[: len(order) // 2]]
+    chosen: list[int] = []
+    for row in middle:
+        taken = {store.speakers[c] for c in chosen}
+        if len(chosen) < SAMPLES and store.speakers[row] not in taken:
+            chosen.append(row)
+    return (chosen + [row for row in middle if row not in chosen])[:SAMPLES]
+
+
+def speak_samples(
+    generator: Generator, step: Step, batches: Batches, corpus: Corpus, config: Config, folder: Path
+) -> list[Sample]:
+    """Speak the fixed validation sentences with the voice of their reference; write audio, mels and alignments.
+
+    The predicted mel uses predicted durations; the alignment is the aligner's, of the recording.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = sample_rows(batches.store)
+    samples: list[Sample] = []
+    index: list[dict[str, object]] = []
+    audio = config.audio
+    for batch in batches.all():
+        wanted = np.isin(batch["utterance_B"], rows).any()
+        path_BMT = step.validate(batch)[1]["path_BMT"] if wanted else None
+        for at, row in enumerate(batch["utterance_B"].tolist()):
+            if row not in rows or path_BMT is None:
+                continue
+            name = f"sample-{rows.index(row) + 1}"
+            frames, tokens = int(batch["mel_length_B"][at]), int(batch["text_length_B"][at])
+            reference = batch["reference_BRC"][at : at + 1]
+            voice = generator.voices(reference, batch["reference_length_B"][at : at + 1])[0]
+            spoken = generator.generate_mel(
+                batch["text_BT"][at, :tokens], int(batch["language_B"][at]), voice, seed=config.training.seed
+            )
+            predicted = corpus.denormalize_mel(spoken.mel_MC)
+            pitch_hz_M = corpus.pitch_hz(spoken.frame_pitch_M, spoken.voiced_M, audio)
+            wave_N = waveform_of_mel(predicted, audio, pitch_hz_M=pitch_hz_M)
+            true_mel_MC, true_hz_M, _ = batches.store.features(row)
+            sample = Sample(
+                name=name,
+                text=batches.store.utterances[row].text,
+                predicted_mel_MC=predicted,
+                true_mel_MC=true_mel_MC,
+                alignment_TM=path_BMT[at, :frames, :tokens].T.astype(np.float16),
+                wav_path=folder / f"{name}.wav",
+                distances=clip_distances(true_mel_MC, true_hz_M, predicted, pitch.track(wave_N, audio))
+                if audio.mel_channels > COEFFICIENTS
+                else None,
+                speaker_similarity_error=speaker_similarity_error(
+                    generator, predicted, voice, batches.reference_frames, corpus, config
+                ),
+            )
+            write_wav(sample.wav_path, wave_N, audio.sample_rate_hz)
+            _write_arrays(folder / f"{name}.npz", sample)
+            samples.append(sample)
+            index.append(_entry(name, batches.store, row, len(predicted), config))
+    _write_index(folder, index)
+    return samples
+
+
+def _entry(name: str, store: FeatureStore, row: int, frames: int, config: Config) -> dict[str, object]:
+    """What index.json says about a sample."""
+    utterance, audio = store.utterances[row], config.audio
+    return {
+        "name": name,
+        "text": utterance.text,
+        "speaker": utterance.speaker,
+        "language": utterance.language,
+        "wav": f"{name}.wav",
+        "npz": f"{name}.npz",
+        "seconds": seconds_of_frames(frames, audio.sample_rate_hz, audio.hop_samples),
+    }
+
+
+def _write_arrays(path: Path, sample: Sample) -> None:
+    arrays: dict[str, Any] = {
+        "predicted_mel_MC": sample.predicted_mel_MC.astype(np.float16),
+        "true_mel_MC": sample.true_mel_MC.astype(np.float16),
+    }
+    if sample.alignment_TM is not None:
+        arrays["alignment_TM"] = sample.alignment_TM
+    np.savez_compressed(path, **arrays)
+
+
+def _write_index(folder: Path, index: list[dict[str, object]]) -> None:
+    write_text_atomic(folder / "index.json", json.dumps(index, ensure_ascii=False, indent=1))
+
+
+class VoiceExaminer:
+    """Examines a voice model.
+
+    Args:
+        run: the run.
+        training: training batches, whose speakers get voices.
+        batches: validation batches.
+    """
+
+    def __init__(self, run: RunContext, training: Batches, batches: Batches) -> None:
+        self.run, self.training, self.batches = run, training, batches
+        self.generator = Generator(run.trainer.average)
+
+    def training_voices(self) -> dict[str, FloatArray]:
+        """See Examiner."""
+        return speaker_voices(self.generator, self.training, self.run.trainer.corpus, self.run.config)
+
+    def verification(self) -> VoiceVerification | None:
+        """See Examiner."""
+        return verify_voices(self.generator, self.batches, self.run.trainer.corpus, self.run.config)
+
+    def speak(self, update: int) -> dict[str, float]:
+        """See Examiner."""
+        run = self.run
+        folder = run.directory.samples_of_update(update)
+        samples = speak_samples(self.generator, run.trainer.step, self.batches, run.trainer.corpus, run.config, folder)
+        return _logged(run, update, samples)
+
+
+class VocoderExaminer:
+    """Examines a vocoder: it turns the recorded mels of a few validation clips back into speech.
+
+    Args:
+        run: the run.
+        segments: validation segments.
+    """
+
+    def __init__(self, run: RunContext, segments: Segments) -> None:
+        self.run, self.segments = run, segments
+        self.vocoder = NeuralVocoder(run.trainer.average)
+
+    def training_voices(self) -> dict[str, FloatArray]:
+        """See Examiner."""
+        return {}
+
+    def verification(self) -> None:
+        """See Examiner."""
+
+    def speak(self, update: int) -> dict[str, float]:
+        """See Examiner."""
+        run, store, audio = self.run, self.segments.store, self.run.config.audio
+        folder = run.directory.samples_of_update(update)
+        folder.mkdir(parents=True, exist_ok=True)
+        samples: list[Sample] = []
+        index: list[dict[str, object]] = []
+        for number, row in enumerate(sample_rows(store), 1):
+            true_MC, hz_M, _ = store.features(row)
+            wave_N = self.vocoder(true_MC, hz_M, run.config.training.seed)
+            mel_MC = log_mel(wave_N, audio)
+            distances = None
+            if audio.mel_channels > COEFFICIENTS:
+                distances = clip_distances(true_MC, hz_M, mel_MC, pitch.track(wave_N, audio))
+            name = f"sample-{number}"
+            wav_path = folder / f"{name}.wav"
+            text = store.utterances[row].text
+            samples.append(Sample(name, text, mel_MC, true_MC, None, wav_path, distances, None))
+            write_wav(wav_path, wave_N, audio.sample_rate_hz)
+            _write_arrays(folder / f"{name}.npz", samples[-1])
+            index.append(_entry(name, store, row, len(true_MC), run.config))
+        _write_index(folder, index)
+        return _logged(run, update, samples)
+
+
+def _logged(run: RunContext, update: int, samples: list[Sample]) -> dict[str, float]:
+    """Log samples to TensorBoard; returns their mean distances to recordings and voices."""
+    for sample in samples:
+        run.log.tensorboard.sample(
+            update,
+            sample.name,
+            predicted_mel_MC=sample.predicted_mel_MC,
+            true_mel_MC=sample.true_mel_MC,
+            alignment_TM=sample.alignment_TM,
+            wav_path=sample.wav_path,
+        )
+    distances = [sample.distances for sample in samples if sample.distances is not None]
+    found = {name: [getattr(one, name) for one in distances] for name in DISTANCE_METRICS}
+    found["speaker_similarity_error"] = [sample.speaker_similarity_error for sample in samples]
+    known = {name: [value for value in values if value is not None] for name, values in found.items()}
+    return {name: float(np.mean(values)) for name, values in known.items() if values}
