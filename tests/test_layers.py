@@ -28,14 +28,17 @@ LAYER = {
     "data": 4,
     "models": 4,
     "training": 5,
-    "synthesis": 5,
+    "runtime": 5,
     "evaluation": 5,
     "report": 5,
     "doctor": 5,
-    "cli": 6,
-    "__main__": 7,
+    "synthesis": 6,
+    "export": 7,
+    "server": 7,
+    "cli": 8,
+    "__main__": 9,
 }
-WITH_TENSORFLOW = {"models", "training", "synthesis"}
+WITH_TENSORFLOW = {"models", "training", "synthesis", "export"}
 HEAVY = {"tensorflow", "keras", "tf_keras"}
 BROAD_BY_DESIGN = {
     "cli/screen.py": "the last resort: the traceback of a defect is printed, exit code 1",
