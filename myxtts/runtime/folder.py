@@ -50,6 +50,7 @@ class ExportConfig:
         corpus: statistics; only the exported speakers.
         voice_model: what voices belong to.
         speaker_count: number of voices that the model was trained on.
+        untrained: symbols of the table that never occurred in training; they are not spoken.
         vocoder: "griffin-lim", which needs no graph.
         weights: precision in which the graphs store the weights: fp32, fp16 or int8.
     """
@@ -58,6 +59,7 @@ class ExportConfig:
     corpus: Corpus
     voice_model: VoiceModel
     speaker_count: int
+    untrained: tuple[str, ...]
     vocoder: str
     weights: str
 
@@ -70,6 +72,7 @@ class ExportConfig:
             "corpus": self.corpus.to_json(),
             "voice_model": dataclasses.asdict(self.voice_model),
             "speaker_count": self.speaker_count,
+            "untrained": list(self.untrained),
             "vocoder": self.vocoder,
             "weights": self.weights,
             "files": {
@@ -119,6 +122,11 @@ class OpenedExport:
     def speaker_count(self) -> int:
         """Number of voices that the model was trained on."""
         return self.about.speaker_count
+
+    @property
+    def untrained(self) -> frozenset[str]:
+        """Symbols of the table that never occurred in training."""
+        return frozenset(self.about.untrained)
 
     @property
     def voice_model(self) -> VoiceModel:
@@ -209,7 +217,15 @@ def _parsed(values: object, where: str) -> tuple[ExportConfig, dict[str, Any]]:
     count, vocoder, weights, files = (values.get(key) for key in ("speaker_count", "vocoder", "weights", "files"))
     if type(count) is not int or not isinstance(files, dict):
         raise ValueError("speaker_count or files is missing")
-    about = ExportConfig(config, Corpus.from_json(corpus), voice_model, count, str(vocoder), str(weights))
+    untrained = values.get("untrained")
+    if not isinstance(untrained, list) or not all(isinstance(symbol, str) for symbol in untrained):
+        raise ValueError("untrained is not a list of symbols")
+    if vocoder != "griffin-lim":
+        raise ValueError(f"the vocoder is {quoted(vocoder)}, this MyXTTS has griffin-lim")
+    read = Corpus.from_json(corpus)
+    if not read.languages:
+        raise ValueError("it has no languages")
+    about = ExportConfig(config, read, voice_model, count, tuple(untrained), "griffin-lim", str(weights))
     return about, files
 
 

@@ -139,6 +139,11 @@ class OpenedModel(Protocol):
         ...
 
     @property
+    def untrained(self) -> frozenset[str]:
+        """Symbols of the table that never occurred in training, where that is known: they are not spoken."""
+        ...
+
+    @property
     def voice_model(self) -> VoiceModel:
         """The model that voices belong to."""
         ...

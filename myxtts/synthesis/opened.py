@@ -70,6 +70,11 @@ class OpenedCheckpoint:
         return self.corpus.speaker_count
 
     @property
+    def untrained(self) -> frozenset[str]:
+        """Symbols that never occurred in training: a checkpoint does not record them."""
+        return frozenset()
+
+    @property
     def average(self) -> Mapping[str, Array]:
         """The averaged weights by name. Raises CheckpointError where there are none."""
         if "average" not in self.checkpoint.arrays:

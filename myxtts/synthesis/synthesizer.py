@@ -74,7 +74,7 @@ class Synthesizer:
         vocoder: None: pitch-conditioned Griffin-Lim.
         """
         self.opened = opened
-        self.tokenizer = Tokenizer(opened.config.text, opened.table)
+        self.tokenizer = Tokenizer(opened.config.text, opened.table, opened.untrained)
         self.model = opened.load()
         self._vocoder = vocoder or self._griffin_lim
         self._voice_maker = VoiceMaker(opened, self.model)
