@@ -63,7 +63,7 @@ def _run(given: Namespace) -> int:
     screen.close()
     (given.out / "list.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     figures = {
-        "update": synthesizer.opened.checkpoint.update,
+        "update": synthesizer.opened.update,
         "sentences": len(rows),
         "seconds": seconds,
         "pitch_range": given.pitch_range,

@@ -29,14 +29,17 @@ LAYER = {
     "models": 4,
     "vocoder": 5,
     "training": 6,
-    "synthesis": 6,
+    "runtime": 6,
     "evaluation": 6,
     "report": 6,
     "doctor": 6,
-    "cli": 7,
-    "__main__": 8,
+    "synthesis": 7,
+    "export": 8,
+    "server": 8,
+    "cli": 9,
+    "__main__": 10,
 }
-WITH_TENSORFLOW = {"models", "vocoder", "training", "synthesis"}
+WITH_TENSORFLOW = {"models", "vocoder", "training", "synthesis", "export"}
 HEAVY = {"tensorflow", "keras", "tf_keras"}
 BROAD_BY_DESIGN = {
     "cli/screen.py": "the last resort: the traceback of a defect is printed, exit code 1",

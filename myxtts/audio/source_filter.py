@@ -52,7 +52,7 @@ def bins(audio: AudioConfig) -> int:
 
 
 def excite(pitch_hz_M: Array, audio: AudioConfig, seed: int = 0) -> Excitation:
-    """The excitation of a pitch float32 (M,) in Hz, 0 where unvoiced; N = M * hop, and the noise follows from `seed`."""
+    """The excitation of a pitch float32 (M,) in Hz, 0 where unvoiced; N = M * hop. The noise follows from `seed`."""
     phase_N, hz_N = fundamental(pitch_hz_M, audio)
     noise_N = np.random.default_rng(seed).standard_normal(len(phase_N), np.float32)
     pulses_N, wrapped_N = driving_pulses(phase_N, hz_N, audio)

@@ -127,7 +127,7 @@ def _speak(out: Path, run: Path, screen: Screen) -> None:
         from myxtts.synthesis.synthesizer import Synthesizer
 
     synthesizer = Synthesizer.load(run)
-    update = synthesizer.opened.checkpoint.update
+    update = synthesizer.opened.update
     screen.say("", f"Three sentences that are not in the training data, after {update} updates:")
     try:
         out.mkdir(parents=True, exist_ok=True)

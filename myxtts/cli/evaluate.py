@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from myxtts import __version__
 from myxtts.cli.arguments import OneLineParser
-from myxtts.cli.runtime import quiet_loading
+from myxtts.cli.runtime import load_synthesizer, quiet_loading
 from myxtts.cli.screen import Screen, guarded
 from myxtts.errors import EXIT_DONE, ConfigError, DataError
 from myxtts.messages import escaped, quoted
@@ -116,9 +116,8 @@ def _evaluate(given: Namespace, screen: Screen) -> int:
     with quiet_loading():
         from myxtts.evaluation.folder import move_into_place, work_folder
         from myxtts.evaluation.measuring import Evaluator
-        from myxtts.synthesis.synthesizer import Synthesizer
 
-    model = _Model(Synthesizer(opened), given.seed)
+    model = _Model(load_synthesizer(opened), given.seed)
     with work_folder(out) as folder:
         evaluator = Evaluator(model, opened.config.audio, folder, given.baseline, given.seed)
         skipped = SkippedClips()

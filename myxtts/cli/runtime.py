@@ -12,6 +12,11 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from myxtts.runtime.interface import OpenedModel
+    from myxtts.synthesis.synthesizer import Synthesizer
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _STDERR = 2
@@ -82,3 +87,14 @@ def quiet_loading() -> Iterator[None]:
         finally:
             os.dup2(saved, _STDERR)
             os.close(saved)
+
+
+def load_synthesizer(opened: OpenedModel) -> Synthesizer:
+    """The synthesizer of an opened model; for a run TensorFlow is imported, quietly. Raises as Synthesizer."""
+    from myxtts.synthesis.opened import OpenedCheckpoint
+    from myxtts.synthesis.synthesizer import Synthesizer
+
+    if isinstance(opened, OpenedCheckpoint):
+        with quiet_loading():
+            import myxtts.synthesis.network  # noqa: F401
+    return Synthesizer(opened)

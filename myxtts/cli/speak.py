@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from myxtts.cli.arguments import OneLineParser
 from myxtts.cli.places import place_problems
-from myxtts.cli.runtime import quiet_loading
+from myxtts.cli.runtime import load_synthesizer
 from myxtts.cli.screen import Screen, guarded
 from myxtts.cli.sound_out import STDOUT, StreamState, reporting_partial_output, stdout_problems, write_stream
 from myxtts.cli.voice_options import CONSENT, add_voice_options, files_read, parts_of
@@ -24,7 +24,7 @@ from myxtts.synthesis.options import LONGEST_TEXT, SPEAK_OPTIONS, SpeakOptions, 
 
 if TYPE_CHECKING:
     from myxtts.synthesis import Speech, Synthesizer, VoicePart
-    from myxtts.synthesis.opened import OpenedCheckpoint
+    from myxtts.runtime.interface import OpenedModel
     from myxtts.synthesis.speech import FloatArray
 
 PROGRAM = "myxtts speak"
@@ -45,7 +45,7 @@ def _parser() -> OneLineParser:
         epilog=CONSENT,
     )
     parser.set_defaults(voices=[])
-    parser.add_argument("--checkpoint", metavar="RUN", help="run directory, or one of its step folders")
+    parser.add_argument("--checkpoint", metavar="RUN", help="run directory, one of its step folders, or an exported folder")
     parser.add_argument("--prefer", choices=("best", "last"), default="best", help="which checkpoint of a run (best)")
     what = parser.add_argument_group("what")
     what.add_argument("--text", metavar="TEXT", help=f"what to say; up to {LONGEST_TEXT:,} characters")
@@ -240,20 +240,17 @@ def _text_of(path: Path) -> str:
 
 
 def _ready(given: Namespace, options: SpeakOptions, screen: Screen) -> tuple[Synthesizer, list[VoicePart]]:
-    """Opens the checkpoint, checks language and voice, and only then imports TensorFlow and builds the model."""
-    from myxtts.synthesis.opened import language_index, open_checkpoint
+    """Opens the model, checks language and voice, and only then loads the networks (of a run: with TensorFlow)."""
+    from myxtts.synthesis.opened import language_index, open_model
 
-    opened = open_checkpoint(Path(given.checkpoint), given.prefer)
+    opened = open_model(Path(given.checkpoint), given.prefer)
     language_index(opened, options.language)
     parts = parts_of(given, opened)
-    screen.say(_checkpoint_line(opened), *_unused_options(_given_options(given), opened))
-    with quiet_loading():
-        from myxtts.synthesis.synthesizer import Synthesizer
-
-    return Synthesizer(opened), parts
+    screen.say(escaped(opened.summary), *_unused_options(_given_options(given), opened))
+    return load_synthesizer(opened), parts
 
 
-def _unused_options(names: Iterable[str], opened: OpenedCheckpoint) -> list[str]:
+def _unused_options(names: Iterable[str], opened: OpenedModel) -> list[str]:
     """A note about given options of the flow decoder where the model has another decoder."""
     unused = [f"--{name}" for name in names if SPEAK_OPTIONS[name].flow_only]
     decoder = opened.config.model.decoder
@@ -263,17 +260,11 @@ def _unused_options(names: Iterable[str], opened: OpenedCheckpoint) -> list[str]
     return [f"note: {' and '.join(unused)} {have} no effect: the decoder of this model is {decoder}, not flow"]
 
 
-def _checkpoint_line(opened: OpenedCheckpoint) -> str:
-    checkpoint = opened.checkpoint
-    kind = ", the best by validation" if checkpoint.best else ""
-    return f"checkpoint: {escaped(str(checkpoint.path))} (update {checkpoint.update}{kind}, averaged weights)"
-
-
 def _print_list(screen: Screen, given: Namespace) -> None:
-    from myxtts.synthesis.opened import open_checkpoint
+    from myxtts.synthesis.opened import open_model
 
-    opened = open_checkpoint(Path(given.checkpoint), given.prefer)
-    screen.say(_checkpoint_line(opened), f"languages: {', '.join(map(escaped, opened.corpus.languages))}", "speakers:")
+    opened = open_model(Path(given.checkpoint), given.prefer)
+    screen.say(escaped(opened.summary), f"languages: {', '.join(map(escaped, opened.corpus.languages))}", "speakers:")
     screen.say(*(f"  {escaped(name)}" for name in opened.corpus.speakers))
 
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from myxtts.cli.arguments import OneLineParser
 from myxtts.cli.places import place_problems
-from myxtts.cli.runtime import quiet_loading
+from myxtts.cli.runtime import load_synthesizer
 from myxtts.cli.screen import Screen, guarded
 from myxtts.cli.voice_options import CONSENT, add_voice_options, files_read, parts_of
 from myxtts.errors import EXIT_DONE, ConfigError
 from myxtts.messages import escaped, quoted
 
 if TYPE_CHECKING:
-    from myxtts.synthesis.opened import OpenedCheckpoint
+    from myxtts.runtime.interface import OpenedModel
     from myxtts.synthesis.voices import MadeVoice
 
 PROGRAM = "myxtts voice"
@@ -38,7 +38,7 @@ def _parser() -> OneLineParser:
         epilog=CONSENT,
     )
     parser.set_defaults(voices=[])
-    parser.add_argument("--checkpoint", metavar="RUN", help="run directory, or one of its step folders")
+    parser.add_argument("--checkpoint", metavar="RUN", help="run directory, one of its step folders, or an exported folder")
     parser.add_argument("--prefer", choices=("best", "last"), default="best", help="which checkpoint of a run (best)")
     add_voice_options(parser.add_argument_group("voice"))
     out = parser.add_argument_group("output")
@@ -51,19 +51,19 @@ def _run(argv: Sequence[str]) -> int:
     given, unknown = _parser().parse_known(argv)
     if problems := [*unknown, *_problems(given)]:
         raise ConfigError(problems)
-    from myxtts.synthesis.opened import open_checkpoint
-    from myxtts.synthesis.voice_file import StoredVoice, voice_model, write_voice
+    from myxtts.synthesis.opened import open_model
+    from myxtts.synthesis.voice_file import StoredVoice, write_voice
 
     screen = Screen()
     out = Path(given.out)
-    opened = open_checkpoint(Path(given.checkpoint), given.prefer)
-    model = voice_model(opened)
+    opened = open_model(Path(given.checkpoint), given.prefer)
+    model = opened.voice_model
     name = given.name if given.name is not None else out.stem if out.stem.isprintable() else "voice"
     made = _made(given, opened)
     voice, style = made.voice.voice_E, made.voice.style_Y
     write_voice(out, StoredVoice(voice, style, name, made.made_from, model))
     screen.say(
-        f"checkpoint: {escaped(str(opened.checkpoint.path))} (update {model.update})",
+        escaped(opened.summary),
         f"voice: {escaped(made.description)}",
         *(f"note: {escaped(note)}" for note in (*opened.notes, *made.notes)),
         f"{escaped(str(out))}: voice {quoted(name)} of {len(voice)} + {len(style)} numbers, for encoder "
@@ -87,10 +87,7 @@ def _problems(given: Namespace) -> list[str]:
     return found
 
 
-def _made(given: Namespace, opened: OpenedCheckpoint) -> MadeVoice:
+def _made(given: Namespace, opened: OpenedModel) -> MadeVoice:
     """Checks the voice options, and only then imports TensorFlow and makes the voice."""
     parts = parts_of(given, opened)
-    with quiet_loading():
-        from myxtts.synthesis.synthesizer import Synthesizer
-
-    return Synthesizer(opened).make_voice(voices=parts)
+    return load_synthesizer(opened).make_voice(voices=parts)

@@ -15,7 +15,7 @@ from myxtts.synthesis.options import HIGHEST_SEED
 from myxtts.synthesis.voice_parts import Kind, VoicePart, split_weight, weight_problem
 
 if TYPE_CHECKING:
-    from myxtts.synthesis.opened import OpenedCheckpoint
+    from myxtts.runtime.interface import OpenedModel
 
 CONSENT = (
     "Cloning a voice needs the consent of the person. Do not impersonate anyone, and tell listeners that the speech is "
@@ -61,7 +61,7 @@ def files_read(given: Namespace) -> list[tuple[str, Path]]:
     return found
 
 
-def parts_of(given: Namespace, opened: OpenedCheckpoint) -> list[VoicePart]:
+def parts_of(given: Namespace, opened: OpenedModel) -> list[VoicePart]:
     """The parts of the voice, their files and names checked. Raises ConfigError and DataError."""
     from myxtts.audio import waveform
     from myxtts.synthesis.opened import speaker_index
@@ -95,7 +95,7 @@ def parts_of(given: Namespace, opened: OpenedCheckpoint) -> list[VoicePart]:
     return parts
 
 
-def _part(option: str, text: str, opened: OpenedCheckpoint) -> VoicePart:
+def _part(option: str, text: str, opened: OpenedModel) -> VoicePart:
     """One part of the voice. Raises ConfigError."""
     kind = _OPTIONS[option][0]
     if not text:

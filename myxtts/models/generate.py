@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +9,19 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from myxtts.config.schema import ModelConfig
 from myxtts.errors import NonFiniteError
 from myxtts.models.aligner import path_of
 from myxtts.models.layers import sequence_mask
-from myxtts.models.prosody import PROSODY_LIMIT, Durations, FloatArray, IntArray, round_durations, shift_prosody
+from myxtts.models.prosody import (
+    PROSODY_LIMIT,
+    Durations,
+    FloatArray,
+    IntArray,
+    decoder_noise,
+    round_durations,
+    shift_prosody,
+)
+from myxtts.models.voice import Voice
 from myxtts.models.voice_cloner import VoiceCloner
 from myxtts.text.symbols import BLANK
 
@@ -25,15 +32,6 @@ TOKEN_STEP, FRAME_STEP = 16, 64
 """Lengths are padded to multiples of these: oneDNN caches kernels for every input shape, about 1 MB each."""
 LONGEST_TOKEN, LONGEST_SENTENCE = 129, 5_168
 """Default limits in frames at speed 1: 1.5 s and 60 s with the default audio settings."""
-_SMALLEST_NORM = 1e-3
-
-
-@dataclass(frozen=True, eq=False)
-class Voice:
-    """Speaker embedding float32[E] of unit length, and style float32[Y]."""
-
-    voice_E: FloatArray
-    style_Y: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,32 +63,6 @@ class Generated:
         """1 where frame m belongs to token t."""
         owner_M = np.repeat(np.arange(len(self.duration_T)), self.duration_T)
         return (np.arange(len(self.duration_T))[:, None] == owner_M[None, :]).astype(np.float16)
-
-
-def mean_voice(voices: Sequence[Voice], weights: Sequence[float] | None = None) -> Voice:
-    """The mean of some voices, its embedding scaled to unit length; `weights` over 0, None for equal ones.
-
-    Raises ValueError for no voices or voices that cancel out, NonFiniteError.
-    """
-    if not voices:
-        raise ValueError("no voices to average")
-    voice_E = _mean([voice.voice_E for voice in voices], weights)
-    norm = float(np.linalg.norm(voice_E))
-    if not np.isfinite(norm):
-        raise NonFiniteError("the model computed a voice that is not finite; use another checkpoint")
-    if norm <= _SMALLEST_NORM:
-        raise ValueError("the voices cancel each other out")
-    style_Y = _mean([voice.style_Y for voice in voices], weights)
-    return Voice((voice_E / norm).astype(np.float32), style_Y.astype(np.float32))
-
-
-def _mean(rows: Sequence[FloatArray], weights: Sequence[float] | None) -> npt.NDArray[np.float64]:
-    stacked = np.stack(rows)
-    if weights is None:
-        plain: npt.NDArray[np.float64] = stacked.mean(axis=0, dtype=np.float64)
-        return plain
-    weighted: npt.NDArray[np.float64] = np.average(stacked.astype(np.float64), axis=0, weights=weights)
-    return weighted
 
 
 def scale_pitch_range(
@@ -139,25 +111,26 @@ class Generator:
         f32, i32 = tf.float32, tf.int32
         voice, style = tf.TensorSpec([None, config.voice_width], f32), tf.TensorSpec([None, config.style_width], f32)
         tokens, reals = tf.TensorSpec([None, None], i32), tf.TensorSpec([None, None], f32)
-        self._decode_signature = [
+        decode_signature = [
             tf.TensorSpec([None, None, config.width], f32), tf.TensorSpec([None, None, channels], f32),
-            tokens, reals, reals, voice, style, tf.TensorSpec([], f32), tf.TensorSpec([], f32), tf.TensorSpec([2], i32),
+            tokens, reals, reals, voice, style, tf.TensorSpec([], f32), tf.TensorSpec([], i32),
+            tf.TensorSpec([None, None, channels], f32),
         ]  # fmt: skip
         numbers = tf.TensorSpec([None], i32)
         self._predict = tf.function(
-            self._predict_graph, input_signature=[tokens, numbers, numbers, voice, style], autograph=False
+            self.predict_graph, input_signature=[tokens, numbers, numbers, voice, style], autograph=False
         )
         self._encode = tf.function(
-            self._encode_graph,
+            self.encode_graph,
             input_signature=[tf.TensorSpec([None, None, channels], f32), tf.TensorSpec([None], i32)],
             autograph=False,
         )
-        self._decode: dict[int, tf.types.experimental.PolymorphicFunction] = {}
+        self._decode = tf.function(self.decode_graph, input_signature=decode_signature, autograph=False)
 
     @property
     def traces(self) -> int:
         """Number of graphs traced so far; new lengths do not increase it."""
-        functions = [self._predict, self._encode, *self._decode.values()]
+        functions = [self._predict, self._encode, self._decode]
         return sum(function.experimental_get_tracing_count() for function in functions)
 
     def voices(self, reference_ARC: FloatArray, length_A: IntArray) -> list[Voice]:
@@ -208,7 +181,11 @@ class Generator:
         )
         pitch_T = shift_prosody(predicted["pitch_BT"].numpy()[0, :tokens], pitch_shift)
         energy_T = shift_prosody(predicted["energy_BT"].numpy()[0, :tokens], energy_shift)
-        made = self._decoder(steps)(
+        frames, config = int(durations.frames_T.sum()), self.model.config
+        # the regression decoder has neither noise nor steps
+        noisy = frames if config.decoder == "flow" else 0
+        noise_MC = decoder_noise(seed, noisy, self.model.channels) * np.float32(temperature)
+        made = self._decode(
             predicted["text_BTD"],
             predicted["mean_BTC"],
             tf.constant(_padded(durations.frames_T[None, :], 1, TOKEN_STEP), tf.int32),
@@ -216,10 +193,9 @@ class Generator:
             tf.constant(_padded(energy_T[None, :], 1, TOKEN_STEP), tf.float32),
             *_voice_tensors(voice),
             tf.constant(pitch_range, tf.float32),
-            tf.constant(temperature, tf.float32),
-            tf.constant([seed, 17], tf.int32),
+            tf.constant(config.flow_steps if steps is None else steps, tf.int32),
+            tf.constant(_padded(noise_MC[None], 1, FRAME_STEP), tf.float32),
         )
-        frames = int(durations.frames_T.sum())
         keys = "mel_BMC", "pitch_BM", "voiced_BM"
         mel_MC, frame_pitch_M, voiced_M = (made[key].numpy()[0, :frames] for key in keys)
         if not np.isfinite(mel_MC).all():
@@ -287,27 +263,15 @@ class Generator:
         )
         return predicted, durations
 
-    def _decoder(self, steps: int | None) -> tf.types.experimental.PolymorphicFunction:
-        """The decoder graph for a number of steps, which it unrolls."""
-        model: ModelConfig = self.model.config
-        count = model.flow_steps if steps is None else steps
-        if model.decoder == "regression":
-            count = 1
-        if count not in self._decode:
-
-            def decode(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-                return self._decode_graph(*inputs, steps=count)
-
-            self._decode[count] = tf.function(decode, input_signature=self._decode_signature, autograph=False)
-        return self._decode[count]
-
-    def _encode_graph(self, reference_ARC: tf.Tensor, length_A: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def encode_graph(self, reference_ARC: tf.Tensor, length_A: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Normalized reference mels (N, R, C) with their lengths (N,) -> voices (N, E) and styles (N, Y)."""
         heads = self.model.speaker_encoder(reference_ARC, length_A)
         return heads["voice_BE"], heads["style_mean_BY"]
 
-    def _predict_graph(
+    def predict_graph(
         self, text_BT: tf.Tensor, length_B: tf.Tensor, language_B: tf.Tensor, voice_BE: tf.Tensor, style_BY: tf.Tensor
     ) -> dict[str, tf.Tensor]:
+        """First half: tokens with their lengths, languages, voices and styles -> prosody and encodings of the tokens."""
         tokens = tf.shape(text_BT)[1]
         text = self.model.text_encoder(text_BT, length_B, language_B)
         condition = self.model.condition(voice_BE, style_BY)
@@ -315,7 +279,7 @@ class Generator:
         mean = self.model.aligner(text_BT, length_B)
         return {**prosody, "text_BTD": tf.cast(text, tf.float32), "mean_BTC": tf.cast(mean, tf.float32)}
 
-    def _decode_graph(
+    def decode_graph(
         self,
         text_BTD: tf.Tensor,
         mean_BTC: tf.Tensor,
@@ -325,13 +289,30 @@ class Generator:
         voice_BE: tf.Tensor,
         style_BY: tf.Tensor,
         pitch_range: tf.Tensor,
-        temperature: tf.Tensor,
-        seed: tf.Tensor,
-        *,
-        steps: int,
+        steps: tf.Tensor,
+        noise_BMC: tf.Tensor,
+        frame_step: int | None = None,
     ) -> dict[str, tf.Tensor]:
+        """Second half: what `predict_graph` gave, durations and prosody of the tokens -> mel, pitch and voicing.
+
+        Args:
+            text_BTD, mean_BTC: from `predict_graph`.
+            duration_BT: frames of each token.
+            pitch_BT, energy_BT: normalized, limited to PROSODY_LIMIT.
+            voice_BE, style_BY: of the voice.
+            pitch_range: scale of the intonation.
+            steps: Euler steps of a flow decoder, int32.
+            noise_BMC: its noise, as many frames as the mel; any number of frames for the regression decoder.
+            frame_step: the number of frames is a multiple of it. None: FRAME_STEP.
+
+        Returns:
+            mel_BMC: normalized.
+            pitch_BM: normalized ln F0 that the decoder was conditioned on.
+            voiced_BM: 1 or 0.
+        """
         frames_B = tf.reduce_sum(duration_BT, axis=1)
-        frames = -(-tf.reduce_max(frames_B) // FRAME_STEP) * FRAME_STEP
+        step = FRAME_STEP if frame_step is None else frame_step
+        frames = (tf.reduce_max(frames_B) + step - 1) // step * step
         mask = sequence_mask(frames_B, frames)
         path = path_of(duration_BT, frames)
         features = self.model.expand_to_frames(text_BTD, mean_BTC, duration_BT, pitch_BT, energy_BT, path)
@@ -343,5 +324,5 @@ class Generator:
         )
         x = self.model.decoder_input(features, pitch_BM, voiced)
         base = (features["mean_BMC"] + self.model.voice_heads(voice_BE)["spectrum_BC"][:, None, :]) * mask
-        mel = base + self.model.decoder.generate(x, self.model.scale_voice(voice_BE), mask, steps, temperature, seed)
+        mel = base + self.model.decoder.generate(x, self.model.scale_voice(voice_BE), mask, steps, noise_BMC)
         return {"mel_BMC": mel, "pitch_BM": pitch_BM, "voiced_BM": voiced}

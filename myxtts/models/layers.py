@@ -18,7 +18,7 @@ NORM_EPSILON = 1e-5
 
 def sequence_mask(length_B: tf.Tensor, size: tf.Tensor | int) -> tf.Tensor:
     """Mask (B, size, 1) fp32: 1 for the first `length` positions of each row."""
-    return tf.sequence_mask(length_B, size, dtype=tf.float32)[:, :, None]
+    return tf.expand_dims(tf.sequence_mask(length_B, size, dtype=tf.float32), 2)
 
 
 @tf.custom_gradient
@@ -217,7 +217,8 @@ class Convolution(Module):
         if self.stride == 1:
             return self.dense(neighbour_views(x_BTD, self.kernel))
         shape, channels = tf.shape(x_BTD), x_BTD.shape[-1]
-        views, out = self.kernel // self.stride, -(-shape[1] // self.stride)
+        # not -(-n // stride): converters to other formats get integer division of negative numbers wrong
+        views, out = self.kernel // self.stride, (shape[1] + self.stride - 1) // self.stride
         left = (self.kernel - self.stride) // 2
         right = (out + views - 1) * self.stride - shape[1] - left
         padded = tf.pad(x_BTD, [[0, 0], [left, right], [0, 0]])

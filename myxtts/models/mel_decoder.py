@@ -51,7 +51,8 @@ class Backbone(Module):
     def _patches(self, x_BMD: tf.Tensor) -> tf.Tensor:
         """(B, M, D) -> (B, ceil(M / patch), patch x D), filled up with zeros."""
         shape = tf.shape(x_BMD)
-        x = tf.pad(x_BMD, [[0, 0], [0, -shape[1] % self.patch], [0, 0]])
+        missing = (self.patch - shape[1] % self.patch) % self.patch
+        x = tf.pad(x_BMD, [[0, 0], [0, missing], [0, 0]])
         return tf.reshape(x, [shape[0], tf.shape(x)[1] // self.patch, self.patch * x_BMD.shape[-1]])
 
 
@@ -79,11 +80,10 @@ class RegressionDecoder(Module):
         x_BMD: tf.Tensor,
         condition_BE: tf.Tensor,
         mask_BM1: tf.Tensor,
-        steps: int,
-        temperature: float,
-        seed: tf.Tensor,
+        steps: tf.Tensor,
+        noise_BMC: tf.Tensor,
     ) -> tf.Tensor:
-        """Synthesis: the residual (B, M, C). `steps`, `temperature` and `seed` mean nothing here."""
+        """Synthesis: the residual (B, M, C). `steps` and `noise_BMC` mean nothing here."""
         return self.backbone(x_BMD, condition_BE, mask_BM1)
 
 
@@ -178,24 +178,29 @@ class FlowDecoder(Module):
         x_BMD: tf.Tensor,
         condition_BE: tf.Tensor,
         mask_BM1: tf.Tensor,
-        steps: int,
-        temperature: float,
-        seed: tf.Tensor,
+        steps: tf.Tensor,
+        noise_BMC: tf.Tensor,
     ) -> tf.Tensor:
-        """Synthesis by Euler steps from noise of deviation `temperature` -> residual (B, M, C); 0 steps: the draft."""
-        shape = tf.stack([tf.shape(x_BMD)[0], tf.shape(x_BMD)[1], self.channels])
+        """Synthesis by Euler steps from noise (B, M, C), scaled by the temperature -> residual (B, M, C).
+
+        `steps` is an int32 scalar; 0: the draft. One loop for every number of steps, so that a graph holds the network
+        once and another number traces nothing.
+        """
         draft = self.draft(x_BMD, condition_BE, mask_BM1)
-        if steps == 0:
-            return draft
         conditions = tf.concat([tf.cast(x_BMD, tf.float32), draft], axis=-1)
-        state = tf.random.stateless_normal(shape, seed) * temperature * mask_BM1
-        for i in range(steps):
-            time = tf.fill([shape[0]], i / steps)
+        count = tf.cast(steps, tf.float32)
+        batch = tf.shape(x_BMD)[0]
+
+        def step(i: tf.Tensor, state: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            time = tf.fill([batch], tf.cast(i, tf.float32) / count)
             velocity = self.velocity(conditions, condition_BE, mask_BM1, state, time, None)
             if self.guidance > 0.0:
                 nothing = tf.zeros_like(conditions), tf.zeros_like(condition_BE)
                 velocity += self.guidance * (velocity - self.velocity(*nothing, mask_BM1, state, time, None))
-            state += velocity / steps
+            return i + 1, state + velocity / count
+
+        start = noise_BMC * mask_BM1 * tf.cast(steps > 0, tf.float32)
+        _, state = tf.while_loop(lambda i, _: i < steps, step, [tf.constant(0), start])
         return draft + state
 
 

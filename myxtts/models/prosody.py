@@ -18,7 +18,8 @@ IntArray = npt.NDArray[np.int32]
 
 PROSODY_LIMIT = 6.0
 """Limit of the decoder's pitch and energy, in deviations of the corpus: beyond it there is no training data."""
-_LARGEST_LOG_DURATION = 20.0
+LARGEST_LOG_DURATION = 20.0
+_NOISE_STREAM = 17
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def round_durations(
     if not np.isfinite(log_duration_T).all():
         at = int(np.flatnonzero(~np.isfinite(log_duration_T))[0])
         raise NonFiniteError(f"the predicted duration of token {at} is {log_duration_T[at]}; use another checkpoint")
-    predicted = np.maximum(np.expm1(np.minimum(log_duration_T.astype(np.float64), _LARGEST_LOG_DURATION)), 0.0)
+    predicted = np.maximum(np.expm1(np.minimum(log_duration_T.astype(np.float64), LARGEST_LOG_DURATION)), 0.0)
     capped = int((predicted > longest_token).sum())
     wanted = np.minimum(predicted, longest_token)
     total = float(wanted.sum())
@@ -72,6 +73,11 @@ def shift_prosody(value_T: FloatArray, shift: float) -> FloatArray:
     """Normalized pitch or energy shifted by `shift` deviations, limited to -PROSODY_LIMIT..PROSODY_LIMIT."""
     shifted: FloatArray = np.clip(value_T + np.float32(shift), -PROSODY_LIMIT, PROSODY_LIMIT).astype(np.float32)
     return shifted
+
+
+def decoder_noise(seed: int, frames: int, channels: int) -> FloatArray:
+    """Noise float32[M, C] of deviation 1 for a flow decoder; fewer frames are the beginning of more."""
+    return np.random.default_rng([seed, _NOISE_STREAM]).standard_normal((frames, channels), np.float32)
 
 
 def semitones_to_deviations(semitones: float, pitch_std: float) -> float:

@@ -26,7 +26,7 @@ def position_features(duration_BT: tf.Tensor, path_BMT: tf.Tensor, frame_BM: tf.
     frame = tf.cast(frame_BM, tf.float32)
     inside = tf.reduce_sum(path_BMT, axis=-1)
     share = (frame - start_M + 0.5) / tf.maximum(duration_M, 1.0) * inside
-    return tf.stack([share - 0.5 * inside, tf.sin(3.14159265 * share), tf.math.log1p(duration_M) * 0.5], axis=-1)
+    return tf.stack([share - 0.5 * inside, tf.sin(3.14159265 * share), tf.math.log(duration_M + 1.0) * 0.5], axis=-1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ def tokens_near(batch: dict[str, tf.Tensor], duration_BT: tf.Tensor) -> tuple[tf
     # each row gets the context of its own segment, whatever the other rows of the batch need
     start_B = tf.maximum(0, first_B - CONTEXT_TOKENS)
     stop_B = tf.minimum(text_length_B, last_B + 1 + CONTEXT_TOKENS)
-    size = tf.minimum(-(-tf.reduce_max(stop_B - start_B) // TOKEN_STEP) * TOKEN_STEP, tokens)
+    size = tf.minimum((tf.reduce_max(stop_B - start_B) + TOKEN_STEP - 1) // TOKEN_STEP * TOKEN_STEP, tokens)
     token_BU = start_B[:, None] + tf.range(size)[None, :]
     mask_BU = tf.cast((token_BU >= first_B[:, None]) & (token_BU <= last_B[:, None]), tf.float32)
     return tf.minimum(token_BU, tokens - 1), stop_B - start_B, mask_BU

@@ -1,11 +1,15 @@
-"""A checkpoint opened for synthesis: verified files, settings and corpus statistics, before any network is built."""
+"""A model opened for synthesis: verified files, settings and corpus statistics, before any network is built."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
 
 from myxtts.audio import mel
 from myxtts.config.fields import nearest
@@ -14,13 +18,19 @@ from myxtts.config.schema import Config
 from myxtts.data.corpus import Corpus, parse_corpus
 from myxtts.errors import CheckpointError, ConfigError, DataError
 from myxtts.messages import quoted
+from myxtts.models.prosody import FloatArray
+from myxtts.runtime.folder import is_export, open_export
+from myxtts.runtime.interface import AcousticModel, OpenedModel, VoiceModel
 from myxtts.storage.checkpoint import Checkpoint
+from myxtts.storage.files import canonical_json
 from myxtts.storage.find_checkpoint import find
+from myxtts.storage.tensors import Array
 from myxtts.text.phonemes import canonical_language
 from myxtts.text.symbols import SymbolTable
 
 CONFIG_NAME, CORPUS_NAME = "config.yaml", "corpus.json"
 _MOST_NAMES = 20
+_DIGITS = 32
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,98 @@ class OpenedCheckpoint:
     corpus: Corpus
     table: SymbolTable
     notes: tuple[str, ...]
+
+    @property
+    def path(self) -> Path:
+        """The step folder."""
+        return self.checkpoint.path
+
+    @property
+    def where(self) -> str:
+        """The step folder in a message."""
+        return f"checkpoint {quoted(str(self.checkpoint.path), 200)}"
+
+    @property
+    def summary(self) -> str:
+        """One line for a user."""
+        kind = ", the best by validation" if self.checkpoint.best else ""
+        return f"checkpoint: {self.checkpoint.path} (update {self.checkpoint.update}{kind}, averaged weights)"
+
+    @property
+    def update(self) -> int:
+        """Update of the training that the weights are from."""
+        return self.checkpoint.update
+
+    @property
+    def speaker_count(self) -> int:
+        """Number of voices that the model was trained on, not counting speed-perturbed copies."""
+        return self.corpus.speaker_count
+
+    @property
+    def untrained(self) -> frozenset[str]:
+        """Symbols that never occurred in training: a checkpoint does not record them."""
+        return frozenset()
+
+    @property
+    def average(self) -> Mapping[str, Array]:
+        """The averaged weights by name. Raises CheckpointError where there are none."""
+        if "average" not in self.checkpoint.arrays:
+            raise CheckpointError(
+                f"{self.where} contains no averaged weights; use a checkpoint written by a MyXTTS training run"
+            )
+        return self.checkpoint.arrays["average"]
+
+    @cached_property
+    def voice_model(self) -> VoiceModel:
+        """The model of voices made with this checkpoint. Raises CheckpointError where it has no encoder."""
+        average = self.checkpoint.arrays.get("average", {})
+        names = sorted(name for name in average if "/speaker_encoder/" in f"/{name}")
+        if not names:
+            raise CheckpointError(
+                f"{self.where} contains no averaged weights of a speaker encoder; use a checkpoint written by a MyXTTS "
+                "training run"
+            )
+        digest = hashlib.sha256()
+        for name in names:
+            array = np.ascontiguousarray(average[name])
+            digest.update(canonical_json([name, array.dtype.name, list(array.shape)]))
+            digest.update(array.tobytes())
+        model, training = self.config.model, self.config.training
+        shared = {
+            "corpus": self.corpus.to_json(),
+            "seed": training.seed,
+            "widths": [model.speaker_width, model.voice_width, model.style_width],
+        }
+        run = hashlib.sha256(canonical_json(shared)).hexdigest()
+        return VoiceModel(digest.hexdigest()[:_DIGITS], run[:_DIGITS], self.update)
+
+    def stored_voices(self, wanted: str) -> tuple[FloatArray, FloatArray]:
+        """Voices (Z, E) and styles (Z, Y) of all training speakers, not checked but for their shapes.
+
+        Raises CheckpointError, which ends with `wanted`, where there are none.
+        """
+        stored = self.checkpoint.arrays.get("voices", {})
+        speakers, model = len(self.corpus.speakers), self.config.model
+        if "voice_ZE" not in stored or "style_ZS" not in stored:
+            raise CheckpointError(f"{self.where} contains no {wanted}")
+        voice_ZE, style_ZY = stored["voice_ZE"], stored["style_ZS"]
+        if voice_ZE.shape != (speakers, model.voice_width) or style_ZY.shape != (speakers, model.style_width):
+            raise CheckpointError(
+                f"{self.where}: stored voices and styles of shapes {voice_ZE.shape} and {style_ZY.shape}, expected "
+                f"{(speakers, model.voice_width)} and {(speakers, model.style_width)}; use another one"
+            )
+        return voice_ZE, style_ZY
+
+    def load(self) -> AcousticModel:
+        """Imports TensorFlow and builds the networks. Raises CheckpointError where the weights do not fit."""
+        from myxtts.synthesis.network import TensorFlowModel
+
+        return TensorFlowModel(self)
+
+
+def open_model(path: Path, prefer: Literal["best", "last"] = "best") -> OpenedModel:
+    """Opens and verifies an exported folder, or else what `open_checkpoint` opens. Raises as it does."""
+    return open_export(path) if is_export(path) else open_checkpoint(path, prefer)
 
 
 def open_checkpoint(path: Path, prefer: Literal["best", "last"] = "best") -> OpenedCheckpoint:
@@ -70,7 +172,7 @@ def open_checkpoint(path: Path, prefer: Literal["best", "last"] = "best") -> Ope
     return OpenedCheckpoint(checkpoint, config, corpus, SymbolTable.from_json(corpus.symbols), notes)
 
 
-def speaker_index(opened: OpenedCheckpoint, name: str) -> int:
+def speaker_index(opened: OpenedModel, name: str) -> int:
     """Index of a training speaker. Raises DataError, which suggests the nearest name and lists the speakers."""
     speakers = opened.corpus.speakers
     if name in speakers:
@@ -78,7 +180,7 @@ def speaker_index(opened: OpenedCheckpoint, name: str) -> int:
     raise DataError(f"speaker {quoted(name)} is not in this model; {_available(name, speakers)}")
 
 
-def language_index(opened: OpenedCheckpoint, language: str | None) -> tuple[int, str]:
+def language_index(opened: OpenedModel, language: str | None) -> tuple[int, str]:
     """Index and code of a language of the model; None: the one in the settings if the model has it, else its first.
 
     Raises DataError, which suggests the nearest code and lists the languages.

@@ -12,24 +12,15 @@ import numpy as np
 
 from myxtts.audio import mel
 from myxtts.audio.griffin_lim import waveform_of_mel
-from myxtts.audio.harmonics import harmonic_table
 from myxtts.config.schema import Config
 from myxtts.data.corpus import Corpus
-from myxtts.errors import CheckpointError, DataError
-from myxtts.messages import quoted
-from myxtts.models.build import build_voice_cloner, check_size, load_weights
-from myxtts.models.generate import Generated, Generator, Voice
-from myxtts.models.prosody import FloatArray, IntArray, decibels_to_deviations, semitones_to_deviations
+from myxtts.errors import DataError
+from myxtts.models.prosody import FloatArray, IntArray
+from myxtts.models.voice import Voice
 from myxtts.progress import Progress, silent
-from myxtts.synthesis.opened import OpenedCheckpoint, language_index, open_checkpoint
-from myxtts.synthesis.options import (
-    LONGEST_SENTENCE_SECONDS,
-    LONGEST_SENTENCE_TOKENS,
-    LONGEST_TOKEN_SECONDS,
-    SpeakOptions,
-    longest_sentence,
-    text_problems,
-)
+from myxtts.runtime.interface import AcousticOutput, Controls, OpenedModel, Vocoder
+from myxtts.synthesis.opened import language_index, open_model
+from myxtts.synthesis.options import LONGEST_SENTENCE_TOKENS, SpeakOptions, text_problems
 from myxtts.synthesis.speech import (
     Speech,
     SpeechChunk,
@@ -46,7 +37,7 @@ from myxtts.synthesis.voice_parts import VoicePart
 from myxtts.synthesis.voices import MadeVoice, Reference, VoiceMaker, varied, voice_parts
 from myxtts.text.reading import Reading, read_text
 from myxtts.text.tokenizer import Tokenizer
-from myxtts.units import frames_of_seconds, seconds_of_frames
+from myxtts.units import seconds_of_frames
 
 _SEED_STEP = 7_919
 """Added to the seed from one sentence to the next, so that sentences do not share their noise."""
@@ -66,7 +57,7 @@ class _SpeechTask:
 
 
 class Synthesizer:
-    """Speaks with the averaged weights of a checkpoint. Load it once and reuse it: the first text is the slowest.
+    """Speaks with the averaged weights of a checkpoint, or with an exported model. Load it once and reuse it: the first text is the slowest.
 
     Example:
         >>> from pathlib import Path
@@ -77,39 +68,22 @@ class Synthesizer:
         >>> write_wav(Path("hello.wav"), speech.samples, speech.sample_rate_hz)
     """
 
-    def __init__(self, opened: OpenedCheckpoint) -> None:
-        """Builds the model of an opened checkpoint. Raises CheckpointError where its weights do not fit."""
-        config, corpus = opened.config, opened.corpus
-        where = f"checkpoint {quoted(str(opened.checkpoint.path), 200)}"
-        if "average" not in opened.checkpoint.arrays:
-            raise CheckpointError(
-                f"{where} contains no averaged weights; use a checkpoint written by a MyXTTS training run"
-            )
+    def __init__(self, opened: OpenedModel, vocoder: Vocoder | None = None) -> None:
+        """Loads the networks of an opened model. Raises CheckpointError where its weights do not fit.
+
+        vocoder: None: pitch-conditioned Griffin-Lim.
+        """
         self.opened = opened
-        self.tokenizer = Tokenizer(config.text, opened.table)
-        average = opened.checkpoint.arrays["average"]
-        channels, symbols = config.audio.mel_channels, len(opened.table)
-        languages, speakers = len(corpus.languages), max(1, len(corpus.speakers))
-        check_size(
-            sum(array.size for array in average.values()), where, config.model, channels=channels, symbols=symbols,
-            languages=languages, speakers=speakers,
-        )  # fmt: skip
-        model = build_voice_cloner(
-            config.model,
-            channels=channels,
-            symbols=symbols,
-            languages=languages,
-            speakers=speakers,
-            harmonics=harmonic_table(config.audio, corpus.pitch_mean, corpus.pitch_std),
-            precision="fp32",
-        )
-        load_weights(model, average)
-        self.generator = Generator(model)
-        self._voice_maker = VoiceMaker(opened, self.generator)
+        self.tokenizer = Tokenizer(opened.config.text, opened.table, opened.untrained)
+        self.model = opened.load()
+        self._vocoder = vocoder or self._griffin_lim
+        self._voice_maker = VoiceMaker(opened, self.model)
 
     @classmethod
     def load(cls, path: Path | str, prefer: Literal["best", "last"] = "best") -> Synthesizer:
-        """Loads the model of a run directory, its checkpoints folder or a step folder.
+        """Loads the model of a run directory, its checkpoints folder, a step folder, or an exported folder.
+
+        An exported folder (`myxtts export --format onnx`) is run by ONNX Runtime, and TensorFlow is not imported.
 
         Args:
             path: the folder.
@@ -118,7 +92,7 @@ class Synthesizer:
         Raises:
             CheckpointError, DataError, ConfigError: nothing there can be used.
         """
-        return cls(open_checkpoint(Path(path), prefer))
+        return cls(open_model(Path(path), prefer))
 
     @property
     def config(self) -> Config:
@@ -293,7 +267,7 @@ class Synthesizer:
             return None
         mel_MC = self.corpus.normalize_mel(mel.log_mel(recording_N, self.config.audio))
         centered_MC = mel_MC - mel_MC.mean(axis=0)
-        return self.generator.token_durations(tokens_T, task.language, task.voice, centered_MC)
+        return self.model.token_durations(tokens_T, task.language, task.voice, centered_MC)
 
     def make_voice(
         self, references: Sequence[Reference] = (), speaker: str | None = None, voices: Sequence[VoicePart] = ()
@@ -322,8 +296,7 @@ class Synthesizer:
             progress("synthesis", at, total)
             seed = (task.options.seed + at * _SEED_STEP) % 2**31
             made, mel_MC = self._mel(encoding.tokens, task, seed)
-            pitch_hz_M = self.corpus.pitch_hz(made.frame_pitch_M, made.voiced_M, audio)
-            wave_N = waveform_of_mel(mel_MC, audio, seed=seed, pitch_hz_M=pitch_hz_M)
+            wave_N = self._vocoder(mel_MC, made.pitch_hz_M, seed)
             length = len(mel_MC)
             mel_MC, wave_N = join_ready(mel_MC, wave_N, audio, task.options.speed, first=at == 0)
             frames += len(mel_MC)
@@ -340,45 +313,34 @@ class Synthesizer:
                 notes=task.notes,
                 capped=made.capped,
                 squeezed=made.squeezed,
-                voiced=int(made.voiced_M.sum()),
-                pitch_limited=self._pitch_limited(made),
+                voiced=made.voiced,
+                pitch_limited=made.pitch_limited,
                 pitch_range_hz=(audio.pitch_low_hz, audio.pitch_high_hz),
             )
         progress("synthesis", total, total)
 
-    def _pitch_limited(self, made: Generated) -> int:
-        """Number of voiced frames whose pitch is out of the range of the harmonic table and of the waveform."""
-        audio, corpus = self.config.audio, self.corpus
-        hz_M = np.exp(made.frame_pitch_M.astype(np.float64) * corpus.pitch_std + corpus.pitch_mean)
-        return int((made.voiced_M & ((hz_M < audio.pitch_low_hz) | (hz_M > audio.pitch_high_hz))).sum())
+    def _griffin_lim(self, mel_MC: FloatArray, pitch_hz_M: FloatArray, seed: int) -> FloatArray:
+        return waveform_of_mel(mel_MC, self.config.audio, seed=seed, pitch_hz_M=pitch_hz_M)
 
-    def _mel(self, tokens_T: IntArray, task: _SpeechTask, seed: int) -> tuple[Generated, FloatArray]:
+    def _mel(self, tokens_T: IntArray, task: _SpeechTask, seed: int) -> tuple[AcousticOutput, FloatArray]:
         """The output of the model for a sentence, and its natural-log mel at the requested level.
 
         A model conditioned on more energy follows only in part (bench.control: 2 dB of 6 after 2,050 updates, 4 after
         6,738). A gain makes up the difference to the level of the sentence without the change.
         """
-        made = self._generate(tokens_T, task, seed, task.options.energy)
-        mel_MC = self.corpus.denormalize_mel(made.mel_MC)
-        if task.options.energy:
-            unchanged = self._generate(tokens_T, task, seed, energy=0.0)
-            wanted_db = level_db(self.corpus.denormalize_mel(unchanged.mel_MC)) + task.options.energy
-            mel_MC = amplify_mel(mel_MC, wanted_db - level_db(mel_MC))
-        return made, floor_mel(mel_MC, self.config.audio)
-
-    def _generate(self, tokens_T: IntArray, task: _SpeechTask, seed: int, energy: float) -> Generated:
-        audio, options = self.config.audio, task.options
-        return self.generator.generate_mel(
-            tokens_T,
-            task.language,
-            task.voice,
+        options = task.options
+        controls = Controls(
             speed=options.speed,
-            pitch_shift=semitones_to_deviations(options.pitch, self.corpus.pitch_std),
+            pitch=options.pitch,
             pitch_range=options.pitch_range,
-            energy_shift=decibels_to_deviations(energy, self.corpus.energy_std),
+            energy=options.energy,
             seed=seed,
             temperature=options.temperature,
             steps=options.steps,
-            longest_token=frames_of_seconds(LONGEST_TOKEN_SECONDS, audio.sample_rate_hz, audio.hop_samples),
-            longest=longest_sentence(audio, LONGEST_SENTENCE_SECONDS),
         )
+        made = self.model.generate(tokens_T, task.language, task.voice, controls)
+        mel_MC = made.mel_MC
+        if options.energy:
+            unchanged = self.model.generate(tokens_T, task.language, task.voice, replace(controls, energy=0.0))
+            mel_MC = amplify_mel(mel_MC, level_db(unchanged.mel_MC) + options.energy - level_db(mel_MC))
+        return made, floor_mel(mel_MC, self.config.audio)

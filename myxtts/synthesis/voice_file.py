@@ -22,11 +22,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from myxtts.errors import CheckpointError, DataError
+from myxtts.errors import DataError
 from myxtts.messages import quoted
+from myxtts.runtime.interface import OpenedModel, VoiceModel
 from myxtts.storage.files import canonical_json, read_regular_file, write_atomic
 from myxtts.storage.tensors import count_nonfinite, parse_metadata, parse_tensors, write_tensors
-from myxtts.synthesis.opened import OpenedCheckpoint
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -37,19 +37,9 @@ SHORTEST, LONGEST = 0.5, 2.0
 """Allowed length of a voice, nominally a unit vector."""
 LARGEST_STYLE = 1e3
 """Allowed magnitude of a style dimension, in deviations of its prior; real ones are a few deviations."""
-_DIGITS = 32
 _TEXTS = ("name", "made_from", "encoder", "kin", "update", "digest")
 _NAME_ONE = "name a file written by `myxtts voice`"
 _AGAIN = "create it again with `myxtts voice`"
-
-
-@dataclass(frozen=True)
-class VoiceModel:
-    """The model a voice belongs to: fingerprints of its encoder and of its run, and the update of the checkpoint."""
-
-    encoder: str
-    run: str
-    update: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,30 +54,6 @@ class StoredVoice:
     name: str
     made_from: str
     model: VoiceModel
-
-
-def voice_model(opened: OpenedCheckpoint) -> VoiceModel:
-    """The model of voices made with this checkpoint. Raises CheckpointError where it has no encoder."""
-    average = opened.checkpoint.arrays.get("average", {})
-    names = sorted(name for name in average if "/speaker_encoder/" in f"/{name}")
-    if not names:
-        raise CheckpointError(
-            f"checkpoint {quoted(str(opened.checkpoint.path), 200)} contains no averaged weights of a speaker encoder; "
-            "use a checkpoint written by a MyXTTS training run"
-        )
-    digest = hashlib.sha256()
-    for name in names:
-        array = np.ascontiguousarray(average[name])
-        digest.update(canonical_json([name, array.dtype.name, list(array.shape)]))
-        digest.update(array.tobytes())
-    model, training = opened.config.model, opened.config.training
-    shared = {
-        "corpus": opened.corpus.to_json(),
-        "seed": training.seed,
-        "widths": [model.speaker_width, model.voice_width, model.style_width],
-    }
-    run = hashlib.sha256(canonical_json(shared)).hexdigest()
-    return VoiceModel(digest.hexdigest()[:_DIGITS], run[:_DIGITS], opened.checkpoint.update)
 
 
 def write_voice(path: Path, voice: StoredVoice) -> None:
@@ -135,10 +101,10 @@ def read_voice(path: Path) -> StoredVoice:
     return StoredVoice(arrays["voice_E"], arrays["style_Y"], texts["name"], texts["made_from"], model)
 
 
-def compatibility_note(voice: StoredVoice, path: Path, opened: OpenedCheckpoint) -> str | None:
+def compatibility_note(voice: StoredVoice, path: Path, opened: OpenedModel) -> str | None:
     """A note where the voice comes from another checkpoint of the same run; DataError where from another model."""
     name = f"voice {quoted(str(path), 200)}"
-    model, own = opened.config.model, voice_model(opened)
+    model, own = opened.config.model, opened.voice_model
     if (len(voice.voice_E), len(voice.style_Y)) != (model.voice_width, model.style_width):
         raise DataError(
             f"{name} has {len(voice.voice_E)} + {len(voice.style_Y)} numbers and this model {model.voice_width} + "

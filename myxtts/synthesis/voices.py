@@ -16,10 +16,11 @@ from myxtts.data.corpus import Corpus
 from myxtts.data.references import prepare_reference
 from myxtts.errors import CheckpointError, DataError
 from myxtts.messages import quoted
-from myxtts.models.generate import Generator, Voice, mean_voice
 from myxtts.models.prosody import FloatArray
+from myxtts.models.voice import Voice, mean_voice
+from myxtts.runtime.interface import AcousticModel, OpenedModel
 from myxtts.speakers import ENOUGH_SPEAKERS
-from myxtts.synthesis.opened import OpenedCheckpoint, speaker_index
+from myxtts.synthesis.opened import speaker_index
 from myxtts.synthesis.options import HIGHEST_SEED
 from myxtts.synthesis.voice_file import compatibility_note, read_voice, voice_problem
 from myxtts.synthesis.voice_parts import VoicePart, describe, shares_of
@@ -82,11 +83,11 @@ def voice_parts(references: Sequence[Reference], speaker: str | None, voices: Se
 
 
 class VoiceMaker:
-    """Makes voices for the model of one checkpoint."""
+    """Makes voices for one model."""
 
-    def __init__(self, opened: OpenedCheckpoint, generator: Generator) -> None:
+    def __init__(self, opened: OpenedModel, model: AcousticModel) -> None:
         self._opened = opened
-        self._generator = generator
+        self._model = model
 
     def make(self, parts: Sequence[VoicePart]) -> MadeVoice:
         """The weighted mean of the parts, its embedding normalized to unit length.
@@ -102,7 +103,7 @@ class VoiceMaker:
             parts = [VoicePart("speaker", speakers[0])]
             if len(speakers) > 1:
                 notes.append(f"no voice was given: using the first training speaker {quoted(speakers[0])}")
-        people = self._opened.corpus.speaker_count
+        people = self._opened.speaker_count
         if people < ENOUGH_SPEAKERS and any(part.kind == "reference" for part in parts):
             trained_on = "one voice" if people == 1 else f"{people} voices"
             notes.append(
@@ -138,7 +139,7 @@ class VoiceMaker:
         if segments.note:
             notes.append(segments.note)
         try:
-            return mean_voice(self._generator.voices(segments.mel_ARC, segments.length_A))
+            return mean_voice(self._model.voices(segments.mel_ARC, segments.length_A))
         except ValueError as error:
             raise DataError(
                 f"reference {number}: its segments have no voice in common ({error}); use a recording of one speaker"
@@ -161,20 +162,12 @@ class VoiceMaker:
 
     def _stored(self, wanted: str) -> tuple[FloatArray, FloatArray]:
         """Voices (Z, E) and styles (Z, Y) of all training speakers; `wanted` ends the message where there are none."""
-        where = f"checkpoint {quoted(str(self._opened.checkpoint.path), 200)}"
-        stored = self._opened.checkpoint.arrays.get("voices", {})
-        speakers, model = len(self._opened.corpus.speakers), self._opened.config.model
-        if "voice_ZE" not in stored or "style_ZS" not in stored:
-            raise CheckpointError(f"{where} contains no {wanted}")
-        voice_ZE, style_ZY = stored["voice_ZE"], stored["style_ZS"]
-        if voice_ZE.shape != (speakers, model.voice_width) or style_ZY.shape != (speakers, model.style_width):
-            raise CheckpointError(
-                f"{where}: stored voices and styles of shapes {voice_ZE.shape} and {style_ZY.shape}, expected "
-                f"{(speakers, model.voice_width)} and {(speakers, model.style_width)}; use another one"
-            )
+        voice_ZE, style_ZY = self._opened.stored_voices(wanted)
         for index, speaker in enumerate(self._opened.corpus.speakers):
             if problem := voice_problem(voice_ZE[index], style_ZY[index]):
-                raise CheckpointError(f"{where}: stored voice of speaker {quoted(speaker)}: {problem}; use another one")
+                raise CheckpointError(
+                    f"{self._opened.where}: stored voice of speaker {quoted(speaker)}: {problem}; use another one"
+                )
         return np.asarray(voice_ZE, np.float32), np.asarray(style_ZY, np.float32)
 
 

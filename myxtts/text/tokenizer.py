@@ -31,11 +31,18 @@ class EncodedText:
 
 
 class Tokenizer:
-    """Turns texts into tokens. The result depends on the settings, the table and the text only."""
+    """Turns texts into tokens. The result depends on the arguments and the text only.
 
-    def __init__(self, text: TextConfig, table: SymbolTable) -> None:
+    Args:
+        text: symbols and blanks.
+        table: the symbols of the model.
+        untrained: symbols of the table that are skipped like those that are not in it.
+    """
+
+    def __init__(self, text: TextConfig, table: SymbolTable, untrained: frozenset[str] = frozenset()) -> None:
         self._settings = text
         self._table = table
+        self._known = frozenset(table.symbols) - untrained
 
     @property
     def table(self) -> SymbolTable:
@@ -55,8 +62,8 @@ class Tokenizer:
         return [self._encoding(*pair) for pair in zip(transcriptions, normalized, strict=True)]
 
     def _encoding(self, transcription: Transcription, normalized: str) -> EncodedText:
-        known = [symbol for symbol in transcription.phonemes if symbol in self._table]
-        unknown = [symbol for symbol in transcription.phonemes if symbol not in self._table]
+        known = [symbol for symbol in transcription.phonemes if symbol in self._known]
+        unknown = [symbol for symbol in transcription.phonemes if symbol not in self._known]
         symbols = known
         # Punctuation without words is not speech.
         if not any(symbol.isalnum() for symbol in known):

@@ -13,7 +13,8 @@ from myxtts.config.schema import Config
 from myxtts.data.batches import Batches
 from myxtts.data.corpus import Corpus
 from myxtts.data.references import prepare_reference
-from myxtts.models.generate import Generator, Voice, mean_voice
+from myxtts.models.generate import Generator
+from myxtts.models.voice import Voice, mean_voice
 
 FloatArray = npt.NDArray[np.float32]
 

@@ -84,7 +84,8 @@ def test_mistakes_get_one_line_and_write_nothing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bad.voice").write_bytes(b"no tensors")
-    from myxtts.synthesis.voice_file import StoredVoice, VoiceModel
+    from myxtts.runtime.interface import VoiceModel
+    from myxtts.synthesis.voice_file import StoredVoice
 
     one = np.eye(8, dtype=np.float32)[0]
     other = StoredVoice(one, one[:4], "x", "x", VoiceModel("e" * 32, "f" * 32, 1))

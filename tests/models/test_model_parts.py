@@ -231,7 +231,7 @@ def test_the_flow_arrives_where_the_exact_velocity_points(steps: int) -> None:
     decoder = Straight(made_batch.model_config(), 8)
     mask = sequence_mask(tf.constant([6, 4]), 6)
     decoder.goal = tf.constant(normal(2, 6, 8)) * mask
-    found = decoder.generate(tf.zeros([2, 6, 16]), tf.zeros([2, 12]), mask, steps, 0.667, tf.constant([1, 2]))
+    found = decoder.generate(tf.zeros([2, 6, 16]), tf.zeros([2, 12]), mask, steps, tf.constant(normal(2, 6, 8)))
     np.testing.assert_allclose(found, decoder.goal, atol=1e-5)
 
 
@@ -255,7 +255,8 @@ def test_the_flow_starts_from_noise_of_the_temperature() -> None:
     decoder.velocity = still
     mask = sequence_mask(tf.constant([400]), 400)
     for temperature in (0.0, 0.5, 1.0):
-        found = decoder.generate(tf.zeros([1, 400, 16]), tf.zeros([1, 12]), mask, 2, temperature, tf.constant([1, 2]))
+        noise = tf.constant(normal(1, 400, 8)) * temperature
+        found = decoder.generate(tf.zeros([1, 400, 16]), tf.zeros([1, 12]), mask, 2, noise)
         assert abs(float(np.std(found)) - temperature) < 0.05
 
 
@@ -263,7 +264,7 @@ def test_no_step_is_the_draft_alone() -> None:
     decoder = FlowDecoder(made_batch.model_config(), 8)
     mask = sequence_mask(tf.constant([6, 4]), 6)
     given = tf.constant(normal(2, 6, 16)), tf.constant(normal(2, 12)), mask
-    found = decoder.generate(*given, 0, 0.667, tf.constant([1, 2]))
+    found = decoder.generate(*given, 0, tf.constant(normal(2, 6, 8)))
     np.testing.assert_array_equal(found, decoder.draft(*given))
     assert not found[1, 4:].numpy().any()
 
@@ -274,10 +275,10 @@ def test_guidance_goes_further_from_what_is_said_without_text_and_voice() -> Non
     decoder = FlowDecoder(config, 8)
     mask = sequence_mask(tf.constant([6]), 6)
     x, condition = tf.constant(normal(1, 6, 16)), tf.constant(normal(1, 12))
-    decoder.generate(x, condition, mask, 1, 0.0, tf.constant([1, 2]))  # makes the weights
+    decoder.generate(x, condition, mask, 1, tf.zeros([1, 6, 8]))  # makes the weights
     for variable in decoder.backbone.trainable_variables:
         variable.assign(tf.random.stateless_normal(variable.shape, [3, len(variable.path)]) * 0.3)
-    guided = decoder.generate(x, condition, mask, 1, 0.0, tf.constant([1, 2])).numpy()
+    guided = decoder.generate(x, condition, mask, 1, tf.zeros([1, 6, 8])).numpy()
     draft = decoder.draft(x, condition, mask)
     told = tf.concat([x, draft], axis=-1)
     start, time = tf.zeros([1, 6, 8]), tf.zeros([1])

@@ -16,10 +16,11 @@ from myxtts.errors import EXIT_BAD_INPUT, CheckpointError, DataError, MyXTTSErro
 from myxtts.models.build import least_weights
 from myxtts.storage.store import CheckpointStore
 from myxtts.synthesis import synthesizer as synthesizer_module
+from myxtts.runtime.interface import VoiceModel
 from myxtts.synthesis.opened import open_checkpoint
 from myxtts.synthesis.options import LARGEST_SPECTROGRAM, longest_sentence
 from myxtts.synthesis.synthesizer import Synthesizer
-from myxtts.synthesis.voice_file import StoredVoice, VoiceModel, read_voice, write_voice
+from myxtts.synthesis.voice_file import StoredVoice, read_voice, write_voice
 from myxtts.synthesis.voices import VoiceMaker
 
 SPEAKERS = len(made_model.SPEAKERS)

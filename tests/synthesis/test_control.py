@@ -42,13 +42,13 @@ def exact_decoder(synthesizer: Synthesizer) -> object:
             "voiced_BM": tf.ones_like(normalized_M),
         }
 
-    return lambda steps: decode
+    return decode
 
 
 @pytest.fixture(scope="module")
 def synthesizer(tmp_path_factory: pytest.TempPathFactory) -> Synthesizer:
     made = Synthesizer.load(made_model.save_run(tmp_path_factory.mktemp("run"), made_model.resolved(), CORPUS))
-    made.generator._decoder = exact_decoder(made)  # type: ignore[method-assign, assignment]
+    made.model.generator._decode = exact_decoder(made)  # type: ignore[method-assign, assignment]
     return made
 
 
@@ -93,9 +93,9 @@ def test_energy_moves_the_level_by_decibels(
     wanted: float, synthesizer: Synthesizer, plain: Speech, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[Generated] = []
-    generate = synthesizer.generator.generate_mel
+    generate = synthesizer.model.generator.generate_mel
     monkeypatch.setattr(
-        synthesizer.generator, "generate_mel", lambda *args, **more: made.append(generate(*args, **more)) or made[-1]
+        synthesizer.model.generator, "generate_mel", lambda *args, **more: made.append(generate(*args, **more)) or made[-1]
     )
     other = synthesizer.speak(TEXT, speaker="bob", energy=wanted)
     assert level_db(other) - level_db(plain) == pytest.approx(wanted, abs=0.5)
@@ -109,12 +109,12 @@ def test_a_gain_makes_up_for_a_decoder_that_follows_in_part(
     synthesizer: Synthesizer, plain: Speech, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The decoder follows a third of the energy; a gain makes up the rest."""
-    exact = exact_decoder(synthesizer)(None)  # type: ignore[operator]
+    exact = exact_decoder(synthesizer)
 
     def weak(text: object, mean: object, durations: object, pitches: object, energies: tf.Tensor, *more: object):
         return exact(text, mean, durations, pitches, energies / 3.0, *more)
 
-    monkeypatch.setattr(synthesizer.generator, "_decoder", lambda steps: weak)
+    monkeypatch.setattr(synthesizer.model.generator, "_decode", weak)
     soft, loud = (synthesizer.speak(TEXT, speaker="bob", energy=energy) for energy in (0.0, 6.0))
     assert level_db(loud) - level_db(soft) == pytest.approx(6.0, abs=0.2)
 
@@ -142,8 +142,8 @@ def test_the_shift_is_the_same_for_every_token_of_the_decoder(synthesizer: Synth
 
     voice, corpus = synthesizer.make_voice(speaker="bob").voice, synthesizer.corpus
     tokens = synthesizer.tokenizer.encode([TEXT], "en-us")[0].tokens
-    plain = synthesizer.generator.generate_mel(tokens, 0, voice)
-    other = synthesizer.generator.generate_mel(
+    plain = synthesizer.model.generator.generate_mel(tokens, 0, voice)
+    other = synthesizer.model.generator.generate_mel(
         tokens,
         0,
         voice,

@@ -58,9 +58,9 @@ def test_everything_is_checked_before_the_first_sentence(synthesizer: Synthesize
 
 def test_a_sentence_is_computed_on_demand(synthesizer: Synthesizer, monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
-    generate = synthesizer.generator.generate_mel
+    generate = synthesizer.model.generator.generate_mel
     monkeypatch.setattr(
-        synthesizer.generator, "generate_mel", lambda *args, **more: made.append(1) or generate(*args, **more)
+        synthesizer.model.generator, "generate_mel", lambda *args, **more: made.append(1) or generate(*args, **more)
     )
     chunks = synthesizer.stream(TEXT, speaker="bob")
     assert made == []

@@ -113,11 +113,11 @@ def test_samples_are_a_reference_too(synthesizer: Synthesizer, recordings: list[
 
 def test_text_of_any_length_in_one_graph(synthesizer: Synthesizer) -> None:
     synthesizer.speak(TEXT, speaker="bob")
-    traced = synthesizer.generator.traces
+    traced = synthesizer.model.generator.traces
     steps: list[tuple[str, int, int]] = []
     long = "One. Two words! " + "And a sentence that goes on and on, " * 12 + "until here."
     speech = synthesizer.speak(long, speaker="bob", progress=lambda *step: steps.append(step))
-    assert synthesizer.generator.traces == traced
+    assert synthesizer.model.generator.traces == traced
     assert len(speech.sentences) >= 4 and steps[-1] == ("synthesis", len(speech.sentences), len(speech.sentences))
     starts = [sentence.start_seconds for sentence in speech.sentences]
     assert starts == sorted(starts) and starts[0] == 0.0

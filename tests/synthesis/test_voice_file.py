@@ -10,13 +10,12 @@ from safetensors import safe_open
 
 from myxtts.errors import CheckpointError, DataError, StorageError
 from myxtts.storage.tensors import write_tensors
+from myxtts.runtime.interface import VoiceModel
 from myxtts.synthesis.opened import OpenedCheckpoint, open_checkpoint
 from myxtts.synthesis.voice_file import (
     StoredVoice,
-    VoiceModel,
     compatibility_note,
     read_voice,
-    voice_model,
     write_voice,
 )
 
@@ -117,11 +116,11 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_a_voice_belongs_to_the_encoder_it_was_made_with(source: OpenedCheckpoint, tmp_path: Path) -> None:
-    voice, path = made(voice_model(source)), Path("anna.voice")
+    voice, path = made(source.voice_model), Path("anna.voice")
     assert compatibility_note(voice, path, source) is None
-    assert voice_model(open_checkpoint(source.checkpoint.path)) == voice_model(source)
+    assert open_checkpoint(source.checkpoint.path).voice_model == source.voice_model
     flow = made_model.save_run(tmp_path / "flow", made_model.resolved(model__decoder="flow"))
-    assert voice_model(open_checkpoint(flow)).run == voice_model(source).run  # the decoder may differ, not the encoder
+    assert open_checkpoint(flow).voice_model.run == source.voice_model.run  # the decoder may differ, not the encoder
 
     learned = with_weights(tmp_path / "learned", 1e-3)
     note = compatibility_note(voice, path, learned)
@@ -141,4 +140,4 @@ def test_a_voice_belongs_to_the_encoder_it_was_made_with(source: OpenedCheckpoin
 def test_a_checkpoint_without_an_encoder(tmp_path: Path) -> None:
     bare = open_checkpoint(made_model.save_run(tmp_path, made_model.resolved(), average=None))
     with pytest.raises(CheckpointError, match="contains no averaged weights of a speaker encoder; use a"):
-        voice_model(bare)
+        bare.voice_model

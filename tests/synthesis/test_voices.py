@@ -9,7 +9,7 @@ import pytest
 
 from myxtts.errors import CheckpointError, DataError
 from myxtts.synthesis import Synthesizer, VoicePart
-from myxtts.synthesis.voice_file import StoredVoice, read_voice, voice_model, write_voice
+from myxtts.synthesis.voice_file import StoredVoice, read_voice, write_voice
 from myxtts.synthesis.voices import varied
 
 TEXT = "A good day to all of you."
@@ -55,7 +55,7 @@ def test_recordings_speakers_saved_and_random_voices_mix(
     monkeypatch.chdir(tmp_path)  # a long path would be shortened
     made = synthesizer.make_voice(voices=[weighted(VoicePart("random", 3), 1), weighted(BOB, 1)])
     file = Path("anna.voice")
-    model = voice_model(synthesizer.opened)
+    model = synthesizer.opened.voice_model
     write_voice(file, StoredVoice(made.voice.voice_E, made.voice.style_Y, "anna", made.made_from, model))
     saved = VoicePart("voice", file, 2.0)
     speech = synthesizer.speak(TEXT, voices=[VoicePart("reference", recording, 1.0), saved])
@@ -82,7 +82,7 @@ def test_a_random_voice(synthesizer: Synthesizer) -> None:
 def test_voices_that_cancel_out(synthesizer: Synthesizer, tmp_path: Path) -> None:
     ann = synthesizer.make_voice(voices=[ANN]).voice
     file = tmp_path / "opposite.voice"
-    write_voice(file, StoredVoice(-ann.voice_E, ann.style_Y, "x", "x", voice_model(synthesizer.opened)))
+    write_voice(file, StoredVoice(-ann.voice_E, ann.style_Y, "x", "x", synthesizer.opened.voice_model))
     with pytest.raises(DataError, match=r"nothing in common \(the voices cancel each other out\); remove one of them"):
         synthesizer.make_voice(voices=[ANN, VoicePart("voice", file)])
 

@@ -159,7 +159,7 @@ def test_a_bad_gradient_names_its_part(folder: Path, name: str, monkeypatch: pyt
 
 
 def test_a_bad_average_is_reported_as_such() -> None:
-    from myxtts.models.generate import Voice, mean_voice
+    from myxtts.models.voice import Voice, mean_voice
 
     bad = Voice(np.full(4, np.nan, np.float32), np.zeros(2, np.float32))
     with pytest.raises(NonFiniteError, match="not finite"):

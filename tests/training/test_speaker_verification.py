@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from myxtts.config.schema import AudioConfig
-from myxtts.models.generate import Voice
+from myxtts.models.voice import Voice
 from myxtts.training.voices import speaker_similarity_error, speaker_voices, verify_voices
 
 CHANNELS, LONGEST = 80, 40

@@ -1,0 +1,103 @@
+"""`myxtts export`: writes a trained model for programs that have no TensorFlow."""
+
+from __future__ import annotations
+
+import re
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from myxtts.cli.arguments import OneLineParser
+from myxtts.cli.runtime import quiet_loading
+from myxtts.cli.screen import Screen, guarded
+from myxtts.cli.voice_options import CONSENT
+from myxtts.errors import EXIT_DONE, ConfigError
+from myxtts.export.place import folder_problem
+from myxtts.messages import escaped, quoted
+
+PROGRAM = "myxtts export"
+FORMATS = {
+    "onnx": "graphs for ONNX Runtime, which `myxtts speak` speaks without TensorFlow",
+}
+WEIGHTS = ("fp32", "fp16", "int8")
+_LICENSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Exports as `argv` says; returns the exit code."""
+    return guarded(lambda: _run(argv))
+
+
+def _parser() -> OneLineParser:
+    parser = OneLineParser(
+        prog=PROGRAM,
+        allow_abbrev=False,
+        usage=f"{PROGRAM} RUN --format {'|'.join(FORMATS)} --out DIR [options]",
+        description="Writes a trained model for other programs. It is compared with TensorFlow before it appears, and "
+        "contains no paths, no optimizer state, and only the voices that are named.",
+        epilog=CONSENT,
+    )
+    parser.add_argument("run", nargs="?", metavar="RUN", help="run directory, or one of its step folders")
+    parser.add_argument("--prefer", choices=("best", "last"), default="best", help="which checkpoint of a run (best)")
+    formats = "; ".join(f"{name}: {meaning}" for name, meaning in FORMATS.items())
+    parser.add_argument("--format", metavar="FORMAT", help=formats)
+    parser.add_argument("--out", metavar="DIR", help="new folder to write")
+    parser.add_argument("--speaker", action="append", default=[], metavar="NAME", help="export the voice of a training "
+                        "speaker under its name; may be repeated")  # fmt: skip
+    parser.add_argument("--voice", action="append", default=[], metavar="FILE", help="export a voice that `myxtts "
+                        "voice` saved; may be repeated")  # fmt: skip
+    parser.add_argument("--weights", choices=WEIGHTS, default="fp32", help="how the weights are stored: fp32 exact; "
+                        "fp16 half the size; int8 a quarter, with audible differences (fp32)")  # fmt: skip
+    parser.add_argument("--license", default="", metavar="NAME", help="licence of the weights, for the model card, as "
+                        "in CC-BY-4.0 (not stated)")  # fmt: skip
+    return parser
+
+
+def _run(argv: Sequence[str]) -> int:
+    given, unknown = _parser().parse_known(argv)
+    if problems := [*unknown, *_problems(given)]:
+        raise ConfigError(problems)
+    screen = Screen()
+    from myxtts.synthesis.opened import open_checkpoint
+
+    opened = open_checkpoint(Path(given.run), given.prefer)
+    screen.say(escaped(opened.summary), *(f"note: {escaped(note)}" for note in opened.notes))
+    with quiet_loading():
+        from myxtts.export.write import ExportRequest, export
+
+    request = ExportRequest(
+        format=given.format,
+        out=Path(given.out),
+        speakers=tuple(given.speaker),
+        voices=tuple(Path(name) for name in given.voice),
+        weights=given.weights,
+        license_name=given.license,
+    )
+    try:
+        result = export(opened, request, screen.progress)
+    finally:
+        screen.close()
+    screen.say(
+        *(f"note: {escaped(note)}" for note in result.notes),
+        *(escaped(line) for line in result.lines),
+        f"{escaped(given.out)}: {', '.join(f'{name} ({size / 1e6:.1f} MB)' for name, size in result.files.items())}",
+    )
+    return EXIT_DONE
+
+
+def _problems(given: Namespace) -> list[str]:
+    """Problems of the options that need no checkpoint to be seen, one line each."""
+    found = []
+    if not given.run:
+        found.append("RUN is missing; name a run directory, as given with --checkpoint-dir in training")
+    if not given.format:
+        found.append(f"--format is missing; one of: {', '.join(FORMATS)}")
+    elif given.format not in FORMATS:
+        found.append(f"--format is {quoted(given.format)}, expected one of: {', '.join(FORMATS)}")
+    if not given.out:
+        found.append("--out is missing; name a new folder")
+    elif problem := folder_problem(Path(given.out)):
+        found.append(problem)
+    if given.license and not _LICENSE.fullmatch(given.license):
+        found.append(f"--license is {quoted(given.license)}, expected the name of a licence, as in CC-BY-4.0")
+    return found

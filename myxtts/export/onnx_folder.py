@@ -1,0 +1,51 @@
+"""`--format onnx`: two graphs, settings, voices and a card in a folder that myxtts.runtime speaks without TensorFlow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from myxtts.export import graphs
+from myxtts.export.card import model_card
+from myxtts.export.onnx_file import OPSET, convert, store
+from myxtts.export.parity import compare
+from myxtts.export.source import Source
+from myxtts.runtime.folder import CARD, CONFIG, ENCODER, TEXT_TO_MEL, VOICES, ExportConfig, open_export
+from myxtts.storage.tensors import write_tensors
+
+_CONTENTS = {
+    TEXT_TO_MEL: f"ONNX graph (opset {OPSET}): tokens, language, voice, style and controls (speed, pitch in semitones, "
+    "pitch range, energy in dB) to a natural-log mel, F0 in Hz, durations in frames, and counts of limited values",
+    ENCODER: "ONNX graph: a normalized reference mel to a voice and its style",
+    VOICES: "the named voices",
+    CONFIG: "settings, symbols, statistics, and the hashes of the other files",
+}
+
+
+def write_folder(folder: Path, source: Source, weights: str, license_name: str) -> list[str]:
+    """Writes the files into an empty folder, opens it as a user would, and compares it with TensorFlow.
+
+    Returns lines for the user. Raises ExportError where the result is not what TensorFlow computes.
+    """
+    store(convert(graphs.text_to_mel(source.model)), folder / TEXT_TO_MEL, weights)
+    store(convert(graphs.speaker_encoder(source.model)), folder / ENCODER, "fp32" if weights == "int8" else weights)
+    model = source.opened.config.model
+    voices = {
+        "voice_ZE": np.zeros((len(source.voices), model.voice_width), np.float32),
+        "style_ZY": np.zeros((len(source.voices), model.style_width), np.float32),
+    }
+    for index, named in enumerate(source.voices):
+        voices["voice_ZE"][index], voices["style_ZY"][index] = named.voice.voice_E, named.voice.style_Y
+    write_tensors(folder / VOICES, voices)
+    opened = source.opened
+    about = ExportConfig(
+        opened.config, source.corpus, opened.voice_model, opened.speaker_count, source.untrained, "griffin-lim", weights
+    )
+    contents = {name: (folder / name).read_bytes() for name in (TEXT_TO_MEL, ENCODER, VOICES)}
+    text = json.dumps(about.to_json(contents), ensure_ascii=False, indent=1)
+    (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
+    (folder / CARD).write_text(model_card(source, _CONTENTS, license_name), encoding="utf-8")
+    parity = compare(source, open_export(folder).load(), weights)
+    return [f"verified: {parity.line}"]

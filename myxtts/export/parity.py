@@ -1,0 +1,140 @@
+"""Whether an exported model computes what TensorFlow computes: compared on made-up sentences before it appears."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from myxtts.export.onnx_file import ExportError
+from myxtts.export.source import Source
+from myxtts.models.prosody import FloatArray, IntArray
+from myxtts.models.voice import Voice
+from myxtts.runtime.interface import AcousticModel, AcousticOutput, Controls
+from myxtts.text.symbols import BLANK, RESERVED
+
+TOKEN_COUNTS = 15, 65, 147, 317
+REFERENCE_FRAMES = 64, 201, 430
+_CHANGED = Controls(speed=1.3, pitch=3.0, pitch_range=1.5, energy=2.0, seed=2)
+_MOST_DRAWS = 4
+MEL_ERROR, PITCH_ERROR_HZ, VOICE_ERROR = 5e-4, 0.02, 1e-5
+"""Largest differences to TensorFlow; measured ones are about a tenth of them."""
+LOSSY_MEL_ERROR = {"fp16": 0.05, "int8": 0.5}
+"""Largest mean difference of the mels of the tokens, in nepers, where weights are stored in fewer bits."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Largest differences found: natural-log mel, F0, voice; and the numbers of frames at which they were compared."""
+
+    mel: float
+    pitch_hz: float
+    voice: float
+    frames: tuple[int, ...]
+
+    @property
+    def line(self) -> str:
+        """The figures in one line."""
+        return (
+            f"{len(self.frames)} sentences of {min(self.frames)} to {max(self.frames)} frames; largest difference to "
+            f"TensorFlow: mel {self.mel:.1e} nepers, F0 {self.pitch_hz:.1e} Hz, voice {self.voice:.1e}"
+        )
+
+
+def sentences(source: Source) -> list[tuple[IntArray, int, Voice, Controls]]:
+    """Sentences of many lengths, languages, voices and controls, made of symbols that the model learned."""
+    opened, rng = source.opened, np.random.default_rng(7)
+    untrained = {*RESERVED, *source.untrained}
+    known = np.array([i for i, symbol in enumerate(opened.table.symbols) if symbol not in untrained])
+    model = opened.config.model
+    found = []
+    counts = [min(count, opened.config.data.max_text_tokens) for count in TOKEN_COUNTS]
+    for number, count in enumerate([*counts, *counts]):
+        tokens_T = rng.choice(known, count).astype(np.int32)
+        if opened.config.text.blank_between:
+            tokens_T[::2] = BLANK
+        voice_E = rng.normal(size=model.voice_width)
+        if source.voices:
+            voice = source.voices[number % len(source.voices)].voice
+        else:
+            unit_E = (voice_E / np.linalg.norm(voice_E)).astype(np.float32)
+            voice = Voice(unit_E, np.zeros(model.style_width, np.float32))
+        controls = Controls() if number < len(counts) else _CHANGED
+        found.append((tokens_T, number % len(opened.corpus.languages), voice, controls))
+    return found
+
+
+def compare(source: Source, exported: AcousticModel, weights: str = "fp32") -> Parity:
+    """Compares an exported model with TensorFlow. Raises ExportError where it differs by more than the limits."""
+    cases = sentences(source)
+    mel, pitch_hz = 0.0, 0.0
+    frames: list[int] = []
+    while cases:
+        tokens_T, language, voice, controls = cases.pop(0)
+        wanted, found, tokens_T = _same_durations(source, exported, (tokens_T, language, voice, controls), weights)
+        frames.append(len(wanted.mel_MC))
+        if weights == "fp32":
+            mel = max(mel, _largest(wanted.mel_MC, found.mel_MC))
+            pitch_hz = max(pitch_hz, _largest(wanted.pitch_hz_M, found.pitch_hz_M))
+        else:
+            mel = max(mel, _token_difference(wanted, found))
+        if not cases and len({count % 2 for count in frames}) < 2 and len(frames) < 4 * len(TOKEN_COUNTS):
+            shorter = tokens_T[: len(tokens_T) - 2]
+            cases.append((shorter, language, voice, controls))
+    voice_error = _voice_difference(source, exported)
+    most = MEL_ERROR if weights == "fp32" else LOSSY_MEL_ERROR[weights]
+    lossless = weights == "fp32"
+    if not (mel <= most and pitch_hz <= PITCH_ERROR_HZ and voice_error <= (VOICE_ERROR if lossless else most)):
+        raise ExportError(f"the exported model differs from TensorFlow: mel {mel:.2g}, F0 {pitch_hz:.2g} Hz, voice "
+                          f"{voice_error:.2g}")  # fmt: skip
+    return Parity(mel, pitch_hz, voice_error, tuple(frames))
+
+
+def _same_durations(
+    source: Source, exported: AcousticModel, case: tuple[IntArray, int, Voice, Controls], weights: str
+) -> tuple[AcousticOutput, AcousticOutput, IntArray]:
+    """The outputs of both models for a sentence, and its tokens.
+
+    A duration that is exactly between two frames may be rounded either way, so other tokens are tried then.
+    """
+    tokens_T, *others = case
+    for _ in range(_MOST_DRAWS):
+        wanted, found = (model.generate(tokens_T, *others) for model in (source.model, exported))
+        if weights != "fp32" or np.array_equal(wanted.duration_T, found.duration_T):
+            return wanted, found, tokens_T
+        if np.abs(np.cumsum(wanted.duration_T) - np.cumsum(found.duration_T)).max() > 1:
+            break
+        tokens_T = np.concatenate([tokens_T[2:], tokens_T[:2]])
+    raise ExportError(f"the exported model predicts other durations than TensorFlow for {len(tokens_T)} tokens")
+
+
+def _largest(a: FloatArray, b: FloatArray) -> float:
+    return float(np.abs(a - b).max(initial=0.0)) if a.shape == b.shape and np.isfinite(b).all() else np.inf
+
+
+def _token_difference(a: AcousticOutput, b: AcousticOutput) -> float:
+    """Mean difference of the mels of the tokens that both speak."""
+    differences = []
+    for means in zip(_token_means(a), _token_means(b), strict=True):
+        if all(mean is not None for mean in means):
+            differences.append(float(np.abs(means[0] - means[1]).mean()))
+    return float(np.mean(differences)) if differences else np.inf
+
+
+def _token_means(output: AcousticOutput) -> Sequence[FloatArray | None]:
+    parts = np.split(output.mel_MC, np.cumsum(output.duration_T)[:-1])
+    return [part.mean(axis=0) if len(part) else None for part in parts]
+
+
+def _voice_difference(source: Source, exported: AcousticModel) -> float:
+    """Largest difference of the voices of made-up references."""
+    channels, rng, worst = source.opened.config.audio.mel_channels, np.random.default_rng(9), 0.0
+    for frames in REFERENCE_FRAMES:
+        reference_ARC = rng.normal(size=(2, frames, channels)).astype(np.float32)
+        length_A = np.array([frames, frames - 17], np.int32)
+        reference_ARC[1, frames - 17 :] = 0.0
+        pairs = zip(*(model.voices(reference_ARC, length_A) for model in (source.model, exported)), strict=True)
+        for wanted, found in pairs:
+            worst = max(worst, _largest(wanted.voice_E, found.voice_E), _largest(wanted.style_Y, found.style_Y))
+    return worst
