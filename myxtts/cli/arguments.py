@@ -183,6 +183,16 @@ def _add_run_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--dry-run", action="store_true", help="audit the data, print the plan, train nothing")
 
 
+def add_vocoder_option(group: argparse._ArgumentGroup) -> None:
+    """Adds `--vocoder`."""
+    group.add_argument(
+        "--vocoder",
+        metavar="KIND",
+        default="neural",
+        help="what turns mels into sound: neural, griffin_lim, or a vocoder file or run (neural)",
+    )
+
+
 def _default(key: str, defaults: Resolved | None) -> str:
     if defaults is None:
         return ""

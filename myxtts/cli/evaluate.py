@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from myxtts import __version__
-from myxtts.cli.arguments import OneLineParser
+from myxtts.cli.arguments import OneLineParser, add_vocoder_option
 from myxtts.cli.runtime import load_synthesizer, quiet_loading
 from myxtts.cli.screen import Screen, guarded
 from myxtts.errors import EXIT_DONE, ConfigError, DataError
@@ -58,7 +58,8 @@ def _parser() -> OneLineParser:
         help="clips that the run was not trained on, those it was trained on, or all (val)",
     )
     clips.add_argument("--seed", metavar="N", type=int, default=1, help="random seed (1)")
-    clips.add_argument("--baseline", action="store_true", help="measure the recordings through mel and Griffin-Lim too")
+    clips.add_argument("--baseline", action="store_true", help="measure the recordings through mel and vocoder too")
+    add_vocoder_option(clips)
     judge = parser.add_argument_group("judge: word error, speaker similarity and quality by independent models")
     judge.add_argument(
         "--judge",
@@ -116,10 +117,12 @@ def _evaluate(given: Namespace, screen: Screen) -> int:
     with quiet_loading():
         from myxtts.evaluation.folder import move_into_place, work_folder
         from myxtts.evaluation.measuring import Evaluator
+        from myxtts.vocoder.files import open_vocoder
 
-    model = _Model(load_synthesizer(opened), given.seed)
+    model = _Model(load_synthesizer(opened, given.vocoder), given.seed)
+    baseline = open_vocoder(given.vocoder, opened.config.audio) if given.baseline else None
     with work_folder(out) as folder:
-        evaluator = Evaluator(model, opened.config.audio, folder, given.baseline, given.seed)
+        evaluator = Evaluator(model, opened.config.audio, folder, baseline, given.seed)
         skipped = SkippedClips()
         selected = select_clips(split, given.seed, opened.config.data.max_clip_seconds, skipped)
         measured = evaluator.run(selected, min(given.clips, len(split.clips)), skipped, screen.progress)

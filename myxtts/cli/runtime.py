@@ -89,12 +89,14 @@ def quiet_loading() -> Iterator[None]:
             os.close(saved)
 
 
-def load_synthesizer(opened: OpenedModel) -> Synthesizer:
+def load_synthesizer(opened: OpenedModel, vocoder: str = "neural") -> Synthesizer:
     """The synthesizer of an opened model; for a run TensorFlow is imported, quietly. Raises as Synthesizer."""
     from myxtts.synthesis.opened import OpenedCheckpoint
     from myxtts.synthesis.synthesizer import Synthesizer
+    from myxtts.vocoder.files import open_vocoder
 
+    speaks = open_vocoder(vocoder, opened.config.audio)
     if isinstance(opened, OpenedCheckpoint):
         with quiet_loading():
             import myxtts.synthesis.network  # noqa: F401
-    return Synthesizer(opened)
+    return Synthesizer(opened, speaks)

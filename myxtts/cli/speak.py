@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from myxtts.cli.arguments import OneLineParser
+from myxtts.cli.arguments import OneLineParser, add_vocoder_option
 from myxtts.cli.places import place_problems
 from myxtts.cli.runtime import load_synthesizer
 from myxtts.cli.screen import Screen, guarded
@@ -23,8 +23,8 @@ from myxtts.messages import escaped, quoted
 from myxtts.synthesis.options import LONGEST_TEXT, SPEAK_OPTIONS, SpeakOptions, option_problems, text_problems
 
 if TYPE_CHECKING:
-    from myxtts.synthesis import Speech, Synthesizer, VoicePart
     from myxtts.runtime.interface import OpenedModel
+    from myxtts.synthesis import Speech, Synthesizer, VoicePart
     from myxtts.synthesis.speech import FloatArray
 
 PROGRAM = "myxtts speak"
@@ -45,7 +45,9 @@ def _parser() -> OneLineParser:
         epilog=CONSENT,
     )
     parser.set_defaults(voices=[])
-    parser.add_argument("--checkpoint", metavar="RUN", help="run directory, one of its step folders, or an exported folder")
+    parser.add_argument(
+        "--checkpoint", metavar="RUN", help="run directory, one of its step folders, or an exported folder"
+    )
     parser.add_argument("--prefer", choices=("best", "last"), default="best", help="which checkpoint of a run (best)")
     what = parser.add_argument_group("what")
     what.add_argument("--text", metavar="TEXT", help=f"what to say; up to {LONGEST_TEXT:,} characters")
@@ -58,6 +60,7 @@ def _parser() -> OneLineParser:
     for name in SPEAK_OPTIONS:
         if name != "language":
             _add_option(style, name, "N" if SPEAK_OPTIONS[name].whole else "X")
+    add_vocoder_option(style)
     out = parser.add_argument_group("output")
     out.add_argument(
         "--out", metavar="FILE.wav", help="where to write the speech, 16-bit WAV; - is stdout, sentence by sentence"
@@ -247,7 +250,7 @@ def _ready(given: Namespace, options: SpeakOptions, screen: Screen) -> tuple[Syn
     language_index(opened, options.language)
     parts = parts_of(given, opened)
     screen.say(escaped(opened.summary), *_unused_options(_given_options(given), opened))
-    return load_synthesizer(opened), parts
+    return load_synthesizer(opened, given.vocoder), parts
 
 
 def _unused_options(names: Iterable[str], opened: OpenedModel) -> list[str]:

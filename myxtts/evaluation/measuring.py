@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from myxtts.audio import decoding, mel, pitch, waveform
 from myxtts.audio.distances import COEFFICIENTS, clip_distances, token_duration_error
-from myxtts.audio.griffin_lim import waveform_of_mel
 from myxtts.audio.speaker_similarity import SpeakerVerification, cosine, verify_pairs, verify_speakers
 from myxtts.config.schema import AudioConfig
 from myxtts.errors import DataError
@@ -21,12 +20,13 @@ from myxtts.evaluation.selection import SelectedClip, SkippedClips
 from myxtts.messages import quoted
 from myxtts.progress import Progress
 from myxtts.units import seconds_of_frames
+from myxtts.vocoder.files import Vocoder
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int32]
 
 SPOKEN, VOCODER, RECORDING, REFERENCE = "spoken", "vocoder", "recording", "reference"
-"""Origin of a sound: the model; the recording through mel and Griffin-Lim; the recording; the reference."""
+"""Origin of a sound: the model; the recording through mel and vocoder; the recording; the reference."""
 _LONGEST_READ_SECONDS = 120.0
 
 
@@ -80,8 +80,9 @@ class Measurements:
 class Evaluator:
     """Synthesizes and measures clip by clip, and keeps the voices of the recordings."""
 
-    def __init__(self, model: Model, audio: AudioConfig, folder: Path, baseline: bool, seed: int) -> None:
-        self.model, self.audio, self.folder, self.baseline, self.seed = model, audio, folder, baseline, seed
+    def __init__(self, model: Model, audio: AudioConfig, folder: Path, vocoder: Vocoder | None, seed: int) -> None:
+        """`vocoder`: also measures the recordings through their mel and this vocoder."""
+        self.model, self.audio, self.folder, self.vocoder, self.seed = model, audio, folder, vocoder, seed
         self.clips: list[EvaluatedClip] = []
         self._voices: dict[str, tuple[str, FloatArray]] = {}
         self._halves: list[tuple[FloatArray, FloatArray]] = []
@@ -126,8 +127,8 @@ class Evaluator:
         )
         sounds = {SPOKEN: spoken_N, RECORDING: recording_N, REFERENCE: reference_N}
         true_MC, true_hz_M = self._features(recording_N)
-        if self.baseline:
-            sounds[VOCODER] = waveform_of_mel(true_MC, self.audio, seed=self.seed, pitch_hz_M=true_hz_M)
+        if self.vocoder is not None:
+            sounds[VOCODER] = self.vocoder(true_MC, true_hz_M, self.seed)
         for who in (SPOKEN, VOCODER, RECORDING):
             if who in sounds:
                 figures: dict[str, float | None] = {}

@@ -68,7 +68,9 @@ class Source:
                 unmoved &= _cosines(variable.numpy(), average[variable.path]) > 1.0 - _SAME_DIRECTION
         if unmoved[len(RESERVED) :].all():  # weights as they were initialized: nothing was learned yet
             return ()
-        return tuple(s for s, same in zip(self.opened.table.symbols, unmoved, strict=True) if same and s not in RESERVED)
+        return tuple(
+            s for s, same in zip(self.opened.table.symbols, unmoved, strict=True) if same and s not in RESERVED
+        )
 
     @property
     def corpus(self) -> Corpus:

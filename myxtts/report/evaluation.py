@@ -14,7 +14,7 @@ PLAYERS = {
     "recording": "Recording",
     "reference": "Reference of the voice",
     "spoken": "Spoken by the model",
-    "vocoder": "Recording through mel and Griffin-Lim",
+    "vocoder": "Recording through mel and vocoder",
 }
 """Audio of a clip -> its title, in the order of the page."""
 _DASH = "\u2013"

@@ -103,7 +103,14 @@ def session(path: Path, where: str) -> Any:
     # without it idle threads spin and take CPU time from the next request
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     state = ort.capi.onnxruntime_pybind11_state
-    known = (state.Fail, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented, state.RuntimeException, state.NoSuchFile)
+    known = (
+        state.Fail,
+        state.InvalidGraph,
+        state.InvalidProtobuf,
+        state.NotImplemented,
+        state.RuntimeException,
+        state.NoSuchFile,
+    )
     try:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except known as error:

@@ -11,7 +11,6 @@ from typing import Literal
 import numpy as np
 
 from myxtts.audio import mel
-from myxtts.audio.griffin_lim import waveform_of_mel
 from myxtts.config.schema import Config
 from myxtts.data.corpus import Corpus
 from myxtts.errors import DataError
@@ -38,6 +37,7 @@ from myxtts.synthesis.voices import MadeVoice, Reference, VoiceMaker, varied, vo
 from myxtts.text.reading import Reading, read_text
 from myxtts.text.tokenizer import Tokenizer
 from myxtts.units import seconds_of_frames
+from myxtts.vocoder.files import NEURAL, open_vocoder
 
 _SEED_STEP = 7_919
 """Added to the seed from one sentence to the next, so that sentences do not share their noise."""
@@ -71,16 +71,16 @@ class Synthesizer:
     def __init__(self, opened: OpenedModel, vocoder: Vocoder | None = None) -> None:
         """Loads the networks of an opened model. Raises CheckpointError where its weights do not fit.
 
-        vocoder: None: pitch-conditioned Griffin-Lim.
+        vocoder: None: the one that comes with MyXTTS, for mels of its convention, else Griffin-Lim.
         """
         self.opened = opened
         self.tokenizer = Tokenizer(opened.config.text, opened.table, opened.untrained)
         self.model = opened.load()
-        self._vocoder = vocoder or self._griffin_lim
+        self._vocoder = vocoder or open_vocoder(NEURAL, opened.config.audio)
         self._voice_maker = VoiceMaker(opened, self.model)
 
     @classmethod
-    def load(cls, path: Path | str, prefer: Literal["best", "last"] = "best") -> Synthesizer:
+    def load(cls, path: Path | str, prefer: Literal["best", "last"] = "best", vocoder: str = NEURAL) -> Synthesizer:
         """Loads the model of a run directory, its checkpoints folder, a step folder, or an exported folder.
 
         An exported folder (`myxtts export --format onnx`) is run by ONNX Runtime, and TensorFlow is not imported.
@@ -88,11 +88,13 @@ class Synthesizer:
         Args:
             path: the folder.
             prefer: which checkpoint of a run: the best by validation, or the last one.
+            vocoder: `neural` (the one that comes with MyXTTS), `griffin_lim`, or a vocoder file or run.
 
         Raises:
             CheckpointError, DataError, ConfigError: nothing there can be used.
         """
-        return cls(open_model(Path(path), prefer))
+        opened = open_model(Path(path), prefer)
+        return cls(opened, open_vocoder(vocoder, opened.config.audio))
 
     @property
     def config(self) -> Config:
@@ -318,9 +320,6 @@ class Synthesizer:
                 pitch_range_hz=(audio.pitch_low_hz, audio.pitch_high_hz),
             )
         progress("synthesis", total, total)
-
-    def _griffin_lim(self, mel_MC: FloatArray, pitch_hz_M: FloatArray, seed: int) -> FloatArray:
-        return waveform_of_mel(mel_MC, self.config.audio, seed=seed, pitch_hz_M=pitch_hz_M)
 
     def _mel(self, tokens_T: IntArray, task: _SpeechTask, seed: int) -> tuple[AcousticOutput, FloatArray]:
         """The output of the model for a sentence, and its natural-log mel at the requested level.

@@ -13,19 +13,20 @@ import numpy.typing as npt
 
 from myxtts.audio import pitch
 from myxtts.audio.distances import COEFFICIENTS, ClipDistances, clip_distances
-from myxtts.audio.griffin_lim import waveform_of_mel
 from myxtts.audio.mel import log_mel
 from myxtts.audio.waveform import write_wav
 from myxtts.config.schema import Config
 from myxtts.data.batches import Batches
 from myxtts.data.corpus import Corpus
 from myxtts.data.feature_store import FeatureStore
+from myxtts.models.build import weights_of
 from myxtts.models.generate import Generator
 from myxtts.storage.files import write_text_atomic
 from myxtts.training.run_context import RunContext
 from myxtts.training.step import Step
 from myxtts.training.voices import VoiceVerification, speaker_similarity_error, speaker_voices, verify_voices
 from myxtts.units import seconds_of_frames
+from myxtts.vocoder.files import NEURAL, open_vocoder
 from myxtts.vocoder.neural import NeuralVocoder
 from myxtts.vocoder.segments import Segments
 
@@ -88,6 +89,7 @@ def speak_samples(
     samples: list[Sample] = []
     index: list[dict[str, object]] = []
     audio = config.audio
+    vocoder = open_vocoder(NEURAL, audio)
     for batch in batches.all():
         wanted = np.isin(batch["utterance_B"], rows).any()
         path_BMT = step.validate(batch)[1]["path_BMT"] if wanted else None
@@ -103,7 +105,7 @@ def speak_samples(
             )
             predicted = corpus.denormalize_mel(spoken.mel_MC)
             pitch_hz_M = corpus.pitch_hz(spoken.frame_pitch_M, spoken.voiced_M, audio)
-            wave_N = waveform_of_mel(predicted, audio, pitch_hz_M=pitch_hz_M)
+            wave_N = vocoder(predicted, pitch_hz_M, config.training.seed)
             true_mel_MC, true_hz_M, _ = batches.store.features(row)
             sample = Sample(
                 name=name,
@@ -194,7 +196,6 @@ class VocoderExaminer:
 
     def __init__(self, run: RunContext, segments: Segments) -> None:
         self.run, self.segments = run, segments
-        self.vocoder = NeuralVocoder(run.trainer.average)
 
     def training_voices(self) -> dict[str, FloatArray]:
         """See Examiner."""
@@ -208,11 +209,12 @@ class VocoderExaminer:
         run, store, audio = self.run, self.segments.store, self.run.config.audio
         folder = run.directory.samples_of_update(update)
         folder.mkdir(parents=True, exist_ok=True)
+        vocoder = NeuralVocoder(weights_of(run.trainer.average), run.config.vocoder, audio)
         samples: list[Sample] = []
         index: list[dict[str, object]] = []
         for number, row in enumerate(sample_rows(store), 1):
             true_MC, hz_M, _ = store.features(row)
-            wave_N = self.vocoder(true_MC, hz_M, run.config.training.seed)
+            wave_N = vocoder(true_MC, hz_M, run.config.training.seed)
             mel_MC = log_mel(wave_N, audio)
             distances = None
             if audio.mel_channels > COEFFICIENTS:

@@ -18,15 +18,7 @@ import tensorflow as tf
 from myxtts.audio.source_filter import KINDS, SUBFRAMES, bins, envelope_matrix
 from myxtts.config.schema import AudioConfig, VocoderConfig
 from myxtts.models.layers import Convolution, Dense, Module, Norm, gelu
-
-KERNEL = 7
-LOUDEST = 5.0
-"""Upper limit of a log envelope, far above real ones: what an untrained voice model predicts must not overflow."""
-NOISE_AT_START = -0.7
-GAIN_RANGE = 4.0
-"""A noise gain differs from the prior by at most this factor's exponent, either way."""
-MEL_CENTRE, MEL_SCALE, PITCH_HZ = -5.0, 2.5, 180.0
-"""What brings a natural-log mel and a pitch to about unit size."""
+from myxtts.vocoder.constants import GAIN_RANGE, KERNEL, LOUDEST, MEL_CENTRE, MEL_SCALE, NOISE_AT_START, PITCH_HZ
 
 
 class Block(Module):

@@ -1,49 +1,126 @@
-"""A trained vocoder: mel and pitch -> waveform."""
+"""A trained vocoder in NumPy: mel and pitch -> waveform, without TensorFlow.
+
+The same filters as vocoder.network computes, which trains; at two million weights a graph would take longer to prepare
+than the speech takes to compute.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
-from myxtts.audio.source_filter import excite, filled_pitch, synthesize
-from myxtts.vocoder.network import FilterNetwork
+from myxtts.audio.source_filter import KINDS, SUBFRAMES, bins, envelope_matrix, excite, filled_pitch, synthesize
+from myxtts.config.schema import AudioConfig, VocoderConfig
+from myxtts.vocoder.constants import (
+    GAIN_RANGE,
+    KERNEL,
+    LOUDEST,
+    MEL_CENTRE,
+    MEL_SCALE,
+    NOISE_AT_START,
+    NORM_EPSILON,
+    PITCH_HZ,
+)
 
-FRAME_STEP = 64
-"""Lengths are padded to multiples of this, so that few shapes are prepared."""
 FloatArray = npt.NDArray[np.float32]
+PIECE_FRAMES = 512
+"""Frames that are computed at once: less memory, and the same samples as all at once."""
 
 
 class NeuralVocoder:
-    """Speaks mels with a filter network; the waveform is computed in NumPy.
+    """Speaks mels with trained weights. Call it with a natural-log mel float32 (M, C), a pitch float32 (M,) in Hz (0
+    where unvoiced) and a seed; it returns samples float32 (M * hop,), the same for the same arguments.
 
     Args:
-        network: with its trained weights.
+        weights: by the names of vocoder.network, of any float type.
+        vocoder: widths and depth.
+        audio: the mel convention.
+        noise_scale: factor on the noise; less is cleaner, and breath and fricatives are weaker.
     """
 
-    def __init__(self, network: FilterNetwork) -> None:
-        self.network, self.audio = network, network.audio
-        frames = tf.TensorSpec([1, None], tf.float32)
-        mel = tf.TensorSpec([1, None, self.audio.mel_channels], tf.float32)
-        self._filters = tf.function(network.call, input_signature=[mel, frames, frames], autograph=False)
+    def __init__(
+        self,
+        weights: Mapping[str, npt.NDArray[np.generic]],
+        vocoder: VocoderConfig,
+        audio: AudioConfig,
+        noise_scale: float = 1.0,
+    ) -> None:
+        self.audio, self.vocoder, self.noise_scale = audio, vocoder, noise_scale
+        self._weights = {name.removeprefix("vocoder/"): np.asarray(w, np.float32) for name, w in weights.items()}
 
-    def __call__(
-        self, mel_MC: FloatArray, pitch_hz_M: FloatArray, seed: int = 0, noise_scale: float = 1.0
-    ) -> FloatArray:
-        """Samples float32 (N,), N = M * hop, of a natural-log mel (M, C) and a pitch (M,) in Hz, 0 where unvoiced.
+    @property
+    def context_frames(self) -> int:
+        """Frames on either side that the filters of a frame depend on."""
+        return (KERNEL // 2) * (self.vocoder.blocks + 1) + 1
 
-        Args:
-            mel_MC: the mel.
-            pitch_hz_M: the pitch.
-            seed: of the noise.
-            noise_scale: factor on the noise; less is cleaner, and breath and fricatives are weaker.
-        """
-        frames = len(mel_MC)
-        if not frames:
+    def __call__(self, mel_MC: FloatArray, pitch_hz_M: FloatArray, seed: int = 0) -> FloatArray:
+        """See the class."""
+        if not len(mel_MC):
             return np.zeros(0, np.float32)
-        more = -frames % FRAME_STEP
-        mel = np.pad(mel_MC, ((0, more), (0, 0)), mode="edge")[None]
-        pitch, voiced = filled_pitch(pitch_hz_M, self.audio), (pitch_hz_M > 0.0).astype(np.float32)
-        pitch, voiced = (np.pad(x, (0, more), mode="edge")[None] for x in (pitch, voiced))
-        filters = self._filters(mel, pitch, voiced).numpy()[0, : 2 * frames]
-        return synthesize(filters, excite(pitch_hz_M, self.audio, seed), self.audio, noise_scale)
+        parts = list(self._filter_pieces(mel_MC, pitch_hz_M))
+        return synthesize(np.concatenate(parts), excite(pitch_hz_M, self.audio, seed), self.audio, self.noise_scale)
+
+    def _filter_pieces(self, mel_MC: FloatArray, pitch_hz_M: FloatArray) -> Iterator[FloatArray]:
+        """Filters (SUBFRAMES * M, KINDS, F) in pieces, each computed with the context that it depends on."""
+        filled_M, context = filled_pitch(pitch_hz_M, self.audio), self.context_frames
+        for start in range(0, len(mel_MC), PIECE_FRAMES):
+            end = min(start + PIECE_FRAMES, len(mel_MC))
+            first, last = max(0, start - context), min(end + context, len(mel_MC))
+            around = slice(first, last)
+            found = self.filters(mel_MC[around], filled_M[around], (pitch_hz_M[around] > 0.0).astype(np.float32))
+            yield found[SUBFRAMES * (start - first) : SUBFRAMES * (end - first)]
+
+    def filters(self, mel_MC: FloatArray, pitch_M: FloatArray, voiced_M: FloatArray) -> FloatArray:
+        """Filters (SUBFRAMES * M, KINDS, F) of a mel, a pitch above 0 in Hz, and a voicing of 0 or 1."""
+        source = np.stack([2.0 * np.log(pitch_M / np.float32(PITCH_HZ)), voiced_M], axis=-1)
+        x = np.concatenate([(mel_MC - MEL_CENTRE) / MEL_SCALE, source], axis=-1).astype(np.float32)
+        side, frames = KERNEL // 2, len(x)
+        padded = np.pad(x, ((side, side), (0, 0)))
+        x = self._dense("front/dense", np.concatenate([padded[k : k + frames] for k in range(KERNEL)], axis=-1))
+        x = self._norm("norm_in", x)
+        for number in range(self.vocoder.blocks):
+            x = self._block(f"block_{number}", x)
+        raw = self._dense("head", self._norm("norm_out", x))
+        raw = raw.reshape(frames * SUBFRAMES, KINDS, bins(self.audio))
+        prior = self._prior(mel_MC)
+        envelope = np.exp(prior)
+        raw[:, 0] = envelope * (np.float32(0.5) + raw[:, 0])
+        raw[:, 1] *= envelope
+        raw[:, 2] = np.exp(prior + np.float32(NOISE_AT_START) + GAIN_RANGE * np.tanh(raw[:, 2] / GAIN_RANGE))
+        raw[:, 3:] = np.tanh(raw[:, 3:])
+        return raw
+
+    def _prior(self, mel_MC: FloatArray) -> FloatArray:
+        matrix_CF, offset_F = envelope_matrix(self.audio)
+        prior = mel_MC @ matrix_CF + offset_F
+        before, after = np.concatenate([prior[:1], prior[:-1]]), np.concatenate([prior[1:], prior[-1:]])
+        near, far = np.float32(0.75), np.float32(0.25)
+        both = np.stack([near * prior + far * before, near * prior + far * after], axis=1)
+        limited: FloatArray = np.minimum(both.reshape(len(mel_MC) * SUBFRAMES, -1), np.float32(LOUDEST))
+        return limited
+
+    def _block(self, name: str, x: FloatArray) -> FloatArray:
+        frames, side, filters = len(x), KERNEL // 2, self._weights[f"{name}/filters"]
+        padded = np.pad(x, ((side, side), (0, 0)))
+        y = self._weights[f"{name}/bias"] + padded[:frames] * filters[0]
+        for k in range(1, KERNEL):
+            y += padded[k : k + frames] * filters[k]
+        y = self._dense(f"{name}/widen", self._norm(f"{name}/norm", y))
+        # the tanh approximation of the Gaussian error linear unit, as in models.layers
+        y *= 0.5 * (1.0 + np.tanh(np.float32(np.sqrt(2.0 / np.pi)) * y * (1.0 + np.float32(0.044715) * y * y)))
+        added: FloatArray = x + self._weights[f"{name}/scale"] * self._dense(f"{name}/narrow", y)
+        return added
+
+    def _dense(self, name: str, x: FloatArray) -> FloatArray:
+        y: FloatArray = x @ self._weights[f"{name}/kernel"]
+        y += self._weights[f"{name}/bias"]
+        return y
+
+    def _norm(self, name: str, x: FloatArray) -> FloatArray:
+        centred = x - x.mean(axis=-1, keepdims=True)
+        variance = np.square(centred).mean(axis=-1, keepdims=True)
+        gain, bias = self._weights[f"{name}/gain"], self._weights[f"{name}/bias"]
+        found: FloatArray = centred / np.sqrt(variance + np.float32(NORM_EPSILON)) * gain + bias
+        return found

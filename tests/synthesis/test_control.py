@@ -95,7 +95,9 @@ def test_energy_moves_the_level_by_decibels(
     made: list[Generated] = []
     generate = synthesizer.model.generator.generate_mel
     monkeypatch.setattr(
-        synthesizer.model.generator, "generate_mel", lambda *args, **more: made.append(generate(*args, **more)) or made[-1]
+        synthesizer.model.generator,
+        "generate_mel",
+        lambda *args, **more: made.append(generate(*args, **more)) or made[-1],
     )
     other = synthesizer.speak(TEXT, speaker="bob", energy=wanted)
     assert level_db(other) - level_db(plain) == pytest.approx(wanted, abs=0.5)

@@ -9,8 +9,8 @@ import pytest
 from safetensors import safe_open
 
 from myxtts.errors import CheckpointError, DataError, StorageError
-from myxtts.storage.tensors import write_tensors
 from myxtts.runtime.interface import VoiceModel
+from myxtts.storage.tensors import write_tensors
 from myxtts.synthesis.opened import OpenedCheckpoint, open_checkpoint
 from myxtts.synthesis.voice_file import (
     StoredVoice,

@@ -1,0 +1,145 @@
+"""The vocoder in NumPy against its network, vocoder files, and the choice of a vocoder."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from myxtts.audio.source_filter import filled_pitch
+from myxtts.config.schema import AudioConfig, Config, VocoderConfig
+from myxtts.errors import CheckpointError
+from myxtts.storage.tensors import write_tensors
+from myxtts.vocoder import files
+from myxtts.vocoder.files import GriffinLim, open_vocoder, read_vocoder
+from myxtts.vocoder.neural import PIECE_FRAMES, NeuralVocoder
+
+AUDIO, SMALL = AudioConfig(), VocoderConfig(width=16, blocks=2)
+
+
+@pytest.fixture(scope="module")
+def network() -> Any:
+    from myxtts.vocoder.network import build_network
+
+    return build_network(SMALL, AUDIO)
+
+
+@pytest.fixture(scope="module")
+def weights(network: Any) -> dict[str, np.ndarray]:
+    return {v.path: v.numpy() for v in network.trainable_variables}
+
+
+def speech(frames: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """A mel and a pitch with unvoiced frames."""
+    random = np.random.default_rng(seed)
+    mel = random.normal(-5.0, 2.0, [frames, AUDIO.mel_channels]).astype(np.float32)
+    pitch = np.where(random.random(frames) < 0.6, random.uniform(90, 250, frames), 0.0).astype(np.float32)
+    return mel, pitch
+
+
+def test_numpy_computes_the_filters_of_the_network(network: Any, weights: dict[str, np.ndarray]) -> None:
+    mel, pitch = speech(37)
+    filled, voiced = filled_pitch(pitch, AUDIO), (pitch > 0).astype(np.float32)
+    own = NeuralVocoder(weights, SMALL, AUDIO).filters(mel, filled, voiced)
+    true = network(mel[None], filled[None], voiced[None]).numpy()[0]
+    np.testing.assert_allclose(own, true, rtol=2e-4, atol=2e-5)
+
+
+def test_pieces_equal_the_whole(weights: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
+    mel, pitch = speech(150)
+    vocoder = NeuralVocoder(weights, SMALL, AUDIO)
+    assert PIECE_FRAMES > 150
+    whole = vocoder(mel, pitch, 3)
+    monkeypatch.setattr("myxtts.vocoder.neural.PIECE_FRAMES", 40)
+    np.testing.assert_allclose(vocoder(mel, pitch, 3), whole, atol=1e-6)
+
+
+def test_a_seed_determines_the_samples(weights: dict[str, np.ndarray]) -> None:
+    mel, pitch = speech(20)
+    vocoder = NeuralVocoder(weights, SMALL, AUDIO)
+    one, same, other = (vocoder(mel, pitch, seed) for seed in (1, 1, 2))
+    assert one.tobytes() == same.tobytes() != other.tobytes()
+    assert len(one) == 20 * AUDIO.hop_samples and len(vocoder(mel[:0], pitch[:0])) == 0
+
+
+def test_speech_without_any_voiced_frame_is_finite(weights: dict[str, np.ndarray]) -> None:
+    mel, _ = speech(20)
+    assert np.isfinite(NeuralVocoder(weights, SMALL, AUDIO)(mel + 30.0, np.zeros(20, np.float32))).all()
+
+
+def save(path: Path, weights: dict[str, np.ndarray], **metadata: str) -> Path:
+    import json
+
+    from myxtts.audio import mel
+    from myxtts.config.fields import value_of
+
+    config = Config(vocoder=SMALL)
+    settings = {key: value_of(config, key) for key in files._SETTINGS}
+    known = {"format": "1", "mel": mel.fingerprint(AUDIO), "update": "7", "settings": json.dumps(settings)}
+    write_tensors(path, {n: np.asarray(w, np.float16) for n, w in weights.items()}, known | metadata)
+    return path
+
+
+def test_a_vocoder_file_is_read_and_speaks(tmp_path: Path, weights: dict[str, np.ndarray]) -> None:
+    found = read_vocoder(save(tmp_path / "v.safetensors", weights))
+    assert found.update == 7 and found.vocoder == SMALL
+    mel, pitch = speech(20)
+    spoken = open_vocoder(str(tmp_path / "v.safetensors"), AUDIO)(mel, pitch, 1)
+    full = NeuralVocoder(weights, SMALL, AUDIO)(mel, pitch, 1)
+    assert np.abs(spoken - full).max() < 0.01 * np.abs(full).max()
+
+
+def test_another_mel_convention_is_refused_with_the_difference(tmp_path: Path, weights: dict[str, np.ndarray]) -> None:
+    path = save(tmp_path / "v.safetensors", weights)
+    with pytest.raises(CheckpointError, match="hop_samples 256, here 300"):
+        open_vocoder(str(path), dataclasses.replace(AUDIO, hop_samples=300))
+    assert isinstance(open_vocoder("neural", dataclasses.replace(AUDIO, hop_samples=300)), GriffinLim)
+    assert isinstance(open_vocoder("griffin_lim", AUDIO), GriffinLim)
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:2_000])
+
+
+@pytest.mark.parametrize(
+    ("metadata", "change", "names"),
+    [
+        ({}, _cut, "cannot be read"),
+        ({"format": "9"}, None, "format"),
+        ({"settings": "[]"}, None, "settings"),
+        ({"settings": '{"audio.hop_samples": 256}'}, None, "settings"),
+        ({"mel": "0" * 16}, None, "fingerprint"),
+        ({"update": "many"}, None, "many"),
+    ],
+)
+def test_a_damaged_file_is_one_line(
+    tmp_path: Path, weights: dict[str, np.ndarray], metadata: dict[str, str], change: Any, names: str
+) -> None:
+    path = save(tmp_path / "v.safetensors", weights, **metadata)
+    if change:
+        change(path)
+    with pytest.raises(CheckpointError) as caught:
+        read_vocoder(path)
+    assert names in str(caught.value) and "v.safetensors" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_weights_are_checked(tmp_path: Path, weights: dict[str, np.ndarray]) -> None:
+    fewer = {name: w for name, w in weights.items() if "norm_out" not in name}
+    with pytest.raises(CheckpointError, match="norm_out/gain is missing"):
+        read_vocoder(save(tmp_path / "a.safetensors", fewer))
+    sick = {
+        name: np.where(np.ones(w.shape, bool), np.nan, w) if "head/bias" in name else w for name, w in weights.items()
+    }
+    with pytest.raises(CheckpointError, match="head/bias holds a value that is not finite"):
+        read_vocoder(save(tmp_path / "b.safetensors", sick))
+    with pytest.raises(CheckpointError, match="No such file"):
+        open_vocoder(str(tmp_path / "absent"), AUDIO)
+
+
+def test_the_vocoder_that_comes_with_the_package_is_whole_and_small() -> None:
+    found = read_vocoder(files.UNIVERSAL_PATH)
+    assert files.UNIVERSAL_PATH.stat().st_size < 4.0e6
+    assert isinstance(open_vocoder("neural", AUDIO), NeuralVocoder) and found.audio == AUDIO
