@@ -55,8 +55,8 @@ def total_of(found: Sequence[dict[str, Any]]) -> dict[str, float | None]:
     for kind, unit in (("wer", "words"), ("cer", "characters")):
         count = sum(clip[unit] for clip in found)
         total[kind] = sum(clip[kind] * clip[unit] for clip in found if clip[unit]) / count if count else None
-    for kind in ("dnsmos", "secs"):
-        there = [clip[kind] for clip in found if clip[kind] is not None]
+    for kind in ("dnsmos", "dnsmos_background", "dnsmos_p808", "secs"):
+        there = [clip[kind] for clip in found if clip.get(kind) is not None]
         total[kind] = statistics.mean(there) if there else None
     return total
 

@@ -20,6 +20,7 @@ from myxtts.cli.sound_out import STDOUT, StreamState, reporting_partial_output, 
 from myxtts.cli.voice_options import CONSENT, add_voice_options, files_read, parts_of
 from myxtts.errors import EXIT_DONE, ConfigError, StorageError
 from myxtts.messages import escaped, quoted
+from myxtts.storage.find_checkpoint import STARTER
 from myxtts.synthesis.options import LONGEST_TEXT, SPEAK_OPTIONS, SpeakOptions, option_problems, text_problems
 
 if TYPE_CHECKING:
@@ -40,17 +41,21 @@ def _parser() -> OneLineParser:
     parser = OneLineParser(
         prog=PROGRAM,
         allow_abbrev=False,
-        usage=f"{PROGRAM} --checkpoint RUN --text TEXT --out FILE.wav [options]",
+        usage=f"{PROGRAM} TEXT --out FILE.wav [options]",
         description="Speaks a text with a trained model.",
         epilog=CONSENT,
     )
     parser.set_defaults(voices=[])
     parser.add_argument(
-        "--checkpoint", metavar="RUN", help="run directory, one of its step folders, or an exported folder"
+        "--checkpoint",
+        metavar="RUN",
+        default=STARTER,
+        help="run directory, one of its step folders, or an exported folder (starter, which comes with MyXTTS)",
     )
     parser.add_argument("--prefer", choices=("best", "last"), default="best", help="which checkpoint of a run (best)")
     what = parser.add_argument_group("what")
-    what.add_argument("--text", metavar="TEXT", help=f"what to say; up to {LONGEST_TEXT:,} characters")
+    what.add_argument("words", metavar="TEXT", nargs="?", help=f"what to say; up to {LONGEST_TEXT:,} characters")
+    what.add_argument("--text", metavar="TEXT", help="the same as an option")
     what.add_argument("--text-file", metavar="FILE", help="the same from a UTF-8 text file")
     _add_option(what, "language", "CODE")
     voice = parser.add_argument_group("voice")
@@ -100,6 +105,10 @@ def _given_options(given: Namespace) -> dict[str, Any]:
 def _run(argv: Sequence[str]) -> int:
     started = time.perf_counter()
     namespace, unknown = _parser().parse_known(argv)
+    if namespace.words is not None:
+        if namespace.text is not None:
+            unknown.append("the text is given twice, with and without --text; choose one of them")
+        namespace.text = namespace.words
     problems = [*unknown, *_problems(namespace)]
     if problems:
         raise ConfigError(problems)
@@ -194,12 +203,10 @@ def _mel_line(path: Path, frames: int, channels: int) -> str:
 def _problems(given: Namespace) -> list[str]:
     """Problems of the options that need no checkpoint to be seen, one line each."""
     found = []
-    if not given.checkpoint:
-        found.append("--checkpoint is missing; name a run directory, as given with --checkpoint-dir in training")
     if given.list:
         return found
     if given.text is None and given.text_file is None:
-        found.append("no text is given; use --text or --text-file")
+        found.append("no text is given; write it after the command, or use --text-file")
     elif given.text is not None and given.text_file is not None:
         found.append("both --text and --text-file are given; choose one of them")
     elif given.text is not None:

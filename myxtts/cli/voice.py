@@ -14,6 +14,7 @@ from myxtts.cli.screen import Screen, guarded
 from myxtts.cli.voice_options import CONSENT, add_voice_options, files_read, parts_of
 from myxtts.errors import EXIT_DONE, ConfigError
 from myxtts.messages import escaped, quoted
+from myxtts.storage.find_checkpoint import STARTER
 
 if TYPE_CHECKING:
     from myxtts.runtime.interface import OpenedModel
@@ -38,7 +39,12 @@ def _parser() -> OneLineParser:
         epilog=CONSENT,
     )
     parser.set_defaults(voices=[])
-    parser.add_argument("--checkpoint", metavar="RUN", help="run directory, one of its step folders, or an exported folder")
+    parser.add_argument(
+        "--checkpoint",
+        metavar="RUN",
+        default=STARTER,
+        help="run directory, one of its step folders, or an exported folder (starter, which comes with MyXTTS)",
+    )
     parser.add_argument("--prefer", choices=("best", "last"), default="best", help="which checkpoint of a run (best)")
     add_voice_options(parser.add_argument_group("voice"))
     out = parser.add_argument_group("output")
@@ -74,8 +80,6 @@ def _run(argv: Sequence[str]) -> int:
 
 def _problems(given: Namespace) -> list[str]:
     found = []
-    if not given.checkpoint:
-        found.append("--checkpoint is missing; name a run directory, as given with --checkpoint-dir in training")
     if not given.voices:
         found.append("no voice is given; use --reference, --speaker, --voice or --random-voice")
     if not given.out:

@@ -50,6 +50,10 @@ def bundled_recognizer() -> Path:
     return Path(next(iter(spec.submodule_search_locations))) / "model"
 
 
+QUALITIES = {"dnsmos": "ovrl_mos", "dnsmos_background": "bak_mos", "dnsmos_p808": "p808_mos"}
+"""Name of a predicted quality -> its name in the speechmos package."""
+
+
 class Judge:
     """A speech recognizer, a speaker encoder and a quality predictor, on the CPU, offline."""
 
@@ -79,7 +83,7 @@ class Judge:
             "id": clip["id"],
             "heard": self._recognized(samples_N, clip["language"]),
             "secs": _finite(similarity),
-            "dnsmos": _finite(_quality(samples_N)),
+            **{name: _finite(value) for name, value in _quality(samples_N).items()},
         }
 
     def _recognized(self, samples_N: Any, language: str) -> str | None:
@@ -99,13 +103,14 @@ class Judge:
         return self._embeddings[wav]
 
 
-def _quality(samples_N: Any) -> float | None:
-    """Predicted overall speech quality, 1 to 5 (P.835 OVRL)."""
+def _quality(samples_N: Any) -> dict[str, float | None]:
+    """Predicted speech quality, 1 to 5: overall and of the background (ITU-T P.835), and overall by P.808."""
     from speechmos import dnsmos
 
     if not len(samples_N):
-        return None
-    return float(dnsmos.run(samples_N.clip(-1.0, 1.0), sr=RATE_HZ)["ovrl_mos"])
+        return dict.fromkeys(QUALITIES)
+    found = dnsmos.run(samples_N.clip(-1.0, 1.0), sr=RATE_HZ)
+    return {name: float(found[key]) for name, key in QUALITIES.items() if key in found}
 
 
 def _finite(value: float | None) -> float | None:

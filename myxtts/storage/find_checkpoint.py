@@ -22,6 +22,9 @@ from myxtts.storage.checkpoint import (
     update_of_name,
 )
 
+STARTER = "starter"
+"""The name of the model that comes with MyXTTS; its card.md says what it was trained on."""
+STARTER_PATH = Path(__file__).resolve().parents[1] / STARTER
 _MOST_LISTED = 5
 
 
@@ -73,11 +76,11 @@ def best_in(directory: Path) -> tuple[Checkpoint | None, list[Damage]]:
 
 
 def find(path: Path, prefer: Literal["best", "last"] = "best") -> Checkpoint:
-    """The checkpoint at `path`: a run directory, its folder of checkpoints, or a step folder.
+    """The checkpoint at `path`: a run directory, its folder of checkpoints, a step folder, or STARTER by its name.
 
     prefer: which one of several, the best (the newest if none is marked best) or the last. Raises CheckpointError.
     """
-    path = Path(path)
+    path = located(path)
     if not path.is_dir():
         what = "is a file" if path.exists() else "does not exist"
         raise CheckpointError(f"checkpoint {str(path)!r} {what}: give a run directory or a step-... folder")
@@ -94,6 +97,12 @@ def find(path: Path, prefer: Literal["best", "last"] = "best") -> Checkpoint:
             "or a step-... folder"
         )
     return _with_passed_over(newest, [*passed_over, *damaged])
+
+
+def located(path: Path | str) -> Path:
+    """The path itself, or the folder of the model that comes with MyXTTS for its name, unless such a folder exists."""
+    path = Path(path)
+    return STARTER_PATH if path == Path(STARTER) and not path.exists() else path
 
 
 def _first_valid(
