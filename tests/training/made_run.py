@@ -160,7 +160,7 @@ def events(run: Path, name: str) -> list[dict[str, Any]]:
 
 def scripted(monkeypatch: pytest.MonkeyPatch, values: list[float]) -> None:
     """Lets the validations give these values of the metric, and speak nothing."""
-    monkeypatch.setattr("myxtts.training.validation.speak_samples", lambda *_: [])
+    monkeypatch.setattr("myxtts.training.examine.speak_samples", lambda *_: [])
     left = iter(values)
     monkeypatch.setattr("myxtts.training.validation.validate", lambda *_: {"mel": next(left), "total": 1.0})
 
@@ -178,7 +178,7 @@ class KeptTrainers:
         with pytest.MonkeyPatch.context() as patch, graph_optimizer(on=False):
             for module in ("run", "recovery.replay"):
                 patch.setattr(f"myxtts.training.{module}.Trainer", self.trainer)
-            patch.setattr("myxtts.training.run.Generator", self.generator)
+            patch.setattr("myxtts.training.examine.Generator", self.generator)
             yield
         faults.disarm()
 
@@ -187,6 +187,7 @@ class KeptTrainers:
 
         training = config.training
         key = (config.model, config.loss, config.optimizer, training.seed, training.precision, tuple(corpus.speakers))
+        key += (config.trains, config.vocoder, training.segment_seconds if config.trains == "vocoder" else 0.0)
         if key not in self._kept:
             made = Trainer(config, corpus)
             step = made.step

@@ -93,7 +93,7 @@ def test_a_validation_measures_distances_and_voices_which_can_choose_the_best(fo
 def test_a_metric_that_was_not_measured_chooses_no_best(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("myxtts.training.validation.verify_voices", lambda *_: None)
+    monkeypatch.setattr("myxtts.training.examine.verify_voices", lambda *_: None)
     _, screen = made_run.train(folder, name, training__max_updates=2, training__best_metric="voice_equal_error_rate")
     assert any("has no voice_equal_error_rate: it cannot be the best" in line for line in screen.warnings)
     state = find(folder / name, "last").state

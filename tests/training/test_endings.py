@@ -59,7 +59,7 @@ PLACES = {
     "myxtts.training.step.Step.micro": MemoryError("no room"),
     "myxtts.training.step.Step.update": KeyboardInterrupt(),
     "myxtts.training.recovery.ladder.Ladder.observe": RuntimeError("a defect"),
-    "myxtts.training.checkpointing.speaker_voices": MemoryError("no room"),
+    "myxtts.training.examine.speaker_voices": MemoryError("no room"),
 }
 
 
