@@ -202,7 +202,7 @@ def _mel_line(path: Path, frames: int, channels: int) -> str:
 
 def _problems(given: Namespace) -> list[str]:
     """Problems of the options that need no checkpoint to be seen, one line each."""
-    found = []
+    found: list[str] = []
     if given.list:
         return found
     if given.text is None and given.text_file is None:

@@ -41,17 +41,39 @@ def test_whether_the_training_is_finished(tmp_path: Path, events: tuple[str, ...
     assert demo.is_finished(tmp_path) is finished
 
 
-def test_it_trains_on_the_built_in_corpus_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("from_scratch", [False, True])
+def test_it_trains_on_the_built_in_corpus_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, from_scratch: bool
+) -> None:
     """Never on data that happens to lie at the default path."""
-    monkeypatch.setattr(demo_corpus, "ensure", lambda cache, progress: tmp_path / "demo-1")
+    root = tmp_path / "demo-1"
+    root.mkdir()
+    (root / "metadata_eval.csv").touch()
+    monkeypatch.setattr(demo_corpus, "ensure", lambda cache, progress: root)
     seen: list[list[str]] = []
     monkeypatch.setattr(demo.train, "main", lambda words, **kwargs: seen.append(words) or 75)
-    assert demo.main(["--out", str(tmp_path / "out"), "--minutes", "2"]) == 75
-    root, words = str(tmp_path / "demo-1"), seen[0]
-    assert words[:4] == ["--train-data", root, "--val-data", root]
-    assert words[words.index("--optimization-level") + 1] == "enhanced"
+    monkeypatch.setattr(demo, "_speak_before", lambda *_: seen.append(["before"]))
+    words = ["--out", str(tmp_path / "out"), "--minutes", "2", *(["--from-scratch"] if from_scratch else [])]
+    assert demo.main(words) == 75
+    *before, words = seen
+    assert before == ([] if from_scratch else [["before"]])
+    assert words[:4] == ["--train-data", str(root), "--val-data", str(root)]
+    assert words[words.index("--optimization-level") + 1] == ("enhanced" if from_scratch else "fine_tuning")
     assert words[words.index("--checkpoint-dir") + 1] == str(tmp_path / "out" / "run")
-    assert words[-1] == "training.max_minutes=2"
+    assert "training.max_minutes=2" in words and ("--init-from" in words) is not from_scratch
+
+
+def test_a_run_that_goes_on_begins_nowhere(tmp_path: Path) -> None:
+    words = demo.training_words(tmp_path, "data", 2.0, from_scratch=False, new=False)
+    assert "--init-from" not in words and "fine_tuning" in words
+
+
+def test_sentences_for_the_speakers_of_a_user() -> None:
+    chosen = demo.sentences_of([("a", "en-us"), ("a@0.9", "en-us"), ("b", "fa"), ("c", "en-us"), ("d", "fa")])
+    assert [(s.speaker, s.language) for s in chosen] == [("a", "en-us"), ("b", "fa"), ("c", "en-us")]
+    assert any("\u0600" < letter < "\u06ff" for letter in chosen[1].text) and chosen[0].text.isascii()
+    built_in = [(speaker.name, speaker.voice.language) for speaker in demo_corpus.SPEAKERS]
+    assert demo.sentences_of(built_in) == list(demo.SENTENCES)
 
 
 def test_a_finished_run_speaks_at_once(
@@ -78,7 +100,8 @@ def test_more_minutes_go_on_with_a_finished_run(tmp_path: Path, monkeypatch: pyt
     (run / "config.yaml").write_text("training:\n  max_minutes: 9.0\n")
     monkeypatch.setattr(demo_corpus, "ensure", lambda cache, progress: tmp_path / "demo-1")
     seen: list[str] = []
-    monkeypatch.setattr(demo.train, "main", lambda words, **kwargs: seen.append(words[-1]) or 0)
+    monkeypatch.setattr(demo.train, "main", lambda words, **kwargs: seen.append(words[words.index("--set") + 1]) or 0)
+    monkeypatch.setattr(demo, "_speak_before", lambda *_: None)
     monkeypatch.setattr(demo, "_speak", lambda *_: seen.append("spoken"))
     assert demo.main(["--out", str(tmp_path), "--minutes", "30"]) == 0
     assert seen == ["training.max_minutes=30", "spoken"]
