@@ -36,8 +36,6 @@ MINUTES, SCRATCH_MINUTES = 5.0, 9.0
 BUILT_IN_NOTE = (
     "The voices are eSpeak NG's: the demo shows that everything works, not how a model of human speech sounds."
 )
-    "The voices are eSpeak NG's: the demo shows that everything works, not how a model of human speech sounds."
-)
 REFERENCE_SECONDS = 5.0
 """The reference of the starter is the training clip of the speaker that is nearest to this length."""
 _STATE_EVENTS = ("start", "resume", "end", "early_stop", "signal")
@@ -79,9 +77,7 @@ def _run(argv: Sequence[str]) -> int:
         epilog=CONSENT,
     )
     parser.add_argument("--data", metavar="DIR", help="your recordings, in the layout of --train-data")
-    parser.add_argument(
-        "--from-scratch", action="store_true", help="train from random weights instead"
-    )
+    parser.add_argument("--from-scratch", action="store_true", help="train from random weights instead")
     parser.add_argument(
         "--out", metavar="DIR", default=str(DEFAULT_DIRECTORY), help=f"output folder ({DEFAULT_DIRECTORY})"
     )
