@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -65,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     made.add_argument("--checkpoint", metavar="RUN", type=Path, help="voice model; without it only recorded mels")
     made.add_argument("--vocoder", metavar="KIND", nargs="+", default=[GRIFFIN_LIM, NEURAL], help="vocoders to compare")
     made.add_argument("--clips", metavar="N", type=int, default=20, help="most clips of each group (20)")
+    made.add_argument("--speakers", metavar="REGEX", default="", help="only speakers whose names begin so (all)")
     made.add_argument("--prefer", choices=("best", "last"), default="last", help="which checkpoint speaks (last)")
     made.add_argument("--judge-python", metavar="FILE", help="Python with the extra judge; without it none judges")
     made.add_argument("--work", metavar="DIR", type=Path, default=Path("sound"), help="folder for everything (./sound)")
@@ -77,7 +79,7 @@ def _run(given: Namespace) -> int:
         raise ConfigError("--clips must be at least 1")
     screen, audio = Screen(), AudioConfig()
     vocoders = {kind: open_vocoder(kind, audio) for kind in given.vocoder}
-    chosen = choose(given.data, given.clips)
+    chosen = choose(given.data, given.clips, given.speakers)
     synthesizers = _synthesizers(given)
     rows: list[dict[str, Any]] = []
     for group, clips in chosen.items():
@@ -99,7 +101,7 @@ def _run(given: Namespace) -> int:
     return EXIT_DONE
 
 
-def choose(root: Path, most: int) -> dict[str, list[Spoken]]:
+def choose(root: Path, most: int, speakers: str = "") -> dict[str, list[Spoken]]:
     """The clips of each group, chosen by a hash of their ids. Raises DataError for data that cannot be used."""
     own = {split: read_root(root, split, "en-us").utterances for split in SPLITS}
     if {str(u.audio_path) for u in own["val"]} & {str(u.audio_path) for u in own["train"]}:
@@ -109,7 +111,7 @@ def choose(root: Path, most: int) -> dict[str, list[Spoken]]:
     training: dict[str, list[Utterance]] = {}
     for utterance in own["train"]:
         training.setdefault(utterance.speaker, []).append(utterance)
-    held = [u for u in own["val"] if u.language.startswith(ENGLISH)]
+    held = [u for u in own["val"] if u.language.startswith(ENGLISH) and re.match(speakers, u.speaker)]
     seen = sorted((u for u in held if u.speaker in training), key=lambda u: by_hash(u.id))[:most]
     first = {u.speaker: u for u in sorted(held, key=lambda u: by_hash(u.id)) if u.speaker not in training}
     unseen = list(first.values())[:most]

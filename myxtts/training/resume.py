@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from shlex import quote
 
+import numpy as np
+
 from myxtts.config.fields import LEAVES, value_of
 from myxtts.config.files import config_of_file
 from myxtts.config.schema import Config, TrainingConfig
@@ -24,11 +26,23 @@ from myxtts.storage.files import storage_error, strict_json
 from myxtts.storage.find_checkpoint import find
 from myxtts.storage.run_directory import RunDirectory
 from myxtts.training.run_state import RunState
+from myxtts.vocoder.files import UNIVERSAL, UNIVERSAL_PATH, read_vocoder
 
 
-def source_of_weights(path: Path) -> Checkpoint:
-    """The checkpoint at `path` with its averaged weights in memory, because --fresh may move the folder."""
+def source_of_weights(path: Path, trains: str = "voice") -> Checkpoint:
+    """The checkpoint at `path` with its averaged weights in memory, because --fresh may move the folder.
+
+    For a vocoder, `path` may also be a vocoder file, or UNIVERSAL. Raises CheckpointError for a source of another kind.
+    """
+    if trains == "vocoder":
+        found = read_vocoder(UNIVERSAL_PATH if path == Path(UNIVERSAL) and not path.exists() else path)
+        average = {name: np.asarray(weight, np.float32) for name, weight in found.weights.items()}
+        return Checkpoint(found.path, found.update, True, {"average": average}, {}, {})
     source = find(path)
+    if "config.yaml" in source.texts and config_of_file(source.path / "config.yaml").trains != trains:
+        raise CheckpointError(
+            f"--init-from {quoted(str(path), 200)} holds a vocoder, not a voice model; name another run"
+        )
     return dataclasses.replace(source, arrays={"average": dict(source.arrays["average"])})
 
 

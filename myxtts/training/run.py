@@ -87,7 +87,7 @@ def train(
 
     # 2. Run directory: read the initial weights before --fresh moves anything, then take the lock.
     directory = RunDirectory(Path(training.checkpoint_dir).expanduser())
-    source = None if init_from is None else resume.source_of_weights(init_from)
+    source = None if init_from is None else resume.source_of_weights(init_from, config.trains)
     if fresh:
         resume.put_aside(directory, screen.say)
     with ExitStack() as stack:

@@ -30,6 +30,8 @@ from myxtts.vocoder.constants import KERNEL
 from myxtts.vocoder.neural import NeuralVocoder
 
 NEURAL, GRIFFIN_LIM = "neural", "griffin_lim"
+UNIVERSAL = "universal"
+"""Its name where a training begins with it (--init-from)."""
 UNIVERSAL_PATH = Path(__file__).with_name("universal.safetensors")
 """The vocoder that comes with MyXTTS; universal.md beside it says what it was trained on."""
 FORMAT = "1"

@@ -70,7 +70,7 @@ def test_samples_and_report_hold_its_speech(run: Path) -> None:
     (folder,) = (run / "samples").iterdir()
     assert {p.suffix for p in folder.iterdir()} == {".wav", ".npz", ".json"}
     page = write_report(run).read_text(encoding="utf-8")
-    assert "data:audio/" in page and "spectral" in page
+    assert "data:audio/" in page
 
 
 def test_a_resumed_run_is_bit_exact(folder: Path, run: Path) -> None:
@@ -99,6 +99,17 @@ def test_weights_of_another_run_are_where_one_begins(folder: Path, run: Path) ->
     assert "tensors loaded" in screen.text
     first, last = losses(folder / "tuned")[0][1], losses(run)[-1][1]
     assert abs(first - last) < 0.4 * losses(run)[0][1]
+
+
+def test_where_a_training_may_begin(run: Path, tmp_path: Path) -> None:
+    from myxtts.training.resume import source_of_weights
+
+    universal = source_of_weights(Path("universal"), "vocoder").arrays["average"]
+    assert {w.dtype.name for w in universal.values()} == {"float32"} and "vocoder/head/kernel" in universal
+    with pytest.raises(CheckpointError, match="holds a vocoder"):
+        source_of_weights(run)
+    with pytest.raises(CheckpointError, match="absent"):
+        source_of_weights(tmp_path / "absent", "vocoder")
 
 
 def test_a_run_is_saved_to_a_file_and_speaks(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
