@@ -58,9 +58,14 @@ def homographs(folder: Path) -> list[Sentence]:
 
 def held_out(count: int) -> set[int]:
     """Which of `count` sentences of FARSDAT are in no training."""
+    return {*range(count - HELD_OUT, count), *shuffled_out(count)}
+
+
+def shuffled_out(count: int) -> list[int]:
+    """The held-out sentences of a shuffle with seed 0."""
     shuffled = list(range(count))
     random.Random(0).shuffle(shuffled)
-    return {*range(count - HELD_OUT, count), *shuffled[-HELD_OUT:]}
+    return shuffled[-HELD_OUT:]
 
 
 def _read(path: Path, letters: dict[str, str]) -> Iterator[Sentence]:

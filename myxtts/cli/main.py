@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("myxtts.cli.demo", "train on the built-in corpus for ten minutes and speak three sentences (make demo)"),
     "speak": ("myxtts.cli.speak", "speak a text in a cloned, saved, random or training voice"),
     "voice": ("myxtts.cli.voice", "save a voice to a small file for `speak --voice`"),
+    "phonemes": ("myxtts.cli.phonemes", "show how a text is spoken: normalized, in phonemes, word by word"),
     "evaluate": ("myxtts.cli.evaluate", "compare a model with recordings: distances, speaker similarity, word error"),
     "report": ("myxtts.cli.report", "write the HTML report of a run"),
     "doctor": ("myxtts.cli.doctor", "show the health of a run, its recoveries and worst utterances, and what to do"),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from myxtts.text.normalization import persian_numbers
 from myxtts.text.normalization.characters import ZWNJ
+from myxtts.text.persian.stress import VOWELS as _VOWELS
 from myxtts.text.persian.stress import stressed
 from myxtts.text.persian.tagger import weights
 
@@ -19,10 +20,10 @@ _VOWEL_MARKS = "\u064b-\u0652\u0670"
 _MARKS = re.compile(f"[{_VOWEL_MARKS}]")
 _ENDS_WITHOUT_EZAFE = re.compile("[\u064b-\u064f\u0652]\u0651?$")
 _WRITTEN_EZAFE = re.compile(f"(?:{KASRA}\u0651?|\u0651{KASRA}|ه{HAMZA_ABOVE}|ه{ZWNJ}ی)$")
+_SILENT_H = "ه"
 _LETTERS = re.compile("[\u0621-\u064a\u066e-\u06d3]")
 _AND, _NO = "و", "نه"
 _NUMBERS = persian_numbers.WORDS
-_OPEN_VOWELS = "aeiouɑɒ"
 _IPA = {
     "A": "ɑ", "C": "tʃ", "J": "dʒ", "S": "ʃ", "Z": "ʒ", "y": "j", "g": "ɡ", "'": "ʔ",
 }  # fmt: skip
@@ -54,51 +55,43 @@ def readings(words: Sequence[str], spoken: Sequence[bool], speak: Speak, given: 
     tagger, _ = weights()
     plain = [bare(word) for word in words]
     scores = tagger.ezafe(plain)
-    ezafe = [_has_ezafe(words[at], plain[at], scores[at], words[at + 1 : at + 2], spoken) for at in range(len(words))]
-    found = []
-    for at, word in enumerate(words):
-        if not spoken[at]:
-            found.append(Reading("", ()))
-            continue
-        phonemes, source = _phonemes(plain, at, word, speak, given[at], ezafe)
-        notes = [source]
-        exact = given[at] is not None
-        if not exact and _LETTERS.search(word):
+    ezafe = [_has_ezafe(words, at, scores[at], spoken) for at in range(len(words))]
+    return [
+        _reading(words, plain, at, ezafe, speak, given[at]) if spoken[at] else Reading("", ())
+        for at in range(len(words))
+    ]
+
+
+def _reading(
+    words: Sequence[str], plain: Sequence[str], at: int, ezafe: Sequence[bool], speak: Speak, given: str | None
+) -> Reading:
+    written = bool(_WRITTEN_EZAFE.search(words[at]))
+    if given is not None:
+        phonemes, note = given, "dictionary"
+        has_ezafe = written
+    else:
+        phonemes, note = _phonemes(words, plain, at, ezafe, speak)
+        has_ezafe = ezafe[at]
+        if _LETTERS.search(words[at]):
             phonemes = stressed(plain[at], phonemes)
-        written = bool(_WRITTEN_EZAFE.search(word))
-        if written:
-            notes.append("ezafe as written")
-        elif ezafe[at] and not exact:
-            notes.append("ezafe")
-        if (ezafe[at] and not exact) or (written and exact):
-            phonemes = with_ezafe(phonemes, plain[at])
-        else:
-            phonemes = _single_end(phonemes)
-        found.append(Reading(phonemes, tuple(notes)))
-    return found
+    notes = (note, "ezafe as written") if written else (note, "ezafe") if has_ezafe else (note,)
+    return Reading(with_ezafe(phonemes, plain[at]) if has_ezafe else _single_end(phonemes), notes)
 
 
-def _has_ezafe(word: str, plain: str, score: float, following: Sequence[str], spoken: Sequence[bool]) -> bool:
-    if _WRITTEN_EZAFE.search(word):
+def _has_ezafe(words: Sequence[str], at: int, score: float, spoken: Sequence[bool]) -> bool:
+    if _WRITTEN_EZAFE.search(words[at]):
         return True
-    if _ENDS_WITHOUT_EZAFE.search(word) or not _LETTERS.search(plain):
+    if _ENDS_WITHOUT_EZAFE.search(words[at]) or not _LETTERS.search(words[at]):
         return False
-    return score > 0 and bool(following) and bool(re.match(r"\w", following[0]))
+    return score > 0 and at + 1 < len(words) and spoken[at + 1]
 
 
 def _phonemes(
-    plain: Sequence[str],
-    at: int,
-    word: str,
-    speak: Speak,
-    given: str | None,
-    ezafe: Sequence[bool],
+    words: Sequence[str], plain: Sequence[str], at: int, ezafe: Sequence[bool], speak: Speak
 ) -> tuple[str, str]:
     """The phonemes of a word without its ezafe, and where they are from."""
-    tagger, entries = weights()
-    if given is not None:
-        return given, "dictionary"
-    text = _WRITTEN_EZAFE.sub("", word) if word.endswith((KASRA, KASRA + "\u0651")) else word
+    tagger, lexicon = weights()
+    text = _without_written_ezafe(words[at])
     if _MARKS.search(text):
         return speak(text), "vowel marks"
     numeral = _numeral(plain, at)
@@ -107,9 +100,19 @@ def _phonemes(
     reading = tagger.reading(plain, at, ezafe)
     if reading is not None:
         return ipa(reading), "homograph"
-    if plain[at] in entries:
-        return ipa(entries[plain[at]]), "lexicon"
-    return speak(plain[at]), "eSpeak NG"
+    if bare(text) in lexicon:
+        return ipa(lexicon[bare(text)]), "lexicon"
+    return speak(bare(text)), "eSpeak NG"
+
+
+def _without_written_ezafe(word: str) -> str:
+    """A word without its written ezafe: کتاب for «کتابِ», خانه for «خانهٔ» and «خانه‌ی»."""
+    found = _WRITTEN_EZAFE.search(word)
+    if found is None:
+        return word
+    silent = _SILENT_H if found.group().startswith(_SILENT_H) else ""
+    doubled = "\u0651" if "\u0651" in found.group() else ""
+    return word[: found.start()] + silent + doubled
 
 
 def _numeral(plain: Sequence[str], at: int) -> str:
@@ -130,7 +133,7 @@ def _numeral(plain: Sequence[str], at: int) -> str:
 def ipa(phonemes: str) -> str:
     """The lexicon's phonemes as IPA, with the stress on the last vowel."""
     symbols = "".join(_IPA.get(letter, letter) for letter in phonemes)
-    last = max((at for at, letter in enumerate(symbols) if letter in _OPEN_VOWELS), default=-1)
+    last = max((at for at, letter in enumerate(symbols) if letter in _VOWELS), default=-1)
     return f"{symbols[:last]}ˈ{symbols[last:]}" if last >= 0 else symbols
 
 
@@ -138,12 +141,12 @@ def with_ezafe(phonemes: str, plain: str) -> str:
     """Phonemes with the vowel of the ezafe: "e" after a consonant, "je" after a vowel."""
     end = phonemes.rstrip("ː ")
     if end.endswith("je") and plain.endswith("ی"):
-        return phonemes  # «صدای» and «خانه‌ی» have it already
-    return f"{end}je" if end.endswith(tuple(_OPEN_VOWELS)) else f"{phonemes}e"
+        return phonemes  # the ی of «صدای» is the ezafe
+    return f"{end}je" if end.endswith(tuple(_VOWELS)) else f"{phonemes}e"
 
 
 def _single_end(phonemes: str) -> str:
     """A double consonant at the end is long before a vowel only: haqq-e, but haq."""
-    if len(phonemes) > 2 and phonemes[-1] == phonemes[-2] and phonemes[-1] not in _OPEN_VOWELS:
+    if len(phonemes) > 2 and phonemes[-1] == phonemes[-2] and phonemes[-1] not in _VOWELS:
         return phonemes[:-1]
     return phonemes

@@ -11,12 +11,11 @@ from functools import cache
 from myxtts.text.normalization.characters import ZWNJ
 
 _STRESS = re.compile("[ˈˌ]")
-_VOWELS = "aeiouɑɒ"
-_UNSTRESSED = frozenset(
-    "و را از به در با که تا بر هم یا اما ولی اگر چون پس نیز این آن من تو او ما شما آنها وی چه هر همین همان برای است "
-    "شاید آیا بلی بله خیر نه لیکن زیرا هرگز هنوز".split()
-)
-"""Words without stress, or stressed on the first syllable: eSpeak NG's reading is kept."""
+VOWELS = "aeiouɑɒ"
+_CLITICS = frozenset("و را از به در با که تا بر".split())
+"""Words that lean on a neighbor and have no stress of their own."""
+_EARLY = frozenset("اما ولی اگر بلکه مگر باید نباید شاید آیا بلی بله لیکن زیرا هرگز هنوز خیلی همیشه یعنی".split())
+"""Words that are stressed before the last syllable: eSpeak NG's reading is kept."""
 _PAST = (
     "آمد آورد افتاد انداخت ایستاد باخت بخشید برد بست بود پخت پذیرفت پرداخت پرسید پرید پوشید پیوست ترسید توانست جست "
     "جنگید چرخید چسبید چید خرید خندید خواست خواند خورد خوابید داد داشت دانست دزدید دوخت دوید دید رساند رسید رفت ریخت "
@@ -36,15 +35,18 @@ _PREFIX_SOUND = re.compile(r"(ne|na)?m(i)")
 def stressed(word: str, phonemes: str) -> str:
     """Phonemes with the stress where Persian has it. `word` is without vowel marks, `phonemes` without the ezafe.
 
-    Unchanged: words of one syllable, particles and pronouns, and finite verbs without a prefix.
+    Unchanged: words of one syllable, particles, and finite verbs without a prefix.
     """
-    if word in _UNSTRESSED or " " in phonemes:
-        return phonemes
     plain = _STRESS.sub("", phonemes)
-    vowels = [at for at, symbol in enumerate(plain) if symbol in _VOWELS]
-    if len(vowels) < 2:
+    if word in _CLITICS:
+        return plain
+    # The ی of «صدای» and «روی» is an ezafe, which is never stressed.
+    ending = "je" if plain.endswith("je") and word.endswith("ی") else ""
+    stem = plain.removesuffix(ending)
+    vowels = [at for at, symbol in enumerate(stem) if symbol in VOWELS]
+    if word in _EARLY or " " in phonemes or len(vowels) < (1 if ending else 2):
         return phonemes
-    if _PREFIX.match(word) and (prefix := _PREFIX_SOUND.match(plain)):
+    if _PREFIX.match(word) and (prefix := _PREFIX_SOUND.match(stem)):
         at = vowels[0] if prefix[1] else prefix.start(2)
         return f"{plain[:at]}ˈ{plain[at:]}"
     if word in _verbs():
