@@ -1,4 +1,4 @@
-"""How Persian is pronounced: phoneme error, ezafe and homographs against sentences with phonemes, and the time it takes.
+"""How Persian is pronounced: phoneme error, ezafe and homographs against sentences with phonemes, and the time.
 
 `python -m bench.persian --data DIR`, where DIR has the files of GE2PE. `--espeak` measures eSpeak NG alone instead.
 No sentence that it measures is learned from: the held-out sentences of FARSDAT are the last ninety of the file and the
@@ -137,9 +137,7 @@ def _paired(wanted: Sequence[str], got: Sequence[str]) -> list[str]:
     for word in wanted:
         row = [rows[-1][0] + len(word)]
         for at, other in enumerate(got, 1):
-            row.append(
-                min(rows[-1][at - 1] + edits(word, other), rows[-1][at] + len(word), row[at - 1] + len(other))
-            )
+            row.append(min(rows[-1][at - 1] + edits(word, other), rows[-1][at] + len(word), row[at - 1] + len(other)))
         rows.append(row)
     pairs: list[str] = []
     at = len(got)

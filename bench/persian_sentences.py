@@ -1,4 +1,4 @@
-"""Persian sentences with their phonemes (the files of GE2PE): read, split into training and test, aligned with words."""
+"""Persian sentences with phonemes (the files of GE2PE): read, split into training and test, aligned with words."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from myxtts.text.phonemes import espeak
 FARSDAT, HOMOGRAPHS = "ge2pe_farsdat.csv", "ge2pe_homograph_test.csv"
 HELD_OUT = 90
 """Sentences of FARSDAT that no training sees: the last of the file, and the last after a shuffle with seed 0."""
-PUNCTUATION = "،,.؟?!:؛;«»\"()-—…"
+PUNCTUATION = '،,.؟?!:؛;«»"()-—…'
 _MARK = re.compile(f"([{re.escape(PUNCTUATION)}])")
 _BAND, _LONGEST_WORD = 8, 4
 

@@ -92,7 +92,9 @@ def _show(screen: Screen, line: str, normalized: str, transcription: Transcripti
 def _padded(rows: Sequence[Sequence[str]]) -> list[list[str]]:
     """Rows whose columns align although combining marks take no width."""
     widths = [max(_width(row[column]) for row in rows) for column in range(2)]
-    return [[cell + " " * (widths[at] - _width(cell)) if at < 2 else cell for at, cell in enumerate(row)] for row in rows]
+    return [
+        [cell + " " * (widths[at] - _width(cell)) if at < 2 else cell for at, cell in enumerate(row)] for row in rows
+    ]
 
 
 def _width(text: str) -> int:

@@ -1,8 +1,8 @@
 """Text to IPA with eSpeak NG, whose library and voices are in the wheel `espeakng-loader`: no system package is needed.
 
 eSpeak NG only gets runs of words. This module puts the punctuation between their phonemes, as phonemizer would lose
-empty lines; and it finds what eSpeak NG cannot speak beforehand, as it would drop that or spell out its name. Persian is read
-word by word (myxtts.text.persian), since eSpeak NG knows neither the ezafe nor homographs.
+empty lines; and it finds what eSpeak NG cannot speak beforehand, as it would drop that or spell out its name. Persian
+is read word by word (myxtts.text.persian), since eSpeak NG knows neither the ezafe nor homographs.
 """
 
 from __future__ import annotations
@@ -102,9 +102,7 @@ def canonical_language(language: str) -> str:
     )
 
 
-def transcribe(
-    texts: Sequence[str], language: str, dictionary: Mapping[str, str] | None = None
-) -> list[Transcription]:
+def transcribe(texts: Sequence[str], language: str, dictionary: Mapping[str, str] | None = None) -> list[Transcription]:
     """IPA of normalized texts, with stress marks and punctuation. Errors: DataError for an unknown language.
 
     dictionary: phonemes of words, which win over everything else; keys as by `dictionary.key_of`.

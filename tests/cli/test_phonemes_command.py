@@ -37,7 +37,7 @@ def test_plain_prints_one_line_per_line(capsys: pytest.CaptureFixture[str], tmp_
 
 
 def test_stdin(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("eins\n".encode()), encoding="utf-8"))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"eins\n"), encoding="utf-8"))
     out, _ = run(capsys, "--plain", "--language", "de", "--text-file", "-")
     assert out == "ˈaɪns\n"
 

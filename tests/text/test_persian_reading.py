@@ -100,8 +100,8 @@ def test_nine_is_not_no() -> None:
 
 def test_every_number_word_survives_the_phonemizer() -> None:
     expected = {
-        0: "sefr", 1: "jek", 2: "do", 3: "se", 4: "tʃahɑr", 5: "pandʒ", 6: "ʃeʃ", 7: "haft", 8: "haʃt", 9: "noh", 10: "dah",
-        19: "nuzdah", 21: "bist o jek", 400: "tʃahɑrsad", 600: "ʃeʃsad", 1_000: "hezɑr",
+        0: "sefr", 1: "jek", 2: "do", 3: "se", 4: "tʃahɑr", 5: "pandʒ", 6: "ʃeʃ", 7: "haft", 8: "haʃt", 9: "noh",
+        10: "dah", 19: "nuzdah", 21: "bist o jek", 400: "tʃahɑrsad", 600: "ʃeʃsad", 1_000: "hezɑr",
     }  # fmt: skip
     for number, words in expected.items():
         assert plain(str(number)) == words, number
@@ -140,11 +140,14 @@ def test_english_within_persian() -> None:
     ("word", "found", "expected"),
     [
         ("کتاب", "kˈetɑb", "ketˈɑb"), ("می‌روم", "miravˈam", "mˈiravam"), ("نمی‌روم", "nemiravˈam", "nˈemiravam"),
-        ("رفتم", "rˈaftam", "rˈaftam"), ("از", "ˈaz", "az"), ("روی", "rˈuje", "rˈuje"), ("برای", "bˈarɑje", "barˈɑje"), ("میز", "mˈiz", "mˈiz"), ("این", "ˈin", "ˈin"),
+       
+        ("رفتم", "rˈaftam", "rˈaftam"), ("از", "ˈaz", "az"),
+        ("روی", "rˈuje", "rˈuje"), ("برای", "bˈarɑje", "barˈɑje"),
+        ("میز", "mˈiz", "mˈiz"), ("این", "ˈin", "ˈin"),
     ],
 )  # fmt: skip
 def test_stress(word: str, found: str, expected: str) -> None:
-    assert stressed(word, found) == expected
+    assert stressed(word, found, verb=word == "رفتم") == expected
 
 
 def test_forms_of_the_ezafe() -> None:
@@ -168,7 +171,8 @@ def test_the_same_text_has_the_same_phonemes_whatever_is_transcribed_with_it() -
 
 
 def test_words_and_phonemes_agree() -> None:
-    for language, text in (("fa", "«کتاب علی»، ۲۹؛ hello"), ("en-us", "of the people, by 3-4 men"), ("de", "z.B. hier")):
+    texts = {"fa": "«کتاب علی»، ۲۹؛ hello", "en-us": "of the people, by 3-4 men", "de": "z.B. hier"}
+    for language, text in texts.items():
         [found] = phonemes.transcribe([normalize(text, language)], language)
         letters = [symbol for symbol in found.phonemes if symbol not in ' ,.!?;:"()\u2014']
         assert [s for word in found.words for s in word.phonemes if s not in " "] == letters
@@ -190,8 +194,12 @@ def test_packing_and_unpacking() -> None:
     words = {"homographs": {"گل": {"gol": 0.7, "gel": 0.3}}, "lexicon": {"چهار": "CahAr"}}
     table = np.zeros(1 << tagger.EZAFE_BITS)
     table[[3, 9]] = (1.27, -0.5)
-    content = tagger.packed({"ezafe": table, "homographs": np.zeros(1 << tagger.HOMOGRAPH_BITS)}, words)
+    tables = {"ezafe": table, "homographs": np.zeros(1 << tagger.HOMOGRAPH_BITS)}
+    kinds = {"کتاب": "noun", "رفت": "verb", "سرد": "adjective+noun"}
+    content = tagger.packed(tables, words, kinds)
     model, lexicon = tagger.unpacked(content)
     assert model.readings == words["homographs"] and lexicon == words["lexicon"]
-    assert tagger.packed({"ezafe": table, "homographs": np.zeros(1 << tagger.HOMOGRAPH_BITS)}, words) == content
+    assert tagger.packed(tables, words, kinds) == content
+    assert {word: model.parts_of_speech.of(word) for word in kinds} == kinds
+    assert model.parts_of_speech.of("کتاب‌های") == "‌های>noun" and model.parts_of_speech.of("xyz") == "?"
     assert model.reading(["گل"], 0, [False]) == "gol" and model.reading(["کتاب"], 0, [False]) is None

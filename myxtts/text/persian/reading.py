@@ -13,7 +13,7 @@ from myxtts.text.normalization import persian_numbers
 from myxtts.text.normalization.characters import ZWNJ
 from myxtts.text.persian.stress import VOWELS as _VOWELS
 from myxtts.text.persian.stress import stressed
-from myxtts.text.persian.tagger import weights
+from myxtts.text.persian.tagger import VERB, weights
 
 KASRA, HAMZA_ABOVE = "\u0650", "\u0654"
 _VOWEL_MARKS = "\u064b-\u0652\u0670"
@@ -73,7 +73,8 @@ def _reading(
         phonemes, note = _phonemes(words, plain, at, ezafe, speak)
         has_ezafe = ezafe[at]
         if _LETTERS.search(words[at]):
-            phonemes = stressed(plain[at], phonemes)
+            verb = weights()[0].parts_of_speech.of(plain[at]) == VERB and not has_ezafe
+            phonemes = stressed(plain[at], phonemes, verb=verb)
     notes = (note, "ezafe as written") if written else (note, "ezafe") if has_ezafe else (note,)
     return Reading(with_ezafe(phonemes, plain[at]) if has_ezafe else _single_end(phonemes), notes)
 
