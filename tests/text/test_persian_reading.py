@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -140,7 +141,6 @@ def test_english_within_persian() -> None:
     ("word", "found", "expected"),
     [
         ("کتاب", "kˈetɑb", "ketˈɑb"), ("می‌روم", "miravˈam", "mˈiravam"), ("نمی‌روم", "nemiravˈam", "nˈemiravam"),
-       
         ("رفتم", "rˈaftam", "rˈaftam"), ("از", "ˈaz", "az"),
         ("روی", "rˈuje", "rˈuje"), ("برای", "bˈarɑje", "barˈɑje"),
         ("میز", "mˈiz", "mˈiz"), ("این", "ˈin", "ˈin"),
@@ -203,3 +203,17 @@ def test_packing_and_unpacking() -> None:
     assert {word: model.parts_of_speech.of(word) for word in kinds} == kinds
     assert model.parts_of_speech.of("کتاب‌های") == "‌های>noun" and model.parts_of_speech.of("xyz") == "?"
     assert model.reading(["گل"], 0, [False]) == "gol" and model.reading(["کتاب"], 0, [False]) is None
+
+
+def test_stored_tokens_notice_another_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from myxtts.data import jobs
+
+    (tmp_path / "persian").mkdir()
+    (tmp_path / "__init__.py").write_text("")
+    weights = tmp_path / "persian" / "weights.npz"
+    monkeypatch.setattr(jobs.text_package, "__file__", str(tmp_path / "__init__.py"))
+    definitions = []
+    for content in (b"one", b"two", b"two"):
+        weights.write_bytes(content)
+        definitions.append(jobs.text_definition.__wrapped__())
+    assert definitions[0] != definitions[1] == definitions[2]

@@ -58,6 +58,9 @@ _BEFORE_NUMBERS = (
     "خیابان", "کوچه", "منطقه", "مدل", "نسخه", "سوره", "آیه", "درس", "گروه", "واحد", "سالن", "بلوک", "کیلومتر", "دهه",
 )  # fmt: skip
 """Words that have an ezafe before a number, if no number precedes them: «سالِ ۱۴۰۳», but «۵ سال ۳ ماه»."""
+_NUMBERED_DIGITS = "تلفن|موبایل|همراه|فکس|نمابر|تماس|پیامک|داخلی|کد ملی|کد پستی|کدپستی|کد رهگیری|کارت|حساب|شبا"
+_COUNTED = "نفر|تومان|ریال|دلار|هزار|میلیون|میلیارد|بار|مورد|عدد|دقیقه|روز"
+"""Words before a number that is spoken digit by digit, and words after it that say otherwise."""
 _PAGES = {"ص": "صفحهٔ", "ج": "جلدِ", "ش": "شمارهٔ"}
 _NUMBER = r"\d{1,3}(?:[,\u060c]\d{3})+|\d+"
 _MINUS_WORDS = "درجه|سانتی|سلسیوس|فارنهایت"
@@ -103,8 +106,9 @@ def _time(found: _Found) -> str:
 def _telephone(found: _Found) -> str:
     """Digits in the groups in which they are written, or in those in which Iranian numbers are spoken."""
     groups = re.findall(r"\d+", found.group())
-    if len(groups) == 1 and groups[0].startswith("09"):
-        groups = [groups[0][:4], groups[0][4:7], groups[0][7:]]
+    if len(groups) == 1 and groups[0].startswith("0"):
+        first = 4 if groups[0].startswith("09") else 3
+        groups = [groups[0][:first], groups[0][first:7], groups[0][7:]]
     elif found.group().startswith("+") and len(groups) <= 2:
         digits = "".join(groups)
         country = 2 if digits.startswith("98") else len(groups[0]) if len(groups) == 2 else 1
@@ -140,7 +144,7 @@ _WRITING: tuple[_Rule, ...] = (
     (re.compile(rf"(?<={_PERSIAN})\u00ac(?={_PERSIAN})"), ZWNJ),
     (re.compile("\u00ac"), " "),
     (re.compile(rf"({_PERSIAN})\1{{2,}}"), r"\1"),  # a letter that is repeated for emphasis
-    (re.compile(rf"(?<![\w{ZWNJ}])(ن?می) (?={_PERSIAN}{{2}})"), rf"\1{ZWNJ}"),
+    (re.compile(rf"(?<![\w{ZWNJ}])(ن?می){ZWNJ}? (?={_PERSIAN}{{2}})"), rf"\1{ZWNJ}"),
     (re.compile(rf"(?<={_PERSIAN}) ({_SUFFIXES})(?![\w{ZWNJ}\u064b-\u0655])"), rf"{ZWNJ}\1"),
     (re.compile(rf"(?<=[^\W\d_]ه) ({_AFTER_SILENT_H})(?![\w{ZWNJ}\u064b-\u0655])"), rf"{ZWNJ}\1"),
     (re.compile(r"\s*\|\s*"), "\u060c "),
@@ -155,14 +159,20 @@ _RULES: tuple[_Rule, ...] = (
     (re.compile(rf"\(({_names(_AFTER_NAMES)})\)"), lambda f: _AFTER_NAMES[f[1]]),
     (re.compile(rf"(?<!\w)({_names(_PAGES)})\.? ?(?=\d)"), lambda f: _PAGES[f[1]] + " "),
     (re.compile(r"(?<=[A-Za-z0-9])\.(?=[A-Za-z]{2})"), " دات "),
+    (re.compile(r"(?<=[A-Za-z])\+\+"), " plus plus"),
+    (re.compile(r"(?<=[A-Za-z])#"), " sharp"),
+    (re.compile(r"(?<=[A-Za-z])-(?=\d)"), " "),
     # Groups of three digits, whatever separates them: 10٫000٫000, 10/000/000.
     (re.compile(r"(?<![\d./,])\d{1,3}(?:([./])\d{3})(?:\1\d{3})+(?![\d./]\d|\d)"), lambda f: f[0].replace(f[1], ",")),
     (re.compile(r"(?<![\d/.-])(\d{4})([/-])(\d{1,2})\2(\d{1,2})(?![\d/-])"), lambda f: _date(f[1], f[3], f[4])),
     (re.compile(r"(?<![\d/.-])(\d{1,2})([/-])(\d{1,2})\2(\d{4})(?![\d/-])"), lambda f: _date(f[4], f[3], f[1])),
+    # A year of two digits is one that is no day: 57/11/22, 22/11/57.
+    (re.compile(r"(?<![\d/.-])(3[2-9]|[4-9]\d)/(\d{1,2})/(\d{1,2})(?![\d/-])"), lambda f: _date(f[1], f[2], f[3])),
+    (re.compile(r"(?<![\d/.-])(\d{1,2})/(\d{1,2})/(3[2-9]|[4-9]\d)(?![\d/-])"), lambda f: _date(f[3], f[2], f[1])),
     (
         re.compile(
             rf"(?<![\d.,/-])(?P<day>\d{{1,2}})(?:[ {ZWNJ}]?(?:ام|م))?{_KASRA}? ?"
-            rf"(?P<month>{_names((*_JALALI_MONTHS, *_GREGORIAN_MONTHS, *_OTHER_MONTHS))})"
+            rf"(?P<month>(?:{_names((*_JALALI_MONTHS, *_GREGORIAN_MONTHS, *_OTHER_MONTHS))})(?:{ZWNJ}?ماه)?)\u0654?"
             rf"(?![\w{ZWNJ}\u064b-\u0655])(?:(?: ماه)?(?: سال)? (?P<year>\d{{4}})(?![\d.,/-]))?"
         ),
         _day_of_month,
@@ -171,16 +181,27 @@ _RULES: tuple[_Rule, ...] = (
         re.compile(rf"(?<!\w)(?<!\d )({_names(_BEFORE_NUMBERS)})(?= \(?\d)"),
         lambda f: _with_ezafe(f[1]),
     ),
+    (re.compile(r"(?<=\d:\d\d) ?[-\u2013] ?(?=\d{1,2}:\d\d)"), " تا "),
     (re.compile(r"\b([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?\b(?!:)"), _time),
     (re.compile(r"(?<=\d):(?=\d)"), " "),
     (
         re.compile(rf"(?P<sign>[{''.join(_MONEY)}]) ?(?P<number>(?:{_NUMBER})(?:\.\d+)?)"),
         lambda f: f"{f['number']} {_MONEY[f['sign']]}",
     ),
-    (re.compile(rf"(?<!\d)(?<!\d )% ?(?P<number>(?:{_NUMBER})(?:\.\d+)?)"), lambda f: f"{f['number']} درصد"),
+    (re.compile(rf"(?<!\d)(?<!\d )% ?((?:{_NUMBER})(?:\.\d+)?(?:[-\u2013]\d+)?)"), r"\1 درصد"),
+    (re.compile(rf"(?<!\w)(?<!\d )ریال ?((?:{_NUMBER})(?:\.\d+)?)"), r"\1 ریال"),
     (re.compile(rf"\b(\d+)[ {ZWNJ}]?(?:ام|اُم|م)\b"), lambda f: numbers.ordinal(f[1])),
+    (re.compile(r"(?<![\w.,/+-])00(?=98[ -]?\d{3}[ -]?\d{3}[ -]?\d{4}(?!\d))"), "+"),
     (re.compile(r"(?<![\w+])\+\d{1,3}[ -]?\(?\d(?:[ -]?\(?\d\)?){6,12}(?![\w-])"), _telephone),
     (re.compile(r"(?<![\w.,/-])09\d{2}(?:[ -]?\d){7}(?![\w-]|[.,/]\d)"), _telephone),
+    (re.compile(r"(?<![\w.,/-])0[1-8]\d(?:[ -]?\d{4}){2}(?![\w-]|[.,/]\d)"), _telephone),
+    (
+        re.compile(
+            rf"((?:{_NUMBERED_DIGITS})(?:[{_KASRA}\u0654]| ثابت| همراه)*(?:: ?| شماره[{_KASRA}\u0654]? | ))"
+            rf"(\d{{5,}})(?!\d| ?(?:{_COUNTED}))"
+        ),
+        lambda f: f[1] + numbers.digit_by_digit(f[2]),
+    ),
     # A range does not begin with 021 or have four parts, but a range or a date may begin with 05.
     (re.compile(r"(?<![\w.,/-])0(?:\d{2,}(?:-\d+)+|\d(?:-\d+){3,})(?![\w-]|[.,/]\d)"), _telephone),
     (re.compile(r"(?<=\d) ?[-\u2013] ?(?=\d+(?![\d-]))(?<!-\d-)"), " تا "),
