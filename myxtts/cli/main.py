@@ -14,11 +14,12 @@ from myxtts.messages import quoted
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("myxtts.cli.train", "train a voice (same as train_main.py)"),
-    "demo": ("myxtts.cli.demo", "train on the built-in corpus for ten minutes and speak three sentences (make demo)"),
+    "demo": ("myxtts.cli.demo", "fine-tune the starter for a few minutes and speak before and after (make demo)"),
     "speak": ("myxtts.cli.speak", "speak a text in a cloned, saved, random or training voice"),
     "vocoder": ("myxtts.cli.vocoder", "train a neural vocoder: `myxtts vocoder train`"),
     "voice": ("myxtts.cli.voice", "save a voice to a small file for `speak --voice`"),
     "export": ("myxtts.cli.export", "write a model for programs without TensorFlow"),
+    "phonemes": ("myxtts.cli.phonemes", "show how a text is spoken: normalized, in phonemes, word by word"),
     "evaluate": ("myxtts.cli.evaluate", "compare a model with recordings: distances, speaker similarity, word error"),
     "report": ("myxtts.cli.report", "write the HTML report of a run"),
     "doctor": ("myxtts.cli.doctor", "show the health of a run, its recoveries and worst utterances, and what to do"),

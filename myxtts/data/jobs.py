@@ -212,10 +212,11 @@ def _text_outcome(encoded: EncodedText) -> TextOutcome:
 
 @lru_cache(maxsize=1)
 def text_definition() -> str:
-    """Short hash of all that determines tokens besides settings: the code of myxtts.text and eSpeak NG's version."""
+    """Short hash of all that determines tokens besides settings: myxtts.text, its models, and eSpeak NG's version."""
     digest = hashlib.blake2b(digest_size=8)
-    for path in sorted(Path(text_package.__file__ or ".").parent.rglob("*.py")):
-        digest.update(path.read_bytes())
+    for path in sorted(Path(text_package.__file__ or ".").parent.rglob("*")):
+        if path.suffix in (".py", ".npz"):
+            digest.update(path.read_bytes())
     for package in ("espeakng-loader", "phonemizer"):
         digest.update(f"{package} {version(package)}".encode())
     return digest.hexdigest()

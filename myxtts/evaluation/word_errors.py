@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from myxtts.text.normalization import normalize
 
+_PERSIAN_VOWEL_MARKS = dict.fromkeys(range(0x064B, 0x0653))
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2019\u2018\u02bc\u00b4`"), "'")
 
 
@@ -29,6 +30,8 @@ def spoken_form(text: str, language: str) -> str:
     everything else, including hyphens and the zero-width non-joiner, separates words.
     """
     folded = unicodedata.normalize("NFKC", normalize(text, language)).casefold().translate(_APOSTROPHES)
+    if language.split("-")[0] == "fa":
+        folded = folded.translate(_PERSIAN_VOWEL_MARKS)  # the normalization writes some, a recognizer none
     kept = "".join(c if c == "'" or unicodedata.category(c)[0] in "LMN" else " " for c in folded)
     return " ".join(word.strip("'") for word in kept.split() if word.strip("'"))
 

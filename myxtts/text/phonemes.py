@@ -1,7 +1,8 @@
 """Text to IPA with eSpeak NG, whose library and voices are in the wheel `espeakng-loader`: no system package is needed.
 
 eSpeak NG only gets runs of words. This module puts the punctuation between their phonemes, as phonemizer would lose
-empty lines; and it finds what eSpeak NG cannot speak beforehand, as it would drop that or spell out its name.
+empty lines; and it finds what eSpeak NG cannot speak beforehand, as it would drop that or spell out its name. Persian
+is read word by word (myxtts.text.persian), since eSpeak NG knows neither the ezafe nor homographs.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from threading import Lock
 
@@ -18,7 +19,9 @@ import espeakng_loader
 from phonemizer.backend.espeak.wrapper import EspeakWrapper
 
 from myxtts.errors import DataError
+from myxtts.text.dictionary import key_of
 from myxtts.text.normalization.characters import ZWJ, ZWNJ
+from myxtts.text.persian import reading as persian
 
 _ALIASES = {"en": "en-us", "fr": "fr-fr", "zh": "cmn", "no": "nb", "iw": "he", "fil": "en-us"}
 _WITHOUT_DICTIONARY = frozenset({"fo", "kaa", "xex"})
@@ -57,12 +60,29 @@ _SWITCH = re.compile(r"\([^()]*\)")
 """The (en) that eSpeak NG writes where it changes language; its input never contains brackets."""
 
 
+ESPEAK = "eSpeak NG"
+"""The reason for phonemes that eSpeak NG gave."""
+
+
+@dataclass(frozen=True)
+class SpokenWord:
+    """A word, or words that are spoken as one, with its phonemes and the reasons for them."""
+
+    written: str
+    phonemes: str
+    notes: tuple[str, ...] = (ESPEAK,)
+
+
 @dataclass(frozen=True)
 class Transcription:
-    """A text in IPA; `unreadable` are the characters that cannot be spoken and are missing from it."""
+    """A text in IPA; `unreadable` are the characters that cannot be spoken and are missing from it.
+
+    `words` are its words in order, without punctuation.
+    """
 
     phonemes: str
     unreadable: tuple[str, ...]
+    words: tuple[SpokenWord, ...] = field(default=(), compare=False, repr=False)
 
 
 def canonical_language(language: str) -> str:
@@ -82,37 +102,121 @@ def canonical_language(language: str) -> str:
     )
 
 
-def transcribe(texts: Sequence[str], language: str) -> list[Transcription]:
-    """IPA of normalized texts, with stress marks and punctuation. Errors: DataError for an unknown language."""
+def transcribe(texts: Sequence[str], language: str, dictionary: Mapping[str, str] | None = None) -> list[Transcription]:
+    """IPA of normalized texts, with stress marks and punctuation. Errors: DataError for an unknown language.
+
+    dictionary: phonemes of words, which win over everything else; keys as by `dictionary.key_of`.
+    """
     code = canonical_language(language)
     spoken: dict[str, str] = {}
-    return [_transcription(text, code, spoken) for text in texts]
+    return [_transcription(text, code, spoken, dictionary or {}) for text in texts]
 
 
-def _transcription(text: str, code: str, spoken: dict[str, str]) -> Transcription:
+def espeak(words: str, language: str) -> str:
+    """The phonemes of words by eSpeak NG alone. Errors: DataError for an unknown language."""
+    return _spoken(words, canonical_language(language), {})
+
+
+def _transcription(text: str, code: str, spoken: dict[str, str], dictionary: Mapping[str, str]) -> Transcription:
     """IPA of one text; `spoken` caches the phonemes of runs."""
-    parts: list[str] = []
-    unreadable: list[str] = []
     base = code.split("-")[0]
     kinds = "".join(_kind(character, base) for character in text)
-    for match in _TOKENS.finditer(kinds):
-        written = text[match.start() : match.end()]
-        if match.lastgroup == "blank":
+    tokens = [
+        (match.lastgroup, text[match.start() : match.end()], kinds[match.start()]) for match in _TOKENS.finditer(kinds)
+    ]
+    readings = _readings(tokens, code, spoken, dictionary)
+    parts: list[str] = []
+    unreadable: list[str] = []
+    words: list[SpokenWord] = []
+    for (group, written, kind), read in zip(tokens, readings, strict=True):
+        if group == "blank":
             parts.append(" ")
-        elif match.lastgroup == "mark":
+        elif group == "mark":
             parts.append(_mark(written))
-        elif match.lastgroup == "other":
-            if kinds[match.start()] != "z":
+        elif group == "other":
+            if kind != "z":
                 unreadable.append(written)
         else:
-            phonemes = " ".join(filter(None, (_speak(part, code, spoken) for part in _short_runs(written, code))))
-            if phonemes:
-                parts.append(f"\0{phonemes}\0")
-            else:
-                unreadable += list(dict.fromkeys(character for character in written if not character.isspace()))
+            phonemes = " ".join(word.phonemes for word in read if word.phonemes)
+            parts.append(f"\0{phonemes}\0" if phonemes else "")
+            words += [word for word in read if word.phonemes]
+            silent = (character for word in read if not word.phonemes for character in word.written)
+            unreadable += list(dict.fromkeys(character for character in silent if not character.isspace()))
     # Adjacent runs are separate words: "5%" is two of them.
     joined = "".join(parts).replace("\0\0", " ").replace("\0", "")
-    return Transcription(re.sub(" +", " ", joined).strip(" "), tuple(dict.fromkeys(unreadable)))
+    return Transcription(re.sub(" +", " ", joined).strip(" "), tuple(dict.fromkeys(unreadable)), tuple(words))
+
+
+_Token = tuple[str | None, str, str]
+"""A group of `_TOKENS`, the text, and the kind of its first character."""
+
+
+def _readings(
+    tokens: Sequence[_Token], code: str, spoken: dict[str, str], dictionary: Mapping[str, str]
+) -> list[list[SpokenWord]]:
+    """The words of each token; none of blanks and marks."""
+    is_spoken = [group in ("run", "sign") for group, _, _ in tokens]
+    if code != "fa":
+        return [
+            _run(written, code, spoken, dictionary) if speaks else []
+            for (_, written, _), speaks in zip(tokens, is_spoken, strict=True)
+        ]
+    words: list[str] = []
+    speaks_words: list[bool] = []
+    counts: list[int] = []
+    for (group, written, _), speaks in zip(tokens, is_spoken, strict=True):
+        new = written.split() if speaks else [written] if group == "mark" else []
+        words += new
+        speaks_words += [speaks] * len(new)
+        counts.append(len(new) if speaks else -len(new))
+    given = [_respelled(dictionary.get(key_of(word)), code, spoken) for word in words]
+    found = iter(
+        SpokenWord(word, reading.phonemes, reading.notes)
+        for word, reading in zip(
+            words, persian.readings(words, speaks_words, lambda word: _spoken(word, code, spoken), given), strict=True
+        )
+    )
+    by_token = [[next(found) for _ in range(abs(count))] for count in counts]
+    return [read if count > 0 else [] for read, count in zip(by_token, counts, strict=True)]
+
+
+def _run(written: str, code: str, spoken: dict[str, str], dictionary: Mapping[str, str]) -> list[SpokenWord]:
+    """The words of a run; eSpeak NG speaks those between words of the dictionary together."""
+    found: list[SpokenWord] = []
+    together: list[str] = []
+    words = written.split()
+
+    def speak_together() -> None:
+        if together:
+            phonemes = _spoken(written if len(together) == len(words) else " ".join(together), code, spoken)
+            each = phonemes.split(" ")
+            if len(each) == len(together):
+                found.extend(SpokenWord(word, one) for word, one in zip(together, each, strict=True))
+            else:
+                found.append(SpokenWord(" ".join(together), phonemes))
+            together.clear()
+
+    for word in words:
+        given = _respelled(dictionary.get(key_of(word)), code, spoken) if dictionary else None
+        if given is None:
+            together.append(word)
+        else:
+            speak_together()
+            found.append(SpokenWord(word, given, ("dictionary",)))
+    speak_together()
+    return found
+
+
+def _respelled(entry: str | None, code: str, spoken: dict[str, str]) -> str | None:
+    """The phonemes of a dictionary entry: those between slashes, or what eSpeak NG makes of a respelling."""
+    if entry is None:
+        return None
+    return entry[1:-1] if entry.startswith("/") else _spoken(entry, code, spoken)
+
+
+def _spoken(written: str, code: str, spoken: dict[str, str]) -> str:
+    """The phonemes of words by eSpeak NG."""
+    return " ".join(filter(None, (_speak(part, code, spoken) for part in _short_runs(written, code))))
 
 
 def _mark(written: str) -> str:
@@ -143,7 +247,9 @@ def _speak(written: str, code: str, spoken: dict[str, str]) -> str:
             phonemes = voice.text_to_phonemes(written)
         phonemes = _SWITCH.sub("", phonemes.replace("_", ""))
         phonemes = "".join(character for character in phonemes if character == "\n" or character >= " ")
-        spoken[written] = unicodedata.normalize("NFD", " ".join(phonemes.split()))
+        phonemes = unicodedata.normalize("NFD", " ".join(phonemes.split()))
+        # eSpeak NG's mnemonic of the sound of ق and غ, which is no IPA.
+        spoken[written] = phonemes.replace("q1", "q") if code == "fa" else phonemes
     return spoken[written]
 
 

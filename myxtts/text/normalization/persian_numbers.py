@@ -1,9 +1,9 @@
-"""Persian number words: cardinals up to a thousand billion, ordinals, decimals."""
+"""Persian number words: cardinals up to 10 ** 18, ordinals, decimals, digits in groups."""
 
 from __future__ import annotations
 
 _ONES = (
-    "صفر", "یک", "دو", "سه", "چهار", "پنج", "شش", "هفت", "هشت", "نه", "ده", "یازده", "دوازده", "سیزده", "چهارده",
+    "صفر", "یک", "دو", "سه", "چهار", "پنج", "شش", "هفت", "هشت", "نُه", "ده", "یازده", "دوازده", "سیزده", "چهارده",
     "پانزده", "شانزده", "هفده", "هجده", "نوزده",
 )  # fmt: skip
 _TENS = (
@@ -12,28 +12,36 @@ _TENS = (
 _HUNDREDS = (
     "_", "صد", "دویست", "سیصد", "چهارصد", "پانصد", "ششصد", "هفتصد", "هشتصد", "نهصد",
 )  # fmt: skip
-_SCALES = ("", "هزار", "میلیون", "میلیارد", "هزار میلیارد")
+_SCALES = ("", "هزار", "میلیون", "میلیارد", "تریلیون", "هزار تریلیون")
 _AND = " و "
 _FRACTIONS = {1: "دهم", 2: "صدم", 3: "هزارم"}
-LARGEST = 10**12
+LONGEST_DIGITS = 3 * len(_SCALES)
+SCALES = frozenset({"صد", "هزار", "میلیون", "میلیارد", "تریلیون"})
+"""Words that follow the number that they multiply."""
+_DAMMA = "\u064f"
+WORDS = frozenset(word.replace(_DAMMA, "") for word in (*_ONES, *_TENS, *_HUNDREDS, *SCALES)) - {"_", "نه"}
+"""Words of cardinals, without «نه», which is also "no"."""
+LONG_DIGITS = 16
+"""From so many digits on a number without separators is that of a bank card or an account."""
 
 
 def cardinal(digits: str) -> str:
-    """Words of a string of ASCII digits; digit by digit if it is over 10^12 or begins with zero."""
-    number = int(digits) if len(digits) <= 13 else LARGEST + 1
-    if number > LARGEST or (len(digits) > 1 and digits[0] == "0"):
+    """Words of a string of ASCII digits; digit by digit if it is too long for words or begins with zero."""
+    if len(digits) > LONGEST_DIGITS or (len(digits) > 1 and digits[0] == "0"):
         return digit_by_digit(digits)
+    number = int(digits)
     if number == 0:
         return _ONES[0]
-    if number == LARGEST:
-        return "یک تریلیون"
     groups: list[str] = []
     for power in reversed(range(len(_SCALES))):
         group = number // 1_000**power % 1_000
-        if group == 1 and power == 1:
-            groups.append(_SCALES[1])  # 1000 is "thousand" in Persian, not "one thousand"
+        scale = _SCALES[power]
+        if group and power == 5 and number // 1_000**4 % 1_000:
+            scale = _SCALES[1]  # "two thousand and five trillion"
+        if group == 1 and scale.startswith(_SCALES[1]):
+            groups.append(scale)  # 1000 is "thousand" in Persian, not "one thousand"
         elif group:
-            groups.append(f"{_under_thousand(group)} {_SCALES[power]}".rstrip())
+            groups.append(f"{_under_thousand(group)} {scale}".rstrip())
     return _AND.join(groups)
 
 
@@ -51,7 +59,9 @@ def _under_thousand(number: int) -> str:
 
 
 def digit_by_digit(digits: str) -> str:
-    """Each digit as a word."""
+    """Each digit as a word; long numbers in groups of four, with pauses."""
+    if len(digits) >= LONG_DIGITS:
+        return "\u060c ".join(digit_by_digit(digits[at : at + 4]) for at in range(0, len(digits), 4))
     return " ".join(_ONES[int(digit)] for digit in digits)
 
 
@@ -62,6 +72,8 @@ def ordinal(digits: str) -> str:
         return words.removesuffix("سه") + "سوم"
     if words.endswith("سی"):
         return words + "\u200cام"
+    if words.endswith(_ONES[9]):
+        return words.removesuffix(_ONES[9]) + "نهم"
     return words + "م"
 
 

@@ -1,0 +1,352 @@
+"""Trains the Persian front end: ezafe, homographs, and the words that eSpeak NG misreads. Minutes on one processor.
+
+`python -m bench.persian_training --data DIR` writes myxtts/text/persian/weights.npz. DIR has ge2pe_farsdat.csv, and
+ge2pe_homograph_test.csv if it is there, whose sentences are left out; the other data are in bench/persian_data.
+"""
+
+from __future__ import annotations
+
+import gzip
+import random
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse
+from scipy.optimize import minimize
+
+from bench import persian_sentences as sentences
+from bench import results
+from bench.persian_sentences import Sentence, Spoken
+from myxtts.cli.screen import Screen, guarded
+from myxtts.errors import DataError
+from myxtts.text.persian import tagger
+
+OWN = results.ROOT / "bench" / "persian_data"
+WEIGHTS = results.ROOT / "myxtts" / "text" / "persian" / tagger.WEIGHTS
+EZAFE_PENALTY, HOMOGRAPH_PENALTY = 1.0, 0.3
+"""L2, chosen on the development sentences."""
+DEVELOPMENT = 8
+"""With --development every eighth training sentence is kept out and measured."""
+_STEPS = 120
+_LEAST_SHARE = 0.7
+_SEED = 1
+Floats = npt.NDArray[np.float64]
+_TABLES = {"ezafe": np.zeros(1 << tagger.EZAFE_BITS), "homographs": np.zeros(1 << tagger.HOMOGRAPH_BITS)}
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Marked:
+    """The words of a sentence, and which of them have an ezafe; None for punctuation."""
+
+    words: list[str]
+    ezafe: list[bool | None]
+
+
+@dataclass(frozen=True)
+class Use:
+    """A homograph in a sentence: words[at] has the reading."""
+
+    words: list[str]
+    at: int
+    reading: str
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Trains as `argv` says; returns the exit code."""
+    return guarded(lambda: _run(argv))
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    made = results.parser("persian_training", "Trains the Persian front end.")
+    made.add_argument("--data", metavar="DIR", type=Path, required=True, help=f"folder with {sentences.FARSDAT}")
+    made.add_argument("--out", metavar="FILE", type=Path, default=WEIGHTS, help="the weights file")
+    made.add_argument("--development", action="store_true", help="keep every eighth sentence out and measure on it")
+    given = made.parse_args(argv)
+    screen, start = Screen(), time.perf_counter()
+    news, tests = _news(given.data)
+    pairs = [pair for pair in map(_aligned, news) if pair]
+    marked = [sentence for sentence in _marked(OWN / "ezafe.txt") if _key(sentence.words) not in tests]
+    uses = [use for use in _uses(OWN / "homographs.tsv") if _key(use.words) not in tests]
+    screen.say(f"{len(pairs)} sentences of news, {len(marked)} with marked ezafe, {len(uses)} with homographs")
+    pairs, pairs_out = _split(pairs, given.development)
+    marked, marked_out = _split(marked, given.development)
+    uses, uses_out = _split(uses, given.development)
+    kinds = _parts_of_speech(OWN / "lilak_lexicon.csv.gz")
+    untrained, _ = tagger.unpacked(tagger.packed(_TABLES, {"homographs": {}, "lexicon": {}}, kinds))
+    ezafe = learned_ezafe([*map(_from_pairs, pairs), *marked], untrained.parts_of_speech)
+    readings = _readings(uses)
+    words: dict[str, object] = {"homographs": {}, "lexicon": {}}
+    alone, _ = tagger.unpacked(tagger.packed({**_TABLES, "ezafe": ezafe}, words, kinds))
+    homographs = learned_homographs(uses, readings, alone)
+    lexicon = {**_learned_lexicon(pairs), **dict(_table(OWN / "lexicon.tsv", 2))}
+    lexicon = {word: phonemes for word, phonemes in lexicon.items() if word not in readings}
+    words = {"homographs": readings, "lexicon": lexicon}
+    content = tagger.packed({"ezafe": ezafe, "homographs": homographs}, words, kinds)
+    given.out.write_bytes(content)
+    screen.say(f"{given.out}: {len(content):,} bytes, {len(readings)} homographs, {len(lexicon)} words")
+    shipped, _ = tagger.unpacked(content)
+    for name, out in (("news", [_from_pairs(pair) for pair in pairs_out]), ("marked", marked_out)):
+        if out:
+            screen.say(f"development, {name}: ezafe F1 {_ezafe_f1(shipped, out):.3f} in {len(out)} sentences")
+    if uses_out:
+        right = np.mean([_read(shipped, use) == use.reading for use in uses_out])
+        screen.say(f"development, homographs: {right:.3f} of {len(uses_out)}")
+    screen.say(f"{time.perf_counter() - start:.0f} s")
+    return 0
+
+
+def _news(folder: Path) -> tuple[list[Sentence], set[str]]:
+    """The sentences of FARSDAT to learn from, and the keys of all test sentences."""
+    every = sentences.farsdat(folder)
+    out = sentences.held_out(len(every))
+    tests = [sentence for number, sentence in enumerate(every) if number in out]
+    if (folder / sentences.HOMOGRAPHS).is_file():
+        tests += sentences.homographs(folder)
+    keys = {_key(sentences.split_words(sentence.written)) for sentence in tests}
+    learned = (sentence for number, sentence in enumerate(every) if number not in out)
+    return [sentence for sentence in learned if _key(sentences.split_words(sentence.written)) not in keys], keys
+
+
+def _key(words: Iterable[str]) -> str:
+    """The letters of a sentence: equal for sentences that differ only in blanks and punctuation."""
+    return "".join(letter for word in words for letter in word if letter.isalpha())
+
+
+def _split(items: list[Item], development: bool) -> tuple[list[Item], list[Item]]:
+    """Items to learn from, and those kept out."""
+    if not development:
+        return items, []
+    shuffled = random.Random(_SEED).sample(items, len(items))
+    return [item for at, item in enumerate(shuffled) if at % DEVELOPMENT], shuffled[::DEVELOPMENT]
+
+
+Pair = list[tuple[str, list[Spoken]]]
+"""The words of a sentence with their spoken words; none for punctuation."""
+
+
+def _aligned(sentence: Sentence) -> Pair | None:
+    words = sentences.split_words(sentence.written)
+    written = [word for word in words if not sentences.is_mark(word)]
+    found = sentences.aligned(written, sentence.spoken, _sounds(written))
+    if found is None:
+        return None
+    spoken = iter(found)
+    return [(word, [] if sentences.is_mark(word) else next(spoken)) for word in words]
+
+
+_SOUNDS: dict[str, str] = {}
+
+
+def _sounds(words: Sequence[str]) -> dict[str, str]:
+    """Folded phonemes of words by eSpeak NG."""
+    new = [word for word in words if word not in _SOUNDS]
+    _SOUNDS.update(sentences.espeak_alone(new))
+    return _SOUNDS
+
+
+def _from_pairs(pair: Pair) -> Marked:
+    words = [word for word, _ in pair]
+    return Marked(words, [None if sentences.is_mark(word) else bool(said and said[-1].ezafe) for word, said in pair])
+
+
+def _table(path: Path, columns: int) -> Iterator[list[str]]:
+    """The rows of a table with tabs; lines that begin with # are comments."""
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if line and not line.startswith("#"):
+            row = line.split("\t")
+            if len(row) != columns:
+                raise DataError(f"{path}:{number}: {len(row)} columns, expected {columns}")
+            yield row
+
+
+def _marked(path: Path) -> Iterator[Marked]:
+    """Sentences in which a plus sign follows each word with ezafe."""
+    for (line,) in _table(path, 1):
+        found = Marked([], [])
+        for word in line.split():
+            # Joined to its suffix, as the normalization writes it, a word has the ezafe of the suffix.
+            for part in sentences.split_words(word.rstrip("+")):
+                found.words.append(part)
+                found.ezafe.append(None if sentences.is_mark(part) else word.endswith("+"))
+        yield _joined(found)
+
+
+def _joined(marked: Marked) -> Marked:
+    """The sentence as its normalization splits it into words, which joins suffixes."""
+    words = sentences.split_words(" ".join(marked.words))
+    letters = [letter for word, ezafe in zip(marked.words, marked.ezafe, strict=True) for letter in _ends(word, ezafe)]
+    result: list[bool | None] = []
+    at = 0
+    for word in words:
+        at += len(word.replace("\u200c", ""))
+        result.append(letters[at - 1] if at <= len(letters) and not sentences.is_mark(word) else None)
+    return Marked(words, result)
+
+
+def _ends(word: str, ezafe: bool | None) -> list[bool]:
+    return [False] * (len(word.replace("\u200c", "")) - 1) + [bool(ezafe)]
+
+
+def _uses(path: Path) -> Iterator[Use]:
+    for word, reading, sentence in _table(path, 3):
+        words = sentences.split_words(sentence)
+        if word in words:
+            yield Use(words, words.index(word), reading)
+
+
+def _readings(uses: Sequence[Use]) -> dict[str, dict[str, float]]:
+    """Homograph -> reading -> share. The most frequent reading is in a table; the others share the rest."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for use in uses:
+        found[use.words[use.at]].add(use.reading)
+    readings = {word: dict.fromkeys(sorted(every), 1.0 / len(every)) for word, every in sorted(found.items())}
+    for word, reading, share in _table(OWN / "frequencies.tsv", 3):
+        if reading in readings.get(word, {}):
+            rest = (1.0 - float(share)) / max(1, len(readings[word]) - 1)
+            readings[word] = {other: float(share) if other == reading else rest for other in readings[word]}
+    return {word: every for word, every in readings.items() if len(every) > 1}
+
+
+def _matrix(rows: Iterable[list[int]], size: int) -> scipy.sparse.csr_matrix:
+    indices: list[int] = []
+    starts = [0]
+    for row in rows:
+        indices += row
+        starts.append(len(indices))
+    return scipy.sparse.csr_matrix((np.ones(len(indices)), indices, starts), (len(starts) - 1, size))
+
+
+def _parts_of_speech(path: Path) -> dict[str, str]:
+    """Word -> its parts of speech in Lilak's lexicon, joined by plus signs."""
+    found: dict[str, set[str]] = defaultdict(set)
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        for line in file:
+            word, _, rest = line.partition(",")
+            if rest and not line.startswith("#"):
+                found[word].add(rest.split(",")[0])
+    return {word: "+".join(sorted(kinds)) for word, kinds in found.items()}
+
+
+def learned_ezafe(marked: Sequence[Marked], parts_of_speech: tagger.PartsOfSpeech) -> Floats:
+    """Weights of logistic regression, float64 [2 ** EZAFE_BITS]."""
+    size = 1 << tagger.EZAFE_BITS
+    rows, labels = [], []
+    for sentence in marked:
+        kinds = [parts_of_speech.of(word) for word in sentence.words]
+        for at, ezafe in enumerate(sentence.ezafe):
+            if ezafe is not None:
+                rows.append(tagger.ezafe_buckets(sentence.words, kinds, at))
+                labels.append(1.0 if ezafe else -1.0)
+    matrix, signs = _matrix(rows, size), np.array(labels)
+    return _minimized(matrix, lambda scores: _logistic(scores, signs), EZAFE_PENALTY)
+
+
+def _logistic(scores: Floats, signs: Floats) -> tuple[float, Floats]:
+    margins = signs * scores
+    return float(np.logaddexp(0, -margins).sum()), -signs / (1 + np.exp(np.clip(margins, -50, 50)))
+
+
+def _minimized(
+    matrix: scipy.sparse.csr_matrix, loss: Callable[[Floats], tuple[float, Floats]], penalty: float
+) -> Floats:
+    """Weights of the columns of the matrix at the least loss of its scores plus L2."""
+    columns = np.unique(matrix.indices)
+    used = matrix[:, columns].tocsr()
+    turned = used.T.tocsr()
+
+    def at(weights: Floats) -> tuple[float, Floats]:
+        value, slope = loss(used @ weights)
+        return value + penalty / 2 * float(weights @ weights), turned @ slope + penalty * weights
+
+    found = minimize(at, np.zeros(len(columns)), jac=True, method="L-BFGS-B", options={"maxiter": _STEPS})
+    weights = np.zeros(matrix.shape[1])
+    weights[columns] = found.x
+    return weights
+
+
+def learned_homographs(
+    uses: Sequence[Use], readings: Mapping[str, Mapping[str, float]], ezafe: tagger.Tagger
+) -> Floats:
+    """Weights of softmax regression over the readings of each homograph, float64 [2 ** HOMOGRAPH_BITS]."""
+    rows: list[list[int]] = []
+    groups: list[int] = []
+    right: list[bool] = []
+    known = [use for use in uses if use.words[use.at] in readings]
+    for number, use in enumerate(known):
+        word = use.words[use.at]
+        features = tagger.homograph_features(use.words, use.at, [score > 0 for score in ezafe.ezafe(use.words)])
+        for reading in readings[word]:
+            rows.append(tagger.homograph_buckets(word, reading, features))
+            groups.append(number)
+            right.append(reading == use.reading)
+    group, target = np.array(groups), np.array(right, np.float64)
+    starts = np.flatnonzero(np.diff(group, prepend=-1))
+
+    def loss(scores: Floats) -> tuple[float, Floats]:
+        shifted = scores - np.maximum.reduceat(scores, starts)[group]
+        powers = np.exp(shifted)
+        sums = np.add.reduceat(powers, starts)
+        return float(np.log(sums).sum() - (shifted * target).sum()), powers / sums[group] - target
+
+    return _minimized(_matrix(rows, 1 << tagger.HOMOGRAPH_BITS), loss, HOMOGRAPH_PENALTY)
+
+
+def _learned_lexicon(pairs: Sequence[Pair]) -> dict[str, str]:
+    """Words that eSpeak NG misreads, as the news sentences have them at least twice and mostly alike."""
+    said: dict[str, Counter[str]] = defaultdict(Counter)
+    for pair in pairs:
+        for word, spoken in pair:
+            stem = _stem(word, spoken[0]) if len(spoken) == 1 else ""
+            if stem:
+                said[word][stem] += 1
+    found = {}
+    for word, counts in said.items():
+        by_fold: Counter[str] = Counter()
+        for stem, count in counts.items():
+            by_fold[_single(sentences.folded(stem))] += count
+        best, count = by_fold.most_common(1)[0]
+        sure = count >= 2 and count >= _LEAST_SHARE * by_fold.total()
+        if sure and best != _single(_SOUNDS[word]) and sentences.edits(best, _SOUNDS[word]) <= len(best) / 2:
+            forms = [stem for stem in counts if _single(sentences.folded(stem)) == best]
+            found[word] = max(forms, key=lambda stem: (len(stem), counts[stem])).removeprefix("'")
+    return found
+
+
+def _stem(word: str, spoken: Spoken) -> str:
+    """The phonemes of a word without its ezafe; empty where the ezafe is written."""
+    if not spoken.ezafe:
+        return spoken.phonemes
+    if word.endswith("ی") or not spoken.phonemes.endswith("e"):
+        return ""
+    stem = spoken.phonemes[:-1]
+    return stem[:-1] if stem.endswith("y") and stem[-2:-1] in "aeiouA" and not word.endswith("ی") else stem
+
+
+def _single(phonemes: str) -> str:
+    """Phonemes without the doubling of a last consonant, which is spoken before a vowel only."""
+    return phonemes[:-1] if len(phonemes) > 2 and phonemes[-1] == phonemes[-2] else phonemes
+
+
+def _ezafe_f1(model: tagger.Tagger, marked: Sequence[Marked]) -> float:
+    true = found = both = 0
+    for sentence in marked:
+        for score, ezafe in zip(model.ezafe(sentence.words), sentence.ezafe, strict=True):
+            if ezafe is not None:
+                true, found, both = true + ezafe, found + (score > 0), both + (ezafe and score > 0)
+    return 2 * both / max(1, true + found)
+
+
+def _read(model: tagger.Tagger, use: Use) -> str | None:
+    return model.reading(use.words, use.at, [score > 0 for score in model.ezafe(use.words)])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

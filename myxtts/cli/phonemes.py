@@ -1,0 +1,135 @@
+"""`myxtts phonemes`: what becomes of a text before a model sees it, word by word."""
+
+from __future__ import annotations
+
+import sys
+import unicodedata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from myxtts.cli.arguments import OneLineParser
+from myxtts.cli.screen import Screen, guarded
+from myxtts.errors import EXIT_DONE, ConfigError
+from myxtts.messages import escaped, quoted
+from myxtts.text.dictionary import key_of, read_dictionary
+from myxtts.text.normalization import normalize
+from myxtts.text.phonemes import Transcription, canonical_language, transcribe
+
+PROGRAM = "myxtts phonemes"
+STDIN = "-"
+LARGEST_BYTES = 100_000_000
+_AT_ONCE = 256
+_MOST_LISTED = 10
+
+
+def main(argv: Sequence[str]) -> int:
+    """Prints the phonemes of the text in `argv`; returns the exit code."""
+    return guarded(lambda: _run(argv))
+
+
+def _parser() -> OneLineParser:
+    parser = OneLineParser(
+        prog=PROGRAM,
+        allow_abbrev=False,
+        usage=f"{PROGRAM} --language CODE TEXT [options]",
+        description="Shows a text as it is spoken: normalized, in phonemes, and where those of each word come from.",
+        epilog="A text that begins with a hyphen follows --, as in: myxtts phonemes --language fa -- -5",
+    )
+    parser.add_argument("text", metavar="TEXT", nargs="?", help="what to show; each line by itself")
+    parser.add_argument("--language", metavar="CODE", default="en-us", help="language of the text (en-us)")
+    parser.add_argument("--text-file", metavar="FILE", help="the text from a UTF-8 file; - is stdin")
+    parser.add_argument("--plain", action="store_true", help="print only phonemes, one line per line of the text")
+    parser.add_argument(
+        "--dictionary", metavar="FILE", help="pronunciations that win: word, tab, phonemes or a respelling in each line"
+    )
+    return parser
+
+
+def _run(argv: Sequence[str]) -> int:
+    given, unknown = _parser().parse_known(argv)
+    problems = list(unknown)
+    if not problems and given.text is None and given.text_file is None:
+        problems.append(f"no text is given; write it after {PROGRAM}, or use --text-file")
+    if given.text is not None and given.text_file is not None:
+        problems.append("both a text and --text-file are given; choose one of them")
+    if problems:
+        raise ConfigError(problems)
+    language = canonical_language(given.language)
+    dictionary = read_dictionary(Path(given.dictionary)) if given.dictionary else {}
+    text = given.text if given.text is not None else _text_of(given.text_file)
+    screen = Screen()
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
+    used: set[str] = set()
+    for start in range(0, len(lines), _AT_ONCE):
+        part = lines[start : start + _AT_ONCE]
+        normalized = [normalize(line, language) for line in part]
+        found = transcribe(normalized, language, dictionary)
+        for number, (line, spoken, transcription) in enumerate(zip(part, normalized, found, strict=True), start + 1):
+            used.update(key_of(word) for word in spoken.replace("\u060c", " ").split()) if dictionary else None
+            _show(screen, line, spoken, transcription, plain=given.plain)
+            if transcription.unreadable:
+                screen.warn(_unreadable(number, transcription.unreadable, language))
+    _report_unused(screen, dictionary, used)
+    return EXIT_DONE
+
+
+def _show(screen: Screen, line: str, normalized: str, transcription: Transcription, *, plain: bool) -> None:
+    if plain:
+        screen.say(transcription.phonemes)
+        return
+    screen.say(
+        f"text:       {escaped(line)}",
+        f"normalized: {escaped(normalized)}",
+        f"phonemes:   {transcription.phonemes}",
+    )
+    rows = [("word", "phonemes", "from")]
+    rows += [(escaped(word.written), word.phonemes, ", ".join(word.notes)) for word in transcription.words]
+    if len(rows) > 1:
+        screen.table(_padded(rows))
+    screen.say("")
+
+
+def _padded(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Rows whose columns align although combining marks take no width."""
+    widths = [max(_width(row[column]) for row in rows) for column in range(2)]
+    return [
+        [cell + " " * (widths[at] - _width(cell)) if at < 2 else cell for at, cell in enumerate(row)] for row in rows
+    ]
+
+
+def _width(text: str) -> int:
+    return sum(unicodedata.category(character) not in ("Mn", "Me", "Cf") for character in text)
+
+
+def _unreadable(number: int, unreadable: Sequence[str], language: str) -> str:
+    listed = ", ".join(f"{quoted(symbol)} (U+{ord(symbol[0]):04X})" for symbol in unreadable[:_MOST_LISTED])
+    return f"line {number}: omitted, not pronounceable in {language}: {listed}"
+
+
+def _report_unused(screen: Screen, dictionary: Mapping[str, str], used: set[str]) -> None:
+    unused = [word for word in dictionary if word not in used]
+    if unused:
+        more = f" and {len(unused) - _MOST_LISTED} more" if len(unused) > _MOST_LISTED else ""
+        screen.warn(f"in the dictionary, but not in the text: {', '.join(map(quoted, unused[:_MOST_LISTED]))}{more}")
+
+
+def _text_of(name: str) -> str:
+    """The text of a file or of stdin. Raises ConfigError."""
+    shown = f"--text-file {quoted(name, 200)}"
+    try:
+        if name == STDIN:
+            content = sys.stdin.buffer.read(LARGEST_BYTES + 1)
+        else:
+            path = Path(name)
+            if not path.is_file():
+                reason = "is not a regular file" if path.exists() else "does not exist"
+                raise ConfigError(f"{shown} {reason}; name a text file")
+            with path.open("rb") as file:
+                content = file.read(LARGEST_BYTES + 1)
+        if len(content) > LARGEST_BYTES:
+            raise ConfigError(f"{shown} has over {LARGEST_BYTES} bytes; split it")
+        return content.decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"{shown} cannot be read ({error.strerror}); check its permissions") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{shown} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None

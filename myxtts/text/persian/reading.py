@@ -1,0 +1,153 @@
+"""How each word of a Persian sentence is read: by its vowel marks, its context, a lexicon, or eSpeak NG.
+
+What the writer wrote wins over every guess: vowel marks, a written ezafe (kasra, «هٔ», «ه‌ی»), a mark on the last letter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from myxtts.text.normalization import persian_numbers
+from myxtts.text.normalization.characters import ZWNJ
+from myxtts.text.persian.stress import VOWELS as _VOWELS
+from myxtts.text.persian.stress import stressed
+from myxtts.text.persian.tagger import VERB, weights
+
+KASRA, HAMZA_ABOVE = "\u0650", "\u0654"
+_VOWEL_MARKS = "\u064b-\u0652\u0670"
+_MARKS = re.compile(f"[{_VOWEL_MARKS}]")
+_ENDS_WITHOUT_EZAFE = re.compile("[\u064b-\u064f\u0652]\u0651?$")
+_WRITTEN_EZAFE = re.compile(f"(?:{KASRA}\u0651?|\u0651{KASRA}|ه{HAMZA_ABOVE}|ه{ZWNJ}ی)$")
+_SILENT_H = "ه"
+_LETTERS = re.compile("[\u0621-\u064a\u066e-\u06d3]")
+_AND, _NO = "و", "نه"
+_NUMBERS = persian_numbers.WORDS
+_IPA = {
+    "A": "ɑ", "C": "tʃ", "J": "dʒ", "S": "ʃ", "Z": "ʒ", "y": "j", "g": "ɡ", "'": "ʔ",
+}  # fmt: skip
+"""The lexicon's letters that differ from eSpeak NG's IPA."""
+
+Speak = Callable[[str], str]
+"""A written word -> its phonemes by eSpeak NG."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The phonemes of a word, and the reasons for them in words."""
+
+    phonemes: str
+    notes: tuple[str, ...]
+
+
+def bare(word: str) -> str:
+    """A word without vowel marks, as the models and the lexicon have it; the ezafe of «خانهٔ» is a mark too."""
+    return _MARKS.sub("", word).replace(HAMZA_ABOVE, "") if _MARKS.search(word) or HAMZA_ABOVE in word else word
+
+
+def readings(words: Sequence[str], spoken: Sequence[bool], speak: Speak, given: Sequence[str | None]) -> list[Reading]:
+    """Readings of the words of a sentence.
+
+    words: normalized words and punctuation marks; spoken: which of them are words; given: phonemes of the user's
+    dictionary, None for words that it lacks. The reading of a mark is empty.
+    """
+    tagger, _ = weights()
+    plain = [bare(word) for word in words]
+    scores = tagger.ezafe(plain)
+    ezafe = [_has_ezafe(words, at, scores[at], spoken) for at in range(len(words))]
+    return [
+        _reading(words, plain, at, ezafe, speak, given[at]) if spoken[at] else Reading("", ())
+        for at in range(len(words))
+    ]
+
+
+def _reading(
+    words: Sequence[str], plain: Sequence[str], at: int, ezafe: Sequence[bool], speak: Speak, given: str | None
+) -> Reading:
+    written = bool(_WRITTEN_EZAFE.search(words[at]))
+    if given is not None:
+        phonemes, note = given, "dictionary"
+        has_ezafe = written
+    else:
+        phonemes, note = _phonemes(words, plain, at, ezafe, speak)
+        has_ezafe = ezafe[at]
+        if _LETTERS.search(words[at]):
+            verb = weights()[0].parts_of_speech.of(plain[at]) == VERB and not has_ezafe
+            phonemes = stressed(plain[at], phonemes, verb=verb)
+    notes = (note, "ezafe as written") if written else (note, "ezafe") if has_ezafe else (note,)
+    return Reading(with_ezafe(phonemes, plain[at]) if has_ezafe else _single_end(phonemes), notes)
+
+
+def _has_ezafe(words: Sequence[str], at: int, score: float, spoken: Sequence[bool]) -> bool:
+    if _WRITTEN_EZAFE.search(words[at]):
+        return True
+    if _ENDS_WITHOUT_EZAFE.search(words[at]) or not _LETTERS.search(words[at]):
+        return False
+    return score > 0 and at + 1 < len(words) and spoken[at + 1]
+
+
+def _phonemes(
+    words: Sequence[str], plain: Sequence[str], at: int, ezafe: Sequence[bool], speak: Speak
+) -> tuple[str, str]:
+    """The phonemes of a word without its ezafe, and where they are from."""
+    tagger, lexicon = weights()
+    text = _without_written_ezafe(words[at])
+    if _MARKS.search(text):
+        return speak(text), "vowel marks"
+    numeral = _numeral(plain, at)
+    if numeral:
+        return numeral, "number"
+    reading = tagger.reading(plain, at, ezafe)
+    if reading is not None:
+        return ipa(reading), "homograph"
+    if bare(text) in lexicon:
+        return ipa(lexicon[bare(text)]), "lexicon"
+    return speak(bare(text)), "eSpeak NG"
+
+
+def _without_written_ezafe(word: str) -> str:
+    """A word without its written ezafe: کتاب for «کتابِ», خانه for «خانهٔ» and «خانه‌ی»."""
+    found = _WRITTEN_EZAFE.search(word)
+    if found is None:
+        return word
+    silent = _SILENT_H if found.group().startswith(_SILENT_H) else ""
+    doubled = "\u0651" if "\u0651" in found.group() else ""
+    return word[: found.start()] + silent + doubled
+
+
+def _numeral(plain: Sequence[str], at: int) -> str:
+    """«و» between number words is "o", and «نه» beside them is nine; elsewhere the phonemes are empty."""
+
+    def number(position: int) -> bool:
+        return 0 <= position < len(plain) and plain[position] in _NUMBERS
+
+    if plain[at] == _AND and number(at - 1) and at + 1 < len(plain):
+        return "o" if number(at + 1) or plain[at + 1] == _NO else ""
+    after_and = at > 1 and plain[at - 1] == _AND and number(at - 2)
+    before_scale = at + 1 < len(plain) and plain[at + 1] in persian_numbers.SCALES
+    if plain[at] == _NO and (after_and or before_scale):
+        return "nˈoh"
+    return ""
+
+
+def ipa(phonemes: str) -> str:
+    """The lexicon's phonemes as IPA, with the stress on the last vowel."""
+    symbols = "".join(_IPA.get(letter, letter) for letter in phonemes)
+    last = max((at for at, letter in enumerate(symbols) if letter in _VOWELS), default=-1)
+    return f"{symbols[:last]}ˈ{symbols[last:]}" if last >= 0 else symbols
+
+
+def with_ezafe(phonemes: str, plain: str) -> str:
+    """Phonemes with the vowel of the ezafe: "e" after a consonant, "je" after a vowel."""
+    end = phonemes.rstrip("ː ")
+    if end.endswith("je") and plain.endswith("ی"):
+        return phonemes  # the ی of «صدای» is the ezafe
+    return f"{end}je" if end.endswith(tuple(_VOWELS)) else f"{phonemes}e"
+
+
+def _single_end(phonemes: str) -> str:
+    """A double consonant at the end is long before a vowel only: haqq-e, but haq."""
+    if len(phonemes) > 2 and phonemes[-1] == phonemes[-2] and phonemes[-1] not in _VOWELS:
+        return phonemes[:-1]
+    return phonemes

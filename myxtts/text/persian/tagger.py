@@ -1,0 +1,223 @@
+"""Where a Persian sentence has an ezafe, and which of its readings a homograph has: two linear models, in numpy.
+
+Both score hashed features of a word and its neighbors, among them parts of speech from a lexicon. Training:
+`python -m bench.persian_training`; data and figures: CARD.md.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from importlib import resources
+
+import numpy as np
+import numpy.typing as npt
+
+EZAFE_BITS, HOMOGRAPH_BITS = 18, 17
+"""Weights of the two models, as powers of two."""
+FORMAT = 1
+_MOST_CACHED = 100_000
+WEIGHTS = "weights.npz"
+PRIOR_SHARE = 0.5
+"""How much the frequency of a reading counts beside its context, of which there is little for most words."""
+_START, _END = "<s>", "</s>"
+_UNKNOWN = "?"
+VERB = "verb"
+"""The part of speech of a word that can only be a verb."""
+_SUFFIXES = (
+    "‌هایشان", "‌هایی", "‌های", "هایی", "های", "‌ها", "ها", "‌اش", "‌ترین", "ترین", "‌ای", "ان", "ات", "ی", "ش", "م",
+)  # fmt: skip
+"""Of words that are not in the lexicon themselves: their part of speech is that of the rest, with the suffix."""
+_WINDOW = 7
+_SIDES = (-3, -2, -1, 1, 2, 3)
+
+
+def bucket(feature: str, bits: int) -> int:
+    """The index of a feature in a table of 2 ** bits weights; the same on every machine."""
+    return zlib.crc32(feature.encode("utf-8")) & ((1 << bits) - 1)
+
+
+class PartsOfSpeech:
+    """Parts of speech of words, by the CRC-32 of the word; several are joined by a plus sign."""
+
+    def __init__(self, codes: npt.NDArray[np.uint32], kinds: npt.NDArray[np.uint8], names: Sequence[str]) -> None:
+        """codes: of the words, sorted, [N]; kinds: index into names of each, [N]."""
+        self._codes, self._kinds, self._names = codes, kinds, names
+        self._known: dict[str, str] = {}
+
+    def of(self, word: str) -> str:
+        """The parts of speech of a word; "?" if it is unknown."""
+        if word not in self._known:
+            if len(self._known) > _MOST_CACHED:
+                self._known.clear()
+            self._known[word] = self._of(word)
+        return self._known[word]
+
+    def _of(self, word: str) -> str:
+        found = self._listed(word)
+        if found:
+            return found
+        for suffix in _SUFFIXES:
+            rest = word.removesuffix(suffix)
+            if rest != word and len(rest) > 1 and (found := self._listed(rest)):
+                return f"{suffix}>{found}"
+        return _UNKNOWN
+
+    def _listed(self, word: str) -> str:
+        code = zlib.crc32(word.encode("utf-8"))
+        at = int(np.searchsorted(self._codes, np.uint32(code)))
+        there = at < len(self._codes) and int(self._codes[at]) == code
+        return self._names[self._kinds[at]] if there else ""
+
+
+def ezafe_features(words: Sequence[str], kinds: Sequence[str], at: int) -> list[str]:
+    """Features of words[at] for the ezafe: it and its neighbors, their beginnings and endings, and pairs of these.
+
+    kinds: the part of speech of each word. Punctuation marks are words of their own: an ezafe never precedes one.
+    """
+
+    def word(offset: int) -> str:
+        position = at + offset
+        return words[position] if 0 <= position < len(words) else _START if position < 0 else _END
+
+    this, following, before, after_that = word(0), word(1), word(-1), word(2)
+    found = ["b", f"w={this}", f"len={min(len(this), 8)}"]
+    found += [f"s{size}={this[-size:]}" for size in (1, 2, 3, 4)] + [f"p{size}={this[:size]}" for size in (1, 2, 3, 4)]
+    for offset in _SIDES:
+        other = word(offset)
+        found.append(f"{offset}w={other}")
+        if abs(offset) < 3:
+            found += [f"{offset}s{size}={other[-size:]}" for size in (1, 2, 3, 4)]
+            found += [f"{offset}p{size}={other[:size]}" for size in (1, 2, 3)]
+    found += [
+        f"w,n={this}|{following}", f"p,w={before}|{this}", f"p,n={before}|{following}",
+        f"n,n2={following}|{after_that}", f"w,ns={this}|{following[-2:]}", f"w,np={this}|{following[:2]}",
+        f"pw,s={before}|{this[-2:]}", f"ps,s={before[-2:]}|{this[-2:]}", f"s2,n={this[-2:]}|{following}",
+        f"s1,nw={this[-1:]}|{following[:2]}", f"s2s2={this[-2:]}|{following[-2:]}",
+        f"s3s3={this[-3:]}|{following[-3:]}", f"s1,n2={this[-1:]}|{after_that}",
+        f"ns,n2={following[-2:]}|{after_that}", f"ns,n2s={following[-2:]}|{after_that[-2:]}",
+        f"l,nl={min(len(this), 6)},{min(len(following), 6)}", f"x2s={this[-1:]}{following[-1:]}{after_that[-1:]}",
+    ]  # fmt: skip
+    before_that, kind_before, kind, next_kind, kind_after = (
+        kinds[at + offset] if 0 <= at + offset < len(kinds) else "<>" for offset in (-2, -1, 0, 1, 2)
+    )
+    return [
+        *found, f"k={kind}", f"k1={next_kind}", f"k-1={kind_before}", f"k2={kind_after}", f"k01={kind}|{next_kind}",
+        f"k012={kind}|{next_kind}|{kind_after}", f"k-10={kind_before}|{kind}", f"k-2-1={before_that}|{kind_before}",
+        f"k-101={kind_before}|{kind}|{next_kind}", f"kw={kind}|{following}", f"ks={kind}|{following[-2:]}",
+        f"wk={this}|{next_kind}", f"sk={this[-2:]}|{next_kind}", f"skk={this[-1:]}|{next_kind}|{kind_after}",
+    ]  # fmt: skip
+
+
+def homograph_features(words: Sequence[str], at: int, ezafe: Sequence[bool]) -> list[str]:
+    """Features of the context of words[at] for its reading: words near it, its neighbors, ezafe and sentence end."""
+    found = ["b", f"e={ezafe[at]}", f"pe={at > 0 and ezafe[at - 1]}"]
+    for position in range(max(0, at - _WINDOW), min(len(words), at + _WINDOW + 1)):
+        if position != at:
+            other = words[position]
+            found += [f"c={other}", f"c4={other[:4]}"]
+            if abs(position - at) < 3:
+                found += [f"{position - at}={other}", f"{position - at}s={other[-2:]}", f"{position - at}p={other[:2]}"]
+    found += [f"{side}=none" for side, there in ((-1, at > 0), (1, at + 1 < len(words))) if not there]
+    return found
+
+
+class Tagger:
+    """The two models. `words` are normalized Persian words without vowel marks, and punctuation marks."""
+
+    def __init__(
+        self,
+        ezafe: npt.NDArray[np.float32],
+        homographs: npt.NDArray[np.float32],
+        readings: Mapping[str, Mapping[str, float]],
+        parts_of_speech: PartsOfSpeech,
+    ) -> None:
+        self._ezafe, self._homographs, self._readings = ezafe, homographs, readings
+        self.parts_of_speech = parts_of_speech
+
+    @property
+    def readings(self) -> Mapping[str, Mapping[str, float]]:
+        """Homograph -> its readings (phonemes) and how frequent each is, from 0 to 1."""
+        return self._readings
+
+    def ezafe(self, words: Sequence[str]) -> list[float]:
+        """The score of an ezafe after each word: above 0 it is more likely than not, in log odds."""
+        kinds = [self.parts_of_speech.of(word) for word in words]
+        return [float(self._ezafe[ezafe_buckets(words, kinds, at)].sum()) for at in range(len(words))]
+
+    def reading(self, words: Sequence[str], at: int, ezafe: Sequence[bool]) -> str | None:
+        """The phonemes of the homograph words[at] in its context; None if it is no homograph."""
+        readings = self._readings.get(words[at])
+        if not readings:
+            return None
+        features = homograph_features(words, at, ezafe)
+        scores = {
+            reading: PRIOR_SHARE * float(np.log(frequency))
+            + float(self._homographs[homograph_buckets(words[at], reading, features)].sum())
+            for reading, frequency in readings.items()
+        }
+        return max(scores, key=lambda reading: scores[reading])
+
+
+def ezafe_buckets(words: Sequence[str], kinds: Sequence[str], at: int) -> list[int]:
+    """The indices of the weights of the features of words[at]."""
+    return sorted({bucket(name, EZAFE_BITS) for name in ezafe_features(words, kinds, at)})
+
+
+def homograph_buckets(word: str, reading: str, features: Sequence[str]) -> list[int]:
+    """The indices of the weights of a reading in a context."""
+    return sorted({bucket(f"{word}|{reading}|{name}", HOMOGRAPH_BITS) for name in features})
+
+
+def quantized(weights: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.int8], np.float32]:
+    """Weights as int8 and their scale."""
+    scale = np.float32(max(float(np.abs(weights).max(initial=0.0)), 1e-6) / 127)
+    return np.round(weights / scale).astype(np.int8), scale
+
+
+def packed(
+    tables: Mapping[str, npt.NDArray[np.float64]], words: Mapping[str, object], parts_of_speech: Mapping[str, str]
+) -> bytes:
+    """The content of the weights file.
+
+    tables: of weights, kept as int8 with their scales; words: homographs and lexicon, kept as JSON; parts_of_speech: of
+    words, kept by the CRC-32 of the word.
+    """
+    arrays: dict[str, npt.NDArray[np.generic]] = {"format": np.array(FORMAT)}
+    for name, table in tables.items():
+        arrays[name], scale = quantized(table)
+        arrays[f"{name}_scale"] = np.array(scale)
+    names = sorted(set(parts_of_speech.values()))
+    numbers = {name: number for number, name in enumerate(names)}
+    coded = {zlib.crc32(word.encode("utf-8")): numbers[kind] for word, kind in sorted(parts_of_speech.items())}
+    codes = np.array(sorted(coded), np.uint32)
+    # Differences of neighbors have zeros in their first bytes, which compress.
+    steps = np.diff(codes, prepend=np.uint32(0)).astype("<u4")
+    arrays["codes"] = steps.view(np.uint8).reshape(-1, 4).T.copy()
+    arrays["kinds"] = np.array([coded[int(code)] for code in codes], np.uint8)
+    text = json.dumps({**words, "kinds": names}, ensure_ascii=False, sort_keys=True).encode("utf-8")
+    arrays["words"] = np.frombuffer(text, np.uint8)
+    file = io.BytesIO()
+    np.savez_compressed(file, allow_pickle=False, **arrays)
+    return file.getvalue()
+
+
+@lru_cache(maxsize=1)
+def weights() -> tuple[Tagger, Mapping[str, str]]:
+    """The shipped models, and the lexicon: word -> phonemes."""
+    return unpacked((resources.files("myxtts.text.persian") / WEIGHTS).read_bytes())
+
+
+def unpacked(content: bytes) -> tuple[Tagger, Mapping[str, str]]:
+    """Inverse of `packed`."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        ezafe, homographs = (
+            file[name].astype(np.float32) * np.float32(file[f"{name}_scale"]) for name in ("ezafe", "homographs")
+        )
+        words = json.loads(file["words"].tobytes().decode("utf-8"))
+        steps = np.ascontiguousarray(file["codes"].T).view("<u4").ravel()
+        parts_of_speech = PartsOfSpeech(np.cumsum(steps, dtype=np.uint32), file["kinds"], words["kinds"])
+    return Tagger(ezafe, homographs, words["homographs"], parts_of_speech), words["lexicon"]
