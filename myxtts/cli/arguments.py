@@ -38,6 +38,9 @@ SETTING_OPTIONS: dict[str, tuple[Option, ...]] = {
             "DIR",
             "validation data; if the default is missing, a share of training",
         ),
+        Option("--columns", "data.columns", "LIST", "columns of the metadata table, such as id,speaker,text"),
+        Option("--layout", "data.layout", "NAME", "layout of the data, where it is not recognized"),
+        Option("--language", "text.language", "CODE", "language of rows without one, such as fa"),
         Option("--num-workers", "data.num_workers", "N", "processes that compute features; 0: one per processor"),
     ),
     "model and level": (
