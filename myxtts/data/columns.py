@@ -80,13 +80,18 @@ def columns_of_option(value: str) -> tuple[str, ...] | None:
     return kinds
 
 
+def kind_of_name(name: str) -> str:
+    """The meaning of a column by its name; "" for an unknown one."""
+    return _KIND_OF.get(name.strip().strip('"').lower().replace(" ", "_").replace("-", "_"), UNREAD)
+
+
 def columns_of_header(cells: Sequence[str], where: str) -> tuple[str, ...] | None:
     """Meaning of each column by the names in a header ("" for an unknown name); None if this is no header.
 
     Raises DataError, beginning with `where`, for a header without a file or a text, or with two columns of one meaning.
     """
     names = [cell.strip().strip('"').lower().replace(" ", "_").replace("-", "_") for cell in cells]
-    kinds = [_KIND_OF.get(name, UNREAD) for name in names]
+    kinds = [kind_of_name(name) for name in names]
     if kinds.count("text") > 1 and "normalized" not in kinds:
         kinds[len(kinds) - 1 - kinds[::-1].index("text")] = "normalized"
     known = [kind for kind in kinds if kind]
@@ -133,7 +138,7 @@ def columns_by_content(rows: Sequence[Sequence[str]], width: int, is_recording: 
                 kinds[at] = None
     rest = [at for at in range(width) if kinds[at] is None] or [at for at in range(width) if kinds[at] != "id"]
     try:
-        texts = _text_columns(rest, columns)
+        texts = _text_columns(rest, columns, kinds)
     except DataError:
         if len(full) > 1 or width not in _BY_POSITION:
             raise
@@ -148,7 +153,7 @@ def columns_by_content(rows: Sequence[Sequence[str]], width: int, is_recording: 
         rest.remove(languages[-1])
     named = [at for at in rest if not columns[at].is_measured]
     if len(named) > 1:
-        raise _unclear(columns, [kind or "?" for kind in kinds], f"columns {_listed(named)} could both be the speaker")
+        raise _unclear(columns, kinds, named, "both be the speaker", "speaker")
     for at in rest:
         kinds[at] = "speaker" if at in named else UNREAD
     return tuple(kind or UNREAD for kind in kinds)
@@ -224,7 +229,7 @@ def _file_column(columns: Sequence[_Column], is_recording: IsRecording | None) -
     return suffixed.index(max(suffixed)) if max(suffixed) > 0.5 else 0
 
 
-def _text_columns(rest: Sequence[int], columns: Sequence[_Column]) -> list[int]:
+def _text_columns(rest: Sequence[int], columns: Sequence[_Column], kinds: Sequence[str | None]) -> list[int]:
     """The column of the text, and that of the normalized text if there is one. Raises DataError."""
     prose = [at for at in rest if columns[at].is_prose]
     if not prose:  # one word in each: the text is what does not repeat and is no code or number
@@ -247,8 +252,7 @@ def _text_columns(rest: Sequence[int], columns: Sequence[_Column]) -> list[int]:
         return prose
     if len(prose) == 2 and _related(columns[prose[0]], columns[prose[1]]):
         return prose
-    seen: list[str] = ["?"] * len(columns)
-    raise _unclear(columns, seen, f"columns {_listed(prose)} could all be the text")
+    raise _unclear(columns, kinds, prose, "all be the text", "text")
 
 
 def _related(first: _Column, second: _Column) -> bool:
@@ -278,15 +282,14 @@ def _letter_pairs(text: str) -> list[str]:
     return [word[at : at + 2] for word in _WORD.findall(letters) for at in range(max(1, len(word) - 1))]
 
 
-def _listed(columns: Sequence[int]) -> str:
-    return " and ".join(str(at + 1) for at in columns)
-
-
-def _unclear(columns: Sequence[_Column], kinds: Sequence[str], why: str) -> DataError:
-    """The error for columns that can be understood in two ways, with what is in each of them."""
+def _unclear(
+    columns: Sequence[_Column], kinds: Sequence[str | None], candidates: Sequence[int], what: str, kind: str
+) -> DataError:
+    """The error for columns that can be understood in two ways, with what is in each, and an example of --columns."""
     seen = "; ".join(f"column {at} holds {column.examples()}" for at, column in enumerate(columns, 1))
-    example = ",".join(kind or "-" for kind in kinds)
+    named = [kind if at == candidates[0] else kinds[at] or "-" for at in range(len(columns))]
+    numbers = " and ".join(str(at + 1) for at in candidates)
     return DataError(
-        f"the meaning of the columns is not clear: {why} ({seen}); name them in order with --columns, such as "
-        f"--columns {example if '?' not in example else 'id,speaker,text'}"
+        f"the meaning of the columns is not clear: columns {numbers} could {what} ({seen}); name them in order with "
+        f"--columns, - for one that is not read, such as --columns {','.join(named)}"
     )

@@ -15,7 +15,7 @@ import soundfile
 
 from myxtts.audio.waveform import open_recording
 from myxtts.data.cache import short_hash
-from myxtts.data.columns import UNREAD, columns_of_header
+from myxtts.data.columns import UNREAD, columns_of_header, kind_of_name
 from myxtts.data.feature_store import write_to_cache
 from myxtts.data.pool import Died, job_limits, run_isolated
 from myxtts.data.table import TableRow
@@ -93,7 +93,7 @@ def _batches(file: Path) -> Iterator[Any]:
 def _columns(schema: Any, file: Path) -> tuple[str, ...]:
     """Meaning of the columns of a data set, by their names and types; a column of recordings is one of bytes."""
     recordings = [field.name for field in schema if _holds_recordings(field.type)]
-    names = [field.name if not recordings or not _is_file_name(field.name) else UNREAD for field in schema]
+    names = [UNREAD if recordings and kind_of_name(field.name) == "id" else field.name for field in schema]
     if recordings:
         names = ["audio" if field.name == recordings[0] else name for field, name in zip(schema, names, strict=True)]
     columns = columns_of_header(names, f"{file}:1")
@@ -103,11 +103,6 @@ def _columns(schema: Any, file: Path) -> tuple[str, ...]:
             "order with --columns"
         )
     return columns
-
-
-def _is_file_name(name: str) -> bool:
-    """Whether a name means the file of a row, so that it would be a second column for the recording."""
-    return columns_of_header([name, "text"], "") == ("id", "text")
 
 
 def _holds_recordings(kind: Any) -> bool:
