@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import scipy.ndimage
+import scipy.signal
 
 from myxtts.audio.framing import frames_view
 from myxtts.config.schema import AudioConfig
@@ -25,17 +26,21 @@ _FLOOR_DB = -120.0
 _CLICK_SECONDS = 0.23
 """A frame that is this far from everything as loud is a click, not speech: a final consonant is closer to its vowel."""
 _CLICK_DB = 15.0
-_NOISE_PERCENTILE = 5.0
-_NOISE_SPREAD_DB = 4.0
-"""Noise at an end is at most this much louder than the quietest frames."""
-_EDGE_SECONDS = 0.12
+_RUMBLE_HZ = 200.0
+"""Noise is compared above this frequency: below it, hum and rumble are louder and less steady than speech."""
+_NOISE_PERCENTILE = 3.0
+_NOISE_DISTANCE_DB, _NOISE_SPREAD_DB = 4.0, 8.0
+"""Noise at an end is at most so much louder than the quietest frames, and its level varies by at most so much."""
+_HIDDEN_DB = 6.0
+"""Noise this far below what counts as silence still exceeds it now and then."""
+_EDGE_SECONDS = 0.25
 _SHORTEST_NOISE_SECONDS = 0.4
 """Shorter noise at an end is kept; it is as long as a long unvoiced consonant."""
-_SHORTEST_SPEECH_SECONDS = 0.035
+_SPEECH_FRAMES = 3
 _LEAST_MARGIN_DB, _MOST_MARGIN_DB, _MARGIN_SHARE = 3.0, 8.0, 0.25
 """Speech is this much above the noise, depending on how far the peak is above it."""
-_WEAK_MARGIN_DB, _WEAK_SECONDS = 2.5, 0.35
-"""How far before and after it weaker sound is kept as speech."""
+_WEAK_SHARE, _WEAK_SECONDS, _CONTEXT_SECONDS = 0.6, 0.35, 0.08
+"""Weaker sound next to it, down to this share of the margin, is speech for so long; then some context is kept."""
 _CLIPPED_RUN = 3
 _FULL_SCALE_SHARE = 0.999
 _LOUDEST_QUIET_PEAK = 0.1
@@ -78,32 +83,83 @@ def speech_bounds(samples_N: Array, audio: AudioConfig) -> tuple[int, int] | Non
     if peak <= _FLOOR_DB or len(loud) == 0:
         return None
     start, end = int(loud[0]), int(loud[-1])
-    noise = float(np.percentile(level_M[start : end + 1], _NOISE_PERCENTILE))
-    if noise <= peak - audio.trim_db:
+    smooth_M = smooth_levels(samples_N, audio)
+    sound = np.flatnonzero(smooth_M > _FLOOR_DB + 1.0)  # a file may be filled up with zeros
+    if len(sound) == 0:
         return start, end
-    inside = level_M[start : end + 1]
-    return start + _noise_frames(inside, noise, audio), end - _noise_frames(inside[::-1], noise, audio)
+    first, last = int(sound[0]), int(sound[-1]) + 1
+    smooth_M = smooth_M[first:last]
+    onset, offset = (_quiet_frames(way_M, audio) for way_M in (smooth_M, smooth_M[::-1]))
+    onset, offset = first + onset, last - 1 - offset
+    least = frames_of_seconds(_SHORTEST_NOISE_SECONDS, audio.sample_rate_hz, hop)
+    return onset if onset - start >= least else start, offset if end - offset >= least else end
 
 
-def _noise_frames(level_M: Levels, noise: float, audio: AudioConfig) -> int:
-    """Number of frames at the beginning of a clip that hold noise of level `noise` and no speech."""
+def smooth_levels(samples_N: Array, audio: AudioConfig) -> Levels:
+    """Level of each frame in dB without clicks and rumble, averaged over three frames."""
+    sections = scipy.signal.butter(2, _RUMBLE_HZ, "highpass", fs=audio.sample_rate_hz, output="sos")
+    filtered_N = np.asarray(scipy.signal.sosfilt(sections, samples_N), np.float32)
+    level_M = without_clicks(levels_db(filtered_N, audio.hop_samples), audio)
+    return 10.0 * np.log10(scipy.ndimage.uniform_filter1d(10.0 ** (level_M / 10.0), 3, mode="nearest"))
+
+
+def _quiet_frames(level_M: Levels, audio: AudioConfig) -> int:
+    """Number of frames at the beginning of a clip that hold silence or steady noise, and no speech."""
 
     def frames(seconds: float) -> int:
         return frames_of_seconds(seconds, audio.sample_rate_hz, audio.hop_samples)
 
-    if np.median(level_M[: frames(_EDGE_SECONDS)]) > noise + _NOISE_SPREAD_DB:
+    peak, edge_M = float(level_M.max()), level_M[: frames(_EDGE_SECONDS)]
+    noise = float(np.median(edge_M))
+    if noise <= peak - audio.trim_db - _HIDDEN_DB:
+        onset = int(np.argmax(level_M > peak - audio.trim_db))
+        return max(0, onset - frames(_CONTEXT_SECONDS))
+    if noise > np.percentile(level_M, _NOISE_PERCENTILE) + _NOISE_DISTANCE_DB:
         return 0
-    peak = float(level_M.max())
-    smooth_M = 10.0 * np.log10(scipy.ndimage.uniform_filter1d(10.0 ** (level_M / 10.0), 3, mode="nearest"))
-    margin = float(np.clip(_MARGIN_SHARE * (peak - noise), _LEAST_MARGIN_DB, _MOST_MARGIN_DB))
-    run = max(1, frames(_SHORTEST_SPEECH_SECONDS) - 1)
-    above = scipy.ndimage.minimum_filter1d((smooth_M > noise + margin).astype(np.int8), run, origin=-(run // 2))
-    speech = np.flatnonzero(above)
+    spread = float(np.percentile(edge_M, 95.0)) - noise + 1.5
+    margin = max(spread, _margin_db(peak, noise))
+    above = (level_M > noise + margin).astype(np.int8)
+    runs = scipy.ndimage.minimum_filter1d(above, _SPEECH_FRAMES, origin=-(_SPEECH_FRAMES // 2))
+    speech = np.flatnonzero(runs)
     onset = int(speech[0]) if len(speech) else 0
     earliest = max(0, onset - frames(_WEAK_SECONDS))
-    while onset > earliest and smooth_M[onset - 1] > noise + _WEAK_MARGIN_DB:
+    while onset > earliest and level_M[onset - 1] > noise + _WEAK_SHARE * margin:
         onset -= 1
-    return onset if onset >= frames(_SHORTEST_NOISE_SECONDS) else 0
+    onset = max(0, onset - frames(_CONTEXT_SECONDS))
+    low, high = np.percentile(level_M[: onset + 1], (5.0, 95.0))
+    return onset if high - low <= _NOISE_SPREAD_DB else 0
+
+
+def speech_frames(samples_N: Array, audio: AudioConfig) -> Mask:
+    """Which frames are speech or a short pause, by the noise floor of the clip: long pauses over steady noise are not.
+
+    Some context is kept on both sides of a pause. Without a pause, or where the sound between words is not steady, all
+    frames are true.
+    """
+
+    def frames(seconds: float) -> int:
+        return frames_of_seconds(seconds, audio.sample_rate_hz, audio.hop_samples)
+
+    level_M = smooth_levels(samples_N, audio)
+    kept = np.ones(len(level_M), bool)
+    sounding = level_M[level_M > _FLOOR_DB + 1.0]
+    if len(sounding) == 0:
+        return kept
+    noise = float(np.percentile(sounding, _NOISE_PERCENTILE))
+    limit = noise + 2.0 + max(_NOISE_DISTANCE_DB, _margin_db(float(level_M.max()), noise))
+    quiet_M = scipy.ndimage.binary_closing(np.pad(level_M <= limit, 3, mode="edge"), np.ones(_SPEECH_FRAMES))[3:-3]
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], quiet_M, [False]]).astype(np.int8)))
+    for start, end in zip(edges[::2], edges[1::2], strict=True):
+        low, high = np.percentile(level_M[start:end], (5.0, 95.0))
+        if end - start >= frames(_SHORTEST_NOISE_SECONDS) and (high - low <= _NOISE_SPREAD_DB or high <= _FLOOR_DB):
+            context = frames(_CONTEXT_SECONDS)
+            kept[start + context : end - context] = False
+    return kept
+
+
+def _margin_db(peak: float, noise: float) -> float:
+    """How far above the level of the noise speech is."""
+    return float(np.clip(_MARGIN_SHARE * (peak - noise), _LEAST_MARGIN_DB, _MOST_MARGIN_DB))
 
 
 @dataclass(frozen=True)
@@ -145,8 +201,7 @@ def measure_sound(trimmed_N: Array, audio: AudioConfig) -> tuple[float, float]:
     """Seconds of the longest pause within a trimmed clip, and the level of its speech in dB of full scale."""
     level_M = without_clicks(levels_db(trimmed_N, audio.hop_samples), audio)
     peak, noise = float(level_M.max()), float(np.percentile(level_M, _NOISE_PERCENTILE))
-    margin = float(np.clip(_MARGIN_SHARE * (peak - noise), _LEAST_MARGIN_DB, _MOST_MARGIN_DB))
-    loud = level_M > max(peak - audio.trim_db, min(noise, peak - 20.0) + margin)
+    loud = level_M > max(peak - audio.trim_db, min(noise, peak - 20.0) + _margin_db(peak, noise))
     speech_db = 10.0 * np.log10(np.mean(10.0 ** (level_M[loud] / 10.0))) if loud.any() else _FLOOR_DB
     return seconds_of_samples(longest_run(~loud) * audio.hop_samples, audio.sample_rate_hz), float(speech_db)
 
