@@ -9,6 +9,7 @@ import numpy as np
 
 from myxtts.errors import DataError
 from myxtts.messages import quoted
+from myxtts.text.normalization.markup import interpreted
 from myxtts.text.sentences import split_sentences
 from myxtts.text.symbols import RESERVED
 from myxtts.text.tokenizer import EncodedText, Tokenizer
@@ -38,6 +39,7 @@ def read_text(text: str, language: str, tokenizer: Tokenizer, languages: Sequenc
 
     Raises DataError where nothing in it can be spoken.
     """
+    text, read_as = interpreted(text)
     pairs = _encoded(split_sentences(text), language, tokenizer, max(1, longest_tokens - _MARK_TOKENS))
     spoken = [(sentence, encoding) for sentence, encoding in pairs if _has_speech(encoding)]
     if not spoken:
@@ -45,7 +47,7 @@ def read_text(text: str, language: str, tokenizer: Tokenizer, languages: Sequenc
             f"nothing in {quoted(text)} can be spoken in {language}; write words, or choose another language "
             f"of this model ({', '.join(languages[:20])})"
         )
-    notes = []
+    notes = [read_as] if read_as else []
     unknown = list(dict.fromkeys(symbol for _, encoding in pairs for symbol in encoding.unknown))
     if unknown:
         listed = ", ".join(f"{quoted(symbol)} (U+{ord(symbol[0]):04X})" for symbol in unknown[:_MOST_LISTED])
