@@ -275,6 +275,9 @@ class TrainingConfig:
     """Passes over the training data; max_updates may end the run earlier."""
     max_updates: int = leaf(0, "updates", low=0, high=1_000_000_000)
     """The run ends after this many updates; 0 means no limit besides `epochs`."""
+    min_updates: int = leaf(0, "updates", low=0, high=1_000_000_000)
+    """If `epochs` ends the run, it has at least this many updates: a few clips would end it within the warmup. 0 if the
+    user sets `epochs`."""
     max_minutes: float = leaf(0.0, "minutes", low=0.0, high=1e6)
     """The run ends after this many minutes of training and can be resumed; 0 means no limit."""
     segment_seconds: float = leaf(0.0, "seconds", low=0.0, high=60.0)
