@@ -49,9 +49,9 @@ _LOUDEST_QUIET_PEAK = 0.1
 
 def levels_db(samples_N: Array, hop: int) -> Levels:
     """Level of each frame of `hop` samples in dB of full scale (RMS), without the DC offset; at least -120."""
-    padded = np.pad(samples_N, (0, -len(samples_N) % hop))
-    frames = frames_view(padded, hop, hop).astype(np.float64)
     offset = float(samples_N.mean(dtype=np.float64)) if len(samples_N) else 0.0
+    padded = np.pad(samples_N, (0, -len(samples_N) % hop), constant_values=np.float32(offset))
+    frames = frames_view(padded, hop, hop).astype(np.float64)
     power = np.square(frames - offset).mean(axis=1)
     return np.asarray(10.0 * np.log10(np.maximum(power, 10.0 ** (_FLOOR_DB / 10.0))))
 
@@ -80,7 +80,7 @@ def speech_bounds(samples_N: Array, audio: AudioConfig) -> tuple[int, int] | Non
     level_M = without_clicks(levels_db(samples_N, hop), audio)
     peak = float(level_M.max())
     loud = np.flatnonzero(level_M > peak - audio.trim_db)
-    if peak <= _FLOOR_DB or len(loud) == 0:
+    if peak <= _FLOOR_DB + 1.0 or len(loud) == 0:
         return None
     start, end = int(loud[0]), int(loud[-1])
     smooth_M = smooth_levels(samples_N, audio)
@@ -98,7 +98,8 @@ def speech_bounds(samples_N: Array, audio: AudioConfig) -> tuple[int, int] | Non
 def smooth_levels(samples_N: Array, audio: AudioConfig) -> Levels:
     """Level of each frame in dB without clicks and rumble, averaged over three frames."""
     sections = scipy.signal.butter(2, _RUMBLE_HZ, "highpass", fs=audio.sample_rate_hz, output="sos")
-    filtered_N = np.asarray(scipy.signal.sosfilt(sections, samples_N), np.float32)
+    centered_N = samples_N - np.float32(samples_N.mean(dtype=np.float64))  # else the filter begins with a click
+    filtered_N = np.asarray(scipy.signal.sosfilt(sections, centered_N), np.float32)
     level_M = without_clicks(levels_db(filtered_N, audio.hop_samples), audio)
     return 10.0 * np.log10(scipy.ndimage.uniform_filter1d(10.0 ** (level_M / 10.0), 3, mode="nearest"))
 
