@@ -7,9 +7,7 @@ decoded block by block, so that a false header cannot cause large allocations.
 from __future__ import annotations
 
 import io
-import os
 import stat
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +16,8 @@ import numpy.typing as npt
 import soundfile
 import soxr
 
-from myxtts.audio.framing import frames_view
+from myxtts.audio.activity import clipped_share, speech_bounds
+from myxtts.audio.containers import READ_SUFFIXES, can_convert, converted, source_of
 from myxtts.config.schema import AudioConfig
 from myxtts.errors import DataError, NonFiniteError
 from myxtts.messages import quoted
@@ -34,11 +33,13 @@ LOUDEST_SAMPLE = 16.0
 _SILENT_RMS = 1e-4  # -80 dBFS
 _TRIM_KEPT_SECONDS = 0.05
 _BLOCK_SAMPLES = 262_144
-_STREAMED_BYTES = 0x7FFF_0000
-"""Lengths in WAV headers from here on, and 0, mean unknown: programs that write to a pipe use them."""
-_SLACK_BYTES = 64
-"""Tolerance for the stated length: some programs include the header, or a few more bytes."""
-_MOST_CHUNKS = 1_000
+_UNKNOWN_FORMAT = 1
+"""libsndfile's code for a content that it does not recognize."""
+_LARGEST_OFFSET = 0.01
+"""A larger DC offset is removed: it would be energy in the lowest mel channel."""
+_CANCELLED = 0.2
+"""Power of the mean of the channels relative to the loudest one. A silent second channel gives 0.25, a louder one more;
+below it the channels cancel each other."""
 
 
 @dataclass(frozen=True)
@@ -51,20 +52,38 @@ class AudioInfo:
     seconds: float
 
 
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """Decoded mono samples float32[N], their DC offset, the share of clipped samples, whether channels cancelled."""
+
+    samples_N: Array
+    offset: float
+    clipped: float
+    inverted: bool
+
+
 def probe(path: Path) -> AudioInfo:
     """Reads the header of a recording without decoding it. Raises DataError."""
-    with _opened(Path(path)) as file:
+    with open_recording(Path(path)) as file:
         return _info(file)
 
 
 def read(path: Path, audio: AudioConfig, max_seconds: float | None = None) -> Array:
-    """A recording as mono float32[N] at `audio.sample_rate_hz`, full scale -1..1, channels averaged.
+    """A recording as mono float32[N] at `audio.sample_rate_hz`, full scale -1..1; see `read_recording`."""
+    return read_recording(path, audio, max_seconds).samples_N
+
+
+def read_recording(path: Path, audio: AudioConfig, max_seconds: float | None = None) -> Recording:
+    """A recording as mono samples at `audio.sample_rate_hz`, with what is wrong with its sound.
+
+    Channels are averaged; where they cancel each other, as an inverted one does, the loudest is taken. A DC offset over
+    0.01 of full scale is removed.
 
     Raises DataError where the file is missing, not a regular file, truncated (WAV and FLAC only), not decodable, empty,
     not finite, of an unsupported sample rate, or longer than `max_seconds` (checked before decoding).
     """
     path = Path(path)
-    with _opened(path) as file:
+    with open_recording(path) as file:
         info = _info(file)
         if max_seconds is not None and info.seconds > max_seconds:
             raise DataError(
@@ -75,13 +94,16 @@ def read(path: Path, audio: AudioConfig, max_seconds: float | None = None) -> Ar
                 f"{quoted(path, 200)}: sample rate {info.sample_rate_hz} Hz, supported are {LOWEST_RATE_HZ} to "
                 f"{HIGHEST_RATE_HZ} Hz; convert it"
             )
-        samples_N = _decoded_mono(file, path, max_seconds)
+        samples_N, inverted = _decoded_mono(file, path, max_seconds)
     _check(samples_N, path)
+    offset, clipped = float(samples_N.mean(dtype=np.float64)), clipped_share(samples_N)
+    if abs(offset) > _LARGEST_OFFSET and not is_silent(samples_N):
+        samples_N = samples_N - np.float32(offset)
     if info.sample_rate_hz != audio.sample_rate_hz:
         samples_N = soxr.resample(samples_N, info.sample_rate_hz, audio.sample_rate_hz, quality="HQ")
         if len(samples_N) == 0:
             raise DataError(f"{quoted(path, 200)}: too short for one sample at {audio.sample_rate_hz} Hz; remove it")
-    return np.ascontiguousarray(samples_N, np.float32)
+    return Recording(np.ascontiguousarray(samples_N, np.float32), offset, clipped, inverted)
 
 
 def faster(samples_N: Array, speed: float) -> Array:
@@ -95,17 +117,17 @@ def faster(samples_N: Array, speed: float) -> Array:
 
 
 def trim(samples_N: Array, audio: AudioConfig) -> Array:
-    """The clip without leading and trailing parts `trim_db` below its loudest frame; 50 ms of them are kept."""
+    """The clip without what is not speech at its ends: silence, noise, clicks; 50 ms of it are kept.
+
+    Silence is what is `trim_db` below the loudest frame; 0 turns trimming off.
+    """
     if audio.trim_db <= 0.0 or len(samples_N) == 0:
         return samples_N
-    hop = audio.hop_samples
-    padded = np.pad(samples_N, (0, -len(samples_N) % hop))
-    rms = np.sqrt(np.square(frames_view(padded, hop, hop), dtype=np.float64).mean(axis=1))
-    loud = np.flatnonzero(rms > rms.max() * 10.0 ** (-audio.trim_db / 20.0))
-    if len(loud) == 0:
+    bounds = speech_bounds(samples_N, audio)
+    if bounds is None:
         return samples_N
-    kept = samples_of_seconds(_TRIM_KEPT_SECONDS, audio.sample_rate_hz)
-    return samples_N[max(0, int(loud[0]) * hop - kept) : (int(loud[-1]) + 1) * hop + kept]
+    kept, hop = samples_of_seconds(_TRIM_KEPT_SECONDS, audio.sample_rate_hz), audio.hop_samples
+    return samples_N[max(0, bounds[0] * hop - kept) : (bounds[1] + 1) * hop + kept]
 
 
 def is_silent(samples_N: Array) -> bool:
@@ -129,8 +151,8 @@ def write_wav(path: Path, samples_N: Array, sample_rate_hz: int) -> None:
     write_bytes_atomic(path, encoded.getvalue(), "writing the recording")
 
 
-def _opened(path: Path) -> soundfile.SoundFile:
-    """Opens a file for decoding; FIFOs and devices are rejected before they can block."""
+def open_recording(path: Path) -> soundfile.SoundFile:
+    """Opens a recording for decoding; FIFOs and devices are rejected before they can block. Raises DataError."""
     try:
         status = path.stat()
     except (OSError, ValueError) as error:
@@ -142,46 +164,15 @@ def _opened(path: Path) -> soundfile.SoundFile:
         raise DataError(f"{quoted(path, 200)}: the file is empty (0 bytes); record or copy it again")
     if path.suffix.lower() == ".raw":
         raise DataError(f"{quoted(path, 200)}: raw samples have no known sample rate; convert it to wav or flac")
-    _check_length(path, status.st_size)
+    source = source_of(path, status.st_size)
     try:
-        return soundfile.SoundFile(path)
+        return soundfile.SoundFile(source)
     except soundfile.LibsndfileError as error:
+        if path.suffix.lower() in READ_SUFFIXES and error.code == _UNKNOWN_FORMAT and can_convert():
+            return soundfile.SoundFile(io.BytesIO(converted(path)))  # such as AAC in a file named .wav
         raise DataError(
             f"{quoted(path, 200)}: not a readable recording ({_reason(error)}); convert it to wav, flac, ogg or mp3"
         ) from error
-
-
-def _check_length(path: Path, size: int) -> None:
-    """Raises DataError for a truncated WAV, which soundfile would read without an error."""
-    try:
-        place = _wav_data(path)
-    except OSError:
-        return  # soundfile reports the reason
-    if place is None:
-        return
-    begin, stated = place
-    if stated < _STREAMED_BYTES and stated > max(size, size + _SLACK_BYTES - begin):
-        raise DataError(
-            f"{quoted(path, 200)}: truncated: its header states {stated} bytes of samples, the file has "
-            f"{max(0, size - begin)}; copy it again"
-        )
-
-
-def _wav_data(path: Path) -> tuple[int, int] | None:
-    """Offset and stated number of bytes of the samples of a WAV file; None for another format. Raises OSError."""
-    with path.open("rb") as file:
-        head = file.read(12)
-        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-            return None
-        for _ in range(_MOST_CHUNKS):
-            chunk = file.read(8)
-            if len(chunk) < 8:
-                return None
-            name, length = struct.unpack("<4sI", chunk)
-            if name == b"data":
-                return file.tell(), length
-            file.seek(length + length % 2, os.SEEK_CUR)
-    return None
 
 
 def _info(file: soundfile.SoundFile) -> AudioInfo:
@@ -189,18 +180,40 @@ def _info(file: soundfile.SoundFile) -> AudioInfo:
     return AudioInfo(file.samplerate, file.channels, samples, seconds_of_samples(samples, max(1, file.samplerate)))
 
 
-def _decoded_mono(file: soundfile.SoundFile, path: Path, max_seconds: float | None) -> Array:
-    """All samples, averaged over channels block by block; stops where the file exceeds the limit despite its header."""
+def _decoded_mono(file: soundfile.SoundFile, path: Path, max_seconds: float | None) -> tuple[Array, bool]:
+    """All samples as one channel, and whether the channels cancelled each other, so that only the loudest is used."""
+    mono, mean_power, powers = _decoded(file, path, max_seconds, None)
+    if len(powers) < 2 or mean_power >= _CANCELLED * float(powers.max()):
+        return mono, False
+    file.seek(0)
+    return _decoded(file, path, max_seconds, int(powers.argmax()))[0], True
+
+
+def _decoded(
+    file: soundfile.SoundFile, path: Path, max_seconds: float | None, channel: int | None
+) -> tuple[Array, float, npt.NDArray[np.float64]]:
+    """The mean of the channels or one of them, its power, and the power of each channel, without DC offsets.
+
+    Decoded block by block; stops where the file exceeds the limit despite its header.
+    """
     limit = None if max_seconds is None else samples_of_seconds(max_seconds, file.samplerate) + 1
     blocks: list[Array] = []
     done = 0
+    sums, squares = np.zeros((2, file.channels + 1))
     block_samples = max(1, _BLOCK_SAMPLES // file.channels)  # a header may claim a thousand channels
     try:
         while True:
             block = file.read(block_samples, dtype="float32", always_2d=True)
             if len(block) == 0:
                 break
-            blocks.append(block[:, 0] if file.channels == 1 else block.mean(axis=1, dtype=np.float32))
+            if file.channels == 1:
+                blocks.append(block[:, 0])
+            else:
+                blocks.append(block.mean(axis=1, dtype=np.float32) if channel is None else block[:, channel].copy())
+                with np.errstate(over="ignore", invalid="ignore"):  # samples that are not finite are reported later
+                    for at, values in enumerate((blocks[-1], *block.T)):
+                        sums[at] += values.sum(dtype=np.float64)
+                        squares[at] += np.square(values, dtype=np.float64).sum()
             done += len(block)
             if limit is not None and done > limit:
                 raise DataError(f"{quoted(path, 200)}: longer than {max_seconds:g} s, unlike its header; cut it")
@@ -209,7 +222,10 @@ def _decoded_mono(file: soundfile.SoundFile, path: Path, max_seconds: float | No
             f"{quoted(path, 200)}: damaged after {seconds_of_samples(done, file.samplerate):.2f} s ({_reason(error)}); "
             "record or copy it again"
         ) from error
-    return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+    with np.errstate(invalid="ignore"):
+        power = squares / max(1, done) - np.square(sums / max(1, done))
+    samples_N = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+    return samples_N, float(power[0]), power[1:] if file.channels > 1 else np.zeros(0)
 
 
 def _check(samples_N: Array, path: Path) -> None:

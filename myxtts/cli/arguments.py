@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from myxtts.cli.screen import Screen
+from myxtts.config.aliases import ALIASES
 from myxtts.config.fields import LEAVES, nearest
 from myxtts.config.resolve import Given, Layer, Rank, Resolved
 from myxtts.errors import ConfigError
@@ -38,6 +40,9 @@ SETTING_OPTIONS: dict[str, tuple[Option, ...]] = {
             "DIR",
             "validation data; if the default is missing, a share of training",
         ),
+        Option("--columns", "data.columns", "LIST", "columns of the metadata table, such as id,speaker,text"),
+        Option("--layout", "data.layout", "NAME", "layout of the data, where it is not recognized"),
+        Option("--language", "text.language", "CODE", "language of rows without one, such as fa"),
         Option("--num-workers", "data.num_workers", "N", "processes that compute features; 0: one per processor"),
     ),
     "model and level": (
@@ -60,6 +65,14 @@ SETTING_OPTIONS: dict[str, tuple[Option, ...]] = {
     ),
     "run": (Option("--checkpoint-dir", "training.checkpoint_dir", "DIR", "run directory: checkpoints, metrics"),),
 }
+
+FRESH = "--fresh"
+"""Starts over. It is never suggested for an option that is not known: what it does, nobody asked for."""
+_RESUMING = re.compile(
+    r"_*(?:auto_?)?(?:resume|restore|continue|reload|recover|warm_?start)(?:_\w*)?"
+    r"|_*(?:load_?|from_?|last_?|pretrained_?)*(?:ckpt|checkpoint|weights)(?:_?(?:path|file|from))?"
+)
+"""Options of other programs for a run that goes on."""
 
 OPTION_OF_KEY: dict[str, str] = {option.key: option.flag for group in SETTING_OPTIONS.values() for option in group}
 """Setting -> its option."""
@@ -102,15 +115,30 @@ def unknown_options(rest: Sequence[str], flags: Sequence[str]) -> list[str]:
     for word in rest:
         if word.startswith("-") and len(word) > 1:
             name = word.partition("=")[0]
-            best = nearest(name, flags)
-            hint = f"did you mean {best}? " if best else ""
-            lines.append(f"unknown option {quoted(name)}; {hint}--help lists all")
+            lines.append(f"unknown option {quoted(name)}; {_hint(name, flags)}--help lists all")
             after_option = True
         elif not after_option:
             lines.append(f"unexpected argument {quoted(word)}; every value follows an option, --help lists all")
         else:
             after_option = False
     return lines
+
+
+def _hint(name: str, flags: Sequence[str]) -> str:
+    """What to write in place of an unknown option, "" if nothing is near; never an option that moves a run."""
+    key = ALIASES.get(name.lower().lstrip("-").replace("-", "_"), "")
+    if FRESH in flags and not key and _RESUMING.fullmatch(name.lower().replace("-", "_")):
+        return (
+            "the same command resumes the run in --checkpoint-dir, without an option; --init-from RUN starts a new run "
+            "from the weights of another; "
+        )
+    best = OPTION_OF_KEY.get(key, "")
+    if best not in flags:
+        best = nearest(name, flags) or ""
+        best = "" if best == FRESH else best
+    if key and "--set" in flags and not OPTION_OF_KEY.get(key):
+        best = f"--set {key}=..."
+    return f"did you mean {best}? " if best else ""
 
 
 class _Collect(argparse.Action):
@@ -178,7 +206,7 @@ def training_parser(program: str, defaults: Resolved | None) -> OneLineParser:
 
 
 def _add_run_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--fresh", action="store_true", help="start over; the existing run is moved aside")
+    group.add_argument(FRESH, action="store_true", help="start over; the existing run is moved aside")
     group.add_argument("--init-from", metavar="RUN", help="start a new run from the weights and networks of another")
     group.add_argument("--dry-run", action="store_true", help="audit the data, print the plan, train nothing")
 

@@ -84,7 +84,7 @@ def make_plan(
     rate = frame_rate(config, decoded / max(frames, 1.0))
     batches = max(1, batches_per_epoch(clips, training.batch_size))
     per_epoch = batches / training.grad_accum
-    updates = total_updates(training.max_updates, training.epochs, batches, training.grad_accum)
+    updates = total_updates(training.max_updates, training.epochs, batches, training.grad_accum, training.min_updates)
     seconds = updates / per_epoch * frames / rate
     limit = training.max_minutes * 60
     ends_by_time = bool(limit) and seconds > limit
@@ -117,6 +117,29 @@ def duration_words(seconds: float) -> str:
     return f"{seconds / 3_600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.1f} days"
 
 
+def warmup_words(updates: int, config: Config) -> str:
+    """Where the learning rate is after `updates` updates, and what that means for the voice."""
+    warmup, rate = config.schedule.warmup_updates, config.optimizer.learning_rate
+    if updates >= warmup:
+        return f"{rate:g} after a warmup of {warmup} updates"
+    return (
+        f"ends within its warmup of {warmup} updates, at {updates / warmup:.0%} of {rate:g}: no intelligible speech; "
+        "train longer (--epochs, --max-updates), or use a level with a shorter warmup"
+    )
+
+
+def floor_words(config: Config, batches: int) -> str:
+    """Why the run has more updates than its epochs would give; empty if it does not."""
+    training = config.training
+    by_epochs = total_updates(0, training.epochs, batches, training.grad_accum)
+    if training.max_updates or by_epochs >= training.min_updates:
+        return ""
+    return (
+        f"{training.epochs} epochs of this data would be {by_epochs} updates; the run has {training.min_updates} "
+        "(training.min_updates), since speech takes as many whatever the number of clips"
+    )
+
+
 def plan_lines(plan: RunPlan, config: Config) -> list[list[str]]:
     """The plan as rows of a table."""
     per_epoch = f"{plan.updates_per_epoch:.2f}".rstrip("0").rstrip(".")
@@ -127,6 +150,7 @@ def plan_lines(plan: RunPlan, config: Config) -> list[list[str]]:
         ["network", f"size {config.model_size}, about {plan.weights / 1e6:.1f} million weights"],
         ["updates per epoch", f"{per_epoch} (of {config.effective_batch} clips)"],
         ["updates in total", f"about {plan.updates} ({plan.epochs:.1f} epochs{end})"],
+        ["learning rate", warmup_words(plan.updates, config)],
         ["time", f"about {duration_words(plan.seconds)} at about {plan.frames_per_second:,.0f} frames/s"],
         ["memory", f"about {plan.memory_bytes / 1e9:.1f} GB"],
     ]

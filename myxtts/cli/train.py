@@ -16,10 +16,11 @@ from myxtts.cli.source_run import SourceRun, cold_start, source_run
 from myxtts.config.document import explain
 from myxtts.config.fields import LEAVES
 from myxtts.config.files import load_file
-from myxtts.config.resolve import Layer, Resolved, built_in_corpus_layer, program_layer, resolve
+from myxtts.config.resolve import Layer, Resolved, built_in_corpus_layer, epochs_layer, program_layer, resolve
 from myxtts.errors import EXIT_DONE, ConfigError
 
 if TYPE_CHECKING:
+    from myxtts.data.identity import KnownClips
     from myxtts.data.prepare import PreparedData
 
 _LENGTH_KEYS = ("training.epochs", "training.max_updates")
@@ -71,7 +72,9 @@ def _train(words: list[str], entry: Layer, pinned_level: str | None) -> int:
     # Before TensorFlow is imported, so that the worker processes fork a small program.
     from myxtts.data.prepare import prepare
 
-    prepared = prepare(resolved.config, screen.progress, named=resolved.named, base=base)
+    known = None if request.fresh else _known_clips(resolved)
+    more = {} if known is None else {"known": known}
+    prepared = prepare(resolved.config, screen.progress, named=resolved.named, base=base, **more)
     screen.close()
     screen.say("", *prepared.notes, *prepared.audit.table(), "")
     if request.dry_run:
@@ -79,10 +82,24 @@ def _train(words: list[str], entry: Layer, pinned_level: str | None) -> int:
             _print_plan(screen, resolved, prepared)
         return EXIT_DONE
     command = resume_command(words, entry.name)
+    screen.say(*_length_lines(resolved, prepared))
     updates = _run(request, resolved, prepared, screen, command)
     if built_in and trains_voice:
         screen.say(*first_run_lines(resolved, updates, command))
+    elif updates < resolved.config.schedule.warmup_updates:
+        from myxtts.cli.plan import warmup_words
+
+        screen.say(f"At update {updates} this run {warmup_words(updates, resolved.config)}.", f"To continue: {command}")
     return EXIT_DONE
+
+
+def _known_clips(resolved: Resolved) -> KnownClips | None:
+    """The clips of the run that this command resumes; None if there is none."""
+    from myxtts.data.identity import read_known
+    from myxtts.storage.run_directory import RunDirectory
+
+    run = RunDirectory(Path(resolved.config.training.checkpoint_dir).expanduser())
+    return read_known(run.clips_path, run.corpus_path)
 
 
 def resolve_request(request: Request, entry: Layer, pinned_level: str | None) -> tuple[Resolved, bool]:
@@ -110,6 +127,8 @@ def _resolve(
     built_in = not Path(train_path).expanduser().exists() and not any(layer.sets("data.train_path") for layer in layers)
     if built_in and not any(layer.sets(*_LENGTH_KEYS) for layer in layers):
         layers.append(built_in_corpus_layer())
+    if any(layer.sets("training.epochs") for layer in given):
+        layers.append(epochs_layer())
     pinned = {}
     if pinned_level:
         advice = f"{entry.name} trains only at this level; for others use `python3 {program_path('train_main.py')}`"
@@ -141,6 +160,22 @@ def _print_plan(screen: Screen, resolved: Resolved, prepared: PreparedData) -> N
     )
     screen.say("Plan (estimates; nothing was trained or written to the run directory):")
     screen.table(plan_lines(plan, resolved.config))
+    screen.say(*_length_lines(resolved, prepared))
+
+
+def _length_lines(resolved: Resolved, prepared: PreparedData) -> list[str]:
+    """Why a run is longer than its epochs, and whether it would end within its warmup; nothing if all is well."""
+    from myxtts.cli.plan import floor_words, make_plan, warmup_words
+    from myxtts.data.plan import batches_per_epoch
+
+    config = resolved.config
+    text_lengths, mel_lengths = prepared.train.lengths
+    plan = make_plan(config, text_lengths, mel_lengths, len(prepared.validation), len(prepared.corpus.speakers))
+    batches = max(1, batches_per_epoch(plan.clips, config.training.batch_size))
+    lines = [floor_words(config, batches)]
+    if plan.updates < config.schedule.warmup_updates and not plan.ends_by_time:
+        lines.append(f"This run {warmup_words(plan.updates, config)}.")
+    return [line for line in lines if line]
 
 
 def first_run_lines(resolved: Resolved, updates: int, command: str) -> list[str]:

@@ -96,6 +96,12 @@ def built_in_corpus_layer() -> Layer:
     return Layer(Rank.BUILT_IN_CORPUS, origin, settings)
 
 
+def epochs_layer() -> Layer:
+    """What a number of epochs that the user sets implies: it counts, however few updates it gives."""
+    given = Given("training.min_updates", 0, "the number of epochs is set")
+    return Layer(Rank.BUILT_IN_CORPUS, given.origin, (given,))
+
+
 def source_layer(source: Config, name: str) -> Layer:
     """The settings that the initial weights depend on, from their run; `name` describes that run.
 

@@ -16,6 +16,10 @@ BEST_METRICS = (
     "voice_equal_error_rate", "mcd_db", "pitch_error_semitones", "voicing_error", "length_error",
     "speaker_similarity_error",
 )  # fmt: skip
+DATA_LAYOUTS = (
+    "auto", "table", "vctk", "json_lines", "huggingface", "kaldi", "common_voice", "libritts", "librispeech",
+    "audacity", "text_files",
+)  # fmt: skip
 OPTIMIZATION_LEVELS = ("basic", "enhanced", "experimental", "plateau_breaker", "fine_tuning", "vocoder")
 
 
@@ -84,6 +88,14 @@ class DataConfig:
     val_path: str = leaf("../dataset/dataset_eval")
     """Root of the validation data, or several separated by a colon. If this default does not exist or the training data
     is not the default: metadata_eval.csv of the training root, else a fixed share of the training data."""
+    layout: str = leaf("auto", choices=DATA_LAYOUTS)
+    """Layout of the data roots. auto recognizes it by the files that are there; the audit names it."""
+    columns: str = leaf("auto")
+    """Columns of the metadata table in their order, such as id,speaker,text; - is a column that is not read. auto: by
+    the header, else by their contents. Names: id, text, normalized, speaker, language."""
+    max_suspect_share: float = leaf(0.5, "", low=0.0, high=1.0)
+    """If a larger share of the rows has a text or a speaker that cannot be right (the same text, a text as speaker,
+    phonemes as text, another script than that of the language), the run stops before training; 1 turns it off."""
     cache_path: str = leaf("~/.cache/myxtts")
     """Folder for computed features and the built-in corpus."""
     min_clip_seconds: float = leaf(0.3, "seconds", above=0.0)
@@ -282,6 +294,9 @@ class TrainingConfig:
     """Passes over the training data; max_updates may end the run earlier."""
     max_updates: int = leaf(0, "updates", low=0, high=1_000_000_000)
     """The run ends after this many updates; 0 means no limit besides `epochs`."""
+    min_updates: int = leaf(0, "updates", low=0, high=1_000_000_000)
+    """If `epochs` ends the run, it has at least this many updates: a few clips would end it within the warmup. 0 if the
+    user sets `epochs`."""
     max_minutes: float = leaf(0.0, "minutes", low=0.0, high=1e6)
     """The run ends after this many minutes of training and can be resumed; 0 means no limit."""
     segment_seconds: float = leaf(0.0, "seconds", low=0.0, high=60.0)

@@ -1,16 +1,26 @@
-"""Finds the recording of a metadata row, below the root and nowhere else."""
+"""Finds the recording of a metadata row, below the root and nowhere else.
+
+A row may name it with or without folder and suffix. What other systems change in a name is allowed for: an absolute
+path below the root or of another machine, decomposed letters (macOS), other case, leading zeros lost in a spreadsheet.
+"""
 
 from __future__ import annotations
 
 import os
+import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from myxtts.audio.containers import CONVERTED_SUFFIXES, READ_SUFFIXES
 from myxtts.data.records import AMBIGUOUS_FILE, ESCAPES_ROOT, MISSING_FILE
 from myxtts.messages import quoted
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
-AUDIO_FOLDERS = ("wavs", "")
+AUDIO_SUFFIXES = (*READ_SUFFIXES, *CONVERTED_SUFFIXES)
+"""In the order in which they are preferred where a row names no suffix."""
+AUDIO_FOLDERS = ("wavs", "wav", "clips", "audio", "")
+"""Folders of recordings; those of its speakers may be below."""
+_SUFFIXES = frozenset(AUDIO_SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,7 @@ class AudioFiles:
         self.root = root
         self._real_root = Path(os.path.realpath(root))
         self._folders: dict[str, dict[str, bool]] = {}
+        self._folded: dict[str, dict[str, list[str]]] = {}
         self._stems: dict[str, list[str]] | None = None
 
     def find(self, name: str) -> Found | NotFound:
@@ -44,12 +55,15 @@ class AudioFiles:
         if not name or "\0" in name:
             return NotFound(MISSING_FILE, quoted(name))
         posix = PurePosixPath(name.replace("\\", "/"))
-        if posix.is_absolute() or ".." in posix.parts or (len(name) > 1 and name[1] == ":"):
-            return NotFound(ESCAPES_ROOT, f"{quoted(name)}: a path must be relative to the root and without '..'")
-        for folder in AUDIO_FOLDERS:
-            relative = self._beneath(PurePosixPath(folder) / posix)
-            if relative is not None:
-                return self._checked(relative, name)
+        foreign = posix.is_absolute() or (len(name) > 1 and name[1] == ":")
+        escapes = NotFound(ESCAPES_ROOT, f"{quoted(name)}: a path must lead to a file below the root, without '..'")
+        if ".." in posix.parts:
+            return escapes
+        for path in _tails(posix) if foreign else (posix,):
+            for folder in AUDIO_FOLDERS:
+                relative = self._beneath(PurePosixPath(folder) / path)
+                if relative is not None:
+                    return self._checked(relative, name)
         stem = _without_audio_suffix(posix)
         if len(posix.parts) == 1:
             places = self._by_stem().get(stem.name, [])
@@ -57,13 +71,28 @@ class AudioFiles:
                 return NotFound(AMBIGUOUS_FILE, f"{quoted(name)} is {places[0]} and {places[1]}; name the folder too")
             if places:
                 return self._checked(PurePosixPath(places[0]), name)
-        tried = f"{self.root}/wavs/{stem}" if posix.parts[:1] != ("wavs",) else f"{self.root}/{stem}"
-        return NotFound(MISSING_FILE, f"{quoted(tried)} with .wav, .flac, .ogg, .mp3")
+        for path in _tails(posix) if foreign else self._own_tails(posix):
+            for folder in AUDIO_FOLDERS:
+                similar = self._similar(PurePosixPath(folder) / path)
+                if len(similar) > 1:
+                    return NotFound(AMBIGUOUS_FILE, f"{quoted(name)} may be {similar[0]} or {similar[1]}; rename one")
+                if similar:
+                    return self._checked(similar[0], name)
+        if foreign:
+            return escapes
+        tried = f"{self.root}/{stem}" if posix.parts[0] in AUDIO_FOLDERS else f"{self.root}/wavs/{stem}"
+        return NotFound(MISSING_FILE, f"{quoted(tried)} with .wav, .flac, .ogg, .mp3 or another suffix of sound files")
+
+    def is_recording(self, name: str) -> bool:
+        """Whether a cell of a table names a recording that is there."""
+        return 0 < len(name) < 1_000 and isinstance(self.find(name), Found)
 
     def _beneath(self, path: PurePosixPath) -> PurePosixPath | None:
         """`path` as it is on the disk, with its own audio suffix or another one; None if there is no such file."""
         listing = self._listing(str(path.parent))
-        if path.suffix.lower() in AUDIO_SUFFIXES and path.name in listing:
+        if not listing:
+            return None
+        if has_audio_suffix(path.name) and path.name in listing:
             return path
         stem = _without_audio_suffix(path)
         for suffix in AUDIO_SUFFIXES:
@@ -71,6 +100,31 @@ class AudioFiles:
                 if stem.name + cased in listing:
                     return stem.parent / (stem.name + cased)
         return None
+
+    def _own_tails(self, path: PurePosixPath) -> Iterator[PurePosixPath]:
+        """A relative path, and what of it may be below the root if it begins with folders that are not there.
+
+        A list may name files from the folder that the root is in, or from one that only its author had.
+        """
+        yield path
+        if not any(self._listing(str(PurePosixPath(folder) / path.parts[0])) for folder in AUDIO_FOLDERS):
+            yield from list(_tails(path))[1:]
+
+    def _similar(self, path: PurePosixPath) -> list[PurePosixPath]:
+        """Recordings in the folder of `path` with the same name but for Unicode form, case and leading zeros."""
+        parent = str(path.parent)
+        if parent not in self._folded:
+            folded: dict[str, list[str]] = {}
+            for entry in self._listing(parent):
+                if has_audio_suffix(entry):
+                    for key in {_folded(PurePosixPath(entry).stem), _without_zeros(PurePosixPath(entry).stem)}:
+                        folded.setdefault(key, []).append(entry)
+            self._folded[parent] = folded
+        stem = _without_audio_suffix(path).name
+        names = self._folded[parent].get(_folded(stem)) or self._folded[parent].get(_without_zeros(stem)) or []
+        exact = [name for name in names if _same_form(name) == _same_form(path.name)]
+        by_stem = {PurePosixPath(name).stem: name for name in sorted(exact or names, key=_preference, reverse=True)}
+        return [path.parent / name for name in by_stem.values()]
 
     def _checked(self, relative: PurePosixPath, name: str) -> Found | NotFound:
         """The recording, unless a symbolic link in its path leaves the root."""
@@ -82,8 +136,11 @@ class AudioFiles:
                     ESCAPES_ROOT, f"{quoted(name)} is a link to {quoted(real)}; copy the file into the root"
                 )
         parts = _without_audio_suffix(relative).parts
-        below = parts[1:] if parts[0] == "wavs" and len(parts) > 1 else parts
-        return Found(path, "/".join(below), below[0] if parts[0] == "wavs" and len(below) > 1 else "")
+        below = parts[1:] if parts[0] in AUDIO_FOLDERS and len(parts) > 1 else ()
+        # Only wavs/ is no part of an id, as it was always so: ids are in the records of runs.
+        return Found(
+            path, "/".join(below if parts[0] == "wavs" and below else parts), below[0] if len(below) > 1 else ""
+        )
 
     def _inside(self, folder: str) -> bool:
         """Whether a folder below the root is there with all links resolved."""
@@ -102,16 +159,47 @@ class AudioFiles:
         return known
 
     def _by_stem(self) -> dict[str, list[str]]:
-        """Recordings one folder below wavs/ by their name without suffix: wavs/SPEAKER/x.wav."""
+        """Recordings one folder below a folder of recordings by their name without suffix: wavs/SPEAKER/x.wav."""
         if self._stems is None:
             self._stems = {}
-            for folder in sorted(self._listing("wavs")):
-                if PurePosixPath(folder).suffix.lower() in AUDIO_SUFFIXES:
-                    continue
-                for file in sorted(self._listing(f"wavs/{folder}")):
-                    if PurePosixPath(file).suffix.lower() in AUDIO_SUFFIXES:
-                        self._stems.setdefault(PurePosixPath(file).stem, []).append(f"wavs/{folder}/{file}")
+            for top in AUDIO_FOLDERS[:-1]:
+                for folder in sorted(self._listing(top)):
+                    if has_audio_suffix(folder):
+                        continue
+                    for file in sorted(self._listing(f"{top}/{folder}")):
+                        if has_audio_suffix(file):
+                            self._stems.setdefault(PurePosixPath(file).stem, []).append(f"{top}/{folder}/{file}")
         return self._stems
+
+
+def has_audio_suffix(name: str) -> bool:
+    """Whether a file name ends as one of a recording."""
+    return os.path.splitext(name)[1].lower() in _SUFFIXES  # noqa: PTH122  # the faster call, once per cell
+
+
+def _tails(path: PurePosixPath) -> Iterator[PurePosixPath]:
+    """The path without its root, then without one more folder each: what of a foreign path may be below our root."""
+    parts = path.parts[1:] if path.is_absolute() or path.parts[0].endswith(":") else path.parts
+    yield from (PurePosixPath(*parts[at:]) for at in range(len(parts)))
+
+
+def _folded(stem: str) -> str:
+    return unicodedata.normalize("NFC", stem).casefold()
+
+
+def _without_zeros(stem: str) -> str:
+    """The stem as `_folded`; of digits alone, without leading zeros."""
+    folded = _folded(stem)
+    return "\0" + (folded.lstrip("0") or "0") if folded.isdecimal() else folded
+
+
+def _same_form(name: str) -> str:
+    return unicodedata.normalize("NFC", os.path.splitext(name)[0])  # noqa: PTH122
+
+
+def _preference(name: str) -> int:
+    """The place of a file's suffix among the audio suffixes."""
+    return AUDIO_SUFFIXES.index(os.path.splitext(name)[1].lower())  # noqa: PTH122
 
 
 def _is_below(path: str, root: Path) -> bool:
@@ -120,5 +208,5 @@ def _is_below(path: str, root: Path) -> bool:
 
 
 def _without_audio_suffix(path: PurePosixPath) -> PurePosixPath:
-    """A path without .wav, .flac, .ogg or .mp3; other dots are part of the name."""
-    return path.with_suffix("") if path.suffix.lower() in AUDIO_SUFFIXES else path
+    """A path without a suffix of recordings; other dots are part of the name."""
+    return path.with_suffix("") if has_audio_suffix(path.name) else path

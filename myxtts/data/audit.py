@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from myxtts.config.fields import LEAVES
+from myxtts.data.anomalies import Anomaly
 from myxtts.data.feature_store import FeatureStore
 from myxtts.data.records import REASONS, UNKNOWN_SYMBOLS, Rejection
 from myxtts.errors import DataError
@@ -32,6 +33,8 @@ class SetFigures:
     sample_rates_hz: dict[int, int]
     longest_seconds: float
     tokens: int
+    cut_minutes: float = 0.0
+    """Silence and noise cut at both ends of the clips."""
 
     @classmethod
     def of(cls, store: FeatureStore) -> SetFigures:
@@ -45,6 +48,7 @@ class SetFigures:
             sample_rates_hz=_counted(store.facts(row).sample_rate_hz for row in range(len(store))),
             longest_seconds=max(seconds, default=0.0),
             tokens=int(store.lengths[0].sum()),
+            cut_minutes=sum(store.sound(row).cut_ms for row in range(len(store))) / 60e3,
         )
 
     def line(self, name: str) -> str:
@@ -54,7 +58,7 @@ class SetFigures:
         speakers = f"{len(self.speakers)} speaker{'' if len(self.speakers) == 1 else 's'}"
         return (
             f"{name:<11}{self.clips:>7} clips {self.minutes:>8.1f} min  {speakers}  {languages}  {rates}  "
-            f"longest {self.longest_seconds:.1f} s"
+            f"longest {self.longest_seconds:.1f} s  silence cut {self.cut_minutes:.1f} min"
         )
 
 
@@ -65,6 +69,7 @@ class Audit:
     train: SetFigures
     validation: SetFigures
     rejections: list[Rejection]
+    anomalies: Sequence[Anomaly] = ()
 
     @property
     def rejected_share(self) -> float:
@@ -73,7 +78,12 @@ class Audit:
 
     def table(self) -> list[str]:
         """The audit as lines for the screen."""
-        return [self.train.line("training"), self.validation.line("validation"), *rejection_lines(self.rejections)]
+        return [
+            self.train.line("training"),
+            self.validation.line("validation"),
+            *rejection_lines(self.rejections),
+            *anomaly_lines(self.anomalies),
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """Everything as plain values."""
@@ -82,7 +92,18 @@ class Audit:
             "validation": _plain(self.validation),
             "rejected_share": self.rejected_share,
             "rejections": [rejection.to_json() for rejection in self.rejections],
+            "anomalies": [anomaly.line() for anomaly in self.anomalies],
         }
+
+
+def anomaly_lines(anomalies: Sequence[Anomaly]) -> list[str]:
+    """What is wrong with clips that are used all the same, each with what to do; nothing if nothing is."""
+    if not anomalies:
+        return []
+    lines = [f"anomalies  {len(anomalies):>7}"]
+    for anomaly in anomalies:
+        lines += [f"  {anomaly.line()}", f"    {anomaly.advice}"]
+    return lines
 
 
 def share_rejected(accepted: int, rejected: int) -> float:

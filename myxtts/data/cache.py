@@ -16,6 +16,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
+from myxtts.audio.activity import SoundFigures
 from myxtts.data.feature_store import write_to_cache
 from myxtts.data.jobs import AudioOutcome, TextOutcome, is_key
 from myxtts.data.records import REASONS
@@ -73,11 +74,12 @@ class RecordingIndex:
         record = self._records.get(self._name(path, speed))
         if not _is_recording(record) or tuple(record[: len(stamp)]) != stamp:
             return None
-        return AudioOutcome(*record[len(stamp) :])
+        outcome = AudioOutcome(*record[len(stamp) : -1])
+        return dataclasses.replace(outcome, sound=SoundFigures(*record[-1]))
 
     def put(self, path: Path, stamp: Stamp, outcome: AudioOutcome, speed: float = 1.0) -> None:
         """Remembers the outcome of a file as it was when `stamp` was taken."""
-        self._records[self._name(path, speed)] = [*stamp, *dataclasses.astuple(outcome)]
+        self._records[self._name(path, speed)] = [*stamp, *dataclasses.astuple(outcome)[:-1], _figures(outcome.sound)]
         self._changed = True
 
     def save(self) -> None:
@@ -92,11 +94,19 @@ class RecordingIndex:
         return name if speed == 1.0 else f"{name}\0{speed!r}"
 
 
+def _figures(sound: SoundFigures) -> list[int]:
+    return list(dataclasses.astuple(sound))
+
+
 def _is_recording(record: Any) -> TypeGuard[list[Any]]:
     """Whether a record of the list is one that `put` could have written."""
     if not isinstance(record, list) or len(record) != 3 + len(dataclasses.fields(AudioOutcome)):
         return False
-    reason, value, key, *figures = record[3:]
+    reason, value, key, *figures, sound = record[3:]
+    if not isinstance(sound, list) or len(sound) != len(dataclasses.fields(SoundFigures)):
+        return False
+    if not all(type(figure) is int and figure >= 0 for figure in sound):
+        return False
     if not isinstance(value, str) or not (reason in REASONS if reason else reason == "" and is_key(key)):
         return False
     return all(type(figure) is int and figure >= 0 for figure in figures) and (bool(reason) or min(figures) > 0)

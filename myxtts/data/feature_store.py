@@ -12,12 +12,13 @@ import hashlib
 import struct
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from myxtts.audio.activity import SoundFigures
 from myxtts.data.records import Utterance
 from myxtts.errors import StorageError
 from myxtts.storage.files import read_regular_file, write_atomic
@@ -50,6 +51,7 @@ class StoredClip:
     tokens: TokenArray
     entry: Path
     facts: ClipFacts
+    sound: SoundFigures = field(default_factory=SoundFigures)
 
 
 class FeatureStore:
@@ -79,6 +81,10 @@ class FeatureStore:
     def facts(self, row: int) -> ClipFacts:
         """Facts about a clip and its recording."""
         return self._clips[row].facts
+
+    def sound(self, row: int) -> SoundFigures:
+        """What was measured of the sound of a clip's recording."""
+        return self._clips[row].sound
 
     def text_tokens(self, row: int) -> TokenArray:
         """Token ids of a clip, int32 [T]."""

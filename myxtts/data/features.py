@@ -253,7 +253,8 @@ class _Work:
                 rejections.append(Rejection(utterance.source, utterance.id, reason, value, needs))
             else:
                 ready = self.ready[row]
-                clips.append(StoredClip(utterance, texts[row].tokens, ready.entry, ready.facts))
+                sound = recordings[row].sound
+                clips.append(StoredClip(utterance, texts[row].tokens, ready.entry, ready.facts, sound))
         return Gathered(clips, rejections)
 
     def _problem(self, row: int, recording: AudioOutcome, text: TextOutcome) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +18,7 @@ import soundfile
 
 from myxtts import text as text_package
 from myxtts.audio import mel, pitch, waveform
+from myxtts.audio.activity import SoundFigures, measure_sound
 from myxtts.config.schema import AudioConfig, TextConfig
 from myxtts.data.feature_store import ClipFacts, TokenArray, check_entry, write_entry
 from myxtts.data.pool import job_limits
@@ -35,9 +36,9 @@ from myxtts.messages import escaped, quoted
 from myxtts.text.symbols import RESERVED, SymbolTable
 from myxtts.text.tokenizer import EncodedText, Tokenizer
 
-FEATURES_VERSION = 1
+FEATURES_VERSION = 2
 """Raise this when features of the same recording and settings change: another trimming, another pitch tracker."""
-CHECKS_VERSION = 1
+CHECKS_VERSION = 2
 """Raise this when a recording that was accepted may now be rejected: all are checked again, features are kept."""
 _SYSTEM_ERROR = 2
 """libsndfile's code for an error of the operating system; its other codes concern the content of the file."""
@@ -72,6 +73,7 @@ class AudioOutcome:
     samples: int = 0
     trimmed_samples: int = 0
     frames: int = 0
+    sound: SoundFigures = field(default_factory=SoundFigures)
 
     @property
     def seconds(self) -> float:
@@ -152,11 +154,12 @@ def _computed(job: AudioJob, info: waveform.AudioInfo) -> AudioOutcome:
     key = content.hexdigest()
     path = entry_path(job.cache, key)
     facts = check_entry(path, job.audio.mel_channels)
+    recording = waveform.read_recording(job.path, job.audio, job.max_seconds)
+    if waveform.is_silent(recording.samples_N):
+        return AudioOutcome(SILENT, f"{info.seconds:.2f} s", key, info.sample_rate_hz, info.channels, info.samples)
+    trimmed_N = waveform.trim(recording.samples_N, job.audio)
     if facts is None:
-        samples_N = waveform.read(job.path, job.audio, job.max_seconds)
-        if waveform.is_silent(samples_N):
-            return AudioOutcome(SILENT, f"{info.seconds:.2f} s", key, info.sample_rate_hz, info.channels, info.samples)
-        samples_N = waveform.faster(waveform.trim(samples_N, job.audio), job.speed)
+        samples_N = waveform.faster(trimmed_N, job.speed)
         mel_MC, energy_M = mel.features(samples_N, job.audio)
         pitch_M = pitch.track(samples_N, job.audio)
         if not all(np.isfinite(array).all() for array in (mel_MC, energy_M, pitch_M)):
@@ -177,6 +180,19 @@ def _computed(job: AudioJob, info: waveform.AudioInfo) -> AudioOutcome:
         samples=info.samples,
         trimmed_samples=facts.trimmed_samples,
         frames=facts.frames,
+        sound=_sound_figures(recording, trimmed_N, job.audio),
+    )
+
+
+def _sound_figures(recording: waveform.Recording, trimmed_N: waveform.Array, audio: AudioConfig) -> SoundFigures:
+    pause_seconds, level_db = measure_sound(trimmed_N, audio)
+    return SoundFigures(
+        offset_permille=round(1_000 * abs(recording.offset)),
+        clipped_ppm=round(1e6 * recording.clipped),
+        inverted=int(recording.inverted),
+        quiet_ms=round(1_000 * pause_seconds),
+        level_db=max(0, round(-level_db)),
+        cut_ms=round(1_000 * (len(recording.samples_N) - len(trimmed_N)) / audio.sample_rate_hz),
     )
 
 

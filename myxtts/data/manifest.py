@@ -1,7 +1,6 @@
 """Reads a data root: which metadata is used, and the recording, text and speaker of each row.
 
-Two layouts: a metadata file beside the recordings, and that of VCTK, which is wav48*/SPEAKER/NAME.wav (or
-NAME_mic1.flac) with txt/SPEAKER/NAME.txt.
+The layouts are in layouts.py, except for VCTK: wav48*/SPEAKER/NAME.wav (or NAME_mic1.flac) with txt/SPEAKER/NAME.txt.
 """
 
 from __future__ import annotations
@@ -11,9 +10,10 @@ import stat
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
-from myxtts.data.audio_files import AUDIO_SUFFIXES, AudioFiles, NotFound
+from myxtts.data.audio_files import AUDIO_SUFFIXES, NotFound
+from myxtts.data.columns import LANGUAGE_CODE
+from myxtts.data.layouts import METADATA_NAMES, read_source
 from myxtts.data.records import (
     DUPLICATE,
     ESCAPES_ROOT,
@@ -27,24 +27,21 @@ from myxtts.data.records import (
     name_problem,
     text_problem,
 )
-from myxtts.data.table import LANGUAGE_CODE, SEPARATOR_NAMES, Table, TableRow, read_table
+from myxtts.data.source import LARGEST_TEXT_BYTES, LAYOUTS, ReadOptions, Source, Split
+from myxtts.data.table import TableRow
 from myxtts.errors import DataError
 from myxtts.messages import escaped, quoted
 
-Split = Literal["train", "val"]
+__all__ = ["METADATA_NAMES", "Split", "read_root", "read_roots"]
 
-METADATA_NAMES: dict[Split, tuple[str, ...]] = {
-    "train": ("metadata_train.csv", "metadata_train.txt", "metadata.csv", "metadata.txt"),
-    "val": ("metadata_eval.csv", "metadata_eval.txt", "metadata_val.csv", "metadata.csv", "metadata.txt"),
-}
 VCTK_MICROPHONES = ("_mic1", "_mic2")
-LARGEST_TEXT_BYTES = 1 << 20
+_SAMPLE_CHARACTERS = 60
 
 
 def expected(split: Split) -> str:
     """What a data root must contain, for a message."""
     *names, last = METADATA_NAMES[split]
-    return f"{', '.join(names)} or {last}, or wav48*/ and txt/ (VCTK)"
+    return f"{', '.join(names)} or {last}, or wav48*/ and txt/ (VCTK), or another layout that --layout names"
 
 
 def default_speaker(root: Path) -> str:
@@ -60,7 +57,13 @@ def default_speakers(roots: Sequence[Path]) -> list[str]:
     return names
 
 
-def read_root(root: Path, split: Split, default_language: str, speaker: str | None = None) -> RootManifest:
+def read_root(
+    root: Path,
+    split: Split,
+    default_language: str,
+    speaker: str | None = None,
+    options: ReadOptions | None = None,
+) -> RootManifest:
     """Utterances of a data root before any recording is opened.
 
     Args:
@@ -68,26 +71,33 @@ def read_root(root: Path, split: Split, default_language: str, speaker: str | No
         split: which metadata is preferred if there are several files.
         default_language: language of rows without a language.
         speaker: speaker of rows without a speaker, by default the name of the root.
+        options: layout and columns that the user names, and the cache for recordings that are no files of their own.
     Errors: DataError if the root is not a folder or has no metadata that can be read.
     """
     try:
-        return _read_root(root, split, default_language, speaker)
+        return _read_root(root, split, default_language, speaker, options or ReadOptions())
     except OSError as error:
         raise DataError(f"{root}: cannot be read ({error.strerror}); check the path and its permissions") from error
 
 
 def read_roots(
-    roots: Sequence[Path], split: Split, default_language: str, speakers: Sequence[str] | None = None
+    roots: Sequence[Path],
+    split: Split,
+    default_language: str,
+    speakers: Sequence[str] | None = None,
+    options: ReadOptions | None = None,
 ) -> list[RootManifest]:
     """The manifest of each root; if there are several, ids begin with the name of their root.
 
     Args:
-        roots: as in `read_root`, and so are `split` and `default_language`.
+        roots: as in `read_root`, and so are `split`, `default_language` and `options`.
         speakers: for each root the speaker of rows without a speaker, by default that of `default_speakers`.
     Errors: DataError as `read_root`.
     """
     names = default_speakers(roots) if speakers is None else speakers
-    manifests = [read_root(root, split, default_language, name) for root, name in zip(roots, names, strict=True)]
+    manifests = [
+        read_root(root, split, default_language, name, options) for root, name in zip(roots, names, strict=True)
+    ]
     return [
         replace(manifest, utterances=[replace(u, id=prefix + u.id) for u in manifest.utterances])
         for prefix, manifest in zip(id_prefixes(roots), manifests, strict=True)
@@ -99,50 +109,66 @@ def id_prefixes(roots: Sequence[Path]) -> list[str]:
     return [""] if len(roots) == 1 else [f"{name}/" for name in default_speakers(roots)]
 
 
-def _read_root(root: Path, split: Split, default_language: str, speaker: str | None) -> RootManifest:
+def _read_root(
+    root: Path, split: Split, default_language: str, speaker: str | None, options: ReadOptions
+) -> RootManifest:
     """As `read_root`, but raises OSError where the disk fails."""
     if not root.exists():
         raise DataError(f"{root}: no such folder; expected {expected(split)}")
     if not root.is_dir():
         raise DataError(f"{root}: is a file; name the folder that holds {expected(split)}")
-    present = [name for name in METADATA_NAMES[split] if (root / name).is_file()]
     audio = vctk_audio_folder(root)
-    if not present and audio is not None:
-        return _read_vctk(root, audio, default_language)
-    if not present:
-        found = ", ".join(sorted(path.name for path in root.iterdir())[:8]) or "an empty folder"
-        raise DataError(f"{root}: no metadata for {split}; expected {expected(split)}; found {quoted(found, 200)}")
-    metadata = root / present[0]
-    table = read_table(metadata)
-    note = f"{metadata}: {len(table.rows)} rows, {_interpretation(table)}"
-    if present[1:]:
-        note += f"; {', '.join(present[1:])} not read, since {present[0]} is preferred for {split}"
-    return _utterances(root, metadata, table, default_language, speaker or default_speaker(root), note)
+    named = any((root / name).is_file() for name in METADATA_NAMES[split])
+    if audio is not None and (options.layout == "vctk" or (options.layout == "auto" and not named)):
+        return _with_samples(_read_vctk(root, audio, default_language), root)
+    source = None if options.layout == "vctk" else read_source(root, split, options)
+    if source is None:
+        found = quoted(", ".join(sorted(path.name for path in root.iterdir())[:8]) or "an empty folder", 200)
+        if options.layout != "auto":
+            layout = f"{options.layout} ({LAYOUTS[options.layout]})"
+            raise DataError(f"{root}: no data in the layout {layout}; found {found}")
+        raise DataError(f"{root}: no metadata for {split}; expected {expected(split)}; found {found}")
+    return _with_samples(_utterances(source, default_language, speaker or default_speaker(root)), root)
 
 
-def _interpretation(table: Table) -> str:
-    """How the columns were interpreted, for the note."""
-    columns = ", ".join(column or "(not read)" for column in table.columns)
-    return f"{SEPARATOR_NAMES[table.separator]}, {'header' if table.has_header else 'no header'}, columns {columns}"
+def _with_samples(manifest: RootManifest, root: Path) -> RootManifest:
+    """The manifest with notes that show three of its rows as they were understood."""
+    rows = manifest.utterances
+    chosen = [rows[at] for at in sorted({0, len(rows) // 2, len(rows) - 1})] if rows else []
+    lines = []
+    for row in chosen:
+        try:
+            place = row.audio_path.relative_to(root)
+        except ValueError:
+            place = Path(row.audio_path.name)
+        line = row.source.rpartition(":")[2]
+        lines.append(
+            f"  row {line}: file {quoted(str(place), 60)}, speaker {quoted(row.speaker, 40)}, language {row.language}, "
+            f"text {quoted(row.text, _SAMPLE_CHARACTERS)}"
+        )
+    return replace(manifest, notes=[*manifest.notes, *lines])
 
 
-def _utterances(root: Path, metadata: Path, table: Table, language: str, speaker: str, note: str) -> RootManifest:
+def _utterances(source: Source, language: str, speaker: str) -> RootManifest:
     """Rows with their recordings; a second row with the same id or recording is rejected."""
-    files = AudioFiles(root)
     utterances: list[Utterance] = []
-    rejections = list(table.rejections)
-    first_seen: dict[str, int] = {}
-    for row in table.rows:
-        made = _utterance(row, files, metadata, language, speaker)
+    rejections = list(source.rejections)
+    first_seen: dict[str, TableRow] = {}
+    for row in source.rows:
+        made = _utterance(row, source, language, speaker)
         if isinstance(made, Rejection):
             rejections.append(made)
             continue
-        seen = first_seen.setdefault(made.id, row.line)
-        if seen != row.line:
-            rejections.append(Rejection(made.source, made.id, DUPLICATE, f"{quoted(row.id)} is in line {seen} already"))
+        seen = first_seen.setdefault(made.id, row)
+        if seen is not row:
+            value = f"{quoted(row.id)} is in line {seen.line} already"
+            rejections.append(Rejection(made.source, made.id, DUPLICATE, value))
         else:
             utterances.append(made)
-    return RootManifest(utterances, sorted(rejections, key=_line_of), metadata, [note])
+    rejections.sort(key=_line_of)
+    return RootManifest(
+        utterances, rejections, source.metadata, [source.note], columns=source.columns, guessed=source.guessed
+    )
 
 
 def _line_of(rejection: Rejection) -> int:
@@ -150,10 +176,10 @@ def _line_of(rejection: Rejection) -> int:
     return int(rejection.source.rpartition(":")[2])
 
 
-def _utterance(row: TableRow, files: AudioFiles, metadata: Path, language: str, speaker: str) -> Utterance | Rejection:
+def _utterance(row: TableRow, origin: Source, language: str, speaker: str) -> Utterance | Rejection:
     """The utterance of one row, or why there is none. The normalized text is preferred to the text."""
-    source = f"{metadata}:{row.line}"
-    found = files.find(row.id)
+    source = row.place or f"{origin.metadata}:{row.line}"
+    found = origin.files.find(row.id)
     if isinstance(found, NotFound):
         return Rejection(source, quoted(row.id), found.reason, found.value)
     text = row.normalized or row.text

@@ -124,12 +124,14 @@ def batches_per_epoch(clips: int, batch_size: int) -> int:
     return -(-clips // batch_size)
 
 
-def total_updates(max_updates: int, epochs: int, batches_per_epoch: int, accumulation: int) -> int:
-    """Updates of a run: those of its epochs, but at most `max_updates` (0 is no limit); at least 1.
+def total_updates(
+    max_updates: int, epochs: int, batches_per_epoch: int, accumulation: int, min_updates: int = 0
+) -> int:
+    """Updates of a run: those of its epochs, at least `min_updates` and 1, at most `max_updates` (0 is no limit).
 
     A window of `accumulation` batches may span two epochs.
     """
-    by_epochs = max(1, epochs * batches_per_epoch // accumulation)
+    by_epochs = max(1, min_updates, epochs * batches_per_epoch // accumulation)
     return min(max_updates, by_epochs) if max_updates else by_epochs
 
 

@@ -9,15 +9,19 @@ from pathlib import Path
 
 from myxtts.audio import mel
 from myxtts.config.schema import Config, DataConfig
+from myxtts.data.anomalies import Anomaly, check_suspects, sound_anomalies
 from myxtts.data.audit import Audit, SetFigures, check_share
 from myxtts.data.batches import Batches, buckets_of
+from myxtts.data.columns import columns_of_option
 from myxtts.data.corpus import Corpus, measure_corpus
 from myxtts.data.feature_store import FeatureStore, StoredClip
 from myxtts.data.features import gather, symbol_table
+from myxtts.data.identity import KnownClips, adopt_names, as_known, is_same_data
 from myxtts.data.manifest import default_speakers, read_roots
 from myxtts.data.plan import Bucket
 from myxtts.data.records import TOO_LONG, UNKNOWN_LANGUAGE, Rejection, RootManifest, Utterance
 from myxtts.data.roots import Roots, find_roots
+from myxtts.data.source import ReadOptions
 from myxtts.data.split import hold_out_speakers, split_validation
 from myxtts.errors import DataError
 from myxtts.messages import quoted
@@ -52,7 +56,12 @@ class PreparedData:
 
 
 def prepare(
-    config: Config, progress: Progress, *, named: Collection[str] = frozenset(), base: Corpus | None = None
+    config: Config,
+    progress: Progress,
+    *,
+    named: Collection[str] = frozenset(),
+    base: Corpus | None = None,
+    known: KnownClips | None = None,
 ) -> PreparedData:
     """Reads, audits and caches the data of a run.
 
@@ -61,27 +70,47 @@ def prepare(
         progress: called for the tasks "features", "texts" and "built-in corpus".
         named: keys that the user set, such as "data.train_path"; these paths must exist.
         base: for fine-tuning, the corpus of the run with the initial weights.
+        known: for a resumed run, the clips it began with; their ids, order and statistics are kept.
 
     Errors: DataError if the data cannot be used as it is, StorageError if the cache cannot be written.
     """
     roots = find_roots(config, named, progress)
     notes = list(roots.notes)
-    manifests = read_roots(roots.train, "train", config.text.language)
+    options = read_options(config.data)
+    manifests = read_roots(roots.train, "train", config.text.language, options=options)
     notes += [note for manifest in manifests for note in manifest.notes] + _speakers_in_several_roots(manifests)
     held = _validation_manifests(roots, manifests, config, notes)
+    anomalies = [one for m in (*manifests, *held) for one in check_suspects(m, config.data.max_suspect_share)]
     train, rejections = _usable_clips("training", manifests, roots.train, config, progress)
+    if known:
+        train, renamed = adopt_names(train, known, default_speakers(roots.train))
+        notes += renamed
     if held:
         validation, more = _usable_clips("validation", held, roots.validation, config, progress, train)
         rejections += more
+        if known:
+            validation, _ = adopt_names(validation, known, _default_validation_speakers(roots))
     else:
         train, validation = _split(train, config.data, notes)
     if config.data.held_out_speakers:
         train, validation = _without_speakers(train, validation, config.data.held_out_speakers, notes)
     notes += _same_recordings(train, validation)
+    if known:
+        train, validation, changes = as_known(train, validation, known)
+        notes += changes
     copies: list[StoredClip] = []
     if config.data.perturbed_voices:
         copies = _perturbed_copies(train, manifests, roots.train, config, notes, progress)
-    return _measure(train, copies, FeatureStore(validation), rejections, notes, config, base)
+    anomalies += sound_anomalies([*train, *validation])
+    prepared = _measure(train, copies, FeatureStore(validation), (rejections, anomalies), notes, config, base)
+    if known and is_same_data([*train, *copies], known, prepared.corpus):
+        return replace(prepared, corpus=known.corpus)
+    return prepared
+
+
+def read_options(data: DataConfig) -> ReadOptions:
+    """How the settings say that data roots are read. Errors: DataError for columns that make no table."""
+    return ReadOptions(data.layout, columns_of_option(data.columns), Path(data.cache_path).expanduser())
 
 
 def _validation_manifests(
@@ -90,7 +119,8 @@ def _validation_manifests(
     """Manifests of the validation data; none if a share of the training data is held out instead."""
     if not roots.validation:
         return []
-    held = read_roots(roots.validation, "val", config.text.language, _default_validation_speakers(roots))
+    speakers, options = _default_validation_speakers(roots), read_options(config.data)
+    held = read_roots(roots.validation, "val", config.text.language, speakers, options)
     own = {manifest.metadata.resolve() for manifest in manifests}
     same = [one for one in held if one.metadata.resolve() in own]
     if same:
@@ -151,7 +181,7 @@ def _perturbed_copies(
     for clip in train:
         seconds[clip.utterance.speaker] += seconds_of(clip)
     few = {speaker for speaker, total in seconds.items() if total < LITTLE_SPEECH_SECONDS}
-    root_of = {u.id: root for manifest, root in zip(manifests, roots, strict=True) for u in manifest.utterances}
+    root_of = {u.audio_path: root for manifest, root in zip(manifests, roots, strict=True) for u in manifest.utterances}
     copies: list[StoredClip] = []
     skipped_copies: Counter[str] = Counter()
     clips = [clip for clip in train if clip.utterance.speaker in few]
@@ -160,7 +190,7 @@ def _perturbed_copies(
         skipped_copies[TOO_LONG] += len(long)
         long_ids = {clip.utterance.id for clip in long}
         for root in dict.fromkeys(roots):  # the cache has one list per root
-            own = [u for u in (c.utterance for c in clips) if root_of[u.id] == root and u.id not in long_ids]
+            own = [u for u in (c.utterance for c in clips) if root_of[u.audio_path] == root and u.id not in long_ids]
             gathered = gather([_copy(u, speed) for u in own], root, config, progress)
             copies += gathered.clips
             skipped_copies.update(rejection.reason for rejection in gathered.rejections)
@@ -286,14 +316,15 @@ def _recordings(manifest: RootManifest) -> list[Path]:
     """The path of each recording, with symbolic links in the root resolved."""
     root = manifest.metadata.parent
     real = root.resolve()
-    return [real / u.audio_path.relative_to(root) for u in manifest.utterances]
+    paths = (u.audio_path for u in manifest.utterances)
+    return [real / path.relative_to(root) if path.is_relative_to(root) else path for path in paths]
 
 
 def _measure(
     recorded: list[StoredClip],
     copies: list[StoredClip],
     validation: FeatureStore,
-    rejections: list[Rejection],
+    found: tuple[list[Rejection], list[Anomaly]],
     notes: list[str],
     config: Config,
     base: Corpus | None,
@@ -301,7 +332,7 @@ def _measure(
     """Statistics of the training clips, and batch shapes for the clips of both sets."""
     train = FeatureStore(recorded + copies)
     corpus = measure_corpus(train, symbol_table(config).to_json(), mel.fingerprint(config.audio), base)
-    audit = Audit(SetFigures.of(FeatureStore(recorded)), SetFigures.of(validation), rejections)
+    audit = Audit(SetFigures.of(FeatureStore(recorded)), SetFigures.of(validation), *found)
     buckets = buckets_of([train, validation], config.data.length_buckets)
     if few := cloning_note(corpus.speaker_count):
         notes.append(few)

@@ -18,6 +18,7 @@ MISSING_TEXT = "missing text"
 CONTROL_CHARACTER = "control character"
 NOT_UTF8 = "not UTF-8"
 BAD_COLUMNS = "wrong columns"
+OPEN_QUOTE = "open quote"
 UNREADABLE = "unreadable"
 DECODER_DIED = "decoder died"
 SILENT = "silent"
@@ -38,6 +39,7 @@ REASONS = (
     CONTROL_CHARACTER,
     NOT_UTF8,
     BAD_COLUMNS,
+    OPEN_QUOTE,
     UNREADABLE,
     DECODER_DIED,
     SILENT,
@@ -98,6 +100,10 @@ class RootManifest:
     rejections: list[Rejection]
     metadata: Path
     notes: list[str] = field(default_factory=list)
+    columns: tuple[str, ...] = ()
+    """Meaning of the columns of a table, "" for one that is not read; empty for other layouts."""
+    guessed: bool = False
+    """Whether the columns are known by their contents only, not by a header or by the user."""
 
 
 def name_problem(what: str, name: str) -> tuple[str, str] | None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from myxtts.config.schema import Config, DataConfig
-from myxtts.data.manifest import METADATA_NAMES, expected
+from myxtts.data.layouts import METADATA_NAMES, has_validation_files
+from myxtts.data.manifest import expected
 from myxtts.demo import corpus as demo_corpus
 from myxtts.errors import DataError
 from myxtts.messages import quoted
@@ -73,7 +74,11 @@ def _find_roots(config: Config, named: Collection[str], progress: Progress) -> R
     if there:
         why = f"{data.val_path} belongs to {default.train_path} and is not used (set it with --val-data)"
     names = METADATA_NAMES["val"][:3]
-    own = [root / name for root in train if (name := next((n for n in names if (root / n).is_file()), None))]
+    own = [
+        root / next((n for n in names if (root / n).is_file()), "its validation files")
+        for root in train
+        if has_validation_files(root)
+    ]
     if len(own) < len(train):
         notes.append(f"{why}: {data.validation_share:.0%} of the training clips are held out for validation")
         return Roots(train, (), notes)

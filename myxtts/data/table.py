@@ -1,21 +1,24 @@
-"""Reads a metadata file: encoding, separator, header, meaning of the columns. Does not open recordings."""
+"""Reads a metadata file: encoding, separator, quotes, header, meaning of the columns. Does not open recordings."""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
-import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from myxtts.data.records import BAD_COLUMNS, NOT_UTF8, Rejection
+from myxtts.data.columns import IsRecording, columns_by_content, columns_of_header
+from myxtts.data.records import BAD_COLUMNS, NOT_UTF8, OPEN_QUOTE, Rejection
 from myxtts.errors import DataError
 from myxtts.messages import quoted
 
-SEPARATORS = ("|", "\t", ",")
-SEPARATOR_NAMES = {"|": "'|'", "\t": "tab", ",": "comma"}
+SEPARATORS = ("|", "\t", ";", ",")
+SEPARATOR_NAMES = {"|": "'|'", "\t": "tab", ";": "semicolon", ",": "comma"}
+QUOTING = (";", ",")
+"""Separators of spreadsheets, whose cells may be quoted as in CSV."""
 LARGEST_FILE_BYTES = 1 << 30
 LONGEST_LINE_BYTES = 1 << 20
 MOST_LINES = 3_000_000
@@ -23,33 +26,30 @@ MOST_COLUMNS = 1_000
 MOST_CELLS = 20_000_000
 """Of all lines together: about two gigabytes of memory."""
 SNIFFED_LINES = 500
-
-HEADER_NAMES = {
-    "id": "id file filename file_name file_id filepath file_path path audio audio_file audio_path audio_filename wav "
-    "wav_file wav_path clip clip_id utterance utterance_id utt_id utt",
-    "text": "text transcript transcription sentence raw_text raw_transcription",
-    "normalized": "normalized normalized_text text_normalized norm_text clean_text normalized_transcription "
-    "normalized_transcript normalised_text",
-    "speaker": "speaker speaker_id speaker_name spk spk_id client_id reader reader_id voice",
-    "language": "language lang locale language_code language_id",
-}
-"""Names that a header may use for each column; case, spaces and dashes are ignored."""
-
-_KIND_OF = {name: kind for kind, names in HEADER_NAMES.items() for name in names.split()}
-
-LANGUAGE_CODE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]+)*")
+QUOTED_LINES = 20
+"""Most lines that a quoted cell may span."""
+_UTF16 = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
+          (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
+"""Byte order marks and their encodings; that of UTF-32 begins with that of UTF-16."""
 
 
 @dataclass(frozen=True)
 class TableRow:
-    """One row of a metadata file; an absent column is an empty string."""
+    """One row of a metadata file; an absent column is an empty string.
+
+    `place` is its "file:line" where the rows are not those of one file. A row that is a part of a recording has `start`
+    and `end`, in seconds; else both are 0.
+    """
 
     line: int
     id: str
     text: str
-    normalized: str
-    speaker: str
-    language: str
+    normalized: str = ""
+    speaker: str = ""
+    language: str = ""
+    place: str = ""
+    start: float = 0.0
+    end: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -60,13 +60,26 @@ class Table:
     rejections: list[Rejection]
     columns: tuple[str, ...]
     separator: str
-    has_header: bool
+    header: tuple[str, ...] = ()
+
+    @property
+    def has_header(self) -> bool:
+        """Whether the first row holds the names of the columns."""
+        return bool(self.header)
 
 
-def read_table(path: Path) -> Table:
+def read_table(
+    path: Path, columns: tuple[str, ...] | None = None, is_recording: IsRecording | None = None
+) -> Table:
     """Rows of the metadata file `path`.
 
-    Errors: DataError if the file is not a UTF-8 table with at least two columns and one row.
+    Args:
+        path: a table in UTF-8, or in UTF-16 or UTF-32 with a byte order mark.
+        columns: meaning of the columns where the user names them, as `columns_of_option` returns it.
+        is_recording: whether a cell names a recording, which helps to find the meaning of the columns.
+
+    Errors: DataError if the file is no table with at least two columns and one row, or if the meaning of its columns is
+    not clear.
     """
     rejections: list[Rejection] = []
     numbered: list[tuple[int, str]] = []
@@ -100,25 +113,32 @@ def read_table(path: Path) -> Table:
             f"(id or file, text, normalized text, speaker, language), found {quoted(line)}"
         )
     _check_columns(path, numbered, separator)
-    cells = _cells(numbered, separator)
-    header = _header(cells[0][1], path, cells[0][0])
+    cells = _cells(path, numbered, separator, is_recording, rejections)
+    if not cells:
+        raise undecodable or DataError(f"{path}:{numbered[0][0]}: no row that can be read: {rejections[0].value}")
+    header = _header(cells[0][1], f"{path}:{cells[0][0]}", columns)
     body = cells[1:] if header else cells
     if not body:
         raise undecodable or DataError(f"{path}:{cells[0][0]}: a header without rows; expected rows such as id|text")
-    if header is None:
-        columns = _columns_without_header([row for _, row in body], separator)
-        body = [(number, _rejoined(row, columns, separator, prose=True)) for number, row in body]
+    if columns is not None:
+        found = columns
+    elif header is not None:
+        found = header
     else:
-        columns = header
-        body = [(number, _rejoined(row, columns, separator, prose=False)) for number, row in body]
+        try:
+            found = _columns_without_header([row for _, row in body], separator, is_recording)
+        except DataError as error:
+            raise DataError(f"{path}:{body[0][0]}: {error}") from error
+    prose = header is None and columns is None
     rows: list[TableRow] = []
     for number, row in body:
-        problem = _count_problem(row, columns)
+        row = _rejoined(row, found, separator, prose)
+        problem = _count_problem(row, found)
         if problem:
             rejections.append(Rejection(f"{path}:{number}", quoted(row[0]) if row else "", BAD_COLUMNS, problem))
         else:
-            rows.append(_row(number, row, columns))
-    return Table(rows, rejections, columns, separator, header is not None)
+            rows.append(_row(number, row, found))
+    return Table(rows, rejections, found, separator, tuple(cells[0][1]) if header else ())
 
 
 def _lines(path: Path) -> list[bytes]:
@@ -130,12 +150,23 @@ def _lines(path: Path) -> list[bytes]:
         raw = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from error
+    for mark, encoding in _UTF16:
+        if raw.startswith(mark):  # as spreadsheets write "Unicode text"
+            try:
+                raw = raw.decode(encoding).encode("utf-8")
+            except UnicodeDecodeError as error:
+                raise DataError(
+                    f"{path}:1: it begins as {encoding.upper()}, but byte {error.start} does not fit; save it as UTF-8"
+                ) from error
+            break
     start = raw[:4000]
     nuls = start.count(b"\0")
     if nuls > 0.75 * len(start):
         raise DataError(f"{path}:1: {nuls} of its first {len(start)} bytes are NUL: the file is damaged; copy it again")
-    if start[:2] in (b"\xff\xfe", b"\xfe\xff") or nuls > len(start) // 4:
-        raise DataError(f"{path}:1: the file is UTF-16 (it begins with {raw[:4]!r}); save it as UTF-8")
+    if nuls > len(start) // 4:
+        raise DataError(
+            f"{path}:1: the file is UTF-16 without a byte order mark (it begins with {raw[:4]!r}); save it as UTF-8"
+        )
     if raw.startswith(b"\xef\xbb\xbf"):
         raw = raw[3:]
     lines = raw.count(b"\n") + raw.count(b"\r") - raw.count(b"\r\n")
@@ -160,37 +191,112 @@ def _check_columns(path: Path, numbered: Sequence[tuple[int, str]], separator: s
 
 
 def _separator(numbered: Sequence[tuple[int, str]]) -> str | None:
-    """The first of '|', tab and comma that nearly every line has; comma comes last because texts contain it."""
+    """The first of '|', tab, semicolon and comma that nearly every line has; texts contain the last two.
+
+    A semicolon counts only where no comma is before it, as texts come after the name of the file.
+    """
     sample = [line for _, line in numbered[:SNIFFED_LINES]]
     for share in (0.9, 0.5):
         for separator in SEPARATORS:
-            if sum(separator in line for line in sample) >= share * len(sample):
+            having = [line for line in sample if separator in line]
+            if separator == ";":
+                having = [line for line in having if "," not in line.partition(";")[0]]
+            if len(having) >= share * len(sample):
                 return separator
     return None
 
 
-def _cells(numbered: Sequence[tuple[int, str]], separator: str) -> list[tuple[int, list[str]]]:
-    """The cells of each row. Commas follow the rules of CSV; '|' and tab always separate cells."""
-    if separator != ",":
-        return [(n, [_unquoted(cell) for cell in line.split(separator)]) for n, line in numbered]
-    if any('"' in line for _, line in numbered):
+def _cells(
+    path: Path,
+    numbered: Sequence[tuple[int, str]],
+    separator: str,
+    is_recording: IsRecording | None,
+    rejections: list[Rejection],
+) -> list[tuple[int, list[str]]]:
+    """The cells of each row, with the line where it begins.
+
+    Commas and semicolons follow the rules of CSV; '|' and tab always separate cells. A quote that is still open at the
+    end of its line is closed in a later one only if none of these lines is a row; else its row is rejected.
+    """
+    parse = _csv_line if separator in QUOTING else _split_line
+    counts = Counter(len(parse(line, separator)) for _, line in numbered[:SNIFFED_LINES] if '"' not in line)
+    width = max(counts, key=lambda count: counts[count]) if counts else 0
+
+    def is_row(line: str) -> bool:
+        cells = [cell.strip() for cell in parse(line, separator)]
+        if is_recording is not None and any(is_recording(cell) for cell in cells):
+            return True
+        return len(cells) == width >= 2 and cells[0] != "" and " " not in cells[0]
+
+    rows: list[tuple[int, list[str]]] = []
+    at = 0
+    while at < len(numbered):
+        number, line = numbered[at]
+        if '"' not in line or not _is_open(line, separator, width):
+            rows.append((number, parse(line, separator)))
+            at += 1
+            continue
+        end = _closing(numbered, at, separator, is_row)
+        if end and separator in QUOTING:
+            joined = "\n".join(text for _, text in numbered[at : end + 1])
+            rows.append((number, next(csv.reader(io.StringIO(joined), delimiter=separator))))
+        else:
+            until = f" (line {numbered[end][0]} closes it)" if end else ""
+            value = f"a quote is open at the end of the line{until}; close it, or write the text in one line: "
+            rejections.append(Rejection(f"{path}:{number}", "", OPEN_QUOTE, value + quoted(line)))
+        at = (end or at) + 1
+    return rows
+
+
+def _is_open(line: str, separator: str, width: int) -> bool:
+    """Whether a cell of the line begins with a quote that the line does not close."""
+    if separator in QUOTING:
         try:
-            reader = csv.reader(io.StringIO("\n".join(line for _, line in numbered)), strict=True)
-            rows: list[tuple[int, list[str]]] = []
-            start = 0
-            for row in reader:
-                rows.append((numbered[start][0], row))
-                start = reader.line_num
-            return rows
-        except csv.Error:
-            pass  # a stray quote: reading line by line confines the damage to one row
-    return [(n, _csv_line(line)) for n, line in numbered]
+            next(csv.reader([line], delimiter=separator, strict=True))
+        except csv.Error as error:
+            return "unexpected end of data" in str(error)
+        return False
+    cells = line.split(separator)
+    last = cells[-1].strip()
+    # Here a quote means nothing by itself: only in a row that is too short, or with a line that closes it.
+    return last.startswith('"') and last.count('"') % 2 == 1 and len(cells) <= max(width, 2)
 
 
-def _csv_line(line: str) -> list[str]:
+def _closing(
+    numbered: Sequence[tuple[int, str]], start: int, separator: str, is_row: Callable[[str], bool]
+) -> int | None:
+    """Index of the line that closes the quote which is open in line `start`; None if a row comes before it."""
+    joined = numbered[start][1]
+    for at in range(start + 1, min(len(numbered), start + 1 + QUOTED_LINES)):
+        line = numbered[at][1]
+        if is_row(line):
+            return None
+        if separator in QUOTING:
+            joined += "\n" + line
+            try:
+                parsed = list(csv.reader(io.StringIO(joined), delimiter=separator, strict=True))
+            except csv.Error as error:
+                if "unexpected end of data" in str(error):
+                    continue
+                return None
+            return at if len(parsed) == 1 else None
+        cell = line.split(separator)[0].strip()
+        if cell.endswith('"') and cell.count('"') % 2 == 1:
+            return at
+    return None
+
+
+def _split_line(line: str, separator: str) -> list[str]:
+    """Cells of one line whose separator is never part of a cell."""
+    return [_unquoted(cell) for cell in line.split(separator)]
+
+
+def _csv_line(line: str, separator: str) -> list[str]:
     """Cells of one line of CSV; a line that exceeds the reader's field limit is one cell, rejected later."""
+    if '"' not in line:
+        return line.split(separator)
     try:
-        return next(csv.reader([line]))
+        return next(csv.reader([line], delimiter=separator))
     except csv.Error:
         return [line]
 
@@ -205,70 +311,35 @@ def _unquoted(cell: str) -> str:
     return cell
 
 
-def _header(cells: Sequence[str], path: Path, line: int) -> tuple[str, ...] | None:
-    """Meaning of each column by the names in the header ("" for an unknown name); None if this is no header."""
-    names = [cell.strip().strip('"').lower().replace(" ", "_").replace("-", "_") for cell in cells]
-    kinds = [_KIND_OF.get(name, "") for name in names]
-    if kinds.count("text") > 1 and "normalized" not in kinds:
-        kinds[len(kinds) - 1 - kinds[::-1].index("text")] = "normalized"
-    known = [kind for kind in kinds if kind]
-    if len(known) < 2 or not ({"text", "normalized"} & set(known) or len(known) == len(kinds)):
-        return None
-    found = ", ".join(quoted(name) for name in names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
-    repeated = {kind for kind in known if known.count(kind) > 1}
-    if "id" in repeated:  # with both "id" and "path", the column of the file is used
-        for index, name in enumerate(names):
-            if kinds[index] == "id" and ("path" in name or "file" in name or name in ("audio", "wav")):
-                kinds = ["" if kind == "id" and at != index else kind for at, kind in enumerate(kinds)]
-                break
-        repeated.discard("id")
-    for needed in ("id", "text"):
-        if needed not in kinds and not (needed == "text" and "normalized" in kinds):
-            example = "id or file" if needed == "id" else "text"
-            raise DataError(f"{path}:{line}: the header names no column for {example}; found {found}")
-    if repeated:
-        raise DataError(f"{path}:{line}: the header names two columns for {sorted(repeated)[0]}; found {found}")
-    return tuple(kinds)
+def _header(cells: Sequence[str], where: str, columns: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """Meaning of the columns if the first row is a header, else None. Its names do not count where the user's do."""
+    if columns is None:
+        return columns_of_header(cells, where)
+    try:
+        return columns_of_header(cells, where) and columns
+    except DataError:  # it names columns, but lacks one that the user's columns have
+        return columns
 
 
-def _columns_without_header(rows: Sequence[Sequence[str]], separator: str) -> tuple[str, ...]:
-    """Meaning of the columns, from their number and values."""
+def _columns_without_header(
+    rows: Sequence[Sequence[str]], separator: str, is_recording: IsRecording | None
+) -> tuple[str, ...]:
+    """Meaning of the columns, from their number and values. Raises DataError if it is not clear."""
     counts = Counter(len(row) for row in rows if len(row) >= 2) or Counter([2])
     if separator == "," and any(cell.startswith(" ") for row in rows for cell in row[1:]):
         return ("id", "text")  # commas within the text: a CSV writer would have quoted the cell
     width = max(counts, key=lambda count: (counts[count], -count))
     if separator == ",":
         width = min(counts)
-    if width <= 2:
-        return ("id", "text")
-    full = [[cell.strip() for cell in row] for row in rows if len(row) == width]
-    speaker_third = _is_speaker_column([row[1] for row in full], [row[2] for row in full])
-    if width == 3:
-        return ("id", "text", "speaker") if speaker_third else ("id", "text", "normalized")
-    if width == 4:
-        codes = all(LANGUAGE_CODE.fullmatch(row[3]) for row in full)
-        if speaker_third and codes:
-            return ("id", "text", "speaker", "language")
-        return ("id", "text", "normalized", "speaker")
-    return ("id", "text", "normalized", "speaker", "language")
-
-
-def _is_speaker_column(texts: Sequence[str], values: Sequence[str]) -> bool:
-    """Whether the values are clearly names of speakers, not texts: short, few, or never a sentence."""
-    if not values or any(not value or len(value) > 40 or len(value.split()) > 3 for value in values):
-        return False
-    if sum(text == value for text, value in zip(texts, values, strict=True)) * 2 > len(values):
-        return False
-    sentences = sum(" " in text for text in texts)
-    if sentences * 2 > len(texts) and not any(" " in value for value in values):
-        return True
-    return len(values) >= 3 and len(set(values)) * 3 <= len(values)
+    return columns_by_content(rows, width, is_recording) if width in counts else ("id", "text")
 
 
 def _rejoined(row: list[str], columns: tuple[str, ...], separator: str, prose: bool) -> list[str]:
     """A row of unquoted CSV with its text joined again, if only the text column can contain commas."""
     surplus = len(row) - len(columns)
-    if separator != "," or surplus <= 0 or "normalized" in columns or "" in columns or (prose and len(columns) != 2):
+    if separator not in QUOTING or surplus <= 0 or "normalized" in columns or "" in columns:
+        return row
+    if prose and len(columns) != 2:
         return row
     text = columns.index("text")
     return [*row[:text], ",".join(row[text : text + surplus + 1]), *row[text + surplus + 1 :]]

@@ -10,6 +10,7 @@ from pathlib import Path
 from myxtts.audio import waveform
 from myxtts.config.presets import SIZES
 from myxtts.config.schema import AudioConfig, DataConfig
+from myxtts.data.anomalies import text_anomalies
 from myxtts.data.audit import raised_limits
 from myxtts.data.manifest import METADATA_NAMES, Split, read_root
 from myxtts.data.pool import Died, job_limits, run_isolated
@@ -56,6 +57,11 @@ def check_dataset(root: Path, progress: Progress) -> Report:
     _add_rejections(report, [*manifest.rejections, *bad])
     _add_share(report, manifest, len(sample), bad)
     _add_texts(report, manifest.utterances)
+    for anomaly in text_anomalies(manifest):  # facts: they are no causes of NaN
+        examples = "; ".join(anomaly.examples)
+        report.facts.append(
+            message(f"anomaly_{anomaly.kind}", count=anomaly.count, total=anomaly.total, examples=examples)
+        )
     return report
 
 

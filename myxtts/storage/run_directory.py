@@ -171,6 +171,11 @@ class RunDirectory:
         return self.path / "utterances.txt"
 
     @property
+    def clips_path(self) -> Path:
+        """All clips with their contents, speakers and texts, by which a resumed run knows them."""
+        return self.path / "clips.jsonl"
+
+    @property
     def report_path(self) -> Path:
         """The self-contained HTML report."""
         return self.path / "report.html"
@@ -196,6 +201,7 @@ class RunDirectory:
             self.incidents_path,
             self.stacks_path,
             self.utterances_path,
+            self.clips_path,
             self.report_path,
             self.evaluations_path,
         }

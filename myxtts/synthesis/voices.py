@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from myxtts.audio import decoding, mel, waveform
+from myxtts.audio.activity import speech_frames
+from myxtts.audio.reference_check import reference_problem
 from myxtts.config.schema import AudioConfig, Config
 from myxtts.data.batches import reference_frames
 from myxtts.data.corpus import Corpus
@@ -202,10 +204,14 @@ def reference_segments(reference: Reference, number: int, config: Config, corpus
             f"{name}: {len(samples_N) / audio.sample_rate_hz:.2f} s of sound, at least "
             f"{SHORTEST_REFERENCE_SECONDS:g} s are needed; three to ten seconds of clean speech work best"
         )
-    mel_MC = prepare_reference(mel.log_mel(samples_N, audio), corpus, audio)
+    problem = reference_problem(samples_N, audio)
+    mel_MC = mel.log_mel(samples_N, audio)
+    mel_MC = prepare_reference(mel_MC[speech_frames(samples_N, audio)[: len(mel_MC)]], corpus, audio)
     step = frames_of_seconds(1.0, audio.sample_rate_hz, audio.hop_samples)
     segments = split_reference(mel_MC, reference_frames(config), step)
-    return replace(segments, note=_short_note(name, len(mel_MC), config))
+    notes = [f"{name}: {problem}; three to ten seconds of one person's clean speech work best" if problem else None]
+    notes.append(_short_note(name, len(mel_MC), config))
+    return replace(segments, note="; ".join(filter(None, notes)) or None)
 
 
 def split_reference(mel_MC: FloatArray, longest: int, step: int) -> ReferenceSegments:

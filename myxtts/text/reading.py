@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from myxtts.errors import DataError
 from myxtts.messages import quoted
+from myxtts.text.normalization.markup import interpreted
 from myxtts.text.sentences import split_sentences
 from myxtts.text.symbols import RESERVED
 from myxtts.text.tokenizer import EncodedText, Tokenizer
 
 _MOST_LISTED = 10
+_ENDS, _PAUSES, _CLOSING = ".!?\u2026\u061f\u06d4", ",;:\u2014-\u060c\u061b", "\"')\u00bb "
+_MARK_TOKENS = 2
+"""A mark and a blank, added to a sentence without one."""
 _SLACK = 1.15
 """How much longer than its share a part may be: splits fall before the limit, which would leave a short fragment."""
 
@@ -33,14 +39,15 @@ def read_text(text: str, language: str, tokenizer: Tokenizer, languages: Sequenc
 
     Raises DataError where nothing in it can be spoken.
     """
-    pairs = _encoded(split_sentences(text), language, tokenizer, longest_tokens)
+    text, read_as = interpreted(text)
+    pairs = _encoded(split_sentences(text), language, tokenizer, max(1, longest_tokens - _MARK_TOKENS))
     spoken = [(sentence, encoding) for sentence, encoding in pairs if _has_speech(encoding)]
     if not spoken:
         raise DataError(
             f"nothing in {quoted(text)} can be spoken in {language}; write words, or choose another language "
             f"of this model ({', '.join(languages[:20])})"
         )
-    notes = []
+    notes = [read_as] if read_as else []
     unknown = list(dict.fromkeys(symbol for _, encoding in pairs for symbol in encoding.unknown))
     if unknown:
         listed = ", ".join(f"{quoted(symbol)} (U+{ord(symbol[0]):04X})" for symbol in unknown[:_MOST_LISTED])
@@ -50,7 +57,33 @@ def read_text(text: str, language: str, tokenizer: Tokenizer, languages: Sequenc
     notes += [f"nothing to speak in {quoted(sentence)}" for sentence in silent[:_MOST_LISTED]]
     if len(silent) > _MOST_LISTED:
         notes.append(f"nothing to speak in {len(silent) - _MOST_LISTED} more sentences")
-    return Reading([sentence for sentence, _ in spoken], [encoding for _, encoding in spoken], notes)
+    following = [sentence for sentence, _ in spoken[1:]] + [""]
+    encodings = [
+        _with_end(encoding, tokenizer, after) for (_, encoding), after in zip(spoken, following, strict=True)
+    ]
+    return Reading([sentence for sentence, _ in spoken], encodings, notes)
+
+
+def _with_end(encoding: EncodedText, tokenizer: Tokenizer, following: str) -> EncodedText:
+    """The encoding with a mark at its end, so that the model speaks an end: after most texts it learned there was one.
+
+    A part of a sentence, which continues in lower case, gets a comma; the last text does not end with one.
+    """
+    symbols = list(encoding.symbols)
+    spoken = [at for at, symbol in enumerate(symbols) if symbol not in RESERVED and symbol not in _CLOSING]
+    last = symbols[spoken[-1]]
+    if last in _ENDS or (last in _PAUSES and following):
+        return encoding
+    mark = "," if following[:1].islower() else "."
+    if mark not in tokenizer.table:
+        return encoding
+    if last in _PAUSES:
+        symbols[spoken[-1]] = mark
+    else:
+        blank = symbols[:1] if symbols[0] in RESERVED else []
+        symbols += [mark, *blank]
+    tokens = np.array([tokenizer.table.id_of(symbol) for symbol in symbols], np.int32)
+    return replace(encoding, tokens=tokens, symbols=symbols)
 
 
 def _encoded(

@@ -15,6 +15,7 @@ from myxtts.config.files import config_yaml, provenance_json
 from myxtts.config.resolve import Resolved
 from myxtts.config.schema import Config
 from myxtts.data.batches import Batches
+from myxtts.data.identity import clip_lines
 from myxtts.data.loader import Loader
 from myxtts.data.plan import total_updates
 from myxtts.data.prepare import PreparedData
@@ -81,7 +82,9 @@ def train(
     faults.arm_from_environment(loss_terms=tuple(VOCODER_TERMS if config.trains == "vocoder" else TERMS))
     batches, validation_batches = _batches(config, prepared, screen)
     training = config.training
-    updates = total_updates(training.max_updates, training.epochs, len(batches), training.grad_accum)
+    updates = total_updates(
+        training.max_updates, training.epochs, len(batches), training.grad_accum, training.min_updates
+    )
     schedule.scan(min(updates, SCANNED_UPDATES), config.optimizer, config.schedule)
     prepare_tensorflow(training.threads)
 
@@ -290,6 +293,7 @@ def _write_settings(run: RunContext, resolved: Resolved, prepared: PreparedData)
         write_text_atomic(directory.base_corpus_path, base)
     ids = "".join(f"{utterance.id}\n" for utterance in prepared.train.utterances)
     write_text_atomic(directory.utterances_path, ids)
+    write_text_atomic(directory.clips_path, clip_lines(prepared.train, prepared.validation))
 
 
 def _loader(run: RunContext, prepared: PreparedData) -> Loader:

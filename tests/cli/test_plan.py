@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from bench.model_sizes import counted
-from myxtts.cli.plan import duration_words, frame_rate, make_plan, memory_bytes, plan_lines, weight_count
+from myxtts.cli.plan import (
+    duration_words,
+    floor_words,
+    frame_rate,
+    make_plan,
+    memory_bytes,
+    plan_lines,
+    warmup_words,
+    weight_count,
+)
 from myxtts.config.presets import WEIGHTS
 from myxtts.config.resolve import Given, Layer, Rank, resolve
 from myxtts.config.schema import MODEL_SIZES, Config
@@ -26,6 +35,18 @@ def test_updates_and_minutes() -> None:
     assert (plan.updates_per_epoch, plan.updates) == (2.25, 6)  # 9 micro-batches an epoch, 27 in windows of 4
     assert plan.seconds == pytest.approx(6 * 4 / 9 * 130 * 400 / plan.frames_per_second)
     assert plan.minutes == pytest.approx(130 * 400 * 256 / 22_050 / 60)
+
+
+def test_a_few_clips_do_not_end_within_the_warmup_of_level_basic() -> None:
+    basic = config(optimization_level="basic")
+    plan = make_plan(basic, *lengths(84), 12, 1)
+    assert plan.updates == 10_250 > basic.schedule.warmup_updates
+    assert "500 epochs of this data would be 750 updates; the run has 10250" in floor_words(basic, 6)
+    assert floor_words(basic, 600) == "" and warmup_words(10_250, basic) == "1e-05 after a warmup of 3000 updates"
+    short = config(optimization_level="basic", **{"training.max_updates": 750})
+    assert floor_words(short, 6) == ""
+    said = dict(plan_lines(make_plan(short, *lengths(84), 12, 1), short))["learning rate"]
+    assert "ends within its warmup of 3000 updates, at 25% of 1e-05: no intelligible speech" in said
 
 
 def test_max_updates_beats_epochs_and_minutes_end_both() -> None:

@@ -150,13 +150,45 @@ def figures(config: Any) -> tuple[Any, ...]:
     )
 
 
+@pytest.mark.parametrize(
+    ("word", "answer"),
+    [
+        ("--resume", "the same command resumes"),
+        ("--restore_path=x", "the same command resumes"),
+        ("--continue-path", "the same command resumes"),
+        ("--load-checkpoint", "the same command resumes"),
+        ("--learning-rate", "did you mean --lr?"),
+        ("--checkpoint_path", "did you mean --checkpoint-dir?"),
+        ("--save-steps", "did you mean --set training.checkpoint_every_updates=...?"),
+        ("--frehs", "unknown option '--frehs'; --help lists all"),
+        ("--refresh", "unknown option '--refresh'; --help lists all"),
+    ],
+)
+def test_habits_from_other_programs_never_start_over(
+    calls: dict[str, Any], capsys: pytest.CaptureFixture[str], word: str, answer: str
+) -> None:
+    assert main("--train-data", ".", word) == 2
+    said = capsys.readouterr().err
+    assert answer in said and "mean --fresh" not in said and "train" not in calls
+
+
+def test_the_length_has_a_floor_unless_the_user_sets_epochs(calls: dict[str, Any]) -> None:
+    assert stable("--train-data", ".") == 0
+    assert calls["train"][0].config.training.min_updates == 10_250
+    assert stable("--train-data", ".", "--epochs", "3") == 0
+    assert calls["train"][0].config.training.min_updates == 0
+    assert stable("--train-data", ".", "--epochs", "3", "--set", "training.min_updates=7") == 0
+    assert calls["train"][0].config.training.min_updates == 7
+
+
 def test_every_option_sets_its_setting(calls: dict[str, Any]) -> None:
     given = {
         "--train-data": ".", "--val-data": "v", "--model-size": "small", "--optimization-level": "basic",
         "--lr": "2e-5",
         "--batch-size": "8", "--grad-accum": "2", "--epochs": "3", "--max-updates": "70", "--warmup-updates": "20",
         "--clip-norm": "0.2", "--precision": "bf16", "--mel-loss-weight": "2", "--kl-loss-weight": "0.25",
-        "--num-workers": "1", "--seed": "5", "--checkpoint-dir": "c", "--decoder": "flow",
+        "--num-workers": "1", "--seed": "5", "--checkpoint-dir": "c", "--decoder": "flow", "--columns": "id,text",
+        "--layout": "table", "--language": "fa",
     }  # fmt: skip
     assert main(*(word for pair in given.items() for word in pair)) == 0
     resolved = calls["train"][0]

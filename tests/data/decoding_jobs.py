@@ -12,7 +12,7 @@ from myxtts.audio import waveform
 from myxtts.data import features, jobs
 from myxtts.data.pool import job_limits
 
-really_read = waveform.read
+really_read = waveform.read_recording
 
 
 def read(path, *more):
@@ -35,6 +35,6 @@ def fails(*_, **__):
 
 
 def work_on(job):
-    waveform.read = read
+    waveform.read_recording = read
     jobs.job_limits = partial(job_limits, processor_seconds=0.5)
     return jobs.extract(job) if isinstance(job, features.AudioJob) else features.encode(job)

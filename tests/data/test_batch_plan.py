@@ -116,3 +116,9 @@ def test_utterance_seeds_differ_and_do_not_depend_on_each_other():
 def test_updates_of_a_run(max_updates, epochs, batches, accumulation, updates):
     """By epochs, whose last window may be incomplete, or by a smaller number of updates."""
     assert total_updates(max_updates, epochs, batches, accumulation) == updates
+
+
+def test_a_floor_of_updates_holds_for_epochs_and_not_for_a_number_of_updates():
+    assert total_updates(0, 500, 6, 4, 10_250) == 10_250
+    assert total_updates(0, 500, 600, 4, 10_250) == 75_000
+    assert total_updates(70, 500, 6, 4, 10_250) == 70

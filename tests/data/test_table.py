@@ -124,10 +124,17 @@ def test_bytes_that_are_not_utf8_cost_their_line(tmp_path):
     assert (table.rejections[0].reason, table.rejections[0].source.endswith("metadata.csv:2")) == (NOT_UTF8, True)
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
-def test_utf16_is_a_clear_error(tmp_path, encoding):
-    with pytest.raises(DataError, match=r"metadata.csv:1: the file is UTF-16 .*save it as UTF-8"):
-        table_of(tmp_path, "a|Hello there\nb|you\n".encode(encoding))
+@pytest.mark.parametrize(("mark", "encoding"), [("", "utf-16"), ("\ufeff", "utf-16-be"), ("", "utf-32")])
+def test_utf16_of_a_spreadsheet_is_read(tmp_path, mark, encoding):
+    table = table_of(tmp_path, (mark + "id\ttext\r\na\tHello there\r\nb\tسلام دنیا\r\n").encode(encoding))
+    assert [(r.id, r.text) for r in table.rows] == [("a", "Hello there"), ("b", "سلام دنیا")]
+
+
+def test_utf16_without_a_byte_order_mark_is_a_clear_error(tmp_path):
+    with pytest.raises(DataError, match=r"metadata.csv:1: the file is UTF-16 without .*save it as UTF-8"):
+        table_of(tmp_path, "a|Hello there\nb|you\n".encode("utf-16-le"))
+    with pytest.raises(DataError, match=r"metadata.csv:1: it begins as UTF-16, but byte .* does not fit; save it"):
+        table_of(tmp_path, "a|Hello there\nb|you\n".encode("utf-16") + b"x")
 
 
 @pytest.mark.parametrize(

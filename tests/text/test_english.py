@@ -1,5 +1,8 @@
 """English normalization."""
 
+# Pairs of written and spoken texts, some in one line.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 import sys
@@ -89,6 +92,53 @@ def test_spoken_form(written: str, spoken: str) -> None:
     assert normalize(written, "en-us") == spoken
 
 
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("World War II, Henry VIII, Louis XIV of France", "World War two, Henry the eighth, Louis the fourteenth of France"),
+        ("Pope John Paul II, King George V, Elizabeth I's navy, Charles I of England", "Pope John Paul the second, King "
+         "George the fifth, Elizabeth the first's navy, Charles the first of England"),
+        ("Chapter IV, Act II, Scene iv, Type I error, Super Bowl LVIII, Rocky III", "Chapter four, Act two, Scene four, "
+         "Type one error, Super Bowl fifty-eight, Rocky three"),
+        ("the XIX century, John Smith III", "the nineteenth century, John Smith the third"),
+        ("the part I like, Malcolm X, plan B, MIX CD, Mary I think so, X-ray", "the part I like, Malcolm X, plan B, MIX "
+         "CD, Mary I think so, X-ray"),
+        ("bob@example.com, jane.doe_99@mail.org", "bob at example dot com, jane dot doe underscore ninety-nine at mail "
+         "dot org"),
+        ("https://x.org/a, www.a-b.co.uk/c?d=1.", "x dot org slash a, www dot a dash b dot co dot U K slash c question "
+         "mark d equals one."),
+        ("github.com/a and node.js, e.g. end.Next", "github dot com slash a and node dot J S, for example, end.Next"),
+        ('Wait <break time="500ms"/> here &amp; there <b>now</b>, a < b', "Wait, here and there now, a less than b"),
+        ("<speak><p>Hello.</p><p>You<break/>there</p></speak>", "Hello. You, there."),
+        ("v2.0.1, version 3.10, v3, a V8, 192.168.0.1", "version two point zero point one, version three point ten, "
+         "version three, a V eight, one nine two dot one six eight dot zero dot one"),
+        ("AT&T, R&D, M&Ms, Tom & Jerry, C# and C++, .NET", "A T and T, R and D, M and Ms, Tom and Jerry, C sharp and C "
+         "plus plus, dot NET"),
+        ("1.5M people, 10k views, 2bn, 100K, 4K video, a 10K run", "one point five million people, ten thousand views, "
+         "two billion, one hundred thousand, four K video, a ten K run"),
+        ("$10-20 million, $10-20, US$5, 5 USD, €5,50, ₹500, 5%-10%", "ten to twenty million dollars, ten to twenty "
+         "dollars, five US dollars, five US dollars, five euros and fifty cents, five hundred rupees, five percent to ten "
+         "percent"),
+        ("1/2/03, 2021/3/4, 12.05.2021, 5 January 2020, the 4th of July, on 12/25", "January second, two thousand three, "
+         "March fourth, twenty twenty-one, May twelfth, twenty twenty-one, the fifth of January, twenty twenty, the fourth "
+         "of July, on December twenty-fifth"),
+        ("It cost 1066 dollars in 1066. 1944 men came in 1944", "It cost one thousand sixty-six dollars in ten sixty-six. "
+         "one thousand nine hundred forty-four men came in nineteen forty-four"),
+        ("5 ft 10 in, 5' long, 3\" wide, 100m, 5min, 2 hrs, 3h", "five feet ten inches, five feet long, three inches wide, "
+         "one hundred meters, five minutes, two hours, three hours"),
+        ("3x faster, 2x4, 10^6, 1e-5, 5:1, 16:9", "three times faster, two by four, ten to the power of six, one times ten "
+         "to the power of minus five, five to one, sixteen to nine"),
+        ("call 911, room 101, flight 370, Boeing 747s, I-95, 9/11, 50/50", "call nine one one, room one oh one, flight "
+         "three seventy, Boeing seven hundred forty-sevens, I ninety-five, nine eleven, fifty-fifty"),
+        ("Drs. Jones on Elm Dr. near Oak Ln. w/o Ph.D. cats vs dogs", "Doctors Jones on Elm Drive near Oak Lane without P "
+         "H D cats versus dogs"),
+        ("1 000 000 of wo\u200brds #fun :) @home", "one million of words hashtag fun at home"),
+    ],
+)  # fmt: skip
+def test_what_people_write(written: str, spoken: str) -> None:
+    assert normalize(written, "en-us") == spoken
+
+
 def test_the_day_comes_first_outside_of_north_america() -> None:
     assert normalize("03/04/2021", "en-gb") == "April third, twenty twenty-one"
 
@@ -103,7 +153,7 @@ def test_a_spoken_text_is_not_changed_again() -> None:
     assert normalize(spoken, "en-us") == spoken
 
 
-PIECES = ("1", "111,", "1.1", "$9", "$.5k", "1-", "01-", "1/", "1 1/2 ", "no. ", "'a ", "(", "A ", " - ", "Jan ")
+PIECES = ("<b", "a@", "a.", "www.", "&a;", "I ", "V 1", "1x", "1 000 ", "5 May ", "1066 a", "1", "111,", "1.1", "$9", "$.5k", "1-", "01-", "1/", "1 1/2 ", "no. ", "'a ", "(", "A ", " - ", "Jan ")
 
 
 @pytest.mark.parametrize("language", ["en-us", "fa"])

@@ -7,7 +7,7 @@ import pytest
 from myxtts.config.schema import TextConfig
 from myxtts.text.normalization import normalize
 from myxtts.text.reading import read_text
-from myxtts.text.symbols import default_table
+from myxtts.text.symbols import RESERVED, default_table
 from myxtts.text.tokenizer import Tokenizer
 
 TOKENIZER = Tokenizer(TextConfig(), default_table("phonemes"))
@@ -55,3 +55,33 @@ def test_a_sentence_that_fits_is_not_split() -> None:
 def test_no_limit_is_too_low() -> None:
     reading = read_text("A fox.", "en-us", TOKENIZER, ["en-us"], 1)
     assert "".join(reading.sentences).replace(" ", "").startswith("Afox")
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("Hello there", "."),
+        ("Hello there.", "."),
+        ("Is it so?", "?"),
+        ("Hello there,", "."),
+        ('She said "yes"', '".'),
+        ('She said "yes."', '."'),
+        ("Wait \u2026", "\u2026"),
+        ("A title\n\nA text", "."),
+    ],
+)
+def test_every_text_ends_with_a_mark_and_is_kept_as_written(text: str, end: str) -> None:
+    reading = read_text(text, "en-us", TOKENIZER, ["en-us"], LONGEST)
+    for encoding in reading.encodings:
+        marks = [symbol for symbol in encoding.symbols if symbol not in RESERVED]
+        assert "".join(marks).replace(" ", "").endswith(end), marks
+        assert [TOKENIZER.table.id_of(symbol) for symbol in encoding.symbols] == encoding.tokens.tolist()
+        assert encoding.symbols[0] == encoding.symbols[-1] and encoding.symbols[0] in RESERVED, "blanks at both ends"
+    assert "\n\n".join(reading.sentences) == text
+
+
+def test_parts_of_a_sentence_are_spoken_as_parts() -> None:
+    reading = read_text("one two three four five six seven " * 8, "en-us", TOKENIZER, ["en-us"], LONGEST)
+    ends = ["".join(s for s in encoding.symbols if s not in RESERVED)[-1] for encoding in reading.encodings]
+    assert len(ends) > 1 and ends[-1] == "." and set(ends[:-1]) == {","}
+    assert all(len(encoding.tokens) <= LONGEST for encoding in reading.encodings)
