@@ -147,11 +147,11 @@ class Loop:
             self.state.take(loaded)
         weights_before = {v.path: v.numpy() for v in self.step.weights} if window.skipped() else None
         update = self.step.update(rate, config.optimizer.clip_norm * recovery.clip_factor)
+        if update.applied:  # before anything can fail: the weights are those of this number
+            self.state.position.update = number
         step_faults.poison_weights(self.step)
         seconds = self._updates.take(time.monotonic() - window.begun)
         self.state.add_time(seconds)
-        if update.applied:
-            self.state.position.update = number
         self._after(window, update, number, rate, seconds, weights_before)
         return update.applied
 

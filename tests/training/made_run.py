@@ -199,6 +199,7 @@ class KeptTrainers:
             variable.assign(value)
         made.step.training, made.config, made.corpus = training, config, corpus
         made.step.loss_scale.good_updates = 0
+        made.step.mixed = False
         made.step.discard()
         return made
 
