@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
@@ -20,7 +22,7 @@ from myxtts.storage.run_directory import RunDirectory
 from tests.faults.chain import Chain
 from tests.faults.conftest import UPDATES
 from tests.faults.served import Child, Server, _drop_root_powers
-from tests.faults.small_disk import forbidden, full, read_only, small_disk
+from tests.faults.small_disk import failing_disk, forbidden, full, read_only, small_disk
 
 Trouble = Callable[[Path], AbstractContextManager[None]]
 
@@ -171,6 +173,47 @@ def test_a_training_gives_up_on_a_disk_that_stays_full(server: Server, trainings
             assert chain.saved() >= before
         last = child.shown.strip().splitlines()[-1]
         assert "ENOSPC" in child.shown and "Traceback" not in child.shown, last
+        assert chain.finish().code == 0
+        assert chain.differences(unbroken) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_disk_that_fails_under_a_training_is_mounted_again(server: Server, trainings: Path, unbroken: Path) -> None:
+    """Neither save nor journal can be written from a moment on; after the repair the run continues."""
+    saving = "myxtts.training.checkpointing"
+    patches: dict[str, object] = {f"{saving}:RETRY_SECONDS": 0.2, f"{saving}:MOST_FAILURES": 2}
+    with failing_disk(trainings / "failing", 64) as disk:
+        chain = Chain(server, trainings, "failing/run", UPDATES)
+        child = chain.start("loop.update:1+:sleep=0.05", patches=patches)
+        wait_until(child, lambda: (chain.run / "checkpoints").is_dir() and chain.saved() > 0)
+        # an administrator cannot take the disk away from a run
+        subprocess.run(["mount", "-o", "remount,ro", str(disk.path)], capture_output=True, check=False)
+        wait_for_save(child, chain, chain.saved())
+        before = chain.saved()
+        disk.fail()
+        assert child.wait(60.0) == EXIT_STORAGE and "EROFS" in child.shown and "Traceback" not in child.shown
+        assert f"the newest checkpoint is that of update {chain.saved()}" in child.shown
+        assert chain.start().wait() == EXIT_STORAGE, "it cannot start there"
+        disk.repair()
+        assert chain.saved() >= before
+        assert chain.finish().code == 0
+        assert chain.differences(unbroken) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_terminal_that_closes_while_the_disk_is_full(server: Server, trainings: Path, unbroken: Path) -> None:
+    with small_disk(trainings / "disk", 64) as disk:
+        chain = Chain(server, trainings, "disk/run", UPDATES)
+        child = chain.start("loop.update:1+:sleep=0.05")
+        wait_until(child, lambda: (chain.run / "checkpoints").is_dir() and chain.saved() > 0)
+        with full(disk):
+            child.send(signal.SIGHUP)
+            assert child.wait(60.0) == EXIT_STORAGE, child.shown
+            saved = chain.saved()
+        assert "ENOSPC" in child.shown and "Traceback" not in child.shown
+        assert f"is not saved; the newest checkpoint is that of update {saved}" in child.shown
         assert chain.finish().code == 0
         assert chain.differences(unbroken) == []
 
