@@ -17,7 +17,6 @@ import importlib
 import json
 import mmap
 import os
-import resource
 import select
 import signal
 import struct
@@ -126,22 +125,19 @@ class Server:
         patches: dict[str, object] | None = None,
         root_powers: bool = True,
         output: str = "",
-        memory_mb: int = 0,
     ) -> Child:
         """A training with these command-line words.
 
         fault: MYXTTS_FAULT. patches: module:name -> value, for waits that are too long for a test.
         root_powers: False: file permissions hold for it even if it runs as root. output: where it prints to, a device
-        or a FIFO, instead of to a log. memory_mb: most address space beyond that of the program itself; 0 for any.
+        or a FIFO, instead of to a log.
         """
         self._number += 1
         updates, log = self.folder / f"{self._number}.updates", self.folder / f"{self._number}.log"
         shared = Updates(updates, make=True)
         log.touch()
         request = {"do": "start", "words": words, "fault": fault, "updates": str(updates), "log": output or str(log)}
-        pid = self.ask(
-            {**request, "patches": patches or {}, "root_powers": root_powers, "memory_mb": memory_mb}
-        )["pid"]
+        pid = self.ask({**request, "patches": patches or {}, "root_powers": root_powers})["pid"]
         return Child(self, pid, shared, log)
 
     def ask(self, request: dict[str, Any]) -> Any:
@@ -230,10 +226,6 @@ def _train(request: dict[str, Any], parent: int) -> NoReturn:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if not request["root_powers"]:
         _drop_root_powers()
-    if request["memory_mb"]:
-        own = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        most = own + (request["memory_mb"] << 20)
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
     from myxtts import faults
     from myxtts.cli import train
 

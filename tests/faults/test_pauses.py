@@ -23,7 +23,7 @@ PAUSE_SECONDS, PAUSES = 6.0, 2
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(2000)
 def test_a_stopped_training_keeps_its_lock_and_continues_bit_exactly(
     server: Server, trainings: Path, unbroken: Path
 ) -> None:
@@ -31,7 +31,7 @@ def test_a_stopped_training_keeps_its_lock_and_continues_bit_exactly(
     chain = Chain(server, trainings, "paused", UPDATES, data__hang_seconds=2, training__log_every_updates=5)
     child = chain.start("loop.update:1+:sleep=0.02")
     for _ in range(PAUSES):
-        assert child.wait_for_updates(child.updates.count() + 20), child.shown
+        assert child.wait_for_updates(child.updates.count() + 8, 300.0), child.shown
         child.send(signal.SIGSTOP)
         made = child.updates.count()
         second = chain.start()
