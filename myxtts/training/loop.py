@@ -24,6 +24,8 @@ from myxtts.training.step import UpdateResult
 
 SPEED_UPDATES = 20
 KNOWN_TIMES, LONGEST_FACTOR = 3, 10.0
+FIRST_SECONDS = 60.0
+"""Before that many times are known, a time counts at most so long, or LONGEST_FACTOR times its processor time."""
 
 
 class Stopwatch:
@@ -34,12 +36,16 @@ class Stopwatch:
 
     def __init__(self) -> None:
         self._times: deque[float] = deque(maxlen=SPEED_UPDATES)
+        self._processor_seconds = time.process_time()
 
     def take(self, seconds: float) -> float:
         """The part of a measured time that counts."""
-        counted = max(0.0, seconds)
+        before, self._processor_seconds = self._processor_seconds, time.process_time()
         if len(self._times) >= KNOWN_TIMES:
-            counted = min(counted, LONGEST_FACTOR * statistics.median(self._times))
+            longest = LONGEST_FACTOR * statistics.median(self._times)
+        else:  # the first ones build graphs, which keeps the processor busy
+            longest = max(FIRST_SECONDS, LONGEST_FACTOR * (self._processor_seconds - before))
+        counted = min(max(0.0, seconds), longest)
         self._times.append(counted)
         return counted
 
@@ -148,11 +154,11 @@ class Loop:
             self.state.take(loaded)
         weights_before = {v.path: v.numpy() for v in self.step.weights} if window.skipped() else None
         update = self.step.update(rate, config.optimizer.clip_norm * recovery.clip_factor)
+        if update.applied:  # before anything can fail: the weights are those of this number
+            self.state.position.update = number
         step_faults.poison_weights(self.step)
         seconds = self._updates.take(time.monotonic() - window.begun)
         self.state.add_time(seconds)
-        if update.applied:
-            self.state.position.update = number
         self._after(window, update, number, rate, seconds, weights_before)
         return update.applied
 

@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 
-from myxtts.errors import MyXTTSError, Stopped
+import tensorflow as tf
+
+from myxtts.config.schema import TrainingConfig
+from myxtts.errors import ConfigError, MyXTTSError, Stopped
+from myxtts.messages import quoted
+from myxtts.storage.find_checkpoint import steps_in
 from myxtts.storage.journal import Journal
 from myxtts.storage.run_directory import NotOwnerError, RunDirectory, WriterLock
 from myxtts.training.checkpointing import Saver
 from myxtts.training.run_context import RunContext
+
+
+@contextmanager
+def memory_errors(training: TrainingConfig) -> Iterator[None]:
+    """A context that turns exhausted memory of the machine or of a GPU into an error that says what to do.
+
+    Raises:
+        ConfigError: memory ran out.
+    """
+    try:
+        yield
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise ConfigError(
+            f"memory ran out ({quoted(reason, 100)}): free some, or lower training.batch_size (now "
+            f"{training.batch_size}) and raise training.grad_accum (now {training.grad_accum}) by the same factor, "
+            "which trains the same"
+        ) from error
 
 
 class Rescue:
@@ -51,8 +75,10 @@ class Rescue:
         except NotOwnerError as lost:
             return self._save_elsewhere(lost)
         except MyXTTSError as failure:
-            if str(failure) != str(error):
-                log.warn(f"the state of update {update} is not saved: {failure}")
+            why = "" if str(failure) == str(error) else f": {failure}"
+            newest = max(steps_in(self.run.store.directory), default=None)
+            kept = "there is no checkpoint" if newest is None else f"the newest checkpoint is that of update {newest}"
+            log.warn(f"the state of update {update} is not saved{why}; {kept}")
         return None
 
     def _save_elsewhere(self, lost: NotOwnerError) -> NotOwnerError:

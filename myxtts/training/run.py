@@ -33,7 +33,7 @@ from myxtts.training.checkpointing import Saver
 from myxtts.training.examine import Examiner, VocoderExaminer, VoiceExaminer
 from myxtts.training.loop import Loop
 from myxtts.training.recovery.ladder import Ladder
-from myxtts.training.rescue import Rescue
+from myxtts.training.rescue import Rescue, memory_errors
 from myxtts.training.run_context import AnyBatches, Display, RetryingJournal, RunContext, RunLog
 from myxtts.training.run_state import RunState
 from myxtts.training.signals import StopSignals
@@ -94,6 +94,7 @@ def train(
     if fresh:
         resume.put_aside(directory, screen.say)
     with ExitStack() as stack:
+        stack.enter_context(memory_errors(training))
         lock = stack.enter_context(directory.lock())
         store = CheckpointStore(
             directory.checkpoints_path, training.keep_checkpoints, training.checkpoint_every_updates

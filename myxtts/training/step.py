@@ -106,6 +106,8 @@ class Step:
         self.loss_scale = LossScale(self.training.precision)
         self.utterances = tf.Variable(0.0, trainable=False)
         self._window_finite = True
+        self.mixed = False
+        """Whether the weights may be a mixture, since an exception interrupted an update or a restore."""
         self._window: list[tuple[Any, ...]] = []
         """Arguments of the micro-batches in the accumulators."""
         self.norms = tf.Variable(tf.zeros([DETECTOR_SIZE]), trainable=False)
@@ -146,10 +148,19 @@ class Step:
             return
         now = {v.path: v.numpy() for v in self.weights}
         try:
-            self._set_weights(values)
+            with self.changing():
+                self._set_weights(values)
             yield
         finally:
-            self._set_weights(now)
+            with self.changing():
+                self._set_weights(now)
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """A context in which weights or moments change; if an exception ends it, they are `mixed`."""
+        before, self.mixed = self.mixed, True
+        yield
+        self.mixed = before
 
     def _set_weights(self, values: Mapping[str, npt.NDArray[np.generic]]) -> None:
         for variable in self.weights:
@@ -344,14 +355,16 @@ class Step:
         The norms of model and critic are each clipped at `clip_norm`, by default that of the settings.
         """
         clip_norm = self.settings.clip_norm if clip_norm is None else clip_norm
-        applied, count, norm, spike, groups = self._apply(
-            tf.constant(learning_rate, tf.float32), tf.constant(clip_norm, tf.float32)
-        )
-        finite = self._window_finite and bool(np.isfinite(norm.numpy()))
-        overflow = not finite and self.loss_scale.has_room
-        self.loss_scale.after_update(applied=bool(applied), finite=finite)
-        self._window, self._window_finite = [], True
-        return UpdateResult(bool(applied), float(count), float(norm), bool(spike), overflow, groups.numpy())
+        with self.changing():
+            applied, count, norm, spike, groups = self._apply(
+                tf.constant(learning_rate, tf.float32), tf.constant(clip_norm, tf.float32)
+            )
+            finite = self._window_finite and bool(np.isfinite(norm.numpy()))
+            overflow = not finite and self.loss_scale.has_room
+            self.loss_scale.after_update(applied=bool(applied), finite=finite)
+            self._window, self._window_finite = [], True
+            result = UpdateResult(bool(applied), float(count), float(norm), bool(spike), overflow, groups.numpy())
+        return result
 
     # --- validation ------------------------------------------------------------------------------------------
 

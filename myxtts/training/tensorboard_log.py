@@ -6,6 +6,7 @@ import contextlib
 import io
 import math
 import os
+import re
 import socket
 import time
 import wave
@@ -26,13 +27,14 @@ from myxtts.storage.files import storage_error
 
 _OPTIMIZATION = ("grad_norm", "learning_rate")
 _SPEED = ("frames_per_second", "wait_share")
+_PREFIX = "events.out.tfevents."
 
 
 class TensorBoardLog:
     """An event file under `folder`. On resume, data after `resume_update` from an earlier process are hidden."""
 
     def __init__(self, folder: Path, resume_update: int | None = None) -> None:
-        self._path = folder / f"events.out.tfevents.{time.time_ns()}.{socket.gethostname()}.{os.getpid()}"
+        self._path = folder / f"{_PREFIX}{_next_moment(folder):019d}.{socket.gethostname()}.{os.getpid()}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = self._path.open("xb")
@@ -141,6 +143,15 @@ class TensorBoardLog:
             self._records.write(event.SerializeToString())
         except OSError as error:
             raise storage_error("writing", self._path, error) from error
+
+
+def _next_moment(folder: Path) -> int:
+    """Nanoseconds since 1970, later than those in the names in `folder`, in whose order TensorBoard reads the files.
+
+    After the clock of the machine was set back, a new file would otherwise be read before the older ones.
+    """
+    moments = [path.name.removeprefix(_PREFIX).partition(".")[0] for path in folder.glob(f"{_PREFIX}*")]
+    return max([time.time_ns(), *(1 + int(moment) for moment in moments if re.fullmatch(r"\d{1,19}", moment))])
 
 
 def _image(tag: str, png: bytes, width: int, height: int) -> Any:

@@ -54,7 +54,13 @@ class Trainer:
 
         Raises:
             NonFiniteError: the copies of a weight on the devices differ.
+            CheckpointError: an exception interrupted an update or a restore, so that the weights may be a mixture.
         """
+        if self.step.mixed:
+            raise CheckpointError(
+                "the error interrupted a change of the weights, which may be half done; the same command continues "
+                "from the last checkpoint"
+            )
         if differ := self.step.disagreement():
             raise NonFiniteError(
                 f"the devices' copies of the weights differ ({differ}): a fault of a device or of its memory; nothing "
@@ -80,15 +86,16 @@ class Trainer:
         Raises:
             CheckpointError, KeyError or ValueError: it belongs to another model or optimizer.
         """
-        load_weights(self.model, checkpoint.arrays["weights"])
-        load_weights(self.average, checkpoint.arrays["average"])
-        optimizers.restore(self.step.optimizer, checkpoint.arrays["moments"])
-        self.step.norms.assign(checkpoint.arrays["detector"]["norms"])
-        self.step.accepted.assign(checkpoint.arrays["detector"]["accepted"])
-        for variable in self.step.adaptive.trainable_variables:
-            variable.assign(checkpoint.arrays["adaptive"][variable.path])
-        self.step.loss_scale.restore(dict(checkpoint.state["loss_scale"]))
-        self.step.share_weights()
+        with self.step.changing():
+            load_weights(self.model, checkpoint.arrays["weights"])
+            load_weights(self.average, checkpoint.arrays["average"])
+            optimizers.restore(self.step.optimizer, checkpoint.arrays["moments"])
+            self.step.norms.assign(checkpoint.arrays["detector"]["norms"])
+            self.step.accepted.assign(checkpoint.arrays["detector"]["accepted"])
+            for variable in self.step.adaptive.trainable_variables:
+                variable.assign(checkpoint.arrays["adaptive"][variable.path])
+            self.step.loss_scale.restore(dict(checkpoint.state["loss_scale"]))
+            self.step.share_weights()
 
     def start_from(self, checkpoint: Checkpoint) -> LoadReport:
         """Start from those averaged weights of a checkpoint that fit, with new moments."""

@@ -22,6 +22,14 @@ def work(job):
     if job == "wait":
         with job_limits(wall_seconds=0.1):
             time.sleep(60)
+    if job in ("stop", "stop and overrun"):
+        own = os.getpid()
+        if os.fork() == 0:
+            time.sleep(0.5)
+            os.kill(own, signal.SIGCONT)
+            os._exit(0)
+        with job_limits(wall_seconds=600.0 if job == "stop" else 0.1):
+            os.kill(own, signal.SIGSTOP)
     if job == "raise":
         raise KeyError("a defect")
     if job == "threads":

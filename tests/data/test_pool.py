@@ -36,6 +36,11 @@ def test_a_job_that_waits_too_long_is_ended():
     assert dict(run_isolated(work, ["wait"], workers=1)) == {0: Died()}
 
 
+def test_a_stopped_process_continues_unless_its_time_is_over():
+    results = dict(run_isolated(work, ["a", "stop", "b", "stop and overrun", "c"], workers=2))
+    assert results == {0: "aa", 1: "stopstop", 2: "bb", 3: Died(), 4: "cc"}
+
+
 def test_an_error_is_raised_and_nothing_is_left_behind():
     with pytest.raises(KeyError, match="a defect"):
         list(run_isolated(work, ["a", "raise", "b"], workers=1))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -69,6 +71,50 @@ def read_only(folder: Path) -> Iterator[None]:
         yield
     finally:
         _unmount(folder)
+
+
+class FailingDisk:
+    """An ext4 file system in a file, which becomes read-only by itself, as a disk with bad sectors does.
+
+    `mount -o remount,ro` cannot do that to a run: it is refused while files are open for writing.
+    """
+
+    def __init__(self, image: Path, path: Path, megabytes: int) -> None:
+        self.image, self.path = image, path
+        with image.open("wb") as file:
+            file.truncate(megabytes << 20)
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-O", "^has_journal", str(image)], check=True)
+        self.mount()
+
+    def mount(self) -> None:
+        """Mount it, writable."""
+        self.path.mkdir(exist_ok=True)
+        if refused := _mount("-o", "loop,errors=remount-ro", str(self.image), str(self.path)).stderr.strip():
+            pytest.skip(f"no disk in a file: {refused}")
+
+    def fail(self) -> None:
+        """From now on nothing can be written, also not to open files."""
+        lines = Path("/proc/mounts").read_text("utf-8").splitlines()
+        (device,) = [line.split()[0] for line in lines if line.split()[1] == str(self.path)]
+        Path(f"/sys/fs/ext4/{Path(device).name}/trigger_fs_error").write_text("1", "ascii")
+
+    def repair(self) -> None:
+        """What an administrator does."""
+        _unmount(self.path)
+        subprocess.run(["fsck.ext4", "-p", "-f", str(self.image)], check=False, capture_output=True)
+        self.mount()
+
+
+@contextlib.contextmanager
+def failing_disk(path: Path, megabytes: int) -> Iterator[FailingDisk]:
+    """A disk that can fail, mounted at `path`; the test is skipped where this user may not mount."""
+    if os.geteuid() != 0 or shutil.which("mkfs.ext4") is None or not Path("/sys/fs/ext4").is_dir():
+        pytest.skip("a disk that fails needs root and ext4")
+    disk = FailingDisk(path.with_suffix(".img"), path, megabytes)
+    try:
+        yield disk
+    finally:
+        _unmount(path)
 
 
 @contextlib.contextmanager

@@ -60,7 +60,7 @@ def make_root(root: Path, clips: int = CLIPS, seed: int = 0) -> Path:
         tone = sum(np.sin(2 * np.pi * k * hz * time + k) / k for k in range(1, 9))
         noise = np.random.default_rng([seed, i]).normal(0.0, 0.02, len(time))
         soundfile.write(root / "wavs" / f"c{i}.wav", 0.2 * tone * (0.6 + 0.4 * np.sin(9 * time)) + noise, 22_050)
-        rows.append(f"c{i}|Say {'abcdefgh'[i]}.|s{i % 2}")
+        rows.append(f"c{i}|Say {'abcdefghijklmnopqrstuvwxyz'[i]}.|s{i % 2}")
     (root / "metadata.csv").write_text("\n".join(rows) + "\n")
     return root
 
@@ -182,6 +182,10 @@ class KeptTrainers:
             yield
         faults.disarm()
 
+    def made(self) -> list[Any]:
+        """All trainers made so far."""
+        return [made for made, _, _ in self._kept.values()]
+
     def trainer(self, config: Any, corpus: Any) -> Any:
         from myxtts.training.trainer import Trainer
 
@@ -200,6 +204,7 @@ class KeptTrainers:
             variable.assign(value)
         made.step.training, made.config, made.corpus = training, config, corpus
         made.step.loss_scale.good_updates = 0
+        made.step.mixed = False
         made.step.discard()
         return made
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import made_run
 import pytest
+import tensorflow as tf
 from made_run import KeptTrainers, Screen, events, hashes, losses, records
 
-from myxtts.errors import StorageError
+from myxtts.errors import ConfigError, StorageError
 from myxtts.storage.checkpoint import step_name
 from myxtts.storage.find_checkpoint import find
 from myxtts.storage.journal import Journal
@@ -69,11 +71,14 @@ def test_any_exception_saves_the_state_and_is_logged(
 ) -> None:
     """After update 3, whose state no other save holds; the resumed run equals the uninterrupted one."""
     error = PLACES[place]
+    kind = ConfigError if isinstance(error, MemoryError) else type(error)
     with monkeypatch.context() as patched:
         screen = At(3, lambda: patched.setattr(place, raising(error)))
-        with pytest.raises(type(error)) as caught:
+        with pytest.raises(kind) as caught:
             made_run.train(folder, name, screen=screen)
-    assert caught.value is error
+    assert error in (caught.value, caught.value.__cause__)
+    if kind is ConfigError:
+        assert "memory ran out" in str(caught.value) and "training.batch_size (now 2)" in str(caught.value)
     made = 3 if "Loader" in place or "Step" in place else 4
     assert find(folder / name, "last").update == made
     message = events(folder / name, "failed")
@@ -102,6 +107,45 @@ def test_a_state_that_is_not_finite_is_not_saved(folder: Path, name: str, monkey
     with pytest.raises(RuntimeError, match="the first"):
         made_run.train(folder, name, screen=At(3, raising(RuntimeError("the first"))))
     assert find(folder / name, "last").update == 2
+
+
+def half_applied(step: Any) -> Callable[..., Any]:
+    """An update in which TensorFlow fails after the first weight has changed."""
+    first = step.weights[0].value
+
+    @tf.function
+    def broken(learning_rate: tf.Tensor, clip_norm: tf.Tensor) -> None:
+        with tf.control_dependencies([first.assign(first + learning_rate)]):
+            tf.debugging.Assert(clip_norm < 0.0, ["the device is gone"])
+
+    return broken
+
+
+@pytest.mark.parametrize("where", ["half of the weights", "after the weights", "a rollback"])
+def test_weights_in_the_middle_of_a_change_are_never_saved(
+    folder: Path, unbroken: Path, kept: KeptTrainers, name: str, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Update 4 or a rollback after update 3 fails; checkpoint 2 is the last."""
+    with monkeypatch.context() as patched:
+
+        def at_3() -> None:
+            if where == "half of the weights":
+                for made in kept.made():
+                    patched.setattr(made.step, "_apply", half_applied(made.step))
+            elif where == "after the weights":
+                patched.setattr("myxtts.training.optimizers.LossScale.after_update", raising(MemoryError("no room")))
+            else:
+                patched.setattr("myxtts.training.optimizers.restore", raising(RuntimeError("the device is gone")))
+                patched.setattr("myxtts.training.recovery.state.Recovery.trouble", lambda _: "trouble")
+
+        screen = At(3, at_3)
+        with pytest.raises((tf.errors.InvalidArgumentError, ConfigError, RuntimeError)):
+            made_run.train(folder, name, screen=screen)
+    assert find(folder / name, "last").update == 2 and not list((folder / name / "checkpoints").glob("replaced-*"))
+    assert any("not saved" in line and "last checkpoint" in line for line in screen.warnings)
+    made_run.train(folder, name)
+    if where != "a rollback":
+        assert losses(folder / name) == losses(unbroken) and hashes(folder / name) == hashes(unbroken)
 
 
 # --- a run directory that is lost

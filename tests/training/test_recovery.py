@@ -106,6 +106,16 @@ def test_an_explosion_before_the_first_block_is_full_is_trouble(kind: str) -> No
     assert update < 50 and "the loss diverges" in recovery.trouble() and "at the start" in recovery.trouble()
 
 
+@pytest.mark.parametrize("at", [30, 40])
+def test_a_rise_within_the_first_block_is_trouble_soon(at: int) -> None:
+    for seed in range(4):
+        noise = 1.0 + 0.08 * np.random.default_rng(seed).normal(size=75)
+        watch, falling = LossWatch(), 1.2 + 1.8 * np.exp(-np.arange(75) / 120)
+        losses = (falling * noise * np.where(np.arange(75) < at, 1.0, 3.0)).tolist()
+        alarm = next(update for update, loss in enumerate(losses, 1) if fed(watch, [loss]).trouble())
+        assert at < alarm <= at + 20, seed
+
+
 def curves(seed: int) -> dict[str, np.ndarray]:
     """Losses of healthy runs of 600 updates: usual ones, and some that resemble trouble."""
     rng, t = np.random.default_rng(seed), np.arange(600)

@@ -255,6 +255,16 @@ def test_time_in_which_the_process_was_stopped_does_not_count() -> None:
     assert times[0] == 20.0 and times[-1] == 50.0, "a machine that became slower is believed after a while"
 
 
+def test_a_process_that_is_stopped_in_its_first_update_counts_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = [0.0]
+    monkeypatch.setattr("time.process_time", lambda: busy[0])
+    watch = Stopwatch()
+    busy[0] = 20.0
+    assert watch.take(3_600.0) == 200.0, "20 s of work, stopped for an hour"
+    busy[0] = 21.0
+    assert watch.take(3_600.0) == 60.0 and watch.take(50.0) == 50.0, "a GPU works without the processor"
+
+
 def test_a_stopped_process_reaches_its_updates_and_not_its_minutes(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,6 +51,18 @@ def test_scalars_are_read_back_without_nan(tmp_path: Path) -> None:
     assert found["validation/total"] == [(500, 1.5)]
 
 
+def test_a_resume_after_the_clock_was_set_back_hides_the_later_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TensorBoard reads the files in the order of their names, which hold the time."""
+    for number, moment in enumerate((1_800_000_000, 1_700_000_000, 5, 1_900_000_000)):
+        monkeypatch.setattr("time.time_ns", lambda moment=moment: moment * 10**9)
+        with TensorBoardLog(tmp_path, 24 + number if number else None) as log:
+            log.train({**RECORD, "update": 25 + number, "loss": float(number)})
+            log.train({**RECORD, "update": 40, "loss": 9.0 + number})
+    assert scalars(read(tmp_path))["loss/total"] == [(25, 0.0), (26, 1.0), (27, 2.0), (28, 3.0), (40, 12.0)]
+
+
 def test_pictures_and_sound_are_read_back(tmp_path: Path) -> None:
     write_wav(tmp_path / "a.wav", np.zeros(4_410, np.float32), 22_050)
     with TensorBoardLog(tmp_path / "tensorboard") as log:

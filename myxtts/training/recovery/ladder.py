@@ -243,7 +243,7 @@ class Ladder:
 
     def _restore(self, checkpoint: Checkpoint) -> LossWatch:
         """Restore a checkpoint; returns its loss watch, or a new one if the loss function changed since."""
-        with named(checkpoint):
+        with named(checkpoint), self.run.trainer.step.changing():
             self.run.trainer.restore(checkpoint)
             watch = self.run.state.roll_back(checkpoint)
         if not resume.loss_changed(checkpoint, self.run.config):

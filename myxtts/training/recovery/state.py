@@ -45,7 +45,7 @@ _POOL = 8
 class LossWatch:
     """Detects a diverging loss: its newest median is far above its lowest one, or above the first losses.
 
-    The lowest median is known after the first full block. Until then the losses of the first updates are the reference,
+    The lowest median is known after the first 25 losses. Until then the losses of the first updates are the reference,
     so that an explosion does not become its own reference; the threshold is higher there, because the loss may rise a
     little during a warmup or in fine-tuning before it falls.
 
@@ -65,10 +65,12 @@ class LossWatch:
             self._first.append(loss)
         self._newest = [*self._newest[-_NEWEST + 1 :], loss]
         self._block.append(loss)
-        if len(self._block) == _BLOCK:
+        half = len(self._block) == _NEWEST and not self._lowest  # a reference as early as possible
+        if half or len(self._block) == _BLOCK:
             middle = statistics.median(self._block)
             self._lowest.append((middle, trimmed_mean(abs(x - middle) for x in self._block)))
             self._lowest = self._lowest[-_BLOCKS:]
+        if len(self._block) == _BLOCK:
             self._block = []
 
     def trouble(self) -> str:
