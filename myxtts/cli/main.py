@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "speak": ("myxtts.cli.speak", "speak a text in a cloned, saved, random or training voice"),
     "voice": ("myxtts.cli.voice", "save a voice to a small file for `speak --voice`"),
     "export": ("myxtts.cli.export", "write a model for programs without TensorFlow"),
+    "serve": ("myxtts.cli.serve", "speak over HTTP, in the form of OpenAI's interface"),
     "evaluate": ("myxtts.cli.evaluate", "compare a model with recordings: distances, speaker similarity, word error"),
     "report": ("myxtts.cli.report", "write the HTML report of a run"),
     "doctor": ("myxtts.cli.doctor", "show the health of a run, its recoveries and worst utterances, and what to do"),

@@ -32,7 +32,7 @@ _RESERVED_BY_PLAYERS = "_^$"
 _NOISE_FRAMES = 1_024
 _SHORTEST_SCALE = 0.05
 SAMPLE_ERROR = 0.05
-"""Largest difference of a sample to TensorFlow: tiny differences in pitch add up in the phase."""
+"""Largest difference of a sample to TensorFlow, relative to the peak: tiny differences in pitch add up in the phase."""
 _TEMPERATURE = 0.667
 
 
@@ -200,7 +200,8 @@ def _verify(
         wanted = function(*(tf.constant(value) for value in _feeds(np.asarray(plain, np.int64)).values()))
         if not np.array_equal(wanted["durations"].numpy()[0], outputs[0][1]):
             raise ExportError(f"{path.name} predicts other durations than TensorFlow for {len(symbols_K)} symbols")
-        worst = max(worst, float(np.abs(wanted["output"].numpy()[0, 0] - outputs[0][0]).max()))
+        samples_N = wanted["output"].numpy()[0, 0]
+        worst = max(worst, float(np.abs(samples_N - outputs[0][0]).max() / np.abs(samples_N).max(initial=1e-3)))
         tokens_T = np.full(2 * len(symbols_K) + 1, BLANK, np.int32)
         tokens_T[1::2] = symbols_K
         if source.opened.config.text.blank_between:
@@ -210,8 +211,8 @@ def _verify(
     for nothing in ([], [0], [1, 0, 2]):
         _run(onnx_session, np.array(nothing, np.int64))
     if not worst <= SAMPLE_ERROR or len({count % 2 for count in frames}) < 2:
-        raise ExportError(f"{path.name}: samples differ from TensorFlow by {worst:.2g} at {frames} frames")
-    return f"verified: sentences of {frames} frames, largest difference of a sample to TensorFlow {worst:.1e}"
+        raise ExportError(f"{path.name}: samples differ from TensorFlow by {worst:.2g} of the peak at {frames} frames")
+    return f"verified: sentences of {frames} frames, largest difference of a sample to TensorFlow {worst:.1e} of the peak"
 
 
 def _feeds(ids: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
