@@ -23,8 +23,8 @@ from myxtts.messages import escaped, quoted
 from myxtts.synthesis.options import LONGEST_TEXT, SPEAK_OPTIONS, SpeakOptions, option_problems, text_problems
 
 if TYPE_CHECKING:
-    from myxtts.synthesis import Speech, Synthesizer, VoicePart
     from myxtts.runtime.interface import OpenedModel
+    from myxtts.synthesis import Speech, Synthesizer, VoicePart
     from myxtts.synthesis.speech import FloatArray
 
 PROGRAM = "myxtts speak"
@@ -45,7 +45,9 @@ def _parser() -> OneLineParser:
         epilog=CONSENT,
     )
     parser.set_defaults(voices=[])
-    parser.add_argument("--checkpoint", metavar="RUN", help="run directory, one of its step folders, or an exported folder")
+    parser.add_argument(
+        "--checkpoint", metavar="RUN", help="run directory, one of its step folders, or an exported folder"
+    )
     parser.add_argument("--prefer", choices=("best", "last"), default="best", help="which checkpoint of a run (best)")
     what = parser.add_argument_group("what")
     what.add_argument("--text", metavar="TEXT", help=f"what to say; up to {LONGEST_TEXT:,} characters")

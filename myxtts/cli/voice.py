@@ -38,7 +38,9 @@ def _parser() -> OneLineParser:
         epilog=CONSENT,
     )
     parser.set_defaults(voices=[])
-    parser.add_argument("--checkpoint", metavar="RUN", help="run directory, one of its step folders, or an exported folder")
+    parser.add_argument(
+        "--checkpoint", metavar="RUN", help="run directory, one of its step folders, or an exported folder"
+    )
     parser.add_argument("--prefer", choices=("best", "last"), default="best", help="which checkpoint of a run (best)")
     add_voice_options(parser.add_argument_group("voice"))
     out = parser.add_argument_group("output")

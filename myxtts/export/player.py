@@ -175,9 +175,7 @@ def _piper_config(source: Source, code: str, ids: dict[str, int]) -> dict[str, A
     }
 
 
-def _verify(
-    path: Path, graph: graphs.Graph, source: Source, voice: NamedVoice, language: int, weights: str
-) -> str:
+def _verify(path: Path, graph: graphs.Graph, source: Source, voice: NamedVoice, language: int, weights: str) -> str:
     """Compares a file with TensorFlow, as each player would call it. Returns a line; raises ExportError."""
     onnx_session = session(path, "the exported file")
     function = tf.function(graph.function, input_signature=graph.signature, autograph=False)
@@ -212,7 +210,7 @@ def _verify(
         _run(onnx_session, np.array(nothing, np.int64))
     if not worst <= SAMPLE_ERROR or len({count % 2 for count in frames}) < 2:
         raise ExportError(f"{path.name}: samples differ from TensorFlow by {worst:.2g} of the peak at {frames} frames")
-    return f"verified: sentences of {frames} frames, largest difference of a sample to TensorFlow {worst:.1e} of the peak"
+    return f"verified: sentences of {frames} frames; largest difference to TensorFlow {worst:.1e} of the peak"
 
 
 def _feeds(ids: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:

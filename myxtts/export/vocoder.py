@@ -37,12 +37,12 @@ class GriffinLimGraph:
         self._blocks = -(-size // audio.hop_samples)
         angle_NF = 2.0 * np.pi * np.arange(size)[:, None] * np.arange(bins)[None, :] / size
         window_N1 = hann(size).astype(np.float64)[:, None]
-        self._forward_NG = np.concatenate([np.cos(angle_NF), -np.sin(angle_NF)], axis=1) * window_N1
+        forward_NG = np.concatenate([np.cos(angle_NF), -np.sin(angle_NF)], axis=1) * window_N1
         weight_F1 = np.full((bins, 1), 2.0 / size)
         weight_F1[0] = weight_F1[-1] = 1.0 / size
-        inverse = [np.cos(angle_NF).T * weight_F1, -np.sin(angle_NF).T * weight_F1]
-        self._inverse_GN = np.concatenate(inverse, axis=0) * window_N1.T
-        self._forward_NG, self._inverse_GN = (x.astype(np.float32) for x in (self._forward_NG, self._inverse_GN))
+        inverse_GN = np.concatenate([np.cos(angle_NF).T * weight_F1, -np.sin(angle_NF).T * weight_F1], axis=0)
+        self._forward_NG = forward_NG.astype(np.float32)
+        self._inverse_GN = (inverse_GN * window_N1.T).astype(np.float32)
         self._basis_CF = mel_basis(audio)
         self._start_CF = np.linalg.pinv(self._basis_CF.astype(np.float64)).T.astype(np.float32)
         self._bin_hz_F = bins_hz(audio).astype(np.float32)

@@ -1,9 +1,9 @@
-"""Sound for the network: samples to bytes of the formats of OpenAI's interface, piece by piece where a format allows."""
+"""Samples to bytes of the formats of OpenAI's interface, piece by piece where a format allows."""
 
 from __future__ import annotations
 
 import io
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import soundfile
@@ -43,8 +43,10 @@ def encoder(name: str, sample_rate_hz: int) -> Encoder:
     if name == "opus":
         return _File(sample_rate_hz, NETWORK_RATE_HZ, streams=True, format="OGG", subtype="OPUS")
     if name == "mp3":
-        # constant: with a variable rate the first frame is rewritten at the end, which was sent long ago
-        return _File(sample_rate_hz, sample_rate_hz, streams=True, format="MP3", bitrate_mode="CONSTANT")
+        # constant: with a variable rate the first frame is rewritten at the end, which was sent long ago; the mode is
+        # only applied together with a level
+        kind = {"format": "MP3", "bitrate_mode": "CONSTANT", "compression_level": 0.5}
+        return _File(sample_rate_hz, sample_rate_hz, streams=True, **kind)
     if name == "flac":
         return _File(sample_rate_hz, sample_rate_hz, streams=False, format="FLAC")
     raise ValueError(name)
@@ -80,7 +82,7 @@ class _Pcm:
 class _File:
     """A file of libsndfile in memory. What was sent is dropped from it; a format that seeks is sent at the end."""
 
-    def __init__(self, rate_hz: int, wanted_hz: int, *, streams: bool, **kind: str) -> None:
+    def __init__(self, rate_hz: int, wanted_hz: int, *, streams: bool, **kind: Any) -> None:
         self._resample, self._streams, self._sent = _Resampler(rate_hz, wanted_hz), streams, 0
         self._buffer = io.BytesIO()
         self._file = soundfile.SoundFile(self._buffer, "w", wanted_hz, 1, **kind)

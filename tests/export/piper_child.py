@@ -1,4 +1,4 @@
-"""Speaks with the real Piper, in an environment of its own: `python piper_child.py MODEL.onnx TEXT...` -> JSON lines."""
+"""Speaks with the real Piper: `python piper_child.py MODEL.onnx TEXT...` prints a JSON line for each text."""
 
 import json
 import sys
@@ -17,9 +17,7 @@ for text in sys.argv[2:]:
                 "ids": [chunk.phoneme_ids for chunk in chunks],
                 "samples": len(samples),
                 "slow": int(sum(len(chunk.audio_float_array) for chunk in slow)),
-                "aligned": [
-                    None if chunk.phoneme_id_samples is None else int(chunk.phoneme_id_samples.sum()) for chunk in chunks
-                ],
+                "aligned": [int(chunk.phoneme_id_samples.sum()) for chunk in chunks],
                 "peak": float(np.abs(samples).max(initial=0.0)),
                 "finite": bool(np.isfinite(samples).all()),
                 "rate": chunks[0].sample_rate if chunks else 0,

@@ -147,7 +147,8 @@ def test_damaged_folders_are_named(pair: tuple[Path, Path], tmp_path: Path) -> N
         assert "damaged" in error_of(folder) or "cannot be read" in error_of(folder)
     folder = copy("config")
     text = (folder / CONFIG).read_text()
-    for changed in (text[:-20], "[]", '{"format": "x"}', text.replace('"version": 1', '"version": 99'), "\x00", "{" * 9999):
+    later = text.replace('"version": 1', '"version": 99')
+    for changed in (text[:-20], "[]", '{"format": "x"}', later, "\x00", "{" * 9999):
         (folder / CONFIG).write_text(changed)
         assert is_export(folder) and error_of(folder)
     values = json.loads(text)

@@ -49,7 +49,8 @@ def sherpa_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_files_of_piper(piper_folder: Path) -> None:
-    assert sorted(path.name for path in piper_folder.iterdir()) == ["README.md", "en-us-bob.onnx", "en-us-bob.onnx.json"]
+    names = sorted(path.name for path in piper_folder.iterdir())
+    assert names == ["README.md", "en-us-bob.onnx", "en-us-bob.onnx.json"]
     config = json.loads((piper_folder / "en-us-bob.onnx.json").read_text())
     ids = config["phoneme_id_map"]
     assert all(len(symbol) == 1 for symbol in ids), "libpiper takes the first code point of a key"

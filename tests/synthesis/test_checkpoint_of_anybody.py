@@ -14,9 +14,9 @@ from myxtts.config.files import config_yaml
 from myxtts.config.schema import AudioConfig
 from myxtts.errors import EXIT_BAD_INPUT, CheckpointError, DataError, MyXTTSError
 from myxtts.models.build import least_weights
+from myxtts.runtime.interface import VoiceModel
 from myxtts.storage.store import CheckpointStore
 from myxtts.synthesis import synthesizer as synthesizer_module
-from myxtts.runtime.interface import VoiceModel
 from myxtts.synthesis.opened import open_checkpoint
 from myxtts.synthesis.options import LARGEST_SPECTROGRAM, longest_sentence
 from myxtts.synthesis.synthesizer import Synthesizer

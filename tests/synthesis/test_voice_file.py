@@ -9,8 +9,8 @@ import pytest
 from safetensors import safe_open
 
 from myxtts.errors import CheckpointError, DataError, StorageError
-from myxtts.storage.tensors import write_tensors
 from myxtts.runtime.interface import VoiceModel
+from myxtts.storage.tensors import write_tensors
 from myxtts.synthesis.opened import OpenedCheckpoint, open_checkpoint
 from myxtts.synthesis.voice_file import (
     StoredVoice,
@@ -140,4 +140,4 @@ def test_a_voice_belongs_to_the_encoder_it_was_made_with(source: OpenedCheckpoin
 def test_a_checkpoint_without_an_encoder(tmp_path: Path) -> None:
     bare = open_checkpoint(made_model.save_run(tmp_path, made_model.resolved(), average=None))
     with pytest.raises(CheckpointError, match="contains no averaged weights of a speaker encoder; use a"):
-        bare.voice_model
+        _ = bare.voice_model
