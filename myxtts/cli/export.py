@@ -18,6 +18,8 @@ from myxtts.messages import escaped, quoted
 PROGRAM = "myxtts export"
 FORMATS = {
     "onnx": "graphs for ONNX Runtime, which `myxtts speak` speaks without TensorFlow",
+    "piper": "one voice in one language for Piper",
+    "sherpa": "the same for sherpa-onnx",
 }
 WEIGHTS = ("fp32", "fp16", "int8")
 _LICENSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}")
@@ -46,6 +48,7 @@ def _parser() -> OneLineParser:
                         "speaker under its name; may be repeated")  # fmt: skip
     parser.add_argument("--voice", action="append", default=[], metavar="FILE", help="export a voice that `myxtts "
                         "voice` saved; may be repeated")  # fmt: skip
+    parser.add_argument("--language", metavar="CODE", help="language that a player speaks (as in the model's settings)")
     parser.add_argument("--weights", choices=WEIGHTS, default="fp32", help="how the weights are stored: fp32 exact; "
                         "fp16 half the size; int8 a quarter, with audible differences (fp32)")  # fmt: skip
     parser.add_argument("--license", default="", metavar="NAME", help="licence of the weights, for the model card, as "
@@ -72,6 +75,7 @@ def _run(argv: Sequence[str]) -> int:
         voices=tuple(Path(name) for name in given.voice),
         weights=given.weights,
         license_name=given.license,
+        language=given.language,
     )
     try:
         result = export(opened, request, screen.progress)

@@ -53,9 +53,10 @@ def convert(graph: Graph, metadata: Mapping[str, str] | None = None) -> Any:
     if errors:
         raise ExportError(f"the conversion to ONNX reported: {errors[0]}")
     by_name = {output.name: output for output in model.graph.output}
-    wanted = [spec.name for spec in graph.signature]
-    if sorted(by_name) != sorted(graph.outputs) or [value.name for value in model.graph.input] != wanted:
-        raise ExportError(f"the ONNX graph has inputs and outputs other than {wanted} and {list(graph.outputs)}")
+    wanted, found = [spec.name for spec in graph.signature], [value.name for value in model.graph.input]
+    if sorted(by_name) != sorted(graph.outputs) or found != wanted:
+        raise ExportError(f"the ONNX graph has inputs {found} and outputs {list(by_name)}, expected {wanted} and "
+                          f"{list(graph.outputs)}")  # fmt: skip
     del model.graph.output[:]
     model.graph.output.extend(by_name[name] for name in graph.outputs)
     model.graph.name, model.doc_string, model.graph.doc_string = "myxtts", "", ""

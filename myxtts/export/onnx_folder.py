@@ -1,4 +1,4 @@
-"""`--format onnx`: two graphs, settings, voices and a card in a folder that myxtts.runtime speaks without TensorFlow."""
+"""`--format onnx`: two graphs, settings, voices and a card, which myxtts.runtime speaks without TensorFlow."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,9 +97,9 @@ def _same_durations(
 
     A duration that is exactly between two frames may be rounded either way, so other tokens are tried then.
     """
-    tokens_T, *others = case
+    tokens_T, language, voice, controls = case
     for _ in range(_MOST_DRAWS):
-        wanted, found = (model.generate(tokens_T, *others) for model in (source.model, exported))
+        wanted, found = (model.generate(tokens_T, language, voice, controls) for model in (source.model, exported))
         if weights != "fp32" or np.array_equal(wanted.duration_T, found.duration_T):
             return wanted, found, tokens_T
         if np.abs(np.cumsum(wanted.duration_T) - np.cumsum(found.duration_T)).max() > 1:
@@ -115,16 +114,16 @@ def _largest(a: FloatArray, b: FloatArray) -> float:
 
 def _token_difference(a: AcousticOutput, b: AcousticOutput) -> float:
     """Mean difference of the mels of the tokens that both speak."""
-    differences = []
-    for means in zip(_token_means(a), _token_means(b), strict=True):
-        if all(mean is not None for mean in means):
-            differences.append(float(np.abs(means[0] - means[1]).mean()))
-    return float(np.mean(differences)) if differences else np.inf
+    difference_T = np.abs(_token_means(a) - _token_means(b)).mean(axis=1)
+    both_T = np.isfinite(difference_T)
+    return float(difference_T[both_T].mean()) if both_T.any() else np.inf
 
 
-def _token_means(output: AcousticOutput) -> Sequence[FloatArray | None]:
+def _token_means(output: AcousticOutput) -> FloatArray:
+    """Mean mel (T, C) of each token; NaN for one without frames."""
     parts = np.split(output.mel_MC, np.cumsum(output.duration_T)[:-1])
-    return [part.mean(axis=0) if len(part) else None for part in parts]
+    missing = np.full(output.mel_MC.shape[1], np.nan, np.float32)
+    return np.stack([part.mean(axis=0) if len(part) else missing for part in parts])
 
 
 def _voice_difference(source: Source, exported: AcousticModel) -> float:

@@ -68,9 +68,8 @@ class Source:
                 unmoved &= _cosines(variable.numpy(), average[variable.path]) > 1.0 - _SAME_DIRECTION
         if unmoved[len(RESERVED) :].all():  # weights as they were initialized: nothing was learned yet
             return ()
-        return tuple(
-            s for s, same in zip(self.opened.table.symbols, unmoved, strict=True) if same and s not in RESERVED
-        )
+        pairs = zip(self.opened.table.symbols, unmoved, strict=True)
+        return tuple(symbol for symbol, same in pairs if same and symbol not in RESERVED)
 
     @property
     def corpus(self) -> Corpus:
@@ -110,8 +109,11 @@ def voices_of(
         stored = read_voice(path)
         if note := compatibility_note(stored, path, opened):
             notes.append(note)
-        if problem := name_problem("the name of the voice", stored.name):
-            raise DataError(f"voice {quoted(str(path), 200)}: {problem}")
+        if name_problem("name", stored.name):
+            raise DataError(
+                f"voice {quoted(str(path), 200)} has the name {quoted(stored.name)}, which cannot be shown; save it "
+                "again with `myxtts voice --name`"
+            )
         found.append(NamedVoice(stored.name, mean_voice([Voice(stored.voice_E, stored.style_Y)])))
     names = [named.name for named in found]
     if double := next((name for name in names if names.count(name) > 1), None):

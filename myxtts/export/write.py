@@ -9,9 +9,10 @@ from pathlib import Path
 from myxtts.export.onnx_file import ExportError, import_onnx
 from myxtts.export.onnx_folder import write_folder
 from myxtts.export.place import new_folder
+from myxtts.export.player import write_player
 from myxtts.export.source import Source, voices_of
 from myxtts.progress import Progress, silent
-from myxtts.synthesis.opened import OpenedCheckpoint
+from myxtts.synthesis.opened import OpenedCheckpoint, language_index
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class ExportRequest:
     voices: tuple[Path, ...] = ()
     weights: str = "fp32"
     license_name: str = ""
+    language: str | None = None
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,15 @@ class ExportResult:
     lines: tuple[str, ...]
 
 
+def _player(folder: Path, source: Source, request: ExportRequest, *, sherpa: bool) -> list[str]:
+    language, _ = language_index(source.opened, request.language)
+    return write_player(folder, source, language, request.weights, request.license_name, sherpa=sherpa)
+
+
 WRITERS: dict[str, Callable[[Path, Source, ExportRequest], list[str]]] = {
     "onnx": lambda folder, source, request: write_folder(folder, source, request.weights, request.license_name),
+    "piper": lambda folder, source, request: _player(folder, source, request, sherpa=False),
+    "sherpa": lambda folder, source, request: _player(folder, source, request, sherpa=True),
 }
 """Format -> function that writes it into an empty folder, verifies it, and returns lines for the user."""
 
@@ -53,7 +62,7 @@ def export(opened: OpenedCheckpoint, request: ExportRequest, progress: Progress 
     voices, notes = voices_of(opened, request.speakers, request.voices)
     progress("loading the model", 0, 2)
     source = Source(opened, opened.load(), tuple(voices), tuple(notes))
-    if not voices:
+    if not voices and request.format == "onnx":
         notes.append("no voice is exported: it speaks in the voice of a recording; --speaker or --voice adds one")
     if untrained := source.untrained:
         notes.append(f"{len(untrained)} of {len(opened.table)} symbols never occurred in training and are not spoken")

@@ -271,7 +271,7 @@ class Generator:
     def predict_graph(
         self, text_BT: tf.Tensor, length_B: tf.Tensor, language_B: tf.Tensor, voice_BE: tf.Tensor, style_BY: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        """First half: tokens with their lengths, languages, voices and styles -> prosody and encodings of the tokens."""
+        """First half: tokens, their lengths, languages, voices and styles -> prosody and encodings of the tokens."""
         tokens = tf.shape(text_BT)[1]
         text = self.model.text_encoder(text_BT, length_B, language_B)
         condition = self.model.condition(voice_BE, style_BY)

@@ -1,1 +1,1 @@
-"""The runtime of exported models: reads a folder of `myxtts export` and runs it with ONNX Runtime, without TensorFlow."""
+"""The runtime of exported models: runs a folder of `myxtts export` with ONNX Runtime, without TensorFlow."""

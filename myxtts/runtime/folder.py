@@ -185,9 +185,12 @@ def open_export(path: Path) -> OpenedExport:
 
 def _fingerprint(path: Path) -> dict[str, Any]:
     """Size and SHA-256 of a file."""
+    digest, size = hashlib.sha256(), 0
     with open_regular(Path(os.path.realpath(path)), "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return {"bytes": file.tell(), "sha256": digest}
+        while part := file.read(1 << 20):
+            digest.update(part)
+            size += len(part)
+    return {"bytes": size, "sha256": digest.hexdigest()}
 
 
 def _read(path: Path, limit: int) -> bytearray:

@@ -1,4 +1,4 @@
-"""What synthesis needs of a model, whichever library runs it: TensorFlow for a run, ONNX Runtime for an exported one."""
+"""What synthesis needs of a model: TensorFlow runs that of a checkpoint, ONNX Runtime an exported one."""
 
 from __future__ import annotations
 

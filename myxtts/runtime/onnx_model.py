@@ -103,14 +103,8 @@ def session(path: Path, where: str) -> Any:
     # without it idle threads spin and take CPU time from the next request
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     state = ort.capi.onnxruntime_pybind11_state
-    known = (
-        state.Fail,
-        state.InvalidGraph,
-        state.InvalidProtobuf,
-        state.NotImplemented,
-        state.RuntimeException,
-        state.NoSuchFile,
-    )
+    names = ("Fail", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException", "NoSuchFile")
+    known = tuple(getattr(state, name) for name in names)
     try:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except known as error:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -20,13 +20,16 @@ from myxtts.errors import CheckpointError, ConfigError, DataError
 from myxtts.messages import quoted
 from myxtts.models.prosody import FloatArray
 from myxtts.runtime.folder import is_export, open_export
-from myxtts.runtime.interface import AcousticModel, OpenedModel, VoiceModel
+from myxtts.runtime.interface import OpenedModel, VoiceModel
 from myxtts.storage.checkpoint import Checkpoint
 from myxtts.storage.files import canonical_json
 from myxtts.storage.find_checkpoint import find
 from myxtts.storage.tensors import Array
 from myxtts.text.phonemes import canonical_language
 from myxtts.text.symbols import SymbolTable
+
+if TYPE_CHECKING:
+    from myxtts.synthesis.network import TensorFlowModel
 
 CONFIG_NAME, CORPUS_NAME = "config.yaml", "corpus.json"
 _MOST_NAMES = 20
@@ -124,7 +127,7 @@ class OpenedCheckpoint:
             )
         return voice_ZE, style_ZY
 
-    def load(self) -> AcousticModel:
+    def load(self) -> TensorFlowModel:
         """Imports TensorFlow and builds the networks. Raises CheckpointError where the weights do not fit."""
         from myxtts.synthesis.network import TensorFlowModel
 

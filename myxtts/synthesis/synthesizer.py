@@ -57,7 +57,9 @@ class _SpeechTask:
 
 
 class Synthesizer:
-    """Speaks with the averaged weights of a checkpoint, or with an exported model. Load it once and reuse it: the first text is the slowest.
+    """Speaks with the averaged weights of a checkpoint, or with an exported model.
+
+    Load it once and reuse it: the first text is the slowest.
 
     Example:
         >>> from pathlib import Path

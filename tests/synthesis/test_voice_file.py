@@ -140,4 +140,4 @@ def test_a_voice_belongs_to_the_encoder_it_was_made_with(source: OpenedCheckpoin
 def test_a_checkpoint_without_an_encoder(tmp_path: Path) -> None:
     bare = open_checkpoint(made_model.save_run(tmp_path, made_model.resolved(), average=None))
     with pytest.raises(CheckpointError, match="contains no averaged weights of a speaker encoder; use a"):
-        bare.voice_model
+        _ = bare.voice_model

@@ -1,0 +1,120 @@
+"""`myxtts serve`: answers requests for speech over HTTP, in the form of OpenAI's interface."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from myxtts.cli.arguments import OneLineParser
+from myxtts.cli.runtime import load_synthesizer
+from myxtts.cli.screen import Screen, guarded
+from myxtts.errors import EXIT_DONE, ConfigError
+from myxtts.messages import escaped, quoted
+
+PROGRAM = "myxtts serve"
+_LARGEST_TOKEN_FILE = 4_096
+_RANGES = {"port": (0, 65_535), "max_queue": (1, 1_000), "threads": (1, 64), "max_characters": (1, 100_000)}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Serves as `argv` says until it is stopped; returns the exit code."""
+    return guarded(lambda: _run(argv))
+
+
+def _parser() -> OneLineParser:
+    parser = OneLineParser(
+        prog=PROGRAM,
+        allow_abbrev=False,
+        usage=f"{PROGRAM} MODEL [options]",
+        description="Speaks over HTTP: POST /v1/audio/speech as OpenAI's interface has it, and GET /v1/audio/voices, "
+        "/v1/models, /health and /metrics. SIGTERM finishes what is being spoken.",
+    )
+    parser.add_argument("model", nargs="?", metavar="MODEL", help="exported folder, run directory or step folder")
+    parser.add_argument("--prefer", choices=("best", "last"), default="best", help="which checkpoint of a run (best)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1: this machine alone)")
+    parser.add_argument("--port", type=int, default=8000, metavar="N", help="port; 0: any free one (8000)")
+    parser.add_argument("--token-file", metavar="FILE", help="file with the token that clients must send")
+    parser.add_argument("--origin", action="append", default=[], metavar="URL", help="origin of a web page that may "
+                        "use the server (CORS); may be repeated (none)")  # fmt: skip
+    parser.add_argument("--threads", type=int, default=min(4, os.cpu_count() or 1), metavar="N",
+                        help="sentences computed at the same time (%(default)s)")  # fmt: skip
+    parser.add_argument("--max-queue", type=int, default=8, metavar="N", help="requests at the same time, waiting ones "
+                        "included; further ones get 503 (8)")  # fmt: skip
+    parser.add_argument("--max-characters", type=int, default=4096, metavar="N", help="longest text (4096)")
+    return parser
+
+
+def _run(argv: Sequence[str]) -> int:
+    given, unknown = _parser().parse_known(argv)
+    if problems := [*unknown, *_problems(given)]:
+        raise ConfigError(problems)
+    token = _token(Path(given.token_file)) if given.token_file else None
+    try:
+        import uvicorn
+
+        from myxtts.server.app import ServerSettings, application
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"the server needs the package {error.name}; install it with `pip install 'myxtts[serve]'`"
+        ) from error
+    from myxtts.synthesis.opened import open_model
+
+    screen = Screen()
+    opened = open_model(Path(given.model), given.prefer)
+    screen.say(escaped(opened.summary))
+    synthesizer = load_synthesizer(opened)
+    settings = ServerSettings(
+        threads=given.threads,
+        max_queue=given.max_queue,
+        max_characters=given.max_characters,
+        token=token,
+        origins=tuple(given.origin),
+    )
+    config = uvicorn.Config(
+        application(synthesizer, settings), host=given.host, port=given.port, log_level="warning", server_header=False
+    )
+    server = _announcing(uvicorn.Server, screen)(config)
+    server.run()
+    if not server.started:
+        raise ConfigError(f"cannot listen on {given.host}:{given.port}; is the port in use?")
+    return EXIT_DONE
+
+
+def _announcing(base: type, screen: Screen) -> type:
+    """The server class, which says where it listens once it does."""
+
+    class Server(base):  # type: ignore[misc]
+        async def startup(self, sockets: list[object] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                host, port = self.servers[0].sockets[0].getsockname()[:2]
+                screen.say(f"listening on http://{host}:{port}")
+
+    return Server
+
+
+def _problems(given: Namespace) -> list[str]:
+    found = []
+    if not given.model:
+        found.append("MODEL is missing; name an exported folder or a run directory")
+    for name, (low, high) in _RANGES.items():
+        value = getattr(given, name)
+        if not low <= value <= high:
+            found.append(f"--{name.replace('_', '-')} is {value}, expected {low} to {high}")
+    return found
+
+
+def _token(path: Path) -> str:
+    """The token in a file. Raises ConfigError."""
+    name = f"--token-file {quoted(str(path), 200)}"
+    try:
+        with path.open("rb") as file:
+            token = file.read(_LARGEST_TOKEN_FILE).decode("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not ASCII"
+        raise ConfigError(f"{name} cannot be read ({reason}); write the token into a text file") from None
+    if not token or not token.isprintable() or " " in token:
+        raise ConfigError(f"{name} has no token; write one line without blanks into it")
+    return token

@@ -1,0 +1,245 @@
+"""The application: routes, the queue of requests, and the metrics.
+
+A request waits for one of a few worker threads for each sentence, so requests take turns and a client that leaves costs
+the sentence that is being computed and no more. The queue is bounded; beyond it the answer is 503 with Retry-After.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hmac
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from myxtts.errors import ConfigError, DataError, MyXTTSError
+from myxtts.server.sound_formats import MEDIA_TYPES, encoder
+from myxtts.server.speech_request import ApiError, SpeechRequest, api_error, parse_request
+from myxtts.synthesis.speech import SpeechChunk
+from myxtts.synthesis.synthesizer import Synthesizer
+from myxtts.synthesis.voice_parts import VoicePart
+
+MODEL_ID = "myxtts"
+_MOST_BODY_BYTES = 1 << 20
+_RETRY_SECONDS = "2"
+_OPEN_PATHS = ("/health",)
+"""Paths that need no token: what watches a server asks for them."""
+_NO_TOKEN = ApiError(401, "the token is missing or wrong", code="invalid_api_key")
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """Limits and access.
+
+    Attributes:
+        threads: sentences that are computed at the same time.
+        max_queue: requests that are worked on or wait; further ones get 503.
+        max_characters: longest text of a request.
+        token: what clients must send as a bearer token; None: nothing.
+        origins: web pages of these origins may use the server (CORS).
+    """
+
+    threads: int = 2
+    max_queue: int = 8
+    max_characters: int = 4_096
+    token: str | None = None
+    origins: tuple[str, ...] = ()
+
+
+@dataclass
+class Metrics:
+    """Counts since the start."""
+
+    requests: dict[int, int] = field(default_factory=dict)
+    active: int = 0
+    speech_seconds: float = 0.0
+    compute_seconds: float = 0.0
+
+    def text(self) -> str:
+        """In the text format of Prometheus."""
+        factor = self.compute_seconds / self.speech_seconds if self.speech_seconds else 0.0
+        lines = ["# TYPE myxtts_requests_total counter"]
+        lines += [f'myxtts_requests_total{{status="{status}"}} {n}' for status, n in sorted(self.requests.items())]
+        for name, kind, value in (
+            ("myxtts_queue", "gauge", self.active),
+            ("myxtts_speech_seconds_total", "counter", self.speech_seconds),
+            ("myxtts_compute_seconds_total", "counter", self.compute_seconds),
+            ("myxtts_real_time_factor", "gauge", factor),
+        ):
+            lines += [f"# TYPE {name} {kind}", f"{name} {value:.12g}"]
+        return "\n".join(lines) + "\n"
+
+
+def application(synthesizer: Synthesizer, settings: ServerSettings) -> Starlette:
+    """The ASGI application that speaks with a synthesizer."""
+    service = _Service(synthesizer, settings)
+    routes = [
+        Route("/v1/audio/speech", service.speech, methods=["POST"]),
+        Route("/v1/audio/voices", service.voices, methods=["GET"]),
+        Route("/v1/models", service.models, methods=["GET"]),
+        Route("/health", service.health, methods=["GET"]),
+        Route("/metrics", service.metrics_text, methods=["GET"]),
+    ]
+    middleware = [
+        Middleware(CORSMiddleware, allow_origins=list(settings.origins), allow_methods=["GET", "POST"],
+                   allow_headers=["Authorization", "Content-Type"])
+    ] if settings.origins else []  # fmt: skip
+    return Starlette(
+        routes=routes,
+        middleware=[*middleware, Middleware(_Guard, service=service)],
+        exception_handlers={ApiError: _as_json, HTTPException: _as_json, Exception: _as_json},
+    )
+
+
+def _error_response(error: ApiError) -> JSONResponse:
+    headers = {"Retry-After": _RETRY_SECONDS} if error.status == 503 else None
+    if error.status == 401:
+        headers = {"WWW-Authenticate": "Bearer"}
+    return JSONResponse(error.body(), error.status, headers)
+
+
+async def _as_json(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException):
+        error = ApiError(error.status_code, f"{request.method} {request.url.path}: {error.detail}")
+    elif not isinstance(error, ApiError):
+        error = ApiError(500, "internal error; the log of the server has the details")
+    return _error_response(error)
+
+
+class _Guard:
+    """Asks for the token, and counts the answers by status."""
+
+    def __init__(self, app: ASGIApp, service: _Service) -> None:
+        self._app, self._service = app, service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._service.count(message["status"])
+            await send(message)
+
+        app = self._app if self._service.admits(Request(scope)) else _error_response(_NO_TOKEN)
+        await app(scope, receive, counted)
+
+
+class _Service:
+    def __init__(self, synthesizer: Synthesizer, settings: ServerSettings) -> None:
+        self._synthesizer, self._settings = synthesizer, settings
+        self._metrics = Metrics()
+        self._workers = ThreadPoolExecutor(settings.threads, "speech")
+
+    def count(self, status: int) -> None:
+        """Counts an answer."""
+        self._metrics.requests[status] = self._metrics.requests.get(status, 0) + 1
+
+    def admits(self, request: Request) -> bool:
+        """Whether a request has the token, or needs none."""
+        if self._settings.token is None or request.url.path in _OPEN_PATHS:
+            return True
+        given = request.headers.get("authorization", "").encode("utf-8", "replace")
+        return hmac.compare_digest(given, f"Bearer {self._settings.token}".encode())
+
+    async def health(self, request: Request) -> Response:
+        return JSONResponse({"status": "ok", "queue": self._metrics.active, "max_queue": self._settings.max_queue})
+
+    async def metrics_text(self, request: Request) -> Response:
+        return PlainTextResponse(self._metrics.text(), media_type="text/plain; version=0.0.4")
+
+    async def models(self, request: Request) -> Response:
+        model = {"id": MODEL_ID, "object": "model", "created": 0, "owned_by": "myxtts"}
+        return JSONResponse({"object": "list", "data": [model]})
+
+    async def voices(self, request: Request) -> Response:
+        listed = [{"id": name, "name": name} for name in self._synthesizer.speakers]
+        return JSONResponse({"voices": listed, "languages": self._synthesizer.languages})
+
+    async def speech(self, request: Request) -> Response:
+        wanted = parse_request(await _body(request), self._synthesizer.speakers, self._settings.max_characters)
+        if self._metrics.active >= self._settings.max_queue:
+            raise ApiError(503, f"{self._metrics.active} requests are waiting; try again later", code="queue_full")
+        self._metrics.active += 1
+        try:
+            pieces = self._pieces(wanted)
+            first = await self._next(pieces)  # so that what is wrong with a text is an error and no broken stream
+        except BaseException:
+            self._metrics.active -= 1
+            raise
+        streamed = self._streamed(wanted, pieces, first)
+        media = "text/event-stream" if wanted.stream_format == "sse" else MEDIA_TYPES[wanted.response_format]
+        return StreamingResponse(streamed, media_type=media)
+
+    def _pieces(self, wanted: SpeechRequest) -> Iterator[SpeechChunk]:
+        """The sentences; a generator, so that the text is read in a worker too."""
+        parts = [VoicePart("speaker", name, weight) for name, weight in wanted.voices]
+        yield from self._synthesizer.stream(wanted.text, voices=parts, **asdict(wanted.options))
+
+    async def _next(self, pieces: Iterator[SpeechChunk]) -> SpeechChunk | None:
+        """The next sentence, computed in a worker. Raises ApiError."""
+
+        def compute() -> SpeechChunk | None:
+            started = time.perf_counter()
+            try:
+                return next(pieces, None)
+            finally:
+                self._metrics.compute_seconds += time.perf_counter() - started
+
+        try:
+            piece = await asyncio.get_running_loop().run_in_executor(self._workers, compute)
+        except (DataError, ConfigError) as error:
+            raise api_error(error) from None
+        except MyXTTSError as error:
+            raise ApiError(500, str(error)) from error
+        if piece is not None:
+            self._metrics.speech_seconds += len(piece.samples) / piece.sample_rate_hz
+        return piece
+
+    async def _streamed(
+        self, wanted: SpeechRequest, pieces: Iterator[SpeechChunk], piece: SpeechChunk | None
+    ) -> AsyncIterator[bytes]:
+        """The bytes of the reply. Leaving it early, as when the client disconnects, ends the work."""
+        as_event = _event if wanted.stream_format == "sse" else bytes
+        try:
+            assert piece is not None, "a text has at least one sentence"
+            output = encoder(wanted.response_format, piece.sample_rate_hz)
+            while piece is not None:
+                if content := output.write(piece.samples):
+                    yield as_event(content)
+                piece = await self._next(pieces)
+            if content := output.close():
+                yield as_event(content)
+            if wanted.stream_format == "sse":
+                yield b'data: {"type":"speech.audio.done"}\n\n'
+        finally:
+            self._metrics.active -= 1
+
+
+def _event(content: bytes) -> bytes:
+    """A server-sent event of OpenAI's interface."""
+    values = {"type": "speech.audio.delta", "audio": base64.b64encode(content).decode("ascii")}
+    return f"data: {json.dumps(values)}\n\n".encode("ascii")
+
+
+async def _body(request: Request) -> bytes:
+    """The body, at most a megabyte. Raises ApiError."""
+    content = bytearray()
+    async for part in request.stream():
+        content += part
+        if len(content) > _MOST_BODY_BYTES:
+            raise ApiError(413, f"the body is longer than {_MOST_BODY_BYTES} bytes")
+    return bytes(content)

@@ -1,0 +1,37 @@
+"""An export appears complete or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from myxtts.errors import StorageError
+from myxtts.export.place import folder_problem, new_folder
+
+
+def test_a_folder_appears_when_it_is_complete(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with new_folder(out) as folder:
+        (folder / "a").write_text("a")
+        assert not out.exists()
+    assert (out / "a").read_text() == "a" and [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_nothing_is_left_after_an_error(tmp_path: Path, error: type[BaseException]) -> None:
+    with pytest.raises(error), new_folder(tmp_path / "out") as folder:
+        (folder / "a").write_text("a")
+        raise error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_with_files_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    assert folder_problem(tmp_path / "out") is None, "an empty one is"
+    (tmp_path / "out" / "mine").write_text("mine")
+    assert "contains files" in str(folder_problem(tmp_path / "out"))
+    with pytest.raises(StorageError), new_folder(tmp_path / "out") as folder:
+        (folder / "a").write_text("a")
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "mine"]
+    (tmp_path / "file").write_text("")
+    assert "is a file or a link" in str(folder_problem(tmp_path / "file"))
+    assert "parent folder does not exist" in str(folder_problem(tmp_path / "no" / "out"))

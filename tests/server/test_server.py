@@ -1,0 +1,244 @@
+"""The server over real HTTP: OpenAI's client in every format, streams, errors in its shape, the queue, the token."""
+
+import base64
+import io
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import made_model
+import numpy as np
+import pytest
+import soundfile
+
+pytest.importorskip("starlette")
+uvicorn = pytest.importorskip("uvicorn")
+httpx = pytest.importorskip("httpx2")
+
+from myxtts.server.app import ServerSettings, application  # noqa: E402
+from myxtts.synthesis import Synthesizer  # noqa: E402
+
+TEXT = "A good day to all of you. And to nobody else."
+SPEECH = "/v1/audio/speech"
+
+
+@pytest.fixture(scope="module")
+def synthesizer(tmp_path_factory: pytest.TempPathFactory) -> Synthesizer:
+    return Synthesizer.load(made_model.save_run(tmp_path_factory.mktemp("run"), made_model.resolved()))
+
+
+@contextmanager
+def served(synthesizer: Synthesizer, **settings: object) -> Iterator[str]:
+    """The address of a server that runs in a thread."""
+    app = application(synthesizer, ServerSettings(**settings))  # type: ignore[arg-type]
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical"))
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            while not server.started:
+                assert thread.is_alive()
+                time.sleep(0.02)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def url(synthesizer: Synthesizer) -> Iterator[str]:
+    with served(synthesizer, max_queue=20) as address:
+        yield address
+
+
+def post(url: str, **values: object) -> Any:
+    return httpx.post(url + SPEECH, json={"input": TEXT, "voice": "bob", **values}, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "tolerance"),
+    [("wav", 22_050, 0), ("flac", 22_050, 0), ("mp3", 22_050, 2_500), ("opus", 24_000, 2_000), ("pcm", 24_000, 200)],
+)
+def test_the_client_of_openai_in_every_format(
+    url: str, synthesizer: Synthesizer, name: str, rate: int, tolerance: int
+) -> None:
+    openai = pytest.importorskip("openai")
+    client = openai.OpenAI(base_url=f"{url}/v1", api_key="none")
+    answer = client.audio.speech.create(model="tts-1", voice="bob", input=TEXT, response_format=name)
+    content = answer.read()
+    if name == "pcm":
+        samples = np.frombuffer(content, "<i2") / 32_768.0
+    else:
+        samples, found = soundfile.read(io.BytesIO(content))
+        assert found == rate
+    wanted = sum(len(chunk.samples) for chunk in synthesizer.stream(TEXT, speaker="bob")) * rate / 22_050
+    assert abs(len(samples) - wanted) <= tolerance
+    if name in ("wav", "flac"):
+        exact = np.concatenate([chunk.samples for chunk in synthesizer.stream(TEXT, speaker="bob")])
+        np.testing.assert_allclose(samples, exact, atol=1e-4)
+
+
+def test_the_client_streams_and_lists(url: str) -> None:
+    openai = pytest.importorskip("openai")
+    client = openai.OpenAI(base_url=f"{url}/v1", api_key="none")
+    with client.audio.speech.with_streaming_response.create(
+        model="tts-1", voice="ann", input=TEXT, response_format="pcm", speed=1.5
+    ) as answer:
+        parts = list(answer.iter_bytes())
+    assert sum(map(len, parts)) > 20_000
+    assert [model.id for model in client.models.list()] == ["myxtts"]
+    listed = httpx.get(f"{url}/v1/audio/voices").json()
+    assert [voice["id"] for voice in listed["voices"]] == ["ann", "bob", "cleo"]
+    assert listed["languages"] == ["en-us", "fa"]
+
+
+def test_events(url: str) -> None:
+    whole = post(url, response_format="wav").content
+    lines = post(url, response_format="wav", stream_format="sse").text.split("\n\n")
+    events = [json.loads(line.removeprefix("data: ")) for line in lines if line]
+    assert [event["type"] for event in events] == ["speech.audio.delta"] * (len(events) - 1) + ["speech.audio.done"]
+    assert b"".join(base64.b64decode(event["audio"]) for event in events[:-1]) == whole and len(events) >= 3
+
+
+def test_options_and_mixed_voices(url: str, synthesizer: Synthesizer) -> None:
+    plain = post(url, response_format="wav").content
+    for changed in (
+        {"speed": 2.0}, {"pitch": 4.0}, {"energy": -9.0}, {"seed": 7, "vary": 1.0}, {"language": "fa"},
+        {"voice": "ann:0.7+bob:0.3"}, {"voice": "ann+bob"}, {"voice": {"id": "ann"}},
+    ):  # fmt: skip
+        answer = post(url, response_format="wav", **changed)
+        assert answer.status_code == 200 and answer.content != plain, changed
+    ignored = post(url, response_format="wav", instructions="cheerful", unknown=[1], model="x", stream=True)
+    assert ignored.content == plain
+
+
+@pytest.mark.parametrize(
+    ("values", "param"),
+    [
+        ({"input": ""}, "input"), ({"input": 3}, "input"), ({"input": "a" * 5_000}, "input"),
+        ({"input": "..."}, "input"),
+        ({"voice": "nobody"}, "voice"), ({"voice": "../../etc/passwd"}, "voice"), ({"voice": "/etc/passwd"}, "voice"),
+        ({"voice": 3}, "voice"), ({"voice": "ann:0+bob:1"}, "voice"), ({"voice": "ann:1+bob"}, "voice"),
+        ({"voice": "+".join(["ann"] * 9)}, "voice"), ({"speed": 9}, "speed"), ({"speed": "fast"}, "speed"),
+        ({"speed": True}, "speed"), ({"pitch": -99}, "pitch"), ({"seed": 1.5}, "seed"), ({"seed": -1}, "seed"),
+        ({"temperature": 3}, "temperature"), ({"language": "xx"}, "language"), ({"language": 3}, "language"),
+        ({"response_format": "aac"}, "response_format"), ({"stream_format": "x"}, "stream_format"),
+    ],
+)  # fmt: skip
+def test_fields_out_of_range(url: str, values: dict, param: str) -> None:
+    answer = post(url, **values)
+    assert answer.status_code == 400, answer.text
+    error = answer.json()["error"]
+    assert error["type"] == "invalid_request_error" and error["param"] == param and "\n" not in error["message"]
+    assert "Traceback" not in answer.text
+
+
+def test_bodies_and_paths_that_are_no_requests(url: str) -> None:
+    for content in (b"", b"{", b"[]", b'{"input": NaN}', b"\xff", b"[" * 100_000, b'{"input":"a","input":"b"}'):
+        answer = httpx.post(url + SPEECH, content=content)
+        assert answer.status_code == 400 and set(answer.json()["error"]) == {"message", "type", "param", "code"}
+    assert httpx.post(url + SPEECH, content=b" " * (1 << 21)).status_code == 413
+    assert httpx.get(url + SPEECH).status_code == 405 and "error" in httpx.get(url + SPEECH).json()
+    assert httpx.get(url + "/v1/../../etc/passwd").status_code == 404
+
+
+def test_four_at_once_give_the_bytes_of_one_after_another(url: str) -> None:
+    texts = [f"This is number {n}. And more of it." for n in range(4)]
+
+    def content(text: str) -> bytes:
+        return post(url, input=text, response_format="wav").content
+
+    serial = [content(text) for text in texts]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(content, texts)) == serial
+
+
+def wait_for(url: str, queue: int) -> None:
+    deadline = time.monotonic() + 60
+    while httpx.get(url + "/health").json()["queue"] != queue:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_full_queue_and_a_client_that_leaves(synthesizer: Synthesizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One request is held in its second sentence; the next is turned away; the held one leaves, and all is free."""
+    going, sentences = threading.Event(), []
+    generate = synthesizer.model.generate
+
+    def held(*args: object, **more: object) -> object:
+        sentences.append(1)
+        if len(sentences) > 1:
+            assert going.wait(60)
+        return generate(*args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(synthesizer.model, "generate", held)
+    with served(synthesizer, max_queue=1, threads=1) as address:
+        long = {"input": "One more sentence here. " * 30, "voice": "bob", "response_format": "pcm"}
+        with httpx.stream("POST", address + SPEECH, json=long, timeout=60) as answer:
+            parts = answer.iter_bytes()  # kept: the client closes the connection with it
+            assert next(parts), "the first sentence arrives while the second is held"
+            refused = post(address)
+            assert refused.status_code == 503 and refused.headers["retry-after"]
+            assert refused.json()["error"]["code"] == "queue_full"
+        going.set()
+        wait_for(address, 0)
+        spoken = len(sentences)
+        assert spoken <= 4, "the client left: no more than the current sentence is computed"
+        assert post(address).status_code == 200
+        counted = httpx.get(address + "/metrics").text
+        assert 'myxtts_requests_total{status="503"} 1' in counted and "myxtts_queue 0" in counted
+
+
+def test_the_token(synthesizer: Synthesizer) -> None:
+    openai = pytest.importorskip("openai")
+    with served(synthesizer, token="secret") as address:
+        refused = post(address)
+        assert refused.status_code == 401 and refused.json()["error"]["code"] == "invalid_api_key"
+        with pytest.raises(openai.AuthenticationError):
+            openai.OpenAI(base_url=f"{address}/v1", api_key="wrong", max_retries=0).models.list()
+        assert len(list(openai.OpenAI(base_url=f"{address}/v1", api_key="secret").models.list())) == 1
+        assert httpx.get(f"{address}/metrics").status_code == 401 and httpx.get(f"{address}/health").status_code == 200
+
+
+def test_other_pages_may_not_use_it_unless_named(synthesizer: Synthesizer, url: str) -> None:
+    asked = {"Origin": "https://a.example", "Access-Control-Request-Method": "POST"}
+    assert "access-control-allow-origin" not in httpx.get(f"{url}/v1/models", headers=asked).headers
+    with served(synthesizer, origins=("https://a.example",)) as address:
+        answer = httpx.get(f"{address}/v1/models", headers=asked)
+        assert answer.headers["access-control-allow-origin"] == "https://a.example"
+        assert httpx.options(f"{address}{SPEECH}", headers=asked).status_code == 200
+
+
+def test_a_model_whose_numbers_are_not_finite(synthesizer: Synthesizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    from myxtts.errors import NonFiniteError
+
+    def broken(*args: object, **more: object) -> object:
+        raise NonFiniteError("the model computed a mel that is not finite; use another checkpoint")
+
+    monkeypatch.setattr(synthesizer.model, "generate", broken)
+    with served(synthesizer) as address:
+        answer = post(address)
+        assert answer.status_code == 500 and answer.json()["error"]["type"] == "server_error"
+        assert httpx.get(f"{address}/health").json()["queue"] == 0
+
+
+def test_mistakes_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from myxtts.cli import serve
+
+    def lines(*words: str) -> str:
+        assert serve.main(list(words)) == 2
+        return capsys.readouterr().err
+
+    assert "MODEL is missing" in lines() and "--port is 70000, expected 0 to 65535" in lines("x", "--port", "70000")
+    assert "--token-file" in lines("x", "--token-file", str(tmp_path / "none"))
+    (tmp_path / "empty").write_text("\n")
+    assert "has no token" in lines("x", "--token-file", str(tmp_path / "empty"))
+    assert "no checkpoint" in lines(str(tmp_path))
