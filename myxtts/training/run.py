@@ -127,7 +127,8 @@ def train(
             log.event("init_from", f"{source.path}", report=report.lines())
         else:
             log.event("start", f"a new run in {directory.path}")
-        state.health.set_people(prepared.corpus.speaker_count if config.trains == "voice" else 1)
+        if config.trains == "voice":
+            state.health.set_people(prepared.corpus.speaker_count)
         order, clips = resume.order_hash(prepared, training), resume.validation_hash(prepared)
         for note in state.adopt(order=order, metric=training.best_metric, clips=clips):
             log.warn_event("order_changed", note)
