@@ -94,6 +94,8 @@ def test_homographs_are_read_by_their_context(written: str, reading: str) -> Non
 def test_nine_is_not_no() -> None:
     assert plain("۹ کتاب").split()[0] == "noh"
     assert plain("۲۹") == "bist o noh"
+    assert plain("بیست و پنجم") == "bist o pandʒom"
+    assert plain("صدای بلند").split()[0] == "sedɑje" and plain("من که به او").split() == ["man", "ke", "be", "u"]
     assert plain("بیست و نه") == "bist o noh"
     assert "noh" in plain("۰۹۱۲") and plain("نه، نیامد").split()[0].startswith("na")
     assert plain("نه هزار").startswith("noh")
@@ -142,7 +144,7 @@ def test_english_within_persian() -> None:
     [
         ("کتاب", "kˈetɑb", "ketˈɑb"), ("می‌روم", "miravˈam", "mˈiravam"), ("نمی‌روم", "nemiravˈam", "nˈemiravam"),
         ("رفتم", "rˈaftam", "rˈaftam"), ("از", "ˈaz", "az"),
-        ("روی", "rˈuje", "rˈuje"), ("برای", "bˈarɑje", "barˈɑje"),
+        ("روی", "rˈuje", "rˈuje"), ("صدای", "sˈedɑjeː", "sedˈɑjeː"), ("برای", "bˈarɑje", "barˈɑje"),
         ("میز", "mˈiz", "mˈiz"), ("این", "ˈin", "ˈin"),
     ],
 )  # fmt: skip
@@ -154,6 +156,7 @@ def test_forms_of_the_ezafe() -> None:
     assert with_ezafe("ketˈɑb", "کتاب") == "ketˈɑbe"
     assert with_ezafe("xɑnˈe", "خانه") == "xɑnˈeje" and with_ezafe("xɑnˈeː", "خانه") == "xɑnˈeje"
     assert with_ezafe("sedˈɑje", "صدای") == "sedˈɑje" and with_ezafe("irɑnˈi", "ایرانی") == "irɑnˈije"
+    assert with_ezafe("sedˈɑjeː", "صدای") == "sedˈɑje"
     assert ipa("haqq") == "hˈaqq"
 
 

@@ -24,6 +24,9 @@ _SILENT_H = "ه"
 _LETTERS = re.compile("[\u0621-\u064a\u066e-\u06d3]")
 _AND, _NO = "و", "نه"
 _NUMBERS = persian_numbers.WORDS
+_ORDINALS = frozenset(
+    persian_numbers.ordinal(str(number)) for number in (*range(1, 20), *range(20, 100, 10), 100, 1_000)
+)
 _IPA = {
     "A": "ɑ", "C": "tʃ", "J": "dʒ", "S": "ʃ", "Z": "ʒ", "y": "j", "g": "ɡ", "'": "ʔ",
 }  # fmt: skip
@@ -120,7 +123,7 @@ def _numeral(plain: Sequence[str], at: int) -> str:
     """«و» between number words is "o", and «نه» beside them is nine; elsewhere the phonemes are empty."""
 
     def number(position: int) -> bool:
-        return 0 <= position < len(plain) and plain[position] in _NUMBERS
+        return 0 <= position < len(plain) and (plain[position] in _NUMBERS or plain[position] in _ORDINALS)
 
     if plain[at] == _AND and number(at - 1) and at + 1 < len(plain):
         return "o" if number(at + 1) or plain[at + 1] == _NO else ""
@@ -142,7 +145,7 @@ def with_ezafe(phonemes: str, plain: str) -> str:
     """Phonemes with the vowel of the ezafe: "e" after a consonant, "je" after a vowel."""
     end = phonemes.rstrip("ː ")
     if end.endswith("je") and plain.endswith("ی"):
-        return phonemes  # the ی of «صدای» is the ezafe
+        return end  # the ی of «صدای» is the ezafe
     return f"{end}je" if end.endswith(tuple(_VOWELS)) else f"{phonemes}e"
 
 

@@ -18,6 +18,7 @@ _EARLY = frozenset({
     "خیلی", "همیشه", "یعنی",
 })  # fmt: skip
 """Words that are stressed before the last syllable: eSpeak NG's reading is kept."""
+_WRITTEN_EZAFE = re.compile("jeː?$")
 _PREFIX = re.compile(f"ن?می{ZWNJ}")
 _PREFIX_SOUND = re.compile(r"(ne|na)?m(i)")
 
@@ -29,10 +30,10 @@ def stressed(word: str, phonemes: str, *, verb: bool) -> str:
     """
     plain = _STRESS.sub("", phonemes)
     if word in _CLITICS:
-        return plain
+        return plain.rstrip("ː")
     # The ی of «صدای» and «روی» is an ezafe, which is never stressed.
-    ending = "je" if plain.endswith("je") and word.endswith("ی") else ""
-    stem = plain.removesuffix(ending)
+    ending = _WRITTEN_EZAFE.search(plain) if word.endswith("ی") else None
+    stem = plain[: ending.start()] if ending else plain
     vowels = [at for at, symbol in enumerate(stem) if symbol in VOWELS]
     if word in _EARLY or " " in phonemes or len(vowels) < (1 if ending else 2):
         return phonemes

@@ -1,0 +1,58 @@
+"""The measurement of the Persian front end: reading, held-out sentences, alignment, counts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench import persian, persian_sentences, persian_training
+from bench.persian_sentences import Spoken
+from myxtts.errors import DataError
+
+
+def test_sentences_are_read_and_split(tmp_path: Path) -> None:
+    (tmp_path / "ge2pe_farsdat.csv").write_text(',Grapheme,Phoneme\n0,كتاب سبز ، رفت,"ket/be1 sabz raft\n"\n', "utf-8")
+    [sentence] = persian_sentences.farsdat(tmp_path)
+    assert sentence.spoken == (
+        Spoken("ketAbe", True, False),
+        Spoken("sabz", False, False),
+        Spoken("raft", False, False),
+    )
+    assert persian_sentences.split_words(sentence.written) == ["کتاب", "سبز", "،", "رفت"]
+    with pytest.raises(DataError, match="name the folder"):
+        persian_sentences.homographs(tmp_path)
+
+
+def test_held_out_sentences_are_the_same_everywhere() -> None:
+    out = persian_sentences.held_out(909)
+    assert len(out) == 170 and set(range(819, 909)) <= out and set(persian_sentences.shuffled_out(909)) <= out
+
+
+def test_words_are_aligned_with_what_is_spoken() -> None:
+    spoken = [Spoken("dar", False, False), Spoken("vAqe'", False, False), Spoken("raft", False, False)]
+    found = persian_sentences.aligned(["درواقع", "رفت"], spoken, {"درواقع": "darvAqe", "رفت": "raft"})
+    assert found == [spoken[:2], spoken[2:]]
+    assert persian_sentences.folded("kˈetɑb dʒˈɑːn") == "ketAb JAn"
+
+
+def test_counts_of_ezafe_and_homographs() -> None:
+    counts = persian.Counts()
+    for word, reference, hypothesis in (
+        (Spoken("xAneye", True, False), "xAneye", "xAne"), (Spoken("ketAbe", True, False), "ketAbe", "ketAbe"),
+        (Spoken("sabz", False, False), "sabz", "sabze"), (Spoken("gel", False, True), "gel", "gel"),
+    ):  # fmt: skip
+        persian._count(counts, word, reference, hypothesis)
+    assert (counts.ezafe, counts.found, counts.false, counts.lenient_found) == (2, 1, 1, 2)
+    assert (counts.words, counts.wrong, counts.homographs, counts.right) == (4, 2, 1, 1)
+    assert persian._paired(["ketAbe", "sabz"], ["ketAb", "e", "sabz"]) == ["ketAb", "sabz"]
+
+
+def test_the_data_of_the_training_are_well_formed() -> None:
+    marked = list(persian_training._marked(persian_training.OWN / "ezafe.txt"))
+    assert len(marked) == 926 and all(len(one.words) == len(one.ezafe) for one in marked)
+    uses = list(persian_training._uses(persian_training.OWN / "homographs.tsv"))
+    readings = persian_training._readings(uses)
+    assert len(readings) > 300 and all(abs(sum(shares.values()) - 1) < 1e-6 for shares in readings.values())
+    table = persian_training._table(persian_training.OWN / "frequencies.tsv", 3)
+    assert [row for row in table if row[1] not in readings.get(row[0], {row[1]: 1})] == []
