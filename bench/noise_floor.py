@@ -6,15 +6,20 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from bench import results
 from myxtts.audio import waveform
 from myxtts.audio.activity import speech_bounds
+from myxtts.cli.screen import guarded
 from myxtts.config.schema import AudioConfig
 from myxtts.data.manifest import read_root
+from myxtts.errors import EXIT_DONE
 
 AUDIO = AudioConfig()
 PAUSE_SECONDS, SPEECH_DB = 2.0, -23.0
@@ -47,25 +52,31 @@ def kept_seconds(speech_N: waveform.Array, kind: str, decibels: float) -> tuple[
     return (len(pause) - begin) / AUDIO.sample_rate_hz, (stop - len(pause) - len(speech_N)) / AUDIO.sample_rate_hz
 
 
-def main() -> None:
-    """Prints a line for each kind and level of noise."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--root", required=True, help="data root of clean recordings")
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prints what is taken as speech before and after it, by kind and level of noise."""
+    parser = results.parser("noise_floor", "trimming of clean recordings between two pauses, over noise")
+    parser.add_argument("--root", type=Path, required=True, help="data root of clean recordings")
     parser.add_argument("--clips", type=int, default=7, help="clips, spread evenly over the root")
-    given = parser.parse_args()
-    rows = read_root(Path(given.root), "train", "en-us").utterances
-    chosen = rows[:: max(1, len(rows) // given.clips)]
+    given = parser.parse_args(argv)
+    return guarded(lambda: _run(given))
+
+
+def _run(given: argparse.Namespace) -> int:
+    rows = read_root(given.root, "train", "en-us").utterances
+    chosen = rows[:: max(1, len(rows) // given.clips)][: given.clips]
     clips = [waveform.trim(waveform.read(u.audio_path, AUDIO), AUDIO) for u in chosen]
-    clips = [(clip / clip.std() * 10 ** (SPEECH_DB / 20.0)).astype(np.float32) for clip in clips[: given.clips]]
+    clips = [(clip / clip.std() * 10 ** (SPEECH_DB / 20.0)).astype(np.float32) for clip in clips]
+    figures: dict[str, object] = {"clips": len(clips)}
+    table = [("noise", "dBFS", "before, s", "least", "most", "after, s", "least", "most")]
     for kind in KINDS:
         for decibels in LEVELS_DB:
-            before, after = np.array([kept_seconds(clip, kind, decibels) for clip in clips]).T
-            print(
-                f"{kind:<6}{decibels:>4} dBFS  "
-                f"before {np.median(before):5.2f} s ({before.min():.2f} to {before.max():.2f})  "
-                f"after {np.median(after):5.2f} s ({after.min():.2f} to {after.max():.2f})"
-            )
+            kept = np.array([kept_seconds(clip, kind, decibels) for clip in clips])
+            figures[f"{kind} {decibels}"] = kept.tolist()
+            cells = [f"{function(side):.2f}" for side in kept.T for function in (np.median, np.min, np.max)]
+            table.append((kind, str(decibels), *cells))  # type: ignore[arg-type]
+    results.show("Seconds taken as speech around it", table, figures, given.json, heads=True)
+    return EXIT_DONE
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
