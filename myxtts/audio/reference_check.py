@@ -1,7 +1,7 @@
 """Whether a reference recording holds the speech of one person: noise, music and several speakers are recognized.
 
-The limits are from 110 recordings of 100 readers (16 to 22 kHz, studio to home), synthetic music, noise, and pairs of
-readers one after the other; docs/log/2026-12-01-inputs.md has the figures.
+The limits are from 110 recordings of about 60 readers (16 to 22 kHz, studio to home), synthetic music, noise, and
+pairs of readers one after the other; docs/log/2026-12-01-inputs.md has the figures.
 """
 
 from __future__ import annotations

@@ -62,12 +62,14 @@ class MadeVoice:
 class ReferenceSegments:
     """A reference split into segments: normalized mels float32[N, R, C], zero-padded, with their lengths int32[N].
 
-    `note`: what a user should know of the reference; None where nothing.
+    `note`: what a user should know of its length, `problem`: why it may not be the speech of one person; None where
+    nothing.
     """
 
     mel_ARC: FloatArray
     length_A: npt.NDArray[np.int32]
     note: str | None = None
+    problem: str | None = None
 
 
 def voice_parts(references: Sequence[Reference], speaker: str | None, voices: Sequence[VoicePart]) -> list[VoicePart]:
@@ -138,8 +140,7 @@ class VoiceMaker:
 
     def _of_reference(self, reference: Reference, number: int, notes: list[str]) -> Voice:
         segments = reference_segments(reference, number, self._opened.config, self._opened.corpus)
-        if segments.note:
-            notes.append(segments.note)
+        notes += filter(None, (segments.problem, segments.note))
         try:
             return mean_voice(self._model.voices(segments.mel_ARC, segments.length_A))
         except ValueError as error:
@@ -209,9 +210,9 @@ def reference_segments(reference: Reference, number: int, config: Config, corpus
     mel_MC = prepare_reference(mel_MC[speech_frames(samples_N, audio)[: len(mel_MC)]], corpus, audio)
     step = frames_of_seconds(1.0, audio.sample_rate_hz, audio.hop_samples)
     segments = split_reference(mel_MC, reference_frames(config), step)
-    notes = [f"{name}: {problem}; three to ten seconds of one person's clean speech work best" if problem else None]
-    notes.append(_short_note(name, len(mel_MC), config))
-    return replace(segments, note="; ".join(filter(None, notes)) or None)
+    if problem:
+        problem = f"{name}: {problem}; three to ten seconds of one person's clean speech work best"
+    return replace(segments, note=_short_note(name, len(mel_MC), config), problem=problem or None)
 
 
 def split_reference(mel_MC: FloatArray, longest: int, step: int) -> ReferenceSegments:
