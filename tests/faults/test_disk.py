@@ -131,7 +131,7 @@ def test_lines_wait_while_the_disk_is_full(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(2000)
+@pytest.mark.timeout(400)
 def test_a_training_survives_full_read_only_and_forbidden(server: Server, trainings: Path, unbroken: Path) -> None:
     patches: dict[str, object] = {"myxtts.training.checkpointing:RETRY_SECONDS": 0.3}
     with small_disk(trainings / "disk", 64) as disk:
@@ -158,7 +158,7 @@ def test_a_training_survives_full_read_only_and_forbidden(server: Server, traini
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(2000)
+@pytest.mark.timeout(400)
 def test_a_training_gives_up_on_a_disk_that_stays_full(server: Server, trainings: Path, unbroken: Path) -> None:
     saving = "myxtts.training.checkpointing"
     patches: dict[str, object] = {f"{saving}:RETRY_SECONDS": 0.2, f"{saving}:MOST_FAILURES": 2}
@@ -178,7 +178,7 @@ def test_a_training_gives_up_on_a_disk_that_stays_full(server: Server, trainings
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(2000)
+@pytest.mark.timeout(400)
 def test_a_disk_that_fails_under_a_training_is_mounted_again(server: Server, trainings: Path, unbroken: Path) -> None:
     """Neither save nor journal can be written from a moment on; after the repair the run continues."""
     saving = "myxtts.training.checkpointing"
@@ -202,7 +202,7 @@ def test_a_disk_that_fails_under_a_training_is_mounted_again(server: Server, tra
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(2000)
+@pytest.mark.timeout(400)
 def test_a_terminal_that_closes_while_the_disk_is_full(server: Server, trainings: Path, unbroken: Path) -> None:
     with small_disk(trainings / "disk", 64) as disk:
         chain = Chain(server, trainings, "disk/run", UPDATES)
