@@ -50,9 +50,7 @@ def test_a_stopped_training_keeps_its_lock_and_continues_bit_exactly(tmp_path: P
     assert 0.0 < find(run, "last").state["position"]["trained_seconds"] < life - PAUSE_SECONDS
 
 
-def test_a_clock_that_jumps_changes_nothing(
-    tmp_path: Path, quick_runs: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_clock_that_jumps_changes_nothing(tmp_path: Path, quick_runs: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a year, to before 1970 and far beyond; the monotonic clock, which measures times, cannot jump."""
     made_run.make_root(tmp_path / "root")
     made_run.train(tmp_path, "unbroken")
