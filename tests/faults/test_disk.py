@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from tests.faults.chain import Chain
 from tests.faults.conftest import UPDATES
 from tests.faults.served import Child, Server, _drop_root_powers
 from tests.faults.small_disk import failing_disk, forbidden, full, read_only, small_disk
+from tests.training import made_run
 
 Trouble = Callable[[Path], AbstractContextManager[None]]
 
@@ -131,7 +131,7 @@ def test_lines_wait_while_the_disk_is_full(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(2000)
+@pytest.mark.timeout(400)
 def test_a_training_survives_full_read_only_and_forbidden(server: Server, trainings: Path, unbroken: Path) -> None:
     patches: dict[str, object] = {"myxtts.training.checkpointing:RETRY_SECONDS": 0.3}
     with small_disk(trainings / "disk", 64) as disk:
@@ -158,7 +158,7 @@ def test_a_training_survives_full_read_only_and_forbidden(server: Server, traini
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(2000)
+@pytest.mark.timeout(400)
 def test_a_training_gives_up_on_a_disk_that_stays_full(server: Server, trainings: Path, unbroken: Path) -> None:
     saving = "myxtts.training.checkpointing"
     patches: dict[str, object] = {f"{saving}:RETRY_SECONDS": 0.2, f"{saving}:MOST_FAILURES": 2}
@@ -177,45 +177,54 @@ def test_a_training_gives_up_on_a_disk_that_stays_full(server: Server, trainings
         assert chain.differences(unbroken) == []
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(2000)
-def test_a_disk_that_fails_under_a_training_is_mounted_again(server: Server, trainings: Path, unbroken: Path) -> None:
-    """Neither save nor journal can be written from a moment on; after the repair the run continues."""
-    saving = "myxtts.training.checkpointing"
-    patches: dict[str, object] = {f"{saving}:RETRY_SECONDS": 0.2, f"{saving}:MOST_FAILURES": 2}
-    with failing_disk(trainings / "failing", 64) as disk:
-        chain = Chain(server, trainings, "failing/run", UPDATES)
-        child = chain.start("loop.update:1+:sleep=0.05", patches=patches)
-        wait_until(child, lambda: (chain.run / "checkpoints").is_dir() and chain.saved() > 0)
-        # an administrator cannot take the disk away from a run
-        subprocess.run(["mount", "-o", "remount,ro", str(disk.path)], capture_output=True, check=False)
-        wait_for_save(child, chain, chain.saved())
-        before = chain.saved()
-        disk.fail()
-        assert child.wait(60.0) == EXIT_STORAGE and "EROFS" in child.shown and "Traceback" not in child.shown
-        assert f"the newest checkpoint is that of update {chain.saved()}" in child.shown
-        assert chain.start().wait() == EXIT_STORAGE, "it cannot start there"
+class At(made_run.Screen):
+    """Does something when update 3 is shown."""
+
+    def __init__(self, do: Callable[[], object]) -> None:
+        super().__init__()
+        self.do = do
+
+    def training(self, done: int, total: int, figures: Mapping[str, str], line: bool = False) -> None:
+        super().training(done, total, figures, line)
+        if done == 3:
+            self.do()
+
+
+def test_a_disk_that_fails_under_a_training_is_mounted_again(tmp_path: Path, quick_runs: None) -> None:
+    """From update 3 on neither checkpoint nor journal can be written, not even to open files."""
+    made_run.make_root(tmp_path / "root")
+    made_run.train(tmp_path, "unbroken")
+    with failing_disk(tmp_path / "disk", 64) as disk:
+        run = disk.path / "run"
+        with pytest.raises(StorageError, match="EROFS") as caught:
+            made_run.train(tmp_path, "disk/run", screen=(screen := At(disk.fail)))
+        assert "\n" not in str(caught.value) and "the newest checkpoint is that of update 2" in screen.warnings[-1]
+        with pytest.raises(StorageError, match="EROFS"):
+            made_run.train(tmp_path, "disk/run")
         disk.repair()
-        assert chain.saved() >= before
-        assert chain.finish().code == 0
-        assert chain.differences(unbroken) == []
+        made_run.train(tmp_path, "disk/run")
+        assert made_run.losses(run) == made_run.losses(tmp_path / "unbroken")
+        assert made_run.hashes(run) == made_run.hashes(tmp_path / "unbroken")
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(2000)
-def test_a_terminal_that_closes_while_the_disk_is_full(server: Server, trainings: Path, unbroken: Path) -> None:
-    with small_disk(trainings / "disk", 64) as disk:
-        chain = Chain(server, trainings, "disk/run", UPDATES)
-        child = chain.start("loop.update:1+:sleep=0.05")
-        wait_until(child, lambda: (chain.run / "checkpoints").is_dir() and chain.saved() > 0)
-        with full(disk):
-            child.send(signal.SIGHUP)
-            assert child.wait(60.0) == EXIT_STORAGE, child.shown
-            saved = chain.saved()
-        assert "ENOSPC" in child.shown and "Traceback" not in child.shown
-        assert f"is not saved; the newest checkpoint is that of update {saved}" in child.shown
-        assert chain.finish().code == 0
-        assert chain.differences(unbroken) == []
+def test_a_terminal_that_closes_while_the_disk_is_full(tmp_path: Path, quick_runs: None) -> None:
+    made_run.make_root(tmp_path / "root")
+    made_run.train(tmp_path, "unbroken")
+    with small_disk(tmp_path / "disk", 64) as disk:
+        run = disk / "run"
+        with ExitStack() as stack:
+
+            def close() -> None:
+                stack.enter_context(full(disk))
+                os.kill(os.getpid(), signal.SIGHUP)
+
+            with pytest.raises(StorageError, match=r"ENOSPC.*free some space") as caught:
+                made_run.train(tmp_path, "disk/run", screen=(screen := At(close)))
+        assert "\n" not in str(caught.value)
+        assert "update 3 is not saved; the newest checkpoint is that of update 2" in screen.warnings[-1]
+        made_run.train(tmp_path, "disk/run")
+        assert made_run.losses(run) == made_run.losses(tmp_path / "unbroken")
+        assert made_run.hashes(run) == made_run.hashes(tmp_path / "unbroken")
 
 
 def in_a_save(child: Child, folder: Path) -> None:

@@ -3,53 +3,54 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import signal
+import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from myxtts.errors import EXIT_DONE, EXIT_STORAGE
 from myxtts.report import write_report
-from myxtts.storage.checkpoint import read_checkpoint
 from myxtts.storage.find_checkpoint import find
-from tests.faults.chain import Chain
-from tests.faults.conftest import UPDATES
-from tests.faults.served import Server
 from tests.training import made_run
 
-PAUSE_SECONDS, PAUSES = 6.0, 2
+PAUSE_SECONDS = 6
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(2000)
-def test_a_stopped_training_keeps_its_lock_and_continues_bit_exactly(
-    server: Server, trainings: Path, unbroken: Path
-) -> None:
+class Stopping(made_run.Screen):
+    """Stops its own process after some updates; another one continues it and tries the lock in between."""
+
+    def __init__(self, run: Path) -> None:
+        super().__init__()
+        self.lock, self.held = run / "lock", run / "held"
+
+    def training(self, done: int, total: int, figures: Mapping[str, str], line: bool = False) -> None:
+        super().training(done, total, figures, line)
+        if done in (2, 5):
+            script = f"sleep {PAUSE_SECONDS}; flock --nonblock '{self.lock}' true || echo {done} >> '{self.held}'"
+            with subprocess.Popen(["sh", "-c", f"{script}; kill -CONT {os.getpid()}"]):
+                os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def test_a_stopped_training_keeps_its_lock_and_continues_bit_exactly(tmp_path: Path, quick_runs: None) -> None:
     """The loader counts as stuck after 2 s and a hot save is due after 1 s: a pause of 6 s is what minutes are."""
-    chain = Chain(server, trainings, "paused", UPDATES, data__hang_seconds=2, training__log_every_updates=5)
-    child = chain.start("loop.update:1+:sleep=0.02")
-    for _ in range(PAUSES):
-        assert child.wait_for_updates(child.updates.count() + 8, 300.0), child.shown
-        child.send(signal.SIGSTOP)
-        made = child.updates.count()
-        second = chain.start()
-        assert second.wait() == EXIT_STORAGE and f"is in use by process {child.pid} on " in second.shown
-        time.sleep(PAUSE_SECONDS)
-        assert made <= child.updates.count() <= made + 1
-        child.send(signal.SIGCONT)
-    assert child.wait(300) == EXIT_DONE, child.shown
-    life = time.time() - child.began
-    assert chain.differences(unbroken) == []
-    assert made_run.events(chain.run, "hang") == [] and made_run.events(chain.run, "failed") == []
-    trained = read_checkpoint(find(chain.run, "last").path).state["position"]["trained_seconds"]
-    assert 0.0 < trained < life - PAUSES * PAUSE_SECONDS
+    made_run.make_root(tmp_path / "root")
+    made_run.train(tmp_path, "unbroken", training__max_updates=8)
+    run, times = tmp_path / "stopped", {"data__hang_seconds": 2, "training__hot_checkpoint_seconds": 1}
+    begun = time.monotonic()
+    made_run.train(tmp_path, "stopped", training__max_updates=8, screen=Stopping(run), **times)
+    life = time.monotonic() - begun
+    assert (run / "held").read_text().split() == ["2", "5"], "no other process could take the lock"
+    assert made_run.events(run, "hang") == [] and made_run.events(run, "failed") == []
+    assert made_run.losses(run) == made_run.losses(tmp_path / "unbroken")
+    assert made_run.hashes(run) == made_run.hashes(tmp_path / "unbroken")
+    assert 0.0 < find(run, "last").state["position"]["trained_seconds"] < life - PAUSE_SECONDS
 
 
-def test_a_clock_that_jumps_changes_nothing(
-    tmp_path: Path, quick_runs: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_clock_that_jumps_changes_nothing(tmp_path: Path, quick_runs: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """By a year, to before 1970 and far beyond; the monotonic clock, which measures times, cannot jump."""
     made_run.make_root(tmp_path / "root")
     made_run.train(tmp_path, "unbroken")
