@@ -20,6 +20,8 @@ FORMATS = {
     "onnx": "graphs for ONNX Runtime, which `myxtts speak` speaks without TensorFlow",
     "piper": "one voice in one language for Piper",
     "sherpa": "the same for sherpa-onnx",
+    "savedmodel": "for TensorFlow Serving and plain TensorFlow",
+    "hub": "the onnx folder with weights, samples and a card for Hugging Face",
 }
 WEIGHTS = ("fp32", "fp16", "int8")
 _LICENSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}")

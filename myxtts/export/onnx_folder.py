@@ -15,7 +15,7 @@ from myxtts.export.source import Source
 from myxtts.runtime.folder import CARD, CONFIG, ENCODER, TEXT_TO_MEL, VOICES, ExportConfig, open_export
 from myxtts.storage.tensors import write_tensors
 
-_CONTENTS = {
+CONTENTS = {
     TEXT_TO_MEL: f"ONNX graph (opset {OPSET}): tokens, language, voice, style and controls (speed, pitch in semitones, "
     "pitch range, energy in dB) to a natural-log mel, F0 in Hz, durations in frames, and counts of limited values",
     ENCODER: "ONNX graph: a normalized reference mel to a voice and its style",
@@ -46,6 +46,6 @@ def write_folder(folder: Path, source: Source, weights: str, license_name: str) 
     contents = {name: (folder / name).read_bytes() for name in (TEXT_TO_MEL, ENCODER, VOICES)}
     text = json.dumps(about.to_json(contents), ensure_ascii=False, indent=1)
     (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
-    (folder / CARD).write_text(model_card(source, _CONTENTS, license_name), encoding="utf-8")
+    (folder / CARD).write_text(model_card(source, CONTENTS, license_name), encoding="utf-8")
     parity = compare(source, open_export(folder).load(), weights)
     return [f"verified: {parity.line}"]

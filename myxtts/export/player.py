@@ -54,9 +54,9 @@ def player_graph(source: Source, voice: NamedVoice, language: int, vocoder: Voco
         given_T = tf.cast(input[0], tf.int32)
         inside_T = tf.range(tf.shape(given_T)[0]) < tf.cast(input_lengths[0], tf.int32)
         known_T = (given_T >= len(RESERVED)) & inside_T
-        symbol_K = tf.boolean_mask(given_T, known_T)
+        known = tf.boolean_mask(given_T, known_T)
         # a text without any known symbol is one blank, so that nothing is gathered from an empty list
-        token_T = _interleaved(symbol_K) if blank_between else tf.concat([symbol_K, [BLANK]], axis=0)
+        token_T = _interleaved(known) if blank_between else tf.concat([known, [BLANK]], axis=0)
         speed = 1.0 / tf.maximum(scales[1], _SHORTEST_SCALE)
         controls = tf.stack([speed, 0.0, 1.0, 0.0])
         more = [tf.constant(noise_BMC) * scales[0], tf.constant(steps)] if flow else []
@@ -69,7 +69,7 @@ def player_graph(source: Source, voice: NamedVoice, language: int, vocoder: Voco
         with tf.name_scope("vocoder"):
             samples_N = vocoder(mel_MC, tf.pad(made["f0"][0], [[0, 1]]))
         hop = audio.hop_samples
-        spoken = tf.shape(samples_N)[0] - tf.where(tf.shape(symbol_K)[0] > 0, hop, 0)
+        spoken = tf.shape(samples_N)[0] - tf.where(tf.shape(known)[0] > 0, hop, 0)
         samples_N = tf.slice(samples_N, [0], tf.reshape(spoken, [1]))
         # a scale without effect stays connected: the players set all three
         samples_N += 0.0 * tf.reduce_sum(scales)
@@ -85,21 +85,21 @@ def player_graph(source: Source, voice: NamedVoice, language: int, vocoder: Voco
     return graphs.Graph(run, signature, ("output", "durations"))
 
 
-def _interleaved(symbol_K: tf.Tensor) -> tf.Tensor:
+def _interleaved(known: tf.Tensor) -> tf.Tensor:
     """Symbols with a blank before, between and behind them."""
-    pairs = tf.stack([tf.fill([tf.shape(symbol_K)[0]], BLANK), symbol_K], axis=1)
+    pairs = tf.stack([tf.fill([tf.shape(known)[0]], BLANK), known], axis=1)
     return tf.concat([tf.reshape(pairs, [-1]), [BLANK]], axis=0)
 
 
 def _of_given(duration_T: tf.Tensor, known_T: tf.Tensor, blank_between: bool) -> tf.Tensor:
     """Frames of each given id: those of a symbol and the blank behind it; those before the first go to the first id."""
     if blank_between:
-        first, own_K = duration_T[:1], tf.reduce_sum(tf.reshape(duration_T[1:], [-1, 2]), axis=1)
+        first, own = duration_T[:1], tf.reduce_sum(tf.reshape(duration_T[1:], [-1, 2]), axis=1)
     else:
-        first, own_K = duration_T[-1:], duration_T[:-1]
-    own_K = tf.concat([own_K, tf.zeros([1], tf.int32)], axis=0)
+        first, own = duration_T[-1:], duration_T[:-1]
+    own = tf.concat([own, tf.zeros([1], tf.int32)], axis=0)
     place_T = tf.maximum(tf.cumsum(tf.cast(known_T, tf.int32)) - 1, 0)
-    frames_T = tf.where(known_T, tf.gather(own_K, place_T), 0)
+    frames_T = tf.where(known_T, tf.gather(own, place_T), 0)
     return frames_T + tf.pad(first, [[0, tf.maximum(tf.shape(frames_T)[0] - 1, 0)]])[: tf.shape(frames_T)[0]]
 
 
@@ -183,9 +183,9 @@ def _verify(path: Path, graph: graphs.Graph, source: Source, voice: NamedVoice, 
     frames: list[int] = []
     cases = [tokens_T[tokens_T != BLANK] for tokens_T, *_ in sentences(source)[:3]]
     cases += [tokens_T[:-1] for tokens_T in cases]
-    for symbols_K in cases:
-        plain = np.stack([np.full(len(symbols_K), BLANK), symbols_K], axis=1).reshape(-1)
-        forms = [plain, np.concatenate([[1, 0], plain, [0, 2]]), symbols_K]
+    for symbols in cases:
+        plain = np.stack([np.full(len(symbols), BLANK), symbols], axis=1).reshape(-1)
+        forms = [plain, np.concatenate([[1, 0], plain, [0, 2]]), symbols]
         outputs = [_run(onnx_session, np.asarray(form, np.int64)) for form in forms]
         for (samples_N, frames_T), form in zip(outputs, forms, strict=True):
             if len(samples_N) != hop * frames_T.sum() or len(frames_T) != len(form):
@@ -197,11 +197,11 @@ def _verify(path: Path, graph: graphs.Graph, source: Source, voice: NamedVoice, 
             continue
         wanted = function(*(tf.constant(value) for value in _feeds(np.asarray(plain, np.int64)).values()))
         if not np.array_equal(wanted["durations"].numpy()[0], outputs[0][1]):
-            raise ExportError(f"{path.name} predicts other durations than TensorFlow for {len(symbols_K)} symbols")
+            raise ExportError(f"{path.name} predicts other durations than TensorFlow for {len(symbols)} symbols")
         samples_N = wanted["output"].numpy()[0, 0]
         worst = max(worst, float(np.abs(samples_N - outputs[0][0]).max() / np.abs(samples_N).max(initial=1e-3)))
-        tokens_T = np.full(2 * len(symbols_K) + 1, BLANK, np.int32)
-        tokens_T[1::2] = symbols_K
+        tokens_T = np.full(2 * len(symbols) + 1, BLANK, np.int32)
+        tokens_T[1::2] = symbols
         if source.opened.config.text.blank_between:
             own = source.model.generate(tokens_T, language, voice.voice, Controls())
             if int(own.duration_T.sum()) != frames[-1]:

@@ -83,11 +83,11 @@ class Source:
         )
 
 
-def _cosines(a_NE: FloatArray, b_NE: FloatArray) -> FloatArray:
+def _cosines(a: FloatArray, b: FloatArray) -> FloatArray:
     """Cosine of each pair of rows."""
-    product_N = (a_NE.astype(np.float64) * b_NE).sum(axis=1)
-    norms_N = np.linalg.norm(a_NE.astype(np.float64), axis=1) * np.linalg.norm(b_NE.astype(np.float64), axis=1)
-    cosines: FloatArray = product_N / np.maximum(norms_N, 1e-12)
+    product = (a.astype(np.float64) * b).sum(axis=1)
+    norms = np.linalg.norm(a.astype(np.float64), axis=1) * np.linalg.norm(b.astype(np.float64), axis=1)
+    cosines: FloatArray = product / np.maximum(norms, 1e-12)
     return cosines
 
 

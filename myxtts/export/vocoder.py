@@ -35,14 +35,14 @@ class GriffinLimGraph:
         self._audio, self._iterations = audio, iterations
         size, bins = audio.fft_samples, audio.fft_samples // 2 + 1
         self._blocks = -(-size // audio.hop_samples)
-        angle_NF = 2.0 * np.pi * np.arange(size)[:, None] * np.arange(bins)[None, :] / size
-        window_N1 = hann(size).astype(np.float64)[:, None]
-        forward_NG = np.concatenate([np.cos(angle_NF), -np.sin(angle_NF)], axis=1) * window_N1
+        angle = 2.0 * np.pi * np.arange(size)[:, None] * np.arange(bins)[None, :] / size
+        window = hann(size).astype(np.float64)[:, None]
+        forward = np.concatenate([np.cos(angle), -np.sin(angle)], axis=1) * window
         weight_F1 = np.full((bins, 1), 2.0 / size)
         weight_F1[0] = weight_F1[-1] = 1.0 / size
-        inverse_GN = np.concatenate([np.cos(angle_NF).T * weight_F1, -np.sin(angle_NF).T * weight_F1], axis=0)
-        self._forward_NG = forward_NG.astype(np.float32)
-        self._inverse_GN = (inverse_GN * window_N1.T).astype(np.float32)
+        inverse = np.concatenate([np.cos(angle).T * weight_F1, -np.sin(angle).T * weight_F1], axis=0)
+        self._forward = forward.astype(np.float32)
+        self._inverse = (inverse * window.T).astype(np.float32)
         self._basis_CF = mel_basis(audio)
         self._start_CF = np.linalg.pinv(self._basis_CF.astype(np.float64)).T.astype(np.float32)
         self._bin_hz_F = bins_hz(audio).astype(np.float32)
@@ -52,17 +52,17 @@ class GriffinLimGraph:
         """Samples of a mel and its pitch: see VocoderGraph."""
         frames = tf.shape(mel_MC)[0]
         magnitude_MF = self._magnitude(mel_MC, pitch_hz_M)
-        spectrum_MG = self._phased(magnitude_MF, self._excitation(pitch_hz_M, frames), frames)
+        spectrum = self._phased(magnitude_MF, self._excitation(pitch_hz_M, frames), frames)
         power_N = tf.maximum(self._overlap_add(tf.tile(hann(self._audio.fft_samples)[None] ** 2, [frames, 1])), 1e-3)
-        previous_MG = None
+        previous = None
         for _ in range(self._iterations):
-            consistent_MG = self._transform(self._wave(spectrum_MG, power_N, frames), frames)
-            estimate_MG = consistent_MG
-            if previous_MG is not None:
-                estimate_MG = consistent_MG + _MOMENTUM * (consistent_MG - previous_MG)
-            previous_MG = consistent_MG
-            spectrum_MG = self._phased(magnitude_MF, estimate_MG, frames)
-        return self._wave(spectrum_MG, power_N, frames)
+            consistent = self._transform(self._wave(spectrum, power_N, frames), frames)
+            estimate = consistent
+            if previous is not None:
+                estimate = consistent + _MOMENTUM * (consistent - previous)
+            previous = consistent
+            spectrum = self._phased(magnitude_MF, estimate, frames)
+        return self._wave(spectrum, power_N, frames)
 
     def _magnitude(self, mel_MC: tf.Tensor, pitch_hz_M: tf.Tensor) -> tf.Tensor:
         """Magnitudes (M, F) with that mel, with harmonics of the pitch (audio.griffin_lim.magnitude_of_mel)."""
@@ -91,11 +91,11 @@ class GriffinLimGraph:
     def _excitation(self, pitch_hz_M: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
         """Spectra (M, G) of a pulse train where voiced and below VOICED_HZ, of noise elsewhere."""
         at = tf.math.floormod(tf.range(frames * self._audio.hop_samples), _NOISE_SAMPLES)
-        noise_MG = self._transform(tf.gather(self._noise_N, at), frames)
-        pulse_MG = self._transform(self._pulses(pitch_hz_M, frames), frames)
+        noise = self._transform(tf.gather(self._noise_N, at), frames)
+        pulse = self._transform(self._pulses(pitch_hz_M, frames), frames)
         low_F = self._bin_hz_F < highest_hz(self._audio)
         valid_MF = tf.expand_dims(pitch_hz_M > 0.0, 1) & low_F
-        return tf.where(tf.concat([valid_MF, valid_MF], axis=1), pulse_MG, noise_MG)
+        return tf.where(tf.concat([valid_MF, valid_MF], axis=1), pulse, noise)
 
     def _pulses(self, pitch_hz_M: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
         """A pulse train (M * hop,) at the pitch, interpolated over unvoiced frames (audio.excitation.pulses)."""
@@ -103,24 +103,24 @@ class GriffinLimGraph:
         log_M = _filled(pitch_hz_M, frames)
         before_M = tf.concat([log_M[:1], log_M[:-1]], axis=0)
         after_M = tf.concat([log_M[1:], log_M[-1:]], axis=0)
-        place_P = ((np.arange(hop) + 0.5) / hop - 0.5).astype(np.float32)
-        log_MP = tf.expand_dims(log_M, 1) + tf.maximum(place_P, 0.0) * tf.expand_dims(after_M - log_M, 1)
-        log_MP += tf.maximum(-place_P, 0.0) * tf.expand_dims(before_M - log_M, 1)
-        hz_MP = tf.exp(log_MP)
-        turns_MP = tf.cumsum(hz_MP / rate, axis=1)
+        place = ((np.arange(hop) + 0.5) / hop - 0.5).astype(np.float32)
+        log = tf.expand_dims(log_M, 1) + tf.maximum(place, 0.0) * tf.expand_dims(after_M - log_M, 1)
+        log += tf.maximum(-place, 0.0) * tf.expand_dims(before_M - log_M, 1)
+        hz = tf.exp(log)
+        turns = tf.cumsum(hz / rate, axis=1)
         # whole turns are dropped in double precision, so that the phase stays exact over a minute
-        start_M = tf.cumsum(tf.cast(turns_MP[:, -1], tf.float64), exclusive=True)
+        start_M = tf.cumsum(tf.cast(turns[:, -1], tf.float64), exclusive=True)
         start_M = tf.cast(start_M - tf.floor(start_M), tf.float32)
-        half_MP = np.pi * (tf.expand_dims(start_M, 1) + turns_MP)
-        count_MP = tf.floor(highest_hz(self._audio) / hz_MP)
-        low_MP = tf.sin(half_MP)
-        near_MP = tf.abs(low_MP) < _NEAR
-        ratio_MP = tf.sin((2.0 * count_MP + 1.0) * half_MP) / tf.where(near_MP, 1.0, low_MP)
-        return tf.reshape(tf.where(near_MP, count_MP, 0.5 * (ratio_MP - 1.0)), [-1])
+        half = np.pi * (tf.expand_dims(start_M, 1) + turns)
+        count = tf.floor(highest_hz(self._audio) / hz)
+        low = tf.sin(half)
+        near = tf.abs(low) < _NEAR
+        ratio = tf.sin((2.0 * count + 1.0) * half) / tf.where(near, 1.0, low)
+        return tf.reshape(tf.where(near, count, 0.5 * (ratio - 1.0)), [-1])
 
-    def _phased(self, magnitude_MF: tf.Tensor, spectrum_MG: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
+    def _phased(self, magnitude_MF: tf.Tensor, spectrum: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
         """The spectrum with these magnitudes."""
-        real_MF, imaginary_MF = tf.split(spectrum_MG, 2, axis=1)
+        real_MF, imaginary_MF = tf.split(spectrum, 2, axis=1)
         scale_MF = magnitude_MF / tf.sqrt(tf.square(real_MF) + tf.square(imaginary_MF) + 1e-16)
         return tf.concat([real_MF * scale_MF, imaginary_MF * scale_MF], axis=1)
 
@@ -131,18 +131,18 @@ class GriffinLimGraph:
         padded = tf.pad(samples_N, [[left, (self._blocks - 1) * hop - left]])
         blocks = tf.reshape(padded, [rows, hop])
         parts = [tf.slice(blocks, [j, 0], tf.stack([frames, hop])) for j in range(self._blocks)]
-        return tf.concat(parts, axis=1)[:, : self._audio.fft_samples] @ self._forward_NG
+        return tf.concat(parts, axis=1)[:, : self._audio.fft_samples] @ self._forward
 
-    def _wave(self, spectrum_MG: tf.Tensor, power_N: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
+    def _wave(self, spectrum: tf.Tensor, power_N: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
         """The samples (M * hop,) whose transform is closest to a spectrum."""
         left = left_padding(self._audio)
-        samples = self._overlap_add(spectrum_MG @ self._inverse_GN) / power_N
+        samples = self._overlap_add(spectrum @ self._inverse) / power_N
         return tf.slice(samples, [left], tf.reshape(frames * self._audio.hop_samples, [1]))
 
-    def _overlap_add(self, frames_MN: tf.Tensor) -> tf.Tensor:
+    def _overlap_add(self, frames: tf.Tensor) -> tf.Tensor:
         hop, blocks = self._audio.hop_samples, self._blocks
         missing = blocks * hop - self._audio.fft_samples
-        wide = tf.pad(frames_MN, [[0, 0], [0, missing]]) if missing else frames_MN
+        wide = tf.pad(frames, [[0, 0], [0, missing]]) if missing else frames
         parts = [tf.pad(wide[:, j * hop : (j + 1) * hop], [[j, blocks - 1 - j], [0, 0]]) for j in range(blocks)]
         return tf.reshape(tf.add_n(parts), [-1])
 

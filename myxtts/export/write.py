@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from myxtts.export.hub import write_hub
 from myxtts.export.onnx_file import ExportError, import_onnx
 from myxtts.export.onnx_folder import write_folder
 from myxtts.export.place import new_folder
 from myxtts.export.player import write_player
+from myxtts.export.saved_model import write_saved_model
 from myxtts.export.source import Source, voices_of
 from myxtts.progress import Progress, silent
 from myxtts.synthesis.opened import OpenedCheckpoint, language_index
@@ -46,6 +48,8 @@ WRITERS: dict[str, Callable[[Path, Source, ExportRequest], list[str]]] = {
     "onnx": lambda folder, source, request: write_folder(folder, source, request.weights, request.license_name),
     "piper": lambda folder, source, request: _player(folder, source, request, sherpa=False),
     "sherpa": lambda folder, source, request: _player(folder, source, request, sherpa=True),
+    "savedmodel": lambda folder, source, request: write_saved_model(folder, source, request.license_name),
+    "hub": lambda folder, source, request: write_hub(folder, source, request.weights, request.license_name),
 }
 """Format -> function that writes it into an empty folder, verifies it, and returns lines for the user."""
 
@@ -62,7 +66,7 @@ def export(opened: OpenedCheckpoint, request: ExportRequest, progress: Progress 
     voices, notes = voices_of(opened, request.speakers, request.voices)
     progress("loading the model", 0, 2)
     source = Source(opened, opened.load(), tuple(voices), tuple(notes))
-    if not voices and request.format == "onnx":
+    if not voices and request.format not in ("piper", "sherpa"):
         notes.append("no voice is exported: it speaks in the voice of a recording; --speaker or --voice adds one")
     if untrained := source.untrained:
         notes.append(f"{len(untrained)} of {len(opened.table)} symbols never occurred in training and are not spoken")

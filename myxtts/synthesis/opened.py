@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,7 @@ from myxtts.errors import CheckpointError, ConfigError, DataError
 from myxtts.messages import quoted
 from myxtts.models.prosody import FloatArray
 from myxtts.runtime.folder import is_export, open_export
+from myxtts.runtime.hub import downloaded
 from myxtts.runtime.interface import OpenedModel, VoiceModel
 from myxtts.storage.checkpoint import Checkpoint
 from myxtts.storage.files import canonical_json
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 CONFIG_NAME, CORPUS_NAME = "config.yaml", "corpus.json"
 _MOST_NAMES = 20
+_HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9][A-Za-z0-9_.-]{0,95}")
 _DIGITS = 32
 
 
@@ -135,7 +138,12 @@ class OpenedCheckpoint:
 
 
 def open_model(path: Path, prefer: Literal["best", "last"] = "best") -> OpenedModel:
-    """Opens and verifies an exported folder, or else what `open_checkpoint` opens. Raises as it does."""
+    """Opens and verifies an exported folder, or else what `open_checkpoint` opens. Raises as it does.
+
+    `owner/name`, where no such folder exists, is a model on Hugging Face, if the package huggingface_hub is installed.
+    """
+    if not path.exists() and _HUB_NAME.fullmatch(str(path)):
+        path = downloaded(str(path))
     return open_export(path) if is_export(path) else open_checkpoint(path, prefer)
 
 

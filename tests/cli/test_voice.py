@@ -26,7 +26,7 @@ def test_a_voice_is_saved_and_spoken_with(
     assert voice.main(words) == 0
     printed = capsys.readouterr().out
     assert f"voice: mix of 50% reference '{recording}' and 50% training speaker 'bob'" in printed
-    assert f"{file}: voice 'anna' of 8 + 4 numbers, for encoder " in printed and "(update 10)" in printed
+    assert f"{file}: voice 'anna' of 8 + 4 numbers, for encoder " in printed and "(update 10, " in printed
     stored = read_voice(file)
     assert stored.made_from == "mix of 50% reference 'me.wav' and 50% training speaker 'bob'" and stored.name == "anna"
     assert str(tmp_path).encode() not in file.read_bytes()

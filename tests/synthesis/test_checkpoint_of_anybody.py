@@ -16,7 +16,7 @@ from myxtts.errors import EXIT_BAD_INPUT, CheckpointError, DataError, MyXTTSErro
 from myxtts.models.build import least_weights
 from myxtts.runtime.interface import VoiceModel
 from myxtts.storage.store import CheckpointStore
-from myxtts.synthesis import synthesizer as synthesizer_module
+from myxtts.synthesis import network
 from myxtts.synthesis.opened import open_checkpoint
 from myxtts.synthesis.options import LARGEST_SPECTROGRAM, longest_sentence
 from myxtts.synthesis.synthesizer import Synthesizer
@@ -49,7 +49,7 @@ def test_settings_of_another_size_are_rejected_before_a_model_is_built(
     def build(*_: Any, **__: Any) -> None:
         raise AssertionError("a model is built")
 
-    monkeypatch.setattr(synthesizer_module, "build_voice_cloner", build)
+    monkeypatch.setattr(network, "build_voice_cloner", build)
     run = made_model.save_run(
         tmp_path / "run",
         made_model.resolved(**{key.replace(".", "__"): value for key, value in settings.items()}),
