@@ -82,7 +82,8 @@ def measure_of(config: Mapping[str, Any], corpus: Mapping[str, Any]) -> Measure:
     clip = finite_number(optimizer.get("clip_norm"))
     delta, tolerance = (finite_number(training.get(n)) for n in ("early_stopping_min_delta", "best_tolerance"))
     speakers = corpus.get("speakers")
-    named = config.get("trains") != "vocoder" and isinstance(speakers, list) and all(isinstance(name, str) for name in speakers)
+    named = isinstance(speakers, list) and all(isinstance(name, str) for name in speakers)
+    named = named and config.get("trains") != "vocoder"
     return Measure(
         best_metric=metric if isinstance(metric, str) else TrainingConfig().best_metric,
         adaptive_weights=adaptive if isinstance(adaptive, bool) else LossConfig().adaptive_weights,
