@@ -38,7 +38,10 @@ def write_saved_model(folder: Path, source: Source, license_name: str) -> list[s
     level = logging.getLogger("tensorflow").level
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
-        tf.saved_model.save(module, str(folder), signatures={"speak": module.speak, "encode": module.encode})
+        # nothing is trained further, and the custom gradients of the layers capture their weights
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+        signatures = {"speak": module.speak, "encode": module.encode}
+        tf.saved_model.save(module, str(folder), signatures=signatures, options=options)
     finally:
         logging.getLogger("tensorflow").setLevel(level)
     voices = {
