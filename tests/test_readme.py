@@ -96,6 +96,8 @@ def program_of(words: list[str]) -> tuple[str, ...]:
     """The program and command of a command line of ours."""
     if words[:2] == ["python", "-m"]:
         return tuple(words[2:4]) if words[2] == "myxtts" else (words[2],)
+    if words[:2] == ["myxtts", "vocoder"] and words[2:]:  # the one command with commands of its own
+        return tuple(words[:3])
     return tuple(words[:2]) if words[0] == "myxtts" else (words[1],)
 
 

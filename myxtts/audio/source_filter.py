@@ -116,10 +116,10 @@ def inverse(spectrum_MF: npt.NDArray[np.complex64], audio: AudioConfig) -> Array
     return np.asarray(samples / np.maximum(weight, 1e-3), np.float32)
 
 
-def synthesize(filters_M5F: Array, excitation: Excitation, audio: AudioConfig, noise_scale: float = 1.0) -> Array:
+def synthesize(filters_M5F: Array, excitation: Excitation, audio: AudioConfig) -> Array:
     """Samples (N,) of filters (SUBFRAMES * M, KINDS, F) driven by an excitation of N = M * hop samples."""
     real, imaginary, gain, cosine, sine = np.moveaxis(filters_M5F, 1, 0)
-    noise = excitation.noise_N * np.float32(noise_scale)
+    noise = excitation.noise_N
     root = np.float32(np.sqrt(2.0))
     noise_MF = transform(noise, audio)
     noise_MF += cosine * transform(noise * root * np.cos(excitation.phase_N), audio)

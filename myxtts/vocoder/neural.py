@@ -37,7 +37,6 @@ class NeuralVocoder:
         weights: by the names of vocoder.network, of any float type.
         vocoder: widths and depth.
         audio: the mel convention.
-        noise_scale: factor on the noise; less is cleaner, and breath and fricatives are weaker.
     """
 
     def __init__(
@@ -45,9 +44,8 @@ class NeuralVocoder:
         weights: Mapping[str, npt.NDArray[np.generic]],
         vocoder: VocoderConfig,
         audio: AudioConfig,
-        noise_scale: float = 1.0,
     ) -> None:
-        self.audio, self.vocoder, self.noise_scale = audio, vocoder, noise_scale
+        self.audio, self.vocoder = audio, vocoder
         self._weights = {name.removeprefix("vocoder/"): np.asarray(w, np.float32) for name, w in weights.items()}
 
     @property
@@ -60,7 +58,7 @@ class NeuralVocoder:
         if not len(mel_MC):
             return np.zeros(0, np.float32)
         parts = list(self._filter_pieces(mel_MC, pitch_hz_M))
-        return synthesize(np.concatenate(parts), excite(pitch_hz_M, self.audio, seed), self.audio, self.noise_scale)
+        return synthesize(np.concatenate(parts), excite(pitch_hz_M, self.audio, seed), self.audio)
 
     def _filter_pieces(self, mel_MC: FloatArray, pitch_hz_M: FloatArray) -> Iterator[FloatArray]:
         """Filters (SUBFRAMES * M, KINDS, F) in pieces, each computed with the context that it depends on."""
