@@ -17,6 +17,7 @@ from myxtts.evaluation.document import document, speakers_line, table
 from myxtts.evaluation.measuring import Evaluator, Measurements
 from myxtts.evaluation.selection import SelectedClip, SkippedClips
 from myxtts.progress import silent
+from myxtts.vocoder.files import GRIFFIN_LIM, open_vocoder
 
 ABOUT = {"update": 10, "data": "root"}
 
@@ -63,7 +64,7 @@ def measured(
     folder: Path, model: Parrot, selected: Sequence[SelectedClip], count: int = 9, skipped: SkippedClips | None = None
 ) -> Measurements:
     (folder / "audio").mkdir(parents=True)
-    evaluator = Evaluator(model, made_model.AUDIO, folder, baseline=True, seed=1)
+    evaluator = Evaluator(model, made_model.AUDIO, folder, vocoder=open_vocoder(GRIFFIN_LIM, made_model.AUDIO), seed=1)
     return evaluator.run(iter(selected), count, skipped or SkippedClips(), silent)
 
 

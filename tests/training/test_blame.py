@@ -20,7 +20,7 @@ GRADIENT_OF = {"mel": "decoder", "duration": "duration", "pitch": "pitch", "ener
 
 def windowed(made: Any, batches: list[Any], faults: list[dict[str, Any]]) -> Window:
     """A window of these batches, each computed with its faults, and then emptied."""
-    window = Window()
+    window = Window(tuple(TERMS))
     for index, (batch, fault) in enumerate(zip(batches, faults, strict=True)):
         knobs = {"seed": (1, index), "prior_strength": 0.5, **fault}
         result = made.step.micro(batch, **knobs)
@@ -139,5 +139,5 @@ def test_a_search_changes_nothing(plain: Any) -> None:
 
 
 def test_without_a_fault_nothing_is_found(plain: Any) -> None:
-    assert blame.find(plain.step, Window(), None) is None
+    assert blame.find(plain.step, Window(tuple(TERMS)), None) is None
     assert blame.find(plain.step, windowed(plain, [make_batch()], [{}]), None) is None
