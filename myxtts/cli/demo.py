@@ -23,11 +23,11 @@ from myxtts.demo.sentences import ENGLISH_HELD_OUT, PERSIAN_HELD_OUT
 from myxtts.errors import EXIT_DONE, EXIT_STOPPED, ConfigError, StorageError
 from myxtts.messages import escaped, quoted
 from myxtts.speakers import COPY_MARK
-from myxtts.storage.find_checkpoint import STARTER
-from myxtts.storage.run_directory import RunDirectory
+from myxtts.storage import STARTER
 
 if TYPE_CHECKING:
     from myxtts.data.records import Utterance
+    from myxtts.storage.run_directory import RunDirectory
     from myxtts.synthesis.speech import Speech
 
 DEFAULT_DIRECTORY = Path("demo")
@@ -111,7 +111,7 @@ def _run(argv: Sequence[str]) -> int:
         )
     else:
         root = data_root(namespace.data, screen)
-        new = namespace.fresh or not RunDirectory(run).checkpoints_path.exists()
+        new = namespace.fresh or not _run_directory(run).checkpoints_path.exists()
         if new and not namespace.from_scratch:
             optional(screen, lambda: _speak_before(out, root, screen), "no samples of the starter", "--from-scratch")
         words = training_words(run, root, namespace.minutes, from_scratch=namespace.from_scratch, new=new)
@@ -159,18 +159,27 @@ def sentences_of(speakers: Sequence[tuple[str, str]]) -> list[DemoSentence]:
     return [DemoSentence(name, code, texts[code][at]) for at, (name, code) in enumerate(chosen)]
 
 
+def _run_directory(run: Path) -> RunDirectory:
+    """The run directory; imported here, so that --help needs no NumPy."""
+    from myxtts.storage.run_directory import RunDirectory
+
+    return RunDirectory(run)
+
+
 def is_finished(run: Path) -> bool:
     """Whether the events of the run say that it has finished."""
     from myxtts.storage.journal import read_events
 
-    states = [event["event"] for event in read_events(RunDirectory(run).events_path) if event["event"] in _STATE_EVENTS]
+    states = [
+        event["event"] for event in read_events(_run_directory(run).events_path) if event["event"] in _STATE_EVENTS
+    ]
     return bool(states) and states[-1] in ("end", "early_stop")
 
 
 def minutes_of(run: Path) -> float:
     """training.max_minutes in the config.yaml of the run; 0 means no limit. Raises ConfigError."""
 
-    return resolve([load_file(RunDirectory(run).config_path)]).config.training.max_minutes
+    return resolve([load_file(_run_directory(run).config_path)]).config.training.max_minutes
 
 
 def _clips_of(root: str) -> dict[str, list[Utterance]]:

@@ -20,7 +20,7 @@ from myxtts.cli.sound_out import STDOUT, StreamState, reporting_partial_output, 
 from myxtts.cli.voice_options import CONSENT, add_voice_options, files_read, parts_of
 from myxtts.errors import EXIT_DONE, ConfigError, StorageError
 from myxtts.messages import escaped, quoted
-from myxtts.storage.find_checkpoint import STARTER
+from myxtts.storage import STARTER
 from myxtts.synthesis.options import LONGEST_TEXT, SPEAK_OPTIONS, SpeakOptions, option_problems, text_problems
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def _run(argv: Sequence[str]) -> int:
     started = time.perf_counter()
     namespace, unknown = _parser().parse_known(argv)
     if namespace.words is not None:
-        if namespace.text is not None:
+        if namespace.text is not None and not unknown:  # the value of an unknown option looks like a text
             unknown.append("the text is given twice, with and without --text; choose one of them")
         namespace.text = namespace.words
     problems = [*unknown, *_problems(namespace)]

@@ -14,7 +14,7 @@ from myxtts.cli.screen import Screen, guarded
 from myxtts.cli.voice_options import CONSENT, add_voice_options, files_read, parts_of
 from myxtts.errors import EXIT_DONE, ConfigError
 from myxtts.messages import escaped, quoted
-from myxtts.storage.find_checkpoint import STARTER
+from myxtts.storage import STARTER
 
 if TYPE_CHECKING:
     from myxtts.runtime.interface import OpenedModel

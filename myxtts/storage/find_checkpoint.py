@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from myxtts.errors import CheckpointError
+from myxtts.storage import STARTER
 from myxtts.storage.checkpoint import (
     MANIFEST,
     Checkpoint,
@@ -22,8 +23,6 @@ from myxtts.storage.checkpoint import (
     update_of_name,
 )
 
-STARTER = "starter"
-"""The name of the model that comes with MyXTTS; its card.md says what it was trained on."""
 STARTER_PATH = Path(__file__).resolve().parents[1] / STARTER
 _MOST_LISTED = 5
 

@@ -164,7 +164,7 @@ def test_a_bad_text_file(run: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_all_mistakes_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert failed(["--seed", "-1"], capsys, tmp_path).count("\n") == 4
+    assert failed(["--seed", "-1"], capsys, tmp_path).count("\n") == 3
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_mistakes_get_one_line_and_write_nothing(
 
 def test_all_mistakes_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert voice.main([]) == 2
-    assert capsys.readouterr().err.count("\n") == 3
+    assert capsys.readouterr().err.count("\n") == 2
 
 
 def test_help_and_a_speaker_that_is_not_there(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from myxtts.cli import speak
-from myxtts.storage.find_checkpoint import STARTER, STARTER_PATH, find, located
+from myxtts.storage import STARTER
+from myxtts.storage.find_checkpoint import STARTER_PATH, find, located
 from myxtts.synthesis.opened import open_checkpoint
 
 MOST_BYTES = 16e6

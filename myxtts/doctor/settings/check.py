@@ -47,6 +47,7 @@ RULES: Mapping[str, StabilityRule] = {
     "optimizer.clip_norm": StabilityRule("lower", _LIKELY),
     "training.batch_size": StabilityRule("lower", _POSSIBLE),
     "training.grad_accum": StabilityRule("higher", _POSSIBLE),
+    "training.min_updates": StabilityRule("higher", _POSSIBLE, cause=False),
     "training.precision": StabilityRule("equal", _LIKELY),
     "loss.mel_weight": StabilityRule("lower", _LIKELY),
     "loss.flow_weight": StabilityRule("lower", _POSSIBLE),

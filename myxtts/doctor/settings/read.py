@@ -167,7 +167,7 @@ def _classify(leaf: _Leaf, settings: Settings, parts: dict[str, _Leaf]) -> None:
         _keep(settings, ours, leaf.text, leaf)
         return
     key = two if two in LEAVES else aliases.QUALIFIED_ALIASES.get(two) or aliases.ALIASES.get(last)
-    homes = [known for known in LEAVES if known.rpartition(".")[2] == last]
+    homes = [known for known in LEAVES if known.rpartition(".")[2] == last and not known.startswith("vocoder.")]
     if last in aliases.COMBINED and not (key and key.startswith("training.")):
         parts.setdefault(aliases.COMBINED[last], leaf)
     elif len(folded) > 1 and folded[-2] in ("scheduler", "lr_scheduler") and last in ("name", "type"):
