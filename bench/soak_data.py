@@ -25,7 +25,8 @@ MANY_SHARE = 0.045
 """Above it a training needs data.max_rejected_share."""
 RATE = 22_050
 _HEADER = "id\ttext\tspeaker\tlanguage"
-_TEXT = "This row must never reach the training."
+_TEXT = "This row must never reach the training"
+"""The text of a bad row, followed by what it is: equal texts would stop the audit."""
 
 
 @dataclass(frozen=True)
@@ -173,11 +174,12 @@ def _bad_rows(target: Path, rows: Sequence[str], like: Utterance, clips: int, se
         random_generator = np.random.default_rng([seed, number])
         for kind, write in BAD_FILES.items():
             write(folder / f"{kind}-{number}.wav", random_generator)
-            made.append(f"wavs/soak-bad/{kind}-{number}.wav\t{_TEXT}\t{behind}")
+            made.append(f"wavs/soak-bad/{kind}-{number}.wav\t{_TEXT}, {kind} {number}.\t{behind}")
         for kind, text in BAD_TEXTS.items():
             soundfile.write(folder / f"{kind}-{number}.wav", _sound(2.0, random_generator), RATE)
             made.append(f"wavs/soak-bad/{kind}-{number}.wav\t{text}\t{behind}")
-        made += [f"soak-bad/gone-{number}\t{_TEXT}\t{behind}", f"../outside-{number}.wav\t{_TEXT}\t{behind}"]
+        made.append(f"soak-bad/gone-{number}\t{_TEXT}, gone {number}.\t{behind}")
+        made.append(f"../outside-{number}.wav\t{_TEXT}, outside {number}.\t{behind}")
         made.append(rows[number % len(rows)])  # a second row of a recording
     return made
 

@@ -21,10 +21,11 @@ from myxtts.data.manifest import read_root
 from myxtts.data.records import Utterance
 from myxtts.errors import ConfigError, DataError
 
+NO_MEASUREMENTS = ("starter",)
 SCRIPTS = sorted(
     path.stem
     for path in (results.ROOT / "bench").glob("*.py")
-    if "__main__" in path.read_text(encoding="utf-8") and path.stem != "__init__"
+    if "__main__" in path.read_text(encoding="utf-8") and path.stem not in ("__init__", *NO_MEASUREMENTS)
 )
 
 

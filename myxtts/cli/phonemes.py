@@ -6,14 +6,15 @@ import sys
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from myxtts.cli.arguments import OneLineParser
 from myxtts.cli.screen import Screen, guarded
 from myxtts.errors import EXIT_DONE, ConfigError
 from myxtts.messages import escaped, quoted
-from myxtts.text.dictionary import key_of, read_dictionary
-from myxtts.text.normalization import normalize
-from myxtts.text.phonemes import Transcription, canonical_language, transcribe
+
+if TYPE_CHECKING:
+    from myxtts.text.phonemes import Transcription
 
 PROGRAM = "myxtts phonemes"
 STDIN = "-"
@@ -54,6 +55,11 @@ def _run(argv: Sequence[str]) -> int:
         problems.append("both a text and --text-file are given; choose one of them")
     if problems:
         raise ConfigError(problems)
+    # here, so that --help needs no NumPy
+    from myxtts.text.dictionary import key_of, read_dictionary
+    from myxtts.text.normalization import normalize
+    from myxtts.text.phonemes import canonical_language, transcribe
+
     language = canonical_language(given.language)
     dictionary = read_dictionary(Path(given.dictionary)) if given.dictionary else {}
     text = given.text if given.text is not None else _text_of(given.text_file)

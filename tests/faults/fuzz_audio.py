@@ -205,7 +205,11 @@ def dataset(items: list[str], random: np.random.Generator) -> Iterator[Outcome]:
         for number, item in enumerate(items):
             name = f"f{number}.{random.choice(['wav', 'flac', 'ogg', 'mp3'])}"
             ITEMS[item][1](root / "wavs" / name, random)
-            text = "Many words for so short a clip, far too many." if item == "shorter than its text" else "Say it now."
+            text = (
+                "Many words for so short a clip, far too many."
+                if item == "shorter than its text"
+                else f"Say {number}."
+            )
             rows.append(f"{name}|{text}|s{number % 3}")
         (root / "metadata.csv").write_text("\n".join(rows) + "\n")
         config = config_for(root, folder / "cache")
