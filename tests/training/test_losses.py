@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from myxtts.config.schema import LossConfig
-from myxtts.loss_terms import TERMS
+from myxtts.loss_terms import TERMS, VOCODER_TERMS
 from myxtts.training import losses
 
 PRIOR = tf.constant(0.3)
@@ -48,7 +48,8 @@ def run(cloner: Any) -> Any:
 def test_the_table_has_every_term_and_weight_in_order(run: Any) -> None:
     assert tuple(run[0]) == tuple(TERMS)
     fields = {f.name for f in dataclasses.fields(LossConfig)}
-    assert {name for name in fields if name.endswith("_weight")} == {term.weight for term in TERMS.values()}
+    weights = {term.weight for term in [*TERMS.values(), *VOCODER_TERMS.values()]}
+    assert {name for name in fields if name.endswith("_weight")} == weights
     assert all(term.scale > 0 for term in TERMS.values())
 
 
