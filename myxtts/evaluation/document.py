@@ -14,7 +14,7 @@ from myxtts.evaluation.word_errors import spoken_form
 FORMAT = 1
 WHO = {
     SPOKEN: "model",
-    VOCODER: "vocoder on the recorded mel",
+    VOCODER: "vocoder",
     RECORDING: "recordings",
 }
 """Origin of a sound -> column title; Griffin-Lim is applied to the mels of the recordings."""

@@ -189,7 +189,7 @@ def test_the_document_and_its_table(tmp_path: Path, clips: list[Utterance]) -> N
     assert result["figures"]["spoken"]["wer"] == {"mean": 0.2, "median": 0.5, "clips": 2}
     assert result["figures"]["spoken"]["cer"]["clips"] == 1 and "wer" not in result["figures"]["vocoder"]
     rows = {row[0]: row[1:] for row in table(result)}
-    assert rows["figure"] == ["model", "median", "Griffin-Lim", "median", "recordings", "median", "better"]
+    assert rows["figure"] == ["model", "median", "vocoder", "median", "recordings", "median", "better"]
     assert rows["mel cepstral distortion, dB"][:2] == ["0.00", "0.00"] and rows["word error rate"][2:] == [""] * 4 + [
         "lower"
     ]
