@@ -237,7 +237,7 @@ def test_every_layer_has_a_descriptor() -> None:
     def kinds(of: type) -> set[type]:
         return {of} | {kind for below in of.__subclasses__() for kind in kinds(below)}
 
-    own = {kind for kind in kinds(Module) - {Module} if kind.__module__.startswith("myxtts.")}
+    own = {kind for kind in kinds(Module) - {Module} if kind.__module__.startswith("myxtts.models.")}
     assert own == {d.kind for d in DESCRIPTORS}
     assert len(DESCRIPTORS) == len(own)
 
