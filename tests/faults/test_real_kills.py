@@ -65,7 +65,7 @@ def test_the_disk_never_holds_a_value_that_is_not_finite(server: Server, trainin
     """A weight is spoiled after an update, just before its save. What the run does then is the ladder's affair."""
     chain = Chain(server, trainings, "poisoned", 60, training__checkpoint_every_updates=10)
     child = chain.start("step.weights:30:nan")
-    child.wait(60.0)
+    child.wait(300.0)
     child.end()
     folders = sorted((chain.run / "checkpoints").glob("step-*"))
     assert folders, child.shown
