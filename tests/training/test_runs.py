@@ -269,7 +269,9 @@ def test_a_stopped_process_reaches_its_updates_and_not_its_minutes(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jumps = iter([0.0, 0.0, 0.0, 0.0, 600.0, -3_000.0, 0.0, 0.0])
-    monkeypatch.setattr("myxtts.training.loop.Window", lambda terms: Window(terms, begun=time.monotonic() - next(jumps)))
+    monkeypatch.setattr(
+        "myxtts.training.loop.Window", lambda terms: Window(terms, begun=time.monotonic() - next(jumps))
+    )
     updates, screen = made_run.train(folder, name, training__max_minutes=9.0, training__max_updates=8)
     assert updates == 8 and "all updates are done" in screen.text
     assert 0.0 < find(folder / name, "last").state["position"]["trained_seconds"] < 540.0
