@@ -57,7 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     pack.add_argument("checkpoint", metavar="RUN", type=Path, help="run directory of the training")
     pack.add_argument("--prefer", choices=("best", "last"), default="last", help="which checkpoint (last)")
     pack.add_argument("--first", metavar="SPEAKER", help="the speaker who speaks if none is asked for")
-    pack.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder to write, replaced if it is there")
+    pack.add_argument(
+        "--out", metavar="DIR", type=Path, required=True, help="folder to write; an older starter in it is replaced"
+    )
     pack.set_defaults(run=_pack)
     given = parser.parse_args(argv)
     return guarded(lambda: int(given.run(given)))
@@ -181,6 +183,8 @@ def _settings(config: Config) -> str:
 
 
 def _write(out: Path, update: int, arrays: dict[str, Any], settings: str, corpus: dict[str, Any]) -> None:
+    if out.exists() and any(out.iterdir()) and not (out / MANIFEST).is_file():
+        raise ConfigError(f"--out {str(out)!r} holds something else than a starter; name a new folder")
     card = out / "card.md"
     kept = card.read_text(encoding="utf-8") if card.is_file() else None
     shutil.rmtree(out, ignore_errors=True)

@@ -185,7 +185,7 @@ class VocoderConfig:
     expansion: int = leaf(3, "", low=1, high=16)
     """Width inside a block, relative to `width`."""
     compile: bool = leaf(True)
-    """Compile the training step with XLA: a step takes a third of the time, the start one to three minutes longer."""
+    """Compile the training step with XLA: updates are faster, the start takes one to three minutes longer."""
     blur_share: float = leaf(0.5, "", low=0.0, high=1.0)
     """Share of the training segments whose mel is smoothed at random, so that the vocoder expects the smooth mels that
     a voice model predicts."""
