@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -14,6 +14,7 @@ from myxtts.config.fields import LEAVES, nearest
 from myxtts.config.resolve import Given, Layer, Rank, Resolved
 from myxtts.errors import ConfigError
 from myxtts.messages import plain, quoted
+from myxtts.storage import STARTER
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,10 @@ class Request:
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """An argument parser whose errors are one-line ConfigErrors without the usage."""
+    """An argument parser whose errors are one-line ConfigErrors without the usage. Options are never abbreviated."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
         """Raises ConfigError instead of printing the usage and exiting."""
@@ -106,6 +110,15 @@ class OneLineParser(argparse.ArgumentParser):
         namespace, rest = self.parse_known_args(list(argv))
         flags = [flag for action in self._actions for flag in action.option_strings]
         return namespace, unknown_options(rest, flags)
+
+    def parse(
+        self, argv: Sequence[str], problems: Callable[[argparse.Namespace], Sequence[str]] = lambda given: ()
+    ) -> argparse.Namespace:
+        """The namespace. Raises ConfigError with every unknown option and what `problems` finds in the namespace."""
+        given, unknown = self.parse_known(argv)
+        if found := [*unknown, *problems(given)]:
+            raise ConfigError(found)
+        return given
 
 
 def unknown_options(rest: Sequence[str], flags: Sequence[str]) -> list[str]:
@@ -163,7 +176,6 @@ def training_parser(program: str, defaults: Resolved | None) -> OneLineParser:
     """The parser of a training command. `defaults`: the settings without options, for the help; None without help."""
     parser = OneLineParser(
         prog=program,
-        allow_abbrev=False,
         add_help=False,
         usage=f"{program if program.startswith('myxtts ') else f'python3 {program}'} [options]",
         description="Trains a voice. The same command resumes an interrupted run.",
@@ -209,6 +221,22 @@ def _add_run_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(FRESH, action="store_true", help="start over; the existing run is moved aside")
     group.add_argument("--init-from", metavar="RUN", help="start a new run from the weights and networks of another")
     group.add_argument("--dry-run", action="store_true", help="audit the data, print the plan, train nothing")
+
+
+def add_prefer_option(parser: argparse.ArgumentParser) -> None:
+    """Adds `--prefer`."""
+    parser.add_argument("--prefer", choices=("best", "last"), default="best", help="which checkpoint of a run (best)")
+
+
+def add_checkpoint_options(parser: argparse.ArgumentParser) -> None:
+    """Adds `--checkpoint` and `--prefer` of the commands that speak."""
+    parser.add_argument(
+        "--checkpoint",
+        metavar="RUN",
+        default=STARTER,
+        help="run directory, one of its step folders, or an exported folder (starter, which comes with MyXTTS)",
+    )
+    add_prefer_option(parser)
 
 
 def add_vocoder_option(group: argparse._ArgumentGroup) -> None:

@@ -69,12 +69,10 @@ def _help(program: Callable[[Sequence[str]], int]) -> str:
 
 
 def _run(argv: Sequence[str]) -> int:
-    parser = OneLineParser(prog="myxtts docs", allow_abbrev=False, description="Writes the generated reference pages.")
+    parser = OneLineParser(prog="myxtts docs", description="Writes the generated reference pages.")
     parser.add_argument("--out", metavar="DIR", default=str(DEFAULT_PATH), help=f"folder to write to ({DEFAULT_PATH})")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a page is out of date")
-    namespace, unknown = parser.parse_known(argv)
-    if unknown:
-        raise ConfigError(unknown)
+    namespace = parser.parse(argv)
     for name, text in pages().items():
         path = Path(namespace.out) / name
         try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from myxtts.cli.arguments import OneLineParser
 from myxtts.cli.fix_nan_loss import MessagePrinter
 from myxtts.cli.screen import Screen, guarded
-from myxtts.errors import EXIT_DONE, ConfigError
+from myxtts.errors import EXIT_DONE
 from myxtts.messages import escaped
 
 if TYPE_CHECKING:
@@ -27,15 +27,12 @@ def main(argv: Sequence[str]) -> int:
 def _run(argv: Sequence[str]) -> int:
     parser = OneLineParser(
         prog="myxtts doctor",
-        allow_abbrev=False,
         description="Shows the health of a run, its checkpoints, what the recovery ladder did, the worst utterances, "
         "and what to do.",
     )
     parser.add_argument("run", metavar="RUN", help="the run directory, as given with --checkpoint-dir")
     parser.add_argument("--language", default="en", choices=("en", "fa"), help="language of the messages (en)")
-    namespace, unknown = parser.parse_known(argv)
-    if unknown:
-        raise ConfigError(unknown)
+    namespace = parser.parse(argv)
     from myxtts.doctor.run.look import look_at_run  # Imported here, so that --help is quick.
 
     screen = Screen()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from myxtts import __version__
-from myxtts.cli.arguments import OneLineParser, add_vocoder_option
+from myxtts.cli.arguments import OneLineParser, add_prefer_option, add_vocoder_option
 from myxtts.cli.runtime import load_synthesizer, quiet_loading
 from myxtts.cli.screen import Screen, guarded
 from myxtts.errors import EXIT_DONE, ConfigError, DataError
@@ -40,13 +40,12 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> OneLineParser:
     parser = OneLineParser(
         prog=PROGRAM,
-        allow_abbrev=False,
         usage=f"{PROGRAM} --checkpoint RUN --data ROOT [options]",
         description="Speaks the texts of real recordings with a trained model and measures the distance to them.",
         epilog="What each figure means, and what is good: docs/how-to/evaluate.md.",
     )
     parser.add_argument("--checkpoint", metavar="RUN", help="run directory, or one of its step folders")
-    parser.add_argument("--prefer", choices=("best", "last"), default="best", help="which checkpoint of a run (best)")
+    add_prefer_option(parser)
     parser.add_argument("--data", metavar="ROOT", help="folder with metadata and recordings")
     parser.add_argument("--out", metavar="DIR", help="folder to write (RUN/evaluation/<name of ROOT>-<update>)")
     clips = parser.add_argument_group("clips")
@@ -72,10 +71,7 @@ def _parser() -> OneLineParser:
 
 
 def _run(argv: Sequence[str]) -> int:
-    namespace, unknown = _parser().parse_known(argv)
-    problems = [*unknown, *_problems(namespace)]
-    if problems:
-        raise ConfigError(problems)
+    namespace = _parser().parse(argv, _problems)
     screen = Screen()
     try:
         return _evaluate(namespace, screen)

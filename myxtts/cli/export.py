@@ -7,11 +7,11 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from myxtts.cli.arguments import OneLineParser
+from myxtts.cli.arguments import OneLineParser, add_prefer_option
 from myxtts.cli.runtime import quiet_loading
 from myxtts.cli.screen import Screen, guarded
 from myxtts.cli.voice_options import CONSENT
-from myxtts.errors import EXIT_DONE, ConfigError
+from myxtts.errors import EXIT_DONE
 from myxtts.export.place import folder_problem
 from myxtts.messages import escaped, quoted
 
@@ -35,14 +35,13 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> OneLineParser:
     parser = OneLineParser(
         prog=PROGRAM,
-        allow_abbrev=False,
         usage=f"{PROGRAM} RUN --format {'|'.join(FORMATS)} --out DIR [options]",
         description="Writes a trained model for other programs. It is compared with TensorFlow before it appears, and "
         "contains no paths, no optimizer state, and only the voices that are named.",
         epilog=CONSENT,
     )
     parser.add_argument("run", nargs="?", metavar="RUN", help="run directory, or one of its step folders")
-    parser.add_argument("--prefer", choices=("best", "last"), default="best", help="which checkpoint of a run (best)")
+    add_prefer_option(parser)
     formats = "; ".join(f"{name}: {meaning}" for name, meaning in FORMATS.items())
     parser.add_argument("--format", metavar="FORMAT", help=formats)
     parser.add_argument("--out", metavar="DIR", help="new folder to write")
@@ -59,9 +58,7 @@ def _parser() -> OneLineParser:
 
 
 def _run(argv: Sequence[str]) -> int:
-    given, unknown = _parser().parse_known(argv)
-    if problems := [*unknown, *_problems(given)]:
-        raise ConfigError(problems)
+    given = _parser().parse(argv, _problems)
     screen = Screen()
     from myxtts.synthesis.opened import open_checkpoint
 

@@ -95,7 +95,6 @@ def _parser() -> OneLineParser:
         prog=PROGRAM,
         usage=_USAGE,
         description=_ABOUT,
-        allow_abbrev=False,
         add_help=False,
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=28, width=110),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import unicodedata
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +32,6 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> OneLineParser:
     parser = OneLineParser(
         prog=PROGRAM,
-        allow_abbrev=False,
         usage=f"{PROGRAM} --language CODE TEXT [options]",
         description="Shows a text as it is spoken: normalized, in phonemes, and where those of each word come from.",
         epilog="A text that begins with a hyphen follows --, as in: myxtts phonemes --language fa -- -5",
@@ -47,14 +47,7 @@ def _parser() -> OneLineParser:
 
 
 def _run(argv: Sequence[str]) -> int:
-    given, unknown = _parser().parse_known(argv)
-    problems = list(unknown)
-    if not problems and given.text is None and given.text_file is None:
-        problems.append(f"no text is given; write it after {PROGRAM}, or use --text-file")
-    if given.text is not None and given.text_file is not None:
-        problems.append("both a text and --text-file are given; choose one of them")
-    if problems:
-        raise ConfigError(problems)
+    given = _parser().parse(argv, _problems)
     # here, so that --help needs no NumPy
     from myxtts.text.dictionary import key_of, read_dictionary
     from myxtts.text.normalization import normalize
@@ -77,6 +70,14 @@ def _run(argv: Sequence[str]) -> int:
                 screen.warn(_unreadable(number, transcription.unreadable, language))
     _report_unused(screen, dictionary, used)
     return EXIT_DONE
+
+
+def _problems(given: Namespace) -> list[str]:
+    if given.text is None and given.text_file is None:
+        return [f"no text is given; write it after {PROGRAM}, or use --text-file"]
+    if given.text is not None and given.text_file is not None:
+        return ["both a text and --text-file are given; choose one of them"]
+    return []
 
 
 def _show(screen: Screen, line: str, normalized: str, transcription: Transcription, *, plain: bool) -> None:

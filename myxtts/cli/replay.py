@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from myxtts.cli.arguments import OneLineParser
 from myxtts.cli.runtime import quiet_loading
 from myxtts.cli.screen import Screen, guarded
-from myxtts.errors import EXIT_DONE, CheckpointError, ConfigError
+from myxtts.errors import EXIT_DONE, CheckpointError
 from myxtts.messages import escaped, quoted
 
 if TYPE_CHECKING:
@@ -26,14 +26,11 @@ def main(argv: Sequence[str]) -> int:
 def _run(argv: Sequence[str]) -> int:
     parser = OneLineParser(
         prog="myxtts replay",
-        allow_abbrev=False,
         description="Recomputes a bad micro-batch with its weights and seeds, and names the first operation whose "
         "result is not finite. It does not train and writes nothing.",
     )
     parser.add_argument("bundle", metavar="BUNDLE", help="a folder in RUN/incidents of the run directory")
-    namespace, unknown = parser.parse_known(argv)
-    if unknown:
-        raise ConfigError(unknown)
+    namespace = parser.parse(argv)
     bundle = Path(namespace.bundle)
     if not (bundle / "incident.json").is_file():  # before TensorFlow is imported, which takes seconds
         what = "has no incident.json" if bundle.is_dir() else "is a file" if bundle.exists() else "does not exist"

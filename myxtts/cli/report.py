@@ -8,7 +8,7 @@ from pathlib import Path
 
 from myxtts.cli.arguments import OneLineParser
 from myxtts.cli.screen import Screen, guarded
-from myxtts.errors import EXIT_DONE, ConfigError
+from myxtts.errors import EXIT_DONE
 
 
 def main(argv: Sequence[str]) -> int:
@@ -19,14 +19,11 @@ def main(argv: Sequence[str]) -> int:
 def _run(argv: Sequence[str]) -> int:
     parser = OneLineParser(
         prog="myxtts report",
-        allow_abbrev=False,
         description="Writes RUN/report.html, one file with health, curves, settings, events and audio samples.",
     )
     parser.add_argument("run", metavar="RUN", help="the run directory, as given with --checkpoint-dir")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
-    namespace, unknown = parser.parse_known(argv)
-    if unknown:
-        raise ConfigError(unknown)
+    namespace = parser.parse(argv)
     from myxtts.report import write_report  # Imported here, so that --help is quick.
 
     page = write_report(Path(namespace.run))

@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from myxtts.cli.arguments import OneLineParser
+from myxtts.cli.arguments import OneLineParser, add_prefer_option
 from myxtts.cli.runtime import load_synthesizer
 from myxtts.cli.screen import Screen, guarded
 from myxtts.errors import EXIT_DONE, ConfigError
@@ -26,13 +26,12 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> OneLineParser:
     parser = OneLineParser(
         prog=PROGRAM,
-        allow_abbrev=False,
         usage=f"{PROGRAM} MODEL [options]",
         description="Speaks over HTTP: POST /v1/audio/speech as OpenAI's interface has it, and GET /v1/audio/voices, "
         "/v1/models, /health and /metrics. SIGTERM finishes what is being spoken.",
     )
     parser.add_argument("model", nargs="?", metavar="MODEL", help="exported folder, run directory or step folder")
-    parser.add_argument("--prefer", choices=("best", "last"), default="best", help="which checkpoint of a run (best)")
+    add_prefer_option(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1: this machine alone)")
     parser.add_argument("--port", type=int, default=8000, metavar="N", help="port; 0: any free one (8000)")
     parser.add_argument("--token-file", metavar="FILE", help="file with the token that clients must send")
@@ -47,9 +46,7 @@ def _parser() -> OneLineParser:
 
 
 def _run(argv: Sequence[str]) -> int:
-    given, unknown = _parser().parse_known(argv)
-    if problems := [*unknown, *_problems(given)]:
-        raise ConfigError(problems)
+    given = _parser().parse(argv, _problems)
     token = _token(Path(given.token_file)) if given.token_file else None
     try:
         import uvicorn

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from myxtts.cli.arguments import OneLineParser, add_vocoder_option
+from myxtts.cli.arguments import OneLineParser, add_checkpoint_options, add_vocoder_option
 from myxtts.cli.places import place_problems
 from myxtts.cli.runtime import load_synthesizer
 from myxtts.cli.screen import Screen, guarded
@@ -20,7 +20,6 @@ from myxtts.cli.sound_out import STDOUT, StreamState, reporting_partial_output, 
 from myxtts.cli.voice_options import CONSENT, add_voice_options, files_read, parts_of
 from myxtts.errors import EXIT_DONE, ConfigError, StorageError
 from myxtts.messages import escaped, quoted
-from myxtts.storage import STARTER
 from myxtts.synthesis.options import LONGEST_TEXT, SPEAK_OPTIONS, SpeakOptions, option_problems, text_problems
 
 if TYPE_CHECKING:
@@ -40,19 +39,12 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> OneLineParser:
     parser = OneLineParser(
         prog=PROGRAM,
-        allow_abbrev=False,
         usage=f"{PROGRAM} TEXT --out FILE.wav [options]",
         description="Speaks a text with a trained model.",
         epilog=CONSENT,
     )
     parser.set_defaults(voices=[])
-    parser.add_argument(
-        "--checkpoint",
-        metavar="RUN",
-        default=STARTER,
-        help="run directory, one of its step folders, or an exported folder (starter, which comes with MyXTTS)",
-    )
-    parser.add_argument("--prefer", choices=("best", "last"), default="best", help="which checkpoint of a run (best)")
+    add_checkpoint_options(parser)
     what = parser.add_argument_group("what")
     what.add_argument("words", metavar="TEXT", nargs="?", help=f"what to say; up to {LONGEST_TEXT:,} characters")
     what.add_argument("--text", metavar="TEXT", help="the same as an option")

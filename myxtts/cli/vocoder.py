@@ -34,12 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _save(words: Sequence[str]) -> int:
-    parser = OneLineParser(prog=SAVE, allow_abbrev=False, description="Writes a trained vocoder to one file.")
+    parser = OneLineParser(prog=SAVE, description="Writes a trained vocoder to one file.")
     parser.add_argument("run", metavar="RUN", help="run directory of `myxtts vocoder train`")
     parser.add_argument("--out", metavar="FILE.safetensors", required=True, help="where to write it")
-    given, unknown = parser.parse_known(words)
-    if unknown:
-        raise ConfigError(unknown)
+    given = parser.parse(words)
     from myxtts.vocoder.files import write_vocoder
 
     out = Path(given.out).expanduser()

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from myxtts.cli.arguments import OneLineParser
+from myxtts.cli.arguments import OneLineParser, add_checkpoint_options
 from myxtts.cli.places import place_problems
 from myxtts.cli.runtime import load_synthesizer
 from myxtts.cli.screen import Screen, guarded
 from myxtts.cli.voice_options import CONSENT, add_voice_options, files_read, parts_of
-from myxtts.errors import EXIT_DONE, ConfigError
+from myxtts.errors import EXIT_DONE
 from myxtts.messages import escaped, quoted
-from myxtts.storage import STARTER
 
 if TYPE_CHECKING:
     from myxtts.runtime.interface import OpenedModel
@@ -33,19 +32,12 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> OneLineParser:
     parser = OneLineParser(
         prog=PROGRAM,
-        allow_abbrev=False,
         usage=f"{PROGRAM} --checkpoint RUN --reference WAV --out NAME{SUFFIX} [options]",
         description="Saves a voice to a file for `myxtts speak --voice FILE`. It belongs to one model.",
         epilog=CONSENT,
     )
     parser.set_defaults(voices=[])
-    parser.add_argument(
-        "--checkpoint",
-        metavar="RUN",
-        default=STARTER,
-        help="run directory, one of its step folders, or an exported folder (starter, which comes with MyXTTS)",
-    )
-    parser.add_argument("--prefer", choices=("best", "last"), default="best", help="which checkpoint of a run (best)")
+    add_checkpoint_options(parser)
     add_voice_options(parser.add_argument_group("voice"))
     out = parser.add_argument_group("output")
     out.add_argument("--out", metavar=f"NAME{SUFFIX}", help="where to write the voice")
@@ -54,9 +46,7 @@ def _parser() -> OneLineParser:
 
 
 def _run(argv: Sequence[str]) -> int:
-    given, unknown = _parser().parse_known(argv)
-    if problems := [*unknown, *_problems(given)]:
-        raise ConfigError(problems)
+    given = _parser().parse(argv, _problems)
     from myxtts.synthesis.opened import open_model
     from myxtts.synthesis.voice_file import StoredVoice, write_voice
 
