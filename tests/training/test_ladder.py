@@ -18,6 +18,7 @@ from myxtts.storage.store import CheckpointStore
 from myxtts.training import run as run_module
 from myxtts.training.checkpointing import Saver
 from myxtts.training.recovery import incidents
+from myxtts.training.recovery.incident_facts import knobs_of
 
 QUICK: dict[str, object] = {"training__candidate_every_updates": 2, "training__max_updates": 8}
 
@@ -367,7 +368,7 @@ def test_an_incident_is_complete_and_has_no_paths(folder: Path, name: str, monke
     assert set(found.batch) == {f.key for f in made_batch_fields()} and found.weights
     text = (bundle / "incident.json").read_text()
     assert str(folder) not in text and "/home" not in text and "/tmp" not in text
-    knobs = incidents.knobs_of(found.facts)
+    knobs = knobs_of(found.facts)
     assert knobs["seed"] == (1, 5) and np.isinf(knobs["term_fault"]["pitch"]).all()
 
 

@@ -15,6 +15,7 @@ import myxtts
 from myxtts.errors import CheckpointError
 from myxtts.messages import quoted
 from myxtts.training.recovery import incidents
+from myxtts.training.recovery.incident_facts import knobs_of
 from myxtts.training.recovery.incidents import Arrays, Incident
 from myxtts.training.step import MicroResult
 from myxtts.training.trainer import Trainer
@@ -57,7 +58,7 @@ def replay(path: Path) -> Replayed:
         CheckpointError: the bundle is damaged or inconsistent, or memory is insufficient.
     """
     incident = incidents.read(path)
-    knobs = incidents.knobs_of(incident.facts)
+    knobs = knobs_of(incident.facts)
     try:
         trainer = _trainer(incident)
         result = trainer.step.micro(incident.batch, **knobs)
