@@ -21,6 +21,8 @@ DATA_LAYOUTS = (
     "audacity", "text_files",
 )  # fmt: skip
 OPTIMIZATION_LEVELS = ("basic", "enhanced", "experimental", "plateau_breaker", "fine_tuning", "vocoder")
+NO_MODEL = "none"
+"""The value of vocoder.mels_from without a voice model."""
 
 
 @dataclass(frozen=True)
@@ -187,8 +189,13 @@ class VocoderConfig:
     compile: bool = leaf(True)
     """Compile the training step with XLA: updates are faster, the start takes one to three minutes longer."""
     blur_share: float = leaf(0.5, "", low=0.0, high=1.0)
-    """Share of the training segments whose mel is smoothed at random, so that the vocoder expects the smooth mels that
-    a voice model predicts."""
+    """Share of the training segments with a recorded mel in which it is smoothed at random, so that the vocoder expects
+    the smooth mels that a voice model predicts."""
+    mels_from: str = leaf(NO_MODEL)
+    """Voice model whose predicted mels take turns with the recorded ones: a run, a step folder, or `starter`. They have
+    the timing, pitch and energy of the recordings. `none`: recorded mels only."""
+    predicted_share: float = leaf(0.5, "", low=0.0, high=1.0)
+    """Share of the training segments whose mel is one that `mels_from` predicts."""
 
 
 @dataclass(frozen=True)

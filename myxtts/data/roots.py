@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from myxtts.config.schema import Config, DataConfig
+from myxtts.config.schema import NO_MODEL, Config, DataConfig
 from myxtts.data.layouts import METADATA_NAMES, has_validation_files
 from myxtts.data.manifest import expected
 from myxtts.demo import corpus as demo_corpus
@@ -95,12 +95,17 @@ def roots_in(value: str) -> tuple[Path, ...]:
     return tuple(Path(part).expanduser() for part in value.split(SEPARATOR) if part) or (whole,)
 
 
-def absolute_paths(data: DataConfig) -> dict[str, str]:
+def absolute_paths(config: Config) -> dict[str, str]:
     """The path settings by key as absolute paths.
 
-    A setting with a root that does not exist stays as it is: it may be the default, which other data replaces.
+    What does not exist stays as it is: it may be the default, which other data replaces, or a name.
     """
-    return {TRAIN_KEY: _absolute(data.train_path), VALIDATION_KEY: _absolute(data.val_path)}
+    data, mels_from = config.data, config.vocoder.mels_from
+    return {
+        TRAIN_KEY: _absolute(data.train_path),
+        VALIDATION_KEY: _absolute(data.val_path),
+        "vocoder.mels_from": mels_from if mels_from == NO_MODEL else _absolute(mels_from),
+    }
 
 
 def _absolute(value: str) -> str:

@@ -229,7 +229,18 @@ class Generator:
         if len(mel_MC) < len(tokens_T):
             return None
         predicted, durations = self._predict_durations(tokens_T, language, voice)
-        aligned = self.model.aligner.align(
+        aligned_BT = self.align(predicted, tokens_T, mel_MC)
+        return aligned_BT.numpy()[0, : len(tokens_T)], durations.frames_T
+
+    def align(self, predicted: dict[str, tf.Tensor], tokens_T: IntArray, mel_MC: FloatArray) -> tf.Tensor:
+        """Frames int32 (1, T) of each padded token in a recording.
+
+        Args:
+            predicted: what `predict` gave for the tokens.
+            tokens_T: ids.
+            mel_MC: as for `token_durations`, with at least as many frames as there are tokens.
+        """
+        return self.model.aligner.align(
             predicted["mean_BTC"],
             tf.constant(_padded(mel_MC[None], 1, FRAME_STEP), tf.float32),
             _tokens(tokens_T),
@@ -237,7 +248,13 @@ class Generator:
             tf.constant([len(mel_MC)]),
             tf.constant(0.0),
         )
-        return aligned.numpy()[0, : len(tokens_T)], durations.frames_T
+
+    def predict(self, tokens_T: IntArray, language: int, voice: Voice) -> dict[str, tf.Tensor]:
+        """What `predict_graph` gives for the padded tokens of one sentence."""
+        found: dict[str, tf.Tensor] = self._predict(
+            _tokens(tokens_T), tf.constant([len(tokens_T)]), tf.constant([language], tf.int32), *_voice_tensors(voice)
+        )
+        return found
 
     def _predict_durations(
         self,
@@ -251,9 +268,7 @@ class Generator:
     ) -> tuple[dict[str, tf.Tensor], Durations]:
         """Predictions for the padded tokens, and the durations in frames."""
         tokens = len(tokens_T)
-        predicted = self._predict(
-            _tokens(tokens_T), tf.constant([tokens]), tf.constant([language], tf.int32), *_voice_tensors(voice)
-        )
+        predicted = self.predict(tokens_T, language, voice)
         durations = round_durations(
             predicted["log_duration_BT"].numpy()[0, :tokens],
             np.asarray(tokens_T) != BLANK,

@@ -13,8 +13,9 @@ import tensorflow as tf
 from myxtts import faults
 from myxtts.config.files import config_yaml, provenance_json
 from myxtts.config.resolve import Resolved
-from myxtts.config.schema import Config
+from myxtts.config.schema import NO_MODEL, Config
 from myxtts.data.batches import Batches
+from myxtts.data.feature_store import FeatureStore, FloatArray
 from myxtts.data.identity import clip_lines
 from myxtts.data.loader import Loader
 from myxtts.data.plan import total_updates
@@ -37,6 +38,7 @@ from myxtts.training.rescue import Rescue, memory_errors
 from myxtts.training.run_context import AnyBatches, Display, RetryingJournal, RunContext, RunLog
 from myxtts.training.run_state import RunState
 from myxtts.training.signals import StopSignals
+from myxtts.training.teacher_forced import PredictedMels, VoiceSource
 from myxtts.training.tensorboard_log import TensorBoardLog
 from myxtts.training.trainer import Trainer, named
 from myxtts.training.validation import Validation
@@ -77,8 +79,9 @@ def train(
         MyXTTSError: see the parts of the run.
     """
     # 1. Settings: absolute paths, the length of the run, and a schedule whose learning rate never reaches 0.
-    resolved = resolved.written_as(absolute_paths(resolved.config.data))
+    resolved = resolved.written_as(absolute_paths(resolved.config))
     config = resolved.config
+    prepare_tensorflow(config.training.threads)
     faults.arm_from_environment(loss_terms=tuple(VOCODER_TERMS if config.trains == "vocoder" else TERMS))
     batches, validation_batches = _batches(config, prepared, screen)
     training = config.training
@@ -86,7 +89,6 @@ def train(
         training.max_updates, training.epochs, len(batches), training.grad_accum, training.min_updates
     )
     schedule.scan(min(updates, SCANNED_UPDATES), config.optimizer, config.schedule)
-    prepare_tensorflow(training.threads)
 
     # 2. Run directory: read the initial weights before --fresh moves anything, then take the lock.
     directory = RunDirectory(Path(training.checkpoint_dir).expanduser())
@@ -265,11 +267,24 @@ def _batches(config: Config, prepared: PreparedData, screen: Display) -> tuple[A
     """Training and validation batches of what the run trains."""
     if config.trains == "voice":
         return prepared.training_batches(config), prepared.validation_batches(config)
-    training, validation = (
-        Segments(store, Waves(store, config, screen.progress), config, training=store is prepared.train)
-        for store in (prepared.train, prepared.validation)
-    )
-    return training, validation
+    waves = [Waves(store, config, screen.progress) for store in (prepared.train, prepared.validation)]
+    mels = _predicted_mels(config, prepared.train, screen)
+    return Segments(prepared.train, waves[0], config, mels=mels), Segments(prepared.validation, waves[1], config, False)
+
+
+def _predicted_mels(config: Config, store: FeatureStore, screen: Display) -> Callable[[int], FloatArray | None] | None:
+    """The mels that vocoder.mels_from predicts for the training clips, by row; None where it is not set."""
+    if config.vocoder.mels_from == NO_MODEL:
+        return None
+    source = VoiceSource.open(Path(config.vocoder.mels_from), config.audio)
+    mels = PredictedMels(source, store, screen.progress)
+    screen.say(f"Mels of {source.path} (update {source.update}): predicted for {mels.count} of {len(store)} clips.")
+    if not mels.count:
+        raise ConfigError(
+            f"vocoder.mels_from {config.vocoder.mels_from!r} can speak none of the {len(store)} clips: it speaks "
+            f"{', '.join(source.corpus.languages)}; name another run, or `none`"
+        )
+    return mels.mel
 
 
 def _examiner(run: RunContext, validation: AnyBatches) -> Examiner:

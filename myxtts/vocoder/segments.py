@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -68,11 +68,20 @@ class Segments:
         waves: their waveforms.
         config: the settings.
         training: validation takes the middle of each clip, as it is.
-        mels: mels (M, C) that a voice model predicts for some clips, by row, which take turns with the recorded ones.
+        mels: the mel (M, C) that a voice model predicts for a row, which takes turns with the recorded one; None where
+            it predicts none.
     """
 
-    def __init__(self, store: FeatureStore, waves: Waves, config: Config, training: bool = True) -> None:
+    def __init__(
+        self,
+        store: FeatureStore,
+        waves: Waves,
+        config: Config,
+        training: bool = True,
+        mels: Callable[[int], FloatArray | None] | None = None,
+    ) -> None:
         self.store, self.waves, self.config, self.training = store, waves, config, training
+        self._predicted_mel = mels
         self.batch_size = config.training.batch_size
         self.segment_frames = segment_frames(config)
         self.buckets = (Bucket(int(store.lengths[1].max(initial=16)), int(store.lengths[0].max(initial=16))),)
@@ -130,8 +139,12 @@ class Segments:
         if self.training:
             level = np.exp(random.uniform(*np.log(_LEVEL)))
             gain = np.float32(level / max(np.abs(wave_N).max(), 1e-2))
+            predicted_MC = self._predicted(row, random)
+            if predicted_MC is not None:
+                mel_MC[:count] = predicted_MC[start : start + count]
             mel_MC = np.maximum(mel_MC + np.log(gain), np.log(audio.log_floor))
-            mel_MC = self._smoothed(mel_MC, random)
+            if predicted_MC is None:
+                mel_MC = self._smoothed(mel_MC, random)
             if random.random() < _FALSE_VOICING_SHARE:
                 voiced_M[:] = random.random()
             gain *= random.choice([-1.0, 1.0])
@@ -147,6 +160,12 @@ class Segments:
         batch["weight_B"][at] = 1.0
         batch["utterance_B"][at] = row
         batch["seed_B"][at] = utterance_seed(self.config.training.seed, epoch, row)
+
+    def _predicted(self, row: int, random: np.random.Generator) -> FloatArray | None:
+        """The predicted mel of a clip in a share of its segments."""
+        if self._predicted_mel is None or random.random() >= self.config.vocoder.predicted_share:
+            return None
+        return self._predicted_mel(row)
 
     def _smoothed(self, mel_MC: FloatArray, random: np.random.Generator) -> FloatArray:
         """The mel of a training segment, smoothed in a share of them as if a voice model had predicted it."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from myxtts.config.schema import DataConfig
+from myxtts.config.schema import Config, DataConfig
 from myxtts.data.roots import absolute_paths
 
 
@@ -17,7 +17,7 @@ def test_existing_roots_get_absolute_paths(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("HOME", str(tmp_path))
 
     def written(train: str) -> str:
-        return absolute_paths(DataConfig(train_path=train))["data.train_path"]
+        return absolute_paths(Config(data=DataConfig(train_path=train)))["data.train_path"]
 
     assert written("in") == str(tmp_path / "deep" / "in") == written(str(tmp_path / "deep" / "in"))
     assert written("../a") == written("~/a") == written(str(tmp_path / "deep" / ".." / "a")) == str(tmp_path / "a")
@@ -32,8 +32,12 @@ def test_absent_roots_are_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "a").mkdir()
     monkeypatch.chdir(tmp_path / "a")
     default = DataConfig()
-    assert absolute_paths(default) == {"data.train_path": default.train_path, "data.val_path": default.val_path}
+    assert absolute_paths(Config(data=default)) == {
+        "data.train_path": default.train_path,
+        "data.val_path": default.val_path,
+        "vocoder.mels_from": "none",
+    }
     partly = f"../a{os.pathsep}../gone"
-    assert absolute_paths(DataConfig(val_path=partly))["data.val_path"] == partly
+    assert absolute_paths(Config(data=DataConfig(val_path=partly)))["data.val_path"] == partly
     too_long = "x" * 5_000
-    assert absolute_paths(DataConfig(train_path=too_long))["data.train_path"] == too_long
+    assert absolute_paths(Config(data=DataConfig(train_path=too_long)))["data.train_path"] == too_long
