@@ -92,7 +92,7 @@ def test_a_vocoder_trains_on_them_and_resumes_bit_exact(folder: Path) -> None:
 
 
 def test_a_vocoder_is_no_source(folder: Path) -> None:
-    made_run.train(folder, "vocoder", **TINY, training__max_updates=1)
+    made_run.train(folder, "vocoder", **TINY, training__max_updates=3)
     with pytest.raises(CheckpointError, match=r"vocoder\.mels_from .*vocoder"):
         VoiceSource.open(folder / "vocoder", AudioConfig())
 
