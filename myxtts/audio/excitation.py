@@ -59,7 +59,7 @@ def pulses(pitch_hz_M: Array, audio: AudioConfig) -> Array:
     if not (pitch_hz_M > 0.0).any():
         return np.zeros(len(pitch_hz_M) * audio.hop_samples, np.float32)
     phase_N, hz_N = fundamental(pitch_hz_M, audio)
-    return harmonic_sum(phase_N, np.floor(highest_hz(audio) / hz_N)).astype(np.float32)
+    return harmonic_sum(phase_N, np.floor(highest_hz(audio) / hz_N))
 
 
 def fundamental(pitch_hz_M: Array, audio: AudioConfig) -> tuple[Double, Double]:
@@ -68,22 +68,31 @@ def fundamental(pitch_hz_M: Array, audio: AudioConfig) -> tuple[Double, Double]:
     The log pitch is interpolated linearly between frame centres, also across unvoiced frames, so that what precedes a
     syllable changes its phases only by one common time shift. Without a voiced frame it is UNVOICED_HZ.
     """
-    frames, hop = len(pitch_hz_M), audio.hop_samples
-    voiced = np.flatnonzero(pitch_hz_M > 0.0)
-    middle_N = (np.arange(frames * hop) + 0.5) / hop - 0.5
-    hz_N = np.full(frames * hop, UNVOICED_HZ)
-    if len(voiced):
-        hz_N = np.exp(np.interp(middle_N, voiced, np.log(pitch_hz_M[voiced].astype(np.float64))))
+    hz_N = interpolated_hz(pitch_hz_M, (np.arange(len(pitch_hz_M) * audio.hop_samples) + 0.5) / audio.hop_samples - 0.5)
     return 2.0 * np.pi * np.cumsum(hz_N) / audio.sample_rate_hz, hz_N
 
 
-def harmonic_sum(phase_N: Double, count_N: Double) -> Double:
-    """Sum of cos(k x phase) for k = 1 to count, in closed form (the Dirichlet kernel); float64[N]."""
-    half_N = 0.5 * phase_N
+def interpolated_hz(pitch_hz_M: Array, at_N: Double) -> Double:
+    """The pitch in Hz at moments in frames (0 is the centre of the first), as `fundamental` interpolates it."""
+    voiced = np.flatnonzero(pitch_hz_M > 0.0)
+    if not len(voiced):
+        return np.full(len(at_N), UNVOICED_HZ)
+    found: Double = np.exp(np.interp(at_N, voiced, np.log(pitch_hz_M[voiced].astype(np.float64))))
+    return found
+
+
+def harmonic_sum(phase_N: Double, count_N: Double) -> Array:
+    """Sum of cos(k x phase) for k = 1 to count, in closed form (the Dirichlet kernel); float32[N].
+
+    The phase is wrapped to -pi to pi first, where half of it is accurate in float32, whose sine is many times faster.
+    """
+    turns_N = phase_N / (2.0 * np.pi)
+    half_N = (np.pi * (turns_N - np.rint(turns_N))).astype(np.float32)
     low = np.sin(half_N)
     near = np.abs(low) < 1e-6
-    ratio = np.sin((2.0 * count_N + 1.0) * half_N) / np.where(near, 1.0, low)
-    return np.where(near, count_N, 0.5 * (ratio - 1.0))
+    ratio = np.sin((2.0 * count_N + 1.0).astype(np.float32) * half_N) / np.where(near, np.float32(1.0), low)
+    summed: Array = np.where(near, count_N.astype(np.float32), np.float32(0.5) * (ratio - np.float32(1.0)))
+    return summed
 
 
 def highest_hz(audio: AudioConfig) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
-from myxtts.audio.excitation import fundamental, harmonic_sum
+from myxtts.audio.excitation import fundamental, harmonic_sum, interpolated_hz
 from myxtts.audio.framing import hann
 from myxtts.audio.mel import channel_centres_hz, mel_basis
 from myxtts.config.schema import AudioConfig
@@ -64,14 +64,14 @@ def driving_pulses(
 ) -> tuple[Array, Array]:
     """Pulses of unit density and wrapped phase (N,) of a fundamental phase and frequency (N,)."""
     summed_N = harmonic_sum(phase_N, np.floor(HIGHEST_HARMONIC_SHARE * audio.sample_rate_hz / hz_N))
-    density_N = np.sqrt(4.0 * hz_N / audio.sample_rate_hz)
-    return (summed_N * density_N).astype(np.float32), (phase_N % (2.0 * np.pi)).astype(np.float32)
+    density_N = np.sqrt(4.0 * hz_N / audio.sample_rate_hz).astype(np.float32)
+    return summed_N * density_N, (phase_N % (2.0 * np.pi)).astype(np.float32)
 
 
 def filled_pitch(pitch_hz_M: Array, audio: AudioConfig) -> Array:
     """The pitch in Hz at the centre of each frame (M,), interpolated over unvoiced frames; never 0."""
-    _, hz_N = fundamental(pitch_hz_M, audio)
-    return hz_N[audio.hop_samples // 2 :: audio.hop_samples].astype(np.float32)
+    after_centre = 0.5 / audio.hop_samples  # of the sample that follows the centre of a frame
+    return interpolated_hz(pitch_hz_M, np.arange(len(pitch_hz_M)) + after_centre).astype(np.float32)
 
 
 @lru_cache(maxsize=8)
@@ -120,9 +120,13 @@ def synthesize(filters_M5F: Array, excitation: Excitation, audio: AudioConfig) -
     """Samples (N,) of filters (SUBFRAMES * M, KINDS, F) driven by an excitation of N = M * hop samples."""
     real, imaginary, gain, cosine, sine = np.moveaxis(filters_M5F, 1, 0)
     noise = excitation.noise_N
-    root = np.float32(np.sqrt(2.0))
+    loud = noise * np.float32(np.sqrt(2.0))
     noise_MF = transform(noise, audio)
-    noise_MF += cosine * transform(noise * root * np.cos(excitation.phase_N), audio)
-    noise_MF += sine * transform(noise * root * np.sin(excitation.phase_N), audio)
-    spectrum = (real + 1j * imaginary) * transform(excitation.pulses_N, audio) + gain * noise_MF
-    return inverse(spectrum.astype(np.complex64), audio)
+    noise_MF += cosine * transform(loud * np.cos(excitation.phase_N), audio)
+    noise_MF += sine * transform(loud * np.sin(excitation.phase_N), audio)
+    noise_MF *= gain
+    filters = np.empty(real.shape, np.complex64)
+    filters.real, filters.imag = real, imaginary
+    filters *= transform(excitation.pulses_N, audio)
+    filters += noise_MF
+    return inverse(filters, audio)

@@ -84,10 +84,13 @@ class NeuralVocoder:
         raw = raw.reshape(frames * SUBFRAMES, KINDS, bins(self.audio))
         prior = self._prior(mel_MC)
         envelope = np.exp(prior)
-        raw[:, 0] = envelope * (np.float32(0.5) + raw[:, 0])
-        raw[:, 1] *= envelope
-        raw[:, 2] = np.exp(prior + np.float32(NOISE_AT_START) + GAIN_RANGE * np.tanh(raw[:, 2] / GAIN_RANGE))
-        raw[:, 3:] = np.tanh(raw[:, 3:])
+        raw[:, 0] += np.float32(0.5)
+        raw[:, :2] *= envelope[:, None]
+        gain = np.tanh(raw[:, 2] / np.float32(GAIN_RANGE))
+        gain *= np.float32(GAIN_RANGE)
+        gain += np.float32(NOISE_AT_START)
+        raw[:, 2] = envelope * np.exp(gain, out=gain)
+        np.tanh(raw[:, 3:], out=raw[:, 3:])
         return raw
 
     def _prior(self, mel_MC: FloatArray) -> FloatArray:
@@ -102,13 +105,15 @@ class NeuralVocoder:
     def _block(self, name: str, x: FloatArray) -> FloatArray:
         frames, side, filters = len(x), KERNEL // 2, self._weights[f"{name}/filters"]
         padded = np.pad(x, ((side, side), (0, 0)))
-        y = self._weights[f"{name}/bias"] + padded[:frames] * filters[0]
+        y = padded[:frames] * filters[0]
+        y += self._weights[f"{name}/bias"]
+        product = np.empty_like(y)
         for k in range(1, KERNEL):
-            y += padded[k : k + frames] * filters[k]
-        y = self._dense(f"{name}/widen", self._norm(f"{name}/norm", y))
-        # the tanh approximation of the Gaussian error linear unit, as in models.layers
-        y *= 0.5 * (1.0 + np.tanh(np.float32(np.sqrt(2.0 / np.pi)) * y * (1.0 + np.float32(0.044715) * y * y)))
-        added: FloatArray = x + self._weights[f"{name}/scale"] * self._dense(f"{name}/narrow", y)
+            y += np.multiply(padded[k : k + frames], filters[k], out=product)
+        y = _gelu(self._dense(f"{name}/widen", self._norm(f"{name}/norm", y)))
+        added: FloatArray = self._dense(f"{name}/narrow", y)
+        added *= self._weights[f"{name}/scale"]
+        added += x
         return added
 
     def _dense(self, name: str, x: FloatArray) -> FloatArray:
@@ -117,8 +122,23 @@ class NeuralVocoder:
         return y
 
     def _norm(self, name: str, x: FloatArray) -> FloatArray:
-        centred = x - x.mean(axis=-1, keepdims=True)
-        variance = np.square(centred).mean(axis=-1, keepdims=True)
-        gain, bias = self._weights[f"{name}/gain"], self._weights[f"{name}/bias"]
-        found: FloatArray = centred / np.sqrt(variance + np.float32(NORM_EPSILON)) * gain + bias
+        found: FloatArray = x - x.mean(axis=-1, keepdims=True)
+        variance = np.einsum("md,md->m", found, found)[:, None] / np.float32(found.shape[-1])
+        found /= np.sqrt(variance + np.float32(NORM_EPSILON))
+        found *= self._weights[f"{name}/gain"]
+        found += self._weights[f"{name}/bias"]
         return found
+
+
+def _gelu(x: FloatArray) -> FloatArray:
+    """The tanh approximation of the Gaussian error linear unit, as in models.layers; in place."""
+    inner = np.square(x)
+    inner *= np.float32(0.044715)
+    inner += np.float32(1.0)
+    inner *= x
+    inner *= np.float32(np.sqrt(2.0 / np.pi))
+    np.tanh(inner, out=inner)
+    inner += np.float32(1.0)
+    inner *= np.float32(0.5)
+    x *= inner
+    return x

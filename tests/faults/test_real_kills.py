@@ -15,6 +15,7 @@ from myxtts.storage.checkpoint import read_checkpoint
 from tests.faults import stops
 from tests.faults.chain import HOT_SECONDS, SLACK_SECONDS, Chain
 from tests.faults.conftest import UPDATES
+from tests.faults.memory_group import memory_group
 from tests.faults.served import Server
 from tests.training.made_run import events
 
@@ -49,6 +50,25 @@ def test_kills_at_stages_and_during_a_second_start_change_nothing(
         assert one.lost_seconds < HOT_SECONDS + SLACK_SECONDS, one
     assert chain.differences(unbroken) == []
     assert len(events(chain.run, "lock")) >= 2, "a killed process's lock is taken over, and it is said"
+
+
+def test_a_kill_for_lack_of_memory_loses_at_most_the_hot_interval(
+    server: Server, trainings: Path, unbroken: Path
+) -> None:
+    chain = Chain(server, trainings, "no-memory", UPDATES)
+    with memory_group() as group:
+        start, child = chain.saved(), chain.start()
+        try:
+            assert child.wait_for_updates(10), child.shown
+            group.take_in(child.pid)
+            group.exhaust()
+            assert child.wait() == -signal.SIGKILL, "by the kernel: no signal was sent"
+        finally:
+            child.end()
+    broken = chain.after(child, start, "no memory")
+    assert broken.saved >= start and broken.lost_seconds < HOT_SECONDS + SLACK_SECONDS, broken
+    assert chain.finish().code == 0
+    assert chain.differences(unbroken) == []
 
 
 def test_stopped_gracefully_and_at_once(server: Server, trainings: Path, unbroken: Path) -> None:
