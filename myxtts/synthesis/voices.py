@@ -92,6 +92,7 @@ class VoiceMaker:
     def __init__(self, opened: OpenedModel, model: AcousticModel) -> None:
         self._opened = opened
         self._model = model
+        self._checked: tuple[FloatArray, FloatArray] | None = None
 
     def make(self, parts: Sequence[VoicePart]) -> MadeVoice:
         """The weighted mean of the parts, its embedding normalized to unit length.
@@ -165,13 +166,15 @@ class VoiceMaker:
 
     def _stored(self, wanted: str) -> tuple[FloatArray, FloatArray]:
         """Voices (Z, E) and styles (Z, Y) of all training speakers; `wanted` ends the message where there are none."""
-        voice_ZE, style_ZY = self._opened.stored_voices(wanted)
-        for index, speaker in enumerate(self._opened.corpus.speakers):
-            if problem := voice_problem(voice_ZE[index], style_ZY[index]):
-                raise CheckpointError(
-                    f"{self._opened.where}: stored voice of speaker {quoted(speaker)}: {problem}; use another one"
-                )
-        return np.asarray(voice_ZE, np.float32), np.asarray(style_ZY, np.float32)
+        if self._checked is None:
+            voice_ZE, style_ZY = self._opened.stored_voices(wanted)
+            for index, speaker in enumerate(self._opened.corpus.speakers):
+                if problem := voice_problem(voice_ZE[index], style_ZY[index]):
+                    raise CheckpointError(
+                        f"{self._opened.where}: stored voice of speaker {quoted(speaker)}: {problem}; use another one"
+                    )
+            self._checked = np.asarray(voice_ZE, np.float32), np.asarray(style_ZY, np.float32)
+        return self._checked
 
 
 def varied(voice: Voice, strength: float, seed: int) -> Voice:
