@@ -71,7 +71,8 @@ def driving_pulses(
 def filled_pitch(pitch_hz_M: Array, audio: AudioConfig) -> Array:
     """The pitch in Hz at the centre of each frame (M,), interpolated over unvoiced frames; never 0."""
     after_centre = 0.5 / audio.hop_samples  # of the sample that follows the centre of a frame
-    return interpolated_hz(pitch_hz_M, np.arange(len(pitch_hz_M)) + after_centre).astype(np.float32)
+    at_M = np.arange(len(pitch_hz_M), dtype=np.float64) + after_centre
+    return interpolated_hz(pitch_hz_M, at_M).astype(np.float32)
 
 
 @lru_cache(maxsize=8)

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from myxtts.cli.screen import Screen
 from myxtts.config.aliases import ALIASES
 from myxtts.config.fields import LEAVES, nearest
-from myxtts.config.resolve import Given, Layer, Rank, Resolved
+from myxtts.config.resolve import Given, Layer, Rank, Resolved, resolve
 from myxtts.errors import ConfigError
 from myxtts.messages import plain, quoted
 from myxtts.storage import STARTER
@@ -186,26 +186,11 @@ def training_parser(program: str, defaults: Resolved | None) -> OneLineParser:
     parser.set_defaults(settings=[], problems=[])
     for title, options in SETTING_OPTIONS.items():
         group = parser.add_argument_group(title)
-        for option in options:
-            group.add_argument(
-                option.flag,
-                action=_Collect,
-                const=option.key,
-                default=argparse.SUPPRESS,
-                metavar=option.metavar,
-                help=f"{option.help}{_default(option.key, defaults)}".replace("%", "%%"),
-            )
+        _add_setting_options(group, options, defaults)
         if title == "run":
             _add_run_options(group)
     settings = parser.add_argument_group("settings")
-    settings.add_argument("--config", metavar="FILE", help="YAML settings file")
-    settings.add_argument(
-        "--set",
-        action=_CollectSet,
-        metavar="KEY=VALUE",
-        default=argparse.SUPPRESS,
-        help="any other setting, as in data.max_clip_seconds=8",
-    )
+    _add_settings(settings)
     settings.add_argument(
         "--explain",
         metavar="KEY",
@@ -215,6 +200,49 @@ def training_parser(program: str, defaults: Resolved | None) -> OneLineParser:
     )
     settings.add_argument("-h", "--help", action="store_true", help="print this")
     return parser
+
+
+def preparation_parser(program: str) -> OneLineParser:
+    """The parser of `myxtts prepare`: the settings that features depend on."""
+    parser = OneLineParser(
+        prog=program,
+        usage=f"{program} --data ROOT [options]",
+        description="Computes the features of a data set into the cache and audits it; trains nothing. Several of these "
+        "commands may run at once, on one machine or on several with a shared cache folder: they share the work.",
+        epilog="The training on the same data and settings finds them there.",
+    )
+    parser.set_defaults(settings=[], problems=[])
+    data = Option("--data", "data.train_path", "ROOT", "data root, as for --train-data")
+    cache = Option("--cache", "data.cache_path", "DIR", "folder for the features")
+    _add_setting_options(parser, (data, cache, *SETTING_OPTIONS["data"][1:]), resolve([]))
+    _add_settings(parser)
+    return parser
+
+
+def _add_setting_options(
+    group: argparse._ActionsContainer, options: Sequence[Option], defaults: Resolved | None
+) -> None:
+    for option in options:
+        group.add_argument(
+            option.flag,
+            action=_Collect,
+            const=option.key,
+            default=argparse.SUPPRESS,
+            metavar=option.metavar,
+            help=f"{option.help}{_default(option.key, defaults)}".replace("%", "%%"),
+        )
+
+
+def _add_settings(group: argparse._ActionsContainer) -> None:
+    """Adds `--config` and `--set`."""
+    group.add_argument("--config", metavar="FILE", help="YAML settings file")
+    group.add_argument(
+        "--set",
+        action=_CollectSet,
+        metavar="KEY=VALUE",
+        default=argparse.SUPPRESS,
+        help="any other setting, as in data.max_clip_seconds=8",
+    )
 
 
 def _add_run_options(group: argparse._ArgumentGroup) -> None:
@@ -261,7 +289,12 @@ def _default(key: str, defaults: Resolved | None) -> str:
 
 def request_of(namespace: argparse.Namespace, problems: Sequence[str]) -> Request:
     """The parsed command line as a Request; `problems` are added to those of the layer."""
-    layer = Layer(Rank.COMMAND_LINE, "command line", tuple(namespace.settings), (*problems, *namespace.problems))
+    layer = layer_of(namespace, problems)
     return Request(
         layer, namespace.config, tuple(namespace.explain), namespace.dry_run, namespace.fresh, namespace.init_from
     )
+
+
+def layer_of(namespace: argparse.Namespace, problems: Sequence[str]) -> Layer:
+    """The settings on a command line; `problems` are added to its own."""
+    return Layer(Rank.COMMAND_LINE, "command line", tuple(namespace.settings), (*problems, *namespace.problems))

@@ -14,6 +14,7 @@ from myxtts.messages import quoted
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("myxtts.cli.train", "train a voice (same as train_main.py)"),
+    "prepare": ("myxtts.cli.prepare", "compute the features of a data set into the cache, in any number of processes"),
     "demo": ("myxtts.cli.demo", "fine-tune the starter for a few minutes and speak before and after (make demo)"),
     "speak": ("myxtts.cli.speak", "speak a text in a cloned, saved, random or training voice"),
     "vocoder": ("myxtts.cli.vocoder", "train a neural vocoder: `myxtts vocoder train`"),

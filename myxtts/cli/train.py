@@ -73,8 +73,7 @@ def _train(words: list[str], entry: Layer, pinned_level: str | None) -> int:
     from myxtts.data.prepare import prepare
 
     known = None if request.fresh else _known_clips(resolved)
-    more = {} if known is None else {"known": known}
-    prepared = prepare(resolved.config, screen.progress, named=resolved.named, base=base, **more)
+    prepared = prepare(resolved.config, screen.progress, named=resolved.named, base=base, known=known)
     screen.close()
     screen.say("", *prepared.notes, *prepared.audit.table(), "")
     if request.dry_run:

@@ -85,6 +85,7 @@ class RecordingIndex:
     def save(self) -> None:
         """Writes the list if it changed."""
         if self._changed:
+            self._records = {**read_list(self._path), **self._records}  # another process may have written it since
             write_list(self._path, self._records)
             self._changed = False
 
@@ -145,5 +146,6 @@ class TokenCache:
     def save(self) -> None:
         """Writes the list if it changed."""
         if self._changed:
+            self._records = {**read_list(self._path), **self._records}  # another process may have written it since
             write_list(self._path, self._records)
             self._changed = False

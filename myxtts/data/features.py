@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +70,9 @@ Job = AudioJob | TextJob
 Outcome = AudioOutcome | list[TextOutcome]
 
 
-def gather(utterances: Sequence[Utterance], root: Path, config: Config, progress: Progress) -> Gathered:
+def gather(
+    utterances: Sequence[Utterance], root: Path, config: Config, progress: Progress, shared: bool = False
+) -> Gathered:
     """Features and tokens of utterances, from the cache if it has them.
 
     Args:
@@ -77,12 +80,14 @@ def gather(utterances: Sequence[Utterance], root: Path, config: Config, progress
         root: the data root they come from.
         config: only its sections audio, text and data are used.
         progress: called for the tasks "features" (clips) and "texts".
+        shared: compute in a random order. Processes that work at the same time then meet few clips that another one
+            computes at that moment; what another one has computed is found in the cache.
     Errors: StorageError if the cache cannot be written.
     """
     work = _Work(root, config)
     recordings, texts = work.known(utterances)
     try:
-        for key, outcome in work.computed(utterances, recordings, texts, progress):
+        for key, outcome in work.computed(utterances, recordings, texts, progress, shared):
             if isinstance(outcome, AudioOutcome):
                 recordings[key] = outcome
             else:
@@ -153,10 +158,13 @@ class _Work:
         recordings: dict[int, AudioOutcome],
         texts: dict[int, TextOutcome],
         progress: Progress,
+        shared: bool,
     ) -> Iterator[tuple[int, AudioOutcome | TextOutcome]]:
         """Has workers compute what is not cached; yields (row, outcome) and caches it."""
         data = self.config.data
         audio_rows = [row for row in range(len(utterances)) if row not in recordings]
+        if shared:
+            random.SystemRandom().shuffle(audio_rows)
         jobs: list[Job] = [
             AudioJob(
                 utterances[row].audio_path,

@@ -62,6 +62,7 @@ def prepare(
     named: Collection[str] = frozenset(),
     base: Corpus | None = None,
     known: KnownClips | None = None,
+    shared: bool = False,
 ) -> PreparedData:
     """Reads, audits and caches the data of a run.
 
@@ -71,6 +72,7 @@ def prepare(
         named: keys that the user set, such as "data.train_path"; these paths must exist.
         base: for fine-tuning, the corpus of the run with the initial weights.
         known: for a resumed run, the clips it began with; their ids, order and statistics are kept.
+        shared: compute the features in a random order, so that several processes share the work.
 
     Errors: DataError if the data cannot be used as it is, StorageError if the cache cannot be written.
     """
@@ -81,12 +83,12 @@ def prepare(
     notes += [note for manifest in manifests for note in manifest.notes] + _speakers_in_several_roots(manifests)
     held = _validation_manifests(roots, manifests, config, notes)
     anomalies = [one for m in (*manifests, *held) for one in check_suspects(m, config.data.max_suspect_share)]
-    train, rejections = _usable_clips("training", manifests, roots.train, config, progress)
+    train, rejections = _usable_clips("training", manifests, roots.train, config, progress, shared=shared)
     if known:
         train, renamed = adopt_names(train, known, default_speakers(roots.train))
         notes += renamed
     if held:
-        validation, more = _usable_clips("validation", held, roots.validation, config, progress, train)
+        validation, more = _usable_clips("validation", held, roots.validation, config, progress, train, shared)
         rejections += more
         if known:
             validation, _ = adopt_names(validation, known, _default_validation_speakers(roots))
@@ -100,7 +102,7 @@ def prepare(
         notes += changes
     copies: list[StoredClip] = []
     if config.data.perturbed_voices:
-        copies = _perturbed_copies(train, manifests, roots.train, config, notes, progress)
+        copies = _perturbed_copies(train, manifests, roots.train, config, notes, progress, shared)
     anomalies += sound_anomalies([*train, *validation])
     prepared = _measure(train, copies, FeatureStore(validation), (rejections, anomalies), notes, config, base)
     if known and is_same_data([*train, *copies], known, prepared.corpus):
@@ -174,6 +176,7 @@ def _perturbed_copies(
     config: Config,
     notes: list[str],
     progress: Progress,
+    shared: bool,
 ) -> list[StoredClip]:
     """Slower and faster copies of the clips of training speakers with little speech, as new speakers."""
     share = config.data.perturbed_voices
@@ -191,7 +194,7 @@ def _perturbed_copies(
         long_ids = {clip.utterance.id for clip in long}
         for root in dict.fromkeys(roots):  # the cache has one list per root
             own = [u for u in (c.utterance for c in clips) if root_of[u.audio_path] == root and u.id not in long_ids]
-            gathered = gather([_copy(u, speed) for u in own], root, config, progress)
+            gathered = gather([_copy(u, speed) for u in own], root, config, progress, shared)
             copies += gathered.clips
             skipped_copies.update(rejection.reason for rejection in gathered.rejections)
     same = {clip.utterance.speaker for clip in copies} & set(seconds)
@@ -226,12 +229,13 @@ def _usable_clips(
     config: Config,
     progress: Progress,
     train: Sequence[StoredClip] = (),
+    shared: bool = False,
 ) -> tuple[list[StoredClip], list[Rejection]]:
     """The usable clips of the manifests and all rejections; raises DataError if too many rows are rejected."""
     clips: list[StoredClip] = []
     rejections: list[Rejection] = []
     for manifest, root in zip(manifests, roots, strict=True):
-        gathered = gather(_canonical_languages(manifest.utterances, config), root, config, progress)
+        gathered = gather(_canonical_languages(manifest.utterances, config), root, config, progress, shared)
         clips += gathered.clips
         rejections += [*manifest.rejections, *gathered.rejections]
     if train:
