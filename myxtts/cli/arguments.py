@@ -207,8 +207,8 @@ def preparation_parser(program: str) -> OneLineParser:
     parser = OneLineParser(
         prog=program,
         usage=f"{program} --data ROOT [options]",
-        description="Computes the features of a data set into the cache and audits it; trains nothing. Several of these "
-        "commands may run at once, on one machine or on several with a shared cache folder: they share the work.",
+        description="Computes the features of a data set into the cache and audits it; trains nothing. Several of them "
+        "may run at once, on one machine or on several with a shared cache folder: they share the work.",
         epilog="The training on the same data and settings finds them there.",
     )
     parser.set_defaults(settings=[], problems=[])
@@ -267,7 +267,7 @@ def add_checkpoint_options(parser: argparse.ArgumentParser) -> None:
     add_prefer_option(parser)
 
 
-def add_vocoder_option(group: argparse._ArgumentGroup) -> None:
+def add_vocoder_option(group: argparse._ActionsContainer) -> None:
     """Adds `--vocoder`."""
     group.add_argument(
         "--vocoder",

@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from myxtts.cli.arguments import OneLineParser, add_prefer_option
+from myxtts.cli.arguments import OneLineParser, add_prefer_option, add_vocoder_option
 from myxtts.cli.runtime import quiet_loading
 from myxtts.cli.screen import Screen, guarded
 from myxtts.cli.voice_options import CONSENT
@@ -52,6 +52,7 @@ def _parser() -> OneLineParser:
     parser.add_argument("--language", metavar="CODE", help="language that a player speaks (as in the model's settings)")
     parser.add_argument("--weights", choices=WEIGHTS, default="fp32", help="how the weights are stored: fp32 exact; "
                         "fp16 half the size; int8 a quarter, with audible differences (fp32)")  # fmt: skip
+    add_vocoder_option(parser)
     parser.add_argument("--license", default="", metavar="NAME", help="licence of the weights, for the model card, as "
                         "in CC-BY-4.0 (not stated)")  # fmt: skip
     return parser
@@ -75,6 +76,7 @@ def _run(argv: Sequence[str]) -> int:
         weights=given.weights,
         license_name=given.license,
         language=given.language,
+        vocoder=given.vocoder,
     )
     try:
         result = export(opened, request, screen.progress)

@@ -93,9 +93,9 @@ def load_synthesizer(opened: OpenedModel, vocoder: str = "neural") -> Synthesize
     """The synthesizer of an opened model; for a run TensorFlow is imported, quietly. Raises as Synthesizer."""
     from myxtts.synthesis.opened import OpenedCheckpoint
     from myxtts.synthesis.synthesizer import Synthesizer
-    from myxtts.vocoder.files import open_vocoder
+    from myxtts.vocoder.files import NEURAL, open_vocoder
 
-    speaks = open_vocoder(vocoder, opened.config.audio)
+    speaks = None if vocoder == NEURAL else open_vocoder(vocoder, opened.config.audio)
     if isinstance(opened, OpenedCheckpoint):
         with quiet_loading():
             import myxtts.synthesis.network  # noqa: F401

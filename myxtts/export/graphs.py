@@ -137,3 +137,14 @@ def speaker_encoder(model: TensorFlowModel) -> Graph:
         tf.TensorSpec([None], tf.int64, name="frames"),
     ]
     return Graph(run, signature, ("voice", "style"))
+
+
+def with_batch(vocoder: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], channels: int) -> Graph:
+    """A vocoder for a batch of one: log-mel float32 [1, M, C] and f0 float32 [1, M] in Hz -> samples [1, N]."""
+
+    def run(mel: tf.Tensor, f0: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"samples": tf.expand_dims(vocoder(mel[0], f0[0]), 0)}
+
+    f32 = tf.float32
+    signature = [tf.TensorSpec([1, None, channels], f32, name="mel"), tf.TensorSpec([1, None], f32, name="f0")]
+    return Graph(run, signature, ("samples",))

@@ -1,4 +1,4 @@
-"""`--format onnx`: two graphs, settings, voices and a card, which myxtts.runtime speaks without TensorFlow."""
+"""`--format onnx`: three graphs, settings, voices and a card, which myxtts.runtime speaks without TensorFlow."""
 
 from __future__ import annotations
 
@@ -10,15 +10,28 @@ import numpy as np
 from myxtts.export import graphs
 from myxtts.export.card import model_card
 from myxtts.export.onnx_file import OPSET, convert, store
-from myxtts.export.parity import compare
+from myxtts.export.parity import compare, compare_vocoder
 from myxtts.export.source import Source
-from myxtts.runtime.folder import CARD, CONFIG, ENCODER, TEXT_TO_MEL, VOICES, ExportConfig, open_export
+from myxtts.export.vocoder import vocoder_graph
+from myxtts.runtime.folder import (
+    CARD,
+    CONFIG,
+    ENCODER,
+    TEXT_TO_MEL,
+    VOCODER,
+    VOCODER_WEIGHTS,
+    VOICES,
+    ExportConfig,
+    open_export,
+)
 from myxtts.storage.tensors import write_tensors
+from myxtts.vocoder.files import GRIFFIN_LIM, NEURAL, save_vocoder
 
 CONTENTS = {
     TEXT_TO_MEL: f"ONNX graph (opset {OPSET}): tokens, language, voice, style and controls (speed, pitch in semitones, "
     "pitch range, energy in dB) to a natural-log mel, F0 in Hz, durations in frames, and counts of limited values",
     ENCODER: "ONNX graph: a normalized reference mel to a voice and its style",
+    VOCODER: "ONNX graph: a natural-log mel and F0 in Hz to samples",
     VOICES: "the named voices",
     CONFIG: "settings, symbols, statistics, and the hashes of the other files",
 }
@@ -31,6 +44,13 @@ def write_folder(folder: Path, source: Source, weights: str, license_name: str) 
     """
     store(convert(graphs.text_to_mel(source.model)), folder / TEXT_TO_MEL, weights)
     store(convert(graphs.speaker_encoder(source.model)), folder / ENCODER, "fp32" if weights == "int8" else weights)
+    vocoder, audio = source.vocoder, source.opened.config.audio
+    graph = graphs.with_batch(vocoder_graph(vocoder, audio), audio.mel_channels)
+    store(convert(graph), folder / VOCODER, "fp32" if weights == "int8" else weights)
+    names = [TEXT_TO_MEL, ENCODER, VOICES, VOCODER]
+    if vocoder is not None:
+        save_vocoder(vocoder, folder / VOCODER_WEIGHTS)
+        names.append(VOCODER_WEIGHTS)
     model = source.opened.config.model
     voices = {
         "voice_ZE": np.zeros((len(source.voices), model.voice_width), np.float32),
@@ -40,12 +60,15 @@ def write_folder(folder: Path, source: Source, weights: str, license_name: str) 
         voices["voice_ZE"][index], voices["style_ZY"][index] = named.voice.voice_E, named.voice.style_Y
     write_tensors(folder / VOICES, voices)
     opened = source.opened
+    kind = GRIFFIN_LIM if vocoder is None else NEURAL
     about = ExportConfig(
-        opened.config, source.corpus, opened.voice_model, opened.speaker_count, source.untrained, "griffin-lim", weights
+        opened.config, source.corpus, opened.voice_model, opened.speaker_count, source.untrained, kind, weights
     )
-    contents = {name: (folder / name).read_bytes() for name in (TEXT_TO_MEL, ENCODER, VOICES)}
+    contents = {name: (folder / name).read_bytes() for name in names}
     text = json.dumps(about.to_json(contents), ensure_ascii=False, indent=1)
     (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
-    (folder / CARD).write_text(model_card(source, CONTENTS, license_name), encoding="utf-8")
+    listed = CONTENTS | ({VOCODER_WEIGHTS: "the weights of the vocoder, for MyXTTS"} if vocoder is not None else {})
+    (folder / CARD).write_text(model_card(source, listed, license_name), encoding="utf-8")
     parity = compare(source, open_export(folder).load(), weights)
-    return [f"verified: {parity.line}"]
+    error = compare_vocoder(graph, folder / VOCODER, audio)
+    return [f"verified: {parity.line}", f"verified: samples of the vocoder within {error:.1e} of the peak"]

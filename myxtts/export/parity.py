@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
+from myxtts.config.schema import AudioConfig
+from myxtts.export.graphs import Graph
 from myxtts.export.onnx_file import ExportError
 from myxtts.export.source import Source
 from myxtts.models.prosody import FloatArray, IntArray
 from myxtts.models.voice import Voice
 from myxtts.runtime.interface import AcousticModel, AcousticOutput, Controls
+from myxtts.runtime.onnx_model import session
 from myxtts.text.symbols import BLANK, RESERVED
 
 TOKEN_COUNTS = 15, 65, 147, 317
@@ -19,6 +24,8 @@ _CHANGED = Controls(speed=1.3, pitch=3.0, pitch_range=1.5, energy=2.0, seed=2)
 _MOST_DRAWS = 4
 MEL_ERROR, PITCH_ERROR_HZ, VOICE_ERROR = 5e-4, 0.02, 1e-5
 """Largest differences to TensorFlow; measured ones are about a tenth of them."""
+SAMPLE_ERROR = 0.05
+"""Largest difference of a sample, relative to the peak: tiny differences in pitch add up in the phase."""
 LOSSY_MEL_ERROR = {"fp16": 0.05, "int8": 0.5}
 """Largest mean difference of the mels of the tokens, in nepers, where weights are stored in fewer bits."""
 
@@ -136,4 +143,23 @@ def _voice_difference(source: Source, exported: AcousticModel) -> float:
         pairs = zip(*(model.voices(reference_ARC, length_A) for model in (source.model, exported)), strict=True)
         for wanted, found in pairs:
             worst = max(worst, _largest(wanted.voice_E, found.voice_E), _largest(wanted.style_Y, found.style_Y))
+    return worst
+
+
+def compare_vocoder(graph: Graph, path: Path, audio: AudioConfig) -> float:
+    """Largest difference of an exported vocoder to TensorFlow, relative to the peak, at odd and even lengths.
+
+    Raises ExportError where it exceeds SAMPLE_ERROR, or a value is not finite.
+    """
+    exported, rng, worst = session(path, "the exported vocoder"), np.random.default_rng(5), 0.0
+    for frames in (1, 64, 201):
+        mel = rng.normal(-5.0, 1.0, (1, frames, audio.mel_channels)).astype(np.float32)
+        f0 = np.where(rng.random((1, frames)) < 0.6, rng.uniform(90.0, 300.0, (1, frames)), 0.0).astype(np.float32)
+        wanted = graph.function(tf.constant(mel), tf.constant(f0))["samples"].numpy()
+        (found,) = exported.run(["samples"], {"mel": mel, "f0": f0})
+        if found.shape != (1, frames * audio.hop_samples) or not np.isfinite(found).all():
+            raise ExportError(f"{path.name}: {found.shape} samples for {frames} frames, or samples that are not finite")
+        worst = max(worst, float(np.abs(found - wanted).max() / np.abs(wanted).max(initial=1e-3)))
+    if not worst <= SAMPLE_ERROR:
+        raise ExportError(f"{path.name}: samples differ from TensorFlow by {worst:.2g} of the peak")
     return worst

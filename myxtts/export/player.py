@@ -19,9 +19,9 @@ from myxtts.errors import ConfigError, DataError
 from myxtts.export import graphs
 from myxtts.export.card import model_card
 from myxtts.export.onnx_file import OPSET, ExportError, convert, store
-from myxtts.export.parity import sentences
+from myxtts.export.parity import SAMPLE_ERROR, sentences
 from myxtts.export.source import NamedVoice, Source
-from myxtts.export.vocoder import GriffinLimGraph, VocoderGraph
+from myxtts.export.vocoder import VocoderGraph, vocoder_graph
 from myxtts.messages import quoted
 from myxtts.models.prosody import decoder_noise
 from myxtts.runtime.interface import Controls
@@ -31,8 +31,6 @@ from myxtts.text.symbols import BLANK, RESERVED
 _RESERVED_BY_PLAYERS = "_^$"
 _NOISE_FRAMES = 1_024
 _SHORTEST_SCALE = 0.05
-SAMPLE_ERROR = 0.05
-"""Largest difference of a sample to TensorFlow, relative to the peak: tiny differences in pitch add up in the phase."""
 _TEMPERATURE = 0.667
 
 
@@ -119,7 +117,7 @@ def write_player(
         )
     (voice,), code = source.voices, opened.corpus.languages[language]
     name = f"{code}-{''.join(c if c.isalnum() or c in '-_' else '_' for c in voice.name)}"
-    graph = player_graph(source, voice, language, GriffinLimGraph(opened.config.audio))
+    graph = player_graph(source, voice, language, vocoder_graph(source.vocoder, opened.config.audio))
     path = folder / f"{name}.onnx"
     store(convert(graph, _metadata(code, opened.config.audio)), path, weights)
     ids = _ids(source)

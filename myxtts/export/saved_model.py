@@ -17,7 +17,7 @@ from myxtts.export.card import model_card
 from myxtts.export.onnx_file import ExportError
 from myxtts.export.parity import sentences
 from myxtts.export.source import Source
-from myxtts.export.vocoder import GriffinLimGraph
+from myxtts.export.vocoder import vocoder_graph
 from myxtts.models.prosody import decoder_noise
 from myxtts.runtime.onnx_model import text_to_mel_feeds
 
@@ -55,7 +55,7 @@ def write_saved_model(folder: Path, source: Source, license_name: str) -> list[s
 
 def _with_samples(source: Source) -> graphs.Graph:
     """The text-to-mel graph with a vocoder behind it, and the noise of a flow decoder from a table."""
-    inner, vocoder = graphs.text_to_mel(source.model), GriffinLimGraph(source.opened.config.audio)
+    inner, vocoder = graphs.text_to_mel(source.model), vocoder_graph(source.vocoder, source.opened.config.audio)
     model, channels = source.opened.config.model, source.opened.config.audio.mel_channels
     flow = model.decoder == "flow"
     noise_BMC = decoder_noise(1, _NOISE_FRAMES, channels)[None] * np.float32(0.667)

@@ -22,6 +22,7 @@ from myxtts.synthesis.network import TensorFlowModel
 from myxtts.synthesis.opened import OpenedCheckpoint, speaker_index
 from myxtts.synthesis.voice_file import compatibility_note, read_voice, voice_problem
 from myxtts.text.symbols import RESERVED
+from myxtts.vocoder.files import VocoderFile
 
 _SAME_DIRECTION = 1e-6
 _EMBEDDINGS = "aligner/symbol/embeddings", "text_encoder/symbol/embeddings"
@@ -37,12 +38,16 @@ class NamedVoice:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A checkpoint to export, with the voices to give away; `notes` are lines that a user should see."""
+    """A checkpoint to export, with the voices to give away; `notes` are lines that a user should see.
+
+    `vocoder`: the vocoder of the formats that give samples; None: Griffin-Lim.
+    """
 
     opened: OpenedCheckpoint
     model: TensorFlowModel
     voices: tuple[NamedVoice, ...]
     notes: tuple[str, ...]
+    vocoder: VocoderFile | None = None
 
     @cached_property
     def untrained(self) -> tuple[str, ...]:

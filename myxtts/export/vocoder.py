@@ -1,8 +1,7 @@
-"""A vocoder inside a graph, for players that expect samples: pitch-conditioned Griffin-Lim in real arithmetic.
+"""Vocoders inside a graph, for players that expect samples: the neural one, and pitch-conditioned Griffin-Lim.
 
-The Fourier transforms are matrix products, so every converter and player has the operations. It follows
-audio.griffin_lim and audio.excitation; it differs in fewer iterations, zeros beyond the ends, and noise from a table.
-Another vocoder takes its place by having the same signature.
+Both are in real arithmetic. They follow vocoder.neural and audio.griffin_lim, and differ in noise from a table;
+Griffin-Lim also in fewer iterations and zeros beyond the ends.
 """
 
 from __future__ import annotations
@@ -12,10 +11,15 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from myxtts.audio.excitation import LEVEL, NOISE_HZ, VALLEY, VOICED_HZ, highest_hz
-from myxtts.audio.framing import bins_hz, hann, left_padding
+from myxtts.audio.excitation import LEVEL, NOISE_HZ, UNVOICED_HZ, VALLEY, VOICED_HZ, highest_hz
+from myxtts.audio.framing import bins_hz, left_padding
 from myxtts.audio.mel import mel_basis
+from myxtts.audio.source_filter import HIGHEST_HARMONIC_SHARE, SUBFRAMES, window_samples
 from myxtts.config.schema import AudioConfig
+from myxtts.export.fourier import Fourier
+from myxtts.models.build import load_weights
+from myxtts.vocoder.files import VocoderFile
+from myxtts.vocoder.network import build_network
 
 VocoderGraph = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 """Natural-log mel (M, C) and F0 in Hz (M,), 0 where unvoiced -> samples (M * hop,), all float32."""
@@ -24,45 +28,69 @@ ITERATIONS = 8
 _MAGNITUDE_UPDATES = 6
 _MOMENTUM = 0.99
 _LARGEST_LOG = 12.0
-_NOISE_SAMPLES = 1 << 15
+NOISE_SAMPLES = 1 << 15
 _NEAR = 1e-4
 
 
-class GriffinLimGraph:
-    """The vocoder for one mel definition."""
+def vocoder_graph(vocoder: VocoderFile | None, audio: AudioConfig) -> VocoderGraph:
+    """The graph of a vocoder; None: Griffin-Lim."""
+    return GriffinLimGraph(audio) if vocoder is None else NeuralGraph(vocoder)
 
-    def __init__(self, audio: AudioConfig, iterations: int = ITERATIONS) -> None:
-        self._audio, self._iterations = audio, iterations
-        size, bins = audio.fft_samples, audio.fft_samples // 2 + 1
-        self._blocks = -(-size // audio.hop_samples)
-        angle = 2.0 * np.pi * np.arange(size)[:, None] * np.arange(bins)[None, :] / size
-        window = hann(size).astype(np.float64)[:, None]
-        forward = np.concatenate([np.cos(angle), -np.sin(angle)], axis=1) * window
-        weight_F1 = np.full((bins, 1), 2.0 / size)
-        weight_F1[0] = weight_F1[-1] = 1.0 / size
-        inverse = np.concatenate([np.cos(angle).T * weight_F1, -np.sin(angle).T * weight_F1], axis=0)
-        self._forward = forward.astype(np.float32)
-        self._inverse = (inverse * window.T).astype(np.float32)
-        self._basis_CF = mel_basis(audio)
-        self._start_CF = np.linalg.pinv(self._basis_CF.astype(np.float64)).T.astype(np.float32)
-        self._bin_hz_F = bins_hz(audio).astype(np.float32)
-        self._noise_N = np.random.default_rng(0).normal(size=_NOISE_SAMPLES).astype(np.float32)
+
+class NeuralGraph:
+    """A trained vocoder: the network that was trained, and source-filter synthesis (audio.source_filter) around it."""
+
+    def __init__(self, vocoder: VocoderFile) -> None:
+        self._audio = vocoder.audio
+        self._network = build_network(vocoder.vocoder, vocoder.audio)
+        load_weights(self._network, {name: np.asarray(w, np.float32) for name, w in vocoder.weights.items()})
 
     def __call__(self, mel_MC: tf.Tensor, pitch_hz_M: tf.Tensor) -> tf.Tensor:
         """Samples of a mel and its pitch: see VocoderGraph."""
-        frames = tf.shape(mel_MC)[0]
+        audio, frames = self._audio, SUBFRAMES * tf.shape(mel_MC)[0]
+        size, hop = window_samples(audio), audio.hop_samples // SUBFRAMES
+        fourier = Fourier(size, hop, (size - hop) // 2)
+        half_MN, hz_MN = half_phase(pitch_hz_M, audio)
+        density_MN = tf.sqrt(4.0 * hz_MN / audio.sample_rate_hz)
+        count_MN = tf.floor(HIGHEST_HARMONIC_SHARE * audio.sample_rate_hz / hz_MN)
+        pulses_N = tf.reshape(harmonic_sum(half_MN, count_MN) * density_MN, [-1])
+        noise_N = noise_table(frames * hop)
+        loud_N, phase_N = noise_N * np.float32(np.sqrt(2.0)), tf.reshape(2.0 * half_MN, [-1])
+        streams = pulses_N, noise_N, loud_N * tf.cos(phase_N), loud_N * tf.sin(phase_N)
+        pulses, plain, cosine, sine = (tf.split(fourier.transform(x, frames), 2, axis=1) for x in streams)
+        voiced_M = tf.cast(pitch_hz_M > 0.0, tf.float32)
+        centre_hz_M = hz_MN[:, audio.hop_samples // 2]
+        filters = self._network(mel_MC[None], centre_hz_M[None], voiced_M[None])[0]
+        real, imaginary, gain, by_cosine, by_sine = tf.unstack(filters, axis=1)
+        noise = [gain * (plain[k] + by_cosine * cosine[k] + by_sine * sine[k]) for k in (0, 1)]
+        spectrum = [real * pulses[0] - imaginary * pulses[1], real * pulses[1] + imaginary * pulses[0]]
+        return fourier.samples(tf.concat([spectrum[k] + noise[k] for k in (0, 1)], axis=1), frames)
+
+
+class GriffinLimGraph:
+    """Griffin-Lim for one mel definition."""
+
+    def __init__(self, audio: AudioConfig, iterations: int = ITERATIONS) -> None:
+        self._audio, self._iterations = audio, iterations
+        self._basis_CF = mel_basis(audio)
+        self._start_CF = np.linalg.pinv(self._basis_CF.astype(np.float64)).T.astype(np.float32)
+        self._bin_hz_F = bins_hz(audio).astype(np.float32)
+
+    def __call__(self, mel_MC: tf.Tensor, pitch_hz_M: tf.Tensor) -> tf.Tensor:
+        """Samples of a mel and its pitch: see VocoderGraph."""
+        audio, frames = self._audio, tf.shape(mel_MC)[0]
+        fourier = Fourier(audio.fft_samples, audio.hop_samples, left_padding(audio))
         magnitude_MF = self._magnitude(mel_MC, pitch_hz_M)
-        spectrum = self._phased(magnitude_MF, self._excitation(pitch_hz_M, frames), frames)
-        power_N = tf.maximum(self._overlap_add(tf.tile(hann(self._audio.fft_samples)[None] ** 2, [frames, 1])), 1e-3)
+        spectrum = self._phased(magnitude_MF, self._excitation(fourier, pitch_hz_M, frames))
         previous = None
         for _ in range(self._iterations):
-            consistent = self._transform(self._wave(spectrum, power_N, frames), frames)
+            consistent = fourier.transform(fourier.samples(spectrum, frames), frames)
             estimate = consistent
             if previous is not None:
                 estimate = consistent + _MOMENTUM * (consistent - previous)
             previous = consistent
-            spectrum = self._phased(magnitude_MF, estimate, frames)
-        return self._wave(spectrum, power_N, frames)
+            spectrum = self._phased(magnitude_MF, estimate)
+        return fourier.samples(spectrum, frames)
 
     def _magnitude(self, mel_MC: tf.Tensor, pitch_hz_M: tf.Tensor) -> tf.Tensor:
         """Magnitudes (M, F) with that mel, with harmonics of the pitch (audio.griffin_lim.magnitude_of_mel)."""
@@ -88,63 +116,52 @@ class GriffinLimGraph:
         harmonic_F = np.clip((NOISE_HZ - self._bin_hz_F) / (NOISE_HZ - VOICED_HZ), 0.0, 1.0)
         return tf.where(voiced_M1, comb_MF * harmonic_F + LEVEL * (1.0 - harmonic_F), 1.0)
 
-    def _excitation(self, pitch_hz_M: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
+    def _excitation(self, fourier: Fourier, pitch_hz_M: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
         """Spectra (M, G) of a pulse train where voiced and below VOICED_HZ, of noise elsewhere."""
-        at = tf.math.floormod(tf.range(frames * self._audio.hop_samples), _NOISE_SAMPLES)
-        noise = self._transform(tf.gather(self._noise_N, at), frames)
-        pulse = self._transform(self._pulses(pitch_hz_M, frames), frames)
+        noise = fourier.transform(noise_table(frames * self._audio.hop_samples), frames)
+        half_MN, hz_MN = half_phase(pitch_hz_M, self._audio)
+        pulses_MN = harmonic_sum(half_MN, tf.floor(highest_hz(self._audio) / hz_MN))
+        pulse = fourier.transform(tf.reshape(pulses_MN, [-1]), frames)
         low_F = self._bin_hz_F < highest_hz(self._audio)
         valid_MF = tf.expand_dims(pitch_hz_M > 0.0, 1) & low_F
         return tf.where(tf.concat([valid_MF, valid_MF], axis=1), pulse, noise)
 
-    def _pulses(self, pitch_hz_M: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
-        """A pulse train (M * hop,) at the pitch, interpolated over unvoiced frames (audio.excitation.pulses)."""
-        hop, rate = self._audio.hop_samples, self._audio.sample_rate_hz
-        log_M = _filled(pitch_hz_M, frames)
-        before_M = tf.concat([log_M[:1], log_M[:-1]], axis=0)
-        after_M = tf.concat([log_M[1:], log_M[-1:]], axis=0)
-        place = ((np.arange(hop) + 0.5) / hop - 0.5).astype(np.float32)
-        log = tf.expand_dims(log_M, 1) + tf.maximum(place, 0.0) * tf.expand_dims(after_M - log_M, 1)
-        log += tf.maximum(-place, 0.0) * tf.expand_dims(before_M - log_M, 1)
-        hz = tf.exp(log)
-        turns = tf.cumsum(hz / rate, axis=1)
-        # whole turns are dropped in double precision, so that the phase stays exact over a minute
-        start_M = tf.cumsum(tf.cast(turns[:, -1], tf.float64), exclusive=True)
-        start_M = tf.cast(start_M - tf.floor(start_M), tf.float32)
-        half = np.pi * (tf.expand_dims(start_M, 1) + turns)
-        count = tf.floor(highest_hz(self._audio) / hz)
-        low = tf.sin(half)
-        near = tf.abs(low) < _NEAR
-        ratio = tf.sin((2.0 * count + 1.0) * half) / tf.where(near, 1.0, low)
-        return tf.reshape(tf.where(near, count, 0.5 * (ratio - 1.0)), [-1])
-
-    def _phased(self, magnitude_MF: tf.Tensor, spectrum: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
+    def _phased(self, magnitude_MF: tf.Tensor, spectrum: tf.Tensor) -> tf.Tensor:
         """The spectrum with these magnitudes."""
         real_MF, imaginary_MF = tf.split(spectrum, 2, axis=1)
         scale_MF = magnitude_MF / tf.sqrt(tf.square(real_MF) + tf.square(imaginary_MF) + 1e-16)
         return tf.concat([real_MF * scale_MF, imaginary_MF * scale_MF], axis=1)
 
-    def _transform(self, samples_N: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
-        """Real and imaginary parts (M, 2 F) of the short-time Fourier transform, with zeros beyond the ends."""
-        hop, left = self._audio.hop_samples, left_padding(self._audio)
-        rows = frames + self._blocks - 1
-        padded = tf.pad(samples_N, [[left, (self._blocks - 1) * hop - left]])
-        blocks = tf.reshape(padded, [rows, hop])
-        parts = [tf.slice(blocks, [j, 0], tf.stack([frames, hop])) for j in range(self._blocks)]
-        return tf.concat(parts, axis=1)[:, : self._audio.fft_samples] @ self._forward
 
-    def _wave(self, spectrum: tf.Tensor, power_N: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
-        """The samples (M * hop,) whose transform is closest to a spectrum."""
-        left = left_padding(self._audio)
-        samples = self._overlap_add(spectrum @ self._inverse) / power_N
-        return tf.slice(samples, [left], tf.reshape(frames * self._audio.hop_samples, [1]))
+def noise_table(samples: tf.Tensor) -> tf.Tensor:
+    """Noise of variance 1 (N,), which repeats after NOISE_SAMPLES: players give no seed."""
+    table = np.random.default_rng(0).normal(size=NOISE_SAMPLES).astype(np.float32)
+    return tf.gather(tf.constant(table), tf.math.floormod(tf.range(samples), NOISE_SAMPLES))
 
-    def _overlap_add(self, frames: tf.Tensor) -> tf.Tensor:
-        hop, blocks = self._audio.hop_samples, self._blocks
-        missing = blocks * hop - self._audio.fft_samples
-        wide = tf.pad(frames, [[0, 0], [0, missing]]) if missing else frames
-        parts = [tf.pad(wide[:, j * hop : (j + 1) * hop], [[j, blocks - 1 - j], [0, 0]]) for j in range(blocks)]
-        return tf.reshape(tf.add_n(parts), [-1])
+
+def half_phase(pitch_hz_M: tf.Tensor, audio: AudioConfig) -> tuple[tf.Tensor, tf.Tensor]:
+    """Half of the phase of the fundamental in radians, and its frequency in Hz, (M, hop) each: as audio.excitation."""
+    hop, rate = audio.hop_samples, audio.sample_rate_hz
+    log_M = _filled(pitch_hz_M, tf.shape(pitch_hz_M)[0])
+    before_M = tf.concat([log_M[:1], log_M[:-1]], axis=0)
+    after_M = tf.concat([log_M[1:], log_M[-1:]], axis=0)
+    place = ((np.arange(hop) + 0.5) / hop - 0.5).astype(np.float32)
+    log = tf.expand_dims(log_M, 1) + tf.maximum(place, 0.0) * tf.expand_dims(after_M - log_M, 1)
+    log += tf.maximum(-place, 0.0) * tf.expand_dims(before_M - log_M, 1)
+    hz = tf.exp(log)
+    turns = tf.cumsum(hz / rate, axis=1)
+    # whole turns are dropped in double precision, so that the phase stays exact over a minute
+    start_M = tf.cumsum(tf.cast(turns[:, -1], tf.float64), exclusive=True)
+    start_M = tf.cast(start_M - tf.floor(start_M), tf.float32)
+    return np.pi * (tf.expand_dims(start_M, 1) + turns), hz
+
+
+def harmonic_sum(half: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """Sum of `count` harmonics of a fundamental with that half of its phase (audio.excitation.harmonic_sum)."""
+    low = tf.sin(half)
+    near = tf.abs(low) < _NEAR
+    ratio = tf.sin((2.0 * count + 1.0) * half) / tf.where(near, 1.0, low)
+    return tf.where(near, count, 0.5 * (ratio - 1.0))
 
 
 def _filled(pitch_hz_M: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
@@ -157,7 +174,7 @@ def _filled(pitch_hz_M: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
     seen_M = tf.cumsum(one_M)
     before_M = tf.gather(where_V, tf.clip_by_value(seen_M - 1, 0, last))
     after_M = tf.gather(where_V, tf.clip_by_value(seen_M - one_M, 0, last))
-    log_M = tf.math.log(tf.where(voiced_M, pitch_hz_M, 100.0))
+    log_M = tf.math.log(tf.where(voiced_M, pitch_hz_M, UNVOICED_HZ))
     span_M = tf.cast(after_M - before_M, tf.float32)
     share_M = tf.cast(tf.range(frames) - before_M, tf.float32) / tf.maximum(span_M, 1.0)
     start_M, stop_M = tf.gather(log_M, before_M), tf.gather(log_M, after_M)

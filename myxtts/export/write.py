@@ -15,11 +15,13 @@ from myxtts.export.saved_model import write_saved_model
 from myxtts.export.source import Source, voices_of
 from myxtts.progress import Progress, silent
 from myxtts.synthesis.opened import OpenedCheckpoint, language_index
+from myxtts.vocoder.files import NEURAL, find_vocoder
 
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What to export: the format, a new folder, voices by speaker and by file, storage of the weights, the licence."""
+    """What to export: the format, a new folder, voices by speaker and by file, storage of the weights, the licence, the
+    language of a player, and the vocoder (vocoder.files.find_vocoder)."""
 
     format: str
     out: Path
@@ -28,6 +30,7 @@ class ExportRequest:
     weights: str = "fp32"
     license_name: str = ""
     language: str | None = None
+    vocoder: str = NEURAL
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,10 @@ def export(opened: OpenedCheckpoint, request: ExportRequest, progress: Progress 
         ExportError: the result is not what TensorFlow computes; nothing is left.
     """
     import_onnx()
+    vocoder = find_vocoder(request.vocoder, opened.config.audio)
     voices, notes = voices_of(opened, request.speakers, request.voices)
     progress("loading the model", 0, 2)
-    source = Source(opened, opened.load(), tuple(voices), tuple(notes))
+    source = Source(opened, opened.load(), tuple(voices), tuple(notes), vocoder)
     if not voices and request.format not in ("piper", "sherpa"):
         notes.append("no voice is exported: it speaks in the voice of a recording; --speaker or --voice adds one")
     if untrained := source.untrained:

@@ -24,12 +24,15 @@ from myxtts.runtime.interface import AcousticModel, VoiceModel
 from myxtts.storage.files import canonical_json, open_regular, read_regular_file, strict_json
 from myxtts.storage.tensors import parse_tensors
 from myxtts.text.symbols import SymbolTable
+from myxtts.vocoder.files import GRIFFIN_LIM, NEURAL
 
 FORMAT, FORMAT_VERSION = "myxtts-onnx", 1
 CONFIG, TEXT_TO_MEL, ENCODER, VOICES, CARD = (
     "config.json", "text_to_mel.onnx", "speaker_encoder.onnx", "voices.safetensors", "README.md",
 )  # fmt: skip
-_NEEDED = (TEXT_TO_MEL, ENCODER, VOICES)
+VOCODER, VOCODER_WEIGHTS = "vocoder.onnx", "vocoder.safetensors"
+"""The vocoder as a graph for other programs, and its weights, which MyXTTS itself uses (absent with Griffin-Lim)."""
+_NEEDED = (TEXT_TO_MEL, ENCODER, VOICES, VOCODER)
 _LARGEST_CONFIG = 16 << 20
 _AGAIN = "export it again with `myxtts export`"
 EXPORTED_KEYS = tuple(
@@ -51,7 +54,7 @@ class ExportConfig:
         voice_model: what voices belong to.
         speaker_count: number of voices that the model was trained on.
         untrained: symbols of the table that never occurred in training; they are not spoken.
-        vocoder: "griffin-lim", which needs no graph.
+        vocoder: `neural` or `griffin_lim`.
         weights: precision in which the graphs store the weights: fp32, fp16 or int8.
     """
 
@@ -147,6 +150,11 @@ class OpenedExport:
         voice_ZE, style_ZY = (np.asarray(stored[name], np.float32) for name in shapes)
         return voice_ZE, style_ZY
 
+    @property
+    def vocoder(self) -> str:
+        """The vocoder that it was exported with: its file, or Griffin-Lim."""
+        return str(self.path / VOCODER_WEIGHTS) if self.about.vocoder == NEURAL else GRIFFIN_LIM
+
     def load(self) -> AcousticModel:
         """The networks. Raises ConfigError without onnxruntime, CheckpointError for graphs that it cannot load."""
         from myxtts.runtime.onnx_model import OnnxModel
@@ -166,7 +174,8 @@ def open_export(path: Path) -> OpenedExport:
         values = strict_json(_read(path / CONFIG, _LARGEST_CONFIG))
         about, listed = _parsed(values, where)
         table = SymbolTable.from_json(about.corpus.symbols)
-        found = {name: _fingerprint(path / name) for name in _NEEDED}
+        own_vocoder = (VOCODER_WEIGHTS,) if about.vocoder == NEURAL else ()
+        found = {name: _fingerprint(path / name) for name in (*_NEEDED, *own_vocoder)}
         voices = _read(path / VOICES, _LARGEST_CONFIG)
     except OSError as error:
         missing = Path(str(error.filename)).name if error.filename else "a file"
@@ -223,12 +232,12 @@ def _parsed(values: object, where: str) -> tuple[ExportConfig, dict[str, Any]]:
     untrained = values.get("untrained")
     if not isinstance(untrained, list) or not all(isinstance(symbol, str) for symbol in untrained):
         raise ValueError("untrained is not a list of symbols")
-    if vocoder != "griffin-lim":
-        raise ValueError(f"the vocoder is {quoted(vocoder)}, this MyXTTS has griffin-lim")
+    if vocoder not in (NEURAL, GRIFFIN_LIM):
+        raise ValueError(f"the vocoder is {quoted(vocoder)}, this MyXTTS has {NEURAL} and {GRIFFIN_LIM}")
     read = Corpus.from_json(corpus)
     if not read.languages:
         raise ValueError("it has no languages")
-    about = ExportConfig(config, read, voice_model, count, tuple(untrained), "griffin-lim", str(weights))
+    about = ExportConfig(config, read, voice_model, count, tuple(untrained), str(vocoder), str(weights))
     return about, files
 
 

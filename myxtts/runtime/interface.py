@@ -148,6 +148,11 @@ class OpenedModel(Protocol):
         """The model that voices belong to."""
         ...
 
+    @property
+    def vocoder(self) -> str:
+        """What `neural` means for it: a vocoder file, or the name of a vocoder (vocoder.files.find_vocoder)."""
+        ...
+
     def stored_voices(self, wanted: str) -> tuple[FloatArray, FloatArray]:
         """Voices (Z, E) and styles (Z, Y) of the speakers. CheckpointError, which ends with `wanted`, without any."""
         ...

@@ -29,6 +29,7 @@ from myxtts.storage.find_checkpoint import find
 from myxtts.storage.tensors import Array
 from myxtts.text.phonemes import canonical_language
 from myxtts.text.symbols import SymbolTable
+from myxtts.vocoder.files import NEURAL
 
 if TYPE_CHECKING:
     from myxtts.synthesis.network import TensorFlowModel
@@ -74,6 +75,11 @@ class OpenedCheckpoint:
     def speaker_count(self) -> int:
         """Number of voices that the model was trained on, not counting speed-perturbed copies."""
         return self.corpus.speaker_count
+
+    @property
+    def vocoder(self) -> str:
+        """The vocoder that comes with MyXTTS: a checkpoint has none of its own."""
+        return NEURAL
 
     @property
     def untrained(self) -> frozenset[str]:

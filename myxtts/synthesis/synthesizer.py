@@ -73,12 +73,13 @@ class Synthesizer:
     def __init__(self, opened: OpenedModel, vocoder: Vocoder | None = None) -> None:
         """Loads the networks of an opened model. Raises CheckpointError where its weights do not fit.
 
-        vocoder: None: the one that comes with MyXTTS, for mels of its convention, else Griffin-Lim.
+        vocoder: None: the one that an export contains; else the one that comes with MyXTTS, for mels of its
+            convention; else Griffin-Lim.
         """
         self.opened = opened
         self.tokenizer = Tokenizer(opened.config.text, opened.table, opened.untrained)
         self.model = opened.load()
-        self._vocoder = vocoder or open_vocoder(NEURAL, opened.config.audio)
+        self._vocoder = vocoder or open_vocoder(opened.vocoder, opened.config.audio)
         self._voice_maker = VoiceMaker(opened, self.model)
 
     @classmethod
@@ -96,7 +97,7 @@ class Synthesizer:
             CheckpointError, DataError, ConfigError: nothing there can be used.
         """
         opened = open_model(Path(path), prefer)
-        return cls(opened, open_vocoder(vocoder, opened.config.audio))
+        return cls(opened, None if vocoder == NEURAL else open_vocoder(vocoder, opened.config.audio))
 
     @property
     def config(self) -> Config:

@@ -76,7 +76,13 @@ class GriffinLim:
 
 
 def open_vocoder(choice: str, audio: AudioConfig) -> NeuralVocoder | GriffinLim:
-    """The vocoder for mels of the convention `audio`.
+    """The vocoder for mels of the convention `audio`: see `find_vocoder`."""
+    found = find_vocoder(choice, audio)
+    return GriffinLim(audio) if found is None else found.network()
+
+
+def find_vocoder(choice: str, audio: AudioConfig) -> VocoderFile | None:
+    """The weights of the vocoder for mels of the convention `audio`; None for Griffin-Lim, which has none.
 
     Args:
         choice: `neural` (the one that comes with MyXTTS; Griffin-Lim for mels of another convention), `griffin_lim`,
@@ -87,18 +93,18 @@ def open_vocoder(choice: str, audio: AudioConfig) -> NeuralVocoder | GriffinLim:
         CheckpointError: nothing there can be used, or it speaks mels of another convention.
     """
     if choice == GRIFFIN_LIM:
-        return GriffinLim(audio)
+        return None
     if choice == NEURAL:
         universal = _universal()
         same = universal is not None and mel.fingerprint(universal.audio) == mel.fingerprint(audio)
-        return universal.network() if universal is not None and same else GriffinLim(audio)
+        return universal if same else None
     found = read_vocoder(Path(choice).expanduser())
     if mel.fingerprint(found.audio) != mel.fingerprint(audio):
         raise CheckpointError(
             f"vocoder {quoted(choice, 200)} speaks mels of another convention ({_difference(found.audio, audio)}); "
             f"take one trained on this convention, or {GRIFFIN_LIM}"
         )
-    return found.network()
+    return found
 
 
 def read_vocoder(path: Path) -> VocoderFile:
@@ -114,10 +120,16 @@ def write_vocoder(run: Path, out: Path) -> VocoderFile:
         StorageError: writing failed; an existing file is left as it was.
     """
     found = _of_run(run)
+    save_vocoder(found, out)
+    return found
+
+
+def save_vocoder(found: VocoderFile, out: Path) -> None:
+    """Write a vocoder to a file, in fp16. Raises CheckpointError for a weight that does not fit, StorageError."""
     halves = {name: np.asarray(w, np.float16) for name, w in found.weights.items()}
     if odd := next((name for name, w in halves.items() if count_nonfinite(w)), None):
         raise CheckpointError(
-            f"vocoder {quoted(str(run), 200)}: the weight {odd} does not fit into fp16; train it again"
+            f"vocoder {quoted(str(found.path), 200)}: the weight {odd} does not fit into fp16; train it again"
         )
     config = Config(audio=found.audio, vocoder=found.vocoder)
     metadata = {
@@ -127,7 +139,6 @@ def write_vocoder(run: Path, out: Path) -> VocoderFile:
         "settings": json.dumps({key: value_of(config, key) for key in _SETTINGS}, sort_keys=True),
     }
     write_atomic(out, lambda temporary: write_tensors(temporary, halves, metadata), "writing the vocoder")
-    return found
 
 
 @functools.lru_cache(maxsize=1)

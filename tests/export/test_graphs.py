@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from myxtts.audio import excitation, mel
+from myxtts.audio import excitation, mel, source_filter
 from myxtts.audio.griffin_lim import magnitude_of_mel, waveform_of_mel
 from myxtts.export.graphs import round_durations_in_graph
-from myxtts.export.vocoder import GriffinLimGraph
+from myxtts.export.vocoder import GriffinLimGraph, NeuralGraph, half_phase, harmonic_sum, noise_table, vocoder_graph
 from myxtts.models.prosody import round_durations
+from myxtts.vocoder.files import GRIFFIN_LIM, NEURAL, find_vocoder
 
 AUDIO = made_model.AUDIO
 
@@ -56,7 +57,8 @@ def test_harmonics_and_pulses_of_the_graph_are_those_of_numpy() -> None:
     mel_MC, hz_M = buzz(0.6)
     graph = GriffinLimGraph(AUDIO)
     np.testing.assert_allclose(graph._combs(tf.constant(hz_M)), excitation.combs(hz_M, AUDIO), atol=2e-3)
-    pulses = graph._pulses(tf.constant(hz_M), tf.constant(len(hz_M))).numpy()
+    half_MN, hz_MN = half_phase(tf.constant(hz_M), AUDIO)
+    pulses = tf.reshape(harmonic_sum(half_MN, tf.floor(excitation.highest_hz(AUDIO) / hz_MN)), [-1]).numpy()
     wanted = excitation.pulses(hz_M, AUDIO)
     inside = slice(AUDIO.hop_samples, -AUDIO.hop_samples)
     assert np.corrcoef(pulses[inside], wanted[inside])[0, 1] > 0.99
@@ -64,8 +66,27 @@ def test_harmonics_and_pulses_of_the_graph_are_those_of_numpy() -> None:
     assert np.median(np.abs(np.log(found + 1e-5) - np.log(wanted + 1e-5))) < 0.1
 
 
+def test_the_neural_vocoder_in_a_graph_equals_that_in_numpy() -> None:
+    mel_MC, hz_M = buzz(0.8)
+    vocoder = find_vocoder(NEURAL, AUDIO)
+    assert vocoder is not None
+    by_graph = NeuralGraph(vocoder)(tf.constant(mel_MC), tf.constant(hz_M)).numpy()
+    network, driven = vocoder.network(), source_filter.excite(hz_M, AUDIO)
+    noise_N = noise_table(tf.constant(len(driven.noise_N))).numpy()
+    filled_M, voiced_M = source_filter.filled_pitch(hz_M, AUDIO), (hz_M > 0.0).astype(np.float32)
+    by_numpy = source_filter.synthesize(
+        network.filters(mel_MC, filled_M, voiced_M),
+        source_filter.Excitation(driven.pulses_N, driven.phase_N, noise_N),
+        AUDIO,
+    )
+    assert by_graph.shape == by_numpy.shape
+    assert np.abs(by_graph - by_numpy).max() < 0.01 * np.abs(by_numpy).max()
+
+
 @pytest.mark.parametrize("frames", [1, 2, 7])
 @pytest.mark.parametrize("hz", [0.0, 120.0])
-def test_the_vocoder_takes_any_length_and_no_voice(frames: int, hz: float) -> None:
-    samples = GriffinLimGraph(AUDIO)(tf.fill([frames, 80], -4.0), tf.fill([frames], hz)).numpy()
+@pytest.mark.parametrize("kind", [NEURAL, GRIFFIN_LIM])
+def test_a_vocoder_takes_any_length_and_no_voice(frames: int, hz: float, kind: str) -> None:
+    graph = vocoder_graph(find_vocoder(kind, AUDIO), AUDIO)
+    samples = graph(tf.fill([frames, 80], -4.0), tf.fill([frames], hz)).numpy()
     assert samples.shape == (frames * AUDIO.hop_samples,) and np.isfinite(samples).all()
