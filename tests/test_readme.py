@@ -139,7 +139,7 @@ def test_every_option_and_setting_named_in_the_prose_exists() -> None:
     sections = {key.partition(".")[0] for key in LEAVES if "." in key}
     setting = re.compile(rf"(?<![\w/.])(?:{'|'.join(sections)})\.[a-z][a-z0-9_]*(?![\w/(])")
     files = {f"{path.parent.name}.{path.stem}" for path in (ROOT / "myxtts").rglob("*.py")}
-    known = {*LEAVES, *files, *OLDER_NAMES, "data.md", "model.md", "vocoder.md", "config.yaml"}
+    known = {*LEAVES, *files, *OLDER_NAMES, "data.md", "model.md", "vocoder.md", "vocoder.onnx", "config.yaml"}
     for page in PAGES:
         codes = re.findall(r"`([^`\n]+)`", prose(page))
         named = {flag for code in codes if code.startswith("--") for flag in FLAG.findall(code)}
