@@ -12,7 +12,7 @@ from myxtts.audio import mel
 from myxtts.audio.waveform import write_wav
 from myxtts.config.files import config_yaml
 from myxtts.config.resolve import Given, Layer, Rank, Resolved, resolve
-from myxtts.config.schema import AudioConfig
+from myxtts.config.schema import AudioConfig, VocoderConfig
 from myxtts.data.corpus import Corpus
 from myxtts.storage.store import CheckpointStore
 from myxtts.text.symbols import default_table
@@ -116,6 +116,17 @@ def save_run(directory: Path, settings: Resolved, of: Corpus | None = None, **ar
         best=True,
     )
     return directory
+
+
+def save_vocoder(path: Path) -> Path:
+    """Writes a small vocoder with random weights to a file; it is quick to export."""
+    from myxtts.vocoder.files import VocoderFile, save_vocoder
+    from myxtts.vocoder.network import build_network
+
+    small = VocoderConfig(width=16, blocks=1)
+    weights = {v.path: v.numpy() for v in build_network(small, AUDIO).trainable_variables}
+    save_vocoder(VocoderFile(path, AUDIO, small, weights, 7), path)
+    return path
 
 
 def save_recording(path: Path, seconds: float = 2.0, loudness: float = 0.3, tone_hz: float = 150.0) -> Path:

@@ -13,9 +13,19 @@ import pytest
 from myxtts.cli import export as command
 from myxtts.cli import speak, voice
 from myxtts.errors import CheckpointError, DataError
-from myxtts.runtime.folder import CONFIG, ENCODER, TEXT_TO_MEL, VOICES, is_export, open_export
+from myxtts.runtime.folder import (
+    CONFIG,
+    ENCODER,
+    TEXT_TO_MEL,
+    VOCODER,
+    VOCODER_WEIGHTS,
+    VOICES,
+    is_export,
+    open_export,
+)
 from myxtts.runtime.interface import Controls
 from myxtts.synthesis import Synthesizer, VoicePart
+from myxtts.vocoder.neural import NeuralVocoder
 
 pytest.importorskip("tf2onnx")
 pytestmark = pytest.mark.slow
@@ -30,7 +40,9 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     run = made_model.save_run(tmp_path_factory.mktemp("run"), made_model.resolved(model__decoder=request.param))
     out = tmp_path_factory.mktemp("out") / "model"
     words = [str(run), "--format", "onnx", "--out", str(out), "--speaker", "bob", "--license", "CC-BY-4.0"]
-    assert command.main(words) == 0
+    own = made_model.save_vocoder(out.with_name("own.safetensors"))
+    assert command.main([*words, "--vocoder", str(own)]) == 0
+    own.unlink()
     return run, out
 
 
@@ -42,7 +54,9 @@ def both(pair: tuple[Path, Path]) -> tuple[Synthesizer, Synthesizer]:
 
 def test_the_folder_holds_what_it_says_and_nothing_that_was_not_asked_for(pair: tuple[Path, Path]) -> None:
     run, out = pair
-    assert sorted(path.name for path in out.iterdir()) == sorted(["README.md", CONFIG, ENCODER, TEXT_TO_MEL, VOICES])
+    assert sorted(path.name for path in out.iterdir()) == sorted(
+        ["README.md", CONFIG, ENCODER, TEXT_TO_MEL, VOICES, VOCODER, VOCODER_WEIGHTS]
+    )
     assert [path.name for path in out.parent.iterdir()] == ["model"]
     content = b"".join(path.read_bytes() for path in out.iterdir())
     texts = (out / CONFIG).read_text() + (out / "README.md").read_text()
@@ -70,6 +84,20 @@ def test_it_speaks_as_the_run_does(both: tuple[Synthesizer, Synthesizer], option
     assert exported.language == by_run.language and exported.voice == by_run.voice
     again = both[1].speak(text, speaker="bob", **options)
     assert np.array_equal(again.samples, exported.samples)
+
+
+def test_it_speaks_with_the_vocoder_that_it_was_exported_with(
+    both: tuple[Synthesizer, Synthesizer], pair: tuple[Path, Path]
+) -> None:
+    import onnxruntime
+
+    own = both[1]._vocoder
+    assert isinstance(own, NeuralVocoder) and own.vocoder.width == 16
+    session = onnxruntime.InferenceSession(str(pair[1] / VOCODER), providers=["CPUExecutionProvider"])
+    speech = both[1].speak(TEXT, speaker="bob")
+    feeds = {"mel": speech.mel_MC[None], "f0": np.full([1, len(speech.mel_MC)], 120.0, np.float32)}
+    (samples,) = session.run(["samples"], feeds)
+    assert samples.shape == (1, 256 * len(speech.mel_MC)) and np.isfinite(samples).all()
 
 
 def test_a_stream_is_the_speech_in_pieces(
@@ -146,7 +174,7 @@ def test_damaged_folders_are_named(pair: tuple[Path, Path], tmp_path: Path) -> N
         assert "\n" not in str(caught.value) and str(folder) in str(caught.value)
         return str(caught.value)
 
-    for name in (TEXT_TO_MEL, ENCODER, VOICES):
+    for name in (TEXT_TO_MEL, ENCODER, VOICES, VOCODER, VOCODER_WEIGHTS):
         folder = copy(f"cut-{name}")
         (folder / name).write_bytes((folder / name).read_bytes()[:-9])
         assert f"{name} is not the file that was exported" in error_of(folder)

@@ -33,8 +33,9 @@ def player(name: str, module: str) -> str:
 
 def exported(folder: Path, decoder: str, format_name: str, *more: str) -> Path:
     run = made_model.save_run(folder / "run", made_model.resolved(model__decoder=decoder))
-    out = folder / "out"
-    assert command.main([str(run), "--format", format_name, "--out", str(out), "--speaker", "bob", *more]) == 0
+    out, vocoder = folder / "out", str(made_model.save_vocoder(folder / "own.safetensors"))
+    words = [str(run), "--format", format_name, "--out", str(out), "--speaker", "bob", "--vocoder", vocoder, *more]
+    assert command.main(words) == 0
     return out
 
 
