@@ -33,6 +33,7 @@ RESERVED = {
     ),
     "graph": (
         "cli/test_evaluate.py::test_a_run_that_was_trained_from_another_folder",
+        "cli/test_evaluate.py::test_everything_is_written_into_the_run",
         "cli/test_evaluate.py::test_with_a_judge",
         "faults/test_hang.py",
         "models/test_critic.py",
@@ -41,6 +42,7 @@ RESERVED = {
         "models/test_tokens_near.py",
         "training/test_best.py",
         "training/test_devices.py",
+        "training/test_golden_curve.py::test_losses_are_unchanged[rich]",
         "training/test_ladder.py",
         "training/test_replay.py",
         "training/test_runs.py",

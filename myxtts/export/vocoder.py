@@ -50,16 +50,16 @@ class NeuralGraph:
         audio, frames = self._audio, SUBFRAMES * tf.shape(mel_MC)[0]
         size, hop = window_samples(audio), audio.hop_samples // SUBFRAMES
         fourier = Fourier(size, hop, (size - hop) // 2)
-        half_MN, hz_MN = half_phase(pitch_hz_M, audio)
-        density_MN = tf.sqrt(4.0 * hz_MN / audio.sample_rate_hz)
-        count_MN = tf.floor(HIGHEST_HARMONIC_SHARE * audio.sample_rate_hz / hz_MN)
-        pulses_N = tf.reshape(harmonic_sum(half_MN, count_MN) * density_MN, [-1])
+        half, hz = half_phase(pitch_hz_M, audio)
+        density = tf.sqrt(4.0 * hz / audio.sample_rate_hz)
+        count = tf.floor(HIGHEST_HARMONIC_SHARE * audio.sample_rate_hz / hz)
+        pulses_N = tf.reshape(harmonic_sum(half, count) * density, [-1])
         noise_N = noise_table(frames * hop)
-        loud_N, phase_N = noise_N * np.float32(np.sqrt(2.0)), tf.reshape(2.0 * half_MN, [-1])
+        loud_N, phase_N = noise_N * np.float32(np.sqrt(2.0)), tf.reshape(2.0 * half, [-1])
         streams = pulses_N, noise_N, loud_N * tf.cos(phase_N), loud_N * tf.sin(phase_N)
         pulses, plain, cosine, sine = (tf.split(fourier.transform(x, frames), 2, axis=1) for x in streams)
         voiced_M = tf.cast(pitch_hz_M > 0.0, tf.float32)
-        centre_hz_M = hz_MN[:, audio.hop_samples // 2]
+        centre_hz_M = hz[:, audio.hop_samples // 2]
         filters = self._network(mel_MC[None], centre_hz_M[None], voiced_M[None])[0]
         real, imaginary, gain, by_cosine, by_sine = tf.unstack(filters, axis=1)
         noise = [gain * (plain[k] + by_cosine * cosine[k] + by_sine * sine[k]) for k in (0, 1)]
@@ -119,9 +119,9 @@ class GriffinLimGraph:
     def _excitation(self, fourier: Fourier, pitch_hz_M: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
         """Spectra (M, G) of a pulse train where voiced and below VOICED_HZ, of noise elsewhere."""
         noise = fourier.transform(noise_table(frames * self._audio.hop_samples), frames)
-        half_MN, hz_MN = half_phase(pitch_hz_M, self._audio)
-        pulses_MN = harmonic_sum(half_MN, tf.floor(highest_hz(self._audio) / hz_MN))
-        pulse = fourier.transform(tf.reshape(pulses_MN, [-1]), frames)
+        half, hz = half_phase(pitch_hz_M, self._audio)
+        pulses = harmonic_sum(half, tf.floor(highest_hz(self._audio) / hz))
+        pulse = fourier.transform(tf.reshape(pulses, [-1]), frames)
         low_F = self._bin_hz_F < highest_hz(self._audio)
         valid_MF = tf.expand_dims(pitch_hz_M > 0.0, 1) & low_F
         return tf.where(tf.concat([valid_MF, valid_MF], axis=1), pulse, noise)

@@ -57,8 +57,8 @@ def test_harmonics_and_pulses_of_the_graph_are_those_of_numpy() -> None:
     mel_MC, hz_M = buzz(0.6)
     graph = GriffinLimGraph(AUDIO)
     np.testing.assert_allclose(graph._combs(tf.constant(hz_M)), excitation.combs(hz_M, AUDIO), atol=2e-3)
-    half_MN, hz_MN = half_phase(tf.constant(hz_M), AUDIO)
-    pulses = tf.reshape(harmonic_sum(half_MN, tf.floor(excitation.highest_hz(AUDIO) / hz_MN)), [-1]).numpy()
+    half, hz = half_phase(tf.constant(hz_M), AUDIO)
+    pulses = tf.reshape(harmonic_sum(half, tf.floor(excitation.highest_hz(AUDIO) / hz)), [-1]).numpy()
     wanted = excitation.pulses(hz_M, AUDIO)
     inside = slice(AUDIO.hop_samples, -AUDIO.hop_samples)
     assert np.corrcoef(pulses[inside], wanted[inside])[0, 1] > 0.99
