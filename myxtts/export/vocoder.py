@@ -18,6 +18,7 @@ from myxtts.audio.source_filter import HIGHEST_HARMONIC_SHARE, SUBFRAMES, window
 from myxtts.config.schema import AudioConfig
 from myxtts.export.fourier import Fourier
 from myxtts.models.build import load_weights
+from myxtts.vocoder.constants import NOISE_LEVEL
 from myxtts.vocoder.files import VocoderFile
 from myxtts.vocoder.network import build_network
 
@@ -62,7 +63,7 @@ class NeuralGraph:
         centre_hz_M = hz[:, audio.hop_samples // 2]
         filters = self._network(mel_MC[None], centre_hz_M[None], voiced_M[None])[0]
         real, imaginary, gain, by_cosine, by_sine = tf.unstack(filters, axis=1)
-        noise = [gain * (plain[k] + by_cosine * cosine[k] + by_sine * sine[k]) for k in (0, 1)]
+        noise = [NOISE_LEVEL * gain * (plain[k] + by_cosine * cosine[k] + by_sine * sine[k]) for k in (0, 1)]
         spectrum = [real * pulses[0] - imaginary * pulses[1], real * pulses[1] + imaginary * pulses[0]]
         return fourier.samples(tf.concat([spectrum[k] + noise[k] for k in (0, 1)], axis=1), frames)
 

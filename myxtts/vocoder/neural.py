@@ -20,6 +20,7 @@ from myxtts.vocoder.constants import (
     MEL_CENTRE,
     MEL_SCALE,
     NOISE_AT_START,
+    NOISE_LEVEL,
     NORM_EPSILON,
     PITCH_HZ,
 )
@@ -57,8 +58,9 @@ class NeuralVocoder:
         """See the class."""
         if not len(mel_MC):
             return np.zeros(0, np.float32)
-        parts = list(self._filter_pieces(mel_MC, pitch_hz_M))
-        return synthesize(np.concatenate(parts), excite(pitch_hz_M, self.audio, seed), self.audio)
+        filters = np.concatenate(list(self._filter_pieces(mel_MC, pitch_hz_M)))
+        filters[:, 2] *= np.float32(NOISE_LEVEL)
+        return synthesize(filters, excite(pitch_hz_M, self.audio, seed), self.audio)
 
     def _filter_pieces(self, mel_MC: FloatArray, pitch_hz_M: FloatArray) -> Iterator[FloatArray]:
         """Filters (SUBFRAMES * M, KINDS, F) in pieces, each computed with the context that it depends on."""
