@@ -52,7 +52,7 @@ def _parser() -> OneLineParser:
     parser.add_argument("--out", metavar="ROOT", help="folder of the data set, which the command creates")
     parser.add_argument("--language", metavar="CODE", default="en-us", help="language of the speech (en-us)")
     parser.add_argument(
-        "--speaker", metavar="NAME", help="who speaks (name of ROOT); recordings in a folder are of who it is named after"
+        "--speaker", metavar="NAME", help="who speaks (name of ROOT); a folder of RECORDINGS is named after its speaker"
     )
     texts = parser.add_argument_group("texts")
     texts.add_argument(
@@ -123,13 +123,15 @@ def _make(given: Namespace, screen: Screen) -> int:
     language = canonical_language(given.language)
     root = Path(given.out).expanduser()
     speaker = given.speaker if given.speaker is not None else root.absolute().name
-    if problem := name_problem("speaker", speaker) or ("|" in speaker and ("", "it has a |") or None):
-        raise ConfigError(f"--speaker {quoted(speaker)}: {problem[1]}; choose another name")
+    problem = name_problem("speaker", speaker)
+    if problem or "|" in speaker:
+        why = problem[1] if problem else "it has a |"
+        raise ConfigError(f"--speaker {quoted(speaker)}: {why}; choose another name")
     recordings = find_recordings(Path(given.recordings).expanduser())
     setup = None
     if not given.no_texts:
-        if problem := extra_problem(given.python or ""):
-            raise ConfigError(problem)
+        if lacking := extra_problem(given.python or ""):
+            raise ConfigError(lacking)
         if not given.model:
             raise ConfigError(
                 "--model is missing: name the folder of a Whisper model for faster-whisper, or the name of one (small, "
@@ -192,7 +194,8 @@ def _summary(made: Summary, root: Path, options: MakeOptions) -> list[str]:
     ]
     page = escaped(str(root / "review.html"))
     if options.texts:
-        lines.append(f"{made.doubtful} texts are doubtful (confidence under {options.doubtful:g}); correct them on {page}")
+        doubtful = f"{made.doubtful} texts are doubtful (confidence under {options.doubtful:g})"
+        lines.append(f"{doubtful}; correct them on {page}")
         lines.append(f"train with --train-data {escaped(str(root))} --language {options.language}")
     else:
         lines.append(f"write the texts on {page}, and save its metadata.csv in {escaped(str(root))}")

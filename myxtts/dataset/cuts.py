@@ -55,12 +55,12 @@ class WordPlaces:
     def cost_of_cut(self, start: float, end: float) -> float:
         """How bad a cut in a pause is for the text."""
         at = self.before(0.5 * (start + end))
-        if at == 0 or at == len(self.words):
-            return 0.0
-        last, following = self.words[at - 1], self.words[at]
-        for word in (last, following):
+        for word in self.words[max(0, at - 1) : at + 1]:
             if word.start < start - 0.15 and word.end > end + 0.15:
                 return _WITHIN_WORD
+        if at == 0 or at == len(self.words):
+            return 0.0
+        last = self.words[at - 1]
         if ends_sentence(last.text):
             return 0.0
         return _AT_COMMA if ends_part(last.text) else _WITHIN_SENTENCE
@@ -132,11 +132,8 @@ def _with_context(spans: Sequence[Span]) -> list[Span]:
     """The spans with the beginning and the end of the pauses around them."""
     widened: list[Span] = []
     for at, span in enumerate(spans):
-        before = span.start - spans[at - 1].end if at else span.start
-        after = spans[at + 1].start - span.end if at + 1 < len(spans) else CONTEXT_SECONDS
-        widened.append(
-            Span(
-                span.start - min(CONTEXT_SECONDS, 0.5 * before), span.end + min(CONTEXT_SECONDS, 0.5 * after), span.reason
-            )
-        )
+        before = span.start - spans[at - 1].end if at else 2.0 * span.start
+        after = spans[at + 1].start - span.end if at + 1 < len(spans) else 2.0 * CONTEXT_SECONDS
+        start, end = span.start - min(CONTEXT_SECONDS, 0.5 * before), span.end + min(CONTEXT_SECONDS, 0.5 * after)
+        widened.append(Span(start, end, span.reason))
     return widened

@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -123,10 +123,10 @@ class Maker:
             clips = self._written(clips, progress)
             self.folder.finish(files_of(clips, self._options))
         kept = [clip for clip in clips if clip.id]
-        dropped = Counter[str]()
+        dropped: dict[str, float] = {}
         for clip in clips:
-            dropped[clip.reason] += clip.seconds if clip.reason else 0.0
-        del dropped[""]
+            if clip.reason:
+                dropped[clip.reason] = dropped.get(clip.reason, 0.0) + clip.seconds
         doubtful = sum(clip.confidence < self._options.doubtful for clip in kept) if self._options.texts else 0
         recorded = sum(one.seconds for one in self._recordings)
         return Summary(recorded, len(kept), sum(clip.seconds for clip in kept), doubtful, dropped)
@@ -183,7 +183,8 @@ class Maker:
         """What is said in each recording; the words of a transcript where there is one."""
         if not self._recognizer:
             return {}
-        own = {one.key: recognized_words(heads[one.key][1].words) for one in self._recordings}
+        found = {one.key: heads[one.key][1] for one in self._recordings}
+        own = {key: recognized_words(one.words, one.speech) for key, one in found.items()}
         texts: dict[str, list[TimedWord]] = {}
         if "" in self._transcripts:
             texts = self._together(self._transcripts[""], own)
@@ -192,7 +193,7 @@ class Maker:
                 texts[one.key] = align(self._transcripts[one.name], own[one.key], self._options.language)
         return {
             one.key: Spoken(
-                own[one.key], texts.get(one.key, own[one.key]), heads[one.key][1].speech, bool(self._transcripts)
+                own[one.key], texts.get(one.key, own[one.key]), found[one.key].speech, bool(self._transcripts)
             )
             for one in self._recordings
         }
@@ -247,7 +248,7 @@ def parts_of(phrases: Sequence[Phrase]) -> Iterator[tuple[float, float]]:
             yield _part(stretch)
             stretch = []
         elif stretch and phrase.end - stretch[0].start > _PART_SECONDS:
-            gaps = [(after.start - before.end, at) for at, (before, after) in enumerate(zip(stretch, stretch[1:]), 1)]
+            gaps = [(after.start - before.end, at) for at, (before, after) in enumerate(pairwise(stretch), 1)]
             half = stretch[0].start + 0.5 * _PART_SECONDS
             late = [(gap, at) for gap, at in gaps if stretch[at].start > half]
             late.append((phrase.start - stretch[-1].end, len(stretch)))

@@ -33,8 +33,8 @@ WORDS: dict[str, dict[str, str]] = {
     },
     "fa": {
         "title": "بررسی متن‌ها",
-        "how": "به هر قطعه گوش کنید و متن آن را درست کنید. قطعه‌ای را که به کار نمی‌آید با خانهٔ کنار آن حذف کنید. تغییرها در "
-        "همین مرورگر می‌مانند تا جدول را ذخیره کنید؛ پروندهٔ ذخیره‌شده را به جای metadata.csv بگذارید.",
+        "how": "به هر قطعه گوش کنید و متن آن را درست کنید. قطعه‌ای را که به کار نمی‌آید با خانهٔ کنار آن حذف کنید. "
+        "تغییرها در همین مرورگر می‌مانند تا جدول را ذخیره کنید؛ پروندهٔ ذخیره‌شده را به جای metadata.csv بگذارید.",
         "doubtful": "فقط متن‌های نامطمئن",
         "unchecked": "فقط متن‌های بررسی‌نشده",
         "save": "ذخیرهٔ metadata.csv",
@@ -89,6 +89,7 @@ def render_review(kept: Sequence[Clip], clips: Sequence[Clip], language: str, do
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
     return environment.get_template("review.html.j2").render(
         data={
             "rows": rows,

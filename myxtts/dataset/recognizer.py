@@ -56,7 +56,8 @@ class Recognizer:
         from faster_whisper.vad import VadOptions, get_speech_timestamps
 
         options = VadOptions(min_silence_duration_ms=200, speech_pad_ms=50)
-        speech = [[part["start"] / RATE_HZ, part["end"] / RATE_HZ] for part in get_speech_timestamps(samples_N, options)]
+        found = get_speech_timestamps(samples_N, options)
+        speech = [[part["start"] / RATE_HZ, part["end"] / RATE_HZ] for part in found]
         if not speech:
             return {"words": [], "speech": []}
         # One temperature: the others draw at random, and a run that was interrupted would differ.

@@ -158,9 +158,7 @@ def _blocks(file: soundfile.SoundFile, path: Path) -> Iterator[Array]:
     except soundfile.LibsndfileError as error:
         reason = " ".join(str(error.error_string).split()).rstrip(".")
         at = seconds_of_samples(done, file.samplerate)
-        raise DataError(
-            f"{quoted(path, 200)}: damaged after {at:.2f} s ({reason}); record or copy it again"
-        ) from error
+        raise DataError(f"{quoted(path, 200)}: damaged after {at:.2f} s ({reason}); record or copy it again") from error
 
 
 def _loudest_alone(file: soundfile.SoundFile, path: Path) -> int | None:

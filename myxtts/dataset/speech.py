@@ -102,7 +102,8 @@ def _quiet_frames(level_M: Levels) -> Mask:
     limit_M = floor_M + np.maximum(_LEAST_QUIET_DB, _QUIET_SHARE * (peak_M - floor_M))
     limit_M = np.clip(limit_M, peak_M - _LOW_DB, peak_M - _HIGH_DB)
     sounding = scipy.ndimage.binary_opening(level_M > limit_M, np.ones(3))
-    quiet_M = ~scipy.ndimage.binary_closing(np.pad(sounding, 20), np.ones(round(SHORTEST_PAUSE_SECONDS / FRAME_SECONDS)))
+    shortest = np.ones(round(SHORTEST_PAUSE_SECONDS / FRAME_SECONDS))
+    quiet_M = ~scipy.ndimage.binary_closing(np.pad(sounding, 20), shortest)
     return np.asarray(quiet_M[20:-20])
 
 

@@ -61,7 +61,8 @@ class DatasetFolder:
                     f"--out {root}: was begun with {name} {plain(before.get(name))!s:.60}, now it is "
                     f"{plain(now.get(name))!s:.60}; use the same, or {_ANOTHER}"
                 )
-        names = [{one["name"]: one["key"] for one in part} for part in (state["recordings"], self._wanted["recordings"])]
+        both = (state["recordings"], self._wanted["recordings"])
+        names = [{one["name"]: one["key"] for one in part} for part in both]
         if names[0] != names[1] and (state.get("complete") or (self.root / CLIPS).is_dir()):
             changed = sorted(name for name in {*names[0], *names[1]} if names[0].get(name) != names[1].get(name))
             raise DataError(

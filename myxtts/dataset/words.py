@@ -15,10 +15,12 @@ from myxtts.text.normalization import normalize
 _MARKS = re.compile(r"[\W_]+")
 _NO_WORD = re.compile(r"\s*[\[(*\u266a].*[\])*\u266a]\s*|[\s\u266a]*")
 """What Whisper writes for music and noise: [Music], (applause), a note."""
-_ANCHORS = (4, 3, 2, 1)
-_MOST_CELLS = 250_000
+_SPOKEN_SIGNS = "&%+="
+_ANCHORS = (12, 8, 4, 3, 2, 1)
+_MOST_CELLS = 1_000_000
 _SKIP_COST, _LEAST_SIMILARITY = 0.6, 0.4
 _UNSPOKEN = 2
+_FAR_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
@@ -49,15 +51,22 @@ class TimedWord:
 
 def key_words(text: str, language: str) -> list[str]:
     """The words of a text as they are compared: spoken, in lower case, without marks; numbers are words."""
+    if not any(character.isalnum() or character in _SPOKEN_SIGNS for character in text):
+        return []
     plain = unicodedata.normalize("NFKC", normalize(text, language)).casefold()
     return [word for word in (_MARKS.sub("", part) for part in plain.split()) if word]
 
 
-def recognized_words(words: Sequence[RecognizedWord]) -> list[TimedWord]:
-    """The recognized words as the text, without what is no word; continuations such as "'s" join their word."""
+def recognized_words(words: Sequence[RecognizedWord], speech: Sequence[tuple[float, float]]) -> list[TimedWord]:
+    """The recognized words as the text; continuations such as "'s" join their word.
+
+    What is no word is left out, and so are words far from the parts of `speech`: a recognizer writes some in silence.
+    """
     found: list[TimedWord] = []
     for word in words:
-        if _NO_WORD.fullmatch(word.text):
+        if _NO_WORD.fullmatch(word.text) or not any(
+            start - _FAR_SECONDS < word.end and word.start < end + _FAR_SECONDS for start, end in speech
+        ):
             continue
         text = " ".join(word.text.replace("|", " ").split())
         joins = bool(found) and not word.text[:1].isspace() and word.start - found[-1].end < 0.2
@@ -261,9 +270,7 @@ def _by_edits(own: Sequence[str], other: Sequence[str], part: tuple[int, int, in
         for column in range(1, columns + 1):
             same = similarity(own[a0 + row - 1], other[b0 + column - 1])
             pair = 1.0 - same if same >= _LEAST_SIMILARITY else 2.0
-            line.append(
-                min(cost[-1][column - 1] + pair, cost[-1][column] + _SKIP_COST, line[column - 1] + _SKIP_COST)
-            )
+            line.append(min(cost[-1][column - 1] + pair, cost[-1][column] + _SKIP_COST, line[column - 1] + _SKIP_COST))
         cost.append(line)
     found: list[tuple[int, int]] = []
     row, column = rows, columns
