@@ -76,7 +76,7 @@ class Recognizer:
 def main() -> None:
     """Answers the lines of stdin on stdout."""
     if "--missing" in sys.argv[1:]:
-        print(json.dumps(missing()))
+        sys.stdout.write(json.dumps(missing()) + "\n")
         return
     out = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)  # what libraries print must not be in the answers
