@@ -8,7 +8,7 @@ import io
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,9 @@ def _parser() -> OneLineParser:
     what.add_argument("--text", metavar="TEXT", help="the same as an option")
     what.add_argument("--text-file", metavar="FILE", help="the same from a UTF-8 text file")
     _add_option(what, "language", "CODE")
+    what.add_argument(
+        "--dictionary", metavar="FILE", help="pronunciations that win: word, tab, phonemes or a respelling in each line"
+    )
     voice = parser.add_argument_group("voice")
     add_voice_options(voice)
     voice.add_argument("--list", action="store_true", help="print the speakers and languages of the model")
@@ -136,6 +139,7 @@ def _speak_to_file(
     screen.say(
         _voice_line(speech.voice, speech.language, options),
         *(f"note: {escaped(note)}" for note in speech.notes),
+        *_unused_words(given, text, speech.language),
         f"{escaped(given.out)}: {speech.seconds:.2f} s in {_count(len(speech.sentences), 'sentence')}; computed in "
         f"{speech.compute_seconds:.2f} s, real-time factor {speech.real_time_factor:.3f}",
     )
@@ -170,6 +174,7 @@ def _speak_streaming(
     screen.say(
         _voice_line(state.voice, state.language, options),
         *(f"note: {escaped(note)}" for note in state.notes),
+        *_unused_words(given, text, state.language),
         f"first sound {state.first_at - ready:.2f} s after the model was loaded, "
         f"{state.first_at - started:.2f} s after the start",
         f"{place}: {state.seconds:.2f} s in {_count(state.sentences, 'sentence')}; computed in "
@@ -249,7 +254,23 @@ def _ready(given: Namespace, options: SpeakOptions, screen: Screen) -> tuple[Syn
     language_index(opened, options.language)
     parts = parts_of(given, opened)
     screen.say(escaped(opened.summary), *_unused_options(_given_options(given), opened))
-    return load_synthesizer(opened, given.vocoder), parts
+    return load_synthesizer(opened, given.vocoder, _dictionary(given)), parts
+
+
+def _dictionary(given: Namespace) -> Mapping[str, str]:
+    """The pronunciations of --dictionary. Raises DataError."""
+    from myxtts.text.dictionary import read_dictionary
+
+    return read_dictionary(Path(given.dictionary).expanduser()) if given.dictionary else {}
+
+
+def _unused_words(given: Namespace, text: str, language: str) -> list[str]:
+    """A note about words of --dictionary that the text does not have."""
+    from myxtts.text.dictionary import unused_note
+    from myxtts.text.normalization import normalize
+
+    notes = unused_note(_dictionary(given), [text, normalize(text, language)], "the text")
+    return [f"note: {escaped(note)}" for note in notes]
 
 
 def _unused_options(names: Iterable[str], opened: OpenedModel) -> list[str]:

@@ -23,6 +23,8 @@ DATA_LAYOUTS = (
 OPTIMIZATION_LEVELS = ("basic", "enhanced", "experimental", "plateau_breaker", "fine_tuning", "vocoder")
 NO_MODEL = "none"
 """The value of vocoder.mels_from without a voice model."""
+NO_DICTIONARY = "none"
+"""The value of text.dictionary without one."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,9 @@ class TextConfig:
     """Language of rows that name none, an eSpeak NG code (en-us, en-gb, fa, ...)."""
     blank_between: bool = leaf(True)
     """Insert a blank token between every two tokens; helps the aligner with pauses and long sounds."""
+    dictionary: str = leaf(NO_DICTIONARY)
+    """Pronunciation dictionary of the user: a text file with a word, a tab, and its phonemes or a respelling in each
+    line, which wins over eSpeak NG; none: there is none. The model keeps a copy and speaks with it."""
 
 
 @dataclass(frozen=True)

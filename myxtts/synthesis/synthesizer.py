@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -70,13 +70,17 @@ class Synthesizer:
         >>> write_wav(Path("hello.wav"), speech.samples, speech.sample_rate_hz)
     """
 
-    def __init__(self, opened: OpenedModel, vocoder: Vocoder | None = None) -> None:
+    def __init__(
+        self, opened: OpenedModel, vocoder: Vocoder | None = None, dictionary: Mapping[str, str] | None = None
+    ) -> None:
         """Loads the networks of an opened model. Raises CheckpointError where its weights do not fit.
 
         vocoder: None: the one that comes with MyXTTS, for mels of its convention, else Griffin-Lim.
+        dictionary: pronunciations, as `read_dictionary` returns them, which win over those the model was trained with.
         """
         self.opened = opened
-        self.tokenizer = Tokenizer(opened.config.text, opened.table, opened.untrained)
+        entries = {**opened.corpus.dictionary, **(dictionary or {})}
+        self.tokenizer = Tokenizer(opened.config.text, opened.table, opened.untrained, entries)
         self.model = opened.load()
         self._vocoder = vocoder or open_vocoder(NEURAL, opened.config.audio)
         self._voice_maker = VoiceMaker(opened, self.model)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,11 +37,19 @@ class Tokenizer:
         text: symbols and blanks.
         table: the symbols of the model.
         untrained: symbols of the table that are skipped like those that are not in it.
+        dictionary: pronunciations that win over eSpeak NG, as `read_dictionary` returns them.
     """
 
-    def __init__(self, text: TextConfig, table: SymbolTable, untrained: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        text: TextConfig,
+        table: SymbolTable,
+        untrained: frozenset[str] = frozenset(),
+        dictionary: Mapping[str, str] | None = None,
+    ) -> None:
         self._settings = text
         self._table = table
+        self._dictionary = dictionary or {}
         self._known = frozenset(table.symbols) - untrained
 
     @property
@@ -56,7 +64,7 @@ class Tokenizer:
         """
         normalized = [normalize(text, language) for text in texts]
         if self._settings.symbols == "phonemes":
-            transcriptions = transcribe(normalized, language)
+            transcriptions = transcribe(normalized, language, self._dictionary)
         else:
             transcriptions = [Transcription(unicodedata.normalize("NFC", text.lower()), ()) for text in normalized]
         return [self._encoding(*pair) for pair in zip(transcriptions, normalized, strict=True)]
