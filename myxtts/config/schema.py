@@ -100,6 +100,9 @@ class DataConfig:
     columns: str = leaf("auto")
     """Columns of the metadata table in their order, such as id,speaker,text; - is a column that is not read. auto: by
     the header, else by their contents. Names: id, text, normalized, speaker, language."""
+    follow_links: bool = leaf(False)
+    """Follow symbolic links in the data roots that lead out of them. A path in the metadata never does; false: such
+    recordings are rejected."""
     max_suspect_share: float = leaf(0.5, "", low=0.0, high=1.0)
     """If a larger share of the rows has a text or a speaker that cannot be right (the same text, a text as speaker,
     phonemes as text, another script than that of the language), the run stops before training; 1 turns it off."""

@@ -114,7 +114,8 @@ def prepare(
 
 def read_options(data: DataConfig) -> ReadOptions:
     """How the settings say that data roots are read. Errors: DataError for columns that make no table."""
-    return ReadOptions(data.layout, columns_of_option(data.columns), Path(data.cache_path).expanduser())
+    cache = Path(data.cache_path).expanduser()
+    return ReadOptions(data.layout, columns_of_option(data.columns), cache, data.follow_links)
 
 
 def _validation_manifests(
