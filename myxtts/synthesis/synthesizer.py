@@ -306,7 +306,8 @@ class Synthesizer:
             made, mel_MC = self._mel(encoding.tokens, task, seed)
             wave_N = self._vocoder(mel_MC, made.pitch_hz_M, seed)
             length = len(mel_MC)
-            mel_MC, wave_N = join_ready(mel_MC, wave_N, audio, task.options.speed, first=at == 0)
+            pause = reading.pauses[at]
+            mel_MC, wave_N = join_ready(mel_MC, wave_N, audio, task.options.speed, first=at == 0, wanted=pause)
             frames += len(mel_MC)
             start = seconds_of_frames(frames - length, rate, hop)
             yield SpeechChunk(

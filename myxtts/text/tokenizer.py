@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +12,20 @@ import numpy.typing as npt
 
 from myxtts.config.schema import TextConfig
 from myxtts.text.normalization import normalize
-from myxtts.text.phonemes import Transcription, transcribe
+from myxtts.text.phonemes import FIRST_STAND_IN, STAND_INS, Transcription, transcribe
 from myxtts.text.symbols import BLANK, RESERVED, SymbolTable
+
+_GIVEN = re.compile(r"\[\[\s*([^\[\]\n]{1,500}?)\s*\]\]")
+"""Phonemes in a text: [[həlˈoʊ]]."""
+
+
+def _stand_in(phonemes: str, given: dict[str, str]) -> str:
+    """A character that no text has in place of phonemes, which it has as its entry in the dictionary `given`."""
+    entry = f"/{unicodedata.normalize('NFD', phonemes.strip('/'))}/"
+    known = next((character for character, own in given.items() if own == entry), None)
+    character = known or chr(FIRST_STAND_IN + len(given) % STAND_INS)
+    given[character] = entry
+    return character
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,10 +75,14 @@ class Tokenizer:
 
         No text causes an error: see `EncodedText.unknown`.
         """
-        normalized = [normalize(text, language) for text in texts]
         if self._settings.symbols == "phonemes":
-            transcriptions = transcribe(normalized, language, self._dictionary)
+            given: dict[str, str] = {}
+            marked = [normalize(_GIVEN.sub(lambda found: _stand_in(found[1], given), text), language) for text in texts]
+            transcriptions = transcribe(marked, language, {**self._dictionary, **given})
+            back = {stand_in: f"[[{entry[1:-1]}]]" for stand_in, entry in given.items()}
+            normalized = [text.translate(str.maketrans(back)) for text in marked] if back else marked
         else:
+            normalized = [normalize(text, language) for text in texts]
             transcriptions = [Transcription(unicodedata.normalize("NFC", text.lower()), ()) for text in normalized]
         return [self._encoding(*pair) for pair in zip(transcriptions, normalized, strict=True)]
 
