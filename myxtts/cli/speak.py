@@ -17,6 +17,7 @@ from myxtts.cli.places import place_problems
 from myxtts.cli.runtime import load_synthesizer
 from myxtts.cli.screen import Screen, guarded
 from myxtts.cli.sound_out import STDOUT, StreamState, reporting_partial_output, stdout_problems, write_stream
+from myxtts.cli.speak_batch import BatchRow, batch_problems, check_batch, read_batch, speak_batch
 from myxtts.cli.voice_options import CONSENT, add_voice_options, files_read, parts_of
 from myxtts.errors import EXIT_DONE, ConfigError, StorageError
 from myxtts.messages import escaped, quoted
@@ -49,6 +50,11 @@ def _parser() -> OneLineParser:
     what.add_argument("words", metavar="TEXT", nargs="?", help=f"what to say; up to {LONGEST_TEXT:,} characters")
     what.add_argument("--text", metavar="TEXT", help="the same as an option")
     what.add_argument("--text-file", metavar="FILE", help="the same from a UTF-8 text file")
+    what.add_argument(
+        "--batch",
+        metavar="FILE.csv",
+        help="speak each row of a table with the columns id, text and perhaps speaker and language into --out FOLDER",
+    )
     _add_option(what, "language", "CODE")
     what.add_argument(
         "--dictionary", metavar="FILE", help="pronunciations that win: word, tab, phonemes or a respelling in each line"
@@ -111,8 +117,13 @@ def _run(argv: Sequence[str]) -> int:
     if namespace.list:
         _print_list(Screen(), namespace)
         return EXIT_DONE
-    text = namespace.text if namespace.text is not None else _text_of(Path(namespace.text_file))
     options = SpeakOptions(**_given_options(namespace))
+    if namespace.batch:
+        rows = read_batch(Path(namespace.batch).expanduser())
+        synthesizer, parts = _ready(namespace, options, screen, rows)
+        speak_batch(rows, Path(namespace.out).expanduser(), synthesizer, parts, options, screen)
+        return EXIT_DONE
+    text = namespace.text if namespace.text is not None else _text_of(Path(namespace.text_file))
     synthesizer, parts = _ready(namespace, options, screen)
     if namespace.stream or namespace.out == STDOUT:
         _speak_streaming(namespace, synthesizer, text, parts, options, screen, started)
@@ -202,6 +213,8 @@ def _problems(given: Namespace) -> list[str]:
     found: list[str] = []
     if given.list:
         return found
+    if given.batch:
+        return [*batch_problems(given), *option_problems(_given_options(given), prefix="--")]
     if given.text is None and given.text_file is None:
         found.append("no text is given; write it after the command, or use --text-file")
     elif given.text is not None and given.text_file is not None:
@@ -212,6 +225,8 @@ def _problems(given: Namespace) -> list[str]:
     read = files_read(given)
     if given.text_file is not None:
         read.append(("--text-file", Path(given.text_file)))
+    if given.dictionary:
+        read.append(("--dictionary", Path(given.dictionary)))
     if not given.out:
         found.append("--out is missing; name the WAV file to write, or - for stdout")
     elif given.out == STDOUT:
@@ -246,13 +261,16 @@ def _text_of(path: Path) -> str:
     return text
 
 
-def _ready(given: Namespace, options: SpeakOptions, screen: Screen) -> tuple[Synthesizer, list[VoicePart]]:
-    """Opens the model, checks language and voice, and only then loads the networks (of a run: with TensorFlow)."""
+def _ready(
+    given: Namespace, options: SpeakOptions, screen: Screen, rows: Sequence[BatchRow] = ()
+) -> tuple[Synthesizer, list[VoicePart]]:
+    """Opens the model, checks languages and voices, and only then loads the networks (of a run: with TensorFlow)."""
     from myxtts.synthesis.opened import language_index, open_model
 
     opened = open_model(Path(given.checkpoint), given.prefer)
     language_index(opened, options.language)
     parts = parts_of(given, opened)
+    check_batch(rows, opened, bool(parts))
     screen.say(escaped(opened.summary), *_unused_options(_given_options(given), opened))
     return load_synthesizer(opened, given.vocoder, _dictionary(given)), parts
 
