@@ -154,8 +154,9 @@ def _make(given: Namespace, screen: Screen) -> int:
 
 
 def _model_of(name: str) -> str:
-    """The model as the user names it; `~` is their home."""
-    return str(Path(name).expanduser()) if name.startswith("~") else name
+    """The absolute path of a folder, so that the same command continues from elsewhere, or the name of a model."""
+    folder = Path(name).expanduser()
+    return str(folder.absolute()) if folder.is_dir() or name.startswith("~") else name
 
 
 def _transcripts(name: str, recordings: Sequence[LongRecording]) -> dict[str, str]:

@@ -28,6 +28,7 @@ _LEAST_NOISE_DISTANCE_DB = 15.0
 _QUIETEST_DB = -60.0
 _LETTERS_PER_SECOND = (4.0, 28.0)
 _ODD_RATE = 0.3
+_LEAST_LETTER_SECONDS = 0.045
 _HIGHEST_PEAK = 0.97
 _FADE_SECONDS = 0.005
 
@@ -113,7 +114,7 @@ def _with_text(
         return clip.dropped(NO_WORDS, f"{clip.seconds:.1f} s")
     said = " ".join(word.text for word in recognized)
     if spoken.aligned:
-        words = _without_unspoken_ends(words)
+        words = _without_unspoken(words)
         sure = _aligned_confidence(words, recognized, language)
         if not words or sure < _LEAST_ALIGNED:
             return clip.dropped(NOT_IN_TEXT, f"recognized: {said}")
@@ -126,10 +127,20 @@ def _with_text(
     return replace(clip, text=text, confidence=round(sure, 2))
 
 
-def _without_unspoken_ends(words: Sequence[TimedWord]) -> Sequence[TimedWord]:
-    """The words without runs at their ends that nobody said, such as a heading."""
-    spoken = [at for at, word in enumerate(words) if word.spoken]
-    return words[spoken[0] : spoken[-1] + 1] if spoken else []
+def _without_unspoken(words: Sequence[TimedWord]) -> Sequence[TimedWord]:
+    """The words without those that nobody said, such as a heading: at the ends, or where there is no time for them."""
+    kept: list[TimedWord] = []
+    run: list[TimedWord] = []
+    for word in words:
+        if not word.spoken:
+            run.append(word)
+            continue
+        needed = _LEAST_LETTER_SECONDS * sum(len(unspoken.text) for unspoken in run)
+        if kept and word.start - kept[-1].end >= needed:
+            kept += run
+        run = []
+        kept.append(word)
+    return kept
 
 
 def _recognized_confidence(words: Sequence[TimedWord]) -> float:

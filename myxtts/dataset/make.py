@@ -24,6 +24,7 @@ from myxtts.dataset.speech import Phrase, find_phrases
 from myxtts.dataset.state import CUTS, METADATA, REVIEW, DatasetFolder, Journal
 from myxtts.dataset.words import TimedWord, align, recognized_words
 from myxtts.progress import Progress
+from myxtts.storage.files import storage_error
 
 COLUMNS = ("id", "text", "speaker", "language", "confidence")
 """The trainer does not read the last one."""
@@ -106,11 +107,18 @@ class Maker:
 
     def make(self, progress: Progress) -> Summary | None:
         """Makes the data set; None if it is complete already. Raises DataError, StorageError."""
+        try:
+            return self._make(progress)
+        except OSError as error:
+            raise storage_error("making the data set", Path(error.filename or self.folder.root), error) from error
+
+    def _make(self, progress: Progress) -> Summary | None:
+        """As `make`, but raises OSError where the disk fails."""
         self.folder.check()
         if self.folder.is_complete:
             return None
         with self.folder:
-            heads = {one.key: self._understood(one, progress) for one in self._recordings}
+            heads = self._all_understood(progress)
             spoken = self._spoken(heads)
             clips: list[Clip] = []
             for one in self._recordings:
@@ -131,11 +139,24 @@ class Maker:
         recorded = sum(one.seconds for one in self._recordings)
         return Summary(recorded, len(kept), sum(clip.seconds for clip in kept), doubtful, dropped)
 
-    def _understood(self, one: LongRecording, progress: Progress) -> tuple[list[Phrase], Recognized]:
+    def _all_understood(self, progress: Progress) -> dict[str, tuple[list[Phrase], Recognized]]:
+        """Phrases and words of each recording by its key. The model is loaded first: it may be wrong."""
+        with ExitStack() as stack:
+            recognizer = self._recognizer
+            if isinstance(recognizer, RecognizerSetup):
+                process = RecognizerProcess(recognizer, self._options.language, self.folder.work)
+                recognizer = stack.enter_context(process)
+            return {one.key: self._understood(one, recognizer, progress) for one in self._recordings}
+
+    def _understood(
+        self, one: LongRecording, recognizer: Recognizes | None, progress: Progress
+    ) -> tuple[list[Phrase], Recognized]:
         """Phrases and words of a recording."""
         sound = self._sound(one, progress)
         phrases = find_phrases(sound, progress, f"finding speech in {one.name}")
-        found = self._recognized(one, sound, phrases, progress) if self._recognizer else Recognized([], [])
+        found = Recognized([], [])
+        if recognizer is not None:
+            found = self._recognized(one, sound, phrases, recognizer, progress)
         if len(self._recordings) > 1:  # decoded again later: many hours would fill the disk
             forget_sound(one, sound.rate_hz, self.folder.work)
         return phrases, found
@@ -144,7 +165,7 @@ class Maker:
         return load_sound(one, clip_rate(one, self._options.sample_rate), self.folder.work, progress)
 
     def _recognized(
-        self, one: LongRecording, sound: Sound, phrases: Sequence[Phrase], progress: Progress
+        self, one: LongRecording, sound: Sound, phrases: Sequence[Phrase], recognizer: Recognizes, progress: Progress
     ) -> Recognized:
         """The words of a recording, those of an interrupted run included."""
         journal = self.folder.journal(one.key)
@@ -152,26 +173,15 @@ class Maker:
         words: list[RecognizedWord] = []
         speech: list[tuple[float, float]] = []
         task, total, done = f"recognizing {one.name}", round(sum(end - start for start, end in parts)), 0.0
-        with ExitStack() as stack:
-            recognizer: Recognizes | None = None
-            for start, end in parts:
-                if journal.get(_part_name(start, end)) is None:
-                    if recognizer is None:
-                        recognizer = self._started(stack)
-                    self._recognize(recognizer, sound, start, end, journal)
-                entry = journal.get(_part_name(start, end)) or {}
-                words += [RecognizedWord(t, start + a, start + b, p) for t, a, b, p in entry["words"]]
-                speech += [(start + a, start + b) for a, b in entry["speech"]]
-                done += end - start
-                progress(task, min(total, round(done)), total)
+        for start, end in parts:
+            if journal.get(_part_name(start, end)) is None:
+                self._recognize(recognizer, sound, start, end, journal)
+            entry = journal.get(_part_name(start, end)) or {}
+            words += [RecognizedWord(t, start + a, start + b, p) for t, a, b, p in entry["words"]]
+            speech += [(start + a, start + b) for a, b in entry["speech"]]
+            done += end - start
+            progress(task, min(total, round(done)), total)
         return Recognized(words, speech)
-
-    def _started(self, stack: ExitStack) -> Recognizes:
-        if isinstance(self._recognizer, RecognizerSetup):
-            process = RecognizerProcess(self._recognizer, self._options.language, self.folder.work)
-            return stack.enter_context(process)
-        assert self._recognizer is not None
-        return self._recognizer
 
     @staticmethod
     def _recognize(recognizer: Recognizes, sound: Sound, start: float, end: float, journal: Journal) -> None:

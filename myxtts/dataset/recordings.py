@@ -77,6 +77,7 @@ def find_recordings(place: Path) -> list[LongRecording]:
         if info.seconds > LONGEST_SECONDS:
             raise DataError(f"{where}: {info.seconds / 3600:.1f} hours, at most {LONGEST_SECONDS / 3600:g}; split it")
         folder = path.parent.relative_to(place).parts[0] if place.is_dir() and path.parent != place else ""
+        folder = "".join(c if c.isprintable() and c != "|" else "-" for c in folder)  # a cell of the metadata
         name = _unique(_name_of(path.stem), taken)
         found.append(LongRecording(path, name, folder, info.sample_rate_hz, info.seconds, _key_of(path)))
     return found
