@@ -6,7 +6,8 @@ limits for noise and music are from 213 windows of 110 recordings (docs/log/2026
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,7 @@ BACKGROUND = "music or noise under it"
 _PROBLEMS = ("", NOISE, MUSIC, BACKGROUND)
 
 SHORTEST_PAUSE_SECONDS = 0.15
+_LONGEST_REST_SECONDS = 2.0
 _SHORTEST_PHRASE_SECONDS = 0.08
 _SURROUNDINGS_SECONDS = 6.0
 _SILENCE_DB = -100.0
@@ -69,9 +71,12 @@ def find_phrases(sound: Sound, progress: Progress, task: str) -> list[Phrase]:
     edges = np.flatnonzero(np.diff(np.concatenate([[True], quiet_M, [True]]).astype(np.int8)))
     for first, last in zip(edges[::2], edges[1::2], strict=True):
         changes = np.flatnonzero(np.diff(problem_M[first:last])) + 1
-        for part in np.split(np.arange(first, last), changes):
-            problem = _PROBLEMS[int(problem_M[part[0]])]
-            phrases.append(Phrase(part[0] * FRAME_SECONDS, (part[-1] + 1) * FRAME_SECONDS, problem))
+        bounds = [int(first), *(int(first) + change for change in changes.tolist()), int(last)]
+        parts = [
+            Phrase(start * FRAME_SECONDS, end * FRAME_SECONDS, _PROBLEMS[int(problem_M[start])])
+            for start, end in pairwise(bounds)
+        ]
+        phrases += _without_rests(parts)
     return _without_crumbs(phrases)
 
 
@@ -152,14 +157,22 @@ def _quiet_share(level_M: Levels) -> float:
     return float(np.mean([(part < _QUIET_POWER * part.mean()).mean() for part in parts]))
 
 
+def _without_rests(parts: list[Phrase]) -> list[Phrase]:
+    """The parts of a stretch without a pause; short ones are what most of it is, since windows reach beyond it."""
+    seconds: dict[str, float] = {}
+    for part in parts:
+        seconds[part.problem] = seconds.get(part.problem, 0.0) + part.seconds
+    mostly = max(seconds, key=lambda problem: seconds[problem])
+    return [replace(part, problem=mostly) if part.seconds < _LONGEST_REST_SECONDS else part for part in parts]
+
+
 def _without_crumbs(phrases: list[Phrase]) -> list[Phrase]:
-    """The phrases without very short ones; a part that is cut off by a change of problem joins its neighbour."""
+    """The phrases without very short ones; parts of one stretch that turned out the same are one."""
     kept: list[Phrase] = []
     for phrase in phrases:
         touches = bool(kept) and phrase.start - kept[-1].end < FRAME_SECONDS / 2
-        if touches and (kept[-1].seconds < 0.5 or phrase.seconds < 0.5):
-            longer = phrase if phrase.seconds > kept[-1].seconds else kept[-1]
-            kept[-1] = Phrase(kept[-1].start, phrase.end, longer.problem)
+        if touches and kept[-1].problem == phrase.problem:
+            kept[-1] = replace(kept[-1], end=phrase.end)
         else:
             kept.append(phrase)
     return [phrase for phrase in kept if phrase.seconds >= _SHORTEST_PHRASE_SECONDS]

@@ -79,8 +79,8 @@ class Tokenizer:
             given: dict[str, str] = {}
             marked = [normalize(_GIVEN.sub(lambda found: _stand_in(found[1], given), text), language) for text in texts]
             transcriptions = transcribe(marked, language, {**self._dictionary, **given})
-            back = {stand_in: f"[[{entry[1:-1]}]]" for stand_in, entry in given.items()}
-            normalized = [text.translate(str.maketrans(back)) for text in marked] if back else marked
+            back = {ord(stand_in): f"[[{entry[1:-1]}]]" for stand_in, entry in given.items()}
+            normalized = [text.translate(back) for text in marked] if back else marked
         else:
             normalized = [normalize(text, language) for text in texts]
             transcriptions = [Transcription(unicodedata.normalize("NFC", text.lower()), ()) for text in normalized]
