@@ -34,6 +34,7 @@ from myxtts.synthesis.speech import (
 )
 from myxtts.synthesis.voice_parts import VoicePart
 from myxtts.synthesis.voices import MadeVoice, Reference, VoiceMaker, varied, voice_parts
+from myxtts.text.dictionary import read_dictionary
 from myxtts.text.reading import Reading, read_text
 from myxtts.text.tokenizer import Tokenizer
 from myxtts.units import seconds_of_frames
@@ -86,7 +87,13 @@ class Synthesizer:
         self._voice_maker = VoiceMaker(opened, self.model)
 
     @classmethod
-    def load(cls, path: Path | str, prefer: Literal["best", "last"] = "best", vocoder: str = NEURAL) -> Synthesizer:
+    def load(
+        cls,
+        path: Path | str,
+        prefer: Literal["best", "last"] = "best",
+        vocoder: str = NEURAL,
+        dictionary: Path | str | None = None,
+    ) -> Synthesizer:
         """Loads the model of a run directory, its checkpoints folder, a step folder, or an exported folder.
 
         An exported folder (`myxtts export --format onnx`) is run by ONNX Runtime, and TensorFlow is not imported.
@@ -95,12 +102,14 @@ class Synthesizer:
             path: the folder.
             prefer: which checkpoint of a run: the best by validation, or the last one.
             vocoder: `neural` (the one that comes with MyXTTS), `griffin_lim`, or a vocoder file or run.
+            dictionary: a file of pronunciations that win over those the model was trained with.
 
         Raises:
             CheckpointError, DataError, ConfigError: nothing there can be used.
         """
         opened = open_model(Path(path), prefer)
-        return cls(opened, open_vocoder(vocoder, opened.config.audio))
+        entries = read_dictionary(Path(dictionary).expanduser()) if dictionary else None
+        return cls(opened, open_vocoder(vocoder, opened.config.audio), entries)
 
     @property
     def config(self) -> Config:

@@ -79,3 +79,10 @@ def test_recognized_words_join_and_what_is_no_word_is_left_out() -> None:
         [(1.0, 2.0)],
     )  # fmt: skip
     assert [(word.text, word.score) for word in found] == [("they're", 0.5), ("a b", 0.9)]
+
+
+def test_persian_words_match_in_any_spelling() -> None:
+    text = "او می\u200cرود و ۱۲ كتابِ علي را می\u200cخواند."
+    words = align(text, said("او میرود و دوازده کتاب علی را میخواند"), "fa")
+    assert [word.text for word in words] == text.split()
+    assert [word.score for word in words] == [1.0] * len(words)
