@@ -7,7 +7,7 @@ import hashlib
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
@@ -223,10 +223,8 @@ class Maker:
         for word in align(text, recognized, self._options.language):
             while word.middle >= ends[at]:
                 at += 1
-            shift = offsets[at]
-            texts[self._recordings[at].key].append(
-                TimedWord(word.text, word.start - shift, word.end - shift, word.score, word.spoken, word.recognized)
-            )
+            own_word = replace(word, start=word.start - offsets[at], end=word.end - offsets[at])
+            texts[self._recordings[at].key].append(own_word)
         return texts
 
     def _written(self, clips: Sequence[Clip], progress: Progress) -> list[Clip]:

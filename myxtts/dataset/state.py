@@ -91,9 +91,11 @@ class DatasetFolder:
         nothing_done = kind is not None and not any(self.work.glob("*.words")) and not (self.root / CLIPS).exists()
         if self._lock >= 0:
             os.close(self._lock)
-        with contextlib.suppress(OSError):
-            if self._created and nothing_done:
-                shutil.rmtree(self.root)
+        if self._created and nothing_done:
+            with contextlib.suppress(OSError):
+                shutil.rmtree(self.work)
+                (self.root / STATE).unlink()
+                self.root.rmdir()  # which keeps what somebody else has put there
 
     def journal(self, key: str) -> Journal:
         """The words of a recording that were recognized so far."""

@@ -33,7 +33,6 @@ class TimedWord:
         end: where it ends.
         score: how sure it is, 0 to 1.
         spoken: false for a word of the given text where nothing was recognized.
-        recognized: letters that were recognized there, to find what was said and is not in the text.
     """
 
     text: str
@@ -41,7 +40,6 @@ class TimedWord:
     end: float
     score: float
     spoken: bool = True
-    recognized: str = ""
 
     @property
     def middle(self) -> float:
@@ -137,8 +135,7 @@ def _timed(
     while at < len(written):
         if times[at]:
             first_word, last_word = recognized[times[at][0]], recognized[times[at][-1]]
-            said = "".join(recognized[place].text for place in dict.fromkeys(times[at]))
-            found.append(TimedWord(written[at], first_word.start, last_word.end, min(1.0, scores[at]), True, said))
+            found.append(TimedWord(written[at], first_word.start, last_word.end, min(1.0, scores[at])))
             last = times[at][-1]
             at += 1
             continue
