@@ -33,6 +33,7 @@ LAYER = {
     "evaluation": 6,
     "report": 6,
     "doctor": 6,
+    "dataset": 6,
     "synthesis": 7,
     "export": 8,
     "server": 8,

@@ -44,6 +44,7 @@ SETTING_OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("--columns", "data.columns", "LIST", "columns of the metadata table, such as id,speaker,text"),
         Option("--layout", "data.layout", "NAME", "layout of the data, where it is not recognized"),
         Option("--language", "text.language", "CODE", "language of rows without one, such as fa"),
+        Option("--dictionary", "text.dictionary", "FILE", "pronunciations that win: word, tab, phonemes"),
         Option("--num-workers", "data.num_workers", "N", "processes that compute features; 0: one per processor"),
     ),
     "model and level": (

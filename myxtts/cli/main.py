@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("myxtts.cli.train", "train a voice (same as train_main.py)"),
     "prepare": ("myxtts.cli.prepare", "compute the features of a data set into the cache, in any number of processes"),
     "demo": ("myxtts.cli.demo", "fine-tune the starter for a few minutes and speak before and after (make demo)"),
+    "dataset": ("myxtts.cli.dataset", "cut long recordings into a data set: `myxtts dataset make`"),
     "speak": ("myxtts.cli.speak", "speak a text in a cloned, saved, random or training voice"),
     "vocoder": ("myxtts.cli.vocoder", "train a neural vocoder: `myxtts vocoder train`"),
     "voice": ("myxtts.cli.voice", "save a voice to a small file for `speak --voice`"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import unicodedata
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,7 +49,7 @@ def _parser() -> OneLineParser:
 def _run(argv: Sequence[str]) -> int:
     given = _parser().parse(argv, _problems)
     # here, so that --help needs no NumPy
-    from myxtts.text.dictionary import key_of, read_dictionary
+    from myxtts.text.dictionary import read_dictionary, unused_note
     from myxtts.text.normalization import normalize
     from myxtts.text.phonemes import canonical_language, transcribe
 
@@ -58,17 +58,17 @@ def _run(argv: Sequence[str]) -> int:
     text = given.text if given.text is not None else _text_of(given.text_file)
     screen = Screen()
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
-    used: set[str] = set()
+    spoken_lines: list[str] = []
     for start in range(0, len(lines), _AT_ONCE):
         part = lines[start : start + _AT_ONCE]
         normalized = [normalize(line, language) for line in part]
         found = transcribe(normalized, language, dictionary)
+        spoken_lines += normalized if dictionary else []
         for number, (line, spoken, transcription) in enumerate(zip(part, normalized, found, strict=True), start + 1):
-            used.update(key_of(word) for word in spoken.replace("\u060c", " ").split()) if dictionary else None
             _show(screen, line, spoken, transcription, plain=given.plain)
             if transcription.unreadable:
                 screen.warn(_unreadable(number, transcription.unreadable, language))
-    _report_unused(screen, dictionary, used)
+    screen.warn(*unused_note(dictionary, spoken_lines, "the text"))
     return EXIT_DONE
 
 
@@ -111,13 +111,6 @@ def _width(text: str) -> int:
 def _unreadable(number: int, unreadable: Sequence[str], language: str) -> str:
     listed = ", ".join(f"{quoted(symbol)} (U+{ord(symbol[0]):04X})" for symbol in unreadable[:_MOST_LISTED])
     return f"line {number}: omitted, not pronounceable in {language}: {listed}"
-
-
-def _report_unused(screen: Screen, dictionary: Mapping[str, str], used: set[str]) -> None:
-    unused = [word for word in dictionary if word not in used]
-    if unused:
-        more = f" and {len(unused) - _MOST_LISTED} more" if len(unused) > _MOST_LISTED else ""
-        screen.warn(f"in the dictionary, but not in the text: {', '.join(map(quoted, unused[:_MOST_LISTED]))}{more}")
 
 
 def _text_of(name: str) -> str:

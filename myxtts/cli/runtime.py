@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,7 +89,9 @@ def quiet_loading() -> Iterator[None]:
             os.close(saved)
 
 
-def load_synthesizer(opened: OpenedModel, vocoder: str = "neural") -> Synthesizer:
+def load_synthesizer(
+    opened: OpenedModel, vocoder: str = "neural", dictionary: Mapping[str, str] | None = None
+) -> Synthesizer:
     """The synthesizer of an opened model; for a run TensorFlow is imported, quietly. Raises as Synthesizer."""
     from myxtts.synthesis.opened import OpenedCheckpoint
     from myxtts.synthesis.synthesizer import Synthesizer
@@ -99,4 +101,4 @@ def load_synthesizer(opened: OpenedModel, vocoder: str = "neural") -> Synthesize
     if isinstance(opened, OpenedCheckpoint):
         with quiet_loading():
             import myxtts.synthesis.network  # noqa: F401
-    return Synthesizer(opened, speaks)
+    return Synthesizer(opened, speaks, dictionary)

@@ -166,7 +166,7 @@ class Screen:
             self._move_bar(task, done, total)
         elif done >= total or now - self._last_line >= _LINE_EVERY_SECONDS:
             self._last_line = now
-            self._print(self._err, [f"{task}: {done} of {total}, {now - self._started:.0f} s"])
+            self._print(self._err, [f"{task}: {done} of {total}, {_times(now - self._started, done, total)}"])
         if done >= total:
             self.close()
 
@@ -217,6 +217,15 @@ class Screen:
         stream.flush()
         if self._bar is not None:
             self._bar.refresh()
+
+
+def _times(seconds: float, done: int, total: int) -> str:
+    """The time that a task took, and about how long the rest of it takes."""
+    spent = f"{seconds:.0f} s"
+    if not 0 < done < total:
+        return spent
+    left = seconds * (total - done) / done
+    return f"{spent}, about {f'{left:.0f} s' if left < 90 else f'{left / 60:.0f} min'} left"
 
 
 def aligned(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:

@@ -8,7 +8,7 @@ import io
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from myxtts.cli.places import place_problems
 from myxtts.cli.runtime import load_synthesizer
 from myxtts.cli.screen import Screen, guarded
 from myxtts.cli.sound_out import STDOUT, StreamState, reporting_partial_output, stdout_problems, write_stream
+from myxtts.cli.speak_batch import BatchRow, batch_problems, check_batch, read_batch, speak_batch
 from myxtts.cli.voice_options import CONSENT, add_voice_options, files_read, parts_of
 from myxtts.errors import EXIT_DONE, ConfigError, StorageError
 from myxtts.messages import escaped, quoted
@@ -49,7 +50,15 @@ def _parser() -> OneLineParser:
     what.add_argument("words", metavar="TEXT", nargs="?", help=f"what to say; up to {LONGEST_TEXT:,} characters")
     what.add_argument("--text", metavar="TEXT", help="the same as an option")
     what.add_argument("--text-file", metavar="FILE", help="the same from a UTF-8 text file")
+    what.add_argument(
+        "--batch",
+        metavar="FILE.csv",
+        help="speak each row of a table with the columns id, text and perhaps speaker and language into --out FOLDER",
+    )
     _add_option(what, "language", "CODE")
+    what.add_argument(
+        "--dictionary", metavar="FILE", help="pronunciations that win: word, tab, phonemes or a respelling in each line"
+    )
     voice = parser.add_argument_group("voice")
     add_voice_options(voice)
     voice.add_argument("--list", action="store_true", help="print the speakers and languages of the model")
@@ -108,8 +117,13 @@ def _run(argv: Sequence[str]) -> int:
     if namespace.list:
         _print_list(Screen(), namespace)
         return EXIT_DONE
-    text = namespace.text if namespace.text is not None else _text_of(Path(namespace.text_file))
     options = SpeakOptions(**_given_options(namespace))
+    if namespace.batch:
+        rows = read_batch(Path(namespace.batch).expanduser())
+        synthesizer, parts = _ready(namespace, options, screen, rows)
+        speak_batch(rows, Path(namespace.out).expanduser(), synthesizer, parts, options, screen)
+        return EXIT_DONE
+    text = namespace.text if namespace.text is not None else _text_of(Path(namespace.text_file))
     synthesizer, parts = _ready(namespace, options, screen)
     if namespace.stream or namespace.out == STDOUT:
         _speak_streaming(namespace, synthesizer, text, parts, options, screen, started)
@@ -136,6 +150,7 @@ def _speak_to_file(
     screen.say(
         _voice_line(speech.voice, speech.language, options),
         *(f"note: {escaped(note)}" for note in speech.notes),
+        *_unused_words(given, text, speech.language),
         f"{escaped(given.out)}: {speech.seconds:.2f} s in {_count(len(speech.sentences), 'sentence')}; computed in "
         f"{speech.compute_seconds:.2f} s, real-time factor {speech.real_time_factor:.3f}",
     )
@@ -170,6 +185,7 @@ def _speak_streaming(
     screen.say(
         _voice_line(state.voice, state.language, options),
         *(f"note: {escaped(note)}" for note in state.notes),
+        *_unused_words(given, text, state.language),
         f"first sound {state.first_at - ready:.2f} s after the model was loaded, "
         f"{state.first_at - started:.2f} s after the start",
         f"{place}: {state.seconds:.2f} s in {_count(state.sentences, 'sentence')}; computed in "
@@ -197,6 +213,8 @@ def _problems(given: Namespace) -> list[str]:
     found: list[str] = []
     if given.list:
         return found
+    if given.batch:
+        return [*batch_problems(given), *option_problems(_given_options(given), prefix="--")]
     if given.text is None and given.text_file is None:
         found.append("no text is given; write it after the command, or use --text-file")
     elif given.text is not None and given.text_file is not None:
@@ -207,6 +225,8 @@ def _problems(given: Namespace) -> list[str]:
     read = files_read(given)
     if given.text_file is not None:
         read.append(("--text-file", Path(given.text_file)))
+    if given.dictionary:
+        read.append(("--dictionary", Path(given.dictionary)))
     if not given.out:
         found.append("--out is missing; name the WAV file to write, or - for stdout")
     elif given.out == STDOUT:
@@ -241,15 +261,34 @@ def _text_of(path: Path) -> str:
     return text
 
 
-def _ready(given: Namespace, options: SpeakOptions, screen: Screen) -> tuple[Synthesizer, list[VoicePart]]:
-    """Opens the model, checks language and voice, and only then loads the networks (of a run: with TensorFlow)."""
+def _ready(
+    given: Namespace, options: SpeakOptions, screen: Screen, rows: Sequence[BatchRow] = ()
+) -> tuple[Synthesizer, list[VoicePart]]:
+    """Opens the model, checks languages and voices, and only then loads the networks (of a run: with TensorFlow)."""
     from myxtts.synthesis.opened import language_index, open_model
 
     opened = open_model(Path(given.checkpoint), given.prefer)
     language_index(opened, options.language)
     parts = parts_of(given, opened)
+    check_batch(rows, opened, bool(parts))
     screen.say(escaped(opened.summary), *_unused_options(_given_options(given), opened))
-    return load_synthesizer(opened, given.vocoder), parts
+    return load_synthesizer(opened, given.vocoder, _dictionary(given)), parts
+
+
+def _dictionary(given: Namespace) -> Mapping[str, str]:
+    """The pronunciations of --dictionary. Raises DataError."""
+    from myxtts.text.dictionary import read_dictionary
+
+    return read_dictionary(Path(given.dictionary).expanduser()) if given.dictionary else {}
+
+
+def _unused_words(given: Namespace, text: str, language: str) -> list[str]:
+    """A note about words of --dictionary that the text does not have."""
+    from myxtts.text.dictionary import unused_note
+    from myxtts.text.normalization import normalize
+
+    notes = unused_note(_dictionary(given), [text, normalize(text, language)], "the text")
+    return [f"note: {escaped(note)}" for note in notes]
 
 
 def _unused_options(names: Iterable[str], opened: OpenedModel) -> list[str]:

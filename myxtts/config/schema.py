@@ -23,6 +23,8 @@ DATA_LAYOUTS = (
 OPTIMIZATION_LEVELS = ("basic", "enhanced", "experimental", "plateau_breaker", "fine_tuning", "vocoder")
 NO_MODEL = "none"
 """The value of vocoder.mels_from without a voice model."""
+NO_DICTIONARY = "none"
+"""The value of text.dictionary without one."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,9 @@ class TextConfig:
     """Language of rows that name none, an eSpeak NG code (en-us, en-gb, fa, ...)."""
     blank_between: bool = leaf(True)
     """Insert a blank token between every two tokens; helps the aligner with pauses and long sounds."""
+    dictionary: str = leaf(NO_DICTIONARY)
+    """Pronunciation dictionary of the user: a text file with a word, a tab, and its phonemes or a respelling in each
+    line, which wins over eSpeak NG; none: there is none. The model keeps a copy and speaks with it."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,9 @@ class DataConfig:
     columns: str = leaf("auto")
     """Columns of the metadata table in their order, such as id,speaker,text; - is a column that is not read. auto: by
     the header, else by their contents. Names: id, text, normalized, speaker, language."""
+    follow_links: bool = leaf(False)
+    """Follow symbolic links in the data roots that lead out of them. A path in the metadata never does; false: such
+    recordings are rejected."""
     max_suspect_share: float = leaf(0.5, "", low=0.0, high=1.0)
     """If a larger share of the rows has a text or a speaker that cannot be right (the same text, a text as speaker,
     phonemes as text, another script than that of the language), the run stops before training; 1 turns it off."""

@@ -20,6 +20,8 @@ AUDIO_SUFFIXES = (*READ_SUFFIXES, *CONVERTED_SUFFIXES)
 """In the order in which they are preferred where a row names no suffix."""
 AUDIO_FOLDERS = ("wavs", "wav", "clips", "audio", "")
 """Folders of recordings; those of its speakers may be below."""
+FOLLOW_LINKS = "data.follow_links (--set data.follow_links=true)"
+"""What allows links to lead out of the root, for a message."""
 _SUFFIXES = frozenset(AUDIO_SUFFIXES)
 
 
@@ -41,10 +43,14 @@ class NotFound:
 
 
 class AudioFiles:
-    """The recordings below one root; every folder is listed only once."""
+    """The recordings below one root; every folder is listed only once.
 
-    def __init__(self, root: Path) -> None:
+    `follow_links`: a symbolic link may lead out of the root. A name with ".." or an absolute path still does not.
+    """
+
+    def __init__(self, root: Path, follow_links: bool = False) -> None:
         self.root = root
+        self._follow_links = follow_links
         self._real_root = Path(os.path.realpath(root))
         self._folders: dict[str, dict[str, bool]] = {}
         self._folded: dict[str, dict[str, list[str]]] = {}
@@ -129,12 +135,12 @@ class AudioFiles:
     def _checked(self, relative: PurePosixPath, name: str) -> Found | NotFound:
         """The recording, unless a symbolic link in its path leaves the root."""
         path = self.root / relative
-        if self._listing(str(relative.parent)).get(relative.name) or not self._inside(str(relative.parent)):
+        linked = self._listing(str(relative.parent)).get(relative.name) or not self._inside(str(relative.parent))
+        if linked and not self._follow_links:
             real = os.path.realpath(path)
             if not _is_below(real, self._real_root):
-                return NotFound(
-                    ESCAPES_ROOT, f"{quoted(name)} is a link to {quoted(real)}; copy the file into the root"
-                )
+                what = f"{quoted(name)} is a link to {quoted(real)}"
+                return NotFound(ESCAPES_ROOT, f"{what}; copy the file into the root, or set {FOLLOW_LINKS}")
         parts = _without_audio_suffix(relative).parts
         below = parts[1:] if parts[0] in AUDIO_FOLDERS and len(parts) > 1 else ()
         # Only wavs/ is no part of an id, as it was always so: ids are in the records of runs.

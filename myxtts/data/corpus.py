@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from myxtts.config.schema import AudioConfig
 from myxtts.data.feature_store import FeatureStore, FloatArray
 from myxtts.data.records import name_problem
 from myxtts.errors import CheckpointError, DataError
-from myxtts.messages import quoted
+from myxtts.messages import has_control_character, quoted
 from myxtts.speakers import count_speakers
 from myxtts.storage.files import strict_json
 from myxtts.text.symbols import SymbolTable
@@ -73,6 +73,8 @@ class Corpus:
     languages: list[str]
     symbols: Any
     mel_fingerprint: str
+    dictionary: dict[str, str] = field(default_factory=dict)
+    """The user's pronunciations, so that the model speaks as it was trained wherever their file is."""
 
     def normalize_mel(self, mel_MC: FloatArray) -> FloatArray:
         """Log-mel [..., C], scaled to zero mean and unit deviation of every channel over the corpus."""
@@ -120,16 +122,23 @@ class Corpus:
         for item in dataclasses.fields(self):
             value = getattr(self, item.name)
             values[item.name] = value.tolist() if isinstance(value, np.ndarray) else value
+        if not self.dictionary:
+            del values["dictionary"]  # as in the files of runs without one
         return values
+
+    def trained_on(self) -> dict[str, Any]:
+        """As `to_json`, without the dictionary: the clips and their statistics."""
+        return {name: value for name, value in self.to_json().items() if name != "dictionary"}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Corpus:
         """Inverse of `to_json`. Errors: DataError if the values are not those of a corpus."""
-        names = [item.name for item in dataclasses.fields(cls)]
+        names = [item.name for item in dataclasses.fields(cls) if item.name != "dictionary"]
         missing = [name for name in names if name not in values]
         if missing:
             raise DataError(f"corpus: {', '.join(missing)} missing; found {quoted(', '.join(map(str, values)), 200)}")
         made: dict[str, Any] = {name: values[name] for name in names}
+        made["dictionary"] = _checked_dictionary(values.get("dictionary", {}))
         for name in ("speakers", "languages"):
             _check_names(name, made[name])
         for name in _NUMBERS:
@@ -177,6 +186,17 @@ def _check_names(what: str, names: Any) -> None:
     texts = isinstance(names, list) and all(isinstance(name, str) and name for name in names)
     if not texts or len(set(names)) < len(names) or any(name_problem(what, name) for name in names):
         raise DataError(f"corpus: {what} are {quoted(str(names))}, expected a list of distinct names")
+
+
+def _checked_dictionary(entries: Any) -> dict[str, str]:
+    """The entries of a dictionary. Raises DataError unless they are pairs of texts without control characters."""
+    if not isinstance(entries, dict):
+        raise DataError(f"corpus: dictionary has {quoted(entries, 60)}, expected words with pronunciations")
+    for word, pronunciation in entries.items():
+        texts = isinstance(word, str) and isinstance(pronunciation, str)
+        if not texts or not word or has_control_character(word + pronunciation):
+            raise DataError(f"corpus: dictionary has {quoted(word, 60)}, expected words with pronunciations")
+    return dict(entries)
 
 
 def measure_corpus(store: FeatureStore, symbols: Any, mel_fingerprint: str, base: Corpus | None = None) -> Corpus:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,7 +71,12 @@ Outcome = AudioOutcome | list[TextOutcome]
 
 
 def gather(
-    utterances: Sequence[Utterance], root: Path, config: Config, progress: Progress, shared: bool = False
+    utterances: Sequence[Utterance],
+    root: Path,
+    config: Config,
+    progress: Progress,
+    dictionary: Mapping[str, str] | None = None,
+    shared: bool = False,
 ) -> Gathered:
     """Features and tokens of utterances, from the cache if it has them.
 
@@ -80,11 +85,12 @@ def gather(
         root: the data root they come from.
         config: only its sections audio, text and data are used.
         progress: called for the tasks "features" (clips) and "texts".
+        dictionary: pronunciations of the user.
         shared: compute in a random order. Processes that work at the same time then meet few clips that another one
             computes at that moment; what another one has computed is found in the cache.
     Errors: StorageError if the cache cannot be written.
     """
-    work = _Work(root, config)
+    work = _Work(root, config, dictionary or {})
     recordings, texts = work.known(utterances)
     try:
         for key, outcome in work.computed(utterances, recordings, texts, progress, shared):
@@ -100,12 +106,13 @@ def gather(
 class _Work:
     """The state of one `gather`."""
 
-    def __init__(self, root: Path, config: Config) -> None:
-        self.config = config
+    def __init__(self, root: Path, config: Config, dictionary: Mapping[str, str]) -> None:
+        self.config, self.dictionary = config, dictionary
         self.cache = Path(config.data.cache_path).expanduser()
         self.table = json.dumps(symbol_table(config).to_json(), ensure_ascii=True, sort_keys=True)
         self.index = RecordingIndex(self.cache, root, f"{audio_settings(config.audio)} {CHECKS_VERSION}")
-        self.tokens = TokenCache(self.cache, root, text_settings(config, self.table), len(symbol_table(config)))
+        settings = text_settings(config, self.table, dictionary)
+        self.tokens = TokenCache(self.cache, root, settings, len(symbol_table(config)))
         self.stamps: dict[int, Stamp] = {}
         self.ready: dict[int, _Ready] = {}
 
@@ -187,7 +194,7 @@ class _Work:
     def _text_job(self, utterances: Sequence[Utterance], rows: Sequence[int]) -> TextJob:
         """The texts of some rows of one language."""
         texts = tuple(utterances[row].text for row in rows)
-        return TextJob(texts, utterances[rows[0]].language, self.config.text, self.table)
+        return TextJob(texts, utterances[rows[0]].language, self.config.text, self.table, self.dictionary)
 
     def _run(
         self,
@@ -308,10 +315,11 @@ def symbol_table(config: Config) -> SymbolTable:
     return default_table(config.text.symbols)
 
 
-def text_settings(config: Config, table: str) -> str:
+def text_settings(config: Config, table: str, dictionary: Mapping[str, str]) -> str:
     """Short hash of every setting and definition that tokens depend on; the language is a property of the row."""
     text = dataclasses.asdict(config.text)
     del text["language"]
+    text["dictionary"] = short_hash(json.dumps(dictionary, sort_keys=True)) if dictionary else ""
     return short_hash(text_definition(), json.dumps(text, sort_keys=True), table)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import version
@@ -94,6 +95,7 @@ class TextJob:
     language: str
     text: TextConfig
     table: str
+    dictionary: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -208,7 +210,7 @@ def length_problem(seconds: float, min_seconds: float, max_seconds: float) -> tu
 def encode(job: TextJob) -> list[TextOutcome]:
     """Tokens of each text, or why there are none."""
     with job_limits():
-        tokenizer = Tokenizer(job.text, _table(job.table))
+        tokenizer = Tokenizer(job.text, _table(job.table), dictionary=job.dictionary)
         try:
             encoded = tokenizer.encode(job.texts, job.language)
         except DataError as error:  # the tokenizer raises this for an unknown language only

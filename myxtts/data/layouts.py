@@ -104,7 +104,7 @@ def _named_table(root: Path, split: Split, options: ReadOptions) -> Source | Non
 
 
 def _table(root: Path, metadata: Path, options: ReadOptions, note: str = "", layout: str = "table") -> Source:
-    files = AudioFiles(root)
+    files = AudioFiles(root, options.follow_links)
     table = read_table(metadata, options.columns, files.is_recording)
     columns = ", ".join(column or "(not read)" for column in table.columns)
     header = "header" if table.has_header else "no header"
@@ -180,7 +180,7 @@ def _json_files(root: Path) -> list[Path]:
 def _json_lines(root: Path, split: Split, options: ReadOptions) -> Source | None:
     """A file with one JSON object per row, as of NeMo (audio_filepath) and Hugging Face (file_name)."""
     for metadata in _of_split(_json_files(root), root, split):
-        read = _read_json_lines(metadata, AudioFiles(metadata.parent), options)
+        read = _read_json_lines(metadata, AudioFiles(metadata.parent, options.follow_links), options)
         if read is not None:
             return read
     return None
@@ -253,5 +253,5 @@ def _embedded(root: Path, split: Split, options: ReadOptions) -> Source | None:
         f"{files[0]}{f' and {len(files) - 1} more' if files[1:] else ''}: {len(read.rows)} rows, layout Hugging Face "
         f"data set, columns {columns}{f'; its recordings are in {read.folder}' if embedded else ''}"
     )
-    where = AudioFiles(read.folder if embedded else root)
+    where = AudioFiles(read.folder if embedded else root, options.follow_links)
     return Source("huggingface", files[0], read.rows, [], note, where, read.columns)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from myxtts.data.audio_files import AUDIO_SUFFIXES, NotFound
+from myxtts.data.audio_files import AUDIO_SUFFIXES, FOLLOW_LINKS, NotFound
 from myxtts.data.columns import LANGUAGE_CODE
 from myxtts.data.layouts import METADATA_NAMES, read_source
 from myxtts.data.records import (
@@ -120,7 +120,7 @@ def _read_root(
     audio = vctk_audio_folder(root)
     named = any((root / name).is_file() for name in METADATA_NAMES[split])
     if audio is not None and (options.layout == "vctk" or (options.layout == "auto" and not named)):
-        return _with_samples(_read_vctk(root, audio, default_language), root)
+        return _with_samples(_read_vctk(root, audio, default_language, options.follow_links), root)
     source = None if options.layout == "vctk" else read_source(root, split, options)
     if source is None:
         found = quoted(", ".join(sorted(path.name for path in root.iterdir())[:8]) or "an empty folder", 200)
@@ -207,7 +207,7 @@ def vctk_audio_folder(root: Path) -> Path | None:
     return folders[-1] if folders else None
 
 
-def _read_vctk(root: Path, audio: Path, language: str) -> RootManifest:
+def _read_vctk(root: Path, audio: Path, language: str, follow_links: bool) -> RootManifest:
     """Utterances of a root in the VCTK layout; of two microphones the first is used."""
     real_root = Path(os.path.realpath(root))
     utterances: list[Utterance] = []
@@ -222,8 +222,8 @@ def _read_vctk(root: Path, audio: Path, language: str) -> RootManifest:
                 rejections.append(Rejection(source, escaped(name), MISSING_FILE, quoted(str(audio / speaker / name))))
             elif name not in texts:
                 rejections.append(Rejection(source, escaped(name), MISSING_TEXT, quoted(str(recordings[name]))))
-            elif not all(_is_inside(path, real_root) for path in (recordings[name], texts[name])):
-                link = f"{quoted(str(recordings[name]))} is a link"
+            elif not follow_links and not all(_is_inside(p, real_root) for p in (recordings[name], texts[name])):
+                link = f"{quoted(str(recordings[name]))} is a link; copy the file into the root, or set {FOLLOW_LINKS}"
                 rejections.append(Rejection(source, escaped(name), ESCAPES_ROOT, link))
             else:
                 made = _vctk_utterance(name, recordings[name], texts[name], speaker, language, source)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from myxtts.data.features import gather, symbol_table
 from myxtts.data.identity import KnownClips, adopt_names, as_known, is_same_data
 from myxtts.data.manifest import default_speakers, read_roots
 from myxtts.data.plan import Bucket
+from myxtts.data.pronunciations import dictionary_of, unused_in
 from myxtts.data.records import TOO_LONG, UNKNOWN_LANGUAGE, Rejection, RootManifest, Utterance
 from myxtts.data.roots import Roots, find_roots
 from myxtts.data.source import ReadOptions
@@ -77,18 +78,21 @@ def prepare(
     Errors: DataError if the data cannot be used as it is, StorageError if the cache cannot be written.
     """
     roots = find_roots(config, named, progress)
-    notes = list(roots.notes)
+    dictionary, about_dictionary = dictionary_of(config.text, base, known.corpus if known else None)
+    notes = [*roots.notes, *about_dictionary]
     options = read_options(config.data)
     manifests = read_roots(roots.train, "train", config.text.language, options=options)
     notes += [note for manifest in manifests for note in manifest.notes] + _speakers_in_several_roots(manifests)
     held = _validation_manifests(roots, manifests, config, notes)
     anomalies = [one for m in (*manifests, *held) for one in check_suspects(m, config.data.max_suspect_share)]
-    train, rejections = _usable_clips("training", manifests, roots.train, config, progress, shared=shared)
+    train, rejections = _usable_clips("training", manifests, roots.train, config, progress, dictionary, shared=shared)
     if known:
         train, renamed = adopt_names(train, known, default_speakers(roots.train))
         notes += renamed
     if held:
-        validation, more = _usable_clips("validation", held, roots.validation, config, progress, train, shared)
+        validation, more = _usable_clips(
+            "validation", held, roots.validation, config, progress, dictionary, train, shared
+        )
         rejections += more
         if known:
             validation, _ = adopt_names(validation, known, _default_validation_speakers(roots))
@@ -102,17 +106,20 @@ def prepare(
         notes += changes
     copies: list[StoredClip] = []
     if config.data.perturbed_voices:
-        copies = _perturbed_copies(train, manifests, roots.train, config, notes, progress, shared)
+        copies = _perturbed_copies(train, manifests, roots.train, config, notes, progress, dictionary, shared)
     anomalies += sound_anomalies([*train, *validation])
+    notes += unused_in(dictionary, [clip.utterance for clip in (*train, *validation)])
     prepared = _measure(train, copies, FeatureStore(validation), (rejections, anomalies), notes, config, base)
+    prepared = replace(prepared, corpus=replace(prepared.corpus, dictionary=dictionary))
     if known and is_same_data([*train, *copies], known, prepared.corpus):
-        return replace(prepared, corpus=known.corpus)
+        return replace(prepared, corpus=replace(known.corpus, dictionary=dictionary))
     return prepared
 
 
 def read_options(data: DataConfig) -> ReadOptions:
     """How the settings say that data roots are read. Errors: DataError for columns that make no table."""
-    return ReadOptions(data.layout, columns_of_option(data.columns), Path(data.cache_path).expanduser())
+    cache = Path(data.cache_path).expanduser()
+    return ReadOptions(data.layout, columns_of_option(data.columns), cache, data.follow_links)
 
 
 def _validation_manifests(
@@ -176,6 +183,7 @@ def _perturbed_copies(
     config: Config,
     notes: list[str],
     progress: Progress,
+    dictionary: Mapping[str, str],
     shared: bool,
 ) -> list[StoredClip]:
     """Slower and faster copies of the clips of training speakers with little speech, as new speakers."""
@@ -194,7 +202,7 @@ def _perturbed_copies(
         long_ids = {clip.utterance.id for clip in long}
         for root in dict.fromkeys(roots):  # the cache has one list per root
             own = [u for u in (c.utterance for c in clips) if root_of[u.audio_path] == root and u.id not in long_ids]
-            gathered = gather([_copy(u, speed) for u in own], root, config, progress, shared)
+            gathered = gather([_copy(u, speed) for u in own], root, config, progress, dictionary, shared)
             copies += gathered.clips
             skipped_copies.update(rejection.reason for rejection in gathered.rejections)
     same = {clip.utterance.speaker for clip in copies} & set(seconds)
@@ -228,6 +236,7 @@ def _usable_clips(
     roots: Sequence[Path],
     config: Config,
     progress: Progress,
+    dictionary: Mapping[str, str],
     train: Sequence[StoredClip] = (),
     shared: bool = False,
 ) -> tuple[list[StoredClip], list[Rejection]]:
@@ -235,7 +244,7 @@ def _usable_clips(
     clips: list[StoredClip] = []
     rejections: list[Rejection] = []
     for manifest, root in zip(manifests, roots, strict=True):
-        gathered = gather(_canonical_languages(manifest.utterances, config), root, config, progress, shared)
+        gathered = gather(_canonical_languages(manifest.utterances, config), root, config, progress, dictionary, shared)
         clips += gathered.clips
         rejections += [*manifest.rejections, *gathered.rejections]
     if train:

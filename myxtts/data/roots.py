@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from myxtts.config.schema import NO_MODEL, Config, DataConfig
+from myxtts.config.schema import NO_DICTIONARY, NO_MODEL, Config, DataConfig
 from myxtts.data.layouts import METADATA_NAMES, has_validation_files
 from myxtts.data.manifest import expected
 from myxtts.demo import corpus as demo_corpus
@@ -100,10 +100,11 @@ def absolute_paths(config: Config) -> dict[str, str]:
 
     What does not exist stays as it is: it may be the default, which other data replaces, or a name.
     """
-    data, mels_from = config.data, config.vocoder.mels_from
+    data, mels_from, dictionary = config.data, config.vocoder.mels_from, config.text.dictionary
     return {
         TRAIN_KEY: _absolute(data.train_path),
         VALIDATION_KEY: _absolute(data.val_path),
+        "text.dictionary": dictionary if dictionary == NO_DICTIONARY else _absolute(dictionary),
         "vocoder.mels_from": mels_from if mels_from == NO_MODEL else _absolute(mels_from),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,11 +55,15 @@ class Source:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How a root is read: a layout of LAYOUTS or "auto", the columns that the user names, and the cache folder."""
+    """How a root is read: a layout of LAYOUTS or "auto", the columns that the user names, and the cache folder.
+
+    `follow_links`: symbolic links may lead out of the root.
+    """
 
     layout: str = "auto"
     columns: tuple[str, ...] | None = None
     cache: Path = Path("~/.cache/myxtts")
+    follow_links: bool = False
 
 
 def parts_folder(metadata: Path, options: ReadOptions) -> Path:
@@ -97,13 +102,26 @@ def cut_parts(
     return made
 
 
-def walk(root: Path) -> Iterator[Path]:
-    """All files below a root, links to folders not followed; at most a million."""
-    for count, path in enumerate(sorted(root.rglob("*"))):
+def walk(root: Path, follow_links: bool = False) -> Iterator[Path]:
+    """All files below a root, at most a million. Links to folders are followed only if wanted, each folder once."""
+    for count, path in enumerate(sorted(_linked(root) if follow_links else root.rglob("*"))):
         if count >= _MOST_FILES:
             raise DataError(f"{root}: more than {_MOST_FILES} files; name its metadata metadata.csv")
         if path.is_file():
             yield path
+
+
+def _linked(root: Path) -> Iterator[Path]:
+    """All files below a root and in the folders that it links to, each folder once: links may form a loop."""
+    seen: set[str] = set()
+    for folder, folders, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        yield from (Path(folder) / name for name in files)
 
 
 def text_lines(path: Path, rejections: list[Rejection]) -> Iterator[tuple[int, str]]:

@@ -43,7 +43,7 @@ def read_kaldi(root: Path, split: Split, options: ReadOptions) -> Source | None:
             continue
         speaker = speakers.get(name, (0, ""))[1]
         rows.append(TableRow(number, path, text, speaker=speaker, place=source, start=start, end=end))
-    files = AudioFiles(root)
+    files = AudioFiles(root, options.follow_links)
     note = f"{place / 'text'}: {len(rows)} rows, layout Kaldi (wav.scp, text{', segments' if segments else ''})"
     if segments:
         rows = cut_parts(rows, files, place / "text", options, rejections)
@@ -62,7 +62,7 @@ def _kaldi_file(path: Path, rejections: list[Rejection]) -> dict[str, tuple[int,
 
 def read_librispeech(root: Path, split: Split, options: ReadOptions) -> Source | None:
     """ID and text in SPEAKER/CHAPTER/*.trans.txt."""
-    return _beside(root, "librispeech", lambda path: path.name.endswith(".trans.txt"), _trans_rows)
+    return _beside(root, options, "librispeech", lambda path: path.name.endswith(".trans.txt"), _trans_rows)
 
 
 def _trans_rows(path: Path, root: Path, rejections: list[Rejection]) -> Iterator[TableRow]:
@@ -83,7 +83,7 @@ def read_label_tracks(root: Path, split: Split, options: ReadOptions) -> Source 
         lines = [line for _, line in text_lines(path, [])][:20]
         return bool(lines) and all(_LABEL.fullmatch(line) or line.startswith("\\") for line in lines)
 
-    source = _beside(root, "audacity", is_track, _label_rows, rejections)
+    source = _beside(root, options, "audacity", is_track, _label_rows, rejections)
     if source is None:
         return None
     rows = cut_parts(source.rows, source.files, source.metadata, options, rejections)
@@ -110,7 +110,7 @@ def read_text_files(root: Path, split: Split, options: ReadOptions) -> Source | 
     endings = (".normalized.txt", ".txt", ".lab")
     found: dict[Path, Path] = {}
     for ending in endings:
-        for path in walk(root):
+        for path in walk(root, options.follow_links):
             if path.name.endswith(ending) and not path.name.endswith(".original.txt"):
                 recording = _recording_beside(path, ending)
                 if recording is not None:
@@ -120,7 +120,7 @@ def read_text_files(root: Path, split: Split, options: ReadOptions) -> Source | 
     libritts = any(path.name.endswith(endings[0]) for path in found.values())
     texts = set(found.values())
     return _beside(
-        root, "libritts" if libritts else "text_files", lambda path: path in texts, _text_row
+        root, options, "libritts" if libritts else "text_files", lambda path: path in texts, _text_row
     )
 
 
@@ -139,19 +139,20 @@ def _text_row(path: Path, root: Path, rejections: list[Rejection]) -> Iterator[T
 
 def _beside(
     root: Path,
+    options: ReadOptions,
     layout: str,
     is_text: Callable[[Path], bool],
     rows_of: Callable[[Path, Path, list[Rejection]], Iterator[TableRow]],
     rejections: list[Rejection] | None = None,
 ) -> Source | None:
     """The rows of text files that are in the folders of the recordings."""
-    texts = sorted(path for path in walk(root) if is_text(path))
+    texts = sorted(path for path in walk(root, options.follow_links) if is_text(path))
     if not texts:
         return None
     rejections = [] if rejections is None else rejections
     rows = [row for path in texts for row in rows_of(path, root, rejections)]
     note = f"{root}: {len(rows)} rows of {len(texts)} files, layout {LAYOUTS[layout]}"
-    return Source(layout, root / "texts", rows, rejections, note, AudioFiles(root))
+    return Source(layout, root / "texts", rows, rejections, note, AudioFiles(root, options.follow_links))
 
 
 def _recording_beside(text: Path, ending: str | None = None) -> Path | None:

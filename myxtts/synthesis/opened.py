@@ -112,7 +112,7 @@ class OpenedCheckpoint:
             digest.update(array.tobytes())
         model, training = self.config.model, self.config.training
         shared = {
-            "corpus": self.corpus.to_json(),
+            "corpus": self.corpus.trained_on(),
             "seed": training.seed,
             "widths": [model.speaker_width, model.voice_width, model.style_width],
         }

@@ -181,13 +181,23 @@ def amplify_mel(mel_MC: FloatArray, decibels: float) -> FloatArray:
 
 
 def join_ready(
-    mel_MC: FloatArray, wave_N: FloatArray, audio: AudioConfig, speed: float, *, first: bool
+    mel_MC: FloatArray,
+    wave_N: FloatArray,
+    audio: AudioConfig,
+    speed: float,
+    *,
+    first: bool,
+    wanted: float | None = None,
 ) -> tuple[FloatArray, FloatArray]:
-    """Mel [M, C] and faded samples [N] of a sentence, behind a pause unless it is the first one; N = M * hop."""
+    """Mel [M, C] and faded samples [N] of a sentence, behind a pause unless it is the first one; N = M * hop.
+
+    wanted: seconds of a pause that the text asks for, at any speed.
+    """
     wave_N = _faded(wave_N, audio.sample_rate_hz)
-    if first:
+    if first and wanted is None:
         return mel_MC, wave_N
-    pause = frames_of_seconds(PAUSE_SECONDS / speed, audio.sample_rate_hz, audio.hop_samples)
+    seconds = PAUSE_SECONDS / speed if wanted is None else wanted
+    pause = frames_of_seconds(seconds, audio.sample_rate_hz, audio.hop_samples)
     silence_MC = np.full((pause, audio.mel_channels), math.log(audio.log_floor), np.float32)
     silence_N = np.zeros(pause * audio.hop_samples, np.float32)
     return np.concatenate([silence_MC, mel_MC]), np.concatenate([silence_N, wave_N])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -34,6 +34,7 @@ from myxtts.synthesis.speech import (
 )
 from myxtts.synthesis.voice_parts import VoicePart
 from myxtts.synthesis.voices import MadeVoice, Reference, VoiceMaker, varied, voice_parts
+from myxtts.text.dictionary import read_dictionary
 from myxtts.text.reading import Reading, read_text
 from myxtts.text.tokenizer import Tokenizer
 from myxtts.units import seconds_of_frames
@@ -70,20 +71,30 @@ class Synthesizer:
         >>> write_wav(Path("hello.wav"), speech.samples, speech.sample_rate_hz)
     """
 
-    def __init__(self, opened: OpenedModel, vocoder: Vocoder | None = None) -> None:
+    def __init__(
+        self, opened: OpenedModel, vocoder: Vocoder | None = None, dictionary: Mapping[str, str] | None = None
+    ) -> None:
         """Loads the networks of an opened model. Raises CheckpointError where its weights do not fit.
 
         vocoder: None: the one that an export contains; else the one that comes with MyXTTS, for mels of its
             convention; else Griffin-Lim.
+        dictionary: pronunciations, as `read_dictionary` returns them, which win over those the model was trained with.
         """
         self.opened = opened
-        self.tokenizer = Tokenizer(opened.config.text, opened.table, opened.untrained)
+        entries = {**opened.corpus.dictionary, **(dictionary or {})}
+        self.tokenizer = Tokenizer(opened.config.text, opened.table, opened.untrained, entries)
         self.model = opened.load()
         self._vocoder = vocoder or open_vocoder(opened.vocoder, opened.config.audio)
         self._voice_maker = VoiceMaker(opened, self.model)
 
     @classmethod
-    def load(cls, path: Path | str, prefer: Literal["best", "last"] = "best", vocoder: str = NEURAL) -> Synthesizer:
+    def load(
+        cls,
+        path: Path | str,
+        prefer: Literal["best", "last"] = "best",
+        vocoder: str = NEURAL,
+        dictionary: Path | str | None = None,
+    ) -> Synthesizer:
         """Loads the model of a run directory, its checkpoints folder, a step folder, or an exported folder.
 
         An exported folder (`myxtts export --format onnx`) is run by ONNX Runtime, and TensorFlow is not imported.
@@ -92,12 +103,14 @@ class Synthesizer:
             path: the folder.
             prefer: which checkpoint of a run: the best by validation, or the last one.
             vocoder: `neural` (the one that comes with MyXTTS), `griffin_lim`, or a vocoder file or run.
+            dictionary: a file of pronunciations that win over those the model was trained with.
 
         Raises:
             CheckpointError, DataError, ConfigError: nothing there can be used.
         """
         opened = open_model(Path(path), prefer)
-        return cls(opened, None if vocoder == NEURAL else open_vocoder(vocoder, opened.config.audio))
+        entries = read_dictionary(Path(dictionary).expanduser()) if dictionary else None
+        return cls(opened, None if vocoder == NEURAL else open_vocoder(vocoder, opened.config.audio), entries)
 
     @property
     def config(self) -> Config:
@@ -303,7 +316,8 @@ class Synthesizer:
             made, mel_MC = self._mel(encoding.tokens, task, seed)
             wave_N = self._vocoder(mel_MC, made.pitch_hz_M, seed)
             length = len(mel_MC)
-            mel_MC, wave_N = join_ready(mel_MC, wave_N, audio, task.options.speed, first=at == 0)
+            pause = reading.pauses[at]
+            mel_MC, wave_N = join_ready(mel_MC, wave_N, audio, task.options.speed, first=at == 0, wanted=pause)
             frames += len(mel_MC)
             start = seconds_of_frames(frames - length, rate, hop)
             yield SpeechChunk(

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from myxtts.errors import DataError
 from myxtts.messages import quoted
 from myxtts.text.normalization.characters import clean
 
-LARGEST_BYTES = 50_000_000
+LARGEST_BYTES = 5_000_000
+"""Each checkpoint holds a copy."""
+_BETWEEN_WORDS = re.compile("[^\\w\u200c\u200d'\u2019.\u064b-\u0652\u0670-]+")
+_MOST_LISTED = 10
 _VOWEL_MARKS = re.compile("[\u064b-\u0652\u0670]")
 _ARABIC_TO_PERSIAN = str.maketrans({"ي": "ی", "ى": "ی", "ك": "ک"})
 _IPA_ONLY = re.compile("[\u0250-\u02af\u02c8\u02cc\u02d0æðŋœøçθβχ\u0361]")
@@ -50,3 +53,24 @@ def read_dictionary(path: Path) -> Mapping[str, str]:
         phonemes = in_slashes or _IPA_ONLY.search(pronunciation)
         found[key_of(word)] = f"/{pronunciation.strip('/')}/" if phonemes else clean(pronunciation)
     return found
+
+
+def unused_words(dictionary: Mapping[str, str], texts: Iterable[str]) -> list[str]:
+    """The words of a dictionary that are in none of the normalized texts; ends as soon as all are found."""
+    unused = dict.fromkeys(dictionary)
+    for text in texts:
+        if not unused:
+            break
+        for word in set(_BETWEEN_WORDS.split(text)):
+            for form in {word, word.strip("'\u2019.-")}:
+                unused.pop(key_of(form), None)
+    return list(unused)
+
+
+def unused_note(dictionary: Mapping[str, str], texts: Iterable[str], where: str) -> list[str]:
+    """A note on the words of a dictionary that are not in the normalized texts `where`; none if all are."""
+    unused = unused_words(dictionary, texts)
+    if not unused:
+        return []
+    more = f" and {len(unused) - _MOST_LISTED} more" if len(unused) > _MOST_LISTED else ""
+    return [f"in the dictionary, but not in {where}: {', '.join(map(quoted, unused[:_MOST_LISTED]))}{more}"]

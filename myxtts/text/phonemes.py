@@ -60,6 +60,9 @@ _SWITCH = re.compile(r"\([^()]*\)")
 """The (en) that eSpeak NG writes where it changes language; its input never contains brackets."""
 
 
+FIRST_STAND_IN, STAND_INS = 0xE000, 6_400
+"""Private characters, which stand for phonemes that a text gives: words of the dictionary."""
+
 ESPEAK = "eSpeak NG"
 """The reason for phonemes that eSpeak NG gave."""
 
@@ -120,7 +123,7 @@ def espeak(words: str, language: str) -> str:
 def _transcription(text: str, code: str, spoken: dict[str, str], dictionary: Mapping[str, str]) -> Transcription:
     """IPA of one text; `spoken` caches the phonemes of runs."""
     base = code.split("-")[0]
-    kinds = "".join(_kind(character, base) for character in text)
+    kinds = "".join("w" if _is_stand_in(c) and c in dictionary else _kind(c, base) for c in text)
     tokens = [
         (match.lastgroup, text[match.start() : match.end()], kinds[match.start()]) for match in _TOKENS.finditer(kinds)
     ]
@@ -251,6 +254,10 @@ def _speak(written: str, code: str, spoken: dict[str, str]) -> str:
         # eSpeak NG's mnemonic of the sound of ق and غ, which is no IPA.
         spoken[written] = phonemes.replace("q1", "q") if code == "fa" else phonemes
     return spoken[written]
+
+
+def _is_stand_in(character: str) -> bool:
+    return FIRST_STAND_IN <= ord(character) < FIRST_STAND_IN + STAND_INS
 
 
 @lru_cache(maxsize=65_536)

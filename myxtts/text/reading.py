@@ -9,7 +9,7 @@ import numpy as np
 
 from myxtts.errors import DataError
 from myxtts.messages import quoted
-from myxtts.text.normalization.markup import interpreted
+from myxtts.text.normalization.markup import interpreted, split_pauses
 from myxtts.text.sentences import split_sentences
 from myxtts.text.symbols import RESERVED
 from myxtts.text.tokenizer import EncodedText, Tokenizer
@@ -32,6 +32,8 @@ class Reading:
     sentences: list[str]
     encodings: list[EncodedText]
     notes: list[str]
+    pauses: list[float | None]
+    """The seconds of silence before each sentence that the text asks for; None: the usual ones."""
 
 
 def read_text(text: str, language: str, tokenizer: Tokenizer, languages: Sequence[str], longest_tokens: int) -> Reading:
@@ -40,7 +42,17 @@ def read_text(text: str, language: str, tokenizer: Tokenizer, languages: Sequenc
     Raises DataError where nothing in it can be spoken.
     """
     text, read_as = interpreted(text)
-    pairs = _encoded(split_sentences(text), language, tokenizer, max(1, longest_tokens - _MARK_TOKENS))
+    pairs: list[tuple[str, EncodedText]] = []
+    pauses: list[float | None] = []
+    pause: float | None = None
+    for before, part in split_pauses(text):
+        if before is not None:
+            pause = before + (pause or 0.0)
+        for pair in _encoded(split_sentences(part), language, tokenizer, max(1, longest_tokens - _MARK_TOKENS)):
+            pairs.append(pair)
+            if _has_speech(pair[1]):
+                pauses.append(pause)
+                pause = None
     spoken = [(sentence, encoding) for sentence, encoding in pairs if _has_speech(encoding)]
     if not spoken:
         raise DataError(
@@ -57,11 +69,13 @@ def read_text(text: str, language: str, tokenizer: Tokenizer, languages: Sequenc
     notes += [f"nothing to speak in {quoted(sentence)}" for sentence in silent[:_MOST_LISTED]]
     if len(silent) > _MOST_LISTED:
         notes.append(f"nothing to speak in {len(silent) - _MOST_LISTED} more sentences")
+    if pause is not None:
+        notes.append("the pause at the end of the text is omitted")
     following = [sentence for sentence, _ in spoken[1:]] + [""]
     encodings = [
         _with_end(encoding, tokenizer, after) for (_, encoding), after in zip(spoken, following, strict=True)
     ]
-    return Reading([sentence for sentence, _ in spoken], encodings, notes)
+    return Reading([sentence for sentence, _ in spoken], encodings, notes, pauses)
 
 
 def _with_end(encoding: EncodedText, tokenizer: Tokenizer, following: str) -> EncodedText:

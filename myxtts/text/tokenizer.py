@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +12,20 @@ import numpy.typing as npt
 
 from myxtts.config.schema import TextConfig
 from myxtts.text.normalization import normalize
-from myxtts.text.phonemes import Transcription, transcribe
+from myxtts.text.phonemes import FIRST_STAND_IN, STAND_INS, Transcription, transcribe
 from myxtts.text.symbols import BLANK, RESERVED, SymbolTable
+
+_GIVEN = re.compile(r"\[\[\s*([^\[\]\n]{1,500}?)\s*\]\]")
+"""Phonemes in a text: [[həlˈoʊ]]."""
+
+
+def _stand_in(phonemes: str, given: dict[str, str]) -> str:
+    """A character that no text has in place of phonemes, which it has as its entry in the dictionary `given`."""
+    entry = f"/{unicodedata.normalize('NFD', phonemes.strip('/'))}/"
+    known = next((character for character, own in given.items() if own == entry), None)
+    character = known or chr(FIRST_STAND_IN + len(given) % STAND_INS)
+    given[character] = entry
+    return character
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,11 +50,19 @@ class Tokenizer:
         text: symbols and blanks.
         table: the symbols of the model.
         untrained: symbols of the table that are skipped like those that are not in it.
+        dictionary: pronunciations that win over eSpeak NG, as `read_dictionary` returns them.
     """
 
-    def __init__(self, text: TextConfig, table: SymbolTable, untrained: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        text: TextConfig,
+        table: SymbolTable,
+        untrained: frozenset[str] = frozenset(),
+        dictionary: Mapping[str, str] | None = None,
+    ) -> None:
         self._settings = text
         self._table = table
+        self._dictionary = dictionary or {}
         self._known = frozenset(table.symbols) - untrained
 
     @property
@@ -54,10 +75,14 @@ class Tokenizer:
 
         No text causes an error: see `EncodedText.unknown`.
         """
-        normalized = [normalize(text, language) for text in texts]
         if self._settings.symbols == "phonemes":
-            transcriptions = transcribe(normalized, language)
+            given: dict[str, str] = {}
+            marked = [normalize(_GIVEN.sub(lambda found: _stand_in(found[1], given), text), language) for text in texts]
+            transcriptions = transcribe(marked, language, {**self._dictionary, **given})
+            back = {ord(stand_in): f"[[{entry[1:-1]}]]" for stand_in, entry in given.items()}
+            normalized = [text.translate(back) for text in marked] if back else marked
         else:
+            normalized = [normalize(text, language) for text in texts]
             transcriptions = [Transcription(unicodedata.normalize("NFC", text.lower()), ()) for text in normalized]
         return [self._encoding(*pair) for pair in zip(transcriptions, normalized, strict=True)]
 

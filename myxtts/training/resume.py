@@ -104,8 +104,9 @@ def check_same_data(checkpoint: Checkpoint, corpus: Corpus, run: Path) -> None:
         ConfigError: they are not; the message says what to do.
     """
     stored = checkpoint.texts.get("corpus.json", "")
-    own = json.dumps(corpus.to_json(), sort_keys=True)
-    if not stored or json.dumps(json.loads(stored), sort_keys=True) != own:
+    before = json.loads(stored or "{}")
+    before.pop("dictionary", None)  # other pronunciations are reported, and change no index
+    if json.dumps(before, sort_keys=True) != json.dumps(corpus.trained_on(), sort_keys=True):
         raise ConfigError(
             f"the data differ from those that the run in {run} was trained on (clips, speakers or statistics): "
             f"use the same data, start over with --fresh, or start a new run in another --checkpoint-dir with "

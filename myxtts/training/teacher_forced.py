@@ -138,7 +138,8 @@ class PredictedMels:
 
 def _tokens_of(source: VoiceSource, store: FeatureStore) -> list[TokenArray | None]:
     """The tokens of each text for the voice model; None where it does not have the language or a symbol."""
-    tokenizer = Tokenizer(source.config.text, SymbolTable.from_json(source.corpus.symbols))
+    table = SymbolTable.from_json(source.corpus.symbols)
+    tokenizer = Tokenizer(source.config.text, table, dictionary=source.corpus.dictionary)
     found: list[TokenArray | None] = [None] * len(store)
     for language in sorted({utterance.language for utterance in store.utterances} & set(source.corpus.languages)):
         rows = [row for row, utterance in enumerate(store.utterances) if utterance.language == language]

@@ -53,8 +53,8 @@ def test_without_a_terminal_a_long_task_prints_lines_now_and_then(monkeypatch: p
         screen.progress("features", done, 30)
         clock.now += 1.0
     assert err.getvalue().splitlines() == [
-        "features: 10 of 30, 10 s",
-        "features: 20 of 30, 20 s",
+        "features: 10 of 30, 10 s, about 20 s left",
+        "features: 20 of 30, 20 s, about 10 s left",
         "features: 30 of 30, 30 s",
     ]
 

@@ -187,3 +187,34 @@ def test_no_file_that_is_read_is_written_over(
     text = [] if "--text-file" in words else ["--text", "a"]
     assert message in failed(["--checkpoint", "run", *text, *words], capsys, tmp_path)
     assert Path("a.wav").read_bytes() == b"mine"
+
+
+def test_a_dictionary_changes_the_speech_and_unused_words_are_noted(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dictionary, plain, out = tmp_path / "words.tsv", tmp_path / "plain.wav", tmp_path / "out.wav"
+    dictionary.write_text("DAY\tnight\nzebra\t/z/\n", encoding="utf-8")
+    words = ["--checkpoint", str(run), TEXT, "--speaker", "cleo"]
+    assert speak.main([*words, "--out", str(plain)]) == 0
+    assert speak.main([*words, "--out", str(out), "--dictionary", str(dictionary)]) == 0
+    printed = capsys.readouterr().out
+    assert "'zebra'" in printed and "'day'" not in printed
+    assert plain.read_bytes() != out.read_bytes()
+    assert speak.main([*words[:2], TEXT.replace("day", "night"), *words[3:], "--out", str(plain)]) == 0
+    assert plain.read_bytes() == out.read_bytes()
+    dictionary.write_text("two words\t/z/\n", encoding="utf-8")
+    capsys.readouterr()
+    assert "words.tsv:1" in failed([*words, "--out", str(out), "--dictionary", str(dictionary)], capsys, tmp_path)
+
+
+def test_a_model_speaks_with_the_dictionary_it_was_trained_with(run: Path, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from myxtts.synthesis import Synthesizer
+    from myxtts.synthesis.opened import open_checkpoint
+
+    opened = open_checkpoint(run)
+    trained = replace(opened, corpus=replace(opened.corpus, dictionary={"day": "/nˈaɪt/"}))
+    assert trained.voice_model == opened.voice_model
+    tokenizer = Synthesizer(trained).tokenizer
+    assert tokenizer.encode(["day"], "en-us")[0].symbols == tokenizer.encode(["night"], "en-us")[0].symbols

@@ -10,6 +10,7 @@ from myxtts.data.records import (
     MISSING_FILE,
     MISSING_TEXT,
 )
+from myxtts.data.source import ReadOptions
 from myxtts.errors import DataError
 
 
@@ -132,3 +133,32 @@ def test_no_data_names_what_was_expected_and_found(tmp_path):
         message = str(caught.value).partition("; found ")[0]
         assert all(name in message for name in METADATA_NAMES[split])
         assert f"metadata_{other}.csv" not in message, "it would not be read"
+
+
+def test_links_are_followed_if_the_user_wants_it(tmp_path):
+    root = tmp_path / "root"
+    make(tmp_path, ["outside.wav", "out/deep.wav", "root/wavs/in.wav"])
+    (root / "wavs" / "link.wav").symlink_to(tmp_path / "outside.wav")
+    (root / "wavs" / "folder").symlink_to(tmp_path / "out")
+    (root / "wavs" / "again").symlink_to(root)
+    ids = ["../outside.wav", "/outside.wav", "link", "folder/deep", "in"]
+    make(root, [], "id|text\n" + "".join(f"{i}|x\n" for i in ids))
+    closed = read_root(root, "train", "en-us")
+    assert [u.id for u in closed.utterances] == ["in"]
+    assert all("data.follow_links" in r.value for r in closed.rejections[2:])
+    manifest = read_root(root, "train", "en-us", options=ReadOptions(follow_links=True))
+    assert [u.id for u in manifest.utterances] == ["link", "folder/deep", "in"]
+    assert {r.reason for r in manifest.rejections} == {ESCAPES_ROOT} and len(manifest.rejections) == 2
+
+
+def test_texts_in_linked_folders_are_found_once_although_links_form_a_loop(tmp_path):
+    make(tmp_path, ["out/a.wav", "root/b.wav"])
+    for text in ("out/a.txt", "root/b.txt"):
+        (tmp_path / text).write_text("x")
+    root = tmp_path / "root"
+    (root / "linked").symlink_to(tmp_path / "out")
+    (root / "loop").symlink_to(root)
+    (tmp_path / "out" / "back").symlink_to(root)
+    assert [u.id for u in read_root(root, "train", "en-us").utterances] == ["b"]
+    found = read_root(root, "train", "en-us", options=ReadOptions(follow_links=True))
+    assert [u.id for u in found.utterances] == ["b", "linked/a"]

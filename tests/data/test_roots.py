@@ -35,6 +35,7 @@ def test_absent_roots_are_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert absolute_paths(Config(data=default)) == {
         "data.train_path": default.train_path,
         "data.val_path": default.val_path,
+        "text.dictionary": "none",
         "vocoder.mels_from": "none",
     }
     partly = f"../a{os.pathsep}../gone"

@@ -80,3 +80,11 @@ def test_a_peak_at_an_end_is_limited_too(place: int) -> None:
     samples = np.zeros(RATE, np.float32)
     samples[place] = -5.0
     assert np.abs(limit_peaks(samples, RATE)).max() == pytest.approx(HIGHEST_PEAK, abs=1e-5)
+
+
+def test_a_pause_that_the_text_asks_for_counts_at_any_speed_and_before_the_first_sentence() -> None:
+    mel_MC, wave_N = np.zeros((20, 80), np.float32), np.ones(20 * 256, np.float32)
+    for speed, first in ((1.0, True), (4.0, False)):
+        mel, samples = join_ready(mel_MC, wave_N, AUDIO, speed, first=first, wanted=1.0)
+        assert len(mel) == 20 + 87 and len(samples) == len(mel) * 256 and not samples[: 87 * 256].any()
+    assert len(join_ready(mel_MC, wave_N, AUDIO, 1.0, first=False, wanted=0.0)[0]) == 20

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from myxtts.config.schema import TextConfig
+from myxtts.errors import DataError
 from myxtts.text.normalization import normalize
 from myxtts.text.reading import read_text
 from myxtts.text.symbols import RESERVED, default_table
@@ -85,3 +86,28 @@ def test_parts_of_a_sentence_are_spoken_as_parts() -> None:
     ends = ["".join(s for s in encoding.symbols if s not in RESERVED)[-1] for encoding in reading.encodings]
     assert len(ends) > 1 and ends[-1] == "." and set(ends[:-1]) == {","}
     assert all(len(encoding.tokens) <= LONGEST for encoding in reading.encodings)
+
+
+def pauses(text: str) -> list[tuple[str, float | None]]:
+    reading = read_text(text, "en-us", TOKENIZER, ["en-us"], LONGEST)
+    return list(zip(reading.sentences, reading.pauses, strict=True))
+
+
+def test_pauses_are_before_the_sentence_that_follows_them() -> None:
+    assert pauses("One. Two.") == [("One.", None), ("Two.", None)]
+    assert pauses("One [pause 1.5] two. Three.") == [("One", None), ("two.", 1.5), ("Three.", None)]
+    assert pauses("[pause 2s] One.[pause]Two.") == [("One.", 2.0), ("Two.", 0.5)]
+    assert pauses("One. [pause 1] ... [pause .25] Two.") == [("One.", None), ("Two.", 1.25)]
+
+
+def test_a_part_before_a_pause_ends_as_the_sentence_goes_on() -> None:
+    reading = read_text("Wait [pause 1] and see. Now [pause 1] Stop", "en-us", TOKENIZER, ["en-us"], LONGEST)
+    ends = [[symbol for symbol in encoding.symbols if symbol not in RESERVED][-1] for encoding in reading.encodings]
+    assert ends == [",", ".", ".", "."]
+
+
+def test_a_pause_at_the_end_and_one_that_is_too_long() -> None:
+    reading = read_text("One. [pause 1]", "en-us", TOKENIZER, ["en-us"], LONGEST)
+    assert reading.pauses == [None] and any("pause at the end" in note for note in reading.notes)
+    with pytest.raises(DataError, match=r"\[pause 99\].*at most 30 seconds"):
+        pauses("One. [pause 99] Two.")

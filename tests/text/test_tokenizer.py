@@ -70,3 +70,37 @@ def test_five_hundred_texts_in_under_two_seconds() -> None:
     start = time.process_time()
     assert len(PHONEMES.encode(texts, "en-us")) == 500
     assert time.process_time() - start < 2.0
+
+
+def spoken(text: str, language: str = "en-us") -> str:
+    [encoded] = Tokenizer(TextConfig(blank_between=False), PHONEMES.table).encode([text], language)
+    assert not encoded.unknown
+    return "".join(encoded.symbols)
+
+
+@pytest.mark.parametrize("language", ["en-us", "fa", "ru", "de"])
+def test_phonemes_in_a_text_are_spoken_as_they_are(language: str) -> None:
+    assert spoken("[[ʃɪvˈɔːn]]!", language) == "ʃɪvˈɔːn!"
+    assert spoken("[[ kˈæt ]], [[/dˈɒɡ/]]", language) == "kˈæt, dˈɒɡ"
+
+
+def test_phonemes_within_a_sentence_and_in_several_texts() -> None:
+    assert spoken("say [[kˈæt]] and say [[dˈɒɡ]] or [[kˈæt]]") == (
+        f"{spoken('say')} kˈæt {spoken('and say')} dˈɒɡ {spoken('or')} kˈæt"
+    )
+    first, second = PHONEMES.encode(["[[kˈæt]]", "[[dˈɒɡ]]"], "en-us")
+    assert first.normalized == "[[kˈæt]]" and second.normalized == "[[dˈɒɡ]]"
+    assert spoken("کتاب [[kˈæt]]", "fa").endswith(" kˈæt")
+
+
+def test_brackets_that_are_no_phonemes_and_symbols_the_model_lacks() -> None:
+    assert spoken("a [b] c") == spoken("a (b) c")
+    [encoded] = PHONEMES.encode(["[[k\u221a]] me"], "en-us")
+    assert encoded.unknown == ["\u221a"]
+    [private] = PHONEMES.encode(["me \ue000"], "en-us")
+    assert private.unknown == ["\ue000"]
+
+
+def test_a_pause_in_a_text_is_a_comma_to_the_model() -> None:
+    assert spoken("one [pause 0.5] two") == spoken("one, two")
+    assert spoken("one. [PAUSE] two") == spoken("one. two")

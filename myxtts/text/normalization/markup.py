@@ -5,6 +5,9 @@ from __future__ import annotations
 import html
 import re
 
+from myxtts.errors import DataError
+from myxtts.messages import quoted
+
 _ENTITY = re.compile(r"&(?:[A-Za-z][A-Za-z0-9]{1,30}|#\d{1,7}|#[xX][0-9A-Fa-f]{1,6});")
 _COMMENT = re.compile(r"<!--.{0,10000}?-->|<\?[^<>]{0,1000}\?>|<!DOCTYPE[^<>]{0,1000}>", re.S | re.I)
 _ALIAS = re.compile(r"<sub\s[^<>]{0,200}?\balias\s*=\s*\"([^\"<>]{0,500})\"[^<>]{0,200}>[^<>]{0,500}</sub>", re.I)
@@ -38,8 +41,19 @@ _URL_SIGNS = {
 }  # fmt: skip
 
 
+PAUSE = re.compile(r"\[\s*pause(?:\s+(\d{1,6}(?:\.\d{1,6})?|\.\d{1,6})\s*s?)?\s*\]", re.I)
+"""A pause in a text: [pause 0.5], in seconds."""
+LONGEST_PAUSE_SECONDS = 30.0
+_USUAL_PAUSE_SECONDS = 0.5
+
+
 def without_markup(text: str) -> str:
-    """The text without tags: breaks become commas, paragraphs end, aliases and entities are what they mean."""
+    """The text without tags: breaks become commas, paragraphs end, aliases and entities are what they mean.
+
+    So do pauses such as [pause 0.5], which `split_pauses` finds before a text is spoken.
+    """
+    if "[" in text:
+        text = PAUSE.sub(_pause, text)
     if "<" in text:
         text = _COMMENT.sub(" ", text)
         text = _ALIAS.sub(lambda found: found[1], text)
@@ -55,6 +69,22 @@ def _pause(found: re.Match[str]) -> str:
     """A comma, unless there is a mark before, or no word."""
     before = found.string[: found.start()].rstrip()[-1:]
     return " " if not before or before in ",.!?;:\u2026\u060c\u061f>" else ", "
+
+
+def split_pauses(text: str) -> list[tuple[float | None, str]]:
+    """Parts of a text, each with the seconds of the pause [pause SECONDS] before it; None: there is none.
+
+    Raises DataError for a pause that is too long.
+    """
+    parts: list[tuple[float | None, str]] = []
+    start, seconds = 0, None
+    for found in PAUSE.finditer(text):
+        parts.append((seconds, text[start : found.start()]))
+        seconds, start = float(found[1] or _USUAL_PAUSE_SECONDS), found.end()
+        if seconds > LONGEST_PAUSE_SECONDS:
+            raise DataError(f"{quoted(found[0])}: at most {LONGEST_PAUSE_SECONDS:g} seconds are allowed")
+    parts.append((seconds, text[start:]))
+    return parts
 
 
 def _full_stop(found: re.Match[str]) -> str:
