@@ -13,6 +13,8 @@ import numpy.typing as npt
 from myxtts.models.prosody import IntArray
 from myxtts.text.symbols import RESERVED
 
+_MARKS = ".,;:!?\u2026\u060c\u061b\u061f\"'()\u00ab\u00bb"
+
 
 @dataclass(frozen=True)
 class WordTime:
@@ -79,11 +81,10 @@ def _written_edges(
     words: Sequence[str], spoken: Sequence[str], edges: Sequence[tuple[float, float]]
 ) -> list[tuple[float, float]]:
     """Start and end of each written word; what was replaced shares the time of what replaced it."""
-    bare = [[word.strip(".,;:!?\u2026\u060c\u061b\u061f\"'()\u00ab\u00bb").casefold() for word in side]
-            for side in (words, spoken)]  # fmt: skip
+    bare = [[word.strip(_MARKS).casefold() for word in side] for side in (words, spoken)]
     found: list[tuple[float, float]] = []
     at = 0.0
-    for kind, a, b, c, d in difflib.SequenceMatcher(None, *bare, autojunk=False).get_opcodes():
+    for kind, a, b, c, d in difflib.SequenceMatcher(None, bare[0], bare[1], autojunk=False).get_opcodes():
         if kind == "equal":
             found += edges[c:d]
         elif b > a:
