@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from myxtts.cli.arguments import OneLineParser, add_prefer_option
@@ -85,22 +86,26 @@ def _run(argv: Sequence[str]) -> int:
         log_level="warning",
         server_header=False,
     )
-    server = _announcing(uvicorn.Server, screen)(config)
+    say = partial(_say_address, screen)
+    server = announcing(uvicorn.Server, say)(config)
     server.run()
     if not server.started:
         raise ConfigError(f"cannot listen on {given.host}:{given.port}; is the port in use?")
     return EXIT_DONE
 
 
-def _announcing(base: type, screen: Screen) -> type:
-    """The server class, which says where it listens once it does."""
+def _say_address(screen: Screen, host: str, port: int) -> None:
+    screen.say(f"listening on http://{host}:{port}")
+
+
+def announcing(base: type, announce: Callable[[str, int], None]) -> type:
+    """The server class, which calls `announce` with the address once it listens."""
 
     class Server(base):  # type: ignore[misc]
         async def startup(self, sockets: list[object] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
-                host, port = self.servers[0].sockets[0].getsockname()[:2]
-                screen.say(f"listening on http://{host}:{port}")
+                announce(*self.servers[0].sockets[0].getsockname()[:2])
 
     return Server
 
