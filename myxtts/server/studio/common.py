@@ -66,9 +66,14 @@ class Workers:
 
 
 async def json_of(request: Request) -> dict[str, Any]:
+    """The JSON object in the body of a request. Raises ApiError."""
+    return object_of(await body_of(request))
+
+
+def object_of(body: bytes) -> dict[str, Any]:
     """The JSON object in a body. Raises ApiError."""
     try:
-        values = strict_json(await body_of(request))
+        values = strict_json(body)
     except ValueError as error:
         raise ApiError(400, f"the body is not valid JSON ({error})") from None
     if not isinstance(values, dict):

@@ -26,7 +26,7 @@ from myxtts.audio.waveform import write_wav
 from myxtts.errors import MyXTTSError
 from myxtts.server.app import body_of
 from myxtts.server.speech_request import ApiError, SpeechRequest, parse_request
-from myxtts.server.studio.common import Workers, json_of, text_of
+from myxtts.server.studio.common import Workers, object_of, text_of
 from myxtts.server.studio.models import SpeakingModels
 from myxtts.server.voice_folder import VoiceFolder
 from myxtts.storage.files import read_regular_file, strict_json, write_text_atomic
@@ -97,7 +97,7 @@ class SpeakTab:
     async def start(self, request: Request) -> Response:
         """Starts a speech."""
         body = await body_of(request)
-        model = text_of(await json_of(request), "model")
+        model = text_of(object_of(body), "model")
         if len(self.speaking()) >= _MOST_AT_ONCE:
             raise ApiError(503, "other speeches are being computed; wait for them, or stop one", code="queue_full")
         synthesizer = await self._workers.run(lambda: self._models.get(model))

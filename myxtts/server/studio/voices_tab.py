@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from myxtts.audio import waveform
 from myxtts.audio.waveform import write_wav
 from myxtts.errors import ConfigError
 from myxtts.messages import quoted
@@ -66,6 +67,7 @@ class VoicesTab:
                 "voices": self._voices.list(synthesizer),
                 "speakers": synthesizer.speakers,
                 "languages": synthesizer.languages,
+                "flow": synthesizer.config.model.decoder == "flow",
                 "pending": self.pending(),
             }
 
@@ -125,9 +127,10 @@ class VoicesTab:
             raise ApiError(400, "there is no recording; record a voice, or drop a file", "audio_sample")
         consent = consent_of(values)
         check_problem(str(pending.get("problem", "")), is_set(values.get("accept_problem")))
-        recording = examined(self._wav, synthesizer)
-        made = synthesizer.make_voice(voices=[VoicePart("reference", recording.samples_N)])
-        kept = None if values.get("keep_recording") is False else (recording.samples_N, recording.sample_rate_hz)
+        audio = synthesizer.config.audio
+        samples_N = waveform.read(self._wav, audio)
+        made = synthesizer.make_voice(voices=[VoicePart("reference", samples_N)])
+        kept = None if values.get("keep_recording") is False else (samples_N, audio.sample_rate_hz)
         made_from = f"recording {quoted(str(pending.get('filename', '')), 80)}"
         self._voices.add(name, made, synthesizer, made_from=made_from, consent=consent, recording=kept)
         self._record.unlink(missing_ok=True)

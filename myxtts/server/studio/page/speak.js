@@ -32,6 +32,13 @@ class Stream {
   close() { this.context.close().catch(() => undefined); }
 }
 
+// The language of a text by its letters, if the model has it; else the model decides.
+const languageOf = (text) => {
+  const persian = (text.match(/[\u0600-\u06ff]/g) ?? []).length, latin = (text.match(/[a-z]/gi) ?? []).length;
+  const languages = found?.languages ?? app.state.languages;
+  return (persian > latin ? languages.find((code) => code.startsWith("fa")) : ["en-us", ...languages].find((code) => code.startsWith("en") && languages.includes(code))) ?? null;
+};
+
 const decoded = (text) => {
   const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const view = new DataView(bytes.buffer), samples = new Float32Array(bytes.length / 2);
@@ -135,8 +142,7 @@ async function speakNow(event) {
   event.preventDefault();
   await busy($("speak-go"), async () => {
     const values = {input: $("speak-text").value, model: $("speak-model").value, voice: $("speak-voice").value,
-      language: $("speak-language").value || null};
-    for (const input of $("sliders").querySelectorAll("input")) values[input.dataset.name] = Number(input.value);
+      language: $("speak-language").value || languageOf($("speak-text").value), ...stored("options", {})};
     const entry = await api("POST", "/studio/speak", values);
     follow(entry, true).catch(fail);
   });
@@ -164,14 +170,14 @@ async function showHistory() {
 
 function showSliders() {
   const values = stored("options", {});
-  $("sliders").replaceChildren(...app.state.options.map((option) => {
+  $("sliders").replaceChildren(...app.state.options.filter((option) => !option.flow_only || found?.flow).map((option) => {
     const id = `option-${option.name}`, value = values[option.name] ?? option.default;
     const shown = el("output", {for: id});
     const unit = option.unit ? t("unit." + option.unit) : "";
     const show = (input) => { shown.textContent = `${number(Number(input.value), 2)} ${unit}`.trim(); };
     const seed = option.name === "seed";
     const input = el("input", {id, type: seed ? "number" : "range", min: option.low, max: option.high, dir: seed ? "ltr" : null,
-      step: option.whole ? 1 : (option.high - option.low) / 160 > 0.1 ? 0.5 : 0.05, "data-name": option.name, "aria-describedby": `${id}-about`,
+      step: option.whole ? 1 : option.flow_only ? 0.001 : (option.high - option.low) / 160 > 0.1 ? 0.5 : 0.05, "data-name": option.name, "aria-describedby": `${id}-about`,
       oninput: (event) => { show(event.target); store("options", {...stored("options", {}), [option.name]: Number(event.target.value)}); }});
     input.value = value;
     show(input);
@@ -188,7 +194,7 @@ function showLanguages() {
 export async function start() {
   $("speak-text").value = stored("text", EXAMPLES[app.language]);
   fill($("speak-model"), app.state.models.map(({id, name}) => [id, name]), stored("model", ""));
-  voiceLists.push((voices) => { found = voices; fillVoices($("speak-voice"), voices, $("speak-voice").value || stored("voice", "")); showLanguages(); });
+  voiceLists.push((voices) => { found = voices; fillVoices($("speak-voice"), voices, $("speak-voice").value || stored("voice", "")); showLanguages(); showSliders(); });
   showSliders();
   showLanguages();
   onLanguage(() => {
