@@ -88,6 +88,9 @@ def audit(folder: str, language: str, file: _StateFile) -> None:
     shown = sorted(clips.values(), key=lambda clip: -len(clip.get("findings", [])))[:MOST_CLIPS]
     named = {one["id"] for finding in (*rejections, *findings) for one in finding["clips"]}
     named |= {clip["id"] for clip in shown}
+    for finding in (*rejections, *findings):
+        for one in finding["clips"]:
+            one["playable"] = one["id"] in paths and Path(paths[one["id"]]).is_file()
     file.write(
         {
             "state": "done",
@@ -142,7 +145,8 @@ def _rejections(rejections: Sequence[Any]) -> list[dict[str, Any]]:
         taken, options = raised_limits(rows)
         more = f"{taken} of {len(rows)} are accepted with {options}" if taken else ""
         clips = [
-            {"id": row.utterance_id, "value": row.value, "source": str(row.source)} for row in rows[:_MOST_EXAMPLES]
+            {"id": row.utterance_id.strip("'"), "value": row.value, "source": str(row.source)}
+            for row in rows[:_MOST_EXAMPLES]
         ]
         found.append(
             {"kind": reason, "rejected": True, "count": len(rows), "total": 0, "advice": more, "clips": clips,

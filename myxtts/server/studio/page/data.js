@@ -41,7 +41,7 @@ function show() {
   const rejected = done && audit.rejected_share > audit.most_rejected_share;
   $("audit-state").textContent = rejected ? t("data.too-many", {share: number(100 * audit.rejected_share), most: number(100 * audit.most_rejected_share)}) : text;
   $("audit-figures").replaceChildren(...(done ? ["train", "validation"].flatMap((set) => [
-    fact(t("data." + set), t("data.figures", {clips: number(audit[set].clips, 0), minutes: number(audit[set].minutes)})),
+    fact(t("data." + set + "-set"), t("data.figures", {clips: number(audit[set].clips, 0), minutes: number(audit[set].minutes)})),
   ]) : []), ...(done ? [fact(t("data.speakers"), number(audit.train.speakers, 0)),
     fact(t("data.languages"), Object.entries(audit.train.languages).map(([code, count]) => `${code} ${number(count, 0)}`).join(", ")),
     fact(t("data.longest"), t("seconds", {value: number(audit.train.longest_seconds)})),
@@ -60,7 +60,7 @@ function show() {
 const fact = (name, value) => el("div", {}, el("dt", {textContent: name}), el("dd", {textContent: value, dir: "auto"}));
 
 function finding(one) {
-  const rows = one.clips.map((clip) => el("tr", {}, el("td", {}, player(clip.id)), el("td", {dir: "auto", textContent: clip.id}), el("td", {dir: "auto", textContent: clip.value}), el("td", {class: "note", dir: "ltr", textContent: clip.source})));
+  const rows = one.clips.map((clip) => el("tr", {}, el("td", {}, clip.playable === false ? null : player(clip.id)), el("td", {dir: "auto", textContent: clip.id}), el("td", {dir: "auto", textContent: clip.value}), el("td", {class: "note", dir: "ltr", textContent: clip.source})));
   const fix = known("fix." + one.kind) ? t("fix." + one.kind) : one.advice || t("fix.default");
   return el("details", {class: "finding" + (one.rejected ? " rejected" : "")},
     el("summary", {}, el("span", {class: "count", textContent: `${number(one.count, 0)} `}), title(one.kind), " ", el("span", {class: "note", textContent: t(one.rejected ? "data.rejected" : "data.used")})),

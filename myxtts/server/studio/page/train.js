@@ -41,7 +41,7 @@ async function begin() {
 async function listRuns(chosen) {
   const {runs} = await api("GET", "/studio/runs");
   fill($("train-run"), [["", t("train.none")], ...runs.map(({name, state}) => [name, `${name} · ${t("state." + state)}`])], chosen);
-  fill($("train-base"), [[app.state.starter, t("train.starter")], ["", t("train.scratch")], ...runs.filter(({speaks}) => speaks).map(({name}) => [name, name])], $("train-base").value || null);
+  fill($("train-base"), [[app.state.starter, t("train.starter")], ["", t("train.scratch")], ...runs.filter(({speaks}) => speaks).map(({name}) => [name, name])], $("train-base").options.length ? $("train-base").value : app.state.starter);
   return runs;
 }
 
@@ -126,7 +126,7 @@ export async function start() {
   await listRuns(stored("run", ""));
   const form = stored("train", {});
   for (const name of FIELDS) if (form[name]) $(`train-${name}`).value = form[name];
-  if (form.base === "") $("train-base").value = "";
+  if (form.base === "") $("train-base").value = ""; // the loop leaves empty values alone
   showLevels();
   on("train-form", "submit", plan);
   on("train-form", "change", () => { saveForm(); showLevels(); });

@@ -21,8 +21,12 @@ async function asWav(blob) {
 async function send(blob, name) {
   const form = new FormData();
   form.append("audio_sample", blob, name);
+  showKept(null);
   say(t("voices.sending"));
-  showKept(await api("POST", "/studio/recording", form));
+  $("clock").textContent = t("voices.sending");
+  try {
+    showKept(await api("POST", "/studio/recording", form));
+  } finally { $("clock").textContent = ""; }
   say(t("voices.kept"));
 }
 
@@ -35,6 +39,7 @@ async function sendFile(file) {
 }
 
 async function startRecording() {
+  showKept(null);
   let stream;
   try {
     stream = await navigator.mediaDevices.getUserMedia({audio: {echoCancellation: false, noiseSuppression: false, autoGainControl: false}});
@@ -84,9 +89,9 @@ function showKept(kept) {
   const facts = [["voices.seconds", t("seconds", {value: number(kept.seconds)})], ["voices.used", t("seconds", {value: number(kept.kept_seconds)})],
     ["voices.cut", t("seconds", {value: number(kept.cut_seconds)})], ["voices.level", `${number(kept.level_db, 0)} dB`]];
   $("kept-figures").replaceChildren(...facts.map(([name, value]) => el("div", {}, el("dt", {textContent: t(name)}), el("dd", {textContent: value, dir: "auto"}))));
-  const notes = kept.warnings.map((note) => el("li", {dir: "auto", textContent: note}));
+  const notes = kept.warnings.map((note) => el("li", {class: "warn", dir: "auto", textContent: note}));
   if (kept.problem) notes.unshift(el("li", {class: "bad", dir: "auto", textContent: kept.problem}));
-  if (!notes.length) notes.push(el("li", {textContent: t("voices.fine")}));
+  if (!notes.length) notes.push(el("li", {class: "good", textContent: t("voices.fine")}));
   $("kept-notes").replaceChildren(...notes);
   $("accept-row").hidden = !kept.problem;
   $("accept-problem").checked = false;
