@@ -59,22 +59,28 @@ async function watch(name) {
 function progress() {
   const line = [...run.log].reverse().find((text) => /^update \d+/.test(text));
   const found = line && /^update (\d+)(?: of (\d+))?(.*)$/.exec(line);
-  return found ? {done: Number(found[1]), total: Number(found[2] ?? 0), rest: found[3].trim()} : {done: run.update ?? 0, total: 0, rest: ""};
+  if (!found) return {done: run.update ?? 0, total: 0, left: ""};
+  const done = Math.max(Number(found[1]), run.update ?? 0), total = Number(found[2] ?? 0);
+  return {done, total: total && Math.max(total, done), left: /\bleft (\S+)/.exec(found[3])?.[1] ?? ""};
 }
 
 function show() {
-  const active = ACTIVE.includes(run.state), {done, total, rest} = progress();
+  const active = ACTIVE.includes(run.state), {done, total, left} = progress();
   $("watch").hidden = false;
   $("watch-state").textContent = t("state." + run.state);
-  $("watch-update").textContent = total ? t("train.of", {done: number(Math.max(done, run.update), 0), total: number(total, 0)}) : run.update ? t("train.update", {done: number(run.update, 0)}) : "";
-  $("watch-update").title = rest;
+  $("watch-update").textContent = total ? t("train.of", {done: number(done, 0), total: number(total, 0)}) + (left && active ? " · " + t("train.left", {time: left}) : "") : run.update ? t("train.update", {done: number(run.update, 0)}) : "";
   $("watch-progress").hidden = !active;
-  if (total) { $("watch-progress").max = total; $("watch-progress").value = Math.max(done, run.update); } else $("watch-progress").removeAttribute("value");
+  if (total) { $("watch-progress").max = total; $("watch-progress").value = done; } else $("watch-progress").removeAttribute("value");
   $("watch-stop").hidden = !active || !run.command;
   $("watch-stop").textContent = t(run.state === "stopping" ? "train.stop-now" : "train.stop");
   $("watch-continue").hidden = active;
   $("watch-command").textContent = active ? run.command ?? run.continue_command : run.continue_command || run.command;
-  $("watch-log").textContent = run.log.join("\n");
+  const log = $("watch-log"), text = run.log.join("\n");
+  if (log.textContent !== text) {
+    const follows = log.scrollTop + log.clientHeight > log.scrollHeight - 20;
+    log.textContent = text;
+    if (follows) log.scrollTop = log.scrollHeight;
+  }
   const verdict = run.verdict;
   $("health").replaceChildren(...(verdict ? [el("div", {class: `health ${verdict.sign}`}, el("strong", {textContent: t("sign." + verdict.sign)}),
     el("ul", {}, verdict.checks.map((check) => el("li", {class: check.sign, dir: "auto", textContent: check.sentence}))))] : []));
