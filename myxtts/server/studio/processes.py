@@ -20,6 +20,8 @@ from myxtts.storage.files import read_regular_file, storage_error, strict_json, 
 _LARGEST_RECORD = 1 << 20
 _TAIL_BYTES = 64 << 10
 MOST_LINES = 200
+_children: dict[int, subprocess.Popen[bytes]] = {}
+"""Processes that this one has started, so that it learns their exit codes."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,6 @@ class Processes:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._lock = threading.RLock()
 
     def start(self, kind: str, key: str, words: Sequence[str], note: str = "") -> ProcessRecord:
@@ -77,7 +78,7 @@ class Processes:
                     )
             except OSError as error:
                 raise storage_error(f"starting {kind}", log, error) from error
-            self._children[child.pid] = child
+            _children[child.pid] = child
             record = ProcessRecord(kind, key, tuple(words), child.pid, _born(child.pid), time.time(), note=note)
             self._write(record)
             return record
@@ -86,11 +87,11 @@ class Processes:
         """The newest process of this kind and key; None if there is none."""
         with self._lock:
             record = self._read(self._path(kind, key))
-            child = None if record is None else self._children.get(record.pid)
+            child = None if record is None else _children.get(record.pid)
             if record is not None and record.exit_code is None and child is not None:
                 code = child.poll()
                 if code is not None:
-                    del self._children[record.pid]
+                    del _children[record.pid]
                     record = replace(record, exit_code=code)
                     self._write(record)
             return record

@@ -60,7 +60,7 @@ function show() {
 const fact = (name, value) => el("div", {}, el("dt", {textContent: name}), el("dd", {textContent: value, dir: "auto"}));
 
 function finding(one) {
-  const rows = one.clips.map((clip) => el("tr", {}, el("td", {}, clip.playable === false ? null : player(clip.id)), el("td", {dir: "auto", textContent: clip.id}), el("td", {dir: "auto", textContent: clip.value}), el("td", {class: "note", dir: "ltr", textContent: clip.source})));
+  const rows = one.clips.map((clip) => el("tr", {}, el("td", {}, clip.playable === false ? null : player(clip.id)), el("td", {dir: "auto", textContent: clip.id}), el("td", {dir: "auto", textContent: clip.value}), el("td", {class: "note narrow", dir: "ltr", textContent: clip.source})));
   const fix = known("fix." + one.kind) ? t("fix." + one.kind) : one.advice || t("fix.default");
   return el("details", {class: "finding" + (one.rejected ? " rejected" : "")},
     el("summary", {}, el("span", {class: "count", textContent: `${number(one.count, 0)} `}), title(one.kind), " ", el("span", {class: "note", textContent: t(one.rejected ? "data.rejected" : "data.used")})),
@@ -76,8 +76,8 @@ const player = (id) => el("button", {type: "button", "aria-label": `${t("data.pl
 function showClips() {
   const kind = $("clip-filter").value;
   const clips = audit.clips.filter((clip) => !kind || (clip.findings ?? []).includes(kind));
-  const head = ["", "data.id", "data.text", "data.speaker", "data.seconds", "data.level"].map((name, i) => el("th", {scope: "col", class: [4, 5].includes(i) ? "num" : i === 3 ? "narrow" : "", textContent: name && t(name)}, name ? null : el("span", {class: "unseen", textContent: t("data.play")})));
-  const rows = clips.slice(0, shown).map((clip) => el("tr", {}, el("td", {}, player(clip.id)), el("td", {dir: "auto", textContent: clip.id}),
+  const head = ["", "data.id", "data.text", "data.speaker", "data.seconds", "data.level"].map((name, i) => el("th", {scope: "col", class: [4, 5].includes(i) ? "num" : [1, 3].includes(i) ? "narrow" : "", textContent: name && t(name)}, name ? null : el("span", {class: "unseen", textContent: t("data.play")})));
+  const rows = clips.slice(0, shown).map((clip) => el("tr", {}, el("td", {}, player(clip.id)), el("td", {class: "narrow", dir: "auto", textContent: clip.id}),
     el("td", {dir: "auto"}, clip.text, (clip.findings ?? []).map((one) => el("div", {class: "note", textContent: title(one)}))),
     el("td", {class: "narrow", dir: "auto", textContent: `${clip.speaker} · ${clip.language}`}), el("td", {class: "num", textContent: number(clip.seconds)}), el("td", {class: "num", textContent: number(clip.level_db, 0)})));
   $("clips").replaceChildren(el("caption", {class: "unseen", textContent: t("data.clips")}), el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows));

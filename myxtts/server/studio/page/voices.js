@@ -155,6 +155,8 @@ async function save(event) {
   });
 }
 
+const showShare = () => { $("mix-value").textContent = `${number($("mix-share").value, 0)}%`; };
+
 const mixture = () => `${$("mix-a").value}:${1 - $("mix-share").value / 100}+${$("mix-b").value}:${$("mix-share").value / 100}`;
 
 async function saveMixture(event) {
@@ -174,6 +176,7 @@ export async function start() {
     $("prompt").textContent = t("voices.prompt");
     $("prompt").lang = app.language;
     showRecord();
+    showShare();
     if (found) showList();
     if (!$("hear-text").value || Object.values(HEAR).includes($("hear-text").value)) $("hear-text").value = HEAR[app.language];
   };
@@ -192,7 +195,7 @@ export async function start() {
   on("discard", "click", () => busy($("discard"), async () => { await api("DELETE", "/studio/recording"); showKept(null); }));
   on("mix-form", "submit", saveMixture);
   on("mix-hear", "click", () => busy($("mix-hear"), () => hear(mixture())));
-  on("mix-share", "input", (event) => { $("mix-value").textContent = `${number(event.target.value, 0)}%`; });
+  on("mix-share", "input", showShare);
 }
 
 let shown = false;
