@@ -34,7 +34,7 @@ def train(run: Path) -> None:
     """Two validations; then updates until Ctrl-C. A run that is there is continued."""
     from tests.report.made_lines import train_line, validation_line
 
-    stopped: list[int] = []
+    stopped, parent = list[int](), os.getppid()
     signal.signal(signal.SIGINT, lambda number, frame: stopped.append(number))
     run.mkdir(parents=True, exist_ok=True)
     lock = run / "lock"
@@ -60,7 +60,7 @@ def train(run: Path) -> None:
                 metrics.write(validation_line(update))
             metrics.flush()
             print(f"update {update} of 100  loss 1.5", file=sys.stderr, flush=True)
-            if stopped:
+            if stopped or os.getppid() != parent:  # the tests have ended
                 break
             if update >= 25:
                 time.sleep(0.05)
