@@ -1,5 +1,6 @@
 """Stands in for `python -m myxtts` in tests of the studio: it writes a run as a training does."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -38,6 +39,8 @@ def train(run: Path) -> None:
     signal.signal(signal.SIGINT, lambda number, frame: stopped.append(number))
     run.mkdir(parents=True, exist_ok=True)
     lock = run / "lock"
+    held = lock.open("a")
+    fcntl.flock(held, fcntl.LOCK_EX)
     lock.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "time": time.time()}))
     (run / "config.yaml").write_text("model_size: tiny\noptimization_level: basic\n")
     with (run / "events.jsonl").open("a") as events, (run / "metrics.jsonl").open("a") as metrics:

@@ -1,6 +1,9 @@
 """The studio over HTTP: who may use it, and that what it starts and makes is found again by another server."""
 
+import fcntl
 import json
+import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -200,6 +203,7 @@ def test_a_training_survives_the_server(synthesizer: Synthesizer, tmp_path: Path
         assert (
             [sample["update"] for sample in run["samples"]] == [20, 10] and run["charts"] and run["verdict"]["checks"]
         )
+        assert " evaluate --checkpoint " in run["tasks"]["evaluate"] and "--data" in run["tasks"]["evaluate"]
         assert run["ladder"][0]["message"] == "update 3 was skipped"
         sample = f"/studio/runs/anna/samples/20/{run['samples'][0]['wav']}"
         assert ask(studio, "GET", sample).content[:4] == b"RIFF"
@@ -218,6 +222,20 @@ def test_a_training_survives_the_server(synthesizer: Synthesizer, tmp_path: Path
         task = until(lambda: (t := ask(studio, "GET", "/studio/runs/anna/tasks/doctor"))["state"] == "done" and t)
         assert task["lines"] == [f"doctor of ['{studio.runs / 'anna'}']"]
         assert [run["name"] for run in ask(studio, "GET", "/studio/runs")["runs"]] == ["anna"]
+
+
+def test_a_run_whose_process_was_killed(studio: MadeStudio) -> None:
+    """Its lock file names a process that is there again, as another one."""
+    run = studio.runs / "killed"
+    run.mkdir()
+    (run / "config.yaml").write_text("model_size: tiny\n")
+    (run / "lock").write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "time": 1.7e9}))
+    (run / "metrics.jsonl").write_text("torn")
+    with (run / "lock").open("rb") as lock:
+        assert ask(studio, "GET", "/studio/runs/killed")["state"] == "ended"
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert ask(studio, "GET", "/studio/runs/killed")["state"] == "training", "it was started elsewhere"
+    assert "--config" in ask(studio, "GET", "/studio/runs/killed")["continue_command"]
 
 
 @pytest.mark.parametrize(
@@ -261,8 +279,6 @@ def test_mistakes_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "which is a file" in lines("--voices", str(tmp_path / "file"))
     runs = str(tmp_path / "runs")
     assert "no checkpoint" in lines(str(tmp_path), "--runs", runs)
-    import socket
-
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

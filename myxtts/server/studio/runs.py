@@ -30,6 +30,7 @@ _MOST_SAMPLES = 40
 _MOST_EVENTS = 60
 _TAIL_BYTES = 32 << 10
 _STOPPED, _DONE = 75, 0
+_LOCKS = Path("/proc/locks")
 _LEAST_SECONDS, _SHARE = 2.0, 20.0
 """What was read of a run is used for this long, and for so many times as long as reading it took."""
 
@@ -188,10 +189,23 @@ def _owner_alive(path: Path) -> bool:
             return False
         os.kill(pid, 0)
     except PermissionError:
-        return True
+        pass
     except (OSError, ValueError, OverflowError):
         return False
-    return True
+    return _is_locked(RunDirectory(path).lock_path)
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether a file is locked, where the system says so: the id in it may be that of another process by now.
+
+    Trying the lock instead would make a training fail that begins just then.
+    """
+    try:
+        locks = [line for line in _LOCKS.read_text(encoding="utf-8").splitlines() if "FLOCK" in line]
+        inode = path.stat().st_ino
+    except OSError:
+        return True
+    return not locks or any(f":{inode} " in line for line in locks)
 
 
 def _newest_metrics(path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from starlette.routing import Route
 
 from myxtts.config.fields import unknown_key
+from myxtts.config.files import config_of_file
 from myxtts.config.presets import LEVEL_SUMMARIES, LEVELS, SIZES
 from myxtts.errors import ConfigError
 from myxtts.messages import quoted
@@ -246,7 +247,7 @@ class TrainTab:
     def _task_words(self, task: str, path: Path) -> list[str]:
         run = str(path)
         return {
-            "evaluate": ["evaluate", "--checkpoint", run],
+            "evaluate": ["evaluate", "--checkpoint", run, "--data", _data_of(path)],
             "export": ["export", run, "--format", "onnx", "--out", f"{run}-onnx"],
             "report": ["report", run],
             "doctor": ["doctor", run],
@@ -255,6 +256,14 @@ class TrainTab:
     def _shown(self, words: Any) -> str:
         """A command as a user writes it."""
         return f"{self._settings.shown_program} {shlex.join(words)}"
+
+
+def _data_of(path: Path) -> str:
+    """The training data of a run, as its settings have it."""
+    try:
+        return config_of_file(path / "config.yaml").data.train_path
+    except ConfigError:
+        return "DATA"
 
 
 def _has_files(path: Path) -> bool:

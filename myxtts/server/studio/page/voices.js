@@ -159,14 +159,16 @@ const showShare = () => { $("mix-value").textContent = `${number($("mix-share").
 
 const mixture = () => `${$("mix-a").value}:${1 - $("mix-share").value / 100}+${$("mix-b").value}:${$("mix-share").value / 100}`;
 
-async function saveMixture(event) {
+// A voice that is not from the recording: saved under the name in a field, then spoken with.
+async function saveOther(event, field, values) {
   event.preventDefault();
   await busy(event.submitter, async () => {
-    const name = $("mix-name").value.trim();
-    await api("POST", "/studio/voices", {name, model: "", voice: mixture()});
-    $("mix-name").value = "";
+    const name = $(field).value.trim();
+    await api("POST", "/studio/voices", {name, model: "", ...values});
+    $(field).value = "";
     await refresh();
     say(t("voices.saved", {name}));
+    await hear(name);
   });
 }
 
@@ -193,7 +195,8 @@ export async function start() {
   });
   on("voice-form", "submit", save);
   on("discard", "click", () => busy($("discard"), async () => { await api("DELETE", "/studio/recording"); showKept(null); }));
-  on("mix-form", "submit", saveMixture);
+  on("mix-form", "submit", (event) => saveOther(event, "mix-name", {voice: mixture()}));
+  on("random-form", "submit", (event) => saveOther(event, "random-name", {seed: Number($("random-seed").value)}));
   on("mix-hear", "click", () => busy($("mix-hear"), () => hear(mixture())));
   on("mix-share", "input", showShare);
 }
