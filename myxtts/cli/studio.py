@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import sys
+import threading
 import webbrowser
 from argparse import Namespace
 from collections.abc import Sequence
@@ -89,12 +90,17 @@ def _run(argv: Sequence[str]) -> int:
             address = f"http://{host}:{port}/?token={token}"
             screen.say(f"studio: {address}", "Ctrl-C ends the page; trainings go on")
             if not given.no_open:
-                with contextlib.suppress(webbrowser.Error, OSError):
-                    webbrowser.open(address)
+                # a browser in the terminal would hold up the server
+                threading.Thread(target=_open_browser, args=(address,), daemon=True).start()
 
         config = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=5)
         announcing(uvicorn.Server, announce)(config).run(sockets=[listener])
     return EXIT_DONE
+
+
+def _open_browser(address: str) -> None:
+    with contextlib.suppress(webbrowser.Error, OSError):
+        webbrowser.open(address)
 
 
 def _listener(port: int) -> socket.socket:
