@@ -94,7 +94,8 @@ def _run(argv: Sequence[str]) -> int:
                 threading.Thread(target=_open_browser, args=(address,), daemon=True).start()
 
         config = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=5)
-        announcing(uvicorn.Server, announce)(config).run(sockets=[listener])
+        with contextlib.suppress(KeyboardInterrupt):  # the server ends by it, and raises it once more
+            announcing(uvicorn.Server, announce)(config).run(sockets=[listener])
     return EXIT_DONE
 
 

@@ -156,6 +156,7 @@ def test_a_recording_becomes_a_voice(studio: MadeStudio, tmp_path: Path) -> None
     ask(studio, "POST", "/studio/recording", 413, files={"audio_sample": ("x.wav", bytes(5_000_000))})
 
 
+@pytest.mark.process
 def test_the_audit_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from myxtts.server.studio import audit_worker
 
@@ -182,6 +183,7 @@ def test_the_audit_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert json.loads(out.read_text())["state"] == "failed" and json.loads(out.read_text())["problem"]
 
 
+@pytest.mark.process
 def test_a_training_survives_the_server(synthesizer: Synthesizer, tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
@@ -254,6 +256,7 @@ def test_mistakes_in_the_form(studio: MadeStudio, changes: dict, param: str | No
         assert error["param"] == param and "\n" not in error["message"]
 
 
+@pytest.mark.process
 def test_a_training_that_fails_says_why(studio: MadeStudio) -> None:
     form = {**FORM, "name": "bad", "data": str(studio.folder), "level": "plateau_breaker"}
     ask(studio, "POST", "/studio/plan", 201, json=form)
