@@ -40,7 +40,7 @@ FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.M | re.S)
 REMOVED = re.compile(r"at commit|در کامیت")
 """Marks a command of a measurement whose script was removed."""
 OURS = ("python", "make ", "time python", "myxtts ")
-FOREIGN = ("source", "tensorboard", "pip", "git")
+FOREIGN = ("source", "tensorboard", "pip", "git", "curl")
 
 
 @cache

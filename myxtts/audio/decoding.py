@@ -38,6 +38,11 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 def read_isolated(path: Path, audio: AudioConfig, max_seconds: float) -> waveform.Array:
     """`waveform.read` in another process. Raises DataError, also where decoding exceeds a limit."""
+    return recording_isolated(path, audio, max_seconds).samples_N
+
+
+def recording_isolated(path: Path, audio: AudioConfig, max_seconds: float) -> waveform.Recording:
+    """`waveform.read_recording` in another process. Raises DataError, also where decoding exceeds a limit."""
     path = Path(path)
     request = {"path": os.fspath(path.absolute()), "audio": dataclasses.asdict(audio), "max_seconds": max_seconds}
     words = [sys.executable, "-P", "-c", _LIMITS + _BODY, str(_ROOT), str(PROCESSOR_SECONDS), str(MEMORY_BYTES)]
@@ -64,7 +69,8 @@ def read_isolated(path: Path, audio: AudioConfig, max_seconds: float) -> wavefor
     answer = json.loads(head)
     if answer["error"]:
         raise DataError(str(answer["error"]).replace(repr(request["path"]), quoted(path, 200), 1))
-    return np.frombuffer(samples, dtype=np.float32).copy()
+    samples_N = np.frombuffer(samples, dtype=np.float32).copy()
+    return waveform.Recording(samples_N, answer["offset"], answer["clipped"], answer["inverted"])
 
 
 def _decoding_failed(path: Path, what: str) -> DataError:
@@ -74,15 +80,17 @@ def _decoding_failed(path: Path, what: str) -> DataError:
 def main() -> int:
     """The other process: reads a JSON request from stdin, writes a line of JSON and raw float32 samples to stdout."""
     request = json.load(sys.stdin)
-    error, samples = "", b""
+    error, samples, found = "", b"", {}
     try:
-        samples = waveform.read(
+        recording = waveform.read_recording(
             Path(request["path"]), AudioConfig(**request["audio"]), request["max_seconds"]
-        ).tobytes()
+        )
+        samples = recording.samples_N.tobytes()
+        found = {"offset": recording.offset, "clipped": recording.clipped, "inverted": recording.inverted}
     except DataError as problem:
         error = str(problem)
     except MemoryError:
         error = f"{quoted(Path(request['path']), 200)}: decoding needs more memory than allowed; cut it"
-    sys.stdout.buffer.write(json.dumps({"error": error}).encode("ascii") + b"\n" + samples)
+    sys.stdout.buffer.write(json.dumps({"error": error, **found}).encode("ascii") + b"\n" + samples)
     sys.stdout.buffer.flush()
     return 0

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("myxtts.cli.export", "write a model for programs without TensorFlow"),
     "phonemes": ("myxtts.cli.phonemes", "show how a text is spoken: normalized, in phonemes, word by word"),
     "serve": ("myxtts.cli.serve", "speak over HTTP, in the form of OpenAI's interface"),
+    "studio": ("myxtts.cli.studio", "open a page to speak, make voices, check data, train and compare"),
     "evaluate": ("myxtts.cli.evaluate", "compare a model with recordings: distances, speaker similarity, word error"),
     "report": ("myxtts.cli.report", "write the HTML report of a run"),
     "doctor": ("myxtts.cli.doctor", "show the health of a run, its recoveries and worst utterances, and what to do"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from myxtts.cli.arguments import OneLineParser, add_prefer_option
 from myxtts.cli.runtime import load_synthesizer
 from myxtts.cli.screen import Screen, guarded
+from myxtts.cli.voice_options import CONSENT
 from myxtts.errors import EXIT_DONE, ConfigError
 from myxtts.messages import escaped, quoted
 
@@ -29,6 +31,7 @@ def _parser() -> OneLineParser:
         usage=f"{PROGRAM} MODEL [options]",
         description="Speaks over HTTP: POST /v1/audio/speech as OpenAI's interface has it, and GET /v1/audio/voices, "
         "/v1/models, /health and /metrics. SIGTERM finishes what is being spoken.",
+        epilog=CONSENT,
     )
     parser.add_argument("model", nargs="?", metavar="MODEL", help="exported folder, run directory or step folder")
     add_prefer_option(parser)
@@ -41,6 +44,10 @@ def _parser() -> OneLineParser:
                         help="sentences computed at the same time (%(default)s)")  # fmt: skip
     parser.add_argument("--max-queue", type=int, default=8, metavar="N", help="requests at the same time, waiting ones "
                         "included; further ones get 503 (8)")  # fmt: skip
+    parser.add_argument("--voices", metavar="DIR", help="folder of saved voices to serve too (with --allow-voices "
+                        "./voices, else none)")  # fmt: skip
+    parser.add_argument("--allow-voices", action="store_true", help="clients may add voices: POST /v1/audio/voices "
+                        "with a recording and a statement of consent (off)")  # fmt: skip
     parser.add_argument("--max-characters", type=int, default=4096, metavar="N", help="longest text (4096)")
     return parser
 
@@ -52,6 +59,7 @@ def _run(argv: Sequence[str]) -> int:
         import uvicorn
 
         from myxtts.server.app import ServerSettings, application
+        from myxtts.server.voice_folder import VoiceFolder
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"the server needs the package {error.name}; install it with `pip install 'myxtts[serve]'`"
@@ -68,26 +76,36 @@ def _run(argv: Sequence[str]) -> int:
         max_characters=given.max_characters,
         token=token,
         origins=tuple(given.origin),
+        allow_voices=given.allow_voices,
     )
+    folder = Path(given.voices or "voices").expanduser() if given.voices or given.allow_voices else None
     config = uvicorn.Config(
-        application(synthesizer, settings), host=given.host, port=given.port, log_level="warning", server_header=False
+        application(synthesizer, settings, VoiceFolder(folder) if folder else None),
+        host=given.host,
+        port=given.port,
+        log_level="warning",
+        server_header=False,
     )
-    server = _announcing(uvicorn.Server, screen)(config)
+    say = partial(_say_address, screen)
+    server = announcing(uvicorn.Server, say)(config)
     server.run()
     if not server.started:
         raise ConfigError(f"cannot listen on {given.host}:{given.port}; is the port in use?")
     return EXIT_DONE
 
 
-def _announcing(base: type, screen: Screen) -> type:
-    """The server class, which says where it listens once it does."""
+def _say_address(screen: Screen, host: str, port: int) -> None:
+    screen.say(f"listening on http://{host}:{port}")
+
+
+def announcing(base: type, announce: Callable[[str, int], None]) -> type:
+    """The server class, which calls `announce` with the address once it listens."""
 
     class Server(base):  # type: ignore[misc]
         async def startup(self, sockets: list[object] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
-                host, port = self.servers[0].sockets[0].getsockname()[:2]
-                screen.say(f"listening on http://{host}:{port}")
+                announce(*self.servers[0].sockets[0].getsockname()[:2])
 
     return Server
 
@@ -100,7 +118,18 @@ def _problems(given: Namespace) -> list[str]:
         value = getattr(given, name)
         if not low <= value <= high:
             found.append(f"--{name.replace('_', '-')} is {value}, expected {low} to {high}")
+    if given.voices is not None:
+        found += folder_problems("--voices", given.voices, must_exist=not given.allow_voices)
     return found
+
+
+def folder_problems(option: str, text: str, *, must_exist: bool) -> list[str]:
+    """Why an option does not name a folder; at most one line."""
+    path = Path(text).expanduser()
+    if path.is_dir() or (not path.exists() and not must_exist and text.strip()):
+        return []
+    what = "is a file" if path.is_file() else "does not exist" if text.strip() else "is empty"
+    return [f"{option} is {quoted(text, 200)}, which {what}; name a folder"]
 
 
 def _token(path: Path) -> str:

@@ -42,6 +42,9 @@ def _parser() -> OneLineParser:
     out = parser.add_argument_group("output")
     out.add_argument("--out", metavar=f"NAME{SUFFIX}", help="where to write the voice")
     out.add_argument("--name", metavar="NAME", help="name of the voice (the file name)")
+    out.add_argument(
+        "--consent", metavar="'WHO, WHEN'", help="who consented to the cloning and when; stored in the file"
+    )
     return parser
 
 
@@ -57,11 +60,12 @@ def _run(argv: Sequence[str]) -> int:
     name = given.name if given.name is not None else out.stem if out.stem.isprintable() else "voice"
     made = _made(given, opened)
     voice, style = made.voice.voice_E, made.voice.style_Y
-    write_voice(out, StoredVoice(voice, style, name, made.made_from, model))
+    write_voice(out, StoredVoice(voice, style, name, made.made_from, model, given.consent or ""))
     screen.say(
         escaped(opened.summary),
         f"voice: {escaped(made.description)}",
         *(f"note: {escaped(note)}" for note in (*opened.notes, *made.notes)),
+        *([f"consent: {escaped(given.consent)}"] if given.consent else []),
         f"{escaped(str(out))}: voice {quoted(name)} of {len(voice)} + {len(style)} numbers, for encoder "
         f"{model.encoder[:12]}",
     )
@@ -78,6 +82,11 @@ def _problems(given: Namespace) -> list[str]:
         found += place_problems("--out", Path(given.out), [SUFFIX], files_read(given))
     if given.name is not None and not (given.name.isprintable() and 0 < len(given.name.strip()) <= LONGEST_NAME):
         found.append(f"--name is {quoted(given.name)}, expected 1 to {LONGEST_NAME} printable characters")
+    if given.consent is not None:
+        from myxtts.synthesis.voice_file import consent_problem
+
+        if problem := consent_problem(given.consent):
+            found.append(f"--consent is {quoted(given.consent)}, {problem}")
     return found
 
 

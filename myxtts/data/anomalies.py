@@ -22,6 +22,7 @@ from myxtts.messages import quoted
 SUSPECT_KEY = "data.max_suspect_share"
 _FEW_ROWS, _FEW_NAMED_ROWS = 4, 20
 """In fewer rows, equal values may be chance; in fewer rows of columns that a header or the user names, they are."""
+_MOST_IDS = 20
 _ENOUGH_CLIPS = 8
 """In fewer clips no clip is an outlier."""
 _COMMON_TEXT, _COMMON_COUNT = 0.2, 4
@@ -44,6 +45,8 @@ class Anomaly:
     total: int
     examples: tuple[str, ...]
     suspect_rows: frozenset[int] = field(default=frozenset(), repr=False)
+    clip_ids: tuple[str, ...] = field(default=(), repr=False)
+    """Ids of the first clips that have it, the worst first where it is a measure."""
 
     def line(self) -> str:
         """The anomaly as one line of the audit."""
@@ -99,7 +102,8 @@ def _anomaly(kind: str, utterances: Sequence[Utterance], rows: Sequence[int], va
         f"{value(utterances[row])}"
         for row in rows[:2]
     )
-    return Anomaly(kind, len(rows), len(utterances), examples, frozenset(rows) if suspect else frozenset())
+    ids = tuple(utterances[row].id for row in rows[:_MOST_IDS])
+    return Anomaly(kind, len(rows), len(utterances), examples, frozenset(rows) if suspect else frozenset(), ids)
 
 
 def _text_of(utterance: Utterance) -> str:
@@ -214,7 +218,8 @@ def _of_sound(
     """The clips whose value exceeds a limit, the highest first."""
     rows = sorted((row for row, value in enumerate(values) if value > limit), key=lambda row: -values[row])
     examples = tuple(f"{quoted(clips[row].utterance.id, 40)}: {words(values[row])}" for row in rows[:2])
-    return Anomaly(kind, len(rows), len(clips), examples)
+    ids = tuple(clips[row].utterance.id for row in rows[:_MOST_IDS])
+    return Anomaly(kind, len(rows), len(clips), examples, clip_ids=ids)
 
 
 def _speaking_rates(clips: Sequence[StoredClip]) -> Anomaly:
@@ -236,4 +241,5 @@ def _speaking_rates(clips: Sequence[StoredClip]) -> Anomaly:
         f"{quoted(clips[row].utterance.id, 40)}: {rate:.1f} letters per second, {_text_of(clips[row].utterance)}"
         for _, rate, row in outliers[:2]
     )
-    return Anomaly("speaking_rate", len(outliers), len(clips), examples)
+    ids = tuple(clips[row].utterance.id for _, _, row in outliers[:_MOST_IDS])
+    return Anomaly("speaking_rate", len(outliers), len(clips), examples, clip_ids=ids)

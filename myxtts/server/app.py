@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -24,9 +25,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from myxtts.errors import ConfigError, DataError, MyXTTSError
+from myxtts.errors import ConfigError, DataError, MyXTTSError, StorageError
 from myxtts.server.sound_formats import MEDIA_TYPES, encoder
 from myxtts.server.speech_request import ApiError, SpeechRequest, api_error, parse_request
+from myxtts.server.upload import add_uploaded, received
+from myxtts.server.voice_folder import VoiceFolder
 from myxtts.synthesis.speech import SpeechChunk
 from myxtts.synthesis.synthesizer import Synthesizer
 from myxtts.synthesis.voice_parts import VoicePart
@@ -49,6 +52,8 @@ class ServerSettings:
         max_characters: longest text of a request.
         token: what clients must send as a bearer token; None: nothing.
         origins: web pages of these origins may use the server (CORS).
+        allow_voices: whether clients may add voices to the folder of voices.
+        max_upload_bytes: largest recording of a client.
     """
 
     threads: int = 2
@@ -56,6 +61,8 @@ class ServerSettings:
     max_characters: int = 4_096
     token: str | None = None
     origins: tuple[str, ...] = ()
+    allow_voices: bool = False
+    max_upload_bytes: int = 64 << 20
 
 
 @dataclass
@@ -82,12 +89,13 @@ class Metrics:
         return "\n".join(lines) + "\n"
 
 
-def application(synthesizer: Synthesizer, settings: ServerSettings) -> Starlette:
-    """The ASGI application that speaks with a synthesizer."""
-    service = _Service(synthesizer, settings)
+def application(synthesizer: Synthesizer, settings: ServerSettings, voices: VoiceFolder | None = None) -> Starlette:
+    """The ASGI application that speaks with a synthesizer; `voices`: saved voices that it serves too."""
+    service = _Service(synthesizer, settings, voices)
     routes = [
         Route("/v1/audio/speech", service.speech, methods=["POST"]),
         Route("/v1/audio/voices", service.voices, methods=["GET"]),
+        Route("/v1/audio/voices", service.add_voice, methods=["POST"]),
         Route("/v1/models", service.models, methods=["GET"]),
         Route("/health", service.health, methods=["GET"]),
         Route("/metrics", service.metrics_text, methods=["GET"]),
@@ -99,12 +107,15 @@ def application(synthesizer: Synthesizer, settings: ServerSettings) -> Starlette
     return Starlette(
         routes=routes,
         middleware=[*middleware, Middleware(_Guard, service=service)],
-        exception_handlers={ApiError: _as_json, HTTPException: _as_json, Exception: _as_json},
+        exception_handlers=EXCEPTION_HANDLERS,
     )
 
 
-def _error_response(error: ApiError) -> JSONResponse:
+def error_response(error: ApiError) -> JSONResponse:
+    """An error as a reply."""
     headers = {"Retry-After": _RETRY_SECONDS} if error.status == 503 else None
+    if error.status == 413:
+        headers = {"Connection": "close"}  # else the rest of the body would be received and discarded
     if error.status == 401:
         headers = {"WWW-Authenticate": "Bearer"}
     return JSONResponse(error.body(), error.status, headers)
@@ -115,7 +126,11 @@ async def _as_json(request: Request, error: Exception) -> Response:
         error = ApiError(error.status_code, f"{request.method} {request.url.path}: {error.detail}")
     elif not isinstance(error, ApiError):
         error = ApiError(500, "internal error; the log of the server has the details")
-    return _error_response(error)
+    return error_response(error)
+
+
+EXCEPTION_HANDLERS: Any = {ApiError: _as_json, HTTPException: _as_json, Exception: _as_json}
+"""Every error in the shape of OpenAI's interface."""
 
 
 class _Guard:
@@ -134,13 +149,13 @@ class _Guard:
                 self._service.count(message["status"])
             await send(message)
 
-        app = self._app if self._service.admits(Request(scope)) else _error_response(_NO_TOKEN)
+        app = self._app if self._service.admits(Request(scope)) else error_response(_NO_TOKEN)
         await app(scope, receive, counted)
 
 
 class _Service:
-    def __init__(self, synthesizer: Synthesizer, settings: ServerSettings) -> None:
-        self._synthesizer, self._settings = synthesizer, settings
+    def __init__(self, synthesizer: Synthesizer, settings: ServerSettings, folder: VoiceFolder | None) -> None:
+        self._synthesizer, self._settings, self._folder = synthesizer, settings, folder
         self._metrics = Metrics()
         self._workers = ThreadPoolExecutor(settings.threads, "speech")
 
@@ -166,11 +181,31 @@ class _Service:
         return JSONResponse({"object": "list", "data": [model]})
 
     async def voices(self, request: Request) -> Response:
-        listed = [{"id": name, "name": name} for name in self._synthesizer.speakers]
+        listed = [{"id": name, "name": name} for name in self._known()]
         return JSONResponse({"voices": listed, "languages": self._synthesizer.languages})
 
+    def _known(self) -> list[str]:
+        """The ids of all voices: saved ones, then training speakers."""
+        saved = self._folder.names() if self._folder is not None else []
+        return list(dict.fromkeys([*saved, *self._synthesizer.speakers]))
+
+    async def add_voice(self, request: Request) -> Response:
+        folder = self._folder
+        if not self._settings.allow_voices or folder is None:
+            raise ApiError(403, "this server takes no voices; start it with --allow-voices", code="voices_not_allowed")
+        async with received(request, self._settings.max_upload_bytes) as upload:
+
+            def add() -> dict[str, Any]:
+                return add_uploaded(upload, self._synthesizer, folder, self._synthesizer.speakers, keep_recording=False)
+
+            try:
+                added = await asyncio.get_running_loop().run_in_executor(self._workers, add)
+            except StorageError as error:
+                raise ApiError(500, str(error)) from error
+        return JSONResponse(added, 201)
+
     async def speech(self, request: Request) -> Response:
-        wanted = parse_request(await _body(request), self._synthesizer.speakers, self._settings.max_characters)
+        wanted = parse_request(await body_of(request), self._known(), self._settings.max_characters)
         if self._metrics.active >= self._settings.max_queue:
             raise ApiError(503, f"{self._metrics.active} requests are waiting; try again later", code="queue_full")
         self._metrics.active += 1
@@ -186,7 +221,13 @@ class _Service:
 
     def _pieces(self, wanted: SpeechRequest) -> Iterator[SpeechChunk]:
         """The sentences; a generator, so that the text is read in a worker too."""
-        parts = [VoicePart("speaker", name, weight) for name, weight in wanted.voices]
+        saved = set(self._folder.names()) if self._folder is not None else set()
+        parts = [
+            self._folder.part(name, weight, self._synthesizer)
+            if self._folder is not None and name in saved
+            else VoicePart("speaker", name, weight)
+            for name, weight in wanted.voices
+        ]
         yield from self._synthesizer.stream(wanted.text, voices=parts, **asdict(wanted.options))
 
     async def _next(self, pieces: Iterator[SpeechChunk]) -> SpeechChunk | None:
@@ -235,7 +276,7 @@ def _event(content: bytes) -> bytes:
     return f"data: {json.dumps(values)}\n\n".encode("ascii")
 
 
-async def _body(request: Request) -> bytes:
+async def body_of(request: Request) -> bytes:
     """The body, at most a megabyte. Raises ApiError."""
     content = bytearray()
     async for part in request.stream():

@@ -66,7 +66,7 @@ def parse_request(body: bytes, known: Collection[str], most_characters: int) -> 
         raise ApiError(400, f"input has {len(text)} characters, at most {most_characters} are allowed", "input")
     return SpeechRequest(
         text,
-        _voices(values.get("voice"), known),
+        parse_voice(values.get("voice"), known),
         _options(values),
         _choice(values, "response_format", FORMATS),
         _choice(values, "stream_format", STREAM_FORMATS),
@@ -94,8 +94,8 @@ def _options(values: Mapping[str, Any]) -> SpeakOptions:
         raise ApiError(400, error.problems[0]) from None
 
 
-def _voices(value: Any, known: Collection[str]) -> tuple[tuple[str, float | None], ...]:
-    """The parts of a voice: an id, or a mixture as "a:0.7+b:0.3"."""
+def parse_voice(value: Any, known: Collection[str]) -> tuple[tuple[str, float | None], ...]:
+    """The parts of a voice: an id, or a mixture as "a:0.7+b:0.3". Raises ApiError."""
     if isinstance(value, dict):
         value = value.get("id")
     if value is None:

@@ -12,6 +12,7 @@ import scipy.ndimage
 from myxtts.audio.framing import hann
 from myxtts.config.schema import AudioConfig
 from myxtts.synthesis.options import LONGEST_SENTENCE_SECONDS, LONGEST_TOKEN_SECONDS
+from myxtts.synthesis.word_times import WordTime
 from myxtts.units import frames_of_seconds
 
 FloatArray = npt.NDArray[np.float32]
@@ -28,12 +29,13 @@ _FEW_FRAMES = 0.05
 
 @dataclass(frozen=True)
 class SpokenSentence:
-    """One sentence: as written, as normalized, and its position in the speech."""
+    """One sentence: as written, as normalized, its position in the speech, and its words with their times."""
 
     text: str
     normalized: str
     start_seconds: float
     seconds: float
+    words: tuple[WordTime, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,6 +34,7 @@ from myxtts.synthesis.speech import (
 )
 from myxtts.synthesis.voice_parts import VoicePart
 from myxtts.synthesis.voices import MadeVoice, Reference, VoiceMaker, varied, voice_parts
+from myxtts.synthesis.word_times import word_times
 from myxtts.text.dictionary import read_dictionary
 from myxtts.text.reading import Reading, read_text
 from myxtts.text.tokenizer import Tokenizer
@@ -320,11 +321,12 @@ class Synthesizer:
             mel_MC, wave_N = join_ready(mel_MC, wave_N, audio, task.options.speed, first=at == 0, wanted=pause)
             frames += len(mel_MC)
             start = seconds_of_frames(frames - length, rate, hop)
+            words = word_times(text, encoding.normalized, encoding.symbols, made.duration_T, hop / rate)
             yield SpeechChunk(
                 samples=wave_N,
                 sample_rate_hz=rate,
                 mel_MC=mel_MC,
-                sentence=SpokenSentence(text, encoding.normalized, start, seconds_of_frames(length, rate, hop)),
+                sentence=SpokenSentence(text, encoding.normalized, start, seconds_of_frames(length, rate, hop), words),
                 number=at + 1,
                 total=total,
                 voice=task.voice_description,

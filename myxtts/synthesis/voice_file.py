@@ -33,6 +33,8 @@ FloatArray = npt.NDArray[np.float32]
 FORMAT, FORMAT_VERSION = "myxtts-voice", 1
 SUFFIX = ".voice"
 _LARGEST_FILE = 1 << 20
+LONGEST_CONSENT = 300
+"""Characters of a statement of consent."""
 SHORTEST, LONGEST = 0.5, 2.0
 """Allowed length of a voice, nominally a unit vector."""
 LARGEST_STYLE = 1e3
@@ -46,7 +48,7 @@ _AGAIN = "create it again with `myxtts voice`"
 class StoredVoice:
     """A saved voice: embedding float32[E] of unit length and style float32[Y].
 
-    `made_from` describes its parts, without folders.
+    `made_from` describes its parts, without folders. `consent`: who consented and when, as given; "" if nothing was.
     """
 
     voice_E: FloatArray
@@ -54,6 +56,7 @@ class StoredVoice:
     name: str
     made_from: str
     model: VoiceModel
+    consent: str = ""
 
 
 def write_voice(path: Path, voice: StoredVoice) -> None:
@@ -70,6 +73,8 @@ def write_voice(path: Path, voice: StoredVoice) -> None:
         "voice_width": str(len(voice.voice_E)),
         "style_width": str(len(voice.style_Y)),
     }
+    if voice.consent:
+        texts["consent"] = voice.consent
     texts["digest"] = _digest(arrays, texts)
     write_atomic(path, lambda temporary: write_tensors(temporary, arrays, texts), "writing the voice")
 
@@ -98,7 +103,8 @@ def read_voice(path: Path) -> StoredVoice:
     if problem := _problem(arrays, texts):
         raise DataError(f"{name}: damaged ({problem}); {_AGAIN}")
     model = VoiceModel(texts["encoder"], texts["kin"], int(texts["update"]))
-    return StoredVoice(arrays["voice_E"], arrays["style_Y"], texts["name"], texts["made_from"], model)
+    vectors = arrays["voice_E"], arrays["style_Y"]
+    return StoredVoice(*vectors, texts["name"], texts["made_from"], model, texts.get("consent", ""))
 
 
 def compatibility_note(voice: StoredVoice, path: Path, opened: OpenedModel) -> str | None:
@@ -122,6 +128,13 @@ def compatibility_note(voice: StoredVoice, path: Path, opened: OpenedModel) -> s
         f"{name} belongs to another model (encoder {quoted(voice.model.encoder[:12])}, here {own.encoder[:12]}); "
         "create it again from its recordings with this checkpoint, or use the checkpoint it was made with"
     )
+
+
+def consent_problem(text: str) -> str | None:
+    """Why a text is no statement of consent, as the end of a sentence; None where it is one."""
+    if text.isprintable() and 3 <= len(text.strip()) <= LONGEST_CONSENT:
+        return None
+    return f"expected who consented and when, 3 to {LONGEST_CONSENT} printable characters"
 
 
 def voice_problem(voice_E: npt.NDArray[np.generic], style_Y: npt.NDArray[np.generic]) -> str | None:

@@ -64,7 +64,7 @@ def test_too_much_memory_inside_the_decoder(recording: Path, monkeypatch: pytest
     spoiled = (
         "from myxtts.audio import decoding, waveform\n"
         "def read(*a): return [bytes(1 << 28) for i in range(40)]\n"
-        "waveform.read = read\nsys.exit(decoding.main())\n"
+        "waveform.read_recording = read\nsys.exit(decoding.main())\n"
     )
     monkeypatch.setattr(decoding, "_BODY", spoiled)
     monkeypatch.setattr(decoding, "MEMORY_BYTES", 3 << 30)

@@ -40,6 +40,8 @@ def test_a_voice_is_saved_and_spoken_with(
 def test_a_random_voice_is_saved_under_a_name(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "new.voice"
     words = ["--checkpoint", str(run), "--random-voice", "7", "--out", str(file), "--name", "Nobody"]
+    assert voice.main([*words, "--consent", "Ann Example, 2026-12-01"]) == 0
+    assert read_voice(file).consent == "Ann Example, 2026-12-01"
     assert voice.main(words) == 0
     assert "note: random voice 7 is closest to training speaker '" in capsys.readouterr().out
     first = read_voice(file)
@@ -67,6 +69,7 @@ def test_a_file_whose_name_ends_in_a_weight_is_that_file(
         (["--speaker", "bob", "--nam", "x"], "unknown option '--nam'; did you mean --name?"),
         (["--speaker", "bop:1"], "speaker 'bop' is not in this model; did you mean 'bob'?"),
         (["--speaker", "bob:1", "--speaker", "ann"], "--speaker 'bob:1' has a weight and --speaker 'ann' has none"),
+        (["--speaker", "bob", "--consent", "x"], "--consent is 'x', expected who consented and when"),
         (["--random-voice", "-1"], "--random-voice is '-1', expected a whole number"),
         (["--random-voice", "5000000000"], "--random-voice is '5000000000', expected a whole number"),
         (["--voice", "bad.voice"], "voice 'bad.voice': damaged or not a voice"),

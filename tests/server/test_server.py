@@ -3,12 +3,10 @@
 import base64
 import io
 import json
-import socket
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +19,8 @@ pytest.importorskip("starlette")
 uvicorn = pytest.importorskip("uvicorn")
 httpx = pytest.importorskip("httpx2")
 
-from myxtts.server.app import ServerSettings, application  # noqa: E402
 from myxtts.synthesis import Synthesizer  # noqa: E402
+from tests.server.served import served  # noqa: E402
 
 TEXT = "A good day to all of you. And to nobody else."
 SPEECH = "/v1/audio/speech"
@@ -31,26 +29,6 @@ SPEECH = "/v1/audio/speech"
 @pytest.fixture(scope="module")
 def synthesizer(tmp_path_factory: pytest.TempPathFactory) -> Synthesizer:
     return Synthesizer.load(made_model.save_run(tmp_path_factory.mktemp("run"), made_model.resolved()))
-
-
-@contextmanager
-def served(synthesizer: Synthesizer, **settings: object) -> Iterator[str]:
-    """The address of a server that runs in a thread."""
-    app = application(synthesizer, ServerSettings(**settings))  # type: ignore[arg-type]
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical"))
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            while not server.started:
-                assert thread.is_alive()
-                time.sleep(0.02)
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join(30)
-            assert not thread.is_alive()
 
 
 @pytest.fixture(scope="module")
@@ -242,3 +220,6 @@ def test_mistakes_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixt
     (tmp_path / "empty").write_text("\n")
     assert "has no token" in lines("x", "--token-file", str(tmp_path / "empty"))
     assert "no checkpoint" in lines(str(tmp_path))
+    assert "--voices is 'none', which does not exist" in lines("x", "--voices", "none")
+    (tmp_path / "file").touch()
+    assert "which is a file" in lines("x", "--voices", str(tmp_path / "file"), "--allow-voices")

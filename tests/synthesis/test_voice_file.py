@@ -141,3 +141,17 @@ def test_a_checkpoint_without_an_encoder(tmp_path: Path) -> None:
     bare = open_checkpoint(made_model.save_run(tmp_path, made_model.resolved(), average=None))
     with pytest.raises(CheckpointError, match="contains no averaged weights of a speaker encoder; use a"):
         _ = bare.voice_model
+
+
+def test_consent_is_stored_and_covered_by_the_hash(tmp_path: Path) -> None:
+    from myxtts.synthesis.voice_file import consent_problem
+
+    agreed = dataclasses.replace(made(), consent="Ann Example, 2026-12-01")
+    write_voice(tmp_path / "a.voice", agreed)
+    assert read_voice(tmp_path / "a.voice").consent == "Ann Example, 2026-12-01"
+    content = (tmp_path / "a.voice").read_bytes()
+    (tmp_path / "b.voice").write_bytes(content.replace(b"Ann Example", b"Bob Example"))
+    with pytest.raises(DataError, match="hash"):
+        read_voice(tmp_path / "b.voice")
+    assert consent_problem("Ann, 2026") is None
+    assert all(consent_problem(text) for text in ("", "  ", "a", "a\nb c", "x" * 301))

@@ -1,0 +1,101 @@
+"""What the parts of the studio share: its settings and folders, JSON bodies, and errors for the page."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from myxtts.errors import ConfigError, DataError, MyXTTSError, StorageError
+from myxtts.messages import quoted
+from myxtts.runtime.interface import OpenedModel
+from myxtts.server.app import body_of, error_response
+from myxtts.server.speech_request import ApiError
+from myxtts.storage.files import strict_json
+from myxtts.synthesis.synthesizer import Synthesizer
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class StudioSettings:
+    """Where the studio keeps things, and how it starts commands.
+
+    Attributes:
+        model: run, step folder, exported folder or starter that speaks if no other model is chosen.
+        runs: folder of the runs; new ones are made in it.
+        other_runs: runs elsewhere that are listed too.
+        voices: folder of the saved voices.
+        program: the words that start `myxtts` here.
+        shown_program: the same as a user would write it.
+        load: makes the synthesizer of an opened model.
+        threads: sentences and recordings that are computed at the same time.
+    """
+
+    model: str
+    runs: Path
+    voices: Path
+    program: tuple[str, ...]
+    load: Callable[[OpenedModel], Synthesizer]
+    shown_program: str = "myxtts"
+    other_runs: tuple[Path, ...] = ()
+    threads: int = 2
+    max_upload_bytes: int = 64 << 20
+
+    @property
+    def state(self) -> Path:
+        """Folder of the studio's own files."""
+        return self.runs / ".studio"
+
+
+class Workers:
+    """Threads for what would block the server."""
+
+    def __init__(self, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, "studio")
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """The result of `work`, computed in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+
+async def json_of(request: Request) -> dict[str, Any]:
+    """The JSON object in the body of a request. Raises ApiError."""
+    return object_of(await body_of(request))
+
+
+def object_of(body: bytes) -> dict[str, Any]:
+    """The JSON object in a body. Raises ApiError."""
+    try:
+        values = strict_json(body)
+    except ValueError as error:
+        raise ApiError(400, f"the body is not valid JSON ({error})") from None
+    if not isinstance(values, dict):
+        raise ApiError(400, "the body is not a JSON object")
+    return values
+
+
+def text_of(values: dict[str, Any], name: str, default: str = "") -> str:
+    """A field that is text of one line. Raises ApiError."""
+    value = values.get(name, default)
+    if value is None:
+        value = default
+    if not isinstance(value, str) or len(value) > 4_096 or any(c in value for c in "\0\n\r"):
+        raise ApiError(400, f"{name} is {quoted(value)}, expected a line of text", name)
+    return value.strip()
+
+
+async def as_reply(request: Request, error: Exception) -> Response:
+    """An error of MyXTTS as a reply in the shape of the interface."""
+    message = error.problems[0] if isinstance(error, ConfigError) else str(error)
+    status = 500 if isinstance(error, StorageError) else 400
+    return error_response(ApiError(status, message))
+
+
+STUDIO_ERRORS: dict[Any, Any] = {MyXTTSError: as_reply, DataError: as_reply, ConfigError: as_reply}

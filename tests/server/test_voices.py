@@ -1,0 +1,196 @@
+"""Voices by upload: off unless allowed, with consent, and nothing left behind of what is no recording of a voice."""
+
+import contextlib
+import io
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import made_model
+import numpy as np
+import pytest
+import soundfile
+
+pytest.importorskip("starlette")
+pytest.importorskip("uvicorn")
+httpx = pytest.importorskip("httpx2")
+
+from myxtts.errors import ConfigError, DataError  # noqa: E402
+from myxtts.server.voice_folder import VoiceFolder, name_problem  # noqa: E402
+from myxtts.synthesis import Synthesizer  # noqa: E402
+from myxtts.synthesis.voice_file import read_voice  # noqa: E402
+from myxtts.synthesis.voice_parts import VoicePart  # noqa: E402
+from tests.server.served import served  # noqa: E402
+
+VOICES = "/v1/audio/voices"
+CONSENT = {"consent_by": "Ann Example", "consent_date": "2026-12-01"}
+
+
+@pytest.fixture(scope="module")
+def synthesizer(tmp_path_factory: pytest.TempPathFactory) -> Synthesizer:
+    return Synthesizer.load(made_model.save_run(tmp_path_factory.mktemp("run"), made_model.resolved()))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("voices")
+
+
+@pytest.fixture(scope="module")
+def url(synthesizer: Synthesizer, folder: Path) -> Iterator[str]:
+    with served(synthesizer, VoiceFolder(folder), allow_voices=True, max_upload_bytes=2_000_000) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A tone, which is accepted only by name."""
+    return made_model.save_recording(tmp_path_factory.mktemp("audio") / "a.wav", seconds=4.0).read_bytes()
+
+
+def upload(url: str, content: bytes, filename: str = "me.wav", **fields: str) -> Any:
+    return httpx.post(url + VOICES, data=fields, files={"audio_sample": (filename, content)}, timeout=60)
+
+
+def wav(samples: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, samples, 22_050, format="WAV")
+    return file.getvalue()
+
+
+def test_a_voice_is_made_stored_with_consent_and_spoken_with(url: str, folder: Path, recording: bytes) -> None:
+    answer = upload(url, recording, name="anna", accept_problem="true", **CONSENT)
+    assert answer.status_code == 201, answer.text
+    made = answer.json()
+    assert (made["object"], made["id"], made["consent"]) == ("audio.voice", "anna", "Ann Example, 2026-12-01")
+    assert 3.0 < made["kept"]["kept_seconds"] <= 4.0 and made["kept"]["problem"]
+    stored = read_voice(folder / "anna.voice")
+    assert (stored.consent, stored.made_from) == ("Ann Example, 2026-12-01", "recording 'me.wav'")
+    assert sorted(path.name for path in folder.iterdir()) == ["anna.voice"], "the recording is not kept"
+    assert "anna" in [voice["id"] for voice in httpx.get(url + VOICES).json()["voices"]]
+    speech = {"input": "Hello.", "response_format": "wav"}
+    spoken = [
+        httpx.post(f"{url}/v1/audio/speech", json={**speech, "voice": voice}, timeout=60)
+        for voice in ("anna", "bob", "anna:0.5+bob:0.5")
+    ]
+    assert [answer.status_code for answer in spoken] == [200] * 3
+    assert len({answer.content for answer in spoken}) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "content", "status", "param", "code"),
+    [
+        ({}, b"no audio at all", 400, "audio_sample", "invalid_audio"),
+        ({}, b"", 400, "audio_sample", "invalid_audio"),
+        ({}, wav(np.zeros(44_100)), 400, "audio_sample", "invalid_audio"),
+        ({}, "tone", 400, "audio_sample", "not_one_voice"),
+        ({}, bytes(3_000_000), 413, "audio_sample", None),
+        ({"consent_by": ""}, "tone", 400, "consent_by", None),
+        ({"consent_by": "a\nb"}, "tone", 400, "consent_by", None),
+        ({"consent_date": "yesterday"}, "tone", 400, "consent_date", None),
+        ({"consent_date": ""}, "tone", 400, "consent_date", None),
+        ({"name": ""}, "tone", 400, "name", None),
+        ({"name": "../x"}, "tone", 400, "name", None),
+        ({"name": "a:b"}, "tone", 400, "name", None),
+        ({"name": "bob"}, "tone", 400, "name", None),
+    ],
+)
+def test_what_is_wrong_is_an_error_and_leaves_nothing(
+    url: str, folder: Path, recording: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    changes: dict, content: Any, status: int, param: str, code: str | None,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    before = sorted(folder.rglob("*"))
+    fields = {"name": "new", **CONSENT, **changes}
+    answer = upload(url, recording if content == "tone" else content, **fields)
+    assert answer.status_code == status, answer.text
+    error = answer.json()["error"]
+    assert (error["param"], error["code"]) == (param, code) and "\n" not in error["message"]
+    assert str(tmp_path) not in answer.text and "Traceback" not in answer.text
+    assert sorted(folder.rglob("*")) == before and list(tmp_path.iterdir()) == []
+
+
+def test_two_gigabytes_are_not_read(url: str) -> None:
+    """The length in the header ends the request; without one the limit does."""
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as client:
+        client.sendall(
+            f"POST {VOICES} HTTP/1.1\r\nHost: {host}\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+            f"Content-Length: {2 << 30}\r\n\r\n".encode()
+        )
+        assert b" 413 " in client.recv(200)
+    sent = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal sent
+        yield b'--x\r\nContent-Disposition: form-data; name="audio_sample"; filename="a.wav"\r\n\r\n'
+        while sent < 2 << 30:
+            sent += 1 << 16
+            yield bytes(1 << 16)
+
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    with contextlib.suppress(httpx.WriteError, httpx.ReadError, httpx.RemoteProtocolError):
+        # or the server closes the connection while the client writes
+        assert httpx.post(url + VOICES, content=endless(), headers=headers, timeout=60).status_code == 413
+    assert sent < 64 << 20
+
+
+def test_bodies_that_are_no_form(url: str) -> None:
+    for content, kind in (
+        (b"{}", "application/json"), (b"x", "multipart/form-data"), (b"x", "multipart/form-data; boundary=y"),
+        (b'--y\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--y--\r\n', "multipart/form-data; boundary=y"),
+    ):  # fmt: skip
+        answer = httpx.post(url + VOICES, content=content, headers={"Content-Type": kind})
+        assert answer.status_code == 400 and "error" in answer.json(), (content, answer.text)
+
+
+def test_off_unless_allowed(synthesizer: Synthesizer, tmp_path: Path, recording: bytes) -> None:
+    for voices in (None, VoiceFolder(tmp_path)):
+        with served(synthesizer, voices) as address:
+            answer = upload(address, recording, name="anna", **CONSENT)
+            assert answer.status_code == 403 and answer.json()["error"]["code"] == "voices_not_allowed"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_folder_renames_and_moves_to_the_trash(synthesizer: Synthesizer, tmp_path: Path) -> None:
+    folder = VoiceFolder(tmp_path / "new" / "voices")
+    made = synthesizer.make_voice(speaker="bob")
+    folder.add("bob 2", made, synthesizer, consent="Bob, 2026-01-01", recording=(np.zeros(100, np.float32), 22_050))
+    folder.rename("bob 2", "باب")
+    assert folder.names() == ["باب"] and folder.recording("باب") and folder.consent("باب") == "Bob, 2026-01-01"
+    with pytest.raises(ConfigError, match="taken"):
+        folder.add("باب", made, synthesizer)
+    for _ in range(2):
+        folder.trash("باب")
+        folder.add("باب", made, synthesizer)
+    assert len(list((folder.path / "trash").glob("*.voice"))) == 2 and folder.names() == ["باب"]
+    assert len(list((folder.path / "trash").glob("*.wav"))) == 1
+    for name in ("none", "../x", "trash"):
+        with pytest.raises(DataError, match="no voice"):
+            folder.trash(name)
+
+
+def test_a_voice_of_another_model_is_made_again_from_its_recording(synthesizer: Synthesizer, tmp_path: Path) -> None:
+    arrays = dict(made_model.weights("regression"))
+    name = next(name for name in arrays if "/speaker_encoder/voice/kernel" in f"/{name}")
+    arrays[name] = arrays[name] + np.float32(0.1)
+    run = made_model.save_run(tmp_path / "run", made_model.resolved(training__seed=9), average=arrays)
+    other, folder = Synthesizer.load(run), VoiceFolder(tmp_path / "voices")
+    samples = soundfile.read(made_model.save_recording(tmp_path / "a.wav"), dtype="float32")[0]
+    made = synthesizer.make_voice(voices=[VoicePart("reference", samples)])
+    folder.add("anna", made, synthesizer, recording=(samples, 22_050))
+    folder.add("bare", made, synthesizer)
+    part = folder.part("anna", None, other)
+    assert read_voice(Path(str(part.what))).model == other.opened.voice_model
+    assert folder.part("anna", None, other).what == part.what and folder.names() == ["anna", "bare"]
+    other.make_voice(voices=[part])
+    assert [entry["usable"] for entry in folder.list(other)] == [True, False]
+    assert [entry["usable"] for entry in folder.list(synthesizer)] == [True, True]
+
+
+def test_names() -> None:
+    for name in ("anna", "Anna B.", "سارا", "می‌نا", "a" * 60):
+        assert name_problem(name) is None, name
+    for name in ("", " a", "a ", ".a", "a/b", "a\\b", "a+b", "a:b", "a\nb", "a\u202eb", "trash", "a" * 61, None, 3):
+        assert name_problem(name) is not None, name
