@@ -70,6 +70,7 @@ def _run(argv: Sequence[str]) -> int:
     opened = open_model(Path(given.model), given.prefer)
     screen.say(escaped(opened.summary))
     synthesizer = load_synthesizer(opened)
+    synthesizer.warm_up()
     settings = ServerSettings(
         threads=given.threads,
         max_queue=given.max_queue,

@@ -84,7 +84,9 @@ def _run(argv: Sequence[str]) -> int:
     opened = open_model(Path(given.model))
     with contextlib.closing(_listener(given.port)) as listener:
         screen.say(escaped(opened.summary), "loading the model ...")
-        app = studio(load_synthesizer(opened), settings, token)
+        synthesizer = load_synthesizer(opened)
+        synthesizer.warm_up()
+        app = studio(synthesizer, settings, token)
 
         def announce(host: str, port: int) -> None:
             address = f"http://{host}:{port}/?token={token}"

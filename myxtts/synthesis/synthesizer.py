@@ -37,6 +37,7 @@ from myxtts.synthesis.voices import MadeVoice, Reference, VoiceMaker, varied, vo
 from myxtts.synthesis.word_times import word_times
 from myxtts.text.dictionary import read_dictionary
 from myxtts.text.reading import Reading, read_text
+from myxtts.text.symbols import RESERVED
 from myxtts.text.tokenizer import Tokenizer
 from myxtts.units import seconds_of_frames
 from myxtts.vocoder.files import NEURAL, open_vocoder
@@ -112,6 +113,14 @@ class Synthesizer:
         opened = open_model(Path(path), prefer)
         entries = read_dictionary(Path(dictionary).expanduser()) if dictionary else None
         return cls(opened, None if vocoder == NEURAL else open_vocoder(vocoder, opened.config.audio), entries)
+
+    def warm_up(self) -> None:
+        """Speaks one symbol, so that the first text is as fast as the others: graphs are built at their first use."""
+        model, audio = self.config.model, self.config.audio
+        voice_E = np.full(model.voice_width, model.voice_width**-0.5, np.float32)
+        voice = Voice(voice_E, np.zeros(model.style_width, np.float32))
+        made = self.model.generate(np.array([len(RESERVED)], np.int32), 0, voice, Controls())
+        self._vocoder(floor_mel(made.mel_MC, audio), made.pitch_hz_M, 1)
 
     @property
     def config(self) -> Config:

@@ -1,5 +1,7 @@
 """Streaming yields the same speech, sentence by sentence, without clipping."""
 
+from pathlib import Path
+
 import made_model
 import numpy as np
 import pytest
@@ -64,3 +66,11 @@ def test_a_sentence_is_computed_on_demand(synthesizer: Synthesizer, monkeypatch:
     assert made == []
     next(chunks)
     assert len(made) == 1
+
+
+def test_after_warming_up_the_first_text_builds_no_graph(tmp_path: Path) -> None:
+    cold = Synthesizer.load(made_model.save_run(tmp_path, made_model.resolved()))
+    cold.warm_up()
+    traces = cold.model.generator.traces
+    next(cold.stream(TEXT, speaker="bob"))
+    assert traces > 0 and cold.model.generator.traces == traces
