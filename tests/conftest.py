@@ -23,6 +23,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 RESERVED = {
+    "slow": ("audio/test_mel.py::test_log_mel_is_librosas",),
     "process": (
         "cli/test_sound_out.py::test_a_reader_that_leaves",
         "evaluation/test_judge.py",
@@ -40,6 +41,7 @@ RESERVED = {
         "models/test_generate.py::test_new_lengths_trace_nothing_new",
         "models/test_padding.py",
         "models/test_tokens_near.py",
+        "training/test_blame.py",
         "training/test_best.py",
         "training/test_devices.py",
         "training/test_golden_curve.py::test_losses_are_unchanged[rich]",

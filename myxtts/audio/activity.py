@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import scipy.ndimage
-import scipy.signal
+import scipy  # its parts are imported at their first use: a process that only decodes needs none of them
 
 from myxtts.audio.framing import frames_view
 from myxtts.config.schema import AudioConfig
@@ -191,11 +190,13 @@ def clipped_share(samples_N: Array) -> float:
     peak = float(np.abs(samples_N).max(initial=0.0))
     if peak < _LOUDEST_QUIET_PEAK:
         return 0.0
-    clipped = np.zeros(len(samples_N), bool)
+    clipped = 0
     for sign in (1.0, -1.0):
         at_peak = sign * samples_N >= _FULL_SCALE_SHARE * peak
-        clipped |= scipy.ndimage.binary_opening(at_peak, np.ones(_CLIPPED_RUN, bool))
-    return float(clipped.mean())
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], at_peak, [False]]).astype(np.int8)))
+        lengths = edges[1::2] - edges[::2]
+        clipped += int(lengths[lengths >= _CLIPPED_RUN].sum())
+    return clipped / len(samples_N)
 
 
 def measure_sound(trimmed_N: Array, audio: AudioConfig) -> tuple[float, float]:

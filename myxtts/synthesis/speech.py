@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import scipy.ndimage
+import scipy  # its parts are imported at their first use
 
 from myxtts.audio.framing import hann
 from myxtts.config.schema import AudioConfig

@@ -201,11 +201,11 @@ def _is_locked(path: Path) -> bool:
     Trying the lock instead would make a training fail that begins just then.
     """
     try:
-        locks = [line for line in _LOCKS.read_text(encoding="utf-8").splitlines() if "FLOCK" in line]
+        locks = _LOCKS.read_text(encoding="utf-8").splitlines()
         inode = path.stat().st_ino
     except OSError:
         return True
-    return not locks or any(f":{inode} " in line for line in locks)
+    return any("FLOCK" in line and f":{inode} " in line for line in locks)
 
 
 def _newest_metrics(path: Path) -> dict[str, Any]:
