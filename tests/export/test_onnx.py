@@ -49,7 +49,7 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture(scope="module")
 def both(pair: tuple[Path, Path]) -> tuple[Synthesizer, Synthesizer]:
     run, out = pair
-    return Synthesizer.load(run), Synthesizer.load(out)
+    return Synthesizer.load(run, vocoder=str(out / VOCODER_WEIGHTS)), Synthesizer.load(out)
 
 
 def test_the_folder_holds_what_it_says_and_nothing_that_was_not_asked_for(pair: tuple[Path, Path]) -> None:

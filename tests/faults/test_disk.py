@@ -213,6 +213,8 @@ def test_a_terminal_that_closes_while_the_disk_is_full(tmp_path: Path, quick_run
     with small_disk(tmp_path / "disk", 64) as disk:
         run = disk / "run"
         with ExitStack() as stack:
+            # these tests may run under nohup, which ignores it
+            stack.callback(signal.signal, signal.SIGHUP, signal.signal(signal.SIGHUP, signal.SIG_DFL))
 
             def close() -> None:
                 stack.enter_context(full(disk))

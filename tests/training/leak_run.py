@@ -93,7 +93,7 @@ def measure(work: Path, updates: int, settings: Sequence[str], screen: Screen, w
     prepared = prepare(resolved.config, silent, named={"data.train_path"})
     with quiet_loading():
         from myxtts.models.generate import Generator
-        from myxtts.training import run
+        from myxtts.training import examine, run
         from myxtts.training.run_state import RunState
         from myxtts.training.trainer import Trainer
     trainers: list[Any] = []
@@ -103,7 +103,7 @@ def measure(work: Path, updates: int, settings: Sequence[str], screen: Screen, w
     with (
         mock.patch.object(run, "Trainer", _noted(Trainer, trainers)),
         mock.patch.object(run, "RunState", _noted(RunState, states)),
-        mock.patch.object(run, "Generator", _noted(Generator, generators)),
+        mock.patch.object(examine, "Generator", _noted(Generator, generators)),
         mock.patch.dict(os.environ, {faults.VARIABLE: FAULTS}),
     ):
         try:
