@@ -43,6 +43,17 @@ class SpeechRequest:
     stream_format: str
 
 
+def object_of(body: bytes) -> dict[str, Any]:
+    """The JSON object in a body. Raises ApiError."""
+    try:
+        values = strict_json(body)
+    except ValueError as error:
+        raise ApiError(400, f"the body is not valid JSON ({error})") from None
+    if not isinstance(values, dict):
+        raise ApiError(400, "the body is not a JSON object")
+    return values
+
+
 def parse_request(body: bytes, known: Collection[str], most_characters: int) -> SpeechRequest:
     """The request in a JSON body. Unknown fields are ignored, as clients send fields of other services.
 
@@ -53,12 +64,7 @@ def parse_request(body: bytes, known: Collection[str], most_characters: int) -> 
 
     Raises ApiError.
     """
-    try:
-        values = strict_json(body)
-    except ValueError as error:
-        raise ApiError(400, f"the body is not valid JSON ({error})") from None
-    if not isinstance(values, dict):
-        raise ApiError(400, "the body is not a JSON object")
+    values = object_of(body)
     text = values.get("input")
     if not isinstance(text, str) or not text.strip():
         raise ApiError(400, "input is missing or empty; write at least one word", "input")

@@ -26,7 +26,7 @@ from myxtts.data.references import prepare_reference
 from myxtts.errors import CheckpointError, ConfigError, DataError, StorageError
 from myxtts.messages import quoted
 from myxtts.models.aligner import path_of
-from myxtts.models.build import load_weights
+from myxtts.models.build import check_size, load_weights
 from myxtts.models.generate import FRAME_STEP, Generator
 from myxtts.models.layers import sequence_mask
 from myxtts.models.predictors import token_means
@@ -72,6 +72,15 @@ class VoiceSource:
         own, needed = fingerprint(config.audio), fingerprint(audio)
         if own != needed:
             raise CheckpointError(f"{where} speaks mels of another definition ({own}, here {needed}); name another run")
+        check_size(
+            sum(array.size for array in average.values()),
+            where,
+            config.model,
+            channels=config.audio.mel_channels,
+            symbols=len(SymbolTable.from_json(corpus.symbols)),
+            languages=len(corpus.languages),
+            speakers=max(1, len(corpus.speakers)),
+        )
         digest = hashlib.sha256()
         for name in sorted(average):
             digest.update(name.encode() + np.ascontiguousarray(average[name]).tobytes())

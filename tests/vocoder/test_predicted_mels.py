@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import made_model
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -100,3 +101,10 @@ def test_a_vocoder_is_no_source(folder: Path) -> None:
 def test_another_mel_convention_is_an_error(folder: Path) -> None:
     with pytest.raises(CheckpointError, match=r"vocoder\.mels_from .*definition"):
         VoiceSource.open(folder / "voice", AudioConfig(mel_high_hz=7_000.0))
+
+
+def test_settings_of_a_model_that_the_weights_cannot_be_of_are_an_error_before_it_is_built(tmp_path: Path) -> None:
+    huge = made_model.resolved(model__width=4_096, model__heads=4)
+    run = made_model.save_run(tmp_path, huge, average={"voice_cloner/x": np.zeros(8, np.float32)})
+    with pytest.raises(CheckpointError, match=r"vocoder\.mels_from .*model\.width 4096"):
+        VoiceSource.open(run, AudioConfig())

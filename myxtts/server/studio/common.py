@@ -16,8 +16,7 @@ from myxtts.errors import ConfigError, DataError, MyXTTSError, StorageError
 from myxtts.messages import quoted
 from myxtts.runtime.interface import OpenedModel
 from myxtts.server.app import body_of, error_response
-from myxtts.server.speech_request import ApiError
-from myxtts.storage.files import strict_json
+from myxtts.server.speech_request import ApiError, object_of
 from myxtts.synthesis.synthesizer import Synthesizer
 
 T = TypeVar("T")
@@ -68,17 +67,6 @@ class Workers:
 async def json_of(request: Request) -> dict[str, Any]:
     """The JSON object in the body of a request. Raises ApiError."""
     return object_of(await body_of(request))
-
-
-def object_of(body: bytes) -> dict[str, Any]:
-    """The JSON object in a body. Raises ApiError."""
-    try:
-        values = strict_json(body)
-    except ValueError as error:
-        raise ApiError(400, f"the body is not valid JSON ({error})") from None
-    if not isinstance(values, dict):
-        raise ApiError(400, "the body is not a JSON object")
-    return values
 
 
 def text_of(values: dict[str, Any], name: str, default: str = "") -> str:

@@ -25,8 +25,8 @@ from myxtts.audio.sound_file import pcm16
 from myxtts.audio.waveform import write_wav
 from myxtts.errors import MyXTTSError
 from myxtts.server.app import body_of
-from myxtts.server.speech_request import ApiError, SpeechRequest, parse_request
-from myxtts.server.studio.common import Workers, object_of, text_of
+from myxtts.server.speech_request import ApiError, SpeechRequest, object_of, parse_request
+from myxtts.server.studio.common import Workers, text_of
 from myxtts.server.studio.models import SpeakingModels
 from myxtts.server.voice_folder import VoiceFolder
 from myxtts.storage.files import read_regular_file, strict_json, write_text_atomic
