@@ -6,9 +6,9 @@ from pathlib import Path
 
 from myxtts.errors import CheckpointError
 from myxtts.messages import quoted
-from myxtts.runtime.folder import CARD, CONFIG, ENCODER, TEXT_TO_MEL, VOICES
+from myxtts.runtime.folder import CARD, CONFIG, ENCODER, TEXT_TO_MEL, VOCODER, VOCODER_WEIGHTS, VOICES
 
-_FILES = [CONFIG, TEXT_TO_MEL, ENCODER, VOICES, CARD]
+_FILES = [CONFIG, TEXT_TO_MEL, ENCODER, VOICES, VOCODER, VOCODER_WEIGHTS, CARD]
 
 
 def downloaded(name: str) -> Path:

@@ -7,9 +7,7 @@ the sentence that is being computed and no more. The queue is bounded; beyond it
 from __future__ import annotations
 
 import asyncio
-import base64
 import hmac
-import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +24,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from myxtts.errors import ConfigError, DataError, MyXTTSError, StorageError
-from myxtts.server.sound_formats import MEDIA_TYPES, encoder
+from myxtts.server.replies import Reply, reply
+from myxtts.server.sound_formats import encoder
 from myxtts.server.speech_request import ApiError, SpeechRequest, api_error, parse_request
 from myxtts.server.upload import add_uploaded, received
 from myxtts.server.voice_folder import VoiceFolder
@@ -215,9 +214,9 @@ class _Service:
         except BaseException:
             self._metrics.active -= 1
             raise
-        streamed = self._streamed(wanted, pieces, first)
-        media = "text/event-stream" if wanted.stream_format == "sse" else MEDIA_TYPES[wanted.response_format]
-        return StreamingResponse(streamed, media_type=media)
+        form = reply(wanted.stream_format, wanted.response_format, wanted.timestamp_granularities)
+        streamed = self._streamed(wanted.response_format, form, pieces, first)
+        return StreamingResponse(streamed, media_type=form.media_type)
 
     def _pieces(self, wanted: SpeechRequest) -> Iterator[SpeechChunk]:
         """The sentences; a generator, so that the text is read in a worker too."""
@@ -251,29 +250,20 @@ class _Service:
         return piece
 
     async def _streamed(
-        self, wanted: SpeechRequest, pieces: Iterator[SpeechChunk], piece: SpeechChunk | None
+        self, response_format: str, form: Reply, pieces: Iterator[SpeechChunk], piece: SpeechChunk | None
     ) -> AsyncIterator[bytes]:
         """The bytes of the reply. Leaving it early, as when the client disconnects, ends the work."""
-        as_event = _event if wanted.stream_format == "sse" else bytes
         try:
             assert piece is not None, "a text has at least one sentence"
-            output = encoder(wanted.response_format, piece.sample_rate_hz)
+            output = encoder(response_format, piece.sample_rate_hz)
             while piece is not None:
-                if content := output.write(piece.samples):
-                    yield as_event(content)
+                if content := form.sentence(piece, output.write(piece.samples)):
+                    yield content
                 piece = await self._next(pieces)
-            if content := output.close():
-                yield as_event(content)
-            if wanted.stream_format == "sse":
-                yield b'data: {"type":"speech.audio.done"}\n\n'
+            if content := form.end(output.close()):
+                yield content
         finally:
             self._metrics.active -= 1
-
-
-def _event(content: bytes) -> bytes:
-    """A server-sent event of OpenAI's interface."""
-    values = {"type": "speech.audio.delta", "audio": base64.b64encode(content).decode("ascii")}
-    return f"data: {json.dumps(values)}\n\n".encode("ascii")
 
 
 async def body_of(request: Request) -> bytes:

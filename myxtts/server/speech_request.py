@@ -8,12 +8,12 @@ from typing import Any
 
 from myxtts.errors import ConfigError, DataError
 from myxtts.messages import quoted
+from myxtts.server.replies import GRANULARITIES, STREAM_FORMATS
 from myxtts.storage.files import strict_json
 from myxtts.synthesis.options import SPEAK_OPTIONS, SpeakOptions
 from myxtts.synthesis.voice_parts import split_weight, weight_problem
 
 FORMATS = ("mp3", "wav", "flac", "opus", "pcm")
-STREAM_FORMATS = ("audio", "sse")
 _FIELDS = tuple(name for name in SPEAK_OPTIONS if name != "steps")
 """Options that a request may set; the number of steps of a flow decoder is the server's, since it decides the cost."""
 _MOST_PARTS = 8
@@ -41,6 +41,7 @@ class SpeechRequest:
     options: SpeakOptions
     response_format: str
     stream_format: str
+    timestamp_granularities: tuple[str, ...] = ()
 
 
 def object_of(body: bytes) -> dict[str, Any]:
@@ -70,12 +71,14 @@ def parse_request(body: bytes, known: Collection[str], most_characters: int) -> 
         raise ApiError(400, "input is missing or empty; write at least one word", "input")
     if len(text) > most_characters:
         raise ApiError(400, f"input has {len(text)} characters, at most {most_characters} are allowed", "input")
+    stream_format = _choice(values, "stream_format", STREAM_FORMATS)
     return SpeechRequest(
         text,
         parse_voice(values.get("voice"), known),
         _options(values),
         _choice(values, "response_format", FORMATS),
-        _choice(values, "stream_format", STREAM_FORMATS),
+        stream_format,
+        _granularities(values, stream_format),
     )
 
 
@@ -86,6 +89,19 @@ def _choice(values: Mapping[str, Any], name: str, choices: tuple[str, ...]) -> s
     if value not in choices:
         raise ApiError(400, f"{name} is {quoted(value)}, expected one of: {', '.join(choices)}", name)
     return str(value)
+
+
+def _granularities(values: Mapping[str, Any], stream_format: str) -> tuple[str, ...]:
+    """What times are wanted."""
+    name, expected = "timestamp_granularities", f"a list of: {', '.join(GRANULARITIES)}"
+    value = values.get(name)
+    if value is None:
+        return ()
+    if not isinstance(value, list) or any(one not in GRANULARITIES for one in value):
+        raise ApiError(400, f"{name} is {quoted(value)}, expected {expected}", name)
+    if value and stream_format == "audio":
+        raise ApiError(400, f"{name} needs stream_format sse or json; a sound file has no place for times", name)
+    return tuple(dict.fromkeys(value))
 
 
 def _options(values: Mapping[str, Any]) -> SpeakOptions:

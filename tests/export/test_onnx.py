@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -162,6 +163,35 @@ def test_the_command_speaks_without_tensorflow(pair: tuple[Path, Path], tmp_path
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == [0, []], done.stdout
     assert "exported model: " in done.stdout and out.stat().st_size > 10_000
+
+
+def test_the_server_gives_word_times_without_tensorflow(
+    pair: tuple[Path, Path], both: tuple[Synthesizer, Synthesizer]
+) -> None:
+    openai = pytest.importorskip("openai")
+    pytest.importorskip("uvicorn")
+    words = [sys.executable, "-m", "myxtts", "serve", str(pair[1]), "--port", "0"]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            address = next(line for line in server.stdout if line.startswith("listening on ")).split()[-1]
+            extra = {"stream_format": "json", "timestamp_granularities": ["word"]}
+            client = openai.OpenAI(base_url=f"{address}/v1", api_key="none")
+            answer = client.audio.speech.create(
+                model="myxtts", voice="bob", input=TEXT, response_format="pcm", extra_body=extra
+            )
+            values = json.loads(answer.read())
+            assert "libtensorflow" not in Path(f"/proc/{server.pid}/maps").read_text()
+        finally:
+            server.terminate()
+    assert server.returncode == -signal.SIGTERM
+    sentences = both[0].speak(TEXT, speaker="bob").sentences
+    wanted = [
+        (word.text, round(sentence.start_seconds + word.start_seconds, 3))
+        for sentence in sentences
+        for word in sentence.words
+    ]
+    assert [(word["word"], word["start"]) for word in values["words"]] == wanted
 
 
 def test_damaged_folders_are_named(pair: tuple[Path, Path], tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`--format savedmodel` and `hub`: a process without MyXTTS runs the one, `Synthesizer.load` speaks the other."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -55,7 +56,7 @@ def test_a_process_without_myxtts_runs_the_saved_model(run: Path, tmp_path: Path
 
 
 def test_the_hub_folder_is_loaded_and_holds_no_training_speaker(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "hub"
     words = [str(run), "--format", "hub", "--out", str(out), "--speaker", "bob"]
@@ -70,6 +71,23 @@ def test_the_hub_folder_is_loaded_and_holds_no_training_speaker(
     assert (out / "samples" / "1.wav").stat().st_size > 10_000
     speech = Synthesizer.load(out).speak("Hello there.", speaker="bob")
     assert np.isfinite(speech.samples).all()
+
+    hub = pytest.importorskip("huggingface_hub")
+
+    def snapshot(name: str, allow_patterns: list[str]) -> str:
+        """What Hugging Face gives of a model: the files with these names."""
+        cache = tmp_path / "cache" / name
+        cache.mkdir(parents=True)
+        for pattern in allow_patterns:
+            for path in out.glob(pattern):
+                shutil.copy(path, cache)
+        return str(cache)
+
+    monkeypatch.setattr(hub, "snapshot_download", snapshot)
+    monkeypatch.chdir(tmp_path)
+    named = Synthesizer.load("owner/name").speak("Hello there.", speaker="bob")
+    assert np.array_equal(named.samples, speech.samples)
+    assert not (tmp_path / "cache" / "owner" / "name" / "model.safetensors").exists(), "only what speaking needs"
 
 
 def test_a_model_that_is_neither_here_nor_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
