@@ -21,6 +21,7 @@ FORMATS = {
     "piper": "one voice in one language for Piper",
     "sherpa": "the same for sherpa-onnx",
     "savedmodel": "for TensorFlow Serving and plain TensorFlow",
+    "litert": "graphs in two halves for LiteRT on Android and iOS",
     "hub": "the onnx folder with weights, samples and a card for Hugging Face",
 }
 WEIGHTS = ("fp32", "fp16", "int8")

@@ -55,6 +55,27 @@ def round_durations_in_graph(
     return at_BT - before_BT, capped_B, tf.cast(total_B1[:, 0] > float(longest), tf.int64)
 
 
+def shifted_prosody(
+    model: TensorFlowModel, pitch_BT: tf.Tensor, energy_BT: tf.Tensor, semitones: tf.Tensor, decibels: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Normalized pitch and energy of the tokens, shifted by semitones and decibels within PROSODY_LIMIT."""
+    semitone, decibel = math.log(2.0) / 12.0 / model.corpus.pitch_std, math.log(10.0) / 20.0 / model.corpus.energy_std
+    pairs = (pitch_BT, semitones * semitone), (energy_BT, decibels * decibel)
+    pitch, energy = (tf.clip_by_value(value + shift, -PROSODY_LIMIT, PROSODY_LIMIT) for value, shift in pairs)
+    return pitch, energy
+
+
+def mel_and_f0(model: TensorFlowModel, made: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """What `decode_graph` gave as a natural-log mel (B, M, C), F0 (B, M) in Hz, 0 unvoiced, and limited frames (B,)."""
+    corpus, audio = model.corpus, model.config.audio
+    mean_C, std_C = np.asarray(corpus.mel_mean_C, np.float32), np.asarray(corpus.mel_std_C, np.float32)
+    hz_BM = tf.exp(made["pitch_BM"] * corpus.pitch_std + corpus.pitch_mean)
+    limited_BM = tf.clip_by_value(hz_BM, audio.pitch_low_hz, audio.pitch_high_hz)
+    outside_BM = tf.cast(tf.not_equal(hz_BM, limited_BM), tf.float32) * made["voiced_BM"]
+    mel = tf.minimum(made["mel_BMC"], HIGHEST_MEL) * std_C + mean_C
+    return mel, limited_BM * made["voiced_BM"], tf.reduce_sum(outside_BM, axis=1)
+
+
 def text_to_mel(model: TensorFlowModel) -> Graph:
     """Tokens, language, voice, style and controls -> mel, f0, durations, limits (names: runtime.onnx_model).
 
@@ -65,14 +86,8 @@ def text_to_mel(model: TensorFlowModel) -> Graph:
     mel float32 [1, M, C], natural log; f0 float32 [1, M] in Hz, 0 unvoiced; durations int64 [1, T]; limits int64 [3]:
     tokens that were cut, 1 where the sentence was shortened, voiced frames whose pitch was limited.
     """
-    generator, config, corpus = model.generator, model.config.model, model.corpus
-    audio, channels = model.config.audio, model.config.audio.mel_channels
+    generator, config, channels = model.generator, model.config.model, model.config.audio.mel_channels
     flow = config.decoder == "flow"
-    semitone, decibel = math.log(2.0) / 12.0 / corpus.pitch_std, math.log(10.0) / 20.0 / corpus.energy_std
-    mean_C, std_C = np.asarray(corpus.mel_mean_C, np.float32), np.asarray(corpus.mel_std_C, np.float32)
-
-    def shifted(value_BT: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
-        return tf.clip_by_value(value_BT + shift, -PROSODY_LIMIT, PROSODY_LIMIT)
 
     def run(
         tokens: tf.Tensor, language: tf.Tensor, voice: tf.Tensor, style: tf.Tensor, controls: tf.Tensor,
@@ -94,8 +109,7 @@ def text_to_mel(model: TensorFlowModel) -> Graph:
             predicted["text_BTD"],
             predicted["mean_BTC"],
             duration_BT,
-            shifted(predicted["pitch_BT"], pitch * semitone),
-            shifted(predicted["energy_BT"], energy * decibel),
+            *shifted_prosody(model, predicted["pitch_BT"], predicted["energy_BT"], pitch, energy),
             voice,
             style,
             pitch_range,
@@ -103,15 +117,12 @@ def text_to_mel(model: TensorFlowModel) -> Graph:
             noise_BMC,
             frame_step=1,
         )
-        hz_BM = tf.exp(made["pitch_BM"] * corpus.pitch_std + corpus.pitch_mean)
-        limited_BM = tf.clip_by_value(hz_BM, audio.pitch_low_hz, audio.pitch_high_hz)
-        outside_BM = tf.cast(tf.not_equal(hz_BM, limited_BM), tf.float32) * made["voiced_BM"]
-        outside = tf.cast(tf.reduce_sum(outside_BM, axis=1), tf.int64)
+        mel, f0, limited_B = mel_and_f0(model, made)
         return {
-            "mel": tf.minimum(made["mel_BMC"], HIGHEST_MEL) * std_C + mean_C,
-            "f0": limited_BM * made["voiced_BM"],
+            "mel": mel,
+            "f0": f0,
             "durations": tf.cast(duration_BT, tf.int64),
-            "limits": tf.concat([capped_B, squeezed_B, outside], axis=0),
+            "limits": tf.concat([capped_B, squeezed_B, tf.cast(limited_B, tf.int64)], axis=0),
         }
 
     i64, f32 = tf.int64, tf.float32

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,14 @@ import numpy as np
 from myxtts.export import graphs
 from myxtts.export.card import model_card
 from myxtts.export.onnx_file import OPSET, convert, store
-from myxtts.export.parity import compare, compare_vocoder
+from myxtts.export.parity import compare, compare_vocoder, onnx_vocoder
 from myxtts.export.source import Source
 from myxtts.export.vocoder import vocoder_graph
 from myxtts.runtime.folder import (
     CARD,
     CONFIG,
     ENCODER,
+    ONNX,
     TEXT_TO_MEL,
     VOCODER,
     VOCODER_WEIGHTS,
@@ -47,11 +49,23 @@ def write_folder(folder: Path, source: Source, weights: str, license_name: str) 
     vocoder, audio = source.vocoder, source.opened.config.audio
     graph = graphs.with_batch(vocoder_graph(vocoder, audio), audio.mel_channels)
     store(convert(graph), folder / VOCODER, "fp32" if weights == "int8" else weights)
-    names = [TEXT_TO_MEL, ENCODER, VOICES, VOCODER]
+    complete_folder(folder, source, CONTENTS, weights, license_name)
+    parity = compare(source, open_export(folder).load(), weights)
+    error = compare_vocoder(graph, onnx_vocoder(folder / VOCODER), audio)
+    return [f"verified: {parity.line}", f"verified: samples of the vocoder within {error:.1e} of the peak"]
+
+
+def complete_folder(
+    folder: Path, source: Source, contents: Mapping[str, str], weights: str, license_name: str, kind: str = ONNX
+) -> None:
+    """Writes what a folder has beside its graphs: voices, weights of the vocoder, settings and card.
+
+    `contents` are the files that the card lists; `kind` is runtime.folder's ONNX or LITERT.
+    """
+    opened, vocoder = source.opened, source.vocoder
     if vocoder is not None:
         save_vocoder(vocoder, folder / VOCODER_WEIGHTS)
-        names.append(VOCODER_WEIGHTS)
-    model = source.opened.config.model
+    model = opened.config.model
     voices = {
         "voice_ZE": np.zeros((len(source.voices), model.voice_width), np.float32),
         "style_ZY": np.zeros((len(source.voices), model.style_width), np.float32),
@@ -59,16 +73,13 @@ def write_folder(folder: Path, source: Source, weights: str, license_name: str) 
     for index, named in enumerate(source.voices):
         voices["voice_ZE"][index], voices["style_ZY"][index] = named.voice.voice_E, named.voice.style_Y
     write_tensors(folder / VOICES, voices)
-    opened = source.opened
-    kind = GRIFFIN_LIM if vocoder is None else NEURAL
     about = ExportConfig(
-        opened.config, source.corpus, opened.voice_model, opened.speaker_count, source.untrained, kind, weights
-    )
-    contents = {name: (folder / name).read_bytes() for name in names}
-    text = json.dumps(about.to_json(contents), ensure_ascii=False, indent=1)
+        opened.config, source.corpus, opened.voice_model, opened.speaker_count, source.untrained,
+        GRIFFIN_LIM if vocoder is None else NEURAL, weights, kind,
+        (source.model.longest_token, source.model.longest),
+    )  # fmt: skip
+    hashed = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    text = json.dumps(about.to_json(hashed), ensure_ascii=False, indent=1)
     (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
-    listed = CONTENTS | ({VOCODER_WEIGHTS: "the weights of the vocoder, for MyXTTS"} if vocoder is not None else {})
-    (folder / CARD).write_text(model_card(source, listed, license_name), encoding="utf-8")
-    parity = compare(source, open_export(folder).load(), weights)
-    error = compare_vocoder(graph, folder / VOCODER, audio)
-    return [f"verified: {parity.line}", f"verified: samples of the vocoder within {error:.1e} of the peak"]
+    own = {VOCODER_WEIGHTS: "the weights of the vocoder, for MyXTTS"} if vocoder is not None else {}
+    (folder / CARD).write_text(model_card(source, {**contents, **own}, license_name), encoding="utf-8")

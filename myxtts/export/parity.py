@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,20 +147,33 @@ def _voice_difference(source: Source, exported: AcousticModel) -> float:
     return worst
 
 
-def compare_vocoder(graph: Graph, path: Path, audio: AudioConfig) -> float:
+def onnx_vocoder(path: Path) -> Callable[[FloatArray, FloatArray], FloatArray]:
+    """The vocoder in an ONNX file: mel [1, M, C] and F0 [1, M] to samples [1, N]."""
+    exported = session(path, "the exported vocoder")
+
+    def run(mel: FloatArray, f0: FloatArray) -> FloatArray:
+        samples: FloatArray = exported.run(["samples"], {"mel": mel, "f0": f0})[0]
+        return samples
+
+    return run
+
+
+def compare_vocoder(
+    graph: Graph, exported: Callable[[FloatArray, FloatArray], FloatArray], audio: AudioConfig
+) -> float:
     """Largest difference of an exported vocoder to TensorFlow, relative to the peak, at odd and even lengths.
 
     Raises ExportError where it exceeds SAMPLE_ERROR, or a value is not finite.
     """
-    exported, rng, worst = session(path, "the exported vocoder"), np.random.default_rng(5), 0.0
+    rng, worst = np.random.default_rng(5), 0.0
     for frames in (1, 64, 201):
         mel = rng.normal(-5.0, 1.0, (1, frames, audio.mel_channels)).astype(np.float32)
         f0 = np.where(rng.random((1, frames)) < 0.6, rng.uniform(90.0, 300.0, (1, frames)), 0.0).astype(np.float32)
         wanted = graph.function(tf.constant(mel), tf.constant(f0))["samples"].numpy()
-        (found,) = exported.run(["samples"], {"mel": mel, "f0": f0})
+        found = exported(mel, f0)
         if found.shape != (1, frames * audio.hop_samples) or not np.isfinite(found).all():
-            raise ExportError(f"{path.name}: {found.shape} samples for {frames} frames, or samples that are not finite")
+            raise ExportError(f"the vocoder: {found.shape} samples for {frames} frames, or samples that are not finite")
         worst = max(worst, float(np.abs(found - wanted).max() / np.abs(wanted).max(initial=1e-3)))
     if not worst <= SAMPLE_ERROR:
-        raise ExportError(f"{path.name}: samples differ from TensorFlow by {worst:.2g} of the peak")
+        raise ExportError(f"the vocoder: samples differ from TensorFlow by {worst:.2g} of the peak")
     return worst

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from myxtts.export.hub import write_hub
+from myxtts.export.litert import write_litert
 from myxtts.export.onnx_file import ExportError, import_onnx
 from myxtts.export.onnx_folder import write_folder
 from myxtts.export.place import new_folder
@@ -52,9 +53,12 @@ WRITERS: dict[str, Callable[[Path, Source, ExportRequest], list[str]]] = {
     "piper": lambda folder, source, request: _player(folder, source, request, sherpa=False),
     "sherpa": lambda folder, source, request: _player(folder, source, request, sherpa=True),
     "savedmodel": lambda folder, source, request: write_saved_model(folder, source, request.license_name),
+    "litert": lambda folder, source, request: write_litert(folder, source, request.weights, request.license_name),
     "hub": lambda folder, source, request: write_hub(folder, source, request.weights, request.license_name),
 }
 """Format -> function that writes it into an empty folder, verifies it, and returns lines for the user."""
+_WITHOUT_ONNX = ("savedmodel", "litert")
+"""Formats that TensorFlow itself writes."""
 
 
 def export(opened: OpenedCheckpoint, request: ExportRequest, progress: Progress = silent) -> ExportResult:
@@ -65,7 +69,8 @@ def export(opened: OpenedCheckpoint, request: ExportRequest, progress: Progress 
         StorageError: the disk refuses.
         ExportError: the result is not what TensorFlow computes; nothing is left.
     """
-    import_onnx()
+    if request.format not in _WITHOUT_ONNX:
+        import_onnx()
     vocoder = find_vocoder(request.vocoder, opened.config.audio)
     voices, notes = voices_of(opened, request.speakers, request.voices)
     progress("loading the model", 0, 2)

@@ -38,7 +38,9 @@ def path_of(duration_BT: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
     end_BT = tf.cumsum(duration_BT, axis=1)
     start_BT = end_BT - duration_BT
     frame = tf.range(frames, dtype=duration_BT.dtype)[None, :, None]
-    return tf.cast((frame >= start_BT[:, None, :]) & (frame < end_BT[:, None, :]), tf.float32)
+    # expand_dims: LiteRT has no slice with a new axis where all lengths are open
+    start_B1T, end_B1T = tf.expand_dims(start_BT, 1), tf.expand_dims(end_BT, 1)
+    return tf.cast((frame >= start_B1T) & (frame < end_B1T), tf.float32)
 
 
 class Aligner(Module):

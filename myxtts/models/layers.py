@@ -267,7 +267,7 @@ class TransformerBlock(Module):
         query, key, value = tf.unstack(qkv, axis=2)
         query, key = tf.split(rotate(tf.concat([query, key], axis=2)), 2, axis=2)
         score_BHTT = tf.einsum("bthk,bshk->bhts", query, key) * (self.width // self.heads) ** -0.5
-        score_BHTT += (1.0 - mask_BT1[:, None, None, :, 0]) * -1e9
+        score_BHTT += (1.0 - tf.expand_dims(tf.transpose(mask_BT1, [0, 2, 1]), 1)) * -1e9
         weight_BHTT = tf.cast(tf.nn.softmax(score_BHTT), value.dtype)
         attended = tf.einsum("bhts,bshk->bthk", weight_BHTT, value)
         attended = self.out(tf.reshape(attended, [shape[0], shape[1], self.width]))

@@ -71,6 +71,7 @@ class SourcePredictor(Module):
         # a non-finite pitch still reaches the losses; as an index it would crash the program
         place = tf.where(tf.math.is_finite(place), place, 0.0)
         below = tf.minimum(tf.cast(place, tf.int32), last - 1)
-        share = (place - tf.cast(below, tf.float32))[:, :, None]
+        share = tf.expand_dims(place - tf.cast(below, tf.float32), 2)
         comb = tf.gather(table, below) * (1.0 - share) + tf.gather(table, below + 1) * share
-        return tf.concat([comb, pitch_BM[:, :, None], tf.ones_like(share)], axis=-1) * voiced_BM[:, :, None]
+        pitch_BM1, voiced_BM1 = tf.expand_dims(pitch_BM, 2), tf.expand_dims(voiced_BM, 2)
+        return tf.concat([comb, pitch_BM1, tf.ones_like(share)], axis=-1) * voiced_BM1

@@ -1,4 +1,4 @@
-"""The folder of an exported model (`--format onnx`): what lies in it, and how it is verified when it is opened."""
+"""The folder of an exported model (`--format onnx`, `litert`): its files, and how they are verified when opened."""
 
 from __future__ import annotations
 
@@ -26,13 +26,20 @@ from myxtts.storage.tensors import parse_tensors
 from myxtts.text.symbols import SymbolTable
 from myxtts.vocoder.files import GRIFFIN_LIM, NEURAL
 
-FORMAT, FORMAT_VERSION = "myxtts-onnx", 1
+ONNX, LITERT, FORMAT_VERSION = "myxtts-onnx", "myxtts-litert", 1
 CONFIG, TEXT_TO_MEL, ENCODER, VOICES, CARD = (
     "config.json", "text_to_mel.onnx", "speaker_encoder.onnx", "voices.safetensors", "README.md",
 )  # fmt: skip
 VOCODER, VOCODER_WEIGHTS = "vocoder.onnx", "vocoder.safetensors"
 """The vocoder as a graph for other programs, and its weights, which MyXTTS itself uses (absent with Griffin-Lim)."""
-_NEEDED = (TEXT_TO_MEL, ENCODER, VOICES, VOCODER)
+TEXT_TO_PROSODY, PROSODY_TO_MEL, LITERT_ENCODER = (
+    "text_to_prosody.tflite", "prosody_to_mel.tflite", "speaker_encoder.tflite",
+)  # fmt: skip
+_NEEDED = {
+    ONNX: (TEXT_TO_MEL, ENCODER, VOICES, VOCODER),
+    LITERT: (TEXT_TO_PROSODY, PROSODY_TO_MEL, LITERT_ENCODER, VOICES),
+}
+"""Format -> files that its folder has beside config.json and the card."""
 _LARGEST_CONFIG = 16 << 20
 _AGAIN = "export it again with `myxtts export`"
 EXPORTED_KEYS = tuple(
@@ -56,6 +63,9 @@ class ExportConfig:
         untrained: symbols of the table that never occurred in training; they are not spoken.
         vocoder: `neural` or `griffin_lim`.
         weights: precision in which the graphs store the weights: fp32, fp16 or int8.
+        format: ONNX or LITERT.
+        longest_frames: most frames of a token and of a sentence at speed 1, for who rounds the durations (LITERT); the
+            graphs of ONNX know them.
     """
 
     config: Config
@@ -65,11 +75,13 @@ class ExportConfig:
     untrained: tuple[str, ...]
     vocoder: str
     weights: str
+    format: str = ONNX
+    longest_frames: tuple[int, int] = (0, 0)
 
     def to_json(self, files: Mapping[str, bytes]) -> dict[str, Any]:
         """As plain values, with size and hash of the other files of the folder, and a hash of everything."""
         values = {
-            "format": FORMAT,
+            "format": self.format,
             "version": FORMAT_VERSION,
             "settings": {key: value_of(self.config, key) for key in EXPORTED_KEYS},
             "corpus": self.corpus.to_json(),
@@ -78,6 +90,7 @@ class ExportConfig:
             "untrained": list(self.untrained),
             "vocoder": self.vocoder,
             "weights": self.weights,
+            **({"longest_frames": list(self.longest_frames)} if self.format == LITERT else {}),
             "files": {
                 name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
                 for name, content in files.items()
@@ -156,7 +169,11 @@ class OpenedExport:
         return str(self.path / VOCODER_WEIGHTS) if self.about.vocoder == NEURAL else GRIFFIN_LIM
 
     def load(self) -> AcousticModel:
-        """The networks. Raises ConfigError without onnxruntime, CheckpointError for graphs that it cannot load."""
+        """The networks. Raises ConfigError without what runs them, CheckpointError for graphs that it cannot load."""
+        if self.about.format == LITERT:
+            from myxtts.runtime.litert_model import LiteRtModel
+
+            return LiteRtModel(self)
         from myxtts.runtime.onnx_model import OnnxModel
 
         return OnnxModel(self)
@@ -175,7 +192,7 @@ def open_export(path: Path) -> OpenedExport:
         about, listed = _parsed(values, where)
         table = SymbolTable.from_json(about.corpus.symbols)
         own_vocoder = (VOCODER_WEIGHTS,) if about.vocoder == NEURAL else ()
-        found = {name: _fingerprint(path / name) for name in (*_NEEDED, *own_vocoder)}
+        found = {name: _fingerprint(path / name) for name in (*_NEEDED[about.format], *own_vocoder)}
         voices = _read(path / VOICES, _LARGEST_CONFIG)
     except OSError as error:
         missing = Path(str(error.filename)).name if error.filename else "a file"
@@ -209,8 +226,10 @@ def _read(path: Path, limit: int) -> bytearray:
 
 def _parsed(values: object, where: str) -> tuple[ExportConfig, dict[str, Any]]:
     """Content of config.json, and sizes and hashes of the files. Raises ValueError, DataError, ConfigError."""
-    if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise CheckpointError(f"{where} is not an exported model of MyXTTS ({CONFIG}: no format {FORMAT}); {_AGAIN}")
+    if not isinstance(values, dict) or values.get("format") not in (ONNX, LITERT):
+        raise CheckpointError(
+            f"{where} is not an exported model of MyXTTS ({CONFIG}: no format {ONNX} or {LITERT}); {_AGAIN}"
+        )
     version = values.get("version")
     if type(version) is not int or version > FORMAT_VERSION:
         raise CheckpointError(
@@ -234,10 +253,19 @@ def _parsed(values: object, where: str) -> tuple[ExportConfig, dict[str, Any]]:
         raise ValueError("untrained is not a list of symbols")
     if vocoder not in (NEURAL, GRIFFIN_LIM):
         raise ValueError(f"the vocoder is {quoted(vocoder)}, this MyXTTS has {NEURAL} and {GRIFFIN_LIM}")
+    kind = str(values["format"])
+    longest = values.get("longest_frames", [0, 0])
+    if not (isinstance(longest, list) and len(longest) == 2 and all(type(n) is int and n >= 0 for n in longest)):
+        raise ValueError("longest_frames is not two numbers")
+    if kind == LITERT and 0 in longest:
+        raise ValueError("longest_frames is missing")
     read = Corpus.from_json(corpus)
     if not read.languages:
         raise ValueError("it has no languages")
-    about = ExportConfig(config, read, voice_model, count, tuple(untrained), str(vocoder), str(weights))
+    about = ExportConfig(
+        config, read, voice_model, count, tuple(untrained), str(vocoder), str(weights), kind,
+        (longest[0], longest[1]),
+    )  # fmt: skip
     return about, files
 
 
