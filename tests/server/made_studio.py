@@ -12,6 +12,7 @@ import made_model
 from tests.server.served import running
 
 TOKEN = "t" * 40
+STAND_IN = (sys.executable, str(Path(__file__).with_name("made_program.py")))
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,9 @@ class MadeStudio:
 
 
 @contextmanager
-def open_studio(folder: Path, synthesizer: Any, load: Any = None) -> Iterator[MadeStudio]:
+def open_studio(
+    folder: Path, synthesizer: Any, load: Any = None, program: tuple[str, ...] = STAND_IN
+) -> Iterator[MadeStudio]:
     from myxtts.server.studio.app import studio
     from myxtts.server.studio.common import StudioSettings
     from myxtts.synthesis import Synthesizer
@@ -40,7 +43,7 @@ def open_studio(folder: Path, synthesizer: Any, load: Any = None) -> Iterator[Ma
         model="starter",
         runs=folder / "runs",
         voices=folder / "voices",
-        program=(sys.executable, str(Path(__file__).with_name("made_program.py"))),
+        program=program,
         load=load or Synthesizer,
         max_upload_bytes=4_000_000,
     )

@@ -20,6 +20,7 @@ uvicorn = pytest.importorskip("uvicorn")
 httpx = pytest.importorskip("httpx2")
 
 from myxtts.synthesis import Synthesizer  # noqa: E402
+from myxtts.synthesis.options import SPEAK_OPTIONS  # noqa: E402
 from tests.server.served import served  # noqa: E402
 
 TEXT = "A good day to all of you. And to nobody else."
@@ -38,7 +39,8 @@ def url(synthesizer: Synthesizer) -> Iterator[str]:
 
 
 def post(url: str, **values: object) -> Any:
-    return httpx.post(url + SPEECH, json={"input": TEXT, "voice": "bob", **values}, timeout=60)
+    content = json.dumps({"input": TEXT, "voice": "bob", **values})  # ASCII, so that half a surrogate pair is sent too
+    return httpx.post(url + SPEECH, content=content, timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -117,6 +119,45 @@ def test_fields_out_of_range(url: str, values: dict, param: str) -> None:
     error = answer.json()["error"]
     assert error["type"] == "invalid_request_error" and error["param"] == param and "\n" not in error["message"]
     assert "Traceback" not in answer.text
+
+
+def test_every_option_out_of_its_range(url: str) -> None:
+    """By the ranges that the options state, and values of every other type."""
+    for name, info in SPEAK_OPTIONS.items():
+        if name == "steps":  # not the client's to choose
+            continue
+        wrong: list[object] = [[], {}, [1], True, False]
+        if info.low is None or info.high is None:
+            wrong += [3, "", "e\nn", "\ud800", "x" * 10_000]
+        else:
+            wrong += ["1", "nan", info.low - 1, info.high + 1, 1e308, -1e308, 10**400, -(10**400)]
+            wrong += [0.5] if info.whole else []
+        for value in wrong:
+            answer = post(url, **{name: value})
+            assert answer.status_code == 400, (name, value, answer.text)
+            error = answer.json()["error"]
+            assert error["param"] == name and error["type"] == "invalid_request_error", (name, value, error)
+            assert "\n" not in error["message"] and len(error["message"]) < 1_000
+    assert httpx.get(url + "/health").json()["queue"] == 0
+
+
+def test_texts_and_voices_that_are_no_words(url: str) -> None:
+    """What cannot be spoken is an error of its field; what can be is spoken."""
+    for text in ("\ud800", "\x00\x01", "\U0001f600", "\u200f\u200f", "\t\n ", "{}" * 50, "<speak>", "\u0301" * 9):
+        answer = post(url, input=text, response_format="pcm")
+        assert answer.status_code in (200, 400), (text, answer.text)
+        if answer.status_code == 400:
+            assert answer.json()["error"]["param"] == "input", (text, answer.text)
+    for voice in ("", " ", "ann:", "ann:x", "ann:nan", "ann:-1", "ann:inf", "ann:1e999", "+", "ann+", "\ud800", [],
+                  ["ann"], {"id": 3}, {"id": "../ann"}, True, 10**400, "ann" * 10_000):  # fmt: skip
+        answer = post(url, voice=voice)
+        assert answer.status_code == 400 and answer.json()["error"]["param"] == "voice", (voice, answer.text)
+        assert len(answer.json()["error"]["message"]) < 1_000
+    for name in ("response_format", "stream_format"):
+        for value in ("", "WAV", 3, [], {}, True):
+            answer = post(url, **{name: value})
+            assert answer.status_code == 400 and answer.json()["error"]["param"] == name, (name, value)
+    assert httpx.get(url + "/health").json()["queue"] == 0
 
 
 def test_bodies_and_paths_that_are_no_requests(url: str) -> None:

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -239,6 +240,42 @@ def test_each_tab_in_both_directions_on_a_phone_and_for_axe(new_page: Any, local
     page.wait_for_selector(f"html:not([dir={direction}])")
     reload(page)
     assert page.evaluate("document.documentElement.dir") != direction, "the choice of the language is kept"
+
+
+def test_an_error_is_shown_in_persian_with_the_original(new_page: Any) -> None:
+    page = new_page(1280, "fa-IR")
+    page.click("#tab-train")
+    page.fill("#train-data", "/none/at/all")
+    page.fill("#train-name", "x")
+    page.click("#train-plan")
+    has(page, "#message", "پوشهٔ دادهٔ '/none/at/all' نیست")
+    assert page.inner_text("#message .original").startswith("the data folder '/none/at/all' does not exist")
+
+
+@pytest.mark.slow
+def test_evaluate_and_export_with_the_real_commands(browser: Any, tmp_path: Path) -> None:
+    pytest.importorskip("tf2onnx")
+    root, run = make_root(tmp_path / "data", clips=4), tmp_path / "runs" / "small"
+    made_model.save_run(run, made_model.resolved(data__train_path=str(root)))
+    shutil.copy(next(run.glob("checkpoints/step-*/config.yaml")), run / "config.yaml")
+    program = (sys.executable, "-m", "myxtts")
+    with open_studio(tmp_path, Synthesizer.load(run), program=program) as studio:
+        context = browser.new_context()
+        page = context.new_page()
+        page.set_default_timeout(3 * WAIT_MS)
+        page.goto(f"{studio.url}/?token={TOKEN}")
+        ready(page)
+        page.click("#tab-runs")
+        page.click("#runs-table button:text-is('small')")
+        for task in ("Evaluate", "Export"):
+            details = f"#run-tasks details:has(summary:text-is('{task}'))"
+            page.click(f"#run-tasks summary:text-is('{task}')")
+            page.click(f"{details} button:text-is('Start')")
+            page.wait_for_selector(f"{details} [role=status]:text-matches('^(done|failed)$')")
+            assert page.inner_text(f"{details} [role=status]") == "done", page.inner_text(f"{details} pre")
+        context.close()
+    assert (next((run / "evaluation").iterdir()) / "evaluation.json").is_file()
+    assert Synthesizer.load(run.with_name("small-onnx")).opened.update == 10
 
 
 def test_an_address_without_its_key(browser: Any, studio: MadeStudio) -> None:

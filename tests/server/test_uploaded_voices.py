@@ -53,10 +53,34 @@ def upload(url: str, content: bytes, filename: str = "me.wav", **fields: str) ->
     return httpx.post(url + VOICES, data=fields, files={"audio_sample": (filename, content)}, timeout=60)
 
 
-def wav(samples: np.ndarray) -> bytes:
+def wav(samples: np.ndarray, rate: int = 22_050, subtype: str = "PCM_16") -> bytes:
     file = io.BytesIO()
-    soundfile.write(file, samples, 22_050, format="WAV")
+    soundfile.write(file, samples, rate, format="WAV", subtype=subtype)
     return file.getvalue()
+
+
+SECOND = np.arange(88_200) / 22_050
+NOISE = 0.1 * np.random.default_rng(0).normal(size=len(SECOND)) * (0.2 + np.sin(2.0 * SECOND) ** 2)
+CHORD = sum(0.1 * np.sin(2 * np.pi * hz * SECOND) for hz in (262.0, 330.0, 392.0, 523.0))
+CONTENTS = {
+    "text": b"no audio at all",
+    "empty": b"",
+    "silent": wav(np.zeros(44_100)),
+    "cut": wav(np.zeros(44_100))[:60],
+    "short": wav(np.full(10, 0.1)),
+    "not finite": wav(np.full(44_100, np.nan), subtype="FLOAT"),
+    "too loud": wav(np.full(44_100, 1e30), subtype="FLOAT"),
+    "slow": wav(NOISE, rate=1),
+    "fast": wav(NOISE, rate=10_000_000),
+    "wav of nothing": b"RIFF" + b"\xff" * 2_000,
+    "flac of nothing": b"fLaC" + bytes(2_000),
+    "ogg of nothing": b"OggS" + b"\xff" * 2_000,
+    "mp3 of nothing": b"\xff\xfb\x90" + bytes(2_000),
+    "noise": wav(NOISE),
+    "music": wav(CHORD),
+    "large": bytes(3_000_000),
+}
+"""Uploads that are no recording of one voice."""
 
 
 def test_a_voice_is_made_stored_with_consent_and_spoken_with(url: str, folder: Path, recording: bytes) -> None:
@@ -81,29 +105,44 @@ def test_a_voice_is_made_stored_with_consent_and_spoken_with(url: str, folder: P
 @pytest.mark.parametrize(
     ("changes", "content", "status", "param", "code"),
     [
-        ({}, b"no audio at all", 400, "audio_sample", "invalid_audio"),
-        ({}, b"", 400, "audio_sample", "invalid_audio"),
-        ({}, wav(np.zeros(44_100)), 400, "audio_sample", "invalid_audio"),
+        ({}, "text", 400, "audio_sample", "invalid_audio"),
+        ({}, "empty", 400, "audio_sample", "invalid_audio"),
+        ({}, "silent", 400, "audio_sample", "invalid_audio"),
+        ({}, "cut", 400, "audio_sample", "invalid_audio"),
+        ({}, "short", 400, "audio_sample", "invalid_audio"),
+        ({}, "not finite", 400, "audio_sample", "invalid_audio"),
+        ({}, "too loud", 400, "audio_sample", "invalid_audio"),
+        ({}, "slow", 400, "audio_sample", "invalid_audio"),
+        ({}, "fast", 400, "audio_sample", "invalid_audio"),
+        ({}, "wav of nothing", 400, "audio_sample", "invalid_audio"),
+        ({}, "flac of nothing", 400, "audio_sample", "invalid_audio"),
+        ({}, "ogg of nothing", 400, "audio_sample", "invalid_audio"),
+        ({}, "mp3 of nothing", 400, "audio_sample", "invalid_audio"),
+        ({}, "noise", 400, "audio_sample", "not_one_voice"),
+        ({}, "music", 400, "audio_sample", "not_one_voice"),
         ({}, "tone", 400, "audio_sample", "not_one_voice"),
-        ({}, bytes(3_000_000), 413, "audio_sample", None),
+        ({}, "large", 413, "audio_sample", None),
         ({"consent_by": ""}, "tone", 400, "consent_by", None),
         ({"consent_by": "a\nb"}, "tone", 400, "consent_by", None),
+        ({"consent_by": "x" * 4_000}, "tone", 400, "consent_by", None),
         ({"consent_date": "yesterday"}, "tone", 400, "consent_date", None),
         ({"consent_date": ""}, "tone", 400, "consent_date", None),
         ({"name": ""}, "tone", 400, "name", None),
         ({"name": "../x"}, "tone", 400, "name", None),
         ({"name": "a:b"}, "tone", 400, "name", None),
+        ({"name": "a" * 61}, "tone", 400, "name", None),
+        ({"name": "\u202ea"}, "tone", 400, "name", None),
         ({"name": "bob"}, "tone", 400, "name", None),
     ],
 )
 def test_what_is_wrong_is_an_error_and_leaves_nothing(
     url: str, folder: Path, recording: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    changes: dict, content: Any, status: int, param: str, code: str | None,
+    changes: dict, content: str, status: int, param: str, code: str | None,
 ) -> None:  # fmt: skip
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     before = sorted(folder.rglob("*"))
     fields = {"name": "new", **CONSENT, **changes}
-    answer = upload(url, recording if content == "tone" else content, **fields)
+    answer = upload(url, recording if content == "tone" else CONTENTS[content], **fields)
     assert answer.status_code == status, answer.text
     error = answer.json()["error"]
     assert (error["param"], error["code"]) == (param, code) and "\n" not in error["message"]

@@ -1,5 +1,5 @@
 // The tab Data: a folder is checked by a process of its own; findings with what to do, and the clips with players.
-import {$, api, busy, el, fail, fill, known, number, on, onLanguage, play, store, stored, t} from "./ui.js";
+import {$, api, busy, el, fail, fill, known, number, on, onLanguage, play, store, stored, t, translated} from "./ui.js";
 import {useData} from "./train.js";
 
 const STEP = 50;
@@ -37,7 +37,7 @@ function show() {
   $("audit-progress").hidden = !running;
   if (audit.total) { $("audit-progress").max = audit.total; $("audit-progress").value = audit.done; } else $("audit-progress").removeAttribute("value");
   const text = {running: audit.task ? t("data.running", {task: t("task." + audit.task), done: number(audit.done ?? 0, 0), total: number(audit.total ?? 0, 0)}) : t("data.begins"),
-    failed: audit.problem, done: ""}[audit.state];
+    failed: translated(audit.problem ?? ""), done: ""}[audit.state];
   const rejected = done && audit.rejected_share > audit.most_rejected_share;
   $("audit-state").textContent = rejected ? t("data.too-many", {share: number(100 * audit.rejected_share), most: number(100 * audit.most_rejected_share)}) : text;
   $("audit-figures").replaceChildren(...(done ? ["train", "validation"].flatMap((set) => [

@@ -1,5 +1,5 @@
 // The tab Speak: a text is spoken sentence by sentence, its words are highlighted, and what was spoken is kept.
-import {$, api, app, busy, el, fail, fill, fillVoices, loadVoices, moment, number, on, onLanguage, say, store, stored, t, voiceLists} from "./ui.js";
+import {$, api, app, busy, el, fail, fill, fillVoices, loadVoices, moment, number, on, onLanguage, say, store, stored, t, translated, voiceLists} from "./ui.js";
 
 let current = null; // {id, entry, words, stream or null}
 let found = null;
@@ -103,7 +103,7 @@ function finished(entry) {
   }
   const figures = entry.seconds ? [t("speak.figures", {seconds: number(entry.seconds), compute: number(entry.compute_seconds)})] : [];
   const notes = [...figures, ...(entry.notes ?? [])].map((note) => el("li", {dir: "auto", textContent: note}));
-  if (entry.problem) notes.push(el("li", {class: "bad", dir: "auto", textContent: entry.problem}));
+  if (entry.problem) notes.push(el("li", {class: "bad", dir: "auto", textContent: translated(entry.problem)}));
   $("speak-notes").replaceChildren(...notes);
 }
 

@@ -1,5 +1,5 @@
 // The tab Train: plan, start, stop and continue the ordinary command; curves, samples, health and events from its files.
-import {$, api, app, busy, el, fail, fill, known, number, on, onLanguage, store, stored, t} from "./ui.js";
+import {$, api, app, busy, el, fail, fill, known, number, on, onLanguage, store, stored, t, translated} from "./ui.js";
 import {chart} from "./charts.js";
 
 const ACTIVE = ["preparing", "training", "stopping"];
@@ -23,7 +23,7 @@ async function watchPlan() {
   if (made.state === "none") return;
   $("plan-command").textContent = made.command;
   $("plan-lines").textContent = made.lines.join("\n");
-  $("plan-state").textContent = made.state === "running" ? t("train.planning") : (made.problems ?? made.notes ?? []).join(" ");
+  $("plan-state").textContent = made.state === "running" ? t("train.planning") : (made.problems ?? made.notes ?? []).map(translated).join(" ");
   $("plan-rows").replaceChildren(el("tbody", {}, made.rows.map(([name, value]) => el("tr", {}, el("td", {textContent: known("plan." + name) ? t("plan." + name) : name}), el("td", {dir: "auto", textContent: value})))));
   if (made.state === "running" && !$("train").hidden) planTimer = setTimeout(() => watchPlan().catch(fail), 1000);
 }

@@ -16,6 +16,7 @@ export function el(tag, props = {}, ...children) {
 
 export const app = {state: null, language: "en"};
 let texts = {};
+let errors = []; // [expression, its translation] of the program's messages, which are in English
 const changed = [];
 
 export const t = (key, values = {}) => (texts[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
@@ -28,6 +29,8 @@ export const moment = (seconds) => new Intl.DateTimeFormat(app.language === "fa"
 
 export async function setLanguage(language) {
   texts = await (await fetch(`/studio/page/${language}.json`)).json();
+  const translated = language === "en" ? {} : await (await fetch(`/studio/page/errors.${language}.json`)).json();
+  errors = Object.entries(translated).map(([words, text]) => [new RegExp(words), text]);
   app.language = language;
   store("language", language);
   document.documentElement.lang = language;
@@ -63,9 +66,19 @@ export async function api(method, path, body) {
   return (answer.headers.get("content-type") ?? "").includes("application/json") ? answer.json() : answer;
 }
 
+// A message of the program in the language of the page, if there is a translation.
+export function translated(message) {
+  for (const [words, text] of errors) {
+    const found = words.exec(message);
+    if (found) return text.replace(/\{(\d)\}/g, (_, i) => found[i] ?? "");
+  }
+  return message;
+}
+
 export function fail(error) {
-  $("message").textContent = error?.message ?? String(error);
-  $("message").dir = "auto";
+  const message = error?.message ?? String(error), own = translated(message);
+  $("message").replaceChildren(el("span", {dir: "auto", textContent: own}),
+    own !== message && el("span", {class: "note original", dir: "ltr", lang: "en", textContent: message}) || "");
   $("message").hidden = false;
 }
 

@@ -1,5 +1,5 @@
 // The tab Voices: record or drop, see what was kept, name it, state the consent; list, mix, rename, move to the trash.
-import {$, api, app, ask, busy, el, fillVoices, loadVoices, number, on, onLanguage, play, say, store, stored, t, voiceLists, wav} from "./ui.js";
+import {$, api, app, ask, busy, el, fillVoices, loadVoices, number, on, onLanguage, play, say, store, stored, t, translated, voiceLists, wav} from "./ui.js";
 import {choose} from "./speak.js";
 
 const LONGEST_SECONDS = 60;
@@ -89,8 +89,8 @@ function showKept(kept) {
   const facts = [["voices.seconds", t("seconds", {value: number(kept.seconds)})], ["voices.used", t("seconds", {value: number(kept.kept_seconds)})],
     ["voices.cut", t("seconds", {value: number(kept.cut_seconds)})], ["voices.level", `${number(kept.level_db, 0)} dB`]];
   $("kept-figures").replaceChildren(...facts.map(([name, value]) => el("div", {}, el("dt", {textContent: t(name)}), el("dd", {textContent: value, dir: "auto"}))));
-  const notes = kept.warnings.map((note) => el("li", {class: "warn", dir: "auto", textContent: note}));
-  if (kept.problem) notes.unshift(el("li", {class: "bad", dir: "auto", textContent: kept.problem}));
+  const notes = kept.warnings.map((note) => el("li", {class: "warn", dir: "auto", textContent: translated(note)}));
+  if (kept.problem) notes.unshift(el("li", {class: "bad", dir: "auto", textContent: translated(kept.problem)}));
   if (!notes.length) notes.push(el("li", {class: "good", textContent: t("voices.fine")}));
   $("kept-notes").replaceChildren(...notes);
   $("accept-row").hidden = !kept.problem;
@@ -115,7 +115,7 @@ function showList() {
   const items = found.voices.map((voice) => el("li", {},
     el("div", {class: "grow"}, el("p", {dir: "auto"}, el("strong", {textContent: voice.name})),
       el("p", {class: "note", dir: "auto", textContent: voice.made_from ?? ""}),
-      el("p", {class: "note", dir: "auto", textContent: voice.problem || (voice.consent ? t("voices.consented", {who: voice.consent}) : t("voices.no-consent"))})),
+      el("p", {class: "note", dir: "auto", textContent: voice.problem ? translated(voice.problem) : (voice.consent ? t("voices.consented", {who: voice.consent}) : t("voices.no-consent"))})),
     el("button", {type: "button", disabled: !voice.usable, "aria-label": `${t("voices.hear")}: ${voice.name}`, textContent: t("voices.hear"), onclick: (event) => busy(event.target, () => hear(voice.id))}),
     voice.recording && el("button", {type: "button", "aria-label": `${t("voices.original")}: ${voice.name}`, textContent: t("voices.original"),
       onclick: () => play($("hear-audio"), `/studio/voices/${encodeURIComponent(voice.id)}/recording`)}),
