@@ -18,7 +18,6 @@ import tensorflow as tf
 
 from myxtts.export import graphs
 from myxtts.export.graphs import Graph
-from myxtts.export.onnx_file import ExportError
 from myxtts.export.onnx_folder import complete_folder
 from myxtts.export.parity import compare
 from myxtts.export.source import Source
@@ -48,7 +47,7 @@ CONTENTS = {
 def write_litert(folder: Path, source: Source, weights: str, license_name: str) -> list[str]:
     """Writes the files into an empty folder and compares them with TensorFlow. Returns lines for the user.
 
-    Raises ExportError where a graph cannot be converted, or the result is not what TensorFlow computes.
+    Raises ExportError where the result is not what TensorFlow computes.
     """
     model, exact = source.model, "fp32" if weights == "int8" else weights
     _write(folder / TEXT_TO_PROSODY, text_to_prosody(model), model, weights)
@@ -130,7 +129,7 @@ def _speaker_encoder(model: TensorFlowModel) -> Graph:
 
 
 def _write(path: Path, graph: Graph, model: TensorFlowModel, weights: str) -> None:
-    """Converts a graph with builtin operations alone. Raises ExportError."""
+    """Converts a graph, with builtin operations alone."""
     module = tf.Module()
     module.function = tf.function(graph.function, input_signature=graph.signature, autograph=False)
     # what Keras wraps is not seen: the converter would report success and write a file without weights
@@ -143,12 +142,7 @@ def _write(path: Path, graph: Graph, model: TensorFlowModel, weights: str) -> No
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if weights == "fp16":
             converter.target_spec.supported_types = [tf.float16]
-        try:
-            path.write_bytes(converter.convert())
-        except Exception as error:  # the converter has no public class of its own
-            if not type(error).__module__.startswith("tensorflow"):
-                raise
-            raise ExportError(f"{path.name}: the conversion to LiteRT failed: {str(error)[-200:]}") from error
+        path.write_bytes(converter.convert())
 
 
 @contextlib.contextmanager

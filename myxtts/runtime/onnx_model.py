@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -28,11 +29,27 @@ class OnnxModel:
 
     def __init__(self, opened: OpenedExport) -> None:
         self._opened = opened
-        self._text_to_mel = session(opened.path / TEXT_TO_MEL, opened.where)
+        model, channels = opened.config.model, opened.config.audio.mel_channels
+        inputs = (*INPUTS, *FLOW_INPUTS) if model.decoder == "flow" else INPUTS
+        widths = {"voice": model.voice_width, "style": model.style_width, "noise": channels, "mel": channels}
+        self._text_to_mel = self._graph(TEXT_TO_MEL, inputs, OUTPUTS, widths)
 
     @cached_property
     def _encoder(self) -> Any:
-        return session(self._opened.path / ENCODER, self._opened.where)
+        channels = self._opened.config.audio.mel_channels
+        return self._graph(ENCODER, ENCODER_INPUTS, ENCODER_OUTPUTS, {"mel": channels})
+
+    def _graph(self, name: str, inputs: tuple[str, ...], outputs: tuple[str, ...], widths: Mapping[str, int]) -> Any:
+        """The session of a graph with these inputs and outputs; `widths` are their last lengths, where they are fixed.
+
+        Raises CheckpointError for another graph.
+        """
+        made = session(self._opened.path / name, self._opened.where)
+        values = [*made.get_inputs(), *made.get_outputs()]
+        wrong = [value.name for value in values if value.name in widths and value.shape[-1:] != [widths[value.name]]]
+        if sorted(value.name for value in values) != sorted((*inputs, *outputs)) or wrong:
+            raise CheckpointError(f"{self._opened.where}: {name} does not fit the settings beside it; export it again")
+        return made
 
     def voices(self, reference_ARC: FloatArray, length_A: IntArray) -> list[Voice]:
         """Voice and style of each normalized reference mel (N, R, C) with its length (N,)."""
@@ -103,7 +120,9 @@ def session(path: Path, where: str) -> Any:
     # without it idle threads spin and take CPU time from the next request
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     state = ort.capi.onnxruntime_pybind11_state
-    names = ("Fail", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException", "NoSuchFile")
+    names = (
+        "Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "NoSuchFile", "RuntimeException",
+    )  # fmt: skip
     known = tuple(getattr(state, name) for name in names)
     try:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

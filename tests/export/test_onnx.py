@@ -224,6 +224,53 @@ def test_damaged_folders_are_named(pair: tuple[Path, Path], tmp_path: Path) -> N
         assert error_of(folder)
 
 
+def test_one_wrong_byte_anywhere_is_one_line(
+    pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every file with a byte changed at many places, cut, or empty: an error of one line, or the same speech."""
+    folder = Path(shutil.copytree(pair[1], tmp_path / "model"))
+    for path in sorted(folder.iterdir()):
+        content = path.read_bytes()
+        places = np.linspace(0, len(content) - 1, 60 if path.name == CONFIG else 8).astype(int)
+        changed = [content[:at] + bytes([content[at] ^ 0x41]) + content[at + 1 :] for at in places]
+        for damaged in (*changed, content[: len(content) // 2], b"", content + b"\0"):
+            path.write_bytes(damaged)
+            if path.name == "README.md":
+                open_export(folder)  # the card is the user's to change
+                continue
+            with pytest.raises(CheckpointError) as caught:
+                open_export(folder)
+            assert "\n" not in str(caught.value) and path.name in str(caught.value), path.name
+        words = ["--checkpoint", str(folder), "--text", "A.", "--speaker", "bob", "--out", str(tmp_path / "x.wav")]
+        code = speak.main(words)
+        said = capsys.readouterr().err
+        assert (code, "Traceback" in said) == (0 if path.name == "README.md" else 2, False), said
+        path.write_bytes(content)
+
+
+def test_graphs_that_do_not_belong_together(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    """Hashes that fit say nothing of a graph itself, since whoever changes a folder can write them."""
+    folder = Path(shutil.copytree(pair[1], tmp_path / "model"))
+    names = (TEXT_TO_MEL, ENCODER, VOICES, VOCODER, VOCODER_WEIGHTS)
+    opened = open_export(folder)
+
+    def rewrite(name: str, content: bytes) -> None:
+        (folder / name).write_bytes(content)
+        values = opened.about.to_json({name: (folder / name).read_bytes() for name in names})
+        (folder / CONFIG).write_text(json.dumps(values))
+
+    recording = made_model.save_recording(tmp_path / "me.wav")
+    own = {name: (folder / name).read_bytes() for name in (TEXT_TO_MEL, ENCODER)}
+    for name, other in ((TEXT_TO_MEL, ENCODER), (ENCODER, TEXT_TO_MEL)):
+        for content in (own[other], b"no graph", own[name][: len(own[name]) // 2], b""):
+            rewrite(name, content)
+            with pytest.raises(CheckpointError) as caught:
+                Synthesizer.load(folder).make_voice([recording])
+            assert "\n" not in str(caught.value) and "export it again" in str(caught.value)
+        rewrite(name, own[name])
+    assert Synthesizer.load(folder).make_voice([recording])
+
+
 def test_bad_requests(pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run, out = pair
 
