@@ -121,7 +121,8 @@ def session(path: Path, where: str) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     state = ort.capi.onnxruntime_pybind11_state
     names = (
-        "Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "NoSuchFile", "RuntimeException",
+        "Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoSuchFile", "NotImplemented",
+        "RuntimeException",
     )  # fmt: skip
     known = tuple(getattr(state, name) for name in names)
     try:

@@ -62,7 +62,8 @@ class OptionInfo:
             return None if isinstance(value, str) else "text"
         if not isinstance(value, numbers.Real):
             return f"a number, {self.range}"
-        if not self.low <= value <= self.high:  # not as a float: a whole number may be too large for one
+        real: Any = value  # not as a float: a whole number may be too large for one
+        if not self.low <= real <= self.high:
             return self.range
         if self.whole and not isinstance(value, numbers.Integral):
             return f"a whole number, {self.range}"
