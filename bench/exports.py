@@ -123,7 +123,7 @@ def _sizes(folder: Path, checkpoint: bool) -> dict[str, float]:
 
 def _difference(wanted: Path, found: Path) -> dict[str, float]:
     """Mean absolute difference of the mels of the tokens that both speak, and share of tokens of other durations."""
-    a, b = np.load(wanted), np.load(found)
+    a, b = np.load(wanted, allow_pickle=False), np.load(found, allow_pickle=False)
     differences, others, tokens = [], 0, 0
     for number in range(len(TEXTS)):
         means = [_token_means(arrays[f"mel_{number}"], arrays[f"durations_{number}"]) for arrays in (a, b)]

@@ -19,9 +19,9 @@ import numpy as np
 REPEATS = 2
 
 
-def main(argv: Sequence[str]) -> int:
-    """Measures as `argv` says."""
-    spec, out = json.loads(argv[0]), Path(argv[1])
+def measure(words: Sequence[str]) -> int:
+    """Measures as the command line says; returns the exit code."""
+    spec, out = json.loads(words[0]), Path(words[1])
 
     def moment() -> dict[str, float]:
         """CPU and wall seconds since the process was started."""
@@ -48,14 +48,12 @@ def main(argv: Sequence[str]) -> int:
     figures["speech_seconds"] = spoken / REPEATS
     figures["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1_024 / 1e6
     figures["tensorflow_loaded"] = "tensorflow" in sys.modules
-    arrays = {}
+    arrays: dict[str, Any] = {}
+    voice = synthesizer.make_voice(speaker=spec["speaker"]).voice
     for number, (text, language) in enumerate(spec["texts"]):
-        speech = synthesizer.speak(text, speaker=spec["speaker"], language=language)
         tokens_T = synthesizer.tokenizer.encode([text], language)[0].tokens
-        voice = synthesizer.make_voice(speaker=spec["speaker"]).voice
         made = synthesizer.model.generate(tokens_T, synthesizer.languages.index(language), voice, _controls())
         arrays |= {f"mel_{number}": made.mel_MC, f"durations_{number}": made.duration_T}
-        assert len(speech.samples)
     np.savez(out.with_suffix(".npz"), **arrays)
     out.write_text(json.dumps(figures), encoding="utf-8")
     return 0
@@ -68,4 +66,4 @@ def _controls() -> Any:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(measure(sys.argv[1:]))
