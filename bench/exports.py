@@ -35,6 +35,7 @@ TEXTS = [
     ("امروز هوا بسیار خوب است و همه به پارک رفته‌اند.", "fa"),
     ("سلام، حال شما چطور است؟", "fa"),
 ]
+_CHILD = "import sys; from bench.exports_run import measure; sys.exit(measure(sys.argv[1:]))"
 WEIGHTS = ("fp32", "fp16", "int8")
 HEADS = ("", "folder MB", "graphs MB", "load s", "first sound s", "real-time factor", "memory MB", "mel difference",
          "other durations")  # fmt: skip
@@ -71,7 +72,7 @@ def _run(given: Namespace) -> int:
         screen.progress("measuring", number, len(rows))
         out = given.work / f"{name.replace(' ', '-')}.json"
         spec = {"model": model, "speaker": given.speaker, "texts": TEXTS, "started": time.time()}
-        _done([sys.executable, "-m", "bench.exports_run", json.dumps(spec), str(out)])
+        _done([sys.executable, "-c", _CHILD, json.dumps(spec), str(out)])
         measured[name] = json.loads(out.read_text(encoding="utf-8"))
         measured[name] |= _sizes(folder or _checkpoint_folder(given.checkpoint), folder is None)
         measured[name] |= _difference(given.work / "TensorFlow.npz", out.with_suffix(".npz"))

@@ -1,4 +1,4 @@
-"""One process of bench.exports: loads a model, speaks, and writes its figures: `python -m bench.exports_run SPEC OUT`.
+"""One process of bench.exports: loads a model, speaks, and writes its figures; `measure` gets the words SPEC OUT.
 
 SPEC is JSON: model, speaker, texts ([text, language] each), and the time at which the process was started. OUT gets the
 figures as JSON, and OUT with the suffix .npz the mels and durations of the texts.
@@ -63,7 +63,3 @@ def _controls() -> Any:
     from myxtts.runtime.interface import Controls
 
     return Controls()
-
-
-if __name__ == "__main__":
-    sys.exit(measure(sys.argv[1:]))
