@@ -257,7 +257,7 @@ class _Service:
             assert piece is not None, "a text has at least one sentence"
             output = encoder(response_format, piece.sample_rate_hz)
             while piece is not None:
-                if content := form.sentence(piece, output.write(piece.samples)):
+                if content := form.part(piece, output.write(piece.samples)):
                     yield content
                 piece = await self._next(pieces)
             if content := form.end(output.close()):

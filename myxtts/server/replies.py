@@ -15,12 +15,12 @@ GRANULARITIES = ("word", "segment")
 
 
 class Reply(Protocol):
-    """Turns the sentences of a speech into the body of an answer."""
+    """Turns the chunks of a speech, which are sentences or parts of them, into the body of an answer."""
 
     media_type: str
 
-    def sentence(self, chunk: SpeechChunk, content: bytes) -> bytes:
-        """The next bytes of the body: `content` is what the sound file has more with this sentence, possibly none."""
+    def part(self, chunk: SpeechChunk, content: bytes) -> bytes:
+        """The next bytes of the body: `content` is what the sound file has more with this chunk, possibly none."""
         ...
 
     def end(self, content: bytes) -> bytes:
@@ -51,7 +51,7 @@ class _Audio:
     def __init__(self, response_format: str, granularities: Collection[str]) -> None:
         self.media_type = MEDIA_TYPES[response_format]
 
-    def sentence(self, chunk: SpeechChunk, content: bytes) -> bytes:
+    def part(self, chunk: SpeechChunk, content: bytes) -> bytes:
         return content
 
     def end(self, content: bytes) -> bytes:
@@ -66,9 +66,9 @@ class _Events:
     def __init__(self, response_format: str, granularities: Collection[str]) -> None:
         self._granularities = granularities
 
-    def sentence(self, chunk: SpeechChunk, content: bytes) -> bytes:
+    def part(self, chunk: SpeechChunk, content: bytes) -> bytes:
         events: list[dict[str, Any]] = []
-        if self._granularities:
+        if self._granularities and chunk.first:
             events.append({"type": "speech.audio.timestamps", **times_of(chunk.sentence, self._granularities)})
         return _events([*events, *_deltas(content)])
 
@@ -87,11 +87,12 @@ class _Json:
         self._times: dict[str, list[dict[str, Any]]] = {}
         self._seconds = 0.0
 
-    def sentence(self, chunk: SpeechChunk, content: bytes) -> bytes:
+    def part(self, chunk: SpeechChunk, content: bytes) -> bytes:
         self._content += content
         self._seconds = chunk.sentence.start_seconds + chunk.sentence.seconds
-        for key, times in times_of(chunk.sentence, self._granularities).items():
-            self._times.setdefault(key, []).extend(times)
+        if chunk.first:
+            for key, times in times_of(chunk.sentence, self._granularities).items():
+                self._times.setdefault(key, []).extend(times)
         return b""
 
     def end(self, content: bytes) -> bytes:
