@@ -17,7 +17,7 @@ from myxtts.errors import DataError
 from myxtts.models.prosody import FloatArray, IntArray
 from myxtts.models.voice import Voice
 from myxtts.progress import Progress, silent
-from myxtts.runtime.interface import AcousticOutput, Controls, OpenedModel, Vocoder
+from myxtts.runtime.interface import AcousticOutput, Controls, OpenedModel
 from myxtts.synthesis.opened import language_index, open_model
 from myxtts.synthesis.options import LONGEST_SENTENCE_TOKENS, SpeakOptions, text_problems
 from myxtts.synthesis.speech import (
@@ -41,7 +41,7 @@ from myxtts.text.reading import Reading, read_text
 from myxtts.text.symbols import RESERVED
 from myxtts.text.tokenizer import Tokenizer
 from myxtts.units import seconds_of_frames
-from myxtts.vocoder.files import NEURAL, open_vocoder
+from myxtts.vocoder.files import NEURAL, Vocoder, open_vocoder
 
 _SEED_STEP = 7_919
 """Added to the seed from one sentence to the next, so that sentences do not share their noise."""

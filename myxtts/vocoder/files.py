@@ -8,9 +8,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +55,18 @@ class VocoderFile:
     def network(self) -> NeuralVocoder:
         """The vocoder, ready to speak."""
         return NeuralVocoder(self.weights, self.vocoder, self.audio)
+
+
+class Vocoder(Protocol):
+    """From a mel to samples."""
+
+    def __call__(self, mel_MC: FloatArray, pitch_hz_M: FloatArray, seed: int) -> FloatArray:
+        """Samples float32[M * hop] of a natural-log mel float32[M, C] and its F0 in Hz (0 unvoiced); deterministic."""
+        ...
+
+    def pieces(self, mel_MC: FloatArray, pitch_hz_M: FloatArray, seed: int) -> Iterable[FloatArray]:
+        """The same samples in one piece or several of whole frames, each as soon as it is computed."""
+        ...
 
 
 class GriffinLim:
