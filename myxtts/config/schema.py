@@ -354,6 +354,9 @@ class TrainingConfig:
     """An update whose gradient norm exceeds the running median by this factor, and the clip, is skipped."""
     threads: int = leaf(0, "threads", low=0, high=1_024)
     """Processor threads; 0 means all."""
+    deterministic: str = leaf("auto", choices=("auto", "on", "off"))
+    """Deterministic kernels, with which a resumed run is bit-exact. auto: on for processors, off for GPUs, where they
+    are slower. The run prints what it is."""
     devices: int = leaf(0, "devices", low=0, high=64)
     """Devices of this machine that share each batch; 0 means every GPU, or the processor if there is none."""
 

@@ -143,7 +143,9 @@ class TokenCache:
         if not isinstance(record, list) or len(record) != 3:
             return False
         tokens, reason, value = record
-        if not isinstance(tokens, list) or not all(type(t) is int and 0 <= t < self._symbols for t in tokens):
+        if not isinstance(tokens, list) or set(map(type, tokens)) - {int}:
+            return False
+        if tokens and not 0 <= min(tokens) <= max(tokens) < self._symbols:
             return False
         return isinstance(value, str) and (reason in REASONS if reason else reason == "" and bool(tokens))
 
@@ -191,7 +193,7 @@ class SumsFile:
     def place(self, key: str) -> Place | None:
         """Where the sums of a key are in the saved file; None for a key that it does not hold."""
         row = self._rows.get(bytes.fromhex(key))
-        return None if row is None else Place(self._records["sums"], row)
+        return None if row is None else Place(self._sums, row)
 
     def save(self) -> None:
         """Writes the file if there are new sums. Errors: StorageError if it cannot be written."""
@@ -210,7 +212,7 @@ class SumsFile:
         self._new = {}
 
     def _map(self, records: npt.NDArray[np.void]) -> None:
-        self._records = records
+        self._records, self._sums = records, records["sums"]
         self._rows = {key: row for row, key in enumerate(_keys(records))}
 
     def _read(self) -> npt.NDArray[np.void]:

@@ -5,7 +5,7 @@ An object is made when a row is read, from the numbers and bytes of its row.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
 
@@ -21,10 +21,28 @@ def compact(numbers: npt.ArrayLike) -> npt.NDArray[Any]:
     return values.astype(np.min_scalar_type(int(values.max(initial=0))))
 
 
-def shared(texts: Iterable[str]) -> list[str]:
-    """The texts, equal ones as one object."""
-    known: dict[str, str] = {}
-    return [known.setdefault(text, text) for text in texts]
+class Shared(Sequence[str]):
+    """Texts of which many are equal: each is kept once."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        numbers: dict[str, int] = {}
+        self._numbers = compact([numbers.setdefault(text, len(numbers)) for text in texts])
+        self._values = list(numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[str]: ...
+    def __getitem__(self, at: int | slice) -> str | list[str]:
+        if isinstance(at, slice):
+            return [self._values[number] for number in self._numbers[at].tolist()]
+        return self._values[self._numbers[at]]
+
+    def __iter__(self) -> Iterator[str]:
+        return map(self._values.__getitem__, self._numbers.tolist())
 
 
 class Texts(Sequence[str]):
@@ -53,7 +71,7 @@ class Paths:
     """Paths as folders, each of which is kept once, and names."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        self._folders = shared(str(path.parent) for path in paths)
+        self._folders = Shared(str(path.parent) for path in paths)
         self._names = Texts(path.name for path in paths)
 
     def __getitem__(self, row: int) -> Path:
@@ -65,15 +83,18 @@ class Paths:
 
 
 class Arrays:
-    """Arrays of whole numbers of at least 0, one behind the other."""
+    """Arrays of symbols, numbers of at least 0, one behind the other; a symbol takes one byte if 256 or fewer occur."""
 
     def __init__(self, arrays: Sequence[npt.NDArray[np.int32]]) -> None:
         self.lengths = np.array([len(array) for array in arrays], np.int64)
-        self._ends = np.concatenate([[0], np.cumsum(self.lengths)])
-        self._flat = compact(np.concatenate(arrays) if arrays else [])
+        self._ends = compact(np.concatenate([[0], np.cumsum(self.lengths)]))
+        flat = np.concatenate(arrays) if arrays else np.zeros(0, np.int32)
+        occurs = np.bincount(flat) > 0
+        self._symbols = np.flatnonzero(occurs).astype(np.int32)
+        self._flat = compact(np.maximum(np.cumsum(occurs) - 1, 0))[flat]
 
     def __getitem__(self, row: int) -> npt.NDArray[np.int32]:
-        return self._flat[self._ends[row] : self._ends[row + 1]].astype(np.int32)
+        return self._symbols[self._flat[self._ends[row] : self._ends[row + 1]]]
 
 
 class Utterances(Sequence[Utterance]):
@@ -81,12 +102,12 @@ class Utterances(Sequence[Utterance]):
 
     def __init__(self, utterances: Sequence[Utterance]) -> None:
         self.ids = Texts(u.id for u in utterances)
-        self.speakers = shared(u.speaker for u in utterances)
-        self.languages = shared(u.language for u in utterances)
+        self.speakers = Shared(u.speaker for u in utterances)
+        self.languages = Shared(u.language for u in utterances)
         self._texts = Texts(u.text for u in utterances)
         self._paths = Paths([u.audio_path for u in utterances])
         sources = [u.source.rpartition(":") for u in utterances]
-        self._files = shared(file + colon for file, colon, _ in sources)
+        self._files = Shared(file + colon for file, colon, _ in sources)
         self._lines = Texts(line for _, _, line in sources)
         self._speeds = {row: u.speed for row, u in enumerate(utterances) if u.speed != 1.0}
 

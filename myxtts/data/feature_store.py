@@ -90,12 +90,12 @@ class FeatureStore:
         return self._tokens.lengths, self._mel_lengths
 
     @property
-    def speakers(self) -> list[str]:
+    def speakers(self) -> Sequence[str]:
         """Speaker of every clip."""
         return self.utterances.speakers
 
     @property
-    def languages(self) -> list[str]:
+    def languages(self) -> Sequence[str]:
         """Language of every clip."""
         return self.utterances.languages
 
