@@ -29,6 +29,7 @@ from myxtts.storage.files import open_regular, read_regular_file, strict_json
 
 Stamp = tuple[int, int, int]
 """Size in bytes, and the times in ns at which the content and the inode last changed."""
+_OUTCOME_FIELDS, _SOUND_FIELDS = len(dataclasses.fields(AudioOutcome)), len(dataclasses.fields(SoundFigures))
 _SUMS_MAGIC = b"MYXTTSS1"
 _SUMS_HEADER = struct.Struct("<8sIIQ16s24x")
 """Magic, mel channels, checksum of the records, number of records, a hash of the file's name."""
@@ -83,8 +84,7 @@ class RecordingIndex:
         record = self._records.get(self._name(path, speed))
         if not _is_recording(record) or tuple(record[: len(stamp)]) != stamp:
             return None
-        outcome = AudioOutcome(*record[len(stamp) : -1])
-        return dataclasses.replace(outcome, sound=SoundFigures(*record[-1]))
+        return AudioOutcome(*record[len(stamp) : -1], SoundFigures(*record[-1]))
 
     def put(self, path: Path, stamp: Stamp, outcome: AudioOutcome, speed: float = 1.0) -> None:
         """Remembers the outcome of a file as it was when `stamp` was taken."""
@@ -110,10 +110,10 @@ def _figures(sound: SoundFigures) -> list[int]:
 
 def _is_recording(record: Any) -> TypeGuard[list[Any]]:
     """Whether a record of the list is one that `put` could have written."""
-    if not isinstance(record, list) or len(record) != 3 + len(dataclasses.fields(AudioOutcome)):
+    if not isinstance(record, list) or len(record) != 3 + _OUTCOME_FIELDS:
         return False
     reason, value, key, *figures, sound = record[3:]
-    if not isinstance(sound, list) or len(sound) != len(dataclasses.fields(SoundFigures)):
+    if not isinstance(sound, list) or len(sound) != _SOUND_FIELDS:
         return False
     if not all(type(figure) is int and figure >= 0 for figure in sound):
         return False

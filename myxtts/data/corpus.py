@@ -221,7 +221,7 @@ def measure_corpus(store: FeatureStore, symbols: Any, mel_fingerprint: str, base
     if base is not None and base.mel_fingerprint != mel_fingerprint:
         raise DataError("--init-from: that run was trained with another mel convention (section audio); use the same")
     mel_mean_C, mel_std_C, pitch, energy = _moments(store) if base is None else _scales_of(base)
-    languages = sorted({utterance.language for utterance in store.utterances})
+    languages = sorted(set(store.languages))
     if base is not None:
         languages = [*base.languages, *(code for code in languages if code not in base.languages)]
     bare = Corpus(

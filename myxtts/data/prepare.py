@@ -360,7 +360,7 @@ def _measure(
     """Statistics of the training clips, and batch shapes for the clips of both sets."""
     train = FeatureStore(recorded + copies)
     corpus = measure_corpus(train, symbol_table(config).to_json(), mel.fingerprint(config.audio), base)
-    audit = Audit(SetFigures.of(FeatureStore(recorded)), SetFigures.of(validation), *found)
+    audit = Audit(SetFigures.of(FeatureStore(recorded) if copies else train), SetFigures.of(validation), *found)
     buckets = buckets_of([train, validation], config.data.length_buckets)
     if few := cloning_note(corpus.speaker_count):
         notes.append(few)
