@@ -33,6 +33,7 @@ RESERVED = {
         "training/test_signals.py",
     ),
     "graph": (
+        "cli/test_doctor_gpu.py::test_on_this_processor_all_is_well",
         "cli/test_evaluate.py::test_a_run_that_was_trained_from_another_folder",
         "cli/test_evaluate.py::test_everything_is_written_into_the_run",
         "cli/test_evaluate.py::test_with_a_judge",
