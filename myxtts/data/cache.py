@@ -84,7 +84,8 @@ class RecordingIndex:
         record = self._records.get(self._name(path, speed))
         if not _is_recording(record) or tuple(record[: len(stamp)]) != stamp:
             return None
-        return AudioOutcome(*record[len(stamp) : -1], SoundFigures(*record[-1]))
+        fields: list[Any] = [*record[len(stamp) : -1], SoundFigures(*record[-1])]
+        return AudioOutcome(*fields)
 
     def put(self, path: Path, stamp: Stamp, outcome: AudioOutcome, speed: float = 1.0) -> None:
         """Remembers the outcome of a file as it was when `stamp` was taken."""
