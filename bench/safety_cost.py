@@ -58,8 +58,8 @@ def _run(given: Namespace) -> int:
     resolved = resolved_with(given, root, [])
     prepared = prepare(resolved.config, screen.progress, named=resolved.named)
     with quiet_loading():
-        from myxtts.training.run import prepare_tensorflow
-    prepare_tensorflow(resolved.config.training.threads)
+        from myxtts.training.gpu import prepare_tensorflow
+    prepare_tensorflow(resolved.config.training)
     pairs = guard_pairs(resolved, prepared, given.pairs, screen)
     own, saves = loop_times(given, root, prepared, screen)
     screen.close()

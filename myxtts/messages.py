@@ -17,6 +17,8 @@ def quoted(value: object, limit: int = 80) -> str:
 
 def escaped(text: str) -> str:
     """`text` with control characters, line breaks and direction marks escaped, so that it cannot forge a line."""
+    if text.isprintable():  # the faster test, once per clip and start
+        return text
     return "".join(c if c.isprintable() or c in _JOINERS else repr(c)[1:-1] for c in text)
 
 
@@ -31,4 +33,4 @@ def plain(value: object) -> str:
 
 def has_control_character(text: str) -> bool:
     """Whether `text` holds a control character or half a surrogate pair; no name or path needs one."""
-    return any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
+    return not text.isprintable() and any(unicodedata.category(character) in ("Cc", "Cs") for character in text)

@@ -54,7 +54,7 @@ SETTING_OPTIONS: dict[str, tuple[Option, ...]] = {
     ),
     "training": (
         Option("--lr", "optimizer.learning_rate", "RATE", "learning rate at the end of the warmup"),
-        Option("--batch-size", "training.batch_size", "CLIPS", "clips per micro-batch"),
+        Option("--batch-size", "training.batch_size", "CLIPS", "clips per micro-batch; auto: as many as a GPU holds"),
         Option("--grad-accum", "training.grad_accum", "N", "micro-batches per update"),
         Option("--epochs", "training.epochs", "N", "passes over the training data"),
         Option("--max-updates", "training.max_updates", "N", "updates after which the run ends; 0: `--epochs` decides"),
@@ -68,6 +68,7 @@ SETTING_OPTIONS: dict[str, tuple[Option, ...]] = {
     "run": (Option("--checkpoint-dir", "training.checkpoint_dir", "DIR", "run directory: checkpoints, metrics"),),
 }
 
+_BATCH_SIZE, _AUTOMATIC = "training.batch_size", "auto"
 FRESH = "--fresh"
 """Starts over. It is never suggested for an option that is not known: what it does, nobody asked for."""
 _RESUMING = re.compile(
@@ -90,6 +91,8 @@ class Request:
     dry_run: bool
     fresh: bool
     init_from: str | None
+    automatic_batch: bool = False
+    """Whether the batch size is found out on the GPU (`--batch-size auto`)."""
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -290,9 +293,19 @@ def _default(key: str, defaults: Resolved | None) -> str:
 
 def request_of(namespace: argparse.Namespace, problems: Sequence[str]) -> Request:
     """The parsed command line as a Request; `problems` are added to those of the layer."""
-    layer = layer_of(namespace, problems)
+    sizes = [given for given in namespace.settings if given.key == _BATCH_SIZE]
+    automatic = bool(sizes) and sizes[-1].value == _AUTOMATIC
+    # those before it do not count, and the level's value takes its place
+    ignored = sizes if automatic else [given for given in sizes if given.value == _AUTOMATIC]
+    namespace.settings = [given for given in namespace.settings if not any(given is one for one in ignored)]
     return Request(
-        layer, namespace.config, tuple(namespace.explain), namespace.dry_run, namespace.fresh, namespace.init_from
+        layer_of(namespace, problems),
+        namespace.config,
+        tuple(namespace.explain),
+        namespace.dry_run,
+        namespace.fresh,
+        namespace.init_from,
+        automatic,
     )
 
 

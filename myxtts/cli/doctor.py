@@ -1,7 +1,8 @@
-"""`myxtts doctor RUN`: health, the recovery ladder, the worst utterances, and what to do."""
+"""`myxtts doctor RUN`: health, the recovery ladder, the worst utterances, and what to do; `--gpu`: can a GPU train."""
 
 from __future__ import annotations
 
+import argparse
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from myxtts.cli.arguments import OneLineParser
 from myxtts.cli.fix_nan_loss import MessagePrinter
+from myxtts.cli.runtime import quiet_loading
 from myxtts.cli.screen import Screen, guarded
-from myxtts.errors import EXIT_DONE
+from myxtts.errors import EXIT_BAD_INPUT, EXIT_DONE
 from myxtts.messages import escaped
 
 if TYPE_CHECKING:
@@ -30,9 +32,16 @@ def _run(argv: Sequence[str]) -> int:
         description="Shows the health of a run, its checkpoints, what the recovery ladder did, the worst utterances, "
         "and what to do.",
     )
-    parser.add_argument("run", metavar="RUN", help="the run directory, as given with --checkpoint-dir")
+    parser.add_argument("run", metavar="RUN", nargs="?", help="the run directory, as given with --checkpoint-dir")
+    parser.add_argument(
+        "--gpu",
+        action="store_true",
+        help="instead of a run: what a GPU lacks, its losses against those of the processor, and its kernel launches",
+    )
     parser.add_argument("--language", default="en", choices=("en", "fa"), help="language of the messages (en)")
-    namespace = parser.parse(argv)
+    namespace = parser.parse(argv, _problems)
+    if namespace.gpu:
+        return _try_gpu(Screen())
     from myxtts.doctor.run.look import look_at_run  # Imported here, so that --help is quick.
 
     screen = Screen()
@@ -49,6 +58,26 @@ def _run(argv: Sequence[str]) -> int:
     for advice in summary.do:
         printer.print(advice, 2)
     return EXIT_DONE
+
+
+def _problems(given: argparse.Namespace) -> list[str]:
+    if given.gpu == (given.run is not None):
+        return ["name a run directory, or --gpu without one; --help lists the options of myxtts doctor"]
+    return []
+
+
+def _try_gpu(screen: Screen) -> int:
+    """Prints what is found, each line as soon as it is known; the exit code says whether something is wrong."""
+    screen.say("Trying the GPU: a minute or two. Send the lines below if you ask for help.")
+    with quiet_loading():
+        from myxtts.training.gpu_trial import trial_config, try_gpu
+    failed = 0
+    for finding in try_gpu(trial_config(small=True), trial_config(small=False)):
+        failed += finding.failed
+        screen.say(f"  {'wrong: ' if finding.failed else ''}{finding.text}")
+    screen.say(f"{failed} of these are wrong." if failed else "All is well.")
+    screen.close()
+    return EXIT_BAD_INPUT if failed else EXIT_DONE
 
 
 def _say_health(printer: MessagePrinter, summary: RunSummary) -> None:

@@ -65,8 +65,9 @@ def _leads_into(program: str | None, prefix: Path) -> bool:
 def quiet_loading() -> Iterator[None]:
     """Hides what C++ code writes to stderr while modules that import TensorFlow are loaded: it looks like errors.
 
-    If the import fails, the output is shown. Does nothing if the user has set TF_CPP_MIN_LOG_LEVEL.
+    If the import fails, the output is shown. Hides nothing if the user has set TF_CPP_MIN_LOG_LEVEL.
     """
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # else TensorFlow takes all memory of a GPU at once
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         yield
         return

@@ -202,6 +202,10 @@ def _run(request: Request, resolved: Resolved, prepared: PreparedData, screen: S
     from myxtts.storage.run_directory import NotOwnerError
 
     init_from = Path(request.init_from) if request.init_from else None
+    if request.automatic_batch:
+        from myxtts.training.batch_size import with_automatic_batch
+
+        resolved = with_automatic_batch(resolved, prepared, screen.say, fresh=request.fresh)
     run, owned = Path(resolved.config.training.checkpoint_dir).expanduser(), True
     try:
         updates: int = train(

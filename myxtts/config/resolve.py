@@ -180,6 +180,14 @@ class Resolved:
         }
         return Resolved(build({key: chain[-1].value for key, chain in provenance.items()}), provenance)
 
+    def changed(self, values: Mapping[str, Value], origin: str, reason: str) -> Resolved:
+        """The same with other values of an origin of their own, found out when the program runs."""
+        provenance = {
+            key: (*chain, ValueSource(origin, values[key], reason, True)) if key in values else chain
+            for key, chain in self.provenance.items()
+        }
+        return Resolved(build({key: chain[-1].value for key, chain in provenance.items()}), provenance)
+
 
 def resolve(layers: Sequence[Layer], pinned: Mapping[str, tuple[str, str]] | None = None) -> Resolved:
     """The configuration of `layers` in the order of their ranks, on top of schema defaults, model size and level.

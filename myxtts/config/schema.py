@@ -118,6 +118,9 @@ class DataConfig:
     """If a larger share of the clips is rejected, the run stops before training."""
     validation_share: float = leaf(0.05, "", above=0.0, high=0.5)
     """Share of the training data used for validation if there is no validation data."""
+    validation_max_clips: int = leaf(2_000, "clips", low=1, high=10_000_000)
+    """Most validation clips; every validation goes through all of them. Of more, as many as this are drawn, the same
+    in every run and evenly over the speakers."""
     reference_seconds: float = leaf(10.0, "seconds", low=0.5, high=30.0)
     """Longest reference of the speaker encoder; in training, segments of other recordings of the same speaker."""
     reference_min_seconds: float = leaf(3.0, "seconds", low=0.1, high=30.0)
@@ -351,6 +354,9 @@ class TrainingConfig:
     """An update whose gradient norm exceeds the running median by this factor, and the clip, is skipped."""
     threads: int = leaf(0, "threads", low=0, high=1_024)
     """Processor threads; 0 means all."""
+    deterministic: str = leaf("auto", choices=("auto", "on", "off"))
+    """Deterministic kernels, with which a resumed run is bit-exact. auto: on for processors, off for GPUs, where they
+    are slower. The run prints what it is."""
     devices: int = leaf(0, "devices", low=0, high=64)
     """Devices of this machine that share each batch; 0 means every GPU, or the processor if there is none."""
 

@@ -228,7 +228,7 @@ def _speaking_rates(clips: Sequence[StoredClip]) -> Anomaly:
     for row, clip in enumerate(clips):
         seconds = clip.facts.samples / clip.facts.sample_rate_hz - clip.sound.cut_ms / 1_000
         if seconds >= _SHORT_SECONDS:
-            letters = sum(character.isalnum() for character in clip.utterance.text)
+            letters = sum(map(str.isalnum, clip.utterance.text))
             rates.setdefault(clip.utterance.language, []).append((max(letters, 1) / seconds, row))
     outliers: list[tuple[float, float, int]] = []
     for known in rates.values():

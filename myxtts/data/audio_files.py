@@ -53,6 +53,7 @@ class AudioFiles:
         self._follow_links = follow_links
         self._real_root = Path(os.path.realpath(root))
         self._folders: dict[str, dict[str, bool]] = {}
+        self._is_inside: dict[str, bool] = {}
         self._folded: dict[str, dict[str, list[str]]] = {}
         self._stems: dict[str, list[str]] | None = None
 
@@ -150,7 +151,9 @@ class AudioFiles:
 
     def _inside(self, folder: str) -> bool:
         """Whether a folder below the root is there with all links resolved."""
-        return _is_below(os.path.realpath(self.root / folder), self._real_root)
+        if folder not in self._is_inside:
+            self._is_inside[folder] = _is_below(os.path.realpath(self.root / folder), self._real_root)
+        return self._is_inside[folder]
 
     def _listing(self, folder: str) -> dict[str, bool]:
         """Names in a folder below the root, and whether each is a symbolic link; empty if it is not a folder."""

@@ -39,16 +39,16 @@ class SetFigures:
     @classmethod
     def of(cls, store: FeatureStore) -> SetFigures:
         """Figures of a feature store; durations are those of the recordings on the disk, before trimming."""
-        seconds = [store.facts(row).samples / store.facts(row).sample_rate_hz for row in range(len(store))]
+        seconds = store.seconds
         return cls(
             clips=len(store),
             minutes=sum(seconds) / 60.0,
-            speakers=_counted(utterance.speaker for utterance in store.utterances),
-            languages=_counted(utterance.language for utterance in store.utterances),
-            sample_rates_hz=_counted(store.facts(row).sample_rate_hz for row in range(len(store))),
+            speakers=_counted(store.speakers),
+            languages=_counted(store.languages),
+            sample_rates_hz=_counted(store.sample_rates_hz),
             longest_seconds=max(seconds, default=0.0),
             tokens=int(store.lengths[0].sum()),
-            cut_minutes=sum(store.sound(row).cut_ms for row in range(len(store))) / 60e3,
+            cut_minutes=sum(store.cut_ms) / 60e3,
         )
 
     def line(self, name: str) -> str:

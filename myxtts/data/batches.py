@@ -75,7 +75,6 @@ class Batches:
         self._references = References(
             store.speakers, store.lengths[1], least, self.reference_frames, self.segment_frames
         )
-        self._speaker_of = {name: index for index, name in enumerate(corpus.speakers)}
         self._language_of = {name: index for index, name in enumerate(corpus.languages)}
         self._figures = _figures_by_speaker(store, corpus)
         self.quarantined: frozenset[int] = frozenset()
@@ -117,7 +116,7 @@ class Batches:
 
     def _fill(self, batch: Batch, at: int, row: int, epoch: int) -> None:
         """Writes one utterance to row `at` of a batch."""
-        utterance = self.store.utterances[row]
+        speaker = self.store.speakers[row]
         tokens = self.store.text_tokens(row)
         mel_MC, pitch_M, energy_M = self.store.features(row)
         frames = len(mel_MC)
@@ -134,9 +133,9 @@ class Batches:
         reference_RC = self._reference(choice, row, epoch)
         batch["reference_BRC"][at, : len(reference_RC)] = reference_RC
         batch["reference_length_B"][at] = len(reference_RC)
-        batch["spectrum_BC"][at], batch["prosody_BQ"][at] = self._figures[utterance.speaker]
-        batch["speaker_B"][at] = self._speaker_of.get(utterance.speaker, -1)
-        batch["language_B"][at] = self._language_of[utterance.language]
+        batch["spectrum_BC"][at], batch["prosody_BQ"][at] = self._figures[speaker]
+        batch["speaker_B"][at] = self.corpus.speaker_index(speaker)
+        batch["language_B"][at] = self._language_of[self.store.languages[row]]
         batch["weight_B"][at] = 1.0
         batch["utterance_B"][at] = row
         batch["seed_B"][at] = utterance_seed(self._seed, epoch, row)

@@ -1,7 +1,7 @@
 """Outcomes of earlier runs, so that no work is repeated: recordings by path and stat, tokens by text.
 
 The features themselves are in files of their own (feature_store.py), named by the content of the recording and the
-settings. A list that is damaged counts as empty.
+settings. A list that is damaged counts as empty. A start whose cache is full reads these lists and no features.
 """
 
 from __future__ import annotations
@@ -9,21 +9,31 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import mmap
 import os
 import stat
+import struct
+import zlib
 from pathlib import Path
 from typing import Any, TypeGuard
 
 import numpy as np
+import numpy.typing as npt
 
 from myxtts.audio.activity import SoundFigures
+from myxtts.data.clip_sums import Place, SumArray
 from myxtts.data.feature_store import write_to_cache
 from myxtts.data.jobs import AudioOutcome, TextOutcome, is_key
 from myxtts.data.records import REASONS
-from myxtts.storage.files import read_regular_file, strict_json
+from myxtts.storage.files import open_regular, read_regular_file, strict_json
 
 Stamp = tuple[int, int, int]
 """Size in bytes, and the times in ns at which the content and the inode last changed."""
+_OUTCOME_FIELDS, _SOUND_FIELDS = len(dataclasses.fields(AudioOutcome)), len(dataclasses.fields(SoundFigures))
+_SUMS_MAGIC = b"MYXTTSS1"
+_SUMS_HEADER = struct.Struct("<8sIIQ16s24x")
+"""Magic, mel channels, checksum of the records, number of records, a hash of the file's name."""
+_KEY_BYTES = 16
 
 
 def short_hash(*parts: str) -> str:
@@ -74,8 +84,8 @@ class RecordingIndex:
         record = self._records.get(self._name(path, speed))
         if not _is_recording(record) or tuple(record[: len(stamp)]) != stamp:
             return None
-        outcome = AudioOutcome(*record[len(stamp) : -1])
-        return dataclasses.replace(outcome, sound=SoundFigures(*record[-1]))
+        fields: list[Any] = [*record[len(stamp) : -1], SoundFigures(*record[-1])]
+        return AudioOutcome(*fields)
 
     def put(self, path: Path, stamp: Stamp, outcome: AudioOutcome, speed: float = 1.0) -> None:
         """Remembers the outcome of a file as it was when `stamp` was taken."""
@@ -101,10 +111,10 @@ def _figures(sound: SoundFigures) -> list[int]:
 
 def _is_recording(record: Any) -> TypeGuard[list[Any]]:
     """Whether a record of the list is one that `put` could have written."""
-    if not isinstance(record, list) or len(record) != 3 + len(dataclasses.fields(AudioOutcome)):
+    if not isinstance(record, list) or len(record) != 3 + _OUTCOME_FIELDS:
         return False
     reason, value, key, *figures, sound = record[3:]
-    if not isinstance(sound, list) or len(sound) != len(dataclasses.fields(SoundFigures)):
+    if not isinstance(sound, list) or len(sound) != _SOUND_FIELDS:
         return False
     if not all(type(figure) is int and figure >= 0 for figure in sound):
         return False
@@ -134,7 +144,9 @@ class TokenCache:
         if not isinstance(record, list) or len(record) != 3:
             return False
         tokens, reason, value = record
-        if not isinstance(tokens, list) or not all(type(t) is int and 0 <= t < self._symbols for t in tokens):
+        if not isinstance(tokens, list) or set(map(type, tokens)) - {int}:
+            return False
+        if tokens and not 0 <= min(tokens) <= max(tokens) < self._symbols:
             return False
         return isinstance(value, str) and (reason in REASONS if reason else reason == "" and bool(tokens))
 
@@ -149,3 +161,82 @@ class TokenCache:
             self._records = {**read_list(self._path), **self._records}  # another process may have written it since
             write_list(self._path, self._records)
             self._changed = False
+
+
+class SumsFile:
+    """The sums of the clips of one root (clip_sums.py), in one file that is mapped into memory.
+
+    The stamp of a feature file says whether it is still the one that was summed. A file of sums that is damaged, or of
+    another number of channels, counts as empty.
+
+    Layout, little-endian: 64 bytes of header, then records of key, stamp and sums.
+    """
+
+    def __init__(self, cache: Path, root: Path, settings: str, channels: int) -> None:
+        self._path = cache / "recordings" / f"{short_hash(os.path.realpath(root), settings)}.sums"
+        self._channels = channels
+        self._record = np.dtype([("key", "u1", _KEY_BYTES), ("stamp", "<i8", 3), ("sums", "<f8", 2 * channels + 6)])
+        self._new: dict[bytes, tuple[Stamp, SumArray]] = {}
+        self._map(self._read())
+
+    def knows(self, key: str, stamp: Stamp) -> bool:
+        """Whether the sums of this key are those of the feature file with this stamp."""
+        name = bytes.fromhex(key)
+        if name in self._new:
+            return self._new[name][0] == stamp
+        row = self._rows.get(name)
+        return row is not None and tuple(self._records["stamp"][row].tolist()) == stamp
+
+    def put(self, key: str, stamp: Stamp, sums: SumArray) -> None:
+        """Takes the sums of a clip."""
+        self._new[bytes.fromhex(key)] = (stamp, sums)
+
+    def place(self, key: str) -> Place | None:
+        """Where the sums of a key are in the saved file; None for a key that it does not hold."""
+        row = self._rows.get(bytes.fromhex(key))
+        return None if row is None else Place(self._sums, row)
+
+    def save(self) -> None:
+        """Writes the file if there are new sums. Errors: StorageError if it cannot be written."""
+        if not self._new:
+            return
+        on_disk = self._read()  # another process may have written it since
+        kept = np.array([key not in self._new for key in _keys(on_disk)], bool)
+        added = np.zeros(len(self._new), self._record)
+        for record, (key, (stamp, sums)) in zip(added, self._new.items(), strict=True):
+            record["key"], record["stamp"], record["sums"] = np.frombuffer(key, np.uint8), stamp, sums
+        records = np.concatenate([on_disk[kept], added])
+        body = records.tobytes()
+        header = _SUMS_HEADER.pack(_SUMS_MAGIC, self._channels, zlib.crc32(body), len(records), self._name_hash())
+        write_to_cache(self._path, header + body)
+        self._map(self._read())
+        self._new = {}
+
+    def _map(self, records: npt.NDArray[np.void]) -> None:
+        self._records, self._sums = records, records["sums"]
+        self._rows = {key: row for row, key in enumerate(_keys(records))}
+
+    def _read(self) -> npt.NDArray[np.void]:
+        """The records of the file, mapped into memory."""
+        nothing = np.zeros(0, self._record)
+        try:
+            with open_regular(self._path, "rb") as file:
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError):
+            return nothing
+        if len(mapped) < _SUMS_HEADER.size:
+            return nothing
+        magic, channels, check, count, name = _SUMS_HEADER.unpack(mapped[: _SUMS_HEADER.size])
+        body = memoryview(mapped)[_SUMS_HEADER.size :]
+        right = (magic, channels, name) == (_SUMS_MAGIC, self._channels, self._name_hash())
+        if not right or len(body) != count * self._record.itemsize or zlib.crc32(body) != check:
+            return nothing
+        return np.frombuffer(body, self._record)
+
+    def _name_hash(self) -> bytes:
+        return hashlib.blake2b(self._path.name.encode(), digest_size=16).digest()
+
+
+def _keys(records: npt.NDArray[np.void]) -> list[bytes]:
+    block = records["key"].tobytes()
+    return [block[at : at + _KEY_BYTES] for at in range(0, len(block), _KEY_BYTES)]

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from myxtts.batch import PROSODY_FIGURES
 from myxtts.config.schema import AudioConfig
+from myxtts.data.clip_sums import Totals, total
 from myxtts.data.feature_store import FeatureStore, FloatArray
 from myxtts.data.records import name_problem
 from myxtts.errors import CheckpointError, DataError
@@ -114,7 +116,12 @@ class Corpus:
 
     def speaker_index(self, name: str) -> int:
         """Index of a training speaker; -1 for an unseen one."""
-        return self.speakers.index(name) if name in self.speakers else -1
+        return self.index_of_speaker.get(name, -1)
+
+    @cached_property
+    def index_of_speaker(self) -> dict[str, int]:
+        """Index of every training speaker by name."""
+        return {name: index for index, name in enumerate(self.speakers)}
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, bit-exact."""
@@ -214,7 +221,7 @@ def measure_corpus(store: FeatureStore, symbols: Any, mel_fingerprint: str, base
     if base is not None and base.mel_fingerprint != mel_fingerprint:
         raise DataError("--init-from: that run was trained with another mel convention (section audio); use the same")
     mel_mean_C, mel_std_C, pitch, energy = _moments(store) if base is None else _scales_of(base)
-    languages = sorted({utterance.language for utterance in store.utterances})
+    languages = sorted(set(store.languages))
     if base is not None:
         languages = [*base.languages, *(code for code in languages if code not in base.languages)]
     bare = Corpus(
@@ -256,28 +263,16 @@ def _scales_of(base: Corpus) -> tuple[FloatArray, FloatArray, tuple[float, float
 
 def _moments(store: FeatureStore) -> tuple[FloatArray, FloatArray, tuple[float, float], tuple[float, float]]:
     """Mean and deviation of mel channels, ln F0 of voiced frames, and energy, in double precision."""
-    channels = store.facts(0).mel_channels
-    sums, squares = np.zeros(channels), np.zeros(channels)
-    pitch, energy = np.zeros(3), np.zeros(2)
-    frames = 0
-    for row in range(len(store)):
-        mel_MC, pitch_M, energy_M = (np.asarray(array, np.float64) for array in store.features(row))
-        frames += len(mel_MC)
-        sums += mel_MC.sum(axis=0)
-        squares += (mel_MC * mel_MC).sum(axis=0)
-        log_pitch = np.log(pitch_M[pitch_M > 0])
-        pitch += (len(log_pitch), log_pitch.sum(), (log_pitch * log_pitch).sum())
-        energy += (energy_M.sum(), (energy_M * energy_M).sum())
-    mean = sums / frames
-    std = np.sqrt(np.maximum(squares / frames - mean * mean, MEL_STD_FLOOR**2))
-    energy_mean = energy[0] / frames
-    energy_std = max(float(np.sqrt(max(energy[1] / frames - energy_mean**2, 0.0))), ENERGY_STD_FLOOR)
+    of = Totals.of(total(store.sums_in_parts(np.arange(len(store)))))
+    mean = of.mel_C / of.frames
+    std = np.sqrt(np.maximum(of.mel_squares_C / of.frames - mean * mean, MEL_STD_FLOOR**2))
+    energy_mean = of.energy / of.frames
+    energy_std = max(float(np.sqrt(max(of.energy_squares / of.frames - energy_mean**2, 0.0))), ENERGY_STD_FLOOR)
     pitch_figures = DEFAULT_PITCH
-    if pitch[0]:
-        pitch_mean = float(pitch[1] / pitch[0])
-        pitch_std = float(np.sqrt(max(pitch[2] / pitch[0] - pitch_mean**2, 0.0)))
+    if of.voiced:
+        pitch_mean, pitch_std = of.pitch_figures
         pitch_figures = (pitch_mean, max(pitch_std, PITCH_STD_FLOOR))
-    return mean.astype(np.float32), std.astype(np.float32), pitch_figures, (float(energy_mean), energy_std)
+    return mean.astype(np.float32), std.astype(np.float32), pitch_figures, (energy_mean, energy_std)
 
 
 def measure_speakers(store: FeatureStore, corpus: Corpus) -> SpeakerFigures:
@@ -292,17 +287,11 @@ def measure_speakers(store: FeatureStore, corpus: Corpus) -> SpeakerFigures:
     names = sorted(rows)
     spectrum = np.zeros((len(names), len(corpus.mel_mean_C)), np.float32)
     prosody = np.zeros((len(names), len(PROSODY_FIGURES)), np.float32)
-    text_lengths, mel_lengths = store.lengths
+    text_lengths, _ = store.lengths
     for index, name in enumerate(names):
-        mel_sum = np.zeros(len(corpus.mel_mean_C))
-        log_pitch: list[npt.NDArray[np.float64]] = []
-        for row in rows[name]:
-            mel_MC, pitch_M, _ = store.features(row)
-            mel_sum += np.asarray(mel_MC, np.float64).sum(axis=0)
-            log_pitch.append(np.log(np.asarray(pitch_M[pitch_M > 0], np.float64)))
-        frames = int(mel_lengths[rows[name]].sum())
-        voiced = np.concatenate(log_pitch)
-        pitch = (voiced.mean(), voiced.std()) if len(voiced) else (corpus.pitch_mean, corpus.pitch_std)
-        spectrum[index] = corpus.normalize_mel((mel_sum / frames).astype(np.float32))
-        prosody[index] = (*pitch, text_lengths[rows[name]].sum() / frames)
+        own = np.array(rows[name])
+        of = Totals.of(total(store.sums_in_parts(own)))
+        pitch = of.pitch_figures if of.voiced else (corpus.pitch_mean, corpus.pitch_std)
+        spectrum[index] = corpus.normalize_mel((of.mel_C / of.frames).astype(np.float32))
+        prosody[index] = (*pitch, text_lengths[own].sum() / of.frames)
     return SpeakerFigures(names, spectrum, prosody)

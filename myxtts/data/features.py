@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from myxtts.config.schema import Config
-from myxtts.data.cache import RecordingIndex, Stamp, TokenCache, short_hash, stamp_of
-from myxtts.data.feature_store import ClipFacts, StoredClip, check_entry
+from myxtts.data.cache import RecordingIndex, Stamp, SumsFile, TokenCache, short_hash, stamp_of
+from myxtts.data.clip_sums import sums_of
+from myxtts.data.feature_store import ClipFacts, StoredClip, entry_bytes, read_entry
 from myxtts.data.jobs import (
     CHECKS_VERSION,
     NO_TOKENS,
@@ -110,14 +111,16 @@ class _Work:
         self.config, self.dictionary = config, dictionary
         self.cache = Path(config.data.cache_path).expanduser()
         self.table = json.dumps(symbol_table(config).to_json(), ensure_ascii=True, sort_keys=True)
-        self.index = RecordingIndex(self.cache, root, f"{audio_settings(config.audio)} {CHECKS_VERSION}")
+        audio = f"{audio_settings(config.audio)} {CHECKS_VERSION}"
+        self.index = RecordingIndex(self.cache, root, audio)
+        self.sums = SumsFile(self.cache, root, audio, config.audio.mel_channels)
         settings = text_settings(config, self.table, dictionary)
         self.tokens = TokenCache(self.cache, root, settings, len(symbol_table(config)))
         self.stamps: dict[int, Stamp] = {}
         self.ready: dict[int, _Ready] = {}
 
     def known(self, utterances: Sequence[Utterance]) -> tuple[dict[int, AudioOutcome], dict[int, TextOutcome]]:
-        """Cached outcomes by row; feature files are read completely, to find damaged ones."""
+        """Cached outcomes by row; only feature files that changed since they were summed are read."""
         recordings: dict[int, AudioOutcome] = {}
         texts: dict[int, TextOutcome] = {}
         for row, utterance in enumerate(utterances):
@@ -144,11 +147,33 @@ class _Work:
         if length_problem(outcome.seconds, data.min_clip_seconds, data.max_clip_seconds)[0]:
             return True  # the row is rejected, its features stay cached
         path = entry_path(self.cache, outcome.key)
-        facts = check_entry(path, self.config.audio.mel_channels)
-        if facts is None or (facts.frames, facts.trimmed_samples) != (outcome.frames, outcome.trimmed_samples):
+        facts = ClipFacts(
+            frames=outcome.frames,
+            mel_channels=self.config.audio.mel_channels,
+            sample_rate_hz=outcome.sample_rate_hz,
+            channels=outcome.channels,
+            samples=outcome.samples,
+            trimmed_samples=outcome.trimmed_samples,
+        )
+        stamp = stamp_of(path)
+        if stamp is not None and stamp[0] == entry_bytes(facts) and self.sums.knows(outcome.key, stamp):
+            self.ready[row] = _Ready(path, facts)  # its checksum is tested when it is first used
+            return True
+        found = self._summed(path, outcome.key)
+        if found is None or (found.frames, found.trimmed_samples) != (outcome.frames, outcome.trimmed_samples):
             return False
-        self.ready[row] = _Ready(path, facts)
+        self.ready[row] = _Ready(path, found)
         return True
+
+    def _summed(self, path: Path, key: str) -> ClipFacts | None:
+        """Reads a feature file and notes its sums; None if it is absent or damaged."""
+        stamp = stamp_of(path)
+        read = read_entry(path, self.config.audio.mel_channels)
+        if read is None or stamp is None:
+            return None
+        facts, arrays = read
+        self.sums.put(key, stamp, sums_of(*arrays))
+        return facts
 
     def _too_many_letters(self, text: str) -> TextOutcome | None:
         """A rejection if a text is too long whatever its phonemes are, else None."""
@@ -234,7 +259,7 @@ class _Work:
                 self.index.put(utterances[row].audio_path, self.stamps[row], result, utterances[row].speed)
             if not result.reason:
                 path = entry_path(self.cache, result.key)
-                facts = check_entry(path, self.config.audio.mel_channels)
+                facts = self._summed(path, result.key)
                 if facts is None:
                     return [AudioOutcome(UNREADABLE, f"{path}: the features could not be read back from the cache")]
                 self.ready[row] = _Ready(path, facts)
@@ -254,6 +279,7 @@ class _Work:
         """Writes new outcomes to the cache."""
         self.index.save()
         self.tokens.save()
+        self.sums.save()
 
     def clips(
         self, utterances: Sequence[Utterance], recordings: dict[int, AudioOutcome], texts: dict[int, TextOutcome]
@@ -269,7 +295,8 @@ class _Work:
             else:
                 ready = self.ready[row]
                 sound = recordings[row].sound
-                clips.append(StoredClip(utterance, texts[row].tokens, ready.entry, ready.facts, sound))
+                place = self.sums.place(recordings[row].key)
+                clips.append(StoredClip(utterance, texts[row].tokens, ready.entry, ready.facts, sound, place))
         return Gathered(clips, rejections)
 
     def _problem(self, row: int, recording: AudioOutcome, text: TextOutcome) -> tuple[str, str]:

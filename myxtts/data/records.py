@@ -117,6 +117,8 @@ def text_problem(text: str) -> tuple[str, str] | None:
     """(reason, value) if a text is empty, not UTF-8 or has a control character, else None."""
     if not text.strip():
         return EMPTY_TEXT, quoted(text)
+    if text.isprintable():
+        return None
     if any("\ud800" <= character <= "\udfff" for character in text):
         return NOT_UTF8, quoted(text.encode("utf-8", "replace").decode())
     for character in text:

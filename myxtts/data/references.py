@@ -11,8 +11,9 @@ power, a low-pass filter attenuates the upper channels. Training and synthesis p
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,11 @@ from myxtts.data.plan import generator
 
 _STREAM_REFERENCE = 1
 MOST_EXCERPTS = 8
+LISTED_CLIPS = 256
+"""The other clips of a speaker are listed and permuted up to this many clips; of more, a few are drawn by number, so
+that the time for a reference does not grow with the speaker."""
+DRAWS = 64
+"""Draws in a row that may meet a clip in quarantine or one drawn already, before the clips are listed."""
 
 PAUSE_DB = 40.0
 """A frame this far below the loud ones belongs to a pause."""
@@ -72,32 +78,55 @@ class References:
     def __init__(
         self, speakers: Sequence[str], mel_lengths: npt.NDArray[np.int64], least: int, most: int, segment: int = 0
     ) -> None:
-        self._speakers = list(speakers)
         self._mel_lengths = mel_lengths
         self._least, self._most, self._segment = min(least, most), most, segment
-        self._rows: dict[str, list[int]] = {}
-        for row, speaker in enumerate(self._speakers):
-            self._rows.setdefault(speaker, []).append(row)
+        numbers: dict[str, int] = {}
+        self._speaker_of = np.array([numbers.setdefault(name, len(numbers)) for name in speakers], np.int32)
+        order = np.argsort(self._speaker_of, kind="stable").astype(np.int32)
+        ends = np.cumsum(np.bincount(self._speaker_of, minlength=len(numbers)))
+        self._rows = np.split(order, ends[:-1]) if len(numbers) else []
 
     def choose(self, row: int, seed: int, epoch: int, avoid: Collection[int] = ()) -> ReferenceChoice:
         """Reference and segment of `row` in an epoch; no recording in `avoid` is used, except `row` itself."""
         random = generator(_STREAM_REFERENCE, seed, epoch, row)
         wanted = int(random.integers(self._least, self._most + 1))
-        others = [other for other in self._rows[self._speakers[row]] if other != row and other not in avoid]
-        if not others:
+        others = self._others(row, avoid, random)
+        first = next(others, None)
+        if first is None:
             return self._of_one(row, wanted, random)
         frames = int(self._mel_lengths[row])
         size = min(self._segment, frames) if self._segment else frames
         target = Excerpt(row, int(random.integers(frames - size + 1)), size)
         excerpts: list[Excerpt] = []
-        for other in random.permutation(others)[:MOST_EXCERPTS]:
+        for other in chain([first], others):
             available = int(self._mel_lengths[other])
             taken = min(available, wanted)
-            excerpts.append(Excerpt(int(other), int(random.integers(available - taken + 1)), taken))
+            excerpts.append(Excerpt(other, int(random.integers(available - taken + 1)), taken))
             wanted -= taken
             if wanted <= 0:
                 break
         return ReferenceChoice(tuple(excerpts), target)
+
+    def _others(self, row: int, avoid: Collection[int], random: np.random.Generator) -> Iterator[int]:
+        """Up to MOST_EXCERPTS different clips of the speaker besides `row` and those to avoid, in random order."""
+        own = self._rows[self._speaker_of[row]]
+        if len(own) <= LISTED_CLIPS:
+            listed = [other for other in own.tolist() if other != row and other not in avoid]
+            yield from random.permutation(listed)[:MOST_EXCERPTS].tolist() if listed else ()
+            return
+        taken = {row}
+        for _ in range(MOST_EXCERPTS):
+            for _ in range(DRAWS):
+                other = int(own[random.integers(len(own))])
+                if other not in taken and other not in avoid:
+                    break
+            else:  # nearly all are in quarantine
+                left = [other for other in own.tolist() if other not in taken and other not in avoid]
+                if not left:
+                    return
+                other = left[int(random.integers(len(left)))]
+            taken.add(other)
+            yield other
 
     def _of_one(self, row: int, wanted: int, random: np.random.Generator) -> ReferenceChoice:
         """Both from one recording without overlap; if segments have no limit, the reference has at most half of it."""

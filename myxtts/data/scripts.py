@@ -41,6 +41,8 @@ def _script(character: str) -> str:
 
 def script_of(text: str) -> str:
     """The script of most letters of a text; empty without letters."""
+    if text.isascii():
+        return "" if text.lower() == text.upper() else "LATIN"
     counts: dict[str, int] = {}
     for character in text:
         if script := _script(character):
@@ -61,8 +63,10 @@ def is_phonetic(text: str) -> bool:
     words = text.split()
     if len(words) >= 3 and sum(bool(_ARPABET.fullmatch(word)) for word in words) * 5 >= len(words):
         return all(len(word) <= 3 for word in words)
+    found = [character for character in text if character in _PHONETIC] if not text.isascii() else []
+    if not found:
+        return False
     letters = sum(character.isalpha() or character in "ˈˌː" for character in text)
-    found = [character for character in text if character in _PHONETIC]
     certain = any(character not in _SOME_SPELLINGS_HAVE for character in found)
     return certain and len(found) >= _PHONETIC_SHARE * max(1, letters)
 

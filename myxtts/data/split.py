@@ -10,11 +10,14 @@ from myxtts.data.records import Utterance
 from myxtts.errors import DataError
 
 
-def split_validation(utterances: Sequence[Utterance], share: float) -> tuple[list[Utterance], list[Utterance]]:
+def split_validation(
+    utterances: Sequence[Utterance], share: float, most: int | None = None
+) -> tuple[list[Utterance], list[Utterance]]:
     """Training and validation utterances, independent of the order of the rows.
 
     `share` of the clips of each speaker with at least two (at least one clip) is held out: those whose ids have the
-    smallest hashes. If no speaker has two clips, `share` of all clips is held out. A single clip is in both sets.
+    smallest hashes. If no speaker has two clips, `share` of all clips is held out. If these are more than `most`, as
+    many are drawn of them. A single clip is in both sets.
     """
     if len(utterances) < 2:
         return list(utterances), list(utterances)
@@ -27,7 +30,21 @@ def split_validation(utterances: Sequence[Utterance], share: float) -> tuple[lis
             kept |= _smallest(clips, share)
     if not kept:
         kept = _smallest(utterances, share)
+    if most is not None and len(kept) > most:
+        kept = drawn([u for u in utterances if u.id in kept], most)
     return [u for u in utterances if u.id not in kept], [u for u in utterances if u.id in kept]
+
+
+def drawn(utterances: Sequence[Utterance], most: int) -> set[str]:
+    """The ids of up to `most` utterances, as evenly over the speakers as their clips allow.
+
+    Every speaker's clips are ordered by the hashes of their ids; all the first ones come before all the second ones.
+    """
+    by_speaker: dict[str, list[tuple[bytes, str]]] = {}
+    for utterance in utterances:
+        by_speaker.setdefault(utterance.speaker, []).append((_hash(utterance.id), utterance.id))
+    ranked = [(rank, *clip) for clips in by_speaker.values() for rank, clip in enumerate(sorted(clips))]
+    return {id_ for _, _, id_ in sorted(ranked)[:most]}
 
 
 def hold_out_speakers(utterances: Sequence[Utterance], count: int) -> set[str]:

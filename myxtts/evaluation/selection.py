@@ -107,7 +107,8 @@ def split_clips(root: Path, split: Split, config: Config, trained: Collection[st
                 f"{len(all_clips)}"
             )
         else:
-            seen = {u.id for u in split_validation(all_clips, config.data.validation_share)[0]}
+            data = config.data
+            seen = {u.id for u in split_validation(all_clips, data.validation_share, data.validation_max_clips)[0]}
             notes.append("the run has no list of its training clips (utterances.txt): the split was computed again")
         chosen = [u for u in all_clips if (u.id in seen) == (split == "train")]
     else:

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from myxtts.config.schema import ModelConfig
-from myxtts.models import monotonic
+from myxtts.models import monotonic, monotonic_graph
 from myxtts.models.layers import Convolution, Dense, Module, gelu, sequence_mask
 from myxtts.text.symbols import BLANK
 
@@ -92,5 +92,9 @@ class Aligner(Module):
         # blanks are skipped only where there are fewer frames than tokens: free skips would make durations random
         crowded_B1 = (mel_length_B < text_length_B)[:, None]
         skippable = tf.cast(tf.equal(text_BT, BLANK) & crowded_B1, tf.int32)
-        duration = tf.numpy_function(monotonic.search, [score, text_length_B, mel_length_B, skippable], np.int32)
+        searched = score, text_length_B, mel_length_B, skippable
+        if tf.config.list_physical_devices("GPU"):  # the scores would be copied to the processor and back
+            duration = monotonic_graph.search(*searched)
+        else:
+            duration = tf.numpy_function(monotonic.search, searched, np.int32)
         return tf.stop_gradient(tf.ensure_shape(duration, text_BT.shape))

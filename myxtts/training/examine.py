@@ -68,13 +68,15 @@ class Sample:
 def sample_rows(store: FeatureStore) -> list[int]:
     """Fixed utterances to speak: of medium length, of different speakers if there are several."""
     order = np.argsort(store.lengths[1], kind="stable")
-    middle = [int(row) for row in order[len(order) // 2 :]] + [int(row) for row in order[: len(order) // 2]]
-    chosen: list[int] = []
+    middle = np.roll(order, -(len(order) // 2)).tolist()
+    speakers = store.speakers
+    first_of: dict[str, int] = {}
     for row in middle:
-        taken = {store.speakers[c] for c in chosen}
-        if len(chosen) < SAMPLES and store.speakers[row] not in taken:
-            chosen.append(row)
-    return (chosen + [row for row in middle if row not in chosen])[:SAMPLES]
+        first_of.setdefault(speakers[row], row)
+        if len(first_of) == SAMPLES:
+            break
+    chosen = list(first_of.values())
+    return (chosen + [row for row in middle[: 2 * SAMPLES] if row not in chosen])[:SAMPLES]
 
 
 def speak_samples(

@@ -59,10 +59,11 @@ class AdamW:
         s = self.settings
         count = tf.cast(self.steps.assign_add(1), tf.float32)
         powers = tf.pow(s.beta_1, count), tf.pow(s.beta_2, count)
+        kept = 1.0 - learning_rate * s.weight_decay
         for weight, first, second, gradient in zip(self.weights, self.first, self.second, gradients, strict=True):
             variable = weight.value
             if s.weight_decay > 0.0 and not weight.path.rsplit("/", 1)[-1].endswith(UNDECAYED):
-                variable.assign(variable * (1.0 - learning_rate * s.weight_decay))
+                variable.assign(variable * kept)
             tf.raw_ops.ResourceApplyAdam(
                 var=variable.handle,
                 m=first.handle,

@@ -174,7 +174,7 @@ class Replica:
 
     def group_squares(self, gradients: Sequence[tf.Tensor]) -> tf.Tensor:
         """Squared norm of the gradients of each layer group, (G,)."""
-        squares = tf.stack([2.0 * tf.nn.l2_loss(g) for g in gradients])
+        squares = 2.0 * tf.stack([tf.nn.l2_loss(g) for g in gradients])
         return tf.math.unsorted_segment_sum(squares, tf.constant(self.group_index), len(self.groups))
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
 
 import tensorflow as tf
 
 from myxtts.config.schema import TrainingConfig
+from myxtts.data.plan import Bucket
 from myxtts.errors import ConfigError, MyXTTSError, Stopped
 from myxtts.messages import quoted
 from myxtts.storage.find_checkpoint import steps_in
@@ -19,8 +20,12 @@ from myxtts.training.run_context import RunContext
 
 
 @contextmanager
-def memory_errors(training: TrainingConfig) -> Iterator[None]:
+def memory_errors(training: TrainingConfig, buckets: Sequence[Bucket] = ()) -> Iterator[None]:
     """A context that turns exhausted memory of the machine or of a GPU into an error that says what to do.
+
+    Args:
+        training: its batch size is the first thing to lower.
+        buckets: the batch shapes of the run, shortest first; the last one needs most.
 
     Raises:
         ConfigError: memory ran out.
@@ -29,10 +34,16 @@ def memory_errors(training: TrainingConfig) -> Iterator[None]:
         yield
     except (MemoryError, tf.errors.ResourceExhaustedError) as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
+        longest = ""
+        if buckets:
+            longest = (
+                f" with {training.batch_size} clips of up to {buckets[-1].mel_cap} frames and {buckets[-1].text_cap} "
+                "tokens in the longest batches"
+            )
         raise ConfigError(
-            f"memory ran out ({quoted(reason, 100)}): free some, or lower training.batch_size (now "
+            f"memory ran out{longest} ({quoted(reason, 100)}): free some, or lower training.batch_size (now "
             f"{training.batch_size}) and raise training.grad_accum (now {training.grad_accum}) by the same factor, "
-            "which trains the same"
+            "which trains the same (--batch-size auto does so on a GPU), or lower data.max_clip_seconds"
         ) from error
 
 

@@ -199,7 +199,7 @@ def validation_hash(prepared: PreparedData) -> str:
 def _clips(store: FeatureStore) -> list[object]:
     """What identifies the clips: their ids, and their lengths in tokens and frames."""
     text_A, mel_A = store.lengths
-    return [[u.id for u in store.utterances], text_A.tolist(), mel_A.tolist()]
+    return [list(store.utterances.ids), text_A.tolist(), mel_A.tolist()]
 
 
 def _short_hash(facts: object) -> str:

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-import tensorflow as tf
-
 from myxtts import faults
 from myxtts.config.files import config_yaml, provenance_json
 from myxtts.config.resolve import Resolved
@@ -29,7 +27,7 @@ from myxtts.storage.files import write_text_atomic
 from myxtts.storage.journal import Journal
 from myxtts.storage.run_directory import RunDirectory, WriterLock
 from myxtts.storage.store import CheckpointStore
-from myxtts.training import replicas, resume, schedule
+from myxtts.training import gpu, replicas, resume, schedule
 from myxtts.training.checkpointing import Saver
 from myxtts.training.examine import Examiner, VocoderExaminer, VoiceExaminer
 from myxtts.training.loop import Loop
@@ -81,7 +79,9 @@ def train(
     # 1. Settings: absolute paths, the length of the run, and a schedule whose learning rate never reaches 0.
     resolved = resolved.written_as(absolute_paths(resolved.config))
     config = resolved.config
-    prepare_tensorflow(config.training.threads)
+    screen.say(*gpu.prepare_tensorflow(config.training))
+    if warning := gpu.check_gpu():
+        screen.warn(warning)
     faults.arm_from_environment(loss_terms=tuple(VOCODER_TERMS if config.trains == "vocoder" else TERMS))
     batches, validation_batches = _batches(config, prepared, screen)
     training = config.training
@@ -96,7 +96,7 @@ def train(
     if fresh:
         resume.put_aside(directory, screen.say)
     with ExitStack() as stack:
-        stack.enter_context(memory_errors(training))
+        stack.enter_context(memory_errors(training, prepared.buckets))
         lock = stack.enter_context(directory.lock())
         store = CheckpointStore(
             directory.checkpoints_path, training.keep_checkpoints, training.checkpoint_every_updates
@@ -175,19 +175,6 @@ def train(
             )
         _end(run, saver, validation, why)
         return state.position.update
-
-
-def prepare_tensorflow(threads: int) -> None:
-    """Set thread counts and deterministic kernels; call this before TensorFlow computes anything."""
-    if threads:
-        try:
-            tf.config.threading.set_intra_op_parallelism_threads(threads)
-            tf.config.threading.set_inter_op_parallelism_threads(threads)
-        except RuntimeError as error:
-            raise ConfigError(
-                f"training.threads {threads}: TensorFlow has already started; start a new process"
-            ) from error
-    tf.config.experimental.enable_op_determinism()
 
 
 def _log_start(log: RunLog, directory: RunDirectory, lock: WriterLock, cleaned: list[str]) -> None:

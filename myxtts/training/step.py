@@ -315,15 +315,18 @@ class Step:
             is_critic = critics_G[self.replicas[0].group_index]
             clipped = [a * factors[int(critic)] for a, critic in zip(summed, is_critic, strict=True)]
             self.optimizer.apply(clipped, learning_rate)
-            slot = tf.cast(self.accepted % DETECTOR_SIZE, tf.int32)
-            self.norms.scatter_nd_update([[slot]], [norm])
+            slot = self.accepted % DETECTOR_SIZE
+            self.norms.assign(tf.where(tf.range(DETECTOR_SIZE, dtype=tf.int64) == slot, norm, self.norms))
             self.accepted.assign_add(1)
             done = tf.cast(self.accepted, tf.float32)
             decay = (
                 tf.minimum(self.training.ema_decay, (1.0 + done) / (10.0 + done)) if self.training.ema_decay else 0.0
             )
+            share = tf.convert_to_tensor(1.0 - decay, tf.float32)
             for mean, weight in zip(self.average.trainable_variables, self.model.trainable_variables, strict=True):
-                mean.assign(mean.value + (1.0 - decay) * (weight.value - mean.value))
+                # mean += share x (weight - mean), in one kernel
+                handle, apart = mean.value.handle, mean.value - weight.value
+                tf.raw_ops.ResourceApplyGradientDescent(var=handle, alpha=share, delta=apart)
             self.share_weights()
             return tf.constant(True)
 
@@ -365,6 +368,12 @@ class Step:
             self._window, self._window_finite = [], True
             result = UpdateResult(bool(applied), float(count), float(norm), bool(spike), overflow, groups.numpy())
         return result
+
+    def graphs(self) -> dict[str, Any]:
+        """The graphs of a micro-batch, of its update and of a validation by name, traced."""
+        micro = self._micro[bool(self._adversarial), self.loss_scale.is_dynamic]
+        made = {"micro-batch": micro, "update": self._apply, "validation": self._validate}
+        return {name: graph.get_concrete_function() for name, graph in made.items()}
 
     # --- validation ------------------------------------------------------------------------------------------
 

@@ -19,6 +19,8 @@ from myxtts.models.voice import Voice, mean_voice
 FloatArray = npt.NDArray[np.float32]
 
 VOICE_REFERENCES = 8
+MOST_REFERENCES = 4_096
+"""References of all speakers that a checkpoint's voices are encoded from, if there are not more speakers than that."""
 VOICE_BATCH = 32
 VERIFICATION_SPEAKERS, VERIFICATION_SEGMENTS = 64, 4
 
@@ -29,21 +31,40 @@ def speaker_voices(generator: Generator, batches: Batches, corpus: Corpus, confi
     The choice of recordings is fixed, so the result depends on the weights and the quarantine only. Clips in quarantine
     are excluded unless a speaker has no others.
     """
-    speakers = np.array([corpus.speaker_index(name) for name in batches.store.speakers])
-    allowed = np.array([row not in batches.quarantined for row in range(len(speakers))])
     longest = batches.reference_frames
+    rows, speakers = voice_rows(batches, corpus)
     of_speaker: list[list[Voice]] = [[] for _ in corpus.speakers]
-    rows: list[int] = []
-    for speaker in range(len(corpus.speakers)):
-        own = np.flatnonzero(speakers == speaker)
-        own = own[allowed[own]] if allowed[own].any() else own
-        usable = np.minimum(batches.store.lengths[1][own], longest)
-        rows += own[np.argsort(-usable, kind="stable")[:VOICE_REFERENCES]].tolist()
-    segments = [prepare_reference(batches.store.mel(row)[:longest], corpus, config.audio) for row in rows]
-    for row, voice in zip(rows, _voices(generator, segments, longest), strict=True):
-        of_speaker[speakers[row]].append(voice)
+    for start in range(0, len(rows), VOICE_BATCH):
+        chosen = rows[start : start + VOICE_BATCH]
+        segments = [prepare_reference(batches.store.mel(row)[:longest], corpus, config.audio) for row in chosen]
+        for speaker, voice in zip(
+            speakers[start : start + VOICE_BATCH], _voices(generator, segments, longest), strict=True
+        ):
+            of_speaker[speaker].append(voice)
     means = [mean_voice(voices) for voices in of_speaker]
     return {"voice_ZE": np.stack([v.voice_E for v in means]), "style_ZS": np.stack([v.style_Y for v in means])}
+
+
+def voice_rows(batches: Batches, corpus: Corpus) -> tuple[list[int], list[int]]:
+    """Rows of the recordings whose voices are averaged, and the index of the speaker of each, in ascending order.
+
+    Up to VOICE_REFERENCES of the longest ones of a speaker; fewer, but at least one, if all speakers together had more
+    than MOST_REFERENCES.
+    """
+    store = batches.store
+    each = max(1, min(VOICE_REFERENCES, MOST_REFERENCES // max(1, len(corpus.speakers))))
+    speaker_A = np.array([corpus.speaker_index(name) for name in store.speakers], np.int64)
+    barred_A = np.zeros(len(speaker_A), bool)
+    barred_A[list(batches.quarantined)] = True
+    usable_A = np.minimum(store.lengths[1], batches.reference_frames)
+    order_A = np.lexsort((np.arange(len(speaker_A)), -usable_A, barred_A, speaker_A))
+    order_A = order_A[speaker_A[order_A] >= 0]
+    sorted_A = speaker_A[order_A]
+    first_Z = np.searchsorted(sorted_A, np.arange(len(corpus.speakers)))
+    is_chosen_A = np.arange(len(order_A)) - first_Z[sorted_A] < each
+    # clips in quarantine come last; they stay only where all of a speaker are
+    is_chosen_A &= ~barred_A[order_A] | barred_A[order_A[first_Z[sorted_A]]]
+    return order_A[is_chosen_A].tolist(), sorted_A[is_chosen_A].tolist()
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The waveforms of clips, as their features were computed from: one cache file per clip, mapped on access.
+"""The waveforms of clips, as their features were computed from: one cache file per clip, read on access.
 
 Layout of a file, little-endian: 32 bytes of header, then 16-bit samples. It lies in `waves` beside the folder of
 features and has the same key, so features and waveform of a clip belong together.
@@ -79,20 +79,24 @@ class Waves:
     def samples(self, row: int, start: int, count: int) -> FloatArray:
         """`count` samples (N,) of a clip from `start` on, full scale -1 to 1; zeros beyond its end."""
         total, _ = self._known(row)
+        there = max(0, min(count, total - start))
         try:
-            kept = np.memmap(self._paths[row], dtype="<i2", mode="r", offset=HEADER.size, shape=(total,))
-        except (OSError, ValueError) as error:
-            raise StorageError(
-                f"{self._paths[row]}: the cached waveform is gone or cut; start the same command again"
-            ) from error
-        part = np.asarray(kept[start : start + count], np.float32) / FULL_SCALE
+            kept = np.fromfile(self._paths[row], "<i2", there, offset=HEADER.size + 2 * start)
+        except OSError as error:
+            raise self._gone(row) from error
+        if len(kept) < there:
+            raise self._gone(row)
+        part = kept.astype(np.float32) / FULL_SCALE
         return np.pad(part, (0, count - len(part)))
 
     def _known(self, row: int) -> tuple[int, float]:
         header = self._headers[row]
         if header is None:
-            raise StorageError(f"{self._paths[row]}: the cached waveform is gone or cut; start the same command again")
+            raise self._gone(row)
         return header
+
+    def _gone(self, row: int) -> StorageError:
+        return StorageError(f"{self._paths[row]}: the cached waveform is gone or cut; start the same command again")
 
 
 def write_wave(job: WaveJob) -> str:

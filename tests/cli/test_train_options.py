@@ -1,5 +1,7 @@
 """The options of the training commands: all are there, each sets its setting, and errors say what to write."""
 
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -145,3 +147,22 @@ def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert main("--explain", "optimizer.learnin_rate") == 2
     assert "the nearest is optimizer.learning_rate" in errors(capsys)[0]
+
+
+def test_an_automatic_batch_size(calls: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is found out after the data is prepared; a later number wins over it, and it over an earlier one."""
+    seen: list[bool] = []
+
+    def automatic(resolved: Any, prepared: Any, say: Any, *, fresh: bool) -> Any:
+        seen.append(fresh)
+        return resolved.changed({"training.batch_size": 7}, "command line --batch-size auto", "")
+
+    monkeypatch.setitem(
+        sys.modules, "myxtts.training.batch_size", types.SimpleNamespace(with_automatic_batch=automatic)
+    )
+    assert main("--train-data", ".", "--batch-size", "4", "--batch-size", "auto", "--fresh") == 0
+    assert seen == [True] and calls["train"][0].config.training.batch_size == 7
+    chain = [source.value for source in calls["train"][0].provenance["training.batch_size"]]
+    assert 4 not in chain
+    assert main("--train-data", ".", "--batch-size", "auto", "--batch-size", "4") == 0
+    assert seen == [True] and calls["train"][0].config.training.batch_size == 4

@@ -1,11 +1,14 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from made_clips import CHANNELS, make_clip
 
-from myxtts.data.feature_store import HEADER, check_entry, map_entry, write_to_cache
+from myxtts.audio.activity import SoundFigures
+from myxtts.data.clip_sums import Place, total
+from myxtts.data.feature_store import HEADER, FeatureStore, check_entry, load_entry, write_to_cache
 from myxtts.errors import StorageError
 
 
@@ -13,7 +16,7 @@ def test_arrays_are_bit_exact_and_read_only(tmp_path):
     clip = make_clip(tmp_path, "a", "bob", 50, 10)
     facts = check_entry(clip.entry, CHANNELS)
     assert facts == clip.facts
-    mel, pitch, energy = map_entry(clip.entry, facts)
+    mel, pitch, energy = load_entry(clip.entry, facts, check=True)
     assert (mel.shape, pitch.shape, energy.shape, mel.dtype) == ((50, 80), (50,), (50,), np.float32)
     random = np.random.default_rng([0, 50])
     assert np.array_equal(mel, random.normal(-5.0, 2.0, (50, 80)).astype(np.float32))
@@ -38,7 +41,53 @@ def test_a_cut_file_is_noticed(tmp_path, keep):
     with pytest.raises(
         StorageError, match=r"a\.f32: the cached features are gone or cut; start the same command again"
     ):
-        map_entry(clip.entry, clip.facts)
+        load_entry(clip.entry, clip.facts, check=False)
+
+
+def test_damage_is_noticed_at_the_first_use_and_the_file_removed(tmp_path):
+    clips = [make_clip(tmp_path, name, "bob", 50, 10, seed) for seed, name in enumerate("ab")]
+    store = FeatureStore(clips)
+    store.features(0)
+    for clip in clips:
+        content = bytearray(clip.entry.read_bytes())
+        content[HEADER.size + 1234] ^= 4
+        clip.entry.write_bytes(content)
+    store.features(0)  # later uses of a file that was good only look at its size
+    with pytest.raises(StorageError, match=r"b\.f32: the cached features were damaged and are removed; start the same"):
+        store.features(1)
+    assert clips[0].entry.exists() and not clips[1].entry.exists()
+
+
+def test_the_columns_give_back_what_was_put_in(tmp_path):
+    clips = [make_clip(tmp_path, f"n\udc80{i}", "böb", 50 + 300 * i, 10 + i, i) for i in range(3)]
+    clips[1] = replace(
+        clips[1],
+        utterance=replace(clips[1].utterance, text="", source="no colon", speed=0.9),
+        sound=SoundFigures(1, 70_000, 1, 0, 30, 255),
+    )
+    store = FeatureStore(clips)
+    assert list(store.utterances) == [clip.utterance for clip in clips] == store.utterances[:]
+    assert store.utterances[-1] == clips[2].utterance
+    with pytest.raises(IndexError):
+        store.utterances[3]
+    for row, clip in enumerate(clips):
+        assert (store.facts(row), store.sound(row)) == (clip.facts, clip.sound)
+        assert store.text_tokens(row).tolist() == clip.tokens.tolist() and store.text_tokens(row).dtype == np.int32
+        assert store.entry_path(row) == clip.entry
+    assert store.lengths[0].tolist() == [10, 11, 12] and store.lengths[1].tolist() == [50, 350, 650]
+    assert store.cut_ms == [0, 255, 0] and store.sample_rates_hz == [22_050] * 3
+
+
+def test_sums_are_those_of_the_cache_where_it_has_them(tmp_path):
+    clips = [make_clip(tmp_path, name, "bob", 50, 10, seed) for seed, name in enumerate("abc")]
+    computed = FeatureStore(clips).sums(np.arange(3))
+    kept = [replace(clip, sums=Place(computed[::-1], 2 - row)) for row, clip in enumerate(clips)]
+    for clip in kept[:2]:
+        clip.entry.unlink()
+    store = FeatureStore([kept[0], clips[2], kept[1]])
+    assert np.array_equal(store.sums(np.array([0, 2, 1])), computed)
+    parts = list(store.sums_in_parts(np.arange(3)))
+    assert np.array_equal(total(parts), total([computed[:1], computed[2:], computed[1:2]]))
 
 
 def test_absent_longer_or_of_other_channels_is_noticed(tmp_path):

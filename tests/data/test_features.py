@@ -8,7 +8,9 @@ import soundfile
 from made_recordings import buzz, make_root, write
 
 from myxtts.config.schema import AudioConfig, Config, DataConfig, TextConfig
-from myxtts.data import records
+from myxtts.data import feature_store, features, records
+from myxtts.data.corpus import measure_corpus
+from myxtts.data.feature_store import FeatureStore, load_entry, write_entry
 from myxtts.data.features import gather
 from myxtts.data.manifest import read_root
 from myxtts.text.symbols import BLANK
@@ -60,6 +62,37 @@ def test_a_second_start_computes_nothing_and_gives_the_same(tmp_path):
     first, _ = run(root, settings(tmp_path))
     second, totals = run(root, settings(tmp_path))
     assert totals == {} and snapshot(second) == snapshot(first)
+
+
+def test_a_start_with_a_full_cache_reads_no_features(tmp_path, monkeypatch):
+    root, config = make_root(tmp_path / "root", clips=3), settings(tmp_path)
+    first = measured(run(root, config)[0])
+    monkeypatch.setattr(features, "read_entry", lambda *_: pytest.fail("a feature file is read"))
+    monkeypatch.setattr(feature_store, "load_entry", lambda *_, **__: pytest.fail("features are read"))
+    gathered, totals = run(root, config)
+    assert totals == {} and measured(gathered) == first
+
+
+def measured(gathered):
+    return measure_corpus(FeatureStore(gathered.clips), {}, "").to_json()
+
+
+def test_sums_of_an_older_feature_file_do_not_count(tmp_path):
+    """Its time says so, also where the size is the same; a file of sums that is lost is made again."""
+    root, config = make_root(tmp_path / "root", clips=3), settings(tmp_path)
+    gathered, _ = run(root, config)
+    first, clip = measured(gathered), gathered.clips[1]
+    mel, pitch, energy = load_entry(clip.entry, clip.facts, check=True)
+    write_entry(clip.entry, clip.facts, mel + 1.0, pitch, energy)
+    second = measured(run(root, config)[0])
+    assert second != first == measured(gathered), "a mapped table is not changed by a new file"
+    (sums,) = (tmp_path / "cache" / "recordings").glob("*.sums")
+    for content in (b"", b"nonsense" * 20, sums.read_bytes()[:-1], sums.read_bytes()[:-1] + b"x"):
+        sums.write_bytes(content)
+        assert measured(run(root, config)[0]) == second
+    sums.rename(sums.with_name("other.sums"))
+    sums.with_name("other.sums").rename(sums.with_name(sums.name))
+    assert run(root, config)[1] == {}
 
 
 def test_only_changes_are_computed_again(tmp_path):

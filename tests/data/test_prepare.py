@@ -38,6 +38,19 @@ def test_from_one_root_to_batches(tmp_path, root):
     assert again.buckets == data.buckets
 
 
+def test_validation_clips_are_capped(tmp_path, root):
+    shared = settings(tmp_path, train_path=str(root), validation_share=0.5, validation_max_clips=2)
+    data = prepare.prepare(shared, silent, named={"data.train_path"})
+    assert (len(data.train), len(data.validation)) == (6, 2), "the others are trained on"
+    assert set(data.validation.speakers) == {"s0", "s1"}
+    assert any("2 clips are held out for validation, the limit (data.validation_max" in note for note in data.notes)
+    own = make_root(tmp_path / "own", clips=8)
+    given = settings(tmp_path, train_path=str(root), val_path=str(own), validation_max_clips=3)
+    data = prepare.prepare(given, silent, named={"data.train_path", "data.val_path"})
+    assert (len(data.train), len(data.validation)) == (8, 3)
+    assert any("3 of 8 validation clips are used" in note for note in data.notes)
+
+
 def test_the_audit_lists_the_data(tmp_path, root):
     with (root / "metadata.csv").open("a") as file:
         file.write("nowhere|There is no recording.|s0\n")

@@ -1,7 +1,9 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 
-from myxtts.data.references import MOST_EXCERPTS, References
+from myxtts.data.references import LISTED_CLIPS, MOST_EXCERPTS, References
 
 SPEAKERS = ["bob", "eve", "bob", "bob", "ann"]
 FRAMES = np.array([300, 200, 20, 500, 90])
@@ -90,6 +92,44 @@ def test_all_other_clips_are_drawn_and_positions_and_lengths_vary():
 def test_a_draw_depends_on_its_row_only():
     assert made().choose(3, 7, 5) == drawn()[3, 5]
     assert made(speakers=["eve"], frames=np.array([1])).choose(0, 1, 1).frames == 1
+
+
+def test_references_of_a_speaker_with_many_clips_are_drawn_alike():
+    """Beyond LISTED_CLIPS nothing is listed; the draws keep every property."""
+    clips = LISTED_CLIPS + 1
+    many = References(["bob"] * clips, np.full(clips, 30), LEAST, MOST)
+    seen = Counter()
+    for epoch in range(800):
+        choice = many.choose(3, 7, epoch, avoid={5, 6})
+        rows = [piece.row for piece in choice.reference]
+        assert len(set(rows)) == len(rows) <= MOST_EXCERPTS and not {3, 5, 6} & set(rows)
+        assert LEAST <= choice.frames <= MOST and choice.target.row == 3
+        seen.update(rows)
+    assert len(seen) == clips - 3 and max(seen.values()) < 30, "no clip is preferred"
+    assert many.choose(3, 7, 11) == many.choose(3, 7, 11) != many.choose(3, 7, 12)
+
+
+def test_a_speaker_with_many_clips_of_which_nearly_all_are_in_quarantine():
+    clips = 4 * LISTED_CLIPS
+    many = References(["bob"] * clips, np.full(clips, 30), LEAST, MOST)
+    left = set(range(clips)) - {10, 20}
+    found = [{piece.row for piece in many.choose(3, 7, epoch, avoid=left).reference} for epoch in range(20)]
+    assert all(rows == {10, 20} for rows in found)
+    alone = many.choose(3, 7, 1, avoid=left | {10, 20})
+    assert [piece.row for piece in alone.reference] == [3]
+
+
+def test_the_time_for_a_reference_does_not_grow_with_the_speaker():
+    """By the clips that are looked at, not by a clock."""
+    looked = []
+
+    class Watched(frozenset):
+        def __contains__(self, row):
+            looked.append(row)
+            return False
+
+    References(["bob"] * 50_000, np.full(50_000, 30), LEAST, MOST).choose(3, 7, 1, avoid=Watched())
+    assert 0 < len(looked) <= MOST_EXCERPTS + 2
 
 
 def test_a_quarantined_clip_is_no_reference():

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from myxtts.data.records import Utterance
-from myxtts.data.split import hold_out_speakers, split_validation
+from myxtts.data.split import drawn, hold_out_speakers, split_validation
 from myxtts.errors import DataError
 
 
@@ -34,6 +34,17 @@ def test_the_same_for_every_order_and_process():
 def test_speakers_of_one_clip_each_still_give_a_share():
     train, held = split_validation(clips(**{f"s{i}x": 1 for i in range(40)}), 0.05)
     assert (len(train), len(held)) == (38, 2)
+
+
+def test_a_large_share_is_cut_evenly_over_the_speakers():
+    utterances = clips(bob=1_000, eve=40, ann=1_000, joe=2)
+    share = {u.id for u in split_validation(utterances, 0.1)[1]}
+    train, held = split_validation(utterances, 0.1, most=20)
+    counts = {name: sum(u.speaker == name for u in held) for name in ("bob", "eve", "ann", "joe")}
+    assert counts["joe"] == 1 and counts["eve"] == 4 and {counts["bob"], counts["ann"]} == {7, 8}
+    assert {u.id for u in held} < share and len(train) == len(utterances) - 20
+    assert split_validation(utterances[::-1], 0.1, most=20)[1] == held[::-1]
+    assert drawn(utterances, 3_000) == {u.id for u in utterances}
 
 
 def test_one_clip_serves_as_both():

@@ -10,6 +10,7 @@ import pytest
 
 from myxtts.config.schema import AudioConfig
 from myxtts.models.voice import Voice
+from myxtts.training import voices
 from myxtts.training.voices import speaker_similarity_error, speaker_voices, verify_voices
 
 CHANNELS, LONGEST = 80, 40
@@ -99,6 +100,17 @@ def test_the_stored_voice_of_a_speaker_uses_the_longest_recordings() -> None:
         spectrum = np.mean([given.store.mel(row).mean(axis=0) for row in rows], axis=0)
         shape = (spectrum - spectrum.mean()) / np.linalg.norm(spectrum - spectrum.mean())
         assert found["voice_ZE"][speaker] @ shape > 0.99
+
+
+def test_stored_voices_are_encoded_from_a_bounded_number_of_recordings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(voices, "MOST_REFERENCES", 12)
+    names = [f"s{number}" for number in range(6)]
+    given, ear = batches_of([(name, 10 + at) for at in range(4) for name in names]), Ear()
+    found = speaker_voices(ear, given, corpus_of(*names), CONFIG)  # type: ignore[arg-type]
+    assert ear.encoded == 12 and found["style_ZS"][:, 0].tolist() == [12.5] * 6, "the two longest of each"
+    monkeypatch.setattr(voices, "MOST_REFERENCES", 3)
+    speaker_voices(ear, given, corpus_of(*names), CONFIG)  # type: ignore[arg-type]
+    assert ear.encoded == 12 + 6, "one of each at least"
 
 
 def test_stored_voices_leave_out_clips_in_quarantine_unless_a_speaker_has_no_others() -> None:

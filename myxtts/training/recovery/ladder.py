@@ -46,7 +46,7 @@ class Ladder:
     def __init__(self, run: RunContext, saver: Saver) -> None:
         self.run, self.saver = run, saver
         self.restart_data: Callable[[int, int], None] = lambda epoch, index: None
-        self._ids = [u.id for u in run.batches.store.utterances]
+        self._ids = run.batches.store.utterances.ids
         self._row_of = {name: row for row, name in enumerate(self._ids)}
         self._newest_cause = ""
         self._bundles: dict[object, int] = {}

@@ -1,0 +1,224 @@
+"""What `myxtts doctor --gpu` tries: whether a GPU computes what a processor does, and what it lacks.
+
+It needs no data and trains nothing that is kept. Where there is no GPU, the processor is tried against itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from myxtts.audio import mel
+from myxtts.batch import BLANK_TOKEN, FIELDS, PROSODY_FIGURES, Batch
+from myxtts.config.resolve import Given, Layer, Rank, resolve
+from myxtts.config.schema import Config
+from myxtts.data.batches import empty_batch
+from myxtts.data.corpus import Corpus
+from myxtts.data.plan import Bucket
+from myxtts.errors import ConfigError
+from myxtts.text.symbols import default_table
+from myxtts.training.gpu import Machine, check_gpu, prepare_tensorflow
+from myxtts.training.graph_figures import Count, Graph
+from myxtts.training.replicas import describe_devices
+from myxtts.training.rescue import memory_errors
+from myxtts.training.step import Step
+from myxtts.training.trainer import Trainer
+
+UPDATES, TIMED_UPDATES = 3, 5
+LARGEST_DIFFERENCE = 1e-3
+"""Of the losses of the updates, relative: more is a fault of a device or of a kernel."""
+SMALL = {
+    "model.width": 32,
+    "model.heads": 2,
+    "model.text_blocks": 1,
+    "model.decoder_blocks": 1,
+    "model.predictor_width": 16,
+    "model.speaker_width": 16,
+    "model.voice_width": 16,
+    "model.style_width": 4,
+    "data.reference_seconds": 1.0,
+    "data.reference_min_seconds": 0.5,
+}
+"""A model with every part of a large one, whose graphs are made of the same operations."""
+ROWS, TOKENS, FRAMES = 4, 32, 64
+SEARCH_OPERATION, PROCESSOR = "PyFunc", "/device:CPU:0"
+"""The alignment search, which is not in the graphs where there is a GPU."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A line of the report; `failed` says that something is wrong."""
+
+    text: str
+    failed: bool = False
+
+
+def trial_config(*, small: bool) -> Config:
+    """The default settings in fp32 on one device, which all machines share; with a small model if asked for."""
+    values = {"training.precision": "fp32", "training.devices": 1, **(SMALL if small else {})}
+    settings = tuple(Given(key, value, "doctor --gpu") for key, value in values.items())
+    return resolve([Layer(Rank.COMMAND_LINE, "doctor --gpu", settings)]).config
+
+
+def try_gpu(config: Config, counted: Config) -> Iterator[Finding]:
+    """Findings one after the other, each as soon as it is there.
+
+    Args:
+        config: the settings whose updates are computed.
+        counted: the settings whose graphs are counted, which takes a quarter of a minute for a model of size tiny.
+    """
+    settings = dataclasses.replace(config.training, deterministic="off")
+    prepare_tensorflow(settings)
+    yield from _facts()
+    gpus = tf.config.list_logical_devices("GPU")
+    device = (gpus or tf.config.list_logical_devices("CPU"))[0].name
+    yield Finding(f"tried: {describe_devices([device])}, against CPU:0")
+    yield from graph_findings(_step(counted), has_gpu=bool(gpus))
+    losses = []
+    for name in (PROCESSOR, device):
+        step, begun = _step(config, name), time.perf_counter()
+        losses.append(_losses(step, config, name, UPDATES))
+        taken = time.perf_counter() - begun
+        yield Finding(f"{UPDATES} updates on {describe_devices([name])}: {taken:.0f} s with building the graphs")
+    yield _compared(*losses)
+    begun = time.perf_counter()
+    _losses(step, config, device, TIMED_UPDATES)
+    milliseconds = (time.perf_counter() - begun) / TIMED_UPDATES * 1e3
+    yield Finding(f"an update of the trial's model on {describe_devices([device])}: {milliseconds:.0f} ms")
+    yield _deterministic(step, config, device)
+    yield _without_memory(config, device)
+
+
+def _facts() -> Iterator[Finding]:
+    """Versions, GPUs, and a GPU that TensorFlow cannot use."""
+    build = tf.sysconfig.get_build_info()
+    cuda = f"CUDA {build.get('cuda_version', '?')}, cuDNN {build.get('cudnn_version', '?')}"
+    yield Finding(
+        f"MyXTTS {version('myxtts')}, Python {platform.python_version()}, TensorFlow {tf.__version__} "
+        f"({cuda if build.get('is_cuda_build') else 'built without CUDA'}), {platform.platform()}"
+    )
+    driver = Machine().card()
+    yield Finding(f"NVIDIA card: {driver or 'none'}")
+    for gpu in tf.config.list_physical_devices("GPU"):
+        details = tf.config.experimental.get_device_details(gpu)
+        capability = ".".join(map(str, details.get("compute_capability", ("?",))))
+        yield Finding(f"{gpu.name}: {details.get('device_name', '?')}, compute capability {capability}")
+    if warning := check_gpu():
+        yield Finding(warning, failed=True)
+
+
+def _step(config: Config, device: str | None = None) -> Step:
+    with tf.device(device):
+        return Trainer(config, trial_corpus(config)).step
+
+
+def graph_findings(step: Step, *, has_gpu: bool) -> Iterator[Finding]:
+    """Operations without a kernel for GPUs, and kernel launches of an update, counted from the graphs."""
+    graphs = {name: Graph(traced) for name, traced in step.graphs().items()}
+    lacking = sorted({name for graph in graphs.values() for name in graph.without_gpu_kernel()})
+    if not has_gpu:
+        lacking = [name for name in lacking if name != SEARCH_OPERATION]
+    words = f"operations without a GPU kernel: {', '.join(lacking) or 'none'}"
+    yield Finding(words, failed=bool(lacking))
+    counts = {name: graph.count() for name, graph in graphs.items()}
+    parts = ", ".join(f"{name} {count.launches:,} of {count.nodes:,} nodes" for name, count in counts.items())
+    update = sum((counts[name] for name in counts if name != "validation"), Count(0, 0))
+    yield Finding(f"likely kernel launches of an update: {update.launches:,} ({parts})")
+
+
+def _losses(step: Step, config: Config, device: str, count: int) -> list[float]:
+    """Losses of a few updates on the same batches."""
+    found = []
+    with tf.device(device):
+        for number in range(count):
+            result = step.micro(trial_batch(config, number), seed=(1, number), prior_strength=1.0)
+            step.update(1e-3)
+            found.append(float(result.total_B.mean()))
+    return found
+
+
+def _compared(expected: list[float], found: list[float]) -> Finding:
+    """The largest relative difference of the losses."""
+    apart = float(np.max(np.abs(np.array(found) - expected) / np.maximum(np.abs(expected), 1e-9)))
+    values = ", ".join(f"{f:.5f}" for f in found)
+    is_same = bool(apart <= LARGEST_DIFFERENCE)  # not, if one of them is not finite
+    return Finding(
+        f"losses {values}: at most {apart:.1e} apart from the CPU's, {LARGEST_DIFFERENCE:g} is allowed", not is_same
+    )
+
+
+def _deterministic(step: Step, config: Config, device: str) -> Finding:
+    """An update with deterministic kernels, which some operations may lack."""
+    tf.config.experimental.enable_op_determinism()
+    try:
+        _losses(step, config, device, 1)
+    except (tf.errors.UnimplementedError, tf.errors.InvalidArgumentError) as error:
+        return Finding(f"an update with training.deterministic on fails: {str(error).splitlines()[0]}", failed=True)
+    return Finding("an update with training.deterministic on: done")
+
+
+def _without_memory(config: Config, device: str) -> Finding:
+    """Whether exhausted memory ends in a message; no machine has as much as is asked for."""
+    try:
+        with memory_errors(config.training, [Bucket(FRAMES, TOKENS)]), tf.device(device):
+            tf.zeros([1 << 24, 1 << 24])
+    except ConfigError as error:
+        return Finding(f"more memory than there is gives the message: {error}")
+    except tf.errors.OpError as error:
+        return Finding(f"more memory than there is gives {type(error).__name__}, not the message", failed=True)
+    return Finding("more memory than there is gave no error", failed=True)
+
+
+def trial_corpus(config: Config) -> Corpus:
+    """A corpus of two speakers and one language."""
+    channels, symbols = config.audio.mel_channels, default_table(config.text.symbols)
+    zeros_Q = np.zeros(len(PROSODY_FIGURES), np.float32)
+    return Corpus(
+        mel_mean_C=np.full(channels, -5.0, np.float32),
+        mel_std_C=np.full(channels, 2.0, np.float32),
+        pitch_mean=5.0,
+        pitch_std=0.3,
+        energy_mean=0.0,
+        energy_std=1.0,
+        speakers=["a", "b"],
+        speaker_spectrum_ZC=np.zeros((2, channels), np.float32),
+        speaker_prosody_ZQ=np.zeros((2, len(PROSODY_FIGURES)), np.float32),
+        prosody_mean_Q=zeros_Q,
+        prosody_std_Q=zeros_Q,
+        languages=["en-us"],
+        symbols=symbols.to_json(),
+        mel_fingerprint=mel.fingerprint(config.audio),
+    )
+
+
+def trial_batch(config: Config, seed: int) -> Batch:
+    """A batch of made-up numbers with rows of several lengths."""
+    random = np.random.default_rng(seed)
+    channels = config.audio.mel_channels
+    batch: dict[str, Any] = dict(empty_batch(ROWS, Bucket(FRAMES, TOKENS), FRAMES, FRAMES, channels))
+    for field in FIELDS:
+        if field.dtype == "float32":
+            batch[field.key] = random.normal(size=batch[field.key].shape).astype(np.float32)
+    frames_B = FRAMES - 4 * np.arange(ROWS)
+    tokens_B = TOKENS - 4 * np.arange(ROWS)
+    tokens_BT = random.integers(3, 40, (ROWS, TOKENS))
+    tokens_BT[:, ::2] = BLANK_TOKEN
+    batch["text_BT"][:] = np.where(np.arange(TOKENS) < tokens_B[:, None], tokens_BT, 0)
+    batch["text_length_B"][:], batch["mel_length_B"][:] = tokens_B, frames_B
+    batch["target_BS"][:], batch["target_length_B"][:] = np.arange(FRAMES), frames_B
+    inside_BM = np.arange(FRAMES) < frames_B[:, None]
+    batch["voiced_BM"] = ((batch["voiced_BM"] > 0.0) & inside_BM).astype(np.float32)
+    batch["pitch_BM"], batch["energy_BM"] = batch["pitch_BM"] * batch["voiced_BM"], batch["energy_BM"] * inside_BM
+    batch["mel_BMC"] = batch["mel_BMC"] * inside_BM[:, :, None].astype(np.float32)
+    batch["reference_length_B"][:], batch["speaker_B"][:] = FRAMES, np.arange(ROWS) % 2
+    batch["weight_B"], batch["utterance_B"][:] = np.ones(ROWS, np.float32), np.arange(ROWS)
+    batch["seed_B"][:] = random.integers(1 << 30, size=ROWS)
+    return batch

@@ -1,0 +1,47 @@
+"""`myxtts doctor --gpu`: what a user sends who asks for help. Without a GPU, the processor is tried."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from myxtts.cli import doctor
+from myxtts.training import gpu_trial
+
+
+def test_a_run_or_the_gpu(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in ([], ["run", "--gpu"]):
+        assert doctor.main(words) == 2
+        assert "name a run directory, or --gpu without one" in capsys.readouterr().err
+
+
+def test_something_wrong_is_marked_and_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    findings = [gpu_trial.Finding("fine"), gpu_trial.Finding("losses differ", failed=True)]
+    monkeypatch.setattr(gpu_trial, "try_gpu", lambda config, counted: iter(findings))
+    assert doctor.main(["--gpu"]) == 2
+    out = capsys.readouterr().out
+    assert "  fine\n  wrong: losses differ\n1 of these are wrong.\n" in out
+
+
+def test_losses_that_differ_or_are_not_finite_are_wrong() -> None:
+    assert not gpu_trial._compared([1.0, 2.0], [1.0005, 2.0]).failed
+    assert gpu_trial._compared([1.0, 2.0], [1.0, 2.01]).failed
+    assert gpu_trial._compared([1.0, 2.0], [1.0, float("nan")]).failed
+
+
+def test_on_this_processor_all_is_well(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    really: Any = gpu_trial.trial_config
+    monkeypatch.setattr(gpu_trial, "trial_config", lambda small: really(small=True))
+    monkeypatch.setattr(gpu_trial, "check_gpu", lambda: None)  # the tests hide a GPU
+    assert doctor.main(["--gpu"]) == 0
+    out = capsys.readouterr().out
+    for words in (
+        "TensorFlow 2.", "NVIDIA card: ", "tried: CPU:0", "operations without a GPU kernel: none",
+        "likely kernel launches of an update: ", "3 updates on CPU:0", "at most 0.0e+00 apart",
+        "an update of the trial's model on CPU:0: ", "training.deterministic on: done",
+        "more memory than there is gives the message: memory ran out", "All is well.",
+    ):  # fmt: skip
+        assert words in out
