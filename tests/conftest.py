@@ -43,7 +43,6 @@ RESERVED = {
         "models/test_tokens_near.py",
         "training/test_blame.py",
         "training/test_best.py",
-        "training/test_devices.py",
         "training/test_golden_curve.py::test_losses_are_unchanged[rich]",
         "training/test_ladder.py",
         "training/test_replay.py",
@@ -66,7 +65,7 @@ PROMISES = (
 SHARED = ("server", "kept", "played_session", "rich_session", "half_session", "plain_session")
 """Fixtures of a session that take long to make: graphs to trace, a training to compare with."""
 LONGEST_FIRST = (
-    *("server", "kept", "test_devices", "test_processes", "test_settings_that_died", "test_leaks", "played_session"),
+    *("server", "kept", "test_workers", "test_processes", "test_settings_that_died", "test_leaks", "played_session"),
     *("plain_session", "test_repaired_run_trains", "rich_session", "half_session"),
 )
 """Groups that take longest: they must not begin last."""

@@ -186,7 +186,7 @@ class KeptTrainers:
         """All trainers made so far."""
         return [made for made, _, _ in self._kept.values()]
 
-    def trainer(self, config: Any, corpus: Any) -> Any:
+    def trainer(self, config: Any, corpus: Any, cluster: Any = None) -> Any:
         from myxtts.training.trainer import Trainer
 
         training = config.training
