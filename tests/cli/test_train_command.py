@@ -221,7 +221,7 @@ def test_a_place_where_no_run_can_start_is_reported_before_the_audit(
 def test_bad_data_is_exit_2_with_its_table(
     calls: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def prepare(config: Any, progress: Any, named: Any, base: Any = None, known: Any = None) -> Any:
+    def prepare(config: Any, progress: Any, **more: Any) -> Any:
         raise DataError("31 of 100 clips are rejected\nsilent  31\x1b[2J")
 
     monkeypatch.setitem(sys.modules, "myxtts.data.prepare", types.SimpleNamespace(prepare=prepare))
