@@ -31,6 +31,8 @@ RESERVED = {
         "faults/test_disk.py",
         "test_bench.py::test_the_judge_of_a_list",
         "training/test_signals.py",
+        "training/test_workers.py::test_what_two_processes_exchange",
+        "cli/test_launch.py",
     ),
     "graph": (
         "cli/test_evaluate.py::test_a_run_that_was_trained_from_another_folder",

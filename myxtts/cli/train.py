@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO, cast
 
 from myxtts.cli.arguments import Request, request_of, training_parser
 from myxtts.cli.launch import gpus_here, launch, leave, process_count, watch_launcher
@@ -80,7 +80,8 @@ def _train(words: list[str], entry: Layer, pinned_level: str | None, members: li
         members.append(member)
     if not request.dry_run:
         screen.go_on_without_output()
-    quiet = Screen(Nowhere(), Nowhere())
+    nowhere = cast(TextIO, Nowhere())
+    quiet = Screen(nowhere, nowhere)
     screen = screen if member.chief else quiet
     early = quiet if launched else screen  # the launcher has shown all this
     base = None if source is None else source.corpus()

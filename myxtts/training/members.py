@@ -74,10 +74,10 @@ def _of_tf_config(text: str) -> Member:
         raise _unusable(f"`cluster` has {quoted(odd[0])}; a training has processes of type `worker` alone", text)
     addresses: list[str] = []
     first_of: dict[str, int] = {}
-    for kind in _TASK_TYPES:
-        first_of[kind], listed = len(addresses), cluster.get(kind, [])
+    for name in _TASK_TYPES:
+        first_of[name], listed = len(addresses), cluster.get(name, [])
         if not isinstance(listed, list) or not all(_is_address(address) for address in listed):
-            raise _unusable(f"`cluster.{kind}` is no list of addresses such as 10.0.0.1:12345", text)
+            raise _unusable(f"`cluster.{name}` is no list of addresses such as 10.0.0.1:12345", text)
         addresses += listed
     if len(set(addresses)) < len(addresses):
         raise _unusable("an address occurs twice", text)

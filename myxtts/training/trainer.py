@@ -75,7 +75,9 @@ class Trainer:
         """
         self._put(checkpoint.arrays, checkpoint.state["loss_scale"])
 
-    def _put(self, arrays: Mapping[str, Mapping[str, npt.NDArray[np.generic]]], loss_scale: object) -> None:
+    def _put(
+        self, arrays: Mapping[str, Mapping[str, npt.NDArray[np.generic]]], loss_scale: Mapping[str, float]
+    ) -> None:
         with self.step.changing():
             load_weights(self.model, arrays["weights"])
             load_weights(self.average, arrays["average"])

@@ -20,6 +20,7 @@ from myxtts.batch import FIELDS
 from myxtts.data.loader import Loaded
 from myxtts.data.plan import Bucket, PlannedBatch
 from myxtts.loss_terms import TERMS
+from myxtts.training import cluster as cluster_module
 from myxtts.training.accumulation import Micro, Window
 from myxtts.training.cluster import Cluster, cluster_of
 from myxtts.training.members import member_of
@@ -187,6 +188,22 @@ def muon(cluster: Cluster) -> dict[str, Any]:
     return found
 
 
+def primitives(cluster: Cluster) -> dict[str, Any]:
+    """What the processes exchange, without a model."""
+    rank, size = cluster.rank, cluster.size
+    vectors = {n: cluster.sum_now(np.full(n, 0.1 * (rank + 1), np.float32)).tolist() for n in (44, 76, 44, 1)}
+    bits = bytes(range(256)) * 40 + b"odd"
+    cluster_module.PART_WORDS = 100  # several parts
+    return {
+        "sums": [[min(vector), max(vector)] for vector in vectors.values()],
+        "gathered": cluster.gather({"rank": rank, "text": "x" * 9 * rank}),
+        "shared": [cluster.share([rank, 0.1, None]), cluster.share("")],
+        "broadcast": cluster.broadcast(bits if cluster.chief else b"") == bits,
+        "empty": cluster.broadcast(b"") == b"",
+        "digests": [size],
+    }
+
+
 def main(part: str) -> None:
     """Run a part."""
     import tensorflow as tf
@@ -194,7 +211,7 @@ def main(part: str) -> None:
     tf.config.experimental.enable_op_determinism()
     cluster = cluster_of(member_of(os.environ), "the same command")
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    found = {"agreement": agreement, "rich": rich, "muon": muon}[part](cluster)
+    found = {"agreement": agreement, "rich": rich, "muon": muon, "primitives": primitives}[part](cluster)
     print("\n" + json.dumps(found | {"device": cluster.describe()}), flush=True)
     cluster.gather(None)
     os._exit(0)

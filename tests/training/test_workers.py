@@ -30,6 +30,13 @@ def found_by(part: str, size: int) -> dict[str, Any]:
     return found[0]
 
 
+def test_what_two_processes_exchange() -> None:
+    found = found_by("primitives", 2)
+    assert found["sums"] == [[pytest.approx(0.3)] * 2] * 3, "vectors of any length, one after another"
+    assert found["gathered"] == [{"rank": 0, "text": ""}, {"rank": 1, "text": "x" * 9}]
+    assert found["shared"] == [[0, 0.1, None], ""] and found["broadcast"] and found["empty"]
+
+
 @pytest.fixture(scope="module")
 def agreement() -> dict[str, Any]:
     return found_by("agreement", 2)
