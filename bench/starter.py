@@ -48,6 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     data = commands.add_parser("data", help="one data root from several")
     data.add_argument("--root", metavar="NAME=DIR[:LANGUAGE]", action="append", required=True, help="a data root")
     data.add_argument("--per-speaker", metavar="N", type=int, default=0, help="most clips of a held-out root's speaker")
+    data.add_argument(
+        "--known", metavar="RUN", help="hold out the speakers that this model, the next one's start, lacks"
+    )
     data.add_argument("--espeak-texts", metavar="FILE", type=Path, help="texts for eSpeak NG, a line each")
     data.add_argument("--espeak-language", metavar="CODE", default="fa", help="their language (fa)")
     data.add_argument("--built-in", action="store_true", help="add the built-in corpus")
@@ -69,6 +72,9 @@ def _data(given: Namespace) -> int:
     if given.out.exists():
         raise ConfigError(f"--out {str(given.out)!r} is there already; name a new folder")
     screen, rows = Screen(), {"train": list[str](), "eval": list[str]()}
+    known: Sequence[str] = ()
+    if given.known:
+        known = parse_corpus(find(Path(given.known), "last").texts["corpus.json"].encode("utf-8")).speakers
     for word in given.root:
         name, equals, place = word.partition("=")
         folder, _, language = place.partition(":")
@@ -76,11 +82,14 @@ def _data(given: Namespace) -> int:
             raise ConfigError(f"--root {word!r}: write NAME=DIR, a folder that exists")
         utterances = read_root(Path(folder), "train", language or "en-us").utterances
         held = held_out(utterances)
+        several = len({u.speaker for u in utterances}) > 1
+        if several and any(_speaker(name, u, several) in known for u in utterances):
+            held = {u.id for u in utterances if _speaker(name, u, several) not in known}
         for number, utterance in enumerate(_limited(utterances, given.per_speaker), 1):
             target = given.out / "wavs" / name / utterance.audio_path.name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(utterance.audio_path, target)
-            speaker = name if len({u.speaker for u in utterances}) == 1 else f"{name}_{utterance.speaker}"
+            speaker = _speaker(name, utterance, several)
             line = (f"wavs/{name}/{target.name}", utterance.text.replace("\t", " "), speaker, utterance.language)
             rows["eval" if utterance.id in held else "train"].append("\t".join(line))
             screen.progress(f"copying {name}", number, len(utterances))
@@ -93,6 +102,13 @@ def _data(given: Namespace) -> int:
         (given.out / f"metadata_{split}.csv").write_text("\n".join([HEADER, *lines]) + "\n", encoding="utf-8")
         screen.say(f"{split}: {len(lines)} clips")
     return EXIT_DONE
+
+
+def _speaker(root: str, utterance: Utterance, several: bool) -> str:
+    """The root's name for its only speaker, and in front of a speaker who is but a number."""
+    if not several:
+        return root
+    return f"{root}_{utterance.speaker}" if utterance.speaker.isdigit() else utterance.speaker
 
 
 def held_out(utterances: Sequence[Utterance]) -> set[str]:
@@ -138,7 +154,8 @@ def _add_espeak(given: Namespace, rows: list[str], screen: Screen) -> None:
         variant, rate, pitch = VOICES[number % len(VOICES)]
         voice = EspeakVoice(given.espeak_language, variant, rate, pitch, 60, volume=60)
         jobs.append(SpeechJob(text, voice, f"wavs/espeak/{number:04d}.wav"))
-        rows.append("\t".join((jobs[-1].path, text, f"espeak_{variant}", given.espeak_language)))
+        speaker = f"espeak_{given.espeak_language}_{variant}"
+        rows.append("\t".join((jobs[-1].path, text, speaker, given.espeak_language)))
     speak_to_files(jobs, given.out, screen.progress, task="eSpeak NG")
 
 

@@ -1,4 +1,4 @@
-"""From the start of train_main.py to its first update: this checkout against another one, as a ratio.
+"""CPU time from the start of train_main.py to its first update: this checkout against another one, as a ratio.
 
 Both train on the same data with the same options, in turn, so that what else the machine does hits both; what counts is
 the ratio. A first start of each, which is not counted, computes the features and fills the file cache.
@@ -15,7 +15,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +26,7 @@ from myxtts.errors import EXIT_DONE, ConfigError
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measures as `argv` says; returns the exit code."""
-    made = results.parser("startup", "Seconds from the start of a training to its first update, before and after.")
+    made = results.parser("startup", "CPU seconds from the start of a training to its first update, before and after.")
     made.add_argument("--before", metavar="DIR", type=Path, required=True, help="another checkout of MyXTTS")
     made.add_argument("--data", metavar="ROOT", type=Path, required=True, help="recordings to train on")
     made.add_argument("--size", metavar="SIZE", default="tiny", help="model size (tiny)")
@@ -46,7 +45,7 @@ def _run(given: Namespace) -> int:
                 if number:
                     spent[name].append(seconds)
     ratios = [after / before for before, after in zip(spent["before"], spent["after"], strict=True)]
-    rows = [("checkout", "seconds to the first update (median)", "least", "most")]
+    rows = [("checkout", "CPU seconds to the first update (median)", "least", "most")]
     for name, seconds_of in spent.items():
         median, least, most = statistics.median(seconds_of), min(seconds_of), max(seconds_of)
         rows.append((f"{name} ({_commit(checkouts[name])})", f"{median:.1f}", f"{least:.1f}", f"{most:.1f}"))
@@ -60,7 +59,9 @@ def _run(given: Namespace) -> int:
 
 
 def start(checkout: Path, data: Path, folder: Path, size: str) -> float:
-    """Seconds from the start of train_main.py to the line of its first update; the process is then killed.
+    """CPU seconds from the start of train_main.py to the line of its first update; the process is then killed.
+
+    CPU seconds of the process and of the processes it waited for, which other work on the machine changes little.
 
     Raises:
         ConfigError: it ended before.
@@ -71,7 +72,7 @@ def start(checkout: Path, data: Path, folder: Path, size: str) -> float:
     for setting in (f"model_size={size}", f"data.cache_path={folder / 'cache'}", "training.log_every_updates=1"):
         words += ["--set", setting]
     environment = {**os.environ, "PYTHONPATH": str(checkout)}
-    begun, shown = time.perf_counter(), []
+    shown = []
     with subprocess.Popen(
         words, cwd=checkout, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -79,9 +80,10 @@ def start(checkout: Path, data: Path, folder: Path, size: str) -> float:
         for line in process.stderr:
             shown.append(line)
             if line.startswith("update 1 "):
-                seconds = time.perf_counter() - begun
                 process.kill()
-                return seconds
+                _, status, usage = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+                return usage.ru_utime + usage.ru_stime
     last = "".join(shown[-3:]).strip()
     raise ConfigError(f"train_main.py in {str(checkout)!r} ended before its first update: {last}")
 
