@@ -71,4 +71,7 @@ def group(
         for one in processes:
             if one.poll() is None:
                 one.kill()
-                one.communicate()
+                one.wait()
+            for stream in (one.stdout, one.stderr):
+                if stream is not None:
+                    stream.close()
