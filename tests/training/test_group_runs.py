@@ -17,7 +17,7 @@ import made_run
 import pytest
 from made_group import ROOT, Group, free_ports, group
 from made_run import events, losses, make_root, records
-from test_processes import environment, wait_for_checkpoint
+from test_processes import environment
 
 from myxtts.errors import EXIT_DONE, EXIT_STOPPED
 from myxtts.storage.find_checkpoint import find
@@ -108,6 +108,15 @@ def at_update(folder: Path, run: str, faults: dict[int, str]) -> Any:
     return group(words_of(folder, run, training__max_updates=40), 2, faults=faults)
 
 
+def wait_for(run: Path, update: int, process: subprocess.Popen[str]) -> None:
+    """Wait for a checkpoint; on a busy machine several processes need minutes for their graphs."""
+    deadline = time.monotonic() + 600.0
+    while not (run / "checkpoints" / f"step-{update:08d}").exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "no checkpoint came"
+        time.sleep(0.1)
+
+
 def check_ended(started: Group, rank: int, seconds: float) -> str:
     """The process ends within the time, with one line and the code for running the command again."""
     begun = time.monotonic()
@@ -131,7 +140,7 @@ def test_a_killed_process_ends_the_other_one(folder: Path, killed: int) -> None:
 
 def test_a_stopped_process_ends_the_other_one(folder: Path) -> None:
     with at_update(folder, "halted", {1: "loop.update:3:sleep=5"}) as started:
-        wait_for_checkpoint(folder / "halted", 2, started.processes[0])
+        wait_for(folder / "halted", 2, started.processes[0])
         started.processes[1].send_signal(signal.SIGSTOP)
         check_ended(started, 0, 60.0)
         started.processes[1].send_signal(signal.SIGCONT)
@@ -149,7 +158,7 @@ def test_ctrl_c_saves_and_stops_all_processes_of_a_machine(folder: Path) -> None
     with subprocess.Popen(
         words, cwd=ROOT, env=faulty, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        wait_for_checkpoint(folder / "devices", 2, process)
+        wait_for(folder / "devices", 2, process)
         time.sleep(2.0)
         children = _children(process.pid)
         process.send_signal(signal.SIGINT)
