@@ -218,7 +218,10 @@ class RunState:
         for name, x in arrays.items():
             arrays[name] = np.frombuffer(content, x.dtype, x.size, start)
             start += x.nbytes
+        position = self.position
         self.restore(Checkpoint(Path(), 0, False, {"utterances": arrays}, state, {}))
+        vars(position).update(vars(self.position))  # the loop holds this object, and a rollback moves the chief's
+        self.position = position
 
     def roll_back(self, checkpoint: Checkpoint) -> LossWatch:
         """Return to the update of a checkpoint; strikes, counts and the position in the data continue.
