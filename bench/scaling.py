@@ -258,7 +258,7 @@ def _measure(given: Namespace) -> int:
         # processor time differs by process; the wall time of all is that of the slowest
         means = {name: statistics.fmean(one[name] for one in found) for name in ("apply", "small", "large", "update")}
         results.write_json(given.measure, {**parts, **means})
-    cluster.gather(None)
+    cluster.part()
     sys.stdout.flush()
     os._exit(EXIT_DONE)
 

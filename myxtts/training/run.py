@@ -174,7 +174,9 @@ def train(
         ladder = Ladder(run, saver)
         ladder.finish()
         if state.position.update >= updates:
-            return _already_made(run, saver, validation, updates)
+            made = _already_made(run, saver, validation, updates)
+            cluster.part()
+            return made
         if state.recovery.proven is None:
             saver.save_start()
 
@@ -191,10 +193,12 @@ def train(
         if why not in END_WORDS:
             saver.save(last=True)
             log.event("signal", f"stopped by {why}")
+            cluster.part()
             raise Stopped(
                 f"stopped by {why} at update {state.position.update}; everything is saved; to continue: {command}"
             )
         _end(run, saver, validation, why)
+        cluster.part()
         return state.position.update
 
 

@@ -213,7 +213,7 @@ def main(part: str) -> None:
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     found = {"agreement": agreement, "rich": rich, "muon": muon, "primitives": primitives}[part](cluster)
     print("\n" + json.dumps(found | {"device": cluster.describe()}), flush=True)
-    cluster.gather(None)
+    cluster.part()
     os._exit(0)
 
 
