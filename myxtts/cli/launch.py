@@ -115,7 +115,7 @@ def _forwarding(children: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
 
     before = {number: signal.getsignal(number) for number in _FORWARDED}
     for number, handler in before.items():
-        if handler != signal.SIG_IGN:  # nohup
+        if number != signal.SIGHUP or handler != signal.SIG_IGN:  # nohup
             signal.signal(number, forward)
     try:
         yield
