@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, Protocol
@@ -32,6 +33,9 @@ LOST = (
     tf.errors.UnknownError,
 )
 """What TensorFlow raises in the other processes when one ends."""
+JOIN_SECONDS = 120
+"""How long TensorFlow may take to connect processes that have met already (training.meeting), before SIGALRM ends this
+one; by itself it waits for an hour if another one has ended meanwhile."""
 PART_WORDS = 1 << 23
 """Words of 8 bytes that are broadcast at once."""
 
@@ -138,6 +142,7 @@ class Workers:
             num_accelerators={"GPU": min(1, len(gpus))},
             rpc_layer="grpc",
         )
+        signal.alarm(JOIN_SECONDS)  # no thread runs meanwhile: TensorFlow keeps the lock of the interpreter
         try:
             self._strategy = tf.distribute.MultiWorkerMirroredStrategy(resolver)
         except RuntimeError as error:
@@ -147,6 +152,8 @@ class Workers:
                 f"process {self.rank} of {self.size} at {member.addresses[self.rank]} could not join the others "
                 f"({_reason(error)})"
             ) from error
+        finally:
+            signal.alarm(0)
         self._sums = {
             dtype: tf.function(self._reduce, input_signature=[tf.TensorSpec([None], dtype)], autograph=False)
             for dtype in (tf.float32, tf.int64)
