@@ -1,6 +1,6 @@
 """Trimming over noise: how much before and after the speech is kept, for clean recordings between two pauses.
 
-    python -m bench.noise_floor --root DATA --clips 7
+python -m bench.noise_floor --root DATA --clips 7
 """
 
 from __future__ import annotations

@@ -54,3 +54,9 @@ class Stopped(MyXTTSError):
     """A signal asked the run to stop; everything is saved and the same command resumes."""
 
     exit_code = EXIT_STOPPED
+
+
+class ClusterError(MyXTTSError):
+    """Another process of the training ended or never arrived; once all run again, the same command resumes."""
+
+    exit_code = EXIT_STOPPED

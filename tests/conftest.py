@@ -32,6 +32,8 @@ RESERVED = {
         "faults/test_disk.py",
         "test_bench.py::test_the_judge_of_a_list",
         "training/test_signals.py",
+        "training/test_workers.py::test_what_two_processes_exchange",
+        "cli/test_launch.py",
     ),
     "graph": (
         "cli/test_doctor_gpu.py::test_on_this_processor_all_is_well",
@@ -47,7 +49,6 @@ RESERVED = {
         "training/test_batch_size.py::test_a_trial_changes_no_weight",
         "training/test_blame.py",
         "training/test_best.py",
-        "training/test_devices.py",
         "training/test_golden_curve.py::test_losses_are_unchanged[rich]",
         "training/test_ladder.py",
         "training/test_replay.py",
@@ -70,7 +71,7 @@ PROMISES = (
 SHARED = ("server", "kept", "played_session", "rich_session", "half_session", "plain_session")
 """Fixtures of a session that take long to make: graphs to trace, a training to compare with."""
 LONGEST_FIRST = (
-    *("server", "kept", "test_devices", "test_processes", "test_settings_that_died", "test_leaks", "played_session"),
+    *("server", "kept", "test_workers", "test_processes", "test_settings_that_died", "test_leaks", "played_session"),
     *("plain_session", "test_repaired_run_trains", "rich_session", "half_session"),
 )
 """Groups that take longest: they must not begin last."""

@@ -43,7 +43,9 @@ def replaced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     """Stands in for data preparation and training, in a folder without data; what they were called with."""
     seen: dict[str, Any] = {}
 
-    def prepare(config: Any, progress: Any, named: Any, base: Any = None, known: Any = None) -> Any:
+    def prepare(
+        config: Any, progress: Any, named: Any, base: Any = None, known: Any = None, shared: bool = False
+    ) -> Any:
         seen["prepare"] = (config, named, base)
         progress("features", 1, 2)
         return types.SimpleNamespace(

@@ -64,6 +64,7 @@ SETTING_OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("--mel-loss-weight", "loss.mel_weight", "W", "weight of the mel loss"),
         Option("--kl-loss-weight", "loss.kl_weight", "W", "weight of the KL divergence of the style posterior"),
         Option("--seed", "training.seed", "N", "random seed"),
+        Option("--devices", "training.devices", "N", "processes, one for each GPU; 0: all GPUs of this machine"),
     ),
     "run": (Option("--checkpoint-dir", "training.checkpoint_dir", "DIR", "run directory: checkpoints, metrics"),),
 }

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO, cast
 
 from myxtts.cli.arguments import Request, request_of, training_parser
+from myxtts.cli.launch import gpus_here, launch, leave, process_count, watch_launcher
 from myxtts.cli.places import run_directory_problems
 from myxtts.cli.runtime import program_path, python_command, quiet_loading
-from myxtts.cli.screen import Screen, guarded, optional, settings_table
+from myxtts.cli.screen import Nowhere, Screen, guarded, optional, settings_table
 from myxtts.cli.source_run import SourceRun, cold_start, source_run
 from myxtts.config.document import explain
 from myxtts.config.fields import LEAVES
 from myxtts.config.files import load_file
 from myxtts.config.resolve import Layer, Resolved, built_in_corpus_layer, epochs_layer, program_layer, resolve
 from myxtts.errors import EXIT_DONE, ConfigError
+from myxtts.training.members import ALONE, Member, member_of
 
 if TYPE_CHECKING:
     from myxtts.data.identity import KnownClips
@@ -44,10 +48,15 @@ def main(
         entry["optimization_level"] = pinned_level
     if default_checkpoint_dir:
         entry["training.checkpoint_dir"] = default_checkpoint_dir
-    return guarded(lambda: _train(words, program_layer(program, entry), pinned_level))
+    members: list[Member] = []
+    code = guarded(lambda: _train(words, program_layer(program, entry), pinned_level, members))
+    if members:
+        leave(code)
+    return code
 
 
-def _train(words: list[str], entry: Layer, pinned_level: str | None) -> int:
+def _train(words: list[str], entry: Layer, pinned_level: str | None, members: list[Member]) -> int:
+    """Train; a process that is one of several is added to `members` before it meets the others."""
     screen = Screen()
     if "--help" in words or "-h" in words:
         screen.say(training_parser(entry.name, resolve([entry])).format_help().rstrip())
@@ -63,26 +72,46 @@ def _train(words: list[str], entry: Layer, pinned_level: str | None) -> int:
         return EXIT_DONE
     if problems := run_directory_problems(resolved.config, request):
         raise ConfigError(problems)
+    launched, gpus = watch_launcher(), gpus_here()
+    member = ALONE if request.dry_run else member_of(os.environ)
+    processes = process_count(resolved.config.training.devices, gpus) if member.size == 1 else 1
+    several = member.size > 1
+    if request.automatic_batch and (several or processes > 1):
+        raise ConfigError("--batch-size auto is for one process: name the clips of a micro-batch, which all share")
+    if several:
+        members.append(member)
     if not request.dry_run:
         screen.go_on_without_output()
+    nowhere = cast(TextIO, Nowhere())
+    quiet = Screen(nowhere, nowhere)
+    screen = screen if member.chief else quiet
+    early = quiet if launched else screen  # the launcher has shown all this
     base = None if source is None else source.corpus()
-    screen.say(*settings_table(resolved))
-    if trains_voice and (warning := cold_start(resolved, source, fresh=request.fresh)):
-        screen.warn(warning)
-    # Before TensorFlow is imported, so that the worker processes fork a small program.
-    from myxtts.data.prepare import prepare
+    with _meeting(member, resolved, request) as agree_on_data:
+        early.say(*settings_table(resolved))
+        if trains_voice and (warning := cold_start(resolved, source, fresh=request.fresh)):
+            early.warn(warning)
+        # Before TensorFlow is imported, so that the worker processes fork a small program.
+        from myxtts.data.prepare import prepare
 
-    known = None if request.fresh else _known_clips(resolved)
-    prepared = prepare(resolved.config, screen.progress, named=resolved.named, base=base, known=known)
-    screen.close()
-    screen.say("", *prepared.notes, *prepared.audit.table(), "")
+        known = None if request.fresh else _known_clips(resolved)
+        prepared = prepare(
+            resolved.config, early.progress, named=resolved.named, base=base, known=known, shared=several
+        )
+        agree_on_data(prepared)
+    early.close()
+    early.say("", *prepared.notes, *prepared.audit.table(), "")
     if request.dry_run:
         if trains_voice:
             _print_plan(screen, resolved, prepared)
         return EXIT_DONE
     command = resume_command(words, entry.name)
-    screen.say(*_length_lines(resolved, prepared))
-    updates = _run(request, resolved, prepared, screen, command)
+    early.say(*_length_lines(resolved, prepared))
+    if processes > 1:
+        del prepared  # the processes have their own
+        own = [sys.executable, *_program_words(entry.name), *words]
+        return launch(own, processes, gpus, resolved.config.training.threads, command)
+    updates = _run(request, resolved, prepared, screen, command, member)
     if built_in and trains_voice:
         screen.say(*first_run_lines(resolved, updates, command))
     elif updates < resolved.config.schedule.warmup_updates:
@@ -90,6 +119,21 @@ def _train(words: list[str], entry: Layer, pinned_level: str | None) -> int:
 
         screen.say(f"At update {updates} this run {warmup_words(updates, resolved.config)}.", f"To continue: {command}")
     return EXIT_DONE
+
+
+@contextmanager
+def _meeting(member: Member, resolved: Resolved, request: Request) -> Iterator[Callable[[PreparedData], None]]:
+    """A context in which the other processes are there and have the same settings; gives the check of the data."""
+    if member.size == 1:
+        yield lambda prepared: None
+        return
+    from myxtts.training import meeting
+
+    config = resolved.config
+    with meeting.Meeting(member, config.training.join_seconds) as met:
+        facts = meeting.settings_facts(config, fresh=request.fresh, init_from=request.init_from)
+        met.agree(facts, meeting.SETTINGS_ADVICE)
+        yield lambda prepared: met.agree(meeting.data_facts(prepared), meeting.DATA_ADVICE)
 
 
 def _known_clips(resolved: Resolved) -> KnownClips | None:
@@ -146,8 +190,12 @@ def resume_command(words: Sequence[str], program: str) -> str:
             skip = True
         elif not word.startswith("--init-from="):
             kept.append(word)
-    words_of_program = ["-m", *program.split()] if program.startswith("myxtts ") else [program_path(program)]
-    return shlex.join([python_command(), *words_of_program, *kept])
+    return shlex.join([python_command(), *_program_words(program), *kept])
+
+
+def _program_words(program: str) -> list[str]:
+    """What follows Python on the command line of a program."""
+    return ["-m", *program.split()] if program.startswith("myxtts ") else [program_path(program)]
 
 
 def _print_plan(screen: Screen, resolved: Resolved, prepared: PreparedData) -> None:
@@ -195,7 +243,9 @@ def first_run_lines(resolved: Resolved, updates: int, command: str) -> list[str]
     return lines
 
 
-def _run(request: Request, resolved: Resolved, prepared: PreparedData, screen: Screen, command: str) -> int:
+def _run(
+    request: Request, resolved: Resolved, prepared: PreparedData, screen: Screen, command: str, member: Member
+) -> int:
     """Trains, and returns the number of updates that the run has now."""
     with quiet_loading():
         from myxtts.training.run import train
@@ -206,7 +256,7 @@ def _run(request: Request, resolved: Resolved, prepared: PreparedData, screen: S
         from myxtts.training.batch_size import with_automatic_batch
 
         resolved = with_automatic_batch(resolved, prepared, screen.say, fresh=request.fresh)
-    run, owned = Path(resolved.config.training.checkpoint_dir).expanduser(), True
+    run, owned = Path(resolved.config.training.checkpoint_dir).expanduser(), member.chief
     try:
         updates: int = train(
             resolved,
@@ -216,6 +266,7 @@ def _run(request: Request, resolved: Resolved, prepared: PreparedData, screen: S
             command=command,
             screen=screen,
             lost_output=screen.lost,
+            member=member,
         )
     except NotOwnerError:
         owned = False  # the report would be written into the run of another process

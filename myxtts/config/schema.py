@@ -275,7 +275,7 @@ class OptimizerConfig:
     weight_decay: float = leaf(1e-7, "", low=0.0, high=1.0)
     """Decoupled weight decay per update, multiplied by the learning rate."""
     clip_norm: float = leaf(0.3, "", above=0.0, high=1e6)
-    """Gradients are clipped to this norm, separately for model and critic, over all micro-batches and devices."""
+    """Gradients are clipped to this norm, separately for model and critic, over all micro-batches and processes."""
 
 
 @dataclass(frozen=True)
@@ -358,7 +358,10 @@ class TrainingConfig:
     """Deterministic kernels, with which a resumed run is bit-exact. auto: on for processors, off for GPUs, where they
     are slower. The run prints what it is."""
     devices: int = leaf(0, "devices", low=0, high=64)
-    """Devices of this machine that share each batch; 0 means every GPU, or the processor if there is none."""
+    """Processes on this machine that share each batch, one for each GPU; 0 means every GPU, or one process without a
+    GPU. TF_CONFIG or Slurm, which describe the processes themselves, override it."""
+    join_seconds: float = leaf(60.0, "seconds", low=1.0, high=86_400.0)
+    """How long a process waits at the start for the other processes of its training."""
 
 
 @dataclass(frozen=True)

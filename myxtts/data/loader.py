@@ -12,6 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from myxtts import faults
 from myxtts.batch import Batch
 from myxtts.data.plan import FILL_ROW, PlannedBatch
@@ -34,6 +37,32 @@ class BatchSource(Protocol):
         """The arrays of a planned batch."""
 
 
+class Share:
+    """The share of one process in the batches of a source: all plan the same, each makes its own rows.
+
+    Args:
+        source: plans and makes whole batches.
+        rank: which of the shares.
+        size: number of processes; batches that are no multiple of it get rows without a clip.
+    """
+
+    def __init__(self, source: BatchSource, rank: int, size: int) -> None:
+        self.source, self.rank, self.size = source, rank, size
+
+    def plan(self, epoch: int) -> list[PlannedBatch]:
+        """The batches of an epoch, with the rows of all processes."""
+        return [
+            PlannedBatch(batch.bucket, batch.rows + (FILL_ROW,) * (-len(batch.rows) % self.size))
+            for batch in self.source.plan(epoch)
+        ]
+
+    def build(self, planned: PlannedBatch, epoch: int) -> Batch:
+        """The arrays of the rows of this process."""
+        rows = len(planned.rows) // self.size
+        own = planned.rows[self.rank * rows : (self.rank + 1) * rows]
+        return self.source.build(PlannedBatch(planned.bucket, own), epoch)
+
+
 @dataclass(frozen=True)
 class Loaded:
     """A batch and its position: the epoch, and the index in the plan of that epoch."""
@@ -41,7 +70,16 @@ class Loaded:
     epoch: int
     index: int
     batch: Batch
+    """The rows of this process."""
     last_of_epoch: bool
+    planned: PlannedBatch | None = None
+    """The rows of all processes; None if those in `batch` are all."""
+
+    @property
+    def rows_B(self) -> npt.NDArray[np.int64]:
+        """The row of the feature store in each row of the batch of all processes; FILL_ROW without a clip."""
+        rows = self.batch["utterance_B"] if self.planned is None else self.planned.rows
+        return np.asarray(rows, np.int64)
 
 
 @dataclass(frozen=True)
@@ -96,7 +134,7 @@ class _Producer:
                 self.doing = (epoch, at, planned[at])
                 faults.point("data.build_batch")
                 batch = self._source.build(planned[at], epoch)
-                if not self._put(Loaded(epoch, at, batch, at == filled[-1])):
+                if not self._put(Loaded(epoch, at, batch, at == filled[-1], planned[at])):
                     return
             epoch, index = epoch + 1, 0
 

@@ -68,9 +68,7 @@ class Table:
         return bool(self.header)
 
 
-def read_table(
-    path: Path, columns: tuple[str, ...] | None = None, is_recording: IsRecording | None = None
-) -> Table:
+def read_table(path: Path, columns: tuple[str, ...] | None = None, is_recording: IsRecording | None = None) -> Table:
     """Rows of the metadata file `path`.
 
     Args:

@@ -119,9 +119,7 @@ def read_text_files(root: Path, split: Split, options: ReadOptions) -> Source | 
         return None
     libritts = any(path.name.endswith(endings[0]) for path in found.values())
     texts = set(found.values())
-    return _beside(
-        root, options, "libritts" if libritts else "text_files", lambda path: path in texts, _text_row
-    )
+    return _beside(root, options, "libritts" if libritts else "text_files", lambda path: path in texts, _text_row)
 
 
 def _text_row(path: Path, root: Path, rejections: list[Rejection]) -> Iterator[TableRow]:

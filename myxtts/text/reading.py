@@ -72,9 +72,7 @@ def read_text(text: str, language: str, tokenizer: Tokenizer, languages: Sequenc
     if pause is not None:
         notes.append("the pause at the end of the text is omitted")
     following = [sentence for sentence, _ in spoken[1:]] + [""]
-    encodings = [
-        _with_end(encoding, tokenizer, after) for (_, encoding), after in zip(spoken, following, strict=True)
-    ]
+    encodings = [_with_end(encoding, tokenizer, after) for (_, encoding), after in zip(spoken, following, strict=True)]
     return Reading([sentence for sentence, _ in spoken], encodings, notes, pauses)
 
 

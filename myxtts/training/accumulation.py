@@ -32,8 +32,12 @@ class Micro:
     @property
     def real_B(self) -> npt.NDArray[np.bool_]:
         """Which rows are utterances."""
-        real: npt.NDArray[np.bool_] = self.loaded.batch["weight_B"] > 0
-        return real
+        return self.result.real_B
+
+    @property
+    def rows_B(self) -> npt.NDArray[np.int64]:
+        """The row of each utterance in the feature store."""
+        return self.loaded.rows_B
 
 
 @dataclass
@@ -44,10 +48,6 @@ class Window:
     """Names of the loss terms."""
     micros: list[Micro] = field(default_factory=list)
     begun: float = field(default_factory=time.monotonic)
-
-    def frames(self) -> int:
-        """Mel frames of the window without padding."""
-        return sum(int(m.loaded.batch["mel_length_B"][m.real_B].sum()) for m in self.micros)
 
     def skipped(self) -> list[Micro]:
         """Micro-batches whose loss or gradient was not finite."""
@@ -74,7 +74,7 @@ class ClipLosses:
         """Update the losses of the clips in a window, where they are finite."""
         for micro in window.micros:
             keep = micro.real_B & np.isfinite(micro.result.total_B)
-            rows = micro.loaded.batch["utterance_B"][keep]
+            rows = micro.rows_B[keep]
             values = np.minimum(micro.result.total_B[keep], HIGHEST)
             before = np.where(self.seen_A[rows] > 0, self.loss_A[rows], values)
             self.loss_A[rows] = before + NEWEST_SHARE * (values - before)

@@ -24,6 +24,8 @@ class Saver:
 
     A save that fails is reported and retried; the training continues until too many failed in a row.
 
+    Of several processes the chief writes, and the others learn whether it did.
+
     Args:
         run: the run to save.
         voices: computes the voices of the training speakers.
@@ -64,19 +66,43 @@ class Saver:
         self.run.state.recovery.proven = self.run.state.position.update
         self.save()
 
-    def save(self, *, best: bool = False, hot: bool = False, last: bool = False, new_voices: bool = True) -> bool:
-        """Save now; returns whether the checkpoint is on the disk.
+    def save(self, *, best: bool = False, hot: bool = False, last: bool = False) -> bool:
+        """Save now; returns whether the checkpoint is on the disk. All processes must call it; the chief writes.
 
         Args:
             best: mark it as the best so far.
             hot: a frequent save: reuse the previous speaker voices if computing them is slow.
             last: no later save follows, so a failure is an error at once.
-            new_voices: compute the speaker voices again; otherwise reuse the previous ones if there are any. For
-                saving after a defect, which may be in computing them.
 
         Raises:
             StorageError: too many saves in a row failed, or the last one did.
-            NonFiniteError: a value is not finite; nothing was written.
+            NonFiniteError: a value is not finite, or the weights of the processes differ; nothing was written.
+        """
+        run = self.run
+        if differ := run.trainer.step.disagreement():
+            raise NonFiniteError(
+                f"the weights of {differ} differ from those of process 0: a fault of a device or of its memory; "
+                "nothing was saved, the previous checkpoint is intact; if it happens again, train without that device"
+            )
+        saved, defect = False, ""
+        if run.cluster.chief:
+            try:
+                saved = self.write(best=best, hot=hot, last=last)
+            except NonFiniteError as error:
+                defect = str(error)
+        saved, defect = run.cluster.share([saved, defect])
+        if defect:
+            raise NonFiniteError(defect)
+        if saved and self.candidate and not run.cluster.chief:
+            run.state.recovery.add_candidate(run.state.position.update)
+        return bool(saved)
+
+    def write(self, *, best: bool = False, hot: bool = False, last: bool = False, new_voices: bool = True) -> bool:
+        """Write a checkpoint in this process alone; returns whether it is on the disk.
+
+        Args and errors: as `save`, and
+            new_voices: compute the speaker voices again; otherwise reuse the previous ones if there are any. For
+                saving after a defect, which may be in computing them.
         """
         run, position, recovery = self.run, self.run.state.position, self.run.state.recovery
         # Saving the best update a second time, e.g. at the end of a resumed run, keeps it marked as the best.

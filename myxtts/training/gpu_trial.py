@@ -27,7 +27,6 @@ from myxtts.errors import ConfigError
 from myxtts.text.symbols import default_table
 from myxtts.training.gpu import Machine, check_gpu, prepare_tensorflow
 from myxtts.training.graph_figures import Count, Graph
-from myxtts.training.replicas import describe_devices
 from myxtts.training.rescue import memory_errors
 from myxtts.training.step import Step
 from myxtts.training.trainer import Trainer
@@ -80,21 +79,26 @@ def try_gpu(config: Config, counted: Config) -> Iterator[Finding]:
     yield from _facts()
     gpus = tf.config.list_logical_devices("GPU")
     device = (gpus or tf.config.list_logical_devices("CPU"))[0].name
-    yield Finding(f"tried: {describe_devices([device])}, against CPU:0")
+    yield Finding(f"tried: {_short(device)}, against CPU:0")
     yield from graph_findings(_step(counted), has_gpu=bool(gpus))
     losses = []
     for name in (PROCESSOR, device):
         step, begun = _step(config, name), time.perf_counter()
         losses.append(_losses(step, config, name, UPDATES))
         taken = time.perf_counter() - begun
-        yield Finding(f"{UPDATES} updates on {describe_devices([name])}: {taken:.0f} s with building the graphs")
+        yield Finding(f"{UPDATES} updates on {_short(name)}: {taken:.0f} s with building the graphs")
     yield _compared(*losses)
     begun = time.perf_counter()
     _losses(step, config, device, TIMED_UPDATES)
     milliseconds = (time.perf_counter() - begun) / TIMED_UPDATES * 1e3
-    yield Finding(f"an update of the trial's model on {describe_devices([device])}: {milliseconds:.0f} ms")
+    yield Finding(f"an update of the trial's model on {_short(device)}: {milliseconds:.0f} ms")
     yield _deterministic(step, config, device)
     yield _without_memory(config, device)
+
+
+def _short(device: str) -> str:
+    """CPU:0 for "/device:CPU:0"."""
+    return device.rpartition("device:")[2]
 
 
 def _facts() -> Iterator[Finding]:

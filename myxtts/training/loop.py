@@ -15,6 +15,7 @@ from myxtts.loss_terms import DECODER_TERMS
 from myxtts.training import schedule
 from myxtts.training.accumulation import Micro, Window
 from myxtts.training.checkpointing import Saver
+from myxtts.training.orders import SIGNALS, Orders
 from myxtts.training.recovery import faults as step_faults
 from myxtts.training.recovery.ladder import Ladder, Weight
 from myxtts.training.run_context import RunContext
@@ -76,6 +77,7 @@ class Loop:
         self.validate, self.total_updates = validate, total_updates
         self._speeds: list[tuple[int, float]] = []
         self._updates, self._validations = Stopwatch(), Stopwatch()
+        self._orders: Orders
 
     def run(self, signals: StopSignals) -> str:
         """Train until the end; returns why it ended: updates, minutes, early_stop or the name of a signal.
@@ -84,13 +86,14 @@ class Loop:
             NonFiniteError: the recovery ladder ended without success.
         """
         training, position = self.context.config.training, self.state.position
+        self._orders = orders = Orders(self.step.cluster, signals, lambda: self.saver.hot_due, self._time_over)
         while True:
-            if signals.requested:
-                return signals.requested
+            if orders.stop in SIGNALS:
+                return orders.stop
             if position.update >= self.total_updates:
                 return "updates"
-            if training.max_minutes and position.trained_seconds >= 60.0 * training.max_minutes:
-                return "minutes"
+            if orders.stop:
+                return orders.stop
             if position.validations_since_best >= training.early_stopping_validations:
                 return "early_stop"
             self.context.store.check_owner()
@@ -109,8 +112,12 @@ class Loop:
                 begun = time.monotonic()
                 best = self.validate()
                 self.state.add_time(self._validations.take(time.monotonic() - begun))
-            if best or self.saver.regular or self.saver.candidate or self.saver.hot_due:
+            if best or self.saver.regular or self.saver.candidate or orders.save_due:
                 self._save(best, before)
+
+    def _time_over(self) -> bool:
+        minutes = self.context.config.training.max_minutes
+        return bool(minutes) and self.state.position.trained_seconds >= 60.0 * minutes
 
     def _save(self, best: bool, before: BestFields) -> None:
         """Save, and roll back if the state is not finite; `before` is the best before this update."""
@@ -149,7 +156,9 @@ class Loop:
                 "term_fault": step_faults.micro_batch_factors(term_factors, self.step.terms),
                 "group_fault": group_factors,
             }
-            result = self.step.micro(loaded.batch, **knobs)
+            frames = int(loaded.batch["mel_length_B"][loaded.batch["weight_B"] > 0].sum())
+            result = self.step.micro(loaded.batch, **knobs, orders=(frames, *self._orders.given()))
+            self._orders.take(result.orders[1:])
             window.micros.append(Micro(micro_batch, loaded, result, knobs))
             self.state.take(loaded)
         weights_before = {v.path: v.numpy() for v in self.step.weights} if window.skipped() else None
@@ -174,7 +183,7 @@ class Loop:
         """Log an update and react to trouble; `weights_before` is given if a micro-batch of it was skipped."""
         terms, total = window.mean_terms()
         wait_share = min(1.0, self.loader.take_waited_seconds() / max(seconds, 1e-9))
-        frames = window.frames()
+        frames = sum(int(m.result.orders[0]) for m in window.micros)
         record: dict[str, object] = {
             "kind": "train",
             "update": number,

@@ -81,7 +81,7 @@ class Rescue:
                 return self._save_elsewhere(error)
             log.event("failed", str(error) if ours else f"{type(error).__name__}: {error}")
             # skipped updates changed no weights, so the weights before them are saved with the position after them
-            self.saver.save(last=True, new_voices=ours)
+            self.saver.write(last=True, new_voices=ours)
             log.warn(f"the state of update {update} is saved; the same command continues from there")
         except NotOwnerError as lost:
             return self._save_elsewhere(lost)
@@ -97,7 +97,7 @@ class Rescue:
         update = self.run.state.position.update
         try:
             place = self._own_place()
-            self.saver.save(last=True)
+            self.saver.write(last=True)
             self.run.log.event("failed", str(lost))
         except MyXTTSError as failure:
             return NotOwnerError(f"{lost}; update {update} could not be saved elsewhere: {failure}")

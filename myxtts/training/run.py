@@ -15,7 +15,7 @@ from myxtts.config.schema import NO_MODEL, Config
 from myxtts.data.batches import Batches
 from myxtts.data.feature_store import FeatureStore, FloatArray
 from myxtts.data.identity import clip_lines
-from myxtts.data.loader import Loader
+from myxtts.data.loader import Loader, Share
 from myxtts.data.plan import total_updates
 from myxtts.data.prepare import PreparedData
 from myxtts.data.roots import absolute_paths
@@ -27,13 +27,23 @@ from myxtts.storage.files import write_text_atomic
 from myxtts.storage.journal import Journal
 from myxtts.storage.run_directory import RunDirectory, WriterLock
 from myxtts.storage.store import CheckpointStore
-from myxtts.training import gpu, replicas, resume, schedule
+from myxtts.training import gpu, resume, schedule
 from myxtts.training.checkpointing import Saver
+from myxtts.training.cluster import Cluster, cluster_of, empty_rows
 from myxtts.training.examine import Examiner, VocoderExaminer, VoiceExaminer
 from myxtts.training.loop import Loop
+from myxtts.training.members import ALONE, Member
 from myxtts.training.recovery.ladder import Ladder
 from myxtts.training.rescue import Rescue, memory_errors
-from myxtts.training.run_context import AnyBatches, Display, RetryingJournal, RunContext, RunLog
+from myxtts.training.run_context import (
+    AnyBatches,
+    Display,
+    NoJournal,
+    NoTensorBoard,
+    RetryingJournal,
+    RunContext,
+    RunLog,
+)
 from myxtts.training.run_state import RunState
 from myxtts.training.signals import StopSignals
 from myxtts.training.teacher_forced import PredictedMels, VoiceSource
@@ -60,6 +70,7 @@ def train(
     command: str,
     screen: Display,
     lost_output: Callable[[], list[str]] = list,
+    member: Member = ALONE,
 ) -> int:
     """Train, or resume the run in training.checkpoint_dir; returns its number of updates at the end.
 
@@ -71,8 +82,10 @@ def train(
         command: the command line that continues this run, for messages.
         screen: the terminal.
         lost_output: output streams that failed since the last call, each with the reason.
+        member: this process among those that train; all run this function alike, and only the chief writes.
 
     Raises:
+        ClusterError: another process ended.
         Stopped: a signal stopped the run; everything is saved.
         MyXTTSError: see the parts of the run.
     """
@@ -82,6 +95,8 @@ def train(
     screen.say(*gpu.prepare_tensorflow(config.training))
     if warning := gpu.check_gpu():
         screen.warn(warning)
+    cluster = cluster_of(member, command)
+    chief = cluster.chief
     faults.arm_from_environment(loss_terms=tuple(VOCODER_TERMS if config.trains == "vocoder" else TERMS))
     batches, validation_batches = _batches(config, prepared, screen)
     training = config.training
@@ -92,24 +107,26 @@ def train(
 
     # 2. Run directory: read the initial weights before --fresh moves anything, then take the lock.
     directory = RunDirectory(Path(training.checkpoint_dir).expanduser())
-    source = None if init_from is None else resume.source_of_weights(init_from, config.trains)
-    if fresh:
+    source = resume.source_of_weights(init_from, config.trains) if init_from is not None and chief else None
+    if fresh and chief:
         resume.put_aside(directory, screen.say)
     with ExitStack() as stack:
         stack.enter_context(memory_errors(training, prepared.buckets))
-        lock = stack.enter_context(directory.lock())
+        lock = stack.enter_context(directory.lock()) if chief else None
         store = CheckpointStore(
             directory.checkpoints_path, training.keep_checkpoints, training.checkpoint_every_updates
         )
-        store.check_owner = lock.check
-        cleaned = store.remove_stale(lock)
 
         # 3. Log and state: events are recorded from the start.
         state = RunState(len(prepared.train.utterances))
-        events = stack.enter_context(Journal(directory.events_path, flush_lines=1, check_owner=lock.check))
-        log = RunLog(screen, events, state, lost_output)
-        _log_start(log, directory, lock, cleaned)
-        checkpoint = _newest(store, log)
+        log, checkpoint = RunLog(screen, NoJournal(), state), None
+        if lock is not None:
+            store.check_owner = lock.check
+            cleaned = store.remove_stale(lock)
+            events = stack.enter_context(Journal(directory.events_path, flush_lines=1, check_owner=lock.check))
+            log = RunLog(screen, events, state, lost_output)
+            _log_start(log, directory, lock, cleaned)
+            checkpoint = _newest(store, log)
         if checkpoint is not None and source is not None:
             raise ConfigError(
                 f"--init-from {str(source.path)!r}: {directory.path} holds a run already (update {checkpoint.update}): "
@@ -117,7 +134,7 @@ def train(
             )
 
         # 4. Models and optimizer.
-        trainer = _build(resolved, prepared, log)
+        trainer = _build(resolved, prepared, log, cluster)
         run = RunContext(config, directory, store, log, state, trainer, batches, _texts(resolved, prepared))
 
         # 5. Weights and state: from the newest checkpoint, from another run, or new.
@@ -129,6 +146,7 @@ def train(
             log.event("init_from", f"{source.path}", report=report.lines())
         else:
             log.event("start", f"a new run in {directory.path}")
+        run.share()
         if config.trains == "voice":
             state.health.set_people(prepared.corpus.speaker_count)
         order, clips = resume.order_hash(prepared, training), resume.validation_hash(prepared)
@@ -137,23 +155,28 @@ def train(
 
         # 6. Files of the run: settings, metrics cut back to the update that the run continues from, TensorBoard.
         restored = state.position.update
-        _write_settings(run, resolved, prepared)
-        metrics = Journal(directory.metrics_path, restored_update=restored, check_owner=lock.check)
-        log.metrics = RetryingJournal(stack.enter_context(metrics), log.warn)
-        _log_moved_lines(log, directory, metrics)
-        hidden_after = restored if checkpoint else None
-        log.tensorboard = stack.enter_context(TensorBoardLog(directory.tensorboard_path, resume_update=hidden_after))
+        log.metrics, log.tensorboard = RetryingJournal(NoJournal(), log.warn), NoTensorBoard()
+        if lock is not None:
+            _write_settings(run, resolved, prepared)
+            metrics = Journal(directory.metrics_path, restored_update=restored, check_owner=lock.check)
+            log.metrics = RetryingJournal(stack.enter_context(metrics), log.warn)
+            _log_moved_lines(log, directory, metrics)
+            hidden_after = restored if checkpoint else None
+            log.tensorboard = stack.enter_context(TensorBoardLog(directory.tensorboard_path, hidden_after))
 
         # 7. What follows each update: saves, validations, the recovery ladder. An error saves the run, too.
         signals = stack.enter_context(StopSignals())
         examiner = _examiner(run, validation_batches)
         saver = Saver(run, examiner.training_voices)
-        stack.enter_context(Rescue(run, lock, saver, stack))
+        if lock is not None:
+            stack.enter_context(Rescue(run, lock, saver, stack))
         validation = Validation(run, examiner, validation_batches)
         ladder = Ladder(run, saver)
         ladder.finish()
         if state.position.update >= updates:
-            return _already_made(run, saver, validation, updates)
+            made = _already_made(run, saver, validation, updates)
+            cluster.part()
+            return made
         if state.recovery.proven is None:
             saver.save_start()
 
@@ -170,10 +193,12 @@ def train(
         if why not in END_WORDS:
             saver.save(last=True)
             log.event("signal", f"stopped by {why}")
+            cluster.part()
             raise Stopped(
                 f"stopped by {why} at update {state.position.update}; everything is saved; to continue: {command}"
             )
         _end(run, saver, validation, why)
+        cluster.part()
         return state.position.update
 
 
@@ -211,14 +236,14 @@ def _newest(store: CheckpointStore, log: RunLog) -> Checkpoint | None:
     return checkpoint
 
 
-def _build(resolved: Resolved, prepared: PreparedData, log: RunLog) -> Trainer:
+def _build(resolved: Resolved, prepared: PreparedData, log: RunLog, cluster: Cluster) -> Trainer:
     config, started = resolved.config, time.monotonic()
-    trainer = Trainer(config, prepared.corpus)
+    trainer = Trainer(config, prepared.corpus, cluster)
     log.say(
         f"{_describe_model(config)}, {trainer.weight_count / 1e6:.1f} million weights, {trainer.precision}, on "
-        f"{replicas.describe_devices(trainer.devices)}, built in {time.monotonic() - started:.0f} s."
+        f"{cluster.describe()}, built in {time.monotonic() - started:.0f} s."
     )
-    if empty := replicas.empty_rows(config.training.batch_size, len(trainer.devices)):
+    if empty := empty_rows(config.training.batch_size, cluster.size):
         log.warn(empty)
     return trainer
 
@@ -302,14 +327,14 @@ def _write_settings(run: RunContext, resolved: Resolved, prepared: PreparedData)
 
 def _loader(run: RunContext, prepared: PreparedData) -> Loader:
     """Batches from the current position on; a thread that hangs is reported and replaced."""
-    utterances, position = prepared.train.utterances, run.state.position
+    utterances, position, cluster = prepared.train.utterances, run.state.position, run.cluster
     return Loader(
-        run.batches,
+        Share(run.batches, cluster.rank, cluster.size),
         position.epoch,
         position.index,
         hang_seconds=run.config.data.hang_seconds,
         on_hang=lambda message: run.log.warn_event("hang", message),
-        stacks_path=run.directory.stacks_path,
+        stacks_path=run.directory.stacks_path if cluster.chief else None,
         clip_name=lambda row: utterances[row].id,
     )
 

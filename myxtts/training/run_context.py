@@ -13,6 +13,7 @@ from myxtts.errors import StorageError
 from myxtts.storage.journal import Journal
 from myxtts.storage.run_directory import NotOwnerError, RunDirectory
 from myxtts.storage.store import CheckpointStore
+from myxtts.training.cluster import Cluster
 from myxtts.training.run_state import RunState
 from myxtts.training.tensorboard_log import TensorBoardLog
 from myxtts.training.trainer import Trainer
@@ -59,6 +60,32 @@ class RetryingJournal:
             if not self._failing:
                 self._warn(f"{error}; the lines wait and the training continues")
             self._failing = True
+
+
+class NoJournal(Journal):
+    """The journal of a process that does not write."""
+
+    def __init__(self) -> None:
+        """Open nothing."""
+
+    def write(self, record: Mapping[str, object]) -> None:
+        """Discard a record."""
+
+    def flush(self, durable: bool = False) -> None:
+        """Do nothing."""
+
+
+class NoTensorBoard(TensorBoardLog):
+    """The TensorBoard log of a process that does not write."""
+
+    def __init__(self) -> None:
+        """Open nothing."""
+
+    def train(self, record: Mapping[str, object]) -> None:
+        """Discard an update."""
+
+    def validation(self, update: int, metrics: Mapping[str, float]) -> None:
+        """Discard a validation."""
 
 
 class RunLog:
@@ -111,3 +138,13 @@ class RunContext:
     """Training batches, without the clips in quarantine."""
     texts: dict[str, str]
     """config.yaml and corpus.json, which go into every checkpoint and incident bundle."""
+
+    @property
+    def cluster(self) -> Cluster:
+        """The processes that train."""
+        return self.trainer.step.cluster
+
+    def share(self) -> None:
+        """Give the chief's weights and state to the other processes."""
+        self.trainer.share()
+        self.state.share(self.cluster)

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from myxtts.data.loader import Loaded
 from myxtts.health.tracker import Health
 from myxtts.storage.checkpoint import Checkpoint
 from myxtts.training.accumulation import ClipLosses
+from myxtts.training.cluster import Cluster
 from myxtts.training.recovery.state import LossWatch, Recovery
 
 BestFields = tuple[float | None, int, int, int]
@@ -201,6 +205,23 @@ class RunState:
         self.health = Health.from_json(state["health"])
         self.recovery = Recovery.from_json(state["recovery"])
         self.clip_losses.restore(checkpoint.arrays["utterances"])
+
+    def share(self, cluster: Cluster) -> None:
+        """Take over the state of the chief."""
+        if cluster.size == 1:
+            return
+        state, arrays = cluster.share(self.to_json()), self.clip_losses.arrays()
+        content = cluster.broadcast(b"".join(x.tobytes() for x in arrays.values()))
+        if cluster.chief:
+            return
+        start = 0
+        for name, x in arrays.items():
+            arrays[name] = np.frombuffer(content, x.dtype, x.size, start)
+            start += x.nbytes
+        position = self.position
+        self.restore(Checkpoint(Path(), 0, False, {"utterances": arrays}, state, {}))
+        vars(position).update(vars(self.position))  # the loop holds this object, and a rollback moves the chief's
+        self.position = position
 
     def roll_back(self, checkpoint: Checkpoint) -> LossWatch:
         """Return to the update of a checkpoint; strikes, counts and the position in the data continue.

@@ -11,17 +11,19 @@ A gradient is accumulated as soon as it is computed, while the rest of the graph
 of all gradients would cost 2.6% of a step (bench/safety_cost). In the rare case of a bad micro-batch the accumulators
 are cleared, and the good micro-batches of the window are recomputed bit-exactly.
 
-With several devices, each one computes its part of the rows and accumulates its own gradients. A micro-batch is good
-only if all its parts are. The update sums the gradients of the replicas on the first device before measuring them,
-updates the weights there, and copies them to the other devices.
+With several processes (training.cluster), each one computes its share of the rows and accumulates its own gradients.
+The results of all shares are exchanged, so that every process has the same MicroResult to the bit, and a micro-batch is
+good only if all its shares are. The update adds up the gradients of all processes before measuring them; every process
+then makes the same update of its own weights.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,25 +33,32 @@ import tensorflow as tf
 from myxtts.loss_terms import ADVERSARIAL_TERMS
 from myxtts.models.layers import Module
 from myxtts.training import optimizers
+from myxtts.training.cluster import Alone, Cluster
+from myxtts.training.gradients import Gradients
 from myxtts.training.optimizers import LossScale
-from myxtts.training.replicas import Replica, pad_rows, replica_seed, split_rows
 from myxtts.training.task import Task
 
 DETECTOR_SIZE = 64
 DETECTOR_WARMUP = 32
+SEED_STRIDE = 1_000_003
+"""Difference between the seeds of two processes, far above the offsets of the layers."""
 FloatArray = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class MicroResult:
-    """The result of one micro-batch. K terms, B utterances, G layer groups."""
+    """The result of one micro-batch over all processes. K terms, B utterances, G layer groups."""
 
     good: bool
     terms_KB: FloatArray
     total_B: FloatArray
     """Weighted sum of the terms, without the adversarial ones."""
     group_norm_G: FloatArray
-    """Gradient norms; with several devices the sums of their norms, an upper bound."""
+    """Gradient norms; with several processes the sums of their norms, an upper bound."""
+    real_B: npt.NDArray[np.bool_]
+    """Which rows are utterances."""
+    orders: tuple[float, ...] = ()
+    """The sums over all processes of the orders that each one gave."""
 
 
 @dataclass(frozen=True)
@@ -79,29 +88,19 @@ class Step:
 
     Args:
         task: what is trained: its loss terms, its batches, its settings.
-        model: the trained model, on the first device.
+        model: the trained model.
         average: a model for the average of its weights.
-        devices: names of the devices; without them, one device chosen by TensorFlow.
-        copies: a model on each device after the first; their weights are set to those of `model`.
+        cluster: the processes that share each batch; their models must have the same weights.
     """
 
-    def __init__(
-        self,
-        task: Task,
-        model: Module,
-        average: Module,
-        *,
-        devices: Sequence[str] = (),
-        copies: Sequence[Module] = (),
-    ) -> None:
+    def __init__(self, task: Task, model: Module, average: Module, cluster: Cluster | None = None) -> None:
         self.task, self.model, self.average = task, model, average
+        self.cluster: Cluster = cluster or Alone()
         self.terms, self.settings, self.training = task.terms, task.config.optimizer, task.config.training
         self.term_weights = {term: w for term, w in task.term_weights.items() if w > 0.0}
-        places, terms = devices if copies else [None], tuple(self.term_weights)
-        self.replicas = [Replica(task, m, terms, d) for m, d in zip([model, *copies], places, strict=True)]
-        first = self.replicas[0]
-        self.adaptive, self.weights, self.accumulated = first.adaptive, first.weights, first.accumulated
-        self.groups = first.groups
+        self.gradients = Gradients(task, model, tuple(self.term_weights))
+        self.adaptive, self.weights = self.gradients.adaptive, self.gradients.weights
+        self.accumulated, self.groups = self.gradients.accumulated, self.gradients.groups
         self.optimizer = optimizers.make(self.settings, self.weights)
         self.loss_scale = LossScale(self.training.precision)
         self.utterances = tf.Variable(0.0, trainable=False)
@@ -130,15 +129,8 @@ class Step:
         self._adversarial = adversarial if task.has_critic else []
         self._apply = _graph(self._apply_graph, [tf.TensorSpec([], f32)] * 2)
         self._validate = _graph(self._validate_graph, [batch])
-        self._differ = _graph(self._differ_graph, [])
-        self.share_weights()
 
-    # --- replicas --------------------------------------------------------------------------------------------
-
-    def share_weights(self) -> None:
-        """Copy the weights of the first replica to the others; call this after setting them from outside."""
-        for replica in self.replicas[1:]:
-            replica.copy_weights(self.replicas[0])
+    # --- weights ---------------------------------------------------------------------------------------------
 
     @contextmanager
     def weights_as(self, values: Mapping[str, npt.NDArray[np.generic]] | None) -> Iterator[None]:
@@ -165,23 +157,21 @@ class Step:
     def _set_weights(self, values: Mapping[str, npt.NDArray[np.generic]]) -> None:
         for variable in self.weights:
             variable.assign(values[variable.path])
-        self.share_weights()
-
-    def _differ_graph(self) -> tf.Tensor:
-        return tf.stack([replica.differs(self.replicas[0]) for replica in self.replicas[1:]])
 
     def disagreement(self) -> str:
-        """A message naming weights that differ in any bit between replicas; empty if none do."""
-        if len(self.replicas) == 1:
+        """A message naming the processes whose weights differ from the chief's in any bit; empty if none do."""
+        if self.cluster.size == 1:
             return ""
-        differs_AW = self._differ().numpy()
-        found = [
-            f"{differs_W.sum()} of {len(differs_W)} weights on {replica.device}, "
-            f"{self.weights[int(np.argmax(differs_W))].path} first"
-            for replica, differs_W in zip(self.replicas[1:], differs_AW, strict=True)
-            if differs_W.any()
-        ]
-        return "; ".join(found)
+        sums = self.cluster.gather(self.checksum())
+        odd = [str(rank) for rank, other in enumerate(sums) if other != sums[0]]
+        return f"process {', '.join(odd)} of {self.cluster.size}" if odd else ""
+
+    def checksum(self) -> int:
+        """CRC-32 of all weights."""
+        found = 0
+        for weight in self.weights:
+            found = zlib.crc32(np.ascontiguousarray(weight.numpy()).tobytes(), found)
+        return found
 
     # --- micro-batch -----------------------------------------------------------------------------------------
 
@@ -196,25 +186,13 @@ class Step:
         term_fault: tf.Tensor,
         group_fault: tf.Tensor,
     ) -> tuple[tf.Tensor, ...]:
-        count, results = len(self.replicas), []
-        rows = {key: split_rows(x, count) for key, x in batch.items()}
-        faults = split_rows(term_fault, count, axis=1)
-        for n, replica in enumerate(self.replicas):
-            with replica.scope():
-                own = {key: shares[n] for key, shares in rows.items()}
-                knobs = (weights, faults[n], group_fault, self.loss_scale.value)
-                results.append(replica.compute(own, replica_seed(seed, n), prior, *knobs, critic_plays, with_factors))
-
-            with replica.scope():
-                for total, gradient in zip(replica.accumulated, results[n].gradients, strict=True):
-                    total.assign_add(gradient)
+        result = self.gradients.compute(
+            batch, seed, prior, weights, term_fault, group_fault, self.loss_scale.value, critic_plays, with_factors
+        )
+        for total, gradient in zip(self.accumulated, result.gradients, strict=True):
+            total.assign_add(gradient)
         self.utterances.assign_add(tf.reduce_sum(batch["weight_B"]))
-        good = reduce(tf.logical_and, [r.good for r in results])
-        if count == 1:
-            return good, results[0].terms_KB, results[0].total_B, results[0].group_norm_G
-        terms_KB = tf.concat([r.terms_KB for r in results], axis=1)
-        total_B = tf.concat([r.total_B for r in results], axis=0)
-        return good, terms_KB, total_B, tf.add_n([r.group_norm_G for r in results])
+        return result.good, result.terms_KB, result.total_B, result.group_norm_G
 
     def micro(
         self,
@@ -225,36 +203,41 @@ class Step:
         weights: Mapping[str, float] | None = None,
         term_fault: Mapping[str, float | FloatArray] | None = None,
         group_fault: Mapping[str, float] | None = None,
+        orders: Sequence[float] = (),
     ) -> MicroResult:
-        """Add the gradient of a micro-batch to the window if it is finite.
+        """Add the gradient of a micro-batch to the window if it is finite. All processes must call it alike.
 
         Args:
-            batch: see myxtts.batch.
+            batch: see myxtts.batch; with several processes the rows of this one, as many as of every other one.
             seed: (run seed, micro-batch number); determines dropout and noise.
             prior_strength: of the aligner's diagonal prior.
             weights: weight x scale of each loss term, by default `term_weights`. If no adversarial term has a
                 weight, the critic is not computed.
-            term_fault: factor on a loss term, for all or each (B,) of the utterances; for fault injection.
+            term_fault: factor on a loss term, for all or each (B,) of the utterances of all processes; for fault
+                injection.
             group_fault: factor on the gradient of a layer group; for fault injection.
+            orders: numbers to add up over all processes.
         """
         weights = self.term_weights if weights is None else weights
-        rows, arrays = len(np.asarray(batch["weight_B"])), pad_rows(batch, len(self.replicas), self.task.fields)
-        faults_KB = np.ones([len(self.terms), len(arrays["weight_B"])], np.float32)
+        arrays = {key: np.asarray(value) for key, value in batch.items()}
+        rows, rank = len(arrays["weight_B"]), self.cluster.rank
+        faults_KB = np.ones([len(self.terms), rows * self.cluster.size], np.float32)
         for term, factor in (term_fault or {}).items():
-            faults_KB[self.terms.index(term), :rows] = factor
+            faults_KB[self.terms.index(term)] = factor
         faults_G = np.array([(group_fault or {}).get(g, 1.0) for g in self.groups], np.float32)
-        scalars = np.array(seed, np.int32), np.float32(prior_strength)
+        own_seed = np.array(seed, np.int32) + np.array([rank * SEED_STRIDE, 0], np.int32)
         weights_K = np.array([weights[t] for t in self.term_weights], np.float32)
-        call = (arrays, *scalars, weights_K, faults_KB, faults_G)
-        good, terms_KB, total_B, group_norm_G = self._add(*call)
-        if good:
+        own_faults_KB = faults_KB[:, rank * rows : (rank + 1) * rows]
+        call = (arrays, own_seed, np.float32(prior_strength), weights_K, own_faults_KB, faults_G)
+        result = self._add(*call, orders=orders)
+        if result.good:
             self._window.append(call)
         else:
             self._recompute_window()
         # a loss that is not finite before scaling is not an overflow due to the scale
-        losses_finite = bool(np.isfinite(terms_KB[:, arrays["weight_B"] > 0]).all())
-        self._window_finite &= good or not losses_finite
-        return MicroResult(good, terms_KB[:, :rows], total_B[:rows], group_norm_G)
+        losses_finite = bool(np.isfinite(result.terms_KB[:, result.real_B]).all())
+        self._window_finite &= result.good or not losses_finite
+        return result
 
     def _add(
         self,
@@ -264,22 +247,37 @@ class Step:
         weights_K: FloatArray,
         faults_KB: FloatArray,
         faults_G: FloatArray,
-    ) -> tuple[bool, FloatArray, FloatArray, FloatArray]:
-        """Compute a micro-batch and add it to the accumulators, finite or not."""
+        orders: Sequence[float] = (),
+    ) -> MicroResult:
+        """Compute a micro-batch and add it to the accumulators of this process, finite or not; the result of all."""
         with_factors = self.loss_scale.is_dynamic or bool((faults_G != 1.0).any())
         micro = self._micro[bool((weights_K[self._adversarial] > 0.0).any()), with_factors]
         batch = {key: tf.convert_to_tensor(values) for key, values in arrays.items()}
         good, *numbers = micro(batch, seed, prior, weights_K, faults_KB, faults_G)
         terms_KB, total_B, group_norm_G = (x.numpy() for x in numbers)
-        return bool(good), terms_KB, total_B, group_norm_G
+        own = MicroResult(bool(good), terms_KB, total_B, group_norm_G, arrays["weight_B"] > 0.0, tuple(orders))
+        return own if self.cluster.size == 1 else self._exchanged(own)
+
+    def _exchanged(self, own: MicroResult) -> MicroResult:
+        """The result over all processes, from one sum: each writes its rows into a table of zeros."""
+        size, rows, groups = self.cluster.size, len(own.total_B), len(self.groups)
+        table = np.zeros([size, rows, len(self.terms) + 2], np.float32)
+        table[self.cluster.rank] = np.concatenate([own.terms_KB, [own.total_B], [own.real_B]]).T
+        tail = np.array([*own.group_norm_G, not own.good, *own.orders], np.float32)
+        total = self.cluster.sum_now(np.concatenate([table.ravel(), tail]))
+        table_KB = total[: table.size].reshape(size * rows, -1).T
+        norm_G, bad, orders = np.split(total[table.size :], [groups, groups + 1])
+        return MicroResult(
+            not bad.any(), table_KB[:-2], table_KB[-2], norm_G, table_KB[-1] > 0.0, tuple(map(float, orders))
+        )
 
     def _recompute_window(self) -> None:
         """Recompute the accumulators from the good micro-batches."""
         complete = False
         while not complete:
             self._clear_accumulators()
-            good = [call for call in self._window if self._add(*call)[0]]
-            # seeds are fixed, so a good one is good again; if a device computes otherwise, it is skipped
+            good = [call for call in self._window if self._add(*call).good]
+            # seeds are fixed, so a good one is good again; if a processor computes otherwise, it is skipped
             complete, self._window = len(good) == len(self._window), good
 
     def discard(self) -> None:
@@ -288,31 +286,26 @@ class Step:
         self._window, self._window_finite = [], True
 
     def _clear_accumulators(self) -> None:
-        for replica in self.replicas:
-            with replica.scope():
-                for total in replica.accumulated:
-                    total.assign(tf.zeros_like(total))
+        for total in self.accumulated:
+            total.assign(tf.zeros_like(total))
         self.utterances.assign(0.0)
 
     # --- update ----------------------------------------------------------------------------------------------
 
     def _apply_graph(self, learning_rate: tf.Tensor, clip_norm: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        divisor = tf.maximum(self.utterances, 1.0)
-        summed = self.accumulated
-        if len(self.replicas) > 1:
-            with self.replicas[0].scope():
-                summed = [tf.add_n(list(parts)) for parts in zip(*(r.accumulated for r in self.replicas), strict=True)]
-        group_norm = tf.sqrt(self.replicas[0].group_squares(summed)) / divisor
-        critics_G = self.replicas[0].critics_G
+        summed, utterances = self._sums()
+        divisor = tf.maximum(utterances, 1.0)
+        group_norm = tf.sqrt(self.gradients.group_squares(summed)) / divisor
+        critics_G = self.gradients.critics_G
         own, critics = tf.norm(group_norm[~critics_G]), tf.norm(group_norm[critics_G])
         norm = tf.where(tf.math.is_finite(critics), own, critics)
         spike = self._is_spike(norm, clip_norm)
-        accept = tf.math.is_finite(norm) & (self.utterances > 0.0) & ~spike
+        accept = tf.math.is_finite(norm) & (utterances > 0.0) & ~spike
 
         def update() -> tf.Tensor:
             # one factor averages and clips, so that each gradient is read once
             factors = [tf.minimum(1.0, clip_norm / tf.maximum(n, 1e-12)) / divisor for n in (own, critics)]
-            is_critic = critics_G[self.replicas[0].group_index]
+            is_critic = critics_G[self.gradients.group_index]
             clipped = [a * factors[int(critic)] for a, critic in zip(summed, is_critic, strict=True)]
             self.optimizer.apply(clipped, learning_rate)
             slot = self.accepted % DETECTOR_SIZE
@@ -327,14 +320,23 @@ class Step:
                 # mean += share x (weight - mean), in one kernel
                 handle, apart = mean.value.handle, mean.value - weight.value
                 tf.raw_ops.ResourceApplyGradientDescent(var=handle, alpha=share, delta=apart)
-            self.share_weights()
             return tf.constant(True)
 
         applied = tf.cond(accept, update, lambda: tf.constant(False))
-        count = tf.identity(self.utterances)
+        count = tf.identity(utterances)
         with tf.control_dependencies([applied, count]):
             self._clear_accumulators()
         return applied, count, norm, spike, group_norm
+
+    def _sums(self) -> tuple[Sequence[tf.Variable | tf.Tensor], tf.Variable | tf.Tensor]:
+        """The accumulated gradients and the utterances of all processes, from one sum."""
+        if self.cluster.size == 1:
+            return self.accumulated, self.utterances
+        parts = [*self.accumulated, self.utterances]
+        total = self.cluster.sum(tf.concat([tf.reshape(part, [-1]) for part in parts], axis=0))
+        split = tf.split(total, [int(np.prod(part.shape)) for part in parts])
+        *summed, utterances = [tf.reshape(x, part.shape) for x, part in zip(split, parts, strict=True)]
+        return summed, utterances
 
     def _is_spike(self, norm: tf.Tensor, clip_norm: tf.Tensor) -> tf.Tensor:
         """Whether the norm is above the clip norm and above spike_factor times the median of the last applied ones."""
@@ -345,7 +347,7 @@ class Step:
 
     def model_norm(self, group_norm_G: FloatArray) -> float:
         """Norm of a gradient without the critic, from the norms of its layer groups."""
-        return float(np.linalg.norm(group_norm_G[~self.replicas[0].critics_G].astype(np.float64)))
+        return float(np.linalg.norm(group_norm_G[~self.gradients.critics_G].astype(np.float64)))
 
     def median_norm(self) -> float | None:
         """Median of the last applied gradient norms; None until there are enough of them."""
@@ -358,7 +360,7 @@ class Step:
         The norms of model and critic are each clipped at `clip_norm`, by default that of the settings.
         """
         clip_norm = self.settings.clip_norm if clip_norm is None else clip_norm
-        with self.changing():
+        with self.changing(), self.cluster.watching():
             applied, count, norm, spike, groups = self._apply(
                 tf.constant(learning_rate, tf.float32), tf.constant(clip_norm, tf.float32)
             )

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
 
 from myxtts.config.schema import Config
 from myxtts.data.corpus import Corpus
-from myxtts.errors import CheckpointError, NonFiniteError
+from myxtts.errors import CheckpointError
 from myxtts.models.build import LoadReport, load_weights, weights_of
 from myxtts.storage.checkpoint import Checkpoint
 from myxtts.training import optimizers
+from myxtts.training.cluster import Cluster
 from myxtts.training.optimizers import chosen_precision
-from myxtts.training.replicas import chosen_devices
 from myxtts.training.step import Step
 from myxtts.training.task import task_of
 
@@ -29,20 +28,15 @@ class Trainer:
     Args:
         config: the complete settings.
         corpus: the facts about the data that the model needs.
+        cluster: the processes that train; without it, this one alone.
     """
 
-    def __init__(self, config: Config, corpus: Corpus) -> None:
+    def __init__(self, config: Config, corpus: Corpus, cluster: Cluster | None = None) -> None:
         self.config, self.corpus = config, corpus
         self.precision = precision = chosen_precision(config.training.precision)
-        self.devices = chosen_devices(config.training.devices)
-
         self.task = task = task_of(config, corpus)
         self.model, self.average = task.build(precision), task.build(precision)
-        copies = []
-        for device in self.devices[1:]:
-            with tf.device(device):
-                copies.append(task.build(precision))
-        self.step = Step(task, self.model, self.average, devices=self.devices, copies=copies)
+        self.step = Step(task, self.model, self.average, cluster)
 
     @property
     def weight_count(self) -> int:
@@ -53,19 +47,12 @@ class Trainer:
         """The tensors of a checkpoint.
 
         Raises:
-            NonFiniteError: the copies of a weight on the devices differ.
             CheckpointError: an exception interrupted an update or a restore, so that the weights may be a mixture.
         """
         if self.step.mixed:
             raise CheckpointError(
                 "the error interrupted a change of the weights, which may be half done; the same command continues "
                 "from the last checkpoint"
-            )
-        if differ := self.step.disagreement():
-            raise NonFiniteError(
-                f"the devices' copies of the weights differ ({differ}): a fault of a device or of its memory; nothing "
-                "was saved, the previous checkpoint is intact; if it happens again, train without that device "
-                "(training.devices)"
             )
         moments = {name: np.asarray(v.numpy()) for name, v in self.step.optimizer.moments().items()}
         adaptive = {v.path: v.numpy() for v in self.step.adaptive.trainable_variables}
@@ -86,22 +73,42 @@ class Trainer:
         Raises:
             CheckpointError, KeyError or ValueError: it belongs to another model or optimizer.
         """
+        self._put(checkpoint.arrays, checkpoint.state["loss_scale"])
+
+    def _put(
+        self, arrays: Mapping[str, Mapping[str, npt.NDArray[np.generic]]], loss_scale: Mapping[str, float]
+    ) -> None:
         with self.step.changing():
-            load_weights(self.model, checkpoint.arrays["weights"])
-            load_weights(self.average, checkpoint.arrays["average"])
-            optimizers.restore(self.step.optimizer, checkpoint.arrays["moments"])
-            self.step.norms.assign(checkpoint.arrays["detector"]["norms"])
-            self.step.accepted.assign(checkpoint.arrays["detector"]["accepted"])
+            load_weights(self.model, arrays["weights"])
+            load_weights(self.average, arrays["average"])
+            optimizers.restore(self.step.optimizer, arrays["moments"])
+            self.step.norms.assign(arrays["detector"]["norms"])
+            self.step.accepted.assign(arrays["detector"]["accepted"])
             for variable in self.step.adaptive.trainable_variables:
-                variable.assign(checkpoint.arrays["adaptive"][variable.path])
-            self.step.loss_scale.restore(dict(checkpoint.state["loss_scale"]))
-            self.step.share_weights()
+                variable.assign(arrays["adaptive"][variable.path])
+            self.step.loss_scale.restore(dict(loss_scale))
+
+    def share(self) -> None:
+        """Give weights, average, moments, spike detector and loss scale of the chief to the other processes."""
+        cluster = self.step.cluster
+        if cluster.size == 1:
+            return
+        arrays = self.arrays()
+        content = cluster.broadcast(b"".join(x.tobytes() for part in arrays.values() for x in part.values()))
+        scale = cluster.share(self.step.loss_scale.state())
+        if cluster.chief:
+            return
+        start = 0
+        for part in arrays.values():
+            for name, x in part.items():
+                part[name] = np.frombuffer(content, x.dtype, x.size, start).reshape(x.shape)
+                start += x.nbytes
+        self._put(arrays, scale)
 
     def start_from(self, checkpoint: Checkpoint) -> LoadReport:
         """Start from those averaged weights of a checkpoint that fit, with new moments."""
         report = load_weights(self.model, checkpoint.arrays["average"], strict=False)
         load_weights(self.average, weights_of(self.model))
-        self.step.share_weights()
         return report
 
 

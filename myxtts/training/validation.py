@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from myxtts.batch import Batch
 from myxtts.config.schema import Config
+from myxtts.data.loader import Share
 from myxtts.errors import NonFiniteError, StorageError
 from myxtts.health.signs import BestRule
 from myxtts.loss_terms import ADVERSARIAL_TERMS, DECODER_TERMS, TERMS
@@ -26,12 +27,21 @@ FloatArray = npt.NDArray[np.float32]
 
 
 def validate(step: Step, batches: Iterable[Batch]) -> dict[str, float]:
-    """Mean of each term over the validation utterances, and their weighted total; each utterance counts equally."""
+    """Mean of each term over the validation utterances, and their weighted total; each utterance counts equally.
+
+    With several processes, `batches` are the shares of this one, and the means are over all processes.
+    """
     rows: list[FloatArray] = []
     for batch in batches:
         terms_KB, _ = step.validate(batch)
         rows.append(terms_KB[:, batch["weight_B"] > 0.0])
-    means = np.concatenate(rows, axis=1).mean(axis=1, dtype=np.float64)
+    terms_KA = np.concatenate(rows, axis=1)
+    if step.cluster.size == 1:
+        means = terms_KA.mean(axis=1, dtype=np.float64)
+    else:
+        sums = step.cluster.gather([terms_KA.shape[1], *terms_KA.sum(axis=1, dtype=np.float64).tolist()])
+        count, *totals = np.sum(np.array(sums, np.float64), axis=0)
+        means = np.array(totals) / count
     metrics = {term: float(value) for term, value in zip(step.terms, means, strict=True)}
     weights = step.task.term_weights
     metrics["total"] = sum(w * metrics[term] for term, w in weights.items() if term not in ADVERSARIAL_TERMS)
@@ -89,23 +99,8 @@ class Validation:
         trainer = self.trainer
         config, state, position = self.context.config, self.state, self.state.position
         metrics = validate(trainer.step, self._progressing())
-        verification = self.examiner.verification()
-        if verification is not None:
-            found = verification.figures
-            figures = (found.same_mean, found.other_mean, found.equal_error_rate)
-            metrics |= {name: value for name, value in zip(VOICE_METRICS, figures, strict=True) if value is not None}
-            state.health.observe_voices(
-                position.update,
-                metrics["voice_equal_error_rate"],
-                same=found.same_mean,
-                other=found.other_mean,
-                of=(verification.speakers, verification.unseen),
-            )
-        try:
-            metrics |= self.examiner.speak(position.update)
-        except (OSError, StorageError, NonFiniteError) as error:
-            self.log.event("samples_failed", str(error))
-            self.log.warn(f"the samples of update {position.update} could not be written: {error}")
+        verification = self._examine(metrics) if self.context.cluster.chief else None
+        metrics = self.context.cluster.share(metrics)
         value = metrics.get(config.training.best_metric, math.nan)
         if math.isnan(value):
             self.log.warn(f"update {position.update} has no {config.training.best_metric}: it cannot be the best")
@@ -133,6 +128,29 @@ class Validation:
         )
         return improved or equal
 
+    def _examine(self, metrics: dict[str, float]) -> VoiceVerification | None:
+        """Add to the metrics what the examiner finds; returns its speaker verification."""
+        state, position = self.state, self.state.position
+        verification = self.examiner.verification()
+        if verification is not None:
+            found = verification.figures
+            figures = (found.same_mean, found.other_mean, found.equal_error_rate)
+            known = zip(VOICE_METRICS, figures, strict=True)
+            metrics.update({name: value for name, value in known if value is not None})
+            state.health.observe_voices(
+                position.update,
+                metrics["voice_equal_error_rate"],
+                same=found.same_mean,
+                other=found.other_mean,
+                of=(verification.speakers, verification.unseen),
+            )
+        try:
+            metrics.update(self.examiner.speak(position.update))
+        except (OSError, StorageError, NonFiniteError) as error:
+            self.log.event("samples_failed", str(error))
+            self.log.warn(f"the samples of update {position.update} could not be written: {error}")
+        return verification
+
     def _standing(self, improved: bool, equal: bool) -> str:
         """The comparison of a value with the best one, for the log line."""
         position = self.state.position
@@ -154,7 +172,10 @@ class Validation:
 
     def _progressing(self) -> Iterator[Batch]:
         show: Callable[[str, int, int], None] = self.log.screen.progress
-        total = len(self.batches)
-        for number, batch in enumerate(self.batches.all(), 1):
-            yield batch
+        cluster = self.context.cluster
+        share = Share(self.batches, cluster.rank, cluster.size)
+        planned = share.plan(0)
+        total = len(planned)
+        for number, batch in enumerate(planned, 1):
+            yield share.build(batch, 0)
             show("validation", number, total)

@@ -221,10 +221,22 @@ def test_a_place_where_no_run_can_start_is_reported_before_the_audit(
 def test_bad_data_is_exit_2_with_its_table(
     calls: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def prepare(config: Any, progress: Any, named: Any, base: Any = None, known: Any = None) -> Any:
+    def prepare(config: Any, progress: Any, **more: Any) -> Any:
         raise DataError("31 of 100 clips are rejected\nsilent  31\x1b[2J")
 
     monkeypatch.setitem(sys.modules, "myxtts.data.prepare", types.SimpleNamespace(prepare=prepare))
     assert main("--train-data", ".") == 2
     err = capsys.readouterr().err
     assert err == "error: 31 of 100 clips are rejected\n  silent  31\\x1b[2J\n"
+
+
+def test_a_tf_config_that_cannot_be_used_is_exit_2_and_nothing_is_written(
+    calls: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TF_CONFIG", '{"cluster": worker}')
+    before = sorted(Path().iterdir())
+    assert main("--train-data", ".") == 2
+    (line,) = errors(capsys)
+    assert "TF_CONFIG" in line and "not JSON" in line
+    assert calls == {} and sorted(Path().iterdir()) == before
+    assert main("--train-data", ".", "--dry-run") == 0, "nothing is trained, so the others need not be there"

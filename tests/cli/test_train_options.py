@@ -86,7 +86,8 @@ def test_every_option_sets_its_setting(calls: dict[str, Any]) -> None:
         "--lr": "2e-5",
         "--batch-size": "8", "--grad-accum": "2", "--epochs": "3", "--max-updates": "70", "--warmup-updates": "20",
         "--clip-norm": "0.2", "--precision": "bf16", "--mel-loss-weight": "2", "--kl-loss-weight": "0.25",
-        "--num-workers": "1", "--seed": "5", "--checkpoint-dir": "c", "--decoder": "flow", "--columns": "id,text",
+        "--num-workers": "1", "--seed": "5", "--devices": "1", "--checkpoint-dir": "c",
+        "--decoder": "flow", "--columns": "id,text",
         "--layout": "table", "--language": "fa", "--dictionary": "none",
     }  # fmt: skip
     assert main(*(word for pair in given.items() for word in pair)) == 0

@@ -206,9 +206,7 @@ def dataset(items: list[str], random: np.random.Generator) -> Iterator[Outcome]:
             name = f"f{number}.{random.choice(['wav', 'flac', 'ogg', 'mp3'])}"
             ITEMS[item][1](root / "wavs" / name, random)
             text = (
-                "Many words for so short a clip, far too many."
-                if item == "shorter than its text"
-                else f"Say {number}."
+                "Many words for so short a clip, far too many." if item == "shorter than its text" else f"Say {number}."
             )
             rows.append(f"{name}|{text}|s{number % 3}")
         (root / "metadata.csv").write_text("\n".join(rows) + "\n")

@@ -153,7 +153,34 @@ def test_a_spoken_text_is_not_changed_again() -> None:
     assert normalize(spoken, "en-us") == spoken
 
 
-PIECES = ("<b", "a@", "a.", "www.", "&a;", "I ", "V 1", "1x", "1 000 ", "5 May ", "1066 a", "1", "111,", "1.1", "$9", "$.5k", "1-", "01-", "1/", "1 1/2 ", "no. ", "'a ", "(", "A ", " - ", "Jan ")
+PIECES = (
+    "<b",
+    "a@",
+    "a.",
+    "www.",
+    "&a;",
+    "I ",
+    "V 1",
+    "1x",
+    "1 000 ",
+    "5 May ",
+    "1066 a",
+    "1",
+    "111,",
+    "1.1",
+    "$9",
+    "$.5k",
+    "1-",
+    "01-",
+    "1/",
+    "1 1/2 ",
+    "no. ",
+    "'a ",
+    "(",
+    "A ",
+    " - ",
+    "Jan ",
+)
 
 
 @pytest.mark.parametrize("language", ["en-us", "fa"])

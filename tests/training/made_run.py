@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -113,12 +114,14 @@ def train(
     fresh: bool = False,
     init_from: Path | None = None,
     screen: Screen | None = None,
+    member: Any = None,
     **more: object,
 ) -> tuple[int, Screen]:
     """Prepares the data and trains; updates that the run has, and the screen."""
     from myxtts.data.corpus import Corpus
     from myxtts.data.prepare import prepare
     from myxtts.progress import silent
+    from myxtts.training.members import ALONE
     from myxtts.training.run import train as really
 
     settings, screen = resolved(folder, run, **more), screen or Screen()
@@ -134,6 +137,7 @@ def train(
         command="python3 train_main.py --again",
         screen=screen,
         lost_output=screen.lost,
+        member=member or ALONE,
     )
     return updates, screen
 
@@ -186,7 +190,7 @@ class KeptTrainers:
         """All trainers made so far."""
         return [made for made, _, _ in self._kept.values()]
 
-    def trainer(self, config: Any, corpus: Any) -> Any:
+    def trainer(self, config: Any, corpus: Any, cluster: Any = None) -> Any:
         from myxtts.training.trainer import Trainer
 
         training = config.training
@@ -214,6 +218,23 @@ class KeptTrainers:
         return self._generators.setdefault(id(model), Generator(model))
 
 
+def train_in_group(folder: Path, options: dict[str, Any]) -> int:
+    """As one of several processes (made_group.py); returns the exit code."""
+    from myxtts.cli.screen import guarded
+    from myxtts.training.members import member_of
+
+    def run() -> int:
+        with graph_optimizer(on=False):
+            print(train(folder, member=member_of(os.environ), **options)[1].text, flush=True)
+        return 0
+
+    return guarded(run)
+
+
 if __name__ == "__main__":
-    options: dict[str, Any] = json.loads(sys.argv[2])
-    print(train(Path(sys.argv[1]), **options)[1].text)
+    given: dict[str, Any] = json.loads(sys.argv[2])
+    if given.pop("in_group", False):
+        from myxtts.cli.launch import leave
+
+        leave(train_in_group(Path(sys.argv[1]), given))
+    print(train(Path(sys.argv[1]), **given)[1].text)

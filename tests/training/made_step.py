@@ -28,10 +28,8 @@ class MadeStep:
         loss: Mapping[str, Any] | None = None,
         optimizer: Mapping[str, Any] | None = None,
         training: Mapping[str, Any] | None = None,
-        devices: Sequence[str] = ("",),
+        cluster: Any = None,
     ) -> None:
-        import tensorflow as tf
-
         from myxtts.models.build import build_voice_cloner
         from myxtts.training.step import Step
         from myxtts.training.task import VoiceTask
@@ -39,9 +37,8 @@ class MadeStep:
         settings = TrainingConfig(**{"precision": "fp32", "ema_decay": 0.9, **(training or {})})
         config = made_batch.model_config(**(model or {}))
 
-        def build(device: str = "") -> Any:
-            with tf.device(device or None):
-                return build_voice_cloner(config, precision=settings.precision, seed=3, **made_batch.SIZES)
+        def build() -> Any:
+            return build_voice_cloner(config, precision=settings.precision, seed=3, **made_batch.SIZES)
 
         one, average = build(), build()
         whole = Config(
@@ -51,13 +48,7 @@ class MadeStep:
             optimizer=OptimizerConfig(**{"clip_norm": 0.3, "beta_2": 0.99, **(optimizer or {})}),
             training=settings,
         )
-        self.step = Step(
-            VoiceTask(whole),
-            one,
-            average,
-            devices=devices,
-            copies=[build(device) for device in devices[1:]],
-        )
+        self.step = Step(VoiceTask(whole), one, average, cluster)
         self.calls = 0
         self._first = self.values()
 

@@ -9,10 +9,9 @@ from myxtts.training.accumulation import HIGHEST, ClipLosses
 
 
 def window(rows: list[int], totals: list[float]) -> SimpleNamespace:
-    batch = {"utterance_B": np.array(rows, np.int32)}
     result = SimpleNamespace(total_B=np.array(totals, np.float32))
     real_B = np.array(rows) >= 0
-    return SimpleNamespace(micros=[SimpleNamespace(loaded=SimpleNamespace(batch=batch), result=result, real_B=real_B)])
+    return SimpleNamespace(micros=[SimpleNamespace(rows_B=np.array(rows), result=result, real_B=real_B)])
 
 
 def test_the_first_value_counts_fully_and_later_ones_by_their_share() -> None:

@@ -7,7 +7,7 @@ losses, each utterance is computed alone, then each term of a guilty utterance. 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -71,7 +71,7 @@ def bad_alone(step: Step, window: Window, spike_norm: float | None) -> dict[int,
     """Row -> whether the utterance was bad alone, for those of a window where this is known without a search."""
     known: dict[int, bool] = {}
     for micro in window.micros:
-        rows, result = micro.loaded.batch["utterance_B"][micro.real_B].tolist(), micro.result
+        rows, result = micro.rows_B[micro.real_B].tolist(), micro.result
         bad = np.asarray(~np.isfinite(result.terms_KB[:, micro.real_B]).all(axis=0))
         if _is_bad(step, result, spike_norm) and not bad.any():
             if len(rows) > 1:
@@ -82,7 +82,7 @@ def bad_alone(step: Step, window: Window, spike_norm: float | None) -> dict[int,
 
 
 def _whole_batch(step: Step, micro: Micro, spike_norm: float | None) -> Blame:
-    rows = tuple(int(row) for row in micro.loaded.batch["utterance_B"][micro.real_B])
+    rows = tuple(int(row) for row in micro.rows_B[micro.real_B])
     return Blame((), rows, tuple(_bad_groups(step, micro.result, spike_norm)), micro, single=False)
 
 
@@ -123,28 +123,34 @@ def _blame(
 ) -> Blame:
     """Blame single utterances, or the whole micro-batch if too many are bad."""
     real, guilty = int(micro.real_B.sum()), int(guilty_B.sum())
-    own = set(micro.loaded.batch["utterance_B"][micro.real_B].tolist())
+    own = set(micro.rows_B[micro.real_B].tolist())
     beside = [bad for row, bad in others.items() if row not in own]
     beside = beside[-(FEW_UTTERANCES - real) :] if real < FEW_UTTERANCES else []
     single = 0 < guilty + sum(beside) <= LARGEST_GUILTY_SHARE * (real + len(beside))
     named = guilty_B if single else micro.real_B
-    rows = tuple(int(row) for row in micro.loaded.batch["utterance_B"][named])
+    rows = tuple(int(row) for row in micro.rows_B[named])
     return Blame(tuple(terms), rows, tuple(groups), micro, single)
 
 
 def _alone(step: Step, micro: Micro, row: int, weights: dict[str, float] | None = None) -> MicroResult:
+    """The result of one utterance; of several processes, the others take part with a row that does not count."""
+    size, rows = step.cluster.size, len(micro.loaded.batch["weight_B"])
+    owner, own_row = divmod(row, rows)
     knobs = dict(micro.knobs)
     if weights is not None:
         knobs["weights"] = weights
     if knobs.get("term_fault"):
         knobs["term_fault"] = {
-            term: np.atleast_1d(factor)[row : row + 1] if np.ndim(factor) else factor
+            term: np.repeat(np.atleast_1d(factor)[row], size) if np.ndim(factor) else factor
             for term, factor in knobs["term_fault"].items()
         }
-    batch = {key: value[row : row + 1] for key, value in micro.loaded.batch.items()}
+    batch = {key: value[own_row : own_row + 1] for key, value in micro.loaded.batch.items()}
+    if step.cluster.rank != owner:
+        batch |= {f.key: np.full_like(batch[f.key], f.padding) for f in step.task.fields}
     result = step.micro(batch, **knobs)
     step.discard()
-    return result
+    one = slice(owner, owner + 1)
+    return replace(result, terms_KB=result.terms_KB[:, one], total_B=result.total_B[one], real_B=result.real_B[one])
 
 
 def _is_bad(step: Step, result: MicroResult, spike_norm: float | None) -> bool:
@@ -155,5 +161,5 @@ def _bad_groups(step: Step, result: MicroResult, spike_norm: float | None) -> li
     """Layer groups whose gradient is not finite; for a spike, the group of the model with the largest norm."""
     norms = result.group_norm_G
     bad = [group for group, norm in zip(step.groups, norms, strict=True) if not np.isfinite(norm)]
-    largest = int(np.argmax(np.where(step.replicas[0].critics_G, -1.0, norms)))
+    largest = int(np.argmax(np.where(step.gradients.critics_G, -1.0, norms)))
     return bad or ([step.groups[largest]] if spike_norm is not None else [])

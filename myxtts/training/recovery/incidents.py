@@ -133,7 +133,7 @@ def write(
                 "micro_batch": micro.number,
                 "epoch": micro.loaded.epoch,
                 "index": micro.loaded.index,
-                "knobs": plain_knobs(micro.knobs, len(micro.real_B)),
+                "knobs": plain_knobs(micro.knobs, len(micro.loaded.batch["weight_B"])),
                 "loss_scale": loss_scale,
                 "most_norm": most_norm,
                 "sha256": hashes,

@@ -155,8 +155,13 @@ class Ladder:
         if attempts < self._bundles.get(kind, -SAME_INCIDENT_ATTEMPTS) + SAME_INCIDENT_ATTEMPTS:
             return None
         self._bundles[kind] = attempts
-        batch = found.micro.loaded.batch
-        rows = [self._ids[r] if w > 0 else "" for r, w in zip(batch["utterance_B"], batch["weight_B"], strict=True)]
+        if not self.run.cluster.chief:
+            return None
+        micro = found.micro
+        rows = [self._ids[row] if real else "" for row, real in zip(micro.rows_B, micro.real_B, strict=True)]
+        if micro.loaded.planned is not None and self.run.cluster.size > 1:  # this process has its own share only
+            whole = self.run.batches.build(micro.loaded.planned, micro.loaded.epoch)
+            found = replace(found, micro=replace(micro, loaded=replace(micro.loaded, batch=whole)))
         try:
             path = incidents.write(
                 self.run.directory.incidents_path,
@@ -200,10 +205,13 @@ class Ladder:
         rung = recovery.next_rung(position.update)
         if rung == GIVE_UP:
             self._give_up(cause)
-        checkpoint = self._proven_checkpoint()
-        rollback = Rollback(rung, position.update, checkpoint.update, cause)
-        recovery.roll_back(rollback, self._restore(checkpoint))
-        self._write_state(pending=True)
+        rollback = Rollback(rung, position.update, position.update, cause)
+        if self.run.cluster.chief:
+            checkpoint = self._proven_checkpoint()
+            rollback = replace(rollback, to_update=checkpoint.update)
+            recovery.roll_back(rollback, self._restore(checkpoint))
+            self._write_state(pending=True)
+        self.run.share()
         kept = self._cut_and_save(rollback)
         message = (
             f"rung {rung}: back to update {rollback.to_update} from {rollback.from_update}, past the offending data: "
@@ -222,24 +230,32 @@ class Ladder:
 
     def finish(self) -> None:
         """Finish a rollback that a kill interrupted after it was written to recovery.json."""
+        rollback = self._unfinished() if self.run.cluster.chief else None
+        if not self.run.cluster.share(rollback is not None):
+            return
+        self.run.share()
+        self._apply_quarantine()
+        rollback = rollback or self.recovery.rollbacks[-1]
+        kept = self._cut_and_save(rollback)
+        message = f"finished the interrupted rollback to update {rollback.to_update}{kept}"
+        self.run.log.event("rollback_ended", message, rung=rollback.rung)
+        self.run.log.warn(message)
+
+    def _unfinished(self) -> Rollback | None:
+        """Restore the target of a rollback that is in recovery.json alone; None if there is none."""
         written = _read(self.run.directory.recovery_path)
         if written is None or not written["pending"]:
-            return
+            return None
         intended = Recovery.from_json(written["recovery"])
         if len(intended.rollbacks) != len(self.recovery.rollbacks) + 1:
-            return
+            return None
         rollback = intended.rollbacks[-1]
         checkpoint = self._at_or_before(rollback.to_update)
         intended.watch = self._restore(checkpoint)
         if self.recovery.changes:
             intended.changes, intended.changed_at = self.recovery.changes, self.recovery.changed_at
-
         self.run.state.finish_rollback(intended, written["position"])
-        self._apply_quarantine()
-        kept = self._cut_and_save(replace(rollback, to_update=checkpoint.update))
-        message = f"finished the interrupted rollback to update {checkpoint.update}{kept}"
-        self.run.log.event("rollback_ended", message, rung=rollback.rung)
-        self.run.log.warn(message)
+        return replace(rollback, to_update=checkpoint.update)
 
     def _restore(self, checkpoint: Checkpoint) -> LossWatch:
         """Restore a checkpoint; returns its loss watch, or a new one if the loss function changed since."""
@@ -252,11 +268,15 @@ class Ladder:
         return LossWatch()
 
     def _cut_and_save(self, rollback: Rollback) -> str:
-        """Apply a rollback to the disk: cut metrics, set later checkpoints aside, save the state.
+        """Apply a rollback to the disk, which the chief does: cut metrics, set later checkpoints aside, save the state.
 
         Returns:
             A message on where the later checkpoints are kept and how to restore the best; empty if there are none.
         """
+        self.saver.saved.clear()
+        if not self.run.cluster.chief:
+            self.saver.save()
+            return ""
         self._aside = self._free_name()
         lines = self.run.directory.incidents_path / f"{self._aside}-metrics.jsonl"
         try:
@@ -268,7 +288,6 @@ class Ladder:
         self._stale = [step for step in steps_in(self.run.store.directory) if step > rollback.to_update]
         kept = resume.describe_kept(self.run.store.directory, self._stale, self._aside)
         self._pending = True
-        self.saver.saved.clear()
         self._set_stale_aside()
         self.saver.save()
         self._end_if_done()
@@ -311,6 +330,8 @@ class Ladder:
             self.run.log.warn(f"{error}; superseded checkpoints stay")
 
     def _write_state(self, *, pending: bool) -> None:
+        if not self.run.cluster.chief:
+            return
         state = {
             "pending": pending,
             "recovery": self.recovery.to_json(),
