@@ -26,7 +26,7 @@ from bench import results
 from bench.persian_sentences import Sentence, Spoken
 from myxtts.cli.screen import Screen, guarded
 from myxtts.errors import DataError
-from myxtts.text.persian import tagger
+from myxtts.text.persian import homographs, tagger
 
 OWN = results.ROOT / "bench" / "persian_data"
 WEIGHTS = results.ROOT / "myxtts" / "text" / "persian" / tagger.WEIGHTS
@@ -52,7 +52,7 @@ class Marked:
 
 @dataclass(frozen=True)
 class Use:
-    """A homograph in a sentence: words[at] has the reading."""
+    """A homograph, or a form of one, in a sentence: words[at] has the reading."""
 
     words: list[str]
     at: int
@@ -74,24 +74,24 @@ def _run(argv: Sequence[str] | None) -> int:
     news, tests = _news(given.data)
     pairs = [pair for pair in map(_aligned, news) if pair]
     marked = [sentence for sentence in _marked(OWN / "ezafe.txt") if _key(sentence.words) not in tests]
-    uses = [use for use in _uses(OWN / "homographs.tsv") if _key(use.words) not in tests]
+    known = _homographs(OWN / "homographs.tsv")
+    kinds = _parts_of_speech(OWN / "lilak_lexicon.csv.gz")
+    words: dict[str, object] = {"homographs": known, "lexicon": {}}
+    untrained, _ = tagger.unpacked(tagger.packed(_TABLES, words, kinds))
+    uses = [use for use in _uses(OWN / "homographs.tsv", untrained) if _key(use.words) not in tests]
     screen.say(f"{len(pairs)} sentences of news, {len(marked)} with marked ezafe, {len(uses)} with homographs")
     pairs, pairs_out = _split(pairs, given.development)
     marked, marked_out = _split(marked, given.development)
     uses, uses_out = _split(uses, given.development)
-    kinds = _parts_of_speech(OWN / "lilak_lexicon.csv.gz")
-    untrained, _ = tagger.unpacked(tagger.packed(_TABLES, {"homographs": {}, "lexicon": {}}, kinds))
     ezafe = learned_ezafe([*map(_from_pairs, pairs), *marked], untrained.parts_of_speech)
-    readings = _readings(uses)
-    words: dict[str, object] = {"homographs": {}, "lexicon": {}}
     alone, _ = tagger.unpacked(tagger.packed({**_TABLES, "ezafe": ezafe}, words, kinds))
-    homographs = learned_homographs(uses, readings, alone)
+    readings = learned_homographs(uses, alone)
     lexicon = {**_learned_lexicon(pairs), **dict(_table(OWN / "lexicon.tsv", 2))}
-    lexicon = {word: phonemes for word, phonemes in lexicon.items() if word not in readings}
-    words = {"homographs": readings, "lexicon": lexicon}
-    content = tagger.packed({"ezafe": ezafe, "homographs": homographs}, words, kinds)
+    lexicon = {word: phonemes for word, phonemes in lexicon.items() if word not in known}
+    words = {"homographs": known, "lexicon": lexicon}
+    content = tagger.packed({"ezafe": ezafe, "homographs": readings}, words, kinds)
     given.out.write_bytes(content)
-    screen.say(f"{given.out}: {len(content):,} bytes, {len(readings)} homographs, {len(lexicon)} words")
+    screen.say(f"{given.out}: {len(content):,} bytes, {len(known)} homographs, {len(lexicon)} words")
     shipped, _ = tagger.unpacked(content)
     for name, out in (("news", [_from_pairs(pair) for pair in pairs_out]), ("marked", marked_out)):
         if out:
@@ -195,24 +195,39 @@ def _ends(word: str, ezafe: bool | None) -> list[bool]:
     return [False] * (len(word.replace("\u200c", "")) - 1) + [bool(ezafe)]
 
 
-def _uses(path: Path) -> Iterator[Use]:
+def _uses(path: Path, model: tagger.Tagger) -> Iterator[Use]:
+    """The sentences with a homograph, or else with an inflected form of it."""
     for word, reading, sentence in _table(path, 3):
         words = sentences.split_words(sentence)
-        if word in words:
-            yield Use(words, words.index(word), reading)
+        exact = [at for at, other in enumerate(words) if other == word]
+        for at in exact or range(len(words)):
+            choices = model.candidates(words[at])
+            if any(choice.base == word and choice.reading == reading for choice in choices):
+                yield Use(words, at, reading)
+                break
 
 
-def _readings(uses: Sequence[Use]) -> dict[str, dict[str, float]]:
-    """Homograph -> reading -> share. The most frequent reading is in a table; the others share the rest."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for use in uses:
-        found[use.words[use.at]].add(use.reading)
-    readings = {word: dict.fromkeys(sorted(every), 1.0 / len(every)) for word, every in sorted(found.items())}
+def _homographs(path: Path) -> dict[str, dict[str, tuple[float, str]]]:
+    """Homograph -> reading -> share and kind. The most frequent reading is in a table; the others share the rest."""
+    found: dict[str, dict[str, float | None]] = defaultdict(dict)
+    for word, reading, _ in _table(path, 3):
+        found[word][reading] = None
     for word, reading, share in _table(OWN / "frequencies.tsv", 3):
-        if reading in readings.get(word, {}):
-            rest = (1.0 - float(share)) / max(1, len(readings[word]) - 1)
-            readings[word] = {other: float(share) if other == reading else rest for other in readings[word]}
-    return {word: every for word, every in readings.items() if len(every) > 1}
+        if reading in found[word]:
+            found[word][reading] = float(share)
+    kinds = {(word, reading): kind for word, reading, kind in _table(OWN / "kinds.tsv", 3)}
+    result = {}
+    for word, every in sorted(found.items()):
+        if len(every) < 2:
+            continue
+        unknown = sum(share is None for share in every.values())
+        rest = max(0.01, 1.0 - sum(share or 0.0 for share in every.values()))
+        shares = {reading: rest / unknown if share is None else share for reading, share in sorted(every.items())}
+        total = sum(shares.values())
+        result[word] = {
+            reading: (share / total, kinds.get((word, reading), homographs.NOUN)) for reading, share in shares.items()
+        }
+    return result
 
 
 def _matrix(rows: Iterable[list[int]], size: int) -> scipy.sparse.csr_matrix:
@@ -272,21 +287,19 @@ def _minimized(
     return weights
 
 
-def learned_homographs(
-    uses: Sequence[Use], readings: Mapping[str, Mapping[str, float]], ezafe: tagger.Tagger
-) -> Floats:
-    """Weights of softmax regression over the readings of each homograph, float64 [2 ** HOMOGRAPH_BITS]."""
+def learned_homographs(uses: Sequence[Use], model: tagger.Tagger) -> Floats:
+    """Weights of softmax regression over the readings of each homograph, float64 [2 ** HOMOGRAPH_BITS].
+
+    model: with the homographs and the weights of the ezafe.
+    """
     rows: list[list[int]] = []
     groups: list[int] = []
     right: list[bool] = []
-    known = [use for use in uses if use.words[use.at] in readings]
-    for number, use in enumerate(known):
-        word = use.words[use.at]
-        features = tagger.homograph_features(use.words, use.at, [score > 0 for score in ezafe.ezafe(use.words)])
-        for reading in readings[word]:
-            rows.append(tagger.homograph_buckets(word, reading, features))
-            groups.append(number)
-            right.append(reading == use.reading)
+    for number, use in enumerate(uses):
+        choices = model.candidates(use.words[use.at])
+        rows += model.homograph_rows(use.words, use.at, [score > 0 for score in model.ezafe(use.words)], choices)
+        groups += [number] * len(choices)
+        right += [choice.reading == use.reading for choice in choices]
     group, target = np.array(groups), np.array(right, np.float64)
     starts = np.flatnonzero(np.diff(group, prepend=-1))
 
@@ -345,7 +358,8 @@ def _ezafe_f1(model: tagger.Tagger, marked: Sequence[Marked]) -> float:
 
 
 def _read(model: tagger.Tagger, use: Use) -> str | None:
-    return model.reading(use.words, use.at, [score > 0 for score in model.ezafe(use.words)])
+    chosen = model.chosen(use.words, use.at, [score > 0 for score in model.ezafe(use.words)])
+    return chosen.reading if chosen else None
 
 
 if __name__ == "__main__":

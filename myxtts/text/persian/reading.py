@@ -101,9 +101,9 @@ def _phonemes(
     numeral = _numeral(plain, at)
     if numeral:
         return numeral, "number"
-    reading = tagger.reading(plain, at, ezafe)
-    if reading is not None:
-        return ipa(reading), "homograph"
+    chosen = tagger.chosen(plain, at, ezafe)
+    if chosen is not None:
+        return ipa(chosen.phonemes), "homograph"
     if bare(text) in lexicon:
         return ipa(lexicon[bare(text)]), "lexicon"
     return speak(bare(text)), "eSpeak NG"
