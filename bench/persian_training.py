@@ -34,6 +34,8 @@ EZAFE_PENALTY, HOMOGRAPH_PENALTY = 1.0, 0.3
 """L2, chosen on the development sentences."""
 DEVELOPMENT = 8
 """With --development every eighth training sentence is kept out and measured."""
+MOST_IN_NEWS = 10
+"""Uses of a reading in the news sentences that count: more would drown the rarer readings."""
 _STEPS = 120
 _LEAST_SHARE = 0.7
 _SEED = 1
@@ -74,9 +76,9 @@ def _run(argv: Sequence[str] | None) -> int:
     news, tests = _news(given.data)
     pairs = [pair for pair in map(_aligned, news) if pair]
     marked = [sentence for sentence in _marked(OWN / "ezafe.txt") if _key(sentence.words) not in tests]
-    known = _homographs(OWN / "homographs.tsv")
+    known, single = _homographs(OWN / "homographs.tsv")
     kinds = _parts_of_speech(OWN / "lilak_lexicon.csv.gz")
-    words: dict[str, object] = {"homographs": known, "lexicon": {}}
+    words: dict[str, object] = {"homographs": known, "lexicon": {}, "topics": _topics(OWN / "topics.tsv")}
     untrained, _ = tagger.unpacked(tagger.packed(_TABLES, words, kinds))
     uses = [use for use in _uses(OWN / "homographs.tsv", untrained) if _key(use.words) not in tests]
     screen.say(f"{len(pairs)} sentences of news, {len(marked)} with marked ezafe, {len(uses)} with homographs")
@@ -85,10 +87,11 @@ def _run(argv: Sequence[str] | None) -> int:
     uses, uses_out = _split(uses, given.development)
     ezafe = learned_ezafe([*map(_from_pairs, pairs), *marked], untrained.parts_of_speech)
     alone, _ = tagger.unpacked(tagger.packed({**_TABLES, "ezafe": ezafe}, words, kinds))
-    readings = learned_homographs(uses, alone)
-    lexicon = {**_learned_lexicon(pairs), **dict(_table(OWN / "lexicon.tsv", 2))}
+    readings = learned_homographs([*uses, *_in_news(pairs, alone)], alone)
+    misread = {word: reading for word, reading in single.items() if _plain(reading) != _single(_sounds([word])[word])}
+    lexicon = {**_learned_lexicon(pairs), **misread, **dict(_table(OWN / "lexicon.tsv", 2))}
     lexicon = {word: phonemes for word, phonemes in lexicon.items() if word not in known}
-    words = {"homographs": known, "lexicon": lexicon}
+    words["lexicon"] = lexicon
     content = tagger.packed({"ezafe": ezafe, "homographs": readings}, words, kinds)
     given.out.write_bytes(content)
     screen.say(f"{given.out}: {len(content):,} bytes, {len(known)} homographs, {len(lexicon)} words")
@@ -207,8 +210,40 @@ def _uses(path: Path, model: tagger.Tagger) -> Iterator[Use]:
                 break
 
 
-def _homographs(path: Path) -> dict[str, dict[str, tuple[float, str]]]:
-    """Homograph -> reading -> share and kind. The most frequent reading is in a table; the others share the rest."""
+def _in_news(pairs: Sequence[Pair], model: tagger.Tagger) -> list[Use]:
+    """Homographs in the news sentences, each reading at most MOST_IN_NEWS times."""
+    found: list[Use] = []
+    counts: Counter[tuple[str, str]] = Counter()
+    for pair in pairs:
+        words = [word for word, _ in pair]
+        for at, (word, spoken) in enumerate(pair):
+            choices = model.candidates(word) if len(spoken) == 1 else []
+            said = {_plain(spoken[0].phonemes), _plain(_stem(word, spoken[0]))} if choices else set()
+            fitting = [choice for choice in choices if _plain(choice.phonemes) in said]
+            if len(fitting) == 1 and counts[word, fitting[0].reading] < MOST_IN_NEWS:
+                counts[word, fitting[0].reading] += 1
+                found.append(Use(words, at, fitting[0].reading))
+    return found
+
+
+def _plain(phonemes: str) -> str:
+    return _single(sentences.folded(phonemes))
+
+
+def _topics(path: Path) -> dict[str, list[str]]:
+    """Word -> its topics."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for topic, words in _table(path, 2):
+        for word in words.split():
+            found[word].add(topic)
+    return {word: sorted(every) for word, every in sorted(found.items())}
+
+
+def _homographs(path: Path) -> tuple[dict[str, dict[str, tuple[float, str]]], dict[str, str]]:
+    """Homograph -> reading -> share and kind, and the words with a single reading.
+
+    The most frequent readings are in a table; the others share the rest.
+    """
     found: dict[str, dict[str, float | None]] = defaultdict(dict)
     for word, reading, _ in _table(path, 3):
         found[word][reading] = None
@@ -216,9 +251,10 @@ def _homographs(path: Path) -> dict[str, dict[str, tuple[float, str]]]:
         if reading in found[word]:
             found[word][reading] = float(share)
     kinds = {(word, reading): kind for word, reading, kind in _table(OWN / "kinds.tsv", 3)}
-    result = {}
+    result, single = {}, {}
     for word, every in sorted(found.items()):
         if len(every) < 2:
+            [single[word]] = every
             continue
         unknown = sum(share is None for share in every.values())
         rest = max(0.01, 1.0 - sum(share or 0.0 for share in every.values()))
@@ -227,7 +263,7 @@ def _homographs(path: Path) -> dict[str, dict[str, tuple[float, str]]]:
         result[word] = {
             reading: (share / total, kinds.get((word, reading), homographs.NOUN)) for reading, share in shares.items()
         }
-    return result
+    return result, single
 
 
 def _matrix(rows: Iterable[list[int]], size: int) -> scipy.sparse.csr_matrix:

@@ -45,6 +45,14 @@ _SHORT = frozenset({"ی", "م", "ش", "ت", "یم", "ید", "ند"})
 """Suffixes that are also the last letters of many other words: a word that the lexicon lists is not split at one."""
 
 
+_ENDINGS = (
+    *(ZWNJ + written for written in sorted(_PLURAL, key=len, reverse=True)),
+    *sorted(_PLURAL, key=len, reverse=True),
+    *(ZWNJ + ending for ending in ("اش", "ام", "ای")), "شان", "مان", "یم", "ید", "ند", "ی", "ش", "م", "ت",
+)  # fmt: skip
+_SHORTEST_STEM = 3
+
+
 @dataclass(frozen=True)
 class Homograph:
     """The readings of a written word.
@@ -112,18 +120,36 @@ def _formed(
     ]
 
 
+def stem(word: str, topics: Mapping[str, Sequence[str]]) -> str:
+    """A word without its ending, if it has one: the topics know the stem, or it has three letters or more."""
+    if word in topics:
+        return word
+    for ending in _ENDINGS:
+        rest = word.removesuffix(ending)
+        if rest != word and (len(rest) >= _SHORTEST_STEM or rest in topics):
+            return rest
+    return word
+
+
 def context(
-    words: Sequence[str], kinds: Sequence[str], at: int, ezafe: Sequence[bool], form: str
+    words: Sequence[str],
+    kinds: Sequence[str],
+    at: int,
+    ezafe: Sequence[bool],
+    form: str,
+    topics: Mapping[str, Sequence[str]],
 ) -> tuple[list[str], list[str]]:
     """Features of the context of words[at]: for readings of this homograph alone, and for all readings of a kind.
 
-    kinds: the part of speech of each word; ezafe: whether each has one; form: the suffix or prefix of words[at].
+    kinds: the part of speech of each word; ezafe: whether each has one; form: the suffix or prefix of words[at];
+    topics: stem -> what it is about, so that a word that no sentence of the training has counts as well.
     """
     own = ["b", f"e={ezafe[at]}", f"pe={at > 0 and ezafe[at - 1]}", f"f={form}"]
     for position in range(max(0, at - _WINDOW), min(len(words), at + _WINDOW + 1)):
         if position != at:
             other = words[position]
-            own += [f"c={other}", f"c4={other[:4]}"]
+            other_stem = stem(other, topics)
+            own += [f"c={other}", f"cs={other_stem}", *(f"t={topic}" for topic in topics.get(other_stem, ()))]
             if abs(position - at) < _NEAR:
                 own += [f"{position - at}={other}", f"{position - at}s={other[-2:]}", f"{position - at}p={other[:2]}"]
     own += [f"{side}=none" for side, there in ((-1, at > 0), (1, at + 1 < len(words))) if not there]

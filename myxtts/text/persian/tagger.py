@@ -124,8 +124,9 @@ class Tagger:
         homographs: npt.NDArray[np.float32],
         known: Mapping[str, Homograph],
         parts_of_speech: PartsOfSpeech,
+        topics: Mapping[str, Sequence[str]],
     ) -> None:
-        self._ezafe, self._homographs, self._known = ezafe, homographs, known
+        self._ezafe, self._homographs, self._known, self._topics = ezafe, homographs, known, topics
         self.parts_of_speech = parts_of_speech
 
     @property
@@ -149,7 +150,7 @@ class Tagger:
         first, last = max(0, at - 2), at + 3
         kinds = ["<>"] * len(words)
         kinds[first:last] = [self.parts_of_speech.of(word) for word in words[first:last]]
-        features = forms.context(words, kinds, at, ezafe, choices[0].form)
+        features = forms.context(words, kinds, at, ezafe, choices[0].form, self._topics)
         return [forms.buckets(choice, features, HOMOGRAPH_BITS) for choice in choices]
 
     def chosen(self, words: Sequence[str], at: int, ezafe: Sequence[bool]) -> Candidate | None:
@@ -181,7 +182,7 @@ def packed(
 ) -> bytes:
     """The content of the weights file.
 
-    tables: of weights, kept as int8 with their scales; words: homographs and lexicon, kept as JSON; parts_of_speech: of
+    tables: of weights, kept as int8 with their scales; words: homographs (reading -> share and kind), topics and lexicon, kept as JSON; parts_of_speech: of
     words, kept by the CRC-32 of the word.
     """
     arrays: dict[str, npt.NDArray[np.generic]] = {"format": np.array(FORMAT)}
@@ -219,7 +220,10 @@ def unpacked(content: bytes) -> tuple[Tagger, Mapping[str, str]]:
         steps = np.ascontiguousarray(file["codes"].T).view("<u4").ravel()
         parts_of_speech = PartsOfSpeech(np.cumsum(steps, dtype=np.uint32), file["kinds"], words["kinds"])
     known = {
-        word: Homograph({reading: share for reading, (share, _) in every.items()}, {r: kind for r, (_, kind) in every.items()})
+        word: Homograph(
+            {reading: share for reading, (share, _) in every.items()},
+            {reading: kind for reading, (_, kind) in every.items()},
+        )
         for word, every in words["homographs"].items()
     }
-    return Tagger(ezafe, homographs, known, parts_of_speech), words["lexicon"]
+    return Tagger(ezafe, homographs, known, parts_of_speech, words["topics"]), words["lexicon"]
