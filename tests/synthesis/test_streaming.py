@@ -77,6 +77,7 @@ def test_a_sentence_is_computed_on_demand(synthesizer: Synthesizer, monkeypatch:
 
 
 def test_after_warming_up_the_first_text_builds_no_graph(tmp_path: Path) -> None:
+    made_model.KEPT_NETWORKS.clear()
     cold = Synthesizer.load(made_model.save_run(tmp_path, made_model.resolved()))
     cold.warm_up()
     traces = cold.model.generator.traces
