@@ -38,7 +38,8 @@ from myxtts.config.schema import AudioConfig
 from myxtts.data.manifest import read_root
 from myxtts.data.records import Utterance
 from myxtts.errors import EXIT_DONE, ConfigError, DataError
-from myxtts.vocoder.files import GRIFFIN_LIM, NEURAL, Vocoder, open_vocoder
+from myxtts.runtime.interface import Vocoder
+from myxtts.vocoder.files import GRIFFIN_LIM, NEURAL, open_vocoder
 
 if TYPE_CHECKING:
     from myxtts.synthesis import Synthesizer

@@ -8,6 +8,7 @@ place; `@pytest.mark.slow` in a file does the same.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -98,6 +99,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _group(item: pytest.Item) -> str:
     shared = [name for name in SHARED if name in getattr(item, "fixturenames", ())]
     return shared[0] if shared else item.path.stem
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests share the networks of synthesis; TensorFlow is not imported for it."""
+    network = sys.modules.get("myxtts.synthesis.network")
+    if network is not None:
+        import made_model
+
+        made_model.keep_networks(network)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """A model of a few thousand weights, a small corpus, and a checkpoint of both, as a training would write it."""
 
 import dataclasses
+import hashlib
 import json
 from functools import lru_cache
 from pathlib import Path
@@ -90,7 +91,9 @@ def model(settings: Resolved, seed: int = 1) -> Any:
 def weights(decoder: str) -> dict[str, np.ndarray]:
     """The weights of `model`, made once."""
     from myxtts.models.build import weights_of
+    from myxtts.synthesis import network
 
+    keep_networks(network)
     return weights_of(model(resolved(model__decoder=decoder)))
 
 
@@ -138,3 +141,40 @@ def save_recording(path: Path, seconds: float = 2.0, loudness: float = 0.3, tone
     samples = loudness * (0.4 * tone * swell + 0.01 * rng.normal(size=len(time_N)))
     write_wav(path, samples.astype(np.float32), AUDIO.sample_rate_hz)
     return path
+
+
+KEPT_NETWORKS: dict[str, dict[str, Any]] = {}
+"""Networks that synthesis has built, by `_key`; a test that needs them fresh empties it."""
+_MOST_KEPT = 8
+
+
+def keep_networks(network: Any) -> None:
+    """From now on models of equal settings and weights share their networks, whose graphs are traced once.
+
+    network: the module myxtts.synthesis.network.
+    """
+    if hasattr(network, "kept"):
+        return
+    network.kept = True
+    build = network.TensorFlowModel.__init__
+
+    def init(self: Any, opened: Any) -> None:
+        key = _key(opened)
+        if key not in KEPT_NETWORKS:
+            build(self, opened)
+            if len(KEPT_NETWORKS) == _MOST_KEPT:
+                del KEPT_NETWORKS[next(iter(KEPT_NETWORKS))]
+            KEPT_NETWORKS[key] = dict(vars(self))
+        vars(self).update(KEPT_NETWORKS[key], config=opened.config, corpus=opened.corpus)
+
+    network.TensorFlowModel.__init__ = init
+
+
+def _key(opened: Any) -> str:
+    """What the networks of an opened checkpoint follow from."""
+    config, corpus = opened.config, opened.corpus
+    sizes = len(opened.table), len(corpus.languages), len(corpus.speakers), corpus.pitch_mean, corpus.pitch_std
+    found = hashlib.sha256(repr((config.model, config.audio, sizes)).encode())
+    for name, array in sorted(opened.average.items()):
+        found.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
+    return found.hexdigest()

@@ -50,7 +50,7 @@ def test_counts_of_ezafe_and_homographs() -> None:
 
 def test_the_data_of_the_training_are_well_formed() -> None:
     marked = list(persian_training._marked(persian_training.OWN / "ezafe.txt"))
-    assert len(marked) == 926 and all(len(one.words) == len(one.ezafe) for one in marked)
+    assert len(marked) == 3110 and all(len(one.words) == len(one.ezafe) for one in marked)
     uses = list(persian_training._uses(persian_training.OWN / "homographs.tsv"))
     readings = persian_training._readings(uses)
     assert len(readings) > 300 and all(abs(sum(shares.values()) - 1) < 1e-6 for shares in readings.values())

@@ -40,6 +40,10 @@ class Excitation:
     noise_N: Array
     """White noise of variance 1."""
 
+    def part(self, start: int, end: int) -> Excitation:
+        """The samples from `start` to `end`, exclusive."""
+        return Excitation(self.pulses_N[start:end], self.phase_N[start:end], self.noise_N[start:end])
+
 
 def window_samples(audio: AudioConfig) -> int:
     """Samples of a synthesis window."""

@@ -50,7 +50,7 @@ class StreamState:
     @property
     def progress(self) -> str:
         """The progress in words: "3 of 12 sentences"."""
-        return f"{self.sentences} of {self._total} sentences" if self.sentences else "no sentence"
+        return f"{self.sentences} of {self._total} sentences" if self._total else "no sentence"
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -59,7 +59,7 @@ class StreamState:
 
     def add(self, chunk: SpeechChunk) -> None:
         """Counts a chunk that was written."""
-        if not self.sentences:
+        if not self._total:
             self.voice, self.language = chunk.voice, chunk.language
             self._total, self._notes = chunk.total, chunk.notes
         self._speech_notes.add(chunk)
@@ -143,11 +143,11 @@ def reporting_partial_output(state: StreamState, out: str) -> Iterator[None]:
     try:
         yield
     except MyXTTSError:
-        if state.sentences:
+        if state.seconds:
             print_errors(f"note: {state.progress}, {state.seconds:.2f} s, were written to {place} before the error")
         raise
     except KeyboardInterrupt:
-        if not state.sentences:
+        if not state.seconds:
             raise
         raise Stopped(
             f"stopped by Ctrl-C; {state.progress}, {state.seconds:.2f} s, were written to {place}; the same command "

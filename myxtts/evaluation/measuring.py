@@ -19,8 +19,8 @@ from myxtts.evaluation.folder import AUDIO_FOLDER
 from myxtts.evaluation.selection import SelectedClip, SkippedClips
 from myxtts.messages import quoted
 from myxtts.progress import Progress
+from myxtts.runtime.interface import Vocoder
 from myxtts.units import seconds_of_frames
-from myxtts.vocoder.files import Vocoder
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int32]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -87,6 +87,10 @@ class Vocoder(Protocol):
 
     def __call__(self, mel_MC: FloatArray, pitch_hz_M: FloatArray, seed: int) -> FloatArray:
         """Samples float32[M * hop] of a natural-log mel float32[M, C] and its F0 in Hz (0 unvoiced); deterministic."""
+        ...
+
+    def pieces(self, mel_MC: FloatArray, pitch_hz_M: FloatArray, seed: int) -> Iterable[FloatArray]:
+        """The same samples in one piece or several of whole frames, each as soon as it is computed."""
         ...
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -74,13 +75,14 @@ class Speech:
 
 @dataclass(frozen=True, eq=False)
 class SpeechChunk:
-    """One sentence of a stream, with the pause before it.
+    """One sentence of a stream, or a part of it, with the pause before the sentence.
 
     Attributes:
         samples: float32[N] within -1..1.
         sample_rate_hz: of the samples.
         mel_MC: natural-log mel float32[M, C], N = M * hop.
-        sentence: text and position.
+        sentence: text and position of the sentence; so are `number`, `capped`, `squeezed`, `voiced` and
+            `pitch_limited` those of the sentence, the same in all of its parts.
         number: of the sentence, from 1.
         total: sentences of the text.
         voice: description of the voice, the same in all chunks of a text; so are `language` and `notes`.
@@ -92,6 +94,7 @@ class SpeechChunk:
         voiced: number of voiced frames.
         pitch_limited: voiced frames whose pitch was out of `pitch_range_hz` and was limited to it.
         pitch_range_hz: lowest and highest pitch.
+        first, last: whether it begins and ends its sentence.
     """
 
     samples: FloatArray
@@ -109,6 +112,8 @@ class SpeechChunk:
     voiced: int = 0
     pitch_limited: int = 0
     pitch_range_hz: tuple[float, float] = (0.0, 0.0)
+    first: bool = True
+    last: bool = True
 
 
 @dataclass
@@ -123,14 +128,19 @@ class SpeechNotes:
     voiced: int = 0
     pitch_limited: int = 0
     pitch_range_hz: tuple[float, float] = (0.0, 0.0)
+    sentence_gain: float = 1.0
 
     def add(self, chunk: SpeechChunk) -> None:
-        """Counts one more chunk."""
+        """Counts one more chunk; a sentence counts once it has ended."""
+        self.least_gain = min(self.least_gain, chunk.gain)
+        self.sentence_gain = min(self.sentence_gain, chunk.gain)
+        if not chunk.last:
+            return
         self.sentences += 1
         self.capped += chunk.capped
         self.squeezed += chunk.squeezed
-        self.attenuated += _attenuation_db(chunk.gain) >= _AUDIBLE_DB
-        self.least_gain = min(self.least_gain, chunk.gain)
+        self.attenuated += _attenuation_db(self.sentence_gain) >= _AUDIBLE_DB
+        self.sentence_gain = 1.0
         self.voiced += chunk.voiced
         self.pitch_limited += chunk.pitch_limited
         self.pitch_range_hz = chunk.pitch_range_hz
@@ -182,27 +192,44 @@ def amplify_mel(mel_MC: FloatArray, decibels: float) -> FloatArray:
     return mel_MC + np.float32(decibels * math.log(10.0) / 20.0)
 
 
-def join_ready(
-    mel_MC: FloatArray,
-    wave_N: FloatArray,
-    audio: AudioConfig,
-    speed: float,
-    *,
-    first: bool,
-    wanted: float | None = None,
-) -> tuple[FloatArray, FloatArray]:
-    """Mel [M, C] and faded samples [N] of a sentence, behind a pause unless it is the first one; N = M * hop.
+def sentence_parts(
+    mel_MC: FloatArray, waves: Iterable[FloatArray], pause: int, audio: AudioConfig
+) -> Iterator[tuple[FloatArray, FloatArray, bool]]:
+    """The parts of a sentence, ready to be joined: mel [M, C], samples [N], N = M * hop, and whether it is the last.
+
+    Args:
+        mel_MC: the mel of the sentence.
+        waves: its samples in parts of whole frames.
+        pause: frames of silence before the first part.
+    """
+    hop, total = audio.hop_samples, len(mel_MC) * audio.hop_samples
+    # fades prevent clicks at a pause
+    count = min(round(_FADE_SECONDS * audio.sample_rate_hz), total // 2)
+    ramp = np.linspace(0.0, 1.0, count, dtype=np.float32)
+    done = 0
+    for wave_N in waves:
+        faded, begin, done = np.array(wave_N, np.float32), done, done + len(wave_N)
+        part_MC = mel_MC[begin // hop : done // hop]
+        for at, gain in ((0, ramp), (total - count, ramp[::-1])):
+            first, end = max(at, begin), min(at + count, done)
+            if first < end:
+                faded[first - begin : end - begin] *= gain[first - at : end - at]
+        if begin == 0 and pause:
+            silence_MC = np.full((pause, audio.mel_channels), math.log(audio.log_floor), np.float32)
+            part_MC = np.concatenate([silence_MC, part_MC])
+            faded = np.concatenate([np.zeros(pause * hop, np.float32), faded])
+        yield part_MC, faded, done == total
+
+
+def pause_frames(audio: AudioConfig, speed: float, *, first: bool, wanted: float | None = None) -> int:
+    """Frames of the pause before a sentence; none before the first one.
 
     wanted: seconds of a pause that the text asks for, at any speed.
     """
-    wave_N = _faded(wave_N, audio.sample_rate_hz)
     if first and wanted is None:
-        return mel_MC, wave_N
+        return 0
     seconds = PAUSE_SECONDS / speed if wanted is None else wanted
-    pause = frames_of_seconds(seconds, audio.sample_rate_hz, audio.hop_samples)
-    silence_MC = np.full((pause, audio.mel_channels), math.log(audio.log_floor), np.float32)
-    silence_N = np.zeros(pause * audio.hop_samples, np.float32)
-    return np.concatenate([silence_MC, mel_MC]), np.concatenate([silence_N, wave_N])
+    return frames_of_seconds(seconds, audio.sample_rate_hz, audio.hop_samples)
 
 
 def clipping_gain(samples_N: FloatArray) -> float:
@@ -222,7 +249,7 @@ def limit_peaks(samples_N: FloatArray, sample_rate_hz: int) -> FloatArray:
     peak_N = np.abs(samples_N)
     if float(peak_N.max(initial=0.0)) <= HIGHEST_PEAK:
         return samples_N
-    window = hann(2 * round(_LIMITER_SECONDS * sample_rate_hz / 2) + 1).astype(np.float64)
+    window = hann(_limiter_samples(sample_rate_hz)).astype(np.float64)
     # First the lowest gain needed within half a window, then its mean over the window: every value that enters the
     # mean at a sample is at most the gain which that sample needs.
     needed_N = HIGHEST_PEAK / np.maximum(peak_N.astype(np.float64), HIGHEST_PEAK)
@@ -232,11 +259,29 @@ def limit_peaks(samples_N: FloatArray, sample_rate_hz: int) -> FloatArray:
     return limited_N
 
 
-def _faded(wave_N: FloatArray, sample_rate_hz: int) -> FloatArray:
-    """A wave with fades of 5 ms at both ends, so that it does not click at a pause."""
-    count = min(round(_FADE_SECONDS * sample_rate_hz), len(wave_N) // 2)
-    ramp = np.linspace(0.0, 1.0, count, dtype=np.float32)
-    faded = np.array(wave_N, np.float32)
-    faded[:count] *= ramp
-    faded[len(faded) - count :] *= ramp[::-1]
-    return faded
+def _limiter_samples(sample_rate_hz: int) -> int:
+    return 2 * round(_LIMITER_SECONDS * sample_rate_hz / 2) + 1
+
+
+class PeakLimiter:
+    """`limit_peaks` for the parts of a sentence: a part is held back as far as a later peak reaches into it."""
+
+    def __init__(self, audio: AudioConfig) -> None:
+        self._rate, self._hop = audio.sample_rate_hz, audio.hop_samples
+        self._reach = -(-_limiter_samples(self._rate) // self._hop) * self._hop
+        self._samples_N = np.zeros(0, np.float32)
+        self._mel_MC = np.zeros((0, audio.mel_channels), np.float32)
+        self._done = 0
+        """Samples at the beginning of `_samples_N` that were returned before; later ones depend on them."""
+
+    def add(self, chunk: SpeechChunk) -> SpeechChunk:
+        """The samples and the mel of the sentence that are ready once this chunk is there; all with its last."""
+        self._samples_N = np.concatenate([self._samples_N, chunk.samples])
+        self._mel_MC = np.concatenate([self._mel_MC, chunk.mel_MC])
+        end = len(self._samples_N) if chunk.last else max(self._done, len(self._samples_N) - self._reach)
+        ready_N = limit_peaks(self._samples_N, self._rate)[self._done : end]
+        frames = len(ready_N) // self._hop
+        ready = replace(chunk, samples=ready_N, mel_MC=self._mel_MC[:frames], gain=clipping_gain(chunk.samples))
+        keep = len(self._samples_N) if chunk.last else max(0, end - self._reach)
+        self._samples_N, self._mel_MC, self._done = self._samples_N[keep:], self._mel_MC[frames:], end - keep
+        return ready

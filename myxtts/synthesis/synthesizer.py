@@ -21,6 +21,7 @@ from myxtts.runtime.interface import AcousticOutput, Controls, OpenedModel, Voco
 from myxtts.synthesis.opened import language_index, open_model
 from myxtts.synthesis.options import LONGEST_SENTENCE_TOKENS, SpeakOptions, text_problems
 from myxtts.synthesis.speech import (
+    PeakLimiter,
     Speech,
     SpeechChunk,
     SpeechNotes,
@@ -28,9 +29,9 @@ from myxtts.synthesis.speech import (
     amplify_mel,
     clipping_gain,
     floor_mel,
-    join_ready,
     level_db,
-    limit_peaks,
+    pause_frames,
+    sentence_parts,
 )
 from myxtts.synthesis.voice_parts import VoicePart
 from myxtts.synthesis.voices import MadeVoice, Reference, VoiceMaker, varied, voice_parts
@@ -219,7 +220,7 @@ class Synthesizer:
             mel_MC=np.concatenate([chunk.mel_MC for chunk in chunks]),
             seconds=len(samples) / self.config.audio.sample_rate_hz,
             compute_seconds=time.perf_counter() - started,
-            sentences=tuple(chunk.sentence for chunk in chunks),
+            sentences=tuple(chunk.sentence for chunk in chunks if chunk.last),
             voice=task.voice_description,
             language=task.language_code,
             notes=(*task.notes, *notes.lines(gain)),
@@ -244,10 +245,11 @@ class Synthesizer:
         steps: int | None = None,
         progress: Progress = silent,
     ) -> Iterator[SpeechChunk]:
-        """Speaks a text like `speak`, with the same arguments, and yields each sentence as soon as it is ready.
+        """Speaks a text like `speak`, with the same arguments, and yields each part as soon as it is ready.
 
-        The arguments are checked at once, the sentences are computed on demand. The concatenated samples are those of
-        `speak` where no peak would clip; else only the surroundings of each such peak are attenuated.
+        A sentence comes in one part or several: the neural vocoder computes the first second of it before the rest. The
+        arguments are checked at once, the parts are computed on demand. The concatenated samples are those of `speak`
+        where no peak would clip; else only the surroundings of each such peak are attenuated.
         """
         options = SpeakOptions(
             language=language,
@@ -261,10 +263,8 @@ class Synthesizer:
             steps=steps,
         )
         task = self._prepare(text, voice_parts(references, speaker, voices), options)
-        return (
-            replace(chunk, samples=limit_peaks(chunk.samples, chunk.sample_rate_hz), gain=clipping_gain(chunk.samples))
-            for chunk in self._chunks(task, progress)
-        )
+        limiter = PeakLimiter(self.config.audio)
+        return (limiter.add(chunk) for chunk in self._chunks(task, progress))
 
     def token_durations(
         self,
@@ -316,7 +316,7 @@ class Synthesizer:
         return _SpeechTask(reading, language, code, voice, made.description, options, notes)
 
     def _chunks(self, task: _SpeechTask, progress: Progress) -> Iterator[SpeechChunk]:
-        """Each sentence with the pause before it, its peaks not yet limited."""
+        """The parts of each sentence with the pause before it, their peaks not yet limited."""
         audio, reading = self.config.audio, task.reading
         rate, hop = audio.sample_rate_hz, audio.hop_samples
         total, frames = len(reading.encodings), 0
@@ -324,29 +324,34 @@ class Synthesizer:
             progress("synthesis", at, total)
             seed = (task.options.seed + at * _SEED_STEP) % 2**31
             made, mel_MC = self._mel(encoding.tokens, task, seed)
-            wave_N = self._vocoder(mel_MC, made.pitch_hz_M, seed)
-            length = len(mel_MC)
-            pause = reading.pauses[at]
-            mel_MC, wave_N = join_ready(mel_MC, wave_N, audio, task.options.speed, first=at == 0, wanted=pause)
-            frames += len(mel_MC)
-            start = seconds_of_frames(frames - length, rate, hop)
+            pause = pause_frames(audio, task.options.speed, first=at == 0, wanted=reading.pauses[at])
+            start = seconds_of_frames(frames + pause, rate, hop)
             words = word_times(text, encoding.normalized, encoding.symbols, made.duration_T, hop / rate)
-            yield SpeechChunk(
-                samples=wave_N,
-                sample_rate_hz=rate,
-                mel_MC=mel_MC,
-                sentence=SpokenSentence(text, encoding.normalized, start, seconds_of_frames(length, rate, hop), words),
-                number=at + 1,
-                total=total,
-                voice=task.voice_description,
-                language=task.language_code,
-                notes=task.notes,
-                capped=made.capped,
-                squeezed=made.squeezed,
-                voiced=made.voiced,
-                pitch_limited=made.pitch_limited,
-                pitch_range_hz=(audio.pitch_low_hz, audio.pitch_high_hz),
-            )
+            seconds = seconds_of_frames(len(mel_MC), rate, hop)
+            sentence = SpokenSentence(text, encoding.normalized, start, seconds, words)
+            waves = self._vocoder.pieces(mel_MC, made.pitch_hz_M, seed)
+            frames += pause + len(mel_MC)
+            first = True
+            for part_MC, wave_N, last in sentence_parts(mel_MC, waves, pause, audio):
+                yield SpeechChunk(
+                    samples=wave_N,
+                    sample_rate_hz=rate,
+                    mel_MC=part_MC,
+                    sentence=sentence,
+                    number=at + 1,
+                    total=total,
+                    voice=task.voice_description,
+                    language=task.language_code,
+                    notes=task.notes,
+                    capped=made.capped,
+                    squeezed=made.squeezed,
+                    voiced=made.voiced,
+                    pitch_limited=made.pitch_limited,
+                    pitch_range_hz=(audio.pitch_low_hz, audio.pitch_high_hz),
+                    first=first,
+                    last=last,
+                )
+                first = False
         progress("synthesis", total, total)
 
     def _mel(self, tokens_T: IntArray, task: _SpeechTask, seed: int) -> tuple[AcousticOutput, FloatArray]:

@@ -10,7 +10,7 @@ import functools
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -57,15 +57,8 @@ class VocoderFile:
         return NeuralVocoder(self.weights, self.vocoder, self.audio)
 
 
-class Vocoder(Protocol):
-    """From a mel to samples."""
-
-    def __call__(self, mel_MC: FloatArray, pitch_hz_M: FloatArray, seed: int) -> FloatArray:
-        """Samples float32 (M * hop,) of a natural-log mel (M, C) and a pitch (M,) in Hz, 0 where unvoiced."""
-
-
 class GriffinLim:
-    """Griffin-Lim told the pitch, for mels of any convention."""
+    """Pitch-conditioned Griffin-Lim, for mels of any convention."""
 
     def __init__(self, audio: AudioConfig) -> None:
         self.audio = audio
@@ -73,6 +66,10 @@ class GriffinLim:
     def __call__(self, mel_MC: FloatArray, pitch_hz_M: FloatArray, seed: int = 0) -> FloatArray:
         """Samples float32 (M * hop,) of a natural-log mel (M, C) and a pitch (M,) in Hz."""
         return griffin_lim.waveform_of_mel(mel_MC, self.audio, seed=seed, pitch_hz_M=pitch_hz_M)
+
+    def pieces(self, mel_MC: FloatArray, pitch_hz_M: FloatArray, seed: int = 0) -> list[FloatArray]:
+        """All samples in one piece: each of its iterations needs the whole mel."""
+        return [self(mel_MC, pitch_hz_M, seed)]
 
 
 def open_vocoder(choice: str, audio: AudioConfig) -> NeuralVocoder | GriffinLim:

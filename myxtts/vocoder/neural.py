@@ -26,8 +26,12 @@ from myxtts.vocoder.constants import (
 )
 
 FloatArray = npt.NDArray[np.float32]
+FIRST_FRAMES = 96
+"""Frames of the first piece, so that a stream begins early."""
 PIECE_FRAMES = 512
-"""Frames that are computed at once: less memory, and the same samples as all at once."""
+"""Frames of the other pieces, which bound the memory."""
+_MARGIN = 3
+"""Frames on either side of a piece whose windows or samples reach into it."""
 
 
 class NeuralVocoder:
@@ -56,21 +60,20 @@ class NeuralVocoder:
 
     def __call__(self, mel_MC: FloatArray, pitch_hz_M: FloatArray, seed: int = 0) -> FloatArray:
         """See the class."""
-        if not len(mel_MC):
-            return np.zeros(0, np.float32)
-        filters = np.concatenate(list(self._filter_pieces(mel_MC, pitch_hz_M)))
-        filters[:, 2] *= np.float32(NOISE_LEVEL)
-        return synthesize(filters, excite(pitch_hz_M, self.audio, seed), self.audio)
+        return np.concatenate([np.zeros(0, np.float32), *self.pieces(mel_MC, pitch_hz_M, seed)])
 
-    def _filter_pieces(self, mel_MC: FloatArray, pitch_hz_M: FloatArray) -> Iterator[FloatArray]:
-        """Filters (SUBFRAMES * M, KINDS, F) in pieces, each computed with the context that it depends on."""
-        filled_M, context = filled_pitch(pitch_hz_M, self.audio), self.context_frames
-        for start in range(0, len(mel_MC), PIECE_FRAMES):
-            end = min(start + PIECE_FRAMES, len(mel_MC))
-            first, last = max(0, start - context), min(end + context, len(mel_MC))
-            around = slice(first, last)
-            found = self.filters(mel_MC[around], filled_M[around], (pitch_hz_M[around] > 0.0).astype(np.float32))
-            yield found[SUBFRAMES * (start - first) : SUBFRAMES * (end - first)]
+    def pieces(self, mel_MC: FloatArray, pitch_hz_M: FloatArray, seed: int = 0) -> Iterator[FloatArray]:
+        """The samples in pieces of whole frames, each as soon as it is computed; together those of a call."""
+        audio, hop, context = self.audio, self.audio.hop_samples, self.context_frames + _MARGIN
+        filled_M, excitation = filled_pitch(pitch_hz_M, audio), excite(pitch_hz_M, audio, seed)
+        for start, end in _bounds(len(mel_MC)):
+            around = slice(max(0, start - context), min(end + context, len(mel_MC)))
+            filters = self.filters(mel_MC[around], filled_M[around], (pitch_hz_M[around] > 0.0).astype(np.float32))
+            near = slice(max(0, start - _MARGIN), min(end + _MARGIN, len(mel_MC)))
+            filters = filters[SUBFRAMES * (near.start - around.start) : SUBFRAMES * (near.stop - around.start)]
+            filters[:, 2] *= np.float32(NOISE_LEVEL)
+            samples_N = synthesize(filters, excitation.part(near.start * hop, near.stop * hop), audio)
+            yield samples_N[(start - near.start) * hop : (end - near.start) * hop]
 
     def filters(self, mel_MC: FloatArray, pitch_M: FloatArray, voiced_M: FloatArray) -> FloatArray:
         """Filters (SUBFRAMES * M, KINDS, F) of a mel, a pitch above 0 in Hz, and a voicing of 0 or 1."""
@@ -130,6 +133,15 @@ class NeuralVocoder:
         found *= self._weights[f"{name}/gain"]
         found += self._weights[f"{name}/bias"]
         return found
+
+
+def _bounds(frames: int) -> Iterator[tuple[int, int]]:
+    """First and last frame, exclusive, of each piece; a short rest belongs to the piece before it."""
+    start, length = 0, FIRST_FRAMES
+    while start < frames:
+        end = start + length if frames - start >= length + FIRST_FRAMES else frames
+        yield start, end
+        start, length = end, PIECE_FRAMES
 
 
 def _gelu(x: FloatArray) -> FloatArray:

@@ -6,27 +6,47 @@ import pytest
 from myxtts.config.schema import AudioConfig
 from myxtts.synthesis.speech import (
     HIGHEST_PEAK,
+    PeakLimiter,
+    SpeechChunk,
+    SpokenSentence,
     amplify_mel,
     clipping_gain,
     floor_mel,
-    join_ready,
     level_db,
     limit_peaks,
+    pause_frames,
+    sentence_parts,
 )
 
 AUDIO = AudioConfig()
 RATE = 22_050
 
 
+def parts_of(mel_MC: np.ndarray, wave_N: np.ndarray, pause: int, *cuts: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mel and samples of a sentence whose waveform comes in parts that end at these frames."""
+    waves = np.split(wave_N, [cut * AUDIO.hop_samples for cut in cuts])
+    mels, samples, lasts = zip(*sentence_parts(mel_MC, waves, pause, AUDIO), strict=True)
+    assert [len(m) * AUDIO.hop_samples for m in mels] == [len(s) for s in samples]
+    assert lasts == (False,) * len(cuts) + (True,)
+    return np.concatenate(mels), np.concatenate(samples)
+
+
 def test_a_pause_stands_between_sentences_and_frames_go_with_samples() -> None:
     mel_MC, wave_N = np.zeros((20, 80), np.float32), np.full(20 * 256, 0.5, np.float32)
-    mel, samples = join_ready(mel_MC, wave_N, AUDIO, 1.0, first=False)
-    pause = len(mel) - 20
-    assert len(samples) == len(mel) * 256 and 0.24 < pause * 256 / 22_050 < 0.28
+    pause = pause_frames(AUDIO, 1.0, first=False)
+    mel, samples = parts_of(mel_MC, wave_N, pause)
+    assert len(mel) == pause + 20 and 0.24 < pause * 256 / 22_050 < 0.28
     assert np.allclose(mel[:pause], np.log(1e-5)) and not mel[pause:].any() and not samples[: pause * 256].any()
     assert samples[pause * 256] == 0.0 and samples[pause * 256 + 1000] == 0.5 and samples[-1] == 0.0
-    assert len(join_ready(mel_MC, wave_N, AUDIO, 4.0, first=False)[0]) < len(mel)
-    assert len(join_ready(mel_MC, wave_N, AUDIO, 1.0, first=True)[1]) == 20 * 256
+    assert pause_frames(AUDIO, 4.0, first=False) < pause and pause_frames(AUDIO, 1.0, first=True) == 0
+
+
+@pytest.mark.parametrize("cuts", [(10,), (1, 2, 19), tuple(range(1, 20))])
+def test_a_sentence_in_parts_is_the_same_sentence(cuts: tuple[int, ...]) -> None:
+    random = np.random.default_rng(4)
+    mel_MC, wave_N = random.normal(size=(20, 80)).astype(np.float32), random.normal(size=20 * 256).astype(np.float32)
+    whole, parts = parts_of(mel_MC, wave_N, 7), parts_of(mel_MC, wave_N, 7, *cuts)
+    assert all(np.array_equal(*pair) for pair in zip(whole, parts, strict=True))
 
 
 def test_level_is_in_decibels() -> None:
@@ -82,9 +102,25 @@ def test_a_peak_at_an_end_is_limited_too(place: int) -> None:
     assert np.abs(limit_peaks(samples, RATE)).max() == pytest.approx(HIGHEST_PEAK, abs=1e-5)
 
 
+@pytest.mark.parametrize("cuts", [(), (30,), (1, 2, 3, 40, 41), tuple(range(1, 60))])
+def test_a_sentence_in_parts_is_limited_like_the_whole(cuts: tuple[int, ...]) -> None:
+    samples = np.random.default_rng(5).normal(0.0, 0.5, 60 * 256).astype(np.float32)
+    limiter, found = PeakLimiter(AUDIO), list[SpeechChunk]()
+    fields = SpokenSentence("x", "x", 0.0, 0.0), 1, 1, "x", "x", (), 0, False
+    mel_MC = np.arange(60, dtype=np.float32)[:, None].repeat(80, axis=1)
+    for _ in range(2):  # one sentence leaves nothing for the next
+        ends = [*cuts, 60]
+        for begin, end in zip([0, *cuts], ends, strict=True):
+            part = samples[begin * 256 : end * 256], RATE, mel_MC[begin:end]
+            found.append(limiter.add(SpeechChunk(*part, *fields, last=end == 60)))
+        assert all(len(chunk.samples) == 256 * len(chunk.mel_MC) for chunk in found)
+        whole = limit_peaks(samples, RATE)
+        np.testing.assert_allclose(np.concatenate([chunk.samples for chunk in found]), whole, atol=1e-6)
+        assert np.array_equal(np.concatenate([chunk.mel_MC for chunk in found]), mel_MC)
+        assert min(chunk.gain for chunk in found) == clipping_gain(samples)
+        found = []
+
+
 def test_a_pause_that_the_text_asks_for_counts_at_any_speed_and_before_the_first_sentence() -> None:
-    mel_MC, wave_N = np.zeros((20, 80), np.float32), np.ones(20 * 256, np.float32)
-    for speed, first in ((1.0, True), (4.0, False)):
-        mel, samples = join_ready(mel_MC, wave_N, AUDIO, speed, first=first, wanted=1.0)
-        assert len(mel) == 20 + 87 and len(samples) == len(mel) * 256 and not samples[: 87 * 256].any()
-    assert len(join_ready(mel_MC, wave_N, AUDIO, 1.0, first=False, wanted=0.0)[0]) == 20
+    assert pause_frames(AUDIO, 1.0, first=True, wanted=1.0) == pause_frames(AUDIO, 4.0, first=False, wanted=1.0) == 87
+    assert pause_frames(AUDIO, 1.0, first=False, wanted=0.0) == 0

@@ -9,7 +9,9 @@ import pytest
 from myxtts.errors import ConfigError, DataError
 from myxtts.synthesis import Synthesizer
 from myxtts.synthesis.speech import HIGHEST_PEAK
+from myxtts.vocoder.neural import FIRST_FRAMES
 
+LONG = " ".join(["a sentence which is longer than those"] * 3) + "."
 TEXT = "One. Two words! And a third sentence, which is longer than those."
 
 
@@ -22,11 +24,11 @@ def test_a_stream_is_the_same_speech(synthesizer: Synthesizer) -> None:
     steps: list[tuple[str, int, int]] = []
     chunks = list(synthesizer.stream(TEXT, speaker="bob", progress=lambda *step: steps.append(step)))
     speech = synthesizer.speak(TEXT, speaker="bob")
-    assert [chunk.number for chunk in chunks] == [1, 2, 3] and {chunk.total for chunk in chunks} == {3}
+    assert [chunk.number for chunk in chunks if chunk.last] == [1, 2, 3] and {chunk.total for chunk in chunks} == {3}
     assert steps == [("synthesis", done, 3) for done in range(4)]
     samples = np.concatenate([chunk.samples for chunk in chunks])
     assert np.array_equal(np.concatenate([chunk.mel_MC for chunk in chunks]), speech.mel_MC)
-    assert tuple(chunk.sentence for chunk in chunks) == speech.sentences
+    assert tuple(chunk.sentence for chunk in chunks if chunk.first) == speech.sentences
     reduced = f"the level was reduced by {-20 * np.log10(speech.gain):.1f} dB to prevent clipping"
     assert chunks[0].voice == speech.voice and (*chunks[0].notes, reduced) == speech.notes
     assert len(samples) == len(speech.samples) and np.abs(samples).max() <= HIGHEST_PEAK + 1e-6
@@ -35,16 +37,22 @@ def test_a_stream_is_the_same_speech(synthesizer: Synthesizer) -> None:
 def test_without_peaks_the_samples_are_bit_exactly_those_of_speak(
     synthesizer: Synthesizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loud = synthesizer._vocoder
-
-    def soft(mel_MC: np.ndarray, pitch_hz_M: np.ndarray, seed: int) -> np.ndarray:
-        wave_N = loud(mel_MC, pitch_hz_M, seed)
-        return (wave_N * (0.5 / max(0.5, float(np.abs(wave_N).max())))).astype(np.float32)
-
-    monkeypatch.setattr(synthesizer, "_vocoder", soft)
+    pieces = synthesizer._vocoder.pieces
+    monkeypatch.setattr(
+        synthesizer._vocoder, "pieces", lambda *arguments: (0.01 * wave_N for wave_N in pieces(*arguments))
+    )
     speech = synthesizer.speak(TEXT, speaker="bob")
     samples = np.concatenate([chunk.samples for chunk in synthesizer.stream(TEXT, speaker="bob")])
     assert speech.gain == 1.0 and np.array_equal(samples, speech.samples)
+
+
+def test_a_long_sentence_comes_in_parts(synthesizer: Synthesizer) -> None:
+    speech = synthesizer.speak(LONG, speaker="bob")
+    assert len(speech.mel_MC) > 2 * FIRST_FRAMES and len(speech.sentences) == 1
+    first, *others = synthesizer.stream(LONG, speaker="bob")
+    assert others and len(first.mel_MC) <= FIRST_FRAMES and len(first.samples) == 256 * len(first.mel_MC)
+    assert (first.first, first.last) == (True, False) and [part.first for part in others] == [False] * len(others)
+    assert others[-1].last and np.array_equal(np.concatenate([p.mel_MC for p in (first, *others)]), speech.mel_MC)
 
 
 def test_everything_is_checked_before_the_first_sentence(synthesizer: Synthesizer) -> None:
@@ -69,6 +77,7 @@ def test_a_sentence_is_computed_on_demand(synthesizer: Synthesizer, monkeypatch:
 
 
 def test_after_warming_up_the_first_text_builds_no_graph(tmp_path: Path) -> None:
+    made_model.KEPT_NETWORKS.clear()
     cold = Synthesizer.load(made_model.save_run(tmp_path, made_model.resolved()))
     cold.warm_up()
     traces = cold.model.generator.traces

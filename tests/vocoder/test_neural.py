@@ -15,7 +15,7 @@ from myxtts.errors import CheckpointError
 from myxtts.storage.tensors import write_tensors
 from myxtts.vocoder import files
 from myxtts.vocoder.files import GriffinLim, open_vocoder, read_vocoder
-from myxtts.vocoder.neural import PIECE_FRAMES, NeuralVocoder
+from myxtts.vocoder.neural import NeuralVocoder
 
 AUDIO, SMALL = AudioConfig(), VocoderConfig(width=16, blocks=2)
 
@@ -48,13 +48,21 @@ def test_numpy_computes_the_filters_of_the_network(network: Any, weights: dict[s
     np.testing.assert_allclose(own, true, rtol=2e-4, atol=2e-5)
 
 
-def test_pieces_equal_the_whole(weights: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
-    mel, pitch = speech(150)
+@pytest.mark.parametrize(("first", "others"), [(5, 40), (17, 17), (96, 512)])
+def test_pieces_equal_the_whole(
+    weights: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch, first: int, others: int
+) -> None:
+    mel, pitch = speech(250)
     vocoder = NeuralVocoder(weights, SMALL, AUDIO)
-    assert PIECE_FRAMES > 150
-    whole = vocoder(mel, pitch, 3)
-    monkeypatch.setattr("myxtts.vocoder.neural.PIECE_FRAMES", 40)
-    np.testing.assert_allclose(vocoder(mel, pitch, 3), whole, atol=1e-6)
+    monkeypatch.setattr("myxtts.vocoder.neural.FIRST_FRAMES", 1000)
+    (whole,) = vocoder.pieces(mel, pitch, 3)
+    monkeypatch.setattr("myxtts.vocoder.neural.FIRST_FRAMES", first)
+    monkeypatch.setattr("myxtts.vocoder.neural.PIECE_FRAMES", others)
+    pieces = list(vocoder.pieces(mel, pitch, 3))
+    assert len(pieces) > 1 and len(pieces[0]) == first * AUDIO.hop_samples
+    assert all(len(piece) % AUDIO.hop_samples == 0 for piece in pieces)
+    np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-6)
+    assert vocoder(mel, pitch, 3).tobytes() == np.concatenate(pieces).tobytes()
 
 
 def test_a_seed_determines_the_samples(weights: dict[str, np.ndarray]) -> None:

@@ -137,9 +137,11 @@ class SpeakTab:
                 parts.append(chunk.samples)
                 rate = chunk.sample_rate_hz
                 entry["notes"] = list(chunk.notes)
-                sentences.append(_sentence(chunk))
+                if chunk.first:
+                    sentences.append(_sentence(chunk))
+                    job.add({"type": "sentence", "total": chunk.total, **sentences[-1]})
                 audio = base64.b64encode(pcm16(chunk.samples)).decode("ascii")
-                job.add({"type": "sentence", "total": chunk.total, "rate": rate, "audio": audio, **sentences[-1]})
+                job.add({"type": "audio", "rate": rate, "audio": audio})
                 chunk = await self._workers.run(lambda: next(chunks, None))
             entry["state"] = "stopped" if job.cancelled else "done"
         except MyXTTSError as error:
@@ -165,7 +167,7 @@ class SpeakTab:
             (self._folder / f"{old['id']}.json").unlink(missing_ok=True)
 
     async def events(self, request: Request) -> Response:
-        """The sentences of a speech as they are computed, one JSON object per line."""
+        """The sentences of a speech and their sound as they are computed, one JSON object per line."""
         job = self._jobs.get(request.path_params["id"])
         if job is None:
             raise ApiError(404, "this speech is not being computed")

@@ -125,10 +125,9 @@ async function follow(entry, aloud) {
       for (const line of lines) {
         const event = JSON.parse(line);
         if (current !== followed) return;
-        if (event.type === "sentence") {
-          showSentence(event);
-          followed.stream?.add(decoded(event.audio), event.rate);
-        } else if (event.type === "end") finished(event.entry);
+        if (event.type === "sentence") showSentence(event);
+        else if (event.type === "audio") followed.stream?.add(decoded(event.audio), event.rate);
+        else if (event.type === "end") finished(event.entry);
       }
     }
     say(t("speak.done"));
