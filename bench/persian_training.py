@@ -6,13 +6,11 @@ ge2pe_homograph_test.csv if it is there, whose sentences are left out; the other
 
 from __future__ import annotations
 
-import gzip
 import random
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,13 +20,13 @@ import scipy.sparse
 from scipy.optimize import minimize
 
 from bench import persian_sentences as sentences
+from bench import persian_tables as tables
 from bench import results
 from bench.persian_sentences import Sentence, Spoken
+from bench.persian_tables import OWN, Marked, Use
 from myxtts.cli.screen import Screen, guarded
-from myxtts.errors import DataError
-from myxtts.text.persian import homographs, tagger
+from myxtts.text.persian import tagger
 
-OWN = results.ROOT / "bench" / "persian_data"
 WEIGHTS = results.ROOT / "myxtts" / "text" / "persian" / tagger.WEIGHTS
 EZAFE_PENALTY, HOMOGRAPH_PENALTY = 1.0, 0.3
 """L2, chosen on the development sentences."""
@@ -42,23 +40,6 @@ _SEED = 1
 Floats = npt.NDArray[np.float64]
 _TABLES = {"ezafe": np.zeros(1 << tagger.EZAFE_BITS), "homographs": np.zeros(1 << tagger.HOMOGRAPH_BITS)}
 Item = TypeVar("Item")
-
-
-@dataclass(frozen=True)
-class Marked:
-    """The words of a sentence, and which of them have an ezafe; None for punctuation."""
-
-    words: list[str]
-    ezafe: list[bool | None]
-
-
-@dataclass(frozen=True)
-class Use:
-    """A homograph, or a form of one, in a sentence: words[at] has the reading."""
-
-    words: list[str]
-    at: int
-    reading: str
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -75,12 +56,12 @@ def _run(argv: Sequence[str] | None) -> int:
     screen, start = Screen(), time.perf_counter()
     news, tests = _news(given.data)
     pairs = [pair for pair in map(_aligned, news) if pair]
-    marked = [sentence for sentence in _marked(OWN / "ezafe.txt") if _key(sentence.words) not in tests]
-    known, single = _homographs(OWN / "homographs.tsv")
-    kinds = _parts_of_speech(OWN / "lilak_lexicon.csv.gz")
-    words: dict[str, object] = {"homographs": known, "lexicon": {}, "topics": _topics(OWN / "topics.tsv")}
+    marked = [sentence for sentence in tables.marked_sentences(OWN / "ezafe.txt") if _key(sentence.words) not in tests]
+    known, single = tables.read_homographs(OWN / "homographs.tsv")
+    kinds = tables.read_parts_of_speech(OWN / "lilak_lexicon.csv.gz")
+    words: dict[str, object] = {"homographs": known, "lexicon": {}, "topics": tables.read_topics(OWN / "topics.tsv")}
     untrained, _ = tagger.unpacked(tagger.packed(_TABLES, words, kinds))
-    uses = [use for use in _uses(OWN / "homographs.tsv", untrained) if _key(use.words) not in tests]
+    uses = [use for use in tables.uses_of_homographs(OWN / "homographs.tsv", untrained) if _key(use.words) not in tests]
     screen.say(f"{len(pairs)} sentences of news, {len(marked)} with marked ezafe, {len(uses)} with homographs")
     pairs, pairs_out = _split(pairs, given.development)
     marked, marked_out = _split(marked, given.development)
@@ -89,7 +70,7 @@ def _run(argv: Sequence[str] | None) -> int:
     alone, _ = tagger.unpacked(tagger.packed({**_TABLES, "ezafe": ezafe}, words, kinds))
     readings = learned_homographs([*uses, *_in_news(pairs, alone)], alone)
     misread = {word: reading for word, reading in single.items() if _plain(reading) != _single(_sounds([word])[word])}
-    lexicon = {**_learned_lexicon(pairs), **misread, **dict(_table(OWN / "lexicon.tsv", 2))}
+    lexicon = {**_learned_lexicon(pairs), **misread, **dict(tables.rows(OWN / "lexicon.tsv", 2))}
     lexicon = {word: phonemes for word, phonemes in lexicon.items() if word not in known}
     words["lexicon"] = lexicon
     content = tagger.packed({"ezafe": ezafe, "homographs": readings}, words, kinds)
@@ -160,56 +141,6 @@ def _from_pairs(pair: Pair) -> Marked:
     return Marked(words, [None if sentences.is_mark(word) else bool(said and said[-1].ezafe) for word, said in pair])
 
 
-def _table(path: Path, columns: int) -> Iterator[list[str]]:
-    """The rows of a table with tabs; lines that begin with # are comments."""
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if line and not line.startswith("#"):
-            row = line.split("\t")
-            if len(row) != columns:
-                raise DataError(f"{path}:{number}: {len(row)} columns, expected {columns}")
-            yield row
-
-
-def _marked(path: Path) -> Iterator[Marked]:
-    """Sentences in which a plus sign follows each word with ezafe."""
-    for (line,) in _table(path, 1):
-        found = Marked([], [])
-        for word in line.split():
-            # Joined to its suffix, as the normalization writes it, a word has the ezafe of the suffix.
-            for part in sentences.split_words(word.rstrip("+")):
-                found.words.append(part)
-                found.ezafe.append(None if sentences.is_mark(part) else word.endswith("+"))
-        yield _joined(found)
-
-
-def _joined(marked: Marked) -> Marked:
-    """The sentence as its normalization splits it into words, which joins suffixes."""
-    words = sentences.split_words(" ".join(marked.words))
-    letters = [letter for word, ezafe in zip(marked.words, marked.ezafe, strict=True) for letter in _ends(word, ezafe)]
-    result: list[bool | None] = []
-    at = 0
-    for word in words:
-        at += len(word.replace("\u200c", ""))
-        result.append(letters[at - 1] if at <= len(letters) and not sentences.is_mark(word) else None)
-    return Marked(words, result)
-
-
-def _ends(word: str, ezafe: bool | None) -> list[bool]:
-    return [False] * (len(word.replace("\u200c", "")) - 1) + [bool(ezafe)]
-
-
-def _uses(path: Path, model: tagger.Tagger) -> Iterator[Use]:
-    """The sentences with a homograph, or else with an inflected form of it."""
-    for word, reading, sentence in _table(path, 3):
-        words = sentences.split_words(sentence)
-        exact = [at for at, other in enumerate(words) if other == word]
-        for at in exact or range(len(words)):
-            choices = model.candidates(words[at])
-            if any(choice.base == word and choice.reading == reading for choice in choices):
-                yield Use(words, at, reading)
-                break
-
-
 def _in_news(pairs: Sequence[Pair], model: tagger.Tagger) -> list[Use]:
     """Homographs in the news sentences, each reading at most MOST_IN_NEWS times."""
     found: list[Use] = []
@@ -230,42 +161,6 @@ def _plain(phonemes: str) -> str:
     return _single(sentences.folded(phonemes))
 
 
-def _topics(path: Path) -> dict[str, list[str]]:
-    """Word -> its topics."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for topic, words in _table(path, 2):
-        for word in words.split():
-            found[word].add(topic)
-    return {word: sorted(every) for word, every in sorted(found.items())}
-
-
-def _homographs(path: Path) -> tuple[dict[str, dict[str, tuple[float, str]]], dict[str, str]]:
-    """Homograph -> reading -> share and kind, and the words with a single reading.
-
-    The most frequent readings are in a table; the others share the rest.
-    """
-    found: dict[str, dict[str, float | None]] = defaultdict(dict)
-    for word, reading, _ in _table(path, 3):
-        found[word][reading] = None
-    for word, reading, share in _table(OWN / "frequencies.tsv", 3):
-        if reading in found[word]:
-            found[word][reading] = float(share)
-    kinds = {(word, reading): kind for word, reading, kind in _table(OWN / "kinds.tsv", 3)}
-    result, single = {}, {}
-    for word, every in sorted(found.items()):
-        if len(every) < 2:
-            [single[word]] = every
-            continue
-        unknown = sum(share is None for share in every.values())
-        rest = max(0.01, 1.0 - sum(share or 0.0 for share in every.values()))
-        shares = {reading: rest / unknown if share is None else share for reading, share in sorted(every.items())}
-        total = sum(shares.values())
-        result[word] = {
-            reading: (share / total, kinds.get((word, reading), homographs.NOUN)) for reading, share in shares.items()
-        }
-    return result, single
-
-
 def _matrix(rows: Iterable[list[int]], size: int) -> scipy.sparse.csr_matrix:
     indices: list[int] = []
     starts = [0]
@@ -273,17 +168,6 @@ def _matrix(rows: Iterable[list[int]], size: int) -> scipy.sparse.csr_matrix:
         indices += row
         starts.append(len(indices))
     return scipy.sparse.csr_matrix((np.ones(len(indices)), indices, starts), (len(starts) - 1, size))
-
-
-def _parts_of_speech(path: Path) -> dict[str, str]:
-    """Word -> its parts of speech in Lilak's lexicon, joined by plus signs."""
-    found: dict[str, set[str]] = defaultdict(set)
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        for line in file:
-            word, _, rest = line.partition(",")
-            if rest and not line.startswith("#"):
-                found[word].add(rest.split(",")[0])
-    return {word: "+".join(sorted(kinds)) for word, kinds in found.items()}
 
 
 def learned_ezafe(marked: Sequence[Marked], parts_of_speech: tagger.PartsOfSpeech) -> Floats:

@@ -1,7 +1,7 @@
 """Which readings a Persian homograph or an inflected form of one can have, and the features of its context.
 
-The readings of «گل‌ها» and «می‌خورد» are those of «گل» and «خورد» with the sounds of the suffix or prefix; only readings of a
-fitting kind have that form: a verb has no plural.
+The readings of «گل‌ها» and «می‌خورد» are those of «گل» and «خورد» with the sounds of the suffix or prefix; only readings
+of a fitting kind have that form: a verb has no plural.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _SUFFIXES: Mapping[str, Sequence[tuple[str, frozenset[str]]]] = {
     **{joiner + "تان": (("etAn", frozenset({NOUN})),) for joiner in ("", ZWNJ)},
     ZWNJ + "ای": (("'i", _NOMINAL),), ZWNJ + "اش": (("'aS", _NOMINAL),), ZWNJ + "ام": (("'am", _NOMINAL),),
     ZWNJ + "ی": (("ye", _NOMINAL),),
-    "ی": (("i", frozenset({*_NOMINAL, PAST})),), "م": (("am", frozenset({NOUN, PAST})),), "ش": (("aS", frozenset({NOUN})),),
-    "ت": (("at", frozenset({NOUN})),),
+    "ی": (("i", frozenset({*_NOMINAL, PAST})),), "م": (("am", frozenset({NOUN, PAST})),),
+    "ش": (("aS", frozenset({NOUN})),), "ت": (("at", frozenset({NOUN})),),
     "یم": (("im", frozenset({PAST})),), "ید": (("id", frozenset({PAST})),), "ند": (("and", frozenset({PAST})),),
 }  # fmt: skip
 """Written suffix -> its sounds, and the kinds of readings that can have it."""
@@ -164,8 +164,8 @@ def context(
         f"2={near(words, 2)}", f"last={words[-1]}",
         f"k-1={near(kinds, -1)}", f"k1={near(kinds, 1)}", f"k-2={near(kinds, -2)}", f"k2={near(kinds, 2)}",
         f"kk={near(kinds, -1)}|{near(kinds, 1)}", f"ek={flags}|{near(kinds, 1)}", f"ke={flags}|{near(kinds, -1)}",
-        f"s-1={near(words, -1)[-2:]}", f"s1={near(words, 1)[-2:]}", f"p1={near(words, 1)[:3]}", f"p-1={near(words, -1)[:3]}",
-        f"fk={form}|{near(kinds, -1)}",
+        f"s-1={near(words, -1)[-2:]}", f"s1={near(words, 1)[-2:]}", f"p1={near(words, 1)[:3]}",
+        f"p-1={near(words, -1)[:3]}", f"fk={form}|{near(kinds, -1)}",
     ]  # fmt: skip
     return own, shared
 

@@ -182,8 +182,8 @@ def packed(
 ) -> bytes:
     """The content of the weights file.
 
-    tables: of weights, kept as int8 with their scales; words: homographs (reading -> share and kind), topics and lexicon, kept as JSON; parts_of_speech: of
-    words, kept by the CRC-32 of the word.
+    tables: of weights, kept as int8 with their scales; words: homographs (reading -> share and kind), topics and
+    lexicon, kept as JSON; parts_of_speech: of words, kept by the CRC-32 of the word.
     """
     arrays: dict[str, npt.NDArray[np.generic]] = {"format": np.array(FORMAT)}
     for name, table in tables.items():
