@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 from myxtts.text.normalization.characters import ZWNJ
 
-NOUN, ADJECTIVE, NAME, PAST, PRESENT = "noun", "adjective", "name", "past", "present"
-KINDS = frozenset({NOUN, ADJECTIVE, NAME, PAST, PRESENT, "imperative", "particle", "clitic"})
+NOUN, ADJECTIVE, NAME, PAST, PRESENT, CLITIC = "noun", "adjective", "name", "past", "present", "clitic"
+KINDS = frozenset({NOUN, ADJECTIVE, NAME, PAST, PRESENT, CLITIC, "imperative", "particle"})
 """Of readings: the part of speech, for verbs also the tense, and "clitic" for a noun with a possessive suffix."""
 _NOMINAL, _VERBAL = frozenset({NOUN, ADJECTIVE, NAME}), frozenset({PAST, PRESENT})
+_WITHOUT_EZAFE = frozenset({PAST, PRESENT, CLITIC})
 _SILENT_H = "ه"
 _VOWELS = "aeiouA"
 _WINDOW = 7
@@ -41,6 +42,11 @@ _SUFFIXES: Mapping[str, Sequence[tuple[str, frozenset[str]]]] = {
     "یم": (("im", frozenset({PAST})),), "ید": (("id", frozenset({PAST})),), "ند": (("and", frozenset({PAST})),),
 }  # fmt: skip
 """Written suffix -> its sounds, and the kinds of readings that can have it."""
+_LAST = frozenset({
+    *(joiner + written for joiner in ("", ZWNJ) for written in ("شان", "مان", "تان", "هایش", "هایم", "هایت", "هایشان")),
+    "هایمان", ZWNJ + "هایمان", ZWNJ + "اش", ZWNJ + "ام", "م", "ش", "ت", "یم", "ید", "ند",
+})  # fmt: skip
+"""Suffixes that no ezafe follows."""
 _SHORT = frozenset({"ی", "م", "ش", "ت", "یم", "ید", "ند"})
 """Suffixes that are also the last letters of many other words: a word that the lexicon lists is not split at one."""
 
@@ -74,6 +80,11 @@ class Candidate:
     kind: str
     share: float
     form: str
+
+    @property
+    def can_have_ezafe(self) -> bool:
+        """Whether an ezafe can follow: not after a finite verb or a possessive suffix."""
+        return self.kind not in _WITHOUT_EZAFE and self.form not in _LAST
 
 
 def candidates(word: str, known: Mapping[str, Homograph], *, listed: bool) -> list[Candidate]:
