@@ -19,7 +19,7 @@ import numpy.typing as npt
 from myxtts.text.persian import homographs as forms
 from myxtts.text.persian.homographs import Candidate, Homograph
 
-EZAFE_BITS, HOMOGRAPH_BITS = 18, 18
+EZAFE_BITS, HOMOGRAPH_BITS = 20, 20
 """Weights of the two models, as powers of two."""
 FORMAT = 2
 _MOST_CACHED = 100_000
