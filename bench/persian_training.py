@@ -6,13 +6,11 @@ ge2pe_homograph_test.csv if it is there, whose sentences are left out; the other
 
 from __future__ import annotations
 
-import gzip
 import random
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,41 +20,26 @@ import scipy.sparse
 from scipy.optimize import minimize
 
 from bench import persian_sentences as sentences
+from bench import persian_tables as tables
 from bench import results
 from bench.persian_sentences import Sentence, Spoken
+from bench.persian_tables import OWN, Marked, Use
 from myxtts.cli.screen import Screen, guarded
-from myxtts.errors import DataError
 from myxtts.text.persian import tagger
 
-OWN = results.ROOT / "bench" / "persian_data"
 WEIGHTS = results.ROOT / "myxtts" / "text" / "persian" / tagger.WEIGHTS
 EZAFE_PENALTY, HOMOGRAPH_PENALTY = 1.0, 0.3
 """L2, chosen on the development sentences."""
 DEVELOPMENT = 8
 """With --development every eighth training sentence is kept out and measured."""
+MOST_IN_NEWS = 10
+"""Uses of a reading in the news sentences that count: more would drown the rarer readings."""
 _STEPS = 120
 _LEAST_SHARE = 0.7
 _SEED = 1
 Floats = npt.NDArray[np.float64]
 _TABLES = {"ezafe": np.zeros(1 << tagger.EZAFE_BITS), "homographs": np.zeros(1 << tagger.HOMOGRAPH_BITS)}
 Item = TypeVar("Item")
-
-
-@dataclass(frozen=True)
-class Marked:
-    """The words of a sentence, and which of them have an ezafe; None for punctuation."""
-
-    words: list[str]
-    ezafe: list[bool | None]
-
-
-@dataclass(frozen=True)
-class Use:
-    """A homograph in a sentence: words[at] has the reading."""
-
-    words: list[str]
-    at: int
-    reading: str
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,25 +56,26 @@ def _run(argv: Sequence[str] | None) -> int:
     screen, start = Screen(), time.perf_counter()
     news, tests = _news(given.data)
     pairs = [pair for pair in map(_aligned, news) if pair]
-    marked = [sentence for sentence in _marked(OWN / "ezafe.txt") if _key(sentence.words) not in tests]
-    uses = [use for use in _uses(OWN / "homographs.tsv") if _key(use.words) not in tests]
+    marked = [sentence for sentence in tables.marked_sentences(OWN / "ezafe.txt") if _key(sentence.words) not in tests]
+    known, single = tables.read_homographs(OWN / "homographs.tsv")
+    kinds = tables.read_parts_of_speech(OWN / "lilak_lexicon.csv.gz")
+    words: dict[str, object] = {"homographs": known, "lexicon": {}, "topics": tables.read_topics(OWN / "topics.tsv")}
+    untrained, _ = tagger.unpacked(tagger.packed(_TABLES, words, kinds))
+    uses = [use for use in tables.uses_of_homographs(OWN / "homographs.tsv", untrained) if _key(use.words) not in tests]
     screen.say(f"{len(pairs)} sentences of news, {len(marked)} with marked ezafe, {len(uses)} with homographs")
     pairs, pairs_out = _split(pairs, given.development)
     marked, marked_out = _split(marked, given.development)
     uses, uses_out = _split(uses, given.development)
-    kinds = _parts_of_speech(OWN / "lilak_lexicon.csv.gz")
-    untrained, _ = tagger.unpacked(tagger.packed(_TABLES, {"homographs": {}, "lexicon": {}}, kinds))
     ezafe = learned_ezafe([*map(_from_pairs, pairs), *marked], untrained.parts_of_speech)
-    readings = _readings(uses)
-    words: dict[str, object] = {"homographs": {}, "lexicon": {}}
     alone, _ = tagger.unpacked(tagger.packed({**_TABLES, "ezafe": ezafe}, words, kinds))
-    homographs = learned_homographs(uses, readings, alone)
-    lexicon = {**_learned_lexicon(pairs), **dict(_table(OWN / "lexicon.tsv", 2))}
-    lexicon = {word: phonemes for word, phonemes in lexicon.items() if word not in readings}
-    words = {"homographs": readings, "lexicon": lexicon}
-    content = tagger.packed({"ezafe": ezafe, "homographs": homographs}, words, kinds)
+    readings = learned_homographs([*uses, *_in_news(pairs, alone)], alone)
+    misread = {word: reading for word, reading in single.items() if _plain(reading) != _single(_sounds([word])[word])}
+    lexicon = {**_learned_lexicon(pairs), **misread, **dict(tables.rows(OWN / "lexicon.tsv", 2))}
+    lexicon = {word: phonemes for word, phonemes in lexicon.items() if word not in known}
+    words["lexicon"] = lexicon
+    content = tagger.packed({"ezafe": ezafe, "homographs": readings}, words, kinds)
     given.out.write_bytes(content)
-    screen.say(f"{given.out}: {len(content):,} bytes, {len(readings)} homographs, {len(lexicon)} words")
+    screen.say(f"{given.out}: {len(content):,} bytes, {len(known)} homographs, {len(lexicon)} words")
     shipped, _ = tagger.unpacked(content)
     for name, out in (("news", [_from_pairs(pair) for pair in pairs_out]), ("marked", marked_out)):
         if out:
@@ -157,62 +141,24 @@ def _from_pairs(pair: Pair) -> Marked:
     return Marked(words, [None if sentences.is_mark(word) else bool(said and said[-1].ezafe) for word, said in pair])
 
 
-def _table(path: Path, columns: int) -> Iterator[list[str]]:
-    """The rows of a table with tabs; lines that begin with # are comments."""
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if line and not line.startswith("#"):
-            row = line.split("\t")
-            if len(row) != columns:
-                raise DataError(f"{path}:{number}: {len(row)} columns, expected {columns}")
-            yield row
+def _in_news(pairs: Sequence[Pair], model: tagger.Tagger) -> list[Use]:
+    """Homographs in the news sentences, each reading at most MOST_IN_NEWS times."""
+    found: list[Use] = []
+    counts: Counter[tuple[str, str]] = Counter()
+    for pair in pairs:
+        words = [word for word, _ in pair]
+        for at, (word, spoken) in enumerate(pair):
+            choices = model.candidates(word) if len(spoken) == 1 else []
+            said = {_plain(spoken[0].phonemes), _plain(_stem(word, spoken[0]))} if choices else set()
+            fitting = [choice for choice in choices if _plain(choice.phonemes) in said]
+            if len(fitting) == 1 and counts[word, fitting[0].reading] < MOST_IN_NEWS:
+                counts[word, fitting[0].reading] += 1
+                found.append(Use(words, at, fitting[0].reading))
+    return found
 
 
-def _marked(path: Path) -> Iterator[Marked]:
-    """Sentences in which a plus sign follows each word with ezafe."""
-    for (line,) in _table(path, 1):
-        found = Marked([], [])
-        for word in line.split():
-            # Joined to its suffix, as the normalization writes it, a word has the ezafe of the suffix.
-            for part in sentences.split_words(word.rstrip("+")):
-                found.words.append(part)
-                found.ezafe.append(None if sentences.is_mark(part) else word.endswith("+"))
-        yield _joined(found)
-
-
-def _joined(marked: Marked) -> Marked:
-    """The sentence as its normalization splits it into words, which joins suffixes."""
-    words = sentences.split_words(" ".join(marked.words))
-    letters = [letter for word, ezafe in zip(marked.words, marked.ezafe, strict=True) for letter in _ends(word, ezafe)]
-    result: list[bool | None] = []
-    at = 0
-    for word in words:
-        at += len(word.replace("\u200c", ""))
-        result.append(letters[at - 1] if at <= len(letters) and not sentences.is_mark(word) else None)
-    return Marked(words, result)
-
-
-def _ends(word: str, ezafe: bool | None) -> list[bool]:
-    return [False] * (len(word.replace("\u200c", "")) - 1) + [bool(ezafe)]
-
-
-def _uses(path: Path) -> Iterator[Use]:
-    for word, reading, sentence in _table(path, 3):
-        words = sentences.split_words(sentence)
-        if word in words:
-            yield Use(words, words.index(word), reading)
-
-
-def _readings(uses: Sequence[Use]) -> dict[str, dict[str, float]]:
-    """Homograph -> reading -> share. The most frequent reading is in a table; the others share the rest."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for use in uses:
-        found[use.words[use.at]].add(use.reading)
-    readings = {word: dict.fromkeys(sorted(every), 1.0 / len(every)) for word, every in sorted(found.items())}
-    for word, reading, share in _table(OWN / "frequencies.tsv", 3):
-        if reading in readings.get(word, {}):
-            rest = (1.0 - float(share)) / max(1, len(readings[word]) - 1)
-            readings[word] = {other: float(share) if other == reading else rest for other in readings[word]}
-    return {word: every for word, every in readings.items() if len(every) > 1}
+def _plain(phonemes: str) -> str:
+    return _single(sentences.folded(phonemes))
 
 
 def _matrix(rows: Iterable[list[int]], size: int) -> scipy.sparse.csr_matrix:
@@ -222,17 +168,6 @@ def _matrix(rows: Iterable[list[int]], size: int) -> scipy.sparse.csr_matrix:
         indices += row
         starts.append(len(indices))
     return scipy.sparse.csr_matrix((np.ones(len(indices)), indices, starts), (len(starts) - 1, size))
-
-
-def _parts_of_speech(path: Path) -> dict[str, str]:
-    """Word -> its parts of speech in Lilak's lexicon, joined by plus signs."""
-    found: dict[str, set[str]] = defaultdict(set)
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        for line in file:
-            word, _, rest = line.partition(",")
-            if rest and not line.startswith("#"):
-                found[word].add(rest.split(",")[0])
-    return {word: "+".join(sorted(kinds)) for word, kinds in found.items()}
 
 
 def learned_ezafe(marked: Sequence[Marked], parts_of_speech: tagger.PartsOfSpeech) -> Floats:
@@ -272,21 +207,19 @@ def _minimized(
     return weights
 
 
-def learned_homographs(
-    uses: Sequence[Use], readings: Mapping[str, Mapping[str, float]], ezafe: tagger.Tagger
-) -> Floats:
-    """Weights of softmax regression over the readings of each homograph, float64 [2 ** HOMOGRAPH_BITS]."""
+def learned_homographs(uses: Sequence[Use], model: tagger.Tagger) -> Floats:
+    """Weights of softmax regression over the readings of each homograph, float64 [2 ** HOMOGRAPH_BITS].
+
+    model: with the homographs and the weights of the ezafe.
+    """
     rows: list[list[int]] = []
     groups: list[int] = []
     right: list[bool] = []
-    known = [use for use in uses if use.words[use.at] in readings]
-    for number, use in enumerate(known):
-        word = use.words[use.at]
-        features = tagger.homograph_features(use.words, use.at, [score > 0 for score in ezafe.ezafe(use.words)])
-        for reading in readings[word]:
-            rows.append(tagger.homograph_buckets(word, reading, features))
-            groups.append(number)
-            right.append(reading == use.reading)
+    for number, use in enumerate(uses):
+        choices = model.candidates(use.words[use.at])
+        rows += model.homograph_rows(use.words, use.at, [score > 0 for score in model.ezafe(use.words)], choices)
+        groups += [number] * len(choices)
+        right += [choice.reading == use.reading for choice in choices]
     group, target = np.array(groups), np.array(right, np.float64)
     starts = np.flatnonzero(np.diff(group, prepend=-1))
 
@@ -345,7 +278,8 @@ def _ezafe_f1(model: tagger.Tagger, marked: Sequence[Marked]) -> float:
 
 
 def _read(model: tagger.Tagger, use: Use) -> str | None:
-    return model.reading(use.words, use.at, [score > 0 for score in model.ezafe(use.words)])
+    chosen = model.chosen(use.words, use.at, [score > 0 for score in model.ezafe(use.words)])
+    return chosen.reading if chosen else None
 
 
 if __name__ == "__main__":

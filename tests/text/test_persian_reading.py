@@ -13,6 +13,7 @@ import pytest
 from myxtts.text import phonemes
 from myxtts.text.normalization import normalize, persian, persian_numbers
 from myxtts.text.persian import tagger
+from myxtts.text.persian.homographs import KINDS, Homograph, candidates, stem
 from myxtts.text.persian.reading import bare, ipa, with_ezafe
 from myxtts.text.persian.stress import stressed
 from myxtts.text.symbols import default_table
@@ -188,24 +189,65 @@ def test_the_shipped_model_is_small_and_has_its_card() -> None:
     assert "MIT" in card and "CC0" in card and "Elnaz Rahmati" in card
     model, lexicon = tagger.weights()
     table = default_table("phonemes")
-    every = [reading for readings in model.readings.values() for reading in readings] + list(lexicon.values())
+    every = [reading for known in model.homographs.values() for reading in known.shares] + list(lexicon.values())
     assert all(symbol in table for reading in every for symbol in ipa(reading))
-    assert all(abs(sum(readings.values()) - 1) < 1e-6 for readings in model.readings.values())
+    assert all(abs(sum(known.shares.values()) - 1) < 1e-6 for known in model.homographs.values())
+    assert all(set(known.kinds.values()) <= KINDS for known in model.homographs.values())
 
 
 def test_packing_and_unpacking() -> None:
-    words = {"homographs": {"گل": {"gol": 0.7, "gel": 0.3}}, "lexicon": {"چهار": "CahAr"}}
+    homographs = {"گل": {"gol": (0.7, "noun"), "gel": (0.3, "noun")}}
+    words = {"homographs": homographs, "lexicon": {"چهار": "CahAr"}, "topics": {"باغ": ["plant"]}}
     table = np.zeros(1 << tagger.EZAFE_BITS)
     table[[3, 9]] = (1.27, -0.5)
     tables = {"ezafe": table, "homographs": np.zeros(1 << tagger.HOMOGRAPH_BITS)}
     kinds = {"کتاب": "noun", "رفت": "verb", "سرد": "adjective+noun"}
     content = tagger.packed(tables, words, kinds)
     model, lexicon = tagger.unpacked(content)
-    assert model.readings == words["homographs"] and lexicon == words["lexicon"]
-    assert tagger.packed(tables, words, kinds) == content
+    assert model.homographs == {"گل": Homograph({"gol": 0.7, "gel": 0.3}, {"gol": "noun", "gel": "noun"})}
+    assert lexicon == words["lexicon"] and tagger.packed(tables, words, kinds) == content
     assert {word: model.parts_of_speech.of(word) for word in kinds} == kinds
     assert model.parts_of_speech.of("کتاب‌های") == "‌های>noun" and model.parts_of_speech.of("xyz") == "?"
-    assert model.reading(["گل"], 0, [False]) == "gol" and model.reading(["کتاب"], 0, [False]) is None
+    chosen = model.chosen(["گل‌ها"], 0, [False])
+    assert chosen is not None and (chosen.reading, chosen.phonemes) == ("gol", "golhA")
+    assert model.chosen(["کتاب"], 0, [False]) is None
+
+
+def test_inflected_forms_have_the_readings_of_their_kind() -> None:
+    known = {
+        "مرد": Homograph({"mard": 0.8, "mord": 0.2}, {"mard": "noun", "mord": "past"}),
+        "خورد": Homograph({"xord": 0.9, "xorad": 0.1}, {"xord": "past", "xorad": "present"}),
+        "کره": Homograph({"kore": 0.6, "kare": 0.4}, {"kore": "noun", "kare": "noun"}),
+        "سبک": Homograph({"sabk": 0.5, "sabok": 0.5}, {"sabk": "noun", "sabok": "adjective"}),
+    }
+
+    def phonemes_of(word: str, listed: bool = False) -> set[str]:
+        return {choice.phonemes for choice in candidates(word, known, listed=listed)}
+
+    assert phonemes_of("مرد") == {"mard", "mord"} and phonemes_of("مردها") == {"mardhA"}
+    assert phonemes_of("می‌خورد") == {"mixord", "mixorad"} and phonemes_of("نمی‌خورد") == {"nemixord", "nemixorad"}
+    assert phonemes_of("مردید") == {"mordid"} and phonemes_of("مردم") == {"mardam", "mordam"}
+    assert not phonemes_of("مردم", listed=True) and not phonemes_of("مردانه")
+    assert phonemes_of("کره‌ای") == {"kore'i", "kare'i"} and not phonemes_of("کرهی")
+    assert phonemes_of("سبک‌تر") == {"saboktar"} and phonemes_of("سبک‌های") == {"sabkhAye", "sabokhAye"}
+    assert [choice.share for choice in candidates("مردها", known, listed=False)] == [1.0]
+
+
+def test_stems_of_neighbors() -> None:
+    topics = {"باغ": ["plant"], "نان": ["food"]}
+    assert stem("باغ‌های", topics) == "باغ" and stem("نانی", topics) == "نان" and stem("کتابش", topics) == "کتاب"
+    assert stem("است", {}) == "است" and stem("بید", {}) == "بید"
+
+
+@pytest.mark.parametrize(
+    ("written", "reading"),
+    [
+        ("او هر روز میوه می‌خورد.", "mixorad"), ("کشتی‌های جنگی در دریا بودند.", "keʃtihɑje"),
+        ("گل‌های باغچه شکفت.", "ɡolhɑje"),
+    ],
+)  # fmt: skip
+def test_forms_of_homographs_are_read_by_their_context(written: str, reading: str) -> None:
+    assert reading in plain(written).split()
 
 
 def test_stored_tokens_notice_another_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,8 +73,8 @@ def _reading(
         phonemes, note = given, "dictionary"
         has_ezafe = written
     else:
-        phonemes, note = _phonemes(words, plain, at, ezafe, speak)
-        has_ezafe = ezafe[at]
+        phonemes, note, can_have_ezafe = _phonemes(words, plain, at, ezafe, speak)
+        has_ezafe = written or (ezafe[at] and can_have_ezafe)
         if _LETTERS.search(words[at]):
             verb = weights()[0].parts_of_speech.of(plain[at]) == VERB and not has_ezafe
             phonemes = stressed(plain[at], phonemes, verb=verb)
@@ -92,21 +92,21 @@ def _has_ezafe(words: Sequence[str], at: int, score: float, spoken: Sequence[boo
 
 def _phonemes(
     words: Sequence[str], plain: Sequence[str], at: int, ezafe: Sequence[bool], speak: Speak
-) -> tuple[str, str]:
-    """The phonemes of a word without its ezafe, and where they are from."""
+) -> tuple[str, str, bool]:
+    """The phonemes of a word without its ezafe, where they are from, and whether such a word can have an ezafe."""
     tagger, lexicon = weights()
     text = _without_written_ezafe(words[at])
     if _MARKS.search(text):
-        return speak(text), "vowel marks"
+        return speak(text), "vowel marks", True
     numeral = _numeral(plain, at)
     if numeral:
-        return numeral, "number"
-    reading = tagger.reading(plain, at, ezafe)
-    if reading is not None:
-        return ipa(reading), "homograph"
+        return numeral, "number", True
+    chosen = tagger.chosen(plain, at, ezafe)
+    if chosen is not None:
+        return ipa(chosen.phonemes), "homograph", chosen.can_have_ezafe
     if bare(text) in lexicon:
-        return ipa(lexicon[bare(text)]), "lexicon"
-    return speak(bare(text)), "eSpeak NG"
+        return ipa(lexicon[bare(text)]), "lexicon", True
+    return speak(bare(text)), "eSpeak NG", True
 
 
 def _without_written_ezafe(word: str) -> str:

@@ -16,9 +16,12 @@ from importlib import resources
 import numpy as np
 import numpy.typing as npt
 
-EZAFE_BITS, HOMOGRAPH_BITS = 18, 17
+from myxtts.text.persian import homographs as forms
+from myxtts.text.persian.homographs import Candidate, Homograph
+
+EZAFE_BITS, HOMOGRAPH_BITS = 20, 20
 """Weights of the two models, as powers of two."""
-FORMAT = 1
+FORMAT = 2
 _MOST_CACHED = 100_000
 WEIGHTS = "weights.npz"
 PRIOR_SHARE = 0.5
@@ -31,7 +34,6 @@ _SUFFIXES = (
     "‌هایشان", "‌هایی", "‌های", "هایی", "های", "‌ها", "ها", "‌اش", "‌ترین", "ترین", "‌ای", "ان", "ات", "ی", "ش", "م",
 )  # fmt: skip
 """Of words that are not in the lexicon themselves: their part of speech is that of the rest, with the suffix."""
-_WINDOW = 7
 _SIDES = (-3, -2, -1, 1, 2, 3)
 
 
@@ -57,16 +59,17 @@ class PartsOfSpeech:
         return self._known[word]
 
     def _of(self, word: str) -> str:
-        found = self._listed(word)
+        found = self.listed(word)
         if found:
             return found
         for suffix in _SUFFIXES:
             rest = word.removesuffix(suffix)
-            if rest != word and len(rest) > 1 and (found := self._listed(rest)):
+            if rest != word and len(rest) > 1 and (found := self.listed(rest)):
                 return f"{suffix}>{found}"
         return _UNKNOWN
 
-    def _listed(self, word: str) -> str:
+    def listed(self, word: str) -> str:
+        """The parts of speech of a word that is in the lexicon itself; empty if it is not."""
         code = zlib.crc32(word.encode("utf-8"))
         at = int(np.searchsorted(self._codes, np.uint32(code)))
         there = at < len(self._codes) and int(self._codes[at]) == code
@@ -112,19 +115,6 @@ def ezafe_features(words: Sequence[str], kinds: Sequence[str], at: int) -> list[
     ]  # fmt: skip
 
 
-def homograph_features(words: Sequence[str], at: int, ezafe: Sequence[bool]) -> list[str]:
-    """Features of the context of words[at] for its reading: words near it, its neighbors, ezafe and sentence end."""
-    found = ["b", f"e={ezafe[at]}", f"pe={at > 0 and ezafe[at - 1]}"]
-    for position in range(max(0, at - _WINDOW), min(len(words), at + _WINDOW + 1)):
-        if position != at:
-            other = words[position]
-            found += [f"c={other}", f"c4={other[:4]}"]
-            if abs(position - at) < 3:
-                found += [f"{position - at}={other}", f"{position - at}s={other[-2:]}", f"{position - at}p={other[:2]}"]
-    found += [f"{side}=none" for side, there in ((-1, at > 0), (1, at + 1 < len(words))) if not there]
-    return found
-
-
 class Tagger:
     """The two models. `words` are normalized Persian words without vowel marks, and punctuation marks."""
 
@@ -132,44 +122,53 @@ class Tagger:
         self,
         ezafe: npt.NDArray[np.float32],
         homographs: npt.NDArray[np.float32],
-        readings: Mapping[str, Mapping[str, float]],
+        known: Mapping[str, Homograph],
         parts_of_speech: PartsOfSpeech,
+        topics: Mapping[str, Sequence[str]],
     ) -> None:
-        self._ezafe, self._homographs, self._readings = ezafe, homographs, readings
+        self._ezafe, self._homographs, self._known, self._topics = ezafe, homographs, known, topics
         self.parts_of_speech = parts_of_speech
 
     @property
-    def readings(self) -> Mapping[str, Mapping[str, float]]:
-        """Homograph -> its readings (phonemes) and how frequent each is, from 0 to 1."""
-        return self._readings
+    def homographs(self) -> Mapping[str, Homograph]:
+        """The homographs, of which there may be inflected forms besides."""
+        return self._known
 
     def ezafe(self, words: Sequence[str]) -> list[float]:
         """The score of an ezafe after each word: above 0 it is more likely than not, in log odds."""
         kinds = [self.parts_of_speech.of(word) for word in words]
         return [float(self._ezafe[ezafe_buckets(words, kinds, at)].sum()) for at in range(len(words))]
 
-    def reading(self, words: Sequence[str], at: int, ezafe: Sequence[bool]) -> str | None:
-        """The phonemes of the homograph words[at] in its context; None if it is no homograph."""
-        readings = self._readings.get(words[at])
-        if not readings:
+    def candidates(self, word: str) -> list[Candidate]:
+        """The readings that a word can have; empty for words that are no form of a homograph."""
+        return forms.candidates(word, self._known, listed=bool(self.parts_of_speech.listed(word)))
+
+    def homograph_rows(
+        self, words: Sequence[str], at: int, ezafe: Sequence[bool], choices: Sequence[Candidate]
+    ) -> list[list[int]]:
+        """The indices of the weights of each choice for words[at]."""
+        first, last = max(0, at - 2), at + 3
+        kinds = ["<>"] * len(words)
+        kinds[first:last] = [self.parts_of_speech.of(word) for word in words[first:last]]
+        features = forms.context(words, kinds, at, ezafe, choices[0].form, self._topics)
+        return [forms.buckets(choice, features, HOMOGRAPH_BITS) for choice in choices]
+
+    def chosen(self, words: Sequence[str], at: int, ezafe: Sequence[bool]) -> Candidate | None:
+        """The most likely reading of the homograph words[at] in its context; None if it is no homograph."""
+        choices = self.candidates(words[at])
+        if not choices:
             return None
-        features = homograph_features(words, at, ezafe)
-        scores = {
-            reading: PRIOR_SHARE * float(np.log(frequency))
-            + float(self._homographs[homograph_buckets(words[at], reading, features)].sum())
-            for reading, frequency in readings.items()
-        }
-        return max(scores, key=lambda reading: scores[reading])
+        rows = self.homograph_rows(words, at, ezafe, choices)
+        scores = [
+            PRIOR_SHARE * float(np.log(choice.share)) + float(self._homographs[row].sum())
+            for choice, row in zip(choices, rows, strict=True)
+        ]
+        return choices[int(np.argmax(scores))]
 
 
 def ezafe_buckets(words: Sequence[str], kinds: Sequence[str], at: int) -> list[int]:
     """The indices of the weights of the features of words[at]."""
     return sorted({bucket(name, EZAFE_BITS) for name in ezafe_features(words, kinds, at)})
-
-
-def homograph_buckets(word: str, reading: str, features: Sequence[str]) -> list[int]:
-    """The indices of the weights of a reading in a context."""
-    return sorted({bucket(f"{word}|{reading}|{name}", HOMOGRAPH_BITS) for name in features})
 
 
 def quantized(weights: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.int8], np.float32]:
@@ -183,8 +182,8 @@ def packed(
 ) -> bytes:
     """The content of the weights file.
 
-    tables: of weights, kept as int8 with their scales; words: homographs and lexicon, kept as JSON; parts_of_speech: of
-    words, kept by the CRC-32 of the word.
+    tables: of weights, kept as int8 with their scales; words: homographs (reading -> share and kind), topics and
+    lexicon, kept as JSON; parts_of_speech: of words, kept by the CRC-32 of the word.
     """
     arrays: dict[str, npt.NDArray[np.generic]] = {"format": np.array(FORMAT)}
     for name, table in tables.items():
@@ -220,4 +219,11 @@ def unpacked(content: bytes) -> tuple[Tagger, Mapping[str, str]]:
         words = json.loads(file["words"].tobytes().decode("utf-8"))
         steps = np.ascontiguousarray(file["codes"].T).view("<u4").ravel()
         parts_of_speech = PartsOfSpeech(np.cumsum(steps, dtype=np.uint32), file["kinds"], words["kinds"])
-    return Tagger(ezafe, homographs, words["homographs"], parts_of_speech), words["lexicon"]
+    known = {
+        word: Homograph(
+            {reading: share for reading, (share, _) in every.items()},
+            {reading: kind for reading, (_, kind) in every.items()},
+        )
+        for word, every in words["homographs"].items()
+    }
+    return Tagger(ezafe, homographs, known, parts_of_speech, words["topics"]), words["lexicon"]
