@@ -217,8 +217,8 @@ def _measure(given: Namespace) -> int:
 
     with quiet_loading():
         from myxtts.training.cluster import cluster_of
-        from myxtts.training.run import prepare_tensorflow
-    prepare_tensorflow(config.training.threads)
+        from myxtts.training.gpu import prepare_tensorflow
+    prepare_tensorflow(config.training)
     cluster = cluster_of(member, "the same command")
     step, batch_of = _made_step(config, cluster)
     clock = CLOCKS[given.clock]
