@@ -5,8 +5,9 @@ training clips form one group, all others another. A sentence is spoken with a r
 speaker if there is one; else the recording of its speaker, and then the text is that of the next speaker, so that no
 word of it is in the reference. Clips in other languages than English are left out, since the judge knows no other.
 
-Speed is that of the vocoder alone and of the whole way from text to sound, in times real time, on the processors that
-this process may use; memory is the peak of this process.
+Speed is that of the vocoder alone and of the whole way from text to sound in a stored voice, in times real time, on the
+processors that this process may use; `first s` is the median time to the first part of a stream in that voice, after a
+first text. Memory is the peak of this process.
 
 WORK holds the sounds and lists of every row. The judge is asked once for each list.
 """
@@ -45,7 +46,19 @@ if TYPE_CHECKING:
 
 ENGLISH = "en"
 JUDGED = ("wer", "secs", "dnsmos", "dnsmos_background", "dnsmos_p808")
-HEADS = ["clips", "mels", "vocoder", "word error", "SECS", "DNSMOS", "background", "P808", "vocoder x", "in all x"]
+HEADS = [
+    "clips",
+    "mels",
+    "vocoder",
+    "word error",
+    "SECS",
+    "DNSMOS",
+    "background",
+    "P808",
+    "vocoder x",
+    "in all x",
+    "first s",
+]
 SPLITS: tuple[Literal["train", "val"], ...] = ("train", "val")
 
 
@@ -93,7 +106,7 @@ def _run(given: Namespace) -> int:
     table = [HEADS]
     for row in rows:
         found = row["judged"] or {}
-        speeds = [cell(row.get(name), ".0f") for name in ("vocoder_speed", "speed")]
+        speeds = [cell(row.get(name), ".0f") for name in ("vocoder_speed", "speed")] + [cell(row.get("first"), ".2f")]
         figures = [cell(found.get(name), ".3f" if name == "wer" else ".2f") for name in JUDGED]
         table.append([f"{row['clips']} {row['group']}", row["mels"], row["vocoder"], *figures, *speeds])
     title = f"sound: {given.checkpoint or 'no voice model'}; peak memory {peak:,.0f} MB"
@@ -187,18 +200,29 @@ def _predicted(
 ) -> dict[str, Any]:
     """The sentences spoken by the voice model with one vocoder."""
     rate = synthesizer.config.audio.sample_rate_hz
-    synthesizer.speak(clips[0].text, references=[clips[0].reference])  # builds the graphs
-    seconds = spent = 0.0
     lines = []
     for number, clip in enumerate(clips, 1):
         speech = synthesizer.speak(clip.text, references=[clip.reference])
-        seconds, spent = seconds + speech.seconds, spent + speech.compute_seconds
         path = _path(work, group, "predicted", kind, number)
         waveform.write_wav(path, np.asarray(speech.samples), rate)
         lines.append(f"{path}\t{clip.text}\t{clip.reference}")
         screen.progress(f"predicted mels, {group}, {Path(kind).name}", number, len(clips))
     row = _row(group, "predicted", kind, clips, _write(work, group, "predicted", kind, lines))
-    return {**row, "speed": seconds / spent}
+    return {**row, **_speeds([clip.text for clip in clips], synthesizer)}
+
+
+def _speeds(texts: Sequence[str], synthesizer: Synthesizer) -> dict[str, float]:
+    """Times real time of texts in a stored voice, and the median seconds until the first part of each is there."""
+    seconds = spent = 0.0
+    first = []
+    for text in [texts[0], *texts]:  # once more, since lengths that are new have their costs
+        begun = time.perf_counter()
+        next(synthesizer.stream(text, speaker=synthesizer.speakers[0]))
+        first.append(time.perf_counter() - begun)
+    for text in texts:
+        speech = synthesizer.speak(text, speaker=synthesizer.speakers[0])
+        seconds, spent = seconds + speech.seconds, spent + speech.compute_seconds
+    return {"speed": seconds / spent, "first": float(np.median(first[1:]))}
 
 
 def _path(work: Path, group: str, mels: str, kind: str, number: int) -> Path:

@@ -74,7 +74,7 @@ def _parser() -> OneLineParser:
     out.add_argument(
         "--stream",
         action="store_true",
-        help="write each sentence to the file as soon as it is ready",
+        help="write the speech to the file as it is computed, part by part",
     )
     out.add_argument(
         "--raw", action="store_true", help="write samples without a WAV header: signed 16-bit little-endian, mono"
@@ -167,7 +167,7 @@ def _speak_streaming(
     screen: Screen,
     started: float,
 ) -> None:
-    """Like `_speak_to_file`, but writes each sentence as soon as it is ready."""
+    """Like `_speak_to_file`, but writes each part as soon as it is ready."""
     import numpy as np
 
     ready = time.perf_counter()
