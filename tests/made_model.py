@@ -166,6 +166,7 @@ def keep_networks(network: Any) -> None:
                 del KEPT_NETWORKS[next(iter(KEPT_NETWORKS))]
             KEPT_NETWORKS[key] = dict(vars(self))
         vars(self).update(KEPT_NETWORKS[key], config=opened.config, corpus=opened.corpus)
+        network.load_weights(self.generator.model, opened.average)  # a test may have changed them
 
     network.TensorFlowModel.__init__ = init
 

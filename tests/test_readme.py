@@ -87,7 +87,7 @@ def help_of(program: tuple[str, ...]) -> str:
         elif program[0] in ("train_main.py", "train_stable.py"):
             train.main(["--help"], program=program[0])
         elif program[0].startswith("bench.") and (ROOT / f"bench/{program[0][6:]}.py").is_file():
-            importlib.import_module(program[0]).main(["--help"])
+            importlib.import_module(program[0]).main([*program[1:], "--help"])
         elif program[0].startswith("tests.") and (ROOT / f"{program[0].replace('.', '/')}.py").is_file():
             return (ROOT / f"{program[0].replace('.', '/')}.py").read_text(encoding="utf-8")
     return shown.getvalue()
@@ -96,7 +96,7 @@ def help_of(program: tuple[str, ...]) -> str:
 def program_of(words: list[str]) -> tuple[str, ...]:
     """The program and command of a command line of ours."""
     if words[:2] == ["python", "-m"]:
-        return tuple(words[2:4]) if words[2] == "myxtts" else (words[2],)
+        return tuple(words[2:4]) if words[2] in ("myxtts", "bench.starter") else (words[2],)
     if words[:2] == ["myxtts", "vocoder"] and words[2:]:  # the one command with commands of its own
         return tuple(words[:3])
     return tuple(words[:2]) if words[0] == "myxtts" else (words[1],)

@@ -51,9 +51,8 @@ def test_the_client_of_openai_in_every_format(
     url: str, synthesizer: Synthesizer, name: str, rate: int, tolerance: int
 ) -> None:
     openai = pytest.importorskip("openai")
-    client = openai.OpenAI(base_url=f"{url}/v1", api_key="none")
-    answer = client.audio.speech.create(model="tts-1", voice="bob", input=TEXT, response_format=name)
-    content = answer.read()
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="none") as client:
+        content = client.audio.speech.create(model="tts-1", voice="bob", input=TEXT, response_format=name).read()
     if name == "pcm":
         samples = np.frombuffer(content, "<i2") / 32_768.0
     else:
@@ -68,13 +67,13 @@ def test_the_client_of_openai_in_every_format(
 
 def test_the_client_streams_and_lists(url: str) -> None:
     openai = pytest.importorskip("openai")
-    client = openai.OpenAI(base_url=f"{url}/v1", api_key="none")
-    with client.audio.speech.with_streaming_response.create(
-        model="tts-1", voice="ann", input=TEXT, response_format="pcm", speed=1.5
-    ) as answer:
-        parts = list(answer.iter_bytes())
-    assert sum(map(len, parts)) > 20_000
-    assert [model.id for model in client.models.list()] == ["myxtts"]
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="none") as client:
+        with client.audio.speech.with_streaming_response.create(
+            model="tts-1", voice="ann", input=TEXT, response_format="pcm", speed=1.5
+        ) as answer:
+            parts = list(answer.iter_bytes())
+        assert sum(map(len, parts)) > 20_000
+        assert [model.id for model in client.models.list()] == ["myxtts"]
     listed = httpx.get(f"{url}/v1/audio/voices").json()
     assert [voice["id"] for voice in listed["voices"]] == ["ann", "bob", "cleo"]
     assert listed["languages"] == ["en-us", "fa"]
@@ -221,9 +220,11 @@ def test_the_token(synthesizer: Synthesizer) -> None:
     with served(synthesizer, token="secret") as address:
         refused = post(address)
         assert refused.status_code == 401 and refused.json()["error"]["code"] == "invalid_api_key"
-        with pytest.raises(openai.AuthenticationError):
-            openai.OpenAI(base_url=f"{address}/v1", api_key="wrong", max_retries=0).models.list()
-        assert len(list(openai.OpenAI(base_url=f"{address}/v1", api_key="secret").models.list())) == 1
+        wrong = openai.OpenAI(base_url=f"{address}/v1", api_key="wrong", max_retries=0)
+        with wrong, pytest.raises(openai.AuthenticationError):
+            wrong.models.list()
+        with openai.OpenAI(base_url=f"{address}/v1", api_key="secret") as client:
+            assert len(list(client.models.list())) == 1
         assert httpx.get(f"{address}/metrics").status_code == 401 and httpx.get(f"{address}/health").status_code == 200
 
 

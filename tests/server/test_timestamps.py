@@ -35,12 +35,12 @@ def url(synthesizer: Synthesizer) -> Iterator[str]:
 
 
 def create(url: str, stream_format: str, granularities: list[str], **more: Any) -> bytes:
-    client = openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
     extra = {"timestamp_granularities": granularities, "stream_format": stream_format}
-    answer = client.audio.speech.create(
-        model="myxtts", voice="bob", input=TEXT, response_format="wav", extra_body=extra, **more
-    )
-    content: bytes = answer.read()
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client:
+        answer = client.audio.speech.create(
+            model="myxtts", voice="bob", input=TEXT, response_format="wav", extra_body=extra, **more
+        )
+        content: bytes = answer.read()
     return content
 
 

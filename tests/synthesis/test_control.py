@@ -5,6 +5,7 @@ with the pitch, energy and duration of each token. Everything else is the real c
 durations, mel, normalization, Griffin-Lim, and the pitch tracker that measures.
 """
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ def exact_decoder(synthesizer: Synthesizer) -> object:
 @pytest.fixture(scope="module")
 def synthesizer(tmp_path_factory: pytest.TempPathFactory) -> Synthesizer:
     made = Synthesizer.load(made_model.save_run(tmp_path_factory.mktemp("run"), made_model.resolved(), CORPUS))
+    made.model.generator = copy.copy(made.model.generator)  # other tests have the same one
     made.model.generator._decode = exact_decoder(made)  # type: ignore[method-assign, assignment]
     return made
 
@@ -128,16 +130,17 @@ def test_a_note_on_reduced_level(synthesizer: Synthesizer, plain: Speech) -> Non
     assert plain.notes == () and loud.gain < 0.5
     softer_db = -20 * np.log10(loud.gain)
     assert loud.notes == (f"the level was reduced by {softer_db:.1f} dB to prevent clipping",)
-    (chunk,) = synthesizer.stream(TEXT, speaker="bob", energy=25.0)
-    assert chunk.gain == pytest.approx(loud.gain) and np.abs(chunk.samples).max() <= 0.98 + 1e-6
+    chunks = list(synthesizer.stream(TEXT, speaker="bob", energy=25.0))
+    assert min(chunk.gain for chunk in chunks) == pytest.approx(loud.gain)
+    assert max(np.abs(chunk.samples).max() for chunk in chunks) <= 0.98 + 1e-6
 
 
 def test_a_note_on_limited_pitch(synthesizer: Synthesizer) -> None:
     """The corpus has a mean of 148 Hz, two octaves under which are 37."""
     (kept,) = synthesizer.speak(TEXT, speaker="bob", pitch=-24.0).notes
     assert kept == "the pitch was limited to 65 to 600 Hz in 100% of the voiced frames"
-    (chunk,) = synthesizer.stream(TEXT, speaker="bob", pitch=-24.0)
-    assert chunk.pitch_limited == chunk.voiced == len(chunk.mel_MC)
+    *_, chunk = chunks = list(synthesizer.stream(TEXT, speaker="bob", pitch=-24.0))
+    assert chunk.pitch_limited == chunk.voiced == sum(len(chunk.mel_MC) for chunk in chunks)
 
 
 def test_the_shift_is_the_same_for_every_token_of_the_decoder(synthesizer: Synthesizer, tmp_path: Path) -> None:
