@@ -14,7 +14,8 @@ RUN pip install "/app[export,runtime,serve]"
 RUN if [ "$VARIANT" = gpu ]; then pip install "tensorflow[and-cuda]>=2.21,<2.22"; fi
 # Runs, exported folders and voices of the user lie in /data; caches go to its home.
 RUN mkdir -p /data && chown 1000:1000 /data
-ENV HOME=/data
+# HOME may be a folder of another user, and numba keeps compiled code.
+ENV HOME=/data NUMBA_CACHE_DIR=/tmp/numba
 WORKDIR /data
 USER 1000:1000
 EXPOSE 8000

@@ -143,8 +143,6 @@ def save_recording(path: Path, seconds: float = 2.0, loudness: float = 0.3, tone
     return path
 
 
-KEPT_NETWORKS: dict[str, dict[str, Any]] = {}
-"""Networks that synthesis has built, by `_key`; a test that needs them fresh empties it."""
 _MOST_KEPT = 8
 
 
@@ -155,17 +153,17 @@ def keep_networks(network: Any) -> None:
     """
     if hasattr(network, "kept"):
         return
-    network.kept = True
+    network.kept = kept = dict[str, dict[str, Any]]()  # a test that needs fresh networks empties it
     build = network.TensorFlowModel.__init__
 
     def init(self: Any, opened: Any) -> None:
         key = _key(opened)
-        if key not in KEPT_NETWORKS:
+        if key not in kept:
             build(self, opened)
-            if len(KEPT_NETWORKS) == _MOST_KEPT:
-                del KEPT_NETWORKS[next(iter(KEPT_NETWORKS))]
-            KEPT_NETWORKS[key] = dict(vars(self))
-        vars(self).update(KEPT_NETWORKS[key], config=opened.config, corpus=opened.corpus)
+            if len(kept) == _MOST_KEPT:
+                del kept[next(iter(kept))]
+            kept[key] = dict(vars(self))
+        vars(self).update(kept[key], config=opened.config, corpus=opened.corpus)
         network.load_weights(self.generator.model, opened.average)  # a test may have changed them
 
     network.TensorFlowModel.__init__ = init

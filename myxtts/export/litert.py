@@ -1,4 +1,4 @@
-"""`--format litert`: the graph in two halves, the speaker encoder and the vocoder for LiteRT (Android, iOS).
+"""`--format litert`: the graph in two halves and the speaker encoder for LiteRT (Android, iOS).
 
 Durations are rounded between the halves, by the program that runs them: LiteRT has no float64, and a sentence has as
 many frames as they add up to. Batches have an open length: with a fixed one the shapes that the layers assert stay in

@@ -22,6 +22,7 @@ from myxtts.text.symbols import BLANK
 
 PROSODY = ("log_durations", "pitch", "energy", "text", "mean")
 """Outputs of the first half. All but the log-durations, ln(1 + frames), are inputs of the second one."""
+_IDENTITY = ("voice", "style")
 
 
 class LiteRtModel:
@@ -34,14 +35,21 @@ class LiteRtModel:
 
     def __init__(self, opened: OpenedExport, interpreter: Any = None) -> None:
         self._opened, self._interpreter = opened, interpreter
-        self._text_to_prosody, self._prosody_to_mel = self._graph(TEXT_TO_PROSODY), self._graph(PROSODY_TO_MEL)
+        noisy = ("noise", "steps") if opened.config.model.decoder == "flow" else ()
+        self._text_to_prosody = self._graph(TEXT_TO_PROSODY, ("tokens", "language", *_IDENTITY), PROSODY)
+        inputs = (*PROSODY[1:], *_IDENTITY, "durations", "controls", *noisy)
+        self._prosody_to_mel = self._graph(PROSODY_TO_MEL, inputs, ("mel", "f0", "limited"))
 
-    def _graph(self, name: str) -> LiteRtGraph:
-        return LiteRtGraph(self._opened.path / name, self._opened.where, self._interpreter)
+    def _graph(self, name: str, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> LiteRtGraph:
+        """The graph in a file. Raises CheckpointError for one with other inputs and outputs."""
+        made = LiteRtGraph(self._opened.path / name, self._opened.where, self._interpreter)
+        if made.inputs != set(inputs) or made.outputs != set(outputs):
+            raise CheckpointError(f"{self._opened.where}: {name} does not fit the settings beside it; export it again")
+        return made
 
     @cached_property
     def _encoder(self) -> LiteRtGraph:
-        return self._graph(LITERT_ENCODER)
+        return self._graph(LITERT_ENCODER, ("mel", "frames"), _IDENTITY)
 
     def voices(self, reference_ARC: FloatArray, length_A: IntArray) -> list[Voice]:
         """Voice and style of each normalized reference mel (N, R, C) with its length (N,)."""
@@ -108,6 +116,7 @@ class LiteRtGraph:
         except (ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:160]
             raise CheckpointError(f"{where}: LiteRT cannot load {path.name} ({reason}); export it again") from error
+        self.inputs, self.outputs = set(self._run.get_input_details()), set(self._run.get_output_details())
         self._lock = threading.Lock()
 
     def __call__(self, **inputs: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:

@@ -215,11 +215,14 @@ class _Service:
             self._metrics.active -= 1
             raise
         form = reply(wanted.stream_format, wanted.response_format, wanted.timestamp_granularities)
-        streamed = self._streamed(wanted.response_format, form, pieces, first)
-        return StreamingResponse(streamed, media_type=form.media_type)
+        streamed = self._streamed(request, wanted.response_format, form, pieces, first)
+        if form.streams:
+            return StreamingResponse(streamed, media_type=form.media_type)
+        # nothing is sent before all is computed, so that an error in the middle has its own status
+        return Response(b"".join([content async for content in streamed]), media_type=form.media_type)
 
     def _pieces(self, wanted: SpeechRequest) -> Iterator[SpeechChunk]:
-        """The sentences; a generator, so that the text is read in a worker too."""
+        """The sentences, or parts of them; a generator, so that the text is read in a worker too."""
         saved = set(self._folder.names()) if self._folder is not None else set()
         parts = [
             self._folder.part(name, weight, self._synthesizer)
@@ -230,7 +233,7 @@ class _Service:
         yield from self._synthesizer.stream(wanted.text, voices=parts, **asdict(wanted.options))
 
     async def _next(self, pieces: Iterator[SpeechChunk]) -> SpeechChunk | None:
-        """The next sentence, computed in a worker. Raises ApiError."""
+        """The next sentence or part of one, computed in a worker. Raises ApiError."""
 
         def compute() -> SpeechChunk | None:
             started = time.perf_counter()
@@ -250,7 +253,12 @@ class _Service:
         return piece
 
     async def _streamed(
-        self, response_format: str, form: Reply, pieces: Iterator[SpeechChunk], piece: SpeechChunk | None
+        self,
+        request: Request,
+        response_format: str,
+        form: Reply,
+        pieces: Iterator[SpeechChunk],
+        piece: SpeechChunk | None,
     ) -> AsyncIterator[bytes]:
         """The bytes of the reply. Leaving it early, as when the client disconnects, ends the work."""
         try:
@@ -259,6 +267,8 @@ class _Service:
             while piece is not None:
                 if content := form.part(piece, output.write(piece.samples)):
                     yield content
+                if not form.streams and await request.is_disconnected():
+                    return
                 piece = await self._next(pieces)
             if content := form.end(output.close()):
                 yield content

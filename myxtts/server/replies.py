@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
+from myxtts.audio.sound_file import HEADER_BYTES, wav_header
 from myxtts.server.sound_formats import MEDIA_TYPES
 from myxtts.synthesis.speech import SpeechChunk, SpokenSentence
 
@@ -18,6 +19,8 @@ class Reply(Protocol):
     """Turns the chunks of a speech, which are sentences or parts of them, into the body of an answer."""
 
     media_type: str
+    streams: bool
+    """Whether it has bytes before the end."""
 
     def part(self, chunk: SpeechChunk, content: bytes) -> bytes:
         """The next bytes of the body: `content` is what the sound file has more with this chunk, possibly none."""
@@ -48,6 +51,8 @@ def times_of(sentence: SpokenSentence, granularities: Collection[str]) -> dict[s
 
 
 class _Audio:
+    streams = True
+
     def __init__(self, response_format: str, granularities: Collection[str]) -> None:
         self.media_type = MEDIA_TYPES[response_format]
 
@@ -61,7 +66,7 @@ class _Audio:
 class _Events:
     """The events of OpenAI's interface, and before the audio of each sentence one with the times, where asked for."""
 
-    media_type = "text/event-stream"
+    media_type, streams = "text/event-stream", True
 
     def __init__(self, response_format: str, granularities: Collection[str]) -> None:
         self._granularities = granularities
@@ -79,16 +84,17 @@ class _Events:
 class _Json:
     """One object: the sound file in base64, and the times, where asked for."""
 
-    media_type = "application/json"
+    media_type, streams = "application/json", False
 
     def __init__(self, response_format: str, granularities: Collection[str]) -> None:
         self._format, self._granularities = response_format, granularities
         self._content = bytearray()
         self._times: dict[str, list[dict[str, Any]]] = {}
-        self._seconds = 0.0
+        self._seconds, self._rate = 0.0, 0
 
     def part(self, chunk: SpeechChunk, content: bytes) -> bytes:
         self._content += content
+        self._rate = chunk.sample_rate_hz
         self._seconds = chunk.sentence.start_seconds + chunk.sentence.seconds
         if chunk.first:
             for key, times in times_of(chunk.sentence, self._granularities).items():
@@ -96,7 +102,10 @@ class _Json:
         return b""
 
     def end(self, content: bytes) -> bytes:
-        audio = base64.b64encode(bytes(self._content) + content).decode("ascii")
+        sound = bytes(self._content) + content
+        if self._format == "wav":  # the header of a stream does not know its length
+            sound = wav_header(self._rate, len(sound) - HEADER_BYTES) + sound[HEADER_BYTES:]
+        audio = base64.b64encode(sound).decode("ascii")
         values = {"audio": audio, "format": self._format, "duration": round(self._seconds, 3), **self._times}
         return json.dumps(values).encode("ascii")
 

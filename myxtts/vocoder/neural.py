@@ -11,7 +11,16 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import numpy.typing as npt
 
-from myxtts.audio.source_filter import KINDS, SUBFRAMES, bins, envelope_matrix, excite, filled_pitch, synthesize
+from myxtts.audio.source_filter import (
+    KINDS,
+    SUBFRAMES,
+    bins,
+    envelope_matrix,
+    excite,
+    filled_pitch,
+    synthesize,
+    window_samples,
+)
 from myxtts.config.schema import AudioConfig, VocoderConfig
 from myxtts.vocoder.constants import (
     GAIN_RANGE,
@@ -30,8 +39,6 @@ FIRST_FRAMES = 96
 """Frames of the first piece, so that a stream begins early."""
 PIECE_FRAMES = 512
 """Frames of the other pieces, which bound the memory."""
-_MARGIN = 3
-"""Frames on either side of a piece whose windows or samples reach into it."""
 
 
 class NeuralVocoder:
@@ -64,12 +71,14 @@ class NeuralVocoder:
 
     def pieces(self, mel_MC: FloatArray, pitch_hz_M: FloatArray, seed: int = 0) -> Iterator[FloatArray]:
         """The samples in pieces of whole frames, each as soon as it is computed; together those of a call."""
-        audio, hop, context = self.audio, self.audio.hop_samples, self.context_frames + _MARGIN
+        audio, hop = self.audio, self.audio.hop_samples
+        margin = -(-window_samples(audio) // hop) + 1  # frames whose windows or samples reach into the piece
+        context = self.context_frames + margin
         filled_M, excitation = filled_pitch(pitch_hz_M, audio), excite(pitch_hz_M, audio, seed)
         for start, end in _bounds(len(mel_MC)):
             around = slice(max(0, start - context), min(end + context, len(mel_MC)))
             filters = self.filters(mel_MC[around], filled_M[around], (pitch_hz_M[around] > 0.0).astype(np.float32))
-            near = slice(max(0, start - _MARGIN), min(end + _MARGIN, len(mel_MC)))
+            near = slice(max(0, start - margin), min(end + margin, len(mel_MC)))
             filters = filters[SUBFRAMES * (near.start - around.start) : SUBFRAMES * (near.stop - around.start)]
             filters[:, 2] *= np.float32(NOISE_LEVEL)
             samples_N = synthesize(filters, excitation.part(near.start * hop, near.stop * hop), audio)

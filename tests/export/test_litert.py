@@ -125,3 +125,14 @@ def test_int8_is_smaller_and_a_wrong_file_leaves_nothing(
     assert command.main([*words, str(tmp_path / "wrong")]) == 1
     assert "the exported model differs from TensorFlow" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["small"]
+
+
+@pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated:UserWarning")
+def test_graphs_that_do_not_belong_together(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    folder = Path(shutil.copytree(pair[1], tmp_path / "model"))
+    opened = open_export(folder)
+    (folder / TEXT_TO_PROSODY).write_bytes((folder / PROSODY_TO_MEL).read_bytes())
+    with pytest.raises(CheckpointError, match=f"{TEXT_TO_PROSODY} does not fit the settings beside it"):
+        LiteRtModel(opened, tf.lite.Interpreter)

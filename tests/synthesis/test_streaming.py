@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from myxtts.errors import ConfigError, DataError
-from myxtts.synthesis import Synthesizer
+from myxtts.synthesis import Synthesizer, network
 from myxtts.synthesis.speech import HIGHEST_PEAK
 from myxtts.vocoder.neural import FIRST_FRAMES
 
@@ -77,8 +77,9 @@ def test_a_sentence_is_computed_on_demand(synthesizer: Synthesizer, monkeypatch:
 
 
 def test_after_warming_up_the_first_text_builds_no_graph(tmp_path: Path) -> None:
-    made_model.KEPT_NETWORKS.clear()
-    cold = Synthesizer.load(made_model.save_run(tmp_path, made_model.resolved()))
+    run = made_model.save_run(tmp_path, made_model.resolved())
+    network.kept.clear()  # type: ignore[attr-defined]
+    cold = Synthesizer.load(run)
     cold.warm_up()
     traces = cold.model.generator.traces
     next(cold.stream(TEXT, speaker="bob"))

@@ -233,6 +233,35 @@ def test_inflected_forms_have_the_readings_of_their_kind() -> None:
     assert [choice.share for choice in candidates("مردها", known, listed=False)] == [1.0]
 
 
+@pytest.mark.parametrize(
+    ("word", "spoken"),
+    [
+        ("کرمان", "kermɑn"), ("فرمان", "farmɑn"), ("مهمان", "mehmɑn"), ("پیمان", "pejmɑn"), ("پریشان", "pariʃɑn"),
+        ("علیها", "alajhɑ"), ("گلها", "ɡolhɑ"), ("نمی‌برید", "nemibarid"),
+    ],
+)  # fmt: skip
+def test_words_that_only_look_inflected_are_not_split(word: str, spoken: str) -> None:
+    assert plain(word) == spoken
+
+
+def test_no_word_of_the_lexicon_is_split_at_a_suffix_without_a_joiner() -> None:
+    model, _ = tagger.weights()
+    ends = ("مان", "شان", "تان", "ها", "هایی", "ی", "م", "ش", "ت")
+    words = [first + end for first in ("کر", "فر", "پی", "مه", "مرد", "پریش", "کتم") for end in ends]
+    listed = [word for word in words if model.parts_of_speech.listed(word)]
+    assert len(listed) > 5
+    for word in listed:
+        assert all(choice.form == "" for choice in model.candidates(word)), word
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [("پس از رویشِ گیاهان", "rujeʃe"), ("در برشِ طولی", "boreʃe"), ("از تنشِ بسیار", "taneʃe")],
+)
+def test_a_written_ezafe_rules_out_readings_that_cannot_have_one(written: str, spoken: str) -> None:
+    assert spoken in plain(written).split()
+
+
 def test_stems_of_neighbors() -> None:
     topics = {"باغ": ["plant"], "نان": ["food"]}
     assert stem("باغ‌های", topics) == "باغ" and stem("نانی", topics) == "نان" and stem("کتابش", topics) == "کتاب"

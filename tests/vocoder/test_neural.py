@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from myxtts.audio.source_filter import filled_pitch
+from myxtts.audio.source_filter import KINDS, bins, filled_pitch
 from myxtts.config.schema import AudioConfig, Config, VocoderConfig
 from myxtts.errors import CheckpointError
 from myxtts.storage.tensors import write_tensors
@@ -63,6 +63,23 @@ def test_pieces_equal_the_whole(
     assert all(len(piece) % AUDIO.hop_samples == 0 for piece in pieces)
     np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-6)
     assert vocoder(mel, pitch, 3).tobytes() == np.concatenate(pieces).tobytes()
+
+
+def test_pieces_equal_the_whole_at_long_windows(
+    weights: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audio = dataclasses.replace(AUDIO, fft_samples=4096)
+    width = 2 * KINDS * bins(audio)
+    longer = weights | {
+        "vocoder/head/kernel": np.random.default_rng(1).normal(0, 0.1, [SMALL.width, width]).astype(np.float32),
+        "vocoder/head/bias": np.zeros(width, np.float32),
+    }
+    mel, pitch = speech(120)
+    vocoder = NeuralVocoder(longer, SMALL, audio)
+    monkeypatch.setattr("myxtts.vocoder.neural.FIRST_FRAMES", 1000)
+    whole = vocoder(mel, pitch, 3)
+    monkeypatch.setattr("myxtts.vocoder.neural.FIRST_FRAMES", 30)
+    assert np.abs(vocoder(mel, pitch, 3) - whole).max() < 1e-5 * np.abs(whole).max()
 
 
 def test_a_seed_determines_the_samples(weights: dict[str, np.ndarray]) -> None:

@@ -132,7 +132,7 @@ class SpeakTab:
         notes, parts, sentences = SpeechNotes(), [], []
         entry, started, rate = job.entry, time.perf_counter(), 1
         try:
-            while chunk is not None and not job.cancelled:
+            while chunk is not None and not (job.cancelled and chunk.first):
                 notes.add(chunk)
                 parts.append(chunk.samples)
                 rate = chunk.sample_rate_hz

@@ -22,7 +22,8 @@ _VOWELS = "aeiouA"
 _WINDOW = 7
 _NEAR = 3
 
-_PREFIXES = {f"می{ZWNJ}": "mi", f"نمی{ZWNJ}": "nemi"}
+_NEGATED = f"نمی{ZWNJ}"
+_PREFIXES = {f"می{ZWNJ}": "mi", _NEGATED: "nemi"}
 _PLURAL = {
     "ها": "hA", "های": "hAye", "هایی": "hAyi", "هایش": "hAyaS", "هایم": "hAyam", "هایت": "hAyat", "هایشان": "hAyeSAn",
     "هایمان": "hAyemAn",
@@ -48,7 +49,7 @@ _LAST = frozenset({
 })  # fmt: skip
 """Suffixes that no ezafe follows."""
 _SHORT = frozenset({"ی", "م", "ش", "ت", "یم", "ید", "ند"})
-"""Suffixes that are also the last letters of many other words: a word that the lexicon lists is not split at one."""
+"""Suffixes that are written otherwise after a silent he."""
 
 
 _ENDINGS = (
@@ -94,13 +95,16 @@ def candidates(word: str, known: Mapping[str, Homograph], *, listed: bool) -> li
     """
     if word in known:
         return _formed(word, known[word], "", "", KINDS, prefix=False)
+    if word.startswith(_NEGATED) and word[1:] in known:
+        return _formed(word[1:], known[word[1:]], _NEGATED, "ne", _VERBAL, prefix=True)
     for prefix, sound in _PREFIXES.items():
         base = word.removeprefix(prefix)
         if base != word and base in known:
             return _formed(base, known[base], prefix, sound, _VERBAL, prefix=True)
     for suffix, sounds in _SUFFIXES.items():
         base = word.removesuffix(suffix)
-        if base == word or base not in known or (listed and suffix in _SHORT) or not _fits(base, suffix):
+        # words that the lexicon lists, «کرمان» or «فرمان», only look as if they had the suffix
+        if base == word or base not in known or (listed and not suffix.startswith(ZWNJ)) or not _fits(base, suffix):
             continue
         found = [
             made for sound, kinds in sounds for made in _formed(base, known[base], suffix, sound, kinds, prefix=False)

@@ -101,7 +101,7 @@ def _phonemes(
     numeral = _numeral(plain, at)
     if numeral:
         return numeral, "number", True
-    chosen = tagger.chosen(plain, at, ezafe)
+    chosen = tagger.chosen(plain, at, ezafe, written=bool(_WRITTEN_EZAFE.search(words[at])))
     if chosen is not None:
         return ipa(chosen.phonemes), "homograph", chosen.can_have_ezafe
     if bare(text) in lexicon:

@@ -153,9 +153,16 @@ class Tagger:
         features = forms.context(words, kinds, at, ezafe, choices[0].form, self._topics)
         return [forms.buckets(choice, features, HOMOGRAPH_BITS) for choice in choices]
 
-    def chosen(self, words: Sequence[str], at: int, ezafe: Sequence[bool]) -> Candidate | None:
-        """The most likely reading of the homograph words[at] in its context; None if it is no homograph."""
+    def chosen(
+        self, words: Sequence[str], at: int, ezafe: Sequence[bool], *, written: bool = False
+    ) -> Candidate | None:
+        """The most likely reading of the homograph words[at] in its context; None if it is no homograph.
+
+        written: its ezafe is written, so readings that cannot have one are out.
+        """
         choices = self.candidates(words[at])
+        if written:
+            choices = [choice for choice in choices if choice.can_have_ezafe] or choices
         if not choices:
             return None
         rows = self.homograph_rows(words, at, ezafe, choices)
