@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from myxtts.errors import NonFiniteError, StorageError
+from myxtts.errors import CheckpointError, NonFiniteError, StorageError
 from myxtts.storage.run_directory import NotOwnerError
 from myxtts.training.run_context import RunContext
 
@@ -37,6 +37,8 @@ class Saver:
         """Update of the checkpoint that this process resumed from; 0 if it started the run."""
         self._last = time.monotonic()
         self._failures = 0
+        self._differ = ""
+        """The processes whose weights differed from the chief's at the last comparison."""
         self.saved: set[int] = set()
         """Updates saved since this set was last cleared."""
         self._voices_seconds = 0.0
@@ -79,9 +81,10 @@ class Saver:
             NonFiniteError: a value is not finite, or the weights of the processes differ; nothing was written.
         """
         run = self.run
-        if differ := run.trainer.step.disagreement():
+        self._differ = run.trainer.step.disagreement()
+        if self._differ:
             raise NonFiniteError(
-                f"the weights of {differ} differ from those of process 0: a fault of a device or of its memory; "
+                f"the weights of {self._differ} differ from those of process 0: a fault of a device or of its memory; "
                 "nothing was saved, the previous checkpoint is intact; if it happens again, train without that device"
             )
         saved, defect = False, ""
@@ -103,7 +106,12 @@ class Saver:
         Args and errors: as `save`, and
             new_voices: compute the speaker voices again; otherwise reuse the previous ones if there are any. For
                 saving after a defect, which may be in computing them.
+
+        Raises:
+            CheckpointError: the weights of the processes differed, so those of this process may be the wrong ones.
         """
+        if self._differ:
+            raise CheckpointError(f"the weights of {self._differ} differ from those of process 0")
         run, position, recovery = self.run, self.run.state.position, self.run.state.recovery
         # Saving the best update a second time, e.g. at the end of a resumed run, keeps it marked as the best.
         best = best or (position.best is not None and position.best_update == position.update)

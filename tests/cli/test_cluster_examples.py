@@ -52,16 +52,56 @@ def test_start_sh(tmp_path: Path) -> None:
     assert settings_of(call) == {"data.train_path": "a folder", "training.batch_size": "8"}
 
 
+SRUN = """
+shift  # its option
+most=0
+for SLURM_PROCID in 1 0; do
+    export SLURM_PROCID
+    "$@" || { code=$?; [ "$code" -le "$most" ] || most=$code; }
+done
+exit "$most"
+"""
+"""Two processes one after the other; the highest code of all, as Slurm does it."""
+PYTHON = """
+[ "$3" != prepare ] || exit 0
+set -- $CODES
+[ "$SLURM_PROCID" -eq 0 ] || shift
+exit "$1"
+"""
+
+
 def test_slurm_sh(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    folders = {"DATA": "/d", "CACHE": str(cache), "RUN": "/r", "SLURM_JOB_ID": "12"}
+    ends = {"75 75": True, "75 137": True, "142 75": True, "0 0": False, "3 3": False, "2 75": False, "4 75": False}
+    (cache / "ended-12").write_text("75")  # of a job whose machine was lost
+    for codes, again in ends.items():
+        programs = {"python3": PYTHON, "srun": SRUN, "scontrol": ""}
+        code, calls = run(tmp_path / codes, [str(EXAMPLES / "slurm.sh")], programs, **folders, CODES=codes)
+        assert code == int(codes.split()[0]), "that of process 0"
+        names = [call[0] for call in calls if call[0] in programs]
+        assert names == ["python3", "srun", "python3", "python3", *["scontrol"] * again]
+    assert list(cache.iterdir()) == []
+    assert calls[0] == ["python3", "-m", "myxtts", "prepare", "--data", "/d", "--cache", str(cache)]
+    found = settings_of([call for call in calls if call[0] == "python3"][1])
+    assert found["data.cache_path"] == str(cache) and found["training.checkpoint_dir"] == "/r"
+
+
+def test_slurm_sh_waits_for_a_training_that_saves_after_sigterm(tmp_path: Path) -> None:
+    """Slurm signals the shell of a process, too."""
+    folders = {"DATA": "/d", "CACHE": str(tmp_path), "RUN": "/r", "SLURM_JOB_ID": "12"}
+    programs = {
+        "python3": '[ "$3" != train ] || { kill -TERM "$PPID"; exit 75; }',
+        "srun": 'shift; SLURM_PROCID=0 "$@"',
+        "scontrol": "",
+    }
+    code, calls = run(tmp_path / "bin", [str(EXAMPLES / "slurm.sh")], programs, **folders)
+    assert code == 75 and calls[-1][0] == "scontrol"
+
+
+def test_slurm_sh_ends_without_data(tmp_path: Path) -> None:
     folders = {"DATA": "/d", "CACHE": "/c", "RUN": "/r", "SLURM_JOB_ID": "12"}
-    for number, (end, again) in enumerate({75: True, 0: False, 3: False}.items()):
-        programs = {"python3": "", "srun": f"exit {end}", "scontrol": ""}
-        code, calls = run(tmp_path / str(number), [str(EXAMPLES / "slurm.sh")], programs, **folders)
-        assert code == end
-        assert [call[0] for call in calls] == ["python3", "srun", *["scontrol"] * again]
-    assert calls[0] == ["python3", "-m", "myxtts", "prepare", "--data", "/d", "--cache", "/c"]
-    found = settings_of(calls[1])
-    assert found["data.cache_path"] == "/c" and found["training.checkpoint_dir"] == "/r"
     code, calls = run(tmp_path / "fails", [str(EXAMPLES / "slurm.sh")], {"python3": "exit 2", "srun": ""}, **folders)
     assert code == 2 and len(calls) == 1, "nothing trains on data that are not prepared"
 

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from made_run import KeptTrainers, Screen, events, hashes, losses, records
 
-from myxtts.errors import ConfigError, StorageError
+from myxtts.errors import ConfigError, NonFiniteError, StorageError
 from myxtts.storage.checkpoint import step_name
 from myxtts.storage.find_checkpoint import find
 from myxtts.storage.journal import Journal
@@ -100,6 +100,19 @@ def test_a_defect_in_the_last_validation_costs_no_update(
     assert "ZeroDivisionError: surprise" in events(folder / name, "failed")[0]["message"]
     made_run.train(folder, name)
     assert losses(folder / name) == losses(unbroken) and hashes(folder / name) == hashes(unbroken)
+
+
+def test_weights_that_differ_between_processes_are_not_saved_at_the_end(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def differ() -> None:
+        monkeypatch.setattr("myxtts.training.step.Step.disagreement", lambda step: "process 1 of 2")
+
+    screen = At(5, differ)
+    with pytest.raises(NonFiniteError, match=r"the weights of process 1 of 2 differ .* nothing was saved"):
+        made_run.train(folder, name, screen=screen, training__max_updates=5)
+    assert find(folder / name, "last").update == 4
+    assert "the state of update 5 is not saved" in "\n".join(screen.warnings)
 
 
 def test_a_state_that_is_not_finite_is_not_saved(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
