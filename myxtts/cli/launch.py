@@ -89,6 +89,7 @@ def launch(command: Sequence[str], count: int, gpus: Sequence[str], threads: int
                         stdin=subprocess.DEVNULL,
                         stderr=errors[rank],
                         pass_fds=(reading,),
+                        process_group=0,  # Ctrl-C reaches the group of the launcher, which passes it on once
                     )
                 )
             os.close(reading)
@@ -106,8 +107,7 @@ def _free_ports(count: int) -> list[int]:
 
 @contextmanager
 def _forwarding(children: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
-    """A context in which the signals that ask for the end go to all children; a child counts one that it got itself
-    (Ctrl-C reaches the whole group) as the same request."""
+    """A context in which the signals that ask for the end go to all children, which get them from here alone."""
 
     def forward(number: int, frame: FrameType | None) -> None:
         for child in children:

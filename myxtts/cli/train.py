@@ -77,7 +77,10 @@ def _train(words: list[str], entry: Layer, pinned_level: str | None, members: li
     processes = process_count(resolved.config.training.devices, gpus) if member.size == 1 else 1
     several = member.size > 1
     if request.automatic_batch and (several or processes > 1):
-        raise ConfigError("--batch-size auto is for one process: name the clips of a micro-batch, which all share")
+        one = "" if several else "add --devices 1, or "
+        raise ConfigError(
+            f"--batch-size auto is for one process: {one}name the clips of a micro-batch, which all share"
+        )
     if several:
         members.append(member)
     if not request.dry_run:
@@ -111,6 +114,8 @@ def _train(words: list[str], entry: Layer, pinned_level: str | None, members: li
         del prepared  # the processes have their own
         own = [sys.executable, *_program_words(entry.name), *words]
         return launch(own, processes, gpus, resolved.config.training.threads, command)
+    if launched and gpus:
+        _require_gpu()
     updates = _run(request, resolved, prepared, screen, command, member)
     if built_in and trains_voice:
         screen.say(*first_run_lines(resolved, updates, command))
@@ -277,6 +282,13 @@ def _run(
             again = shlex.join([python_command(), "-m", "myxtts", "report", str(run)])
             optional(screen, lambda: _report(screen, run), "no report page", again)
     return updates
+
+
+def _require_gpu() -> None:
+    """Raises ConfigError if TensorFlow cannot use the GPU that this process was started for."""
+    with quiet_loading():
+        from myxtts.training.gpu import require_gpu
+    require_gpu()
 
 
 def _report(screen: Screen, run: Path) -> None:

@@ -115,6 +115,16 @@ def check_gpu(machine: Machine | None = None) -> str | None:
     return unusable_gpu(machine or Machine(), usable, cuda_build=bool(tf.test.is_built_with_cuda()))
 
 
+def require_gpu(machine: Machine | None = None) -> None:
+    """Check that TensorFlow has the GPU that this process was started for, one of several.
+
+    Raises:
+        ConfigError: it has none; so many processes on processors would be slower than one.
+    """
+    if not tf.config.list_physical_devices("GPU"):
+        raise ConfigError(f"{check_gpu(machine) or 'TensorFlow cannot use the GPU of this process'}, or --devices 1")
+
+
 def prepare_tensorflow(training: TrainingConfig) -> list[str]:
     """Set up threads, the memory of GPUs, the precision of products and deterministic kernels; returns lines to print.
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from myxtts.cli import launch
+from myxtts.cli.train import main
 from myxtts.errors import EXIT_DONE, EXIT_STOPPED, ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,7 +98,7 @@ def stop(number, frame):
     os._exit(75)
 for number in (signal.SIGINT, signal.SIGTERM):
     signal.signal(number, stop)
-(folder / f"ready {rank}").write_text("")
+(folder / f"ready {rank}").write_text(str(os.getpgrp()))
 time.sleep(60)
 """
 
@@ -107,7 +108,8 @@ def started(folder: Path) -> subprocess.Popen[str]:
     text = "import sys; from myxtts.cli.launch import launch; "
     text += f"sys.exit(launch({program(WAIT, folder)!r}, 2, [], 1, 'x'))"
     launcher = subprocess.Popen([sys.executable, "-c", text], cwd=ROOT, env=os.environ, text=True)
-    _until(lambda: all((folder / f"ready {rank}").exists() for rank in (0, 1)))
+    ready = [folder / f"ready {rank}" for rank in (0, 1)]
+    _until(lambda: all(path.exists() and path.read_text() for path in ready))
     return launcher
 
 
@@ -121,6 +123,8 @@ def _until(true: Callable[[], bool], seconds: float = 60.0) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_are_passed_on(tmp_path: Path, number: signal.Signals) -> None:
     launcher = started(tmp_path)
+    groups = [int((tmp_path / f"ready {rank}").read_text()) for rank in (0, 1)]
+    assert os.getpgid(launcher.pid) not in groups, "Ctrl-C, which reaches the group of the launcher, counts once"
     launcher.send_signal(number)
     assert launcher.wait(60) == EXIT_STOPPED
     assert [(tmp_path / f"stopped {rank}").read_text() for rank in (0, 1)] == [number.name] * 2
@@ -132,6 +136,15 @@ def test_no_process_outlives_a_launcher_that_is_killed(tmp_path: Path) -> None:
     launcher.wait(60)
     _until(lambda: all((tmp_path / f"stopped {rank}").exists() for rank in (0, 1)))
     assert (tmp_path / "stopped 1").read_text() == "SIGTERM", "so that they save"
+
+
+def test_an_automatic_batch_size_is_for_one_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    words = ["--train-data", str(tmp_path), "--checkpoint-dir", str(tmp_path / "run"), "--batch-size", "auto"]
+    assert main(words) == 2
+    assert "--batch-size auto is for one process: add --devices 1, or" in capsys.readouterr().err
 
 
 def test_how_many_processes(tmp_path: Path) -> None:
