@@ -1,7 +1,7 @@
 """The processes of a training before TensorFlow: whether all are there, and whether they agree.
 
 TensorFlow waits for a missing process without a word, and would train on whatever each process was given. Therefore the
-chief first listens at its own address, every other process connects and tells what it would train, and an answer comes
+chief first listens at its own address, every other process connects and says what it would train, and an answer comes
 back: all train, or none, each with one line that says why. TensorFlow uses the same ports afterwards.
 """
 
@@ -152,6 +152,7 @@ class Meeting:
                 raise ClusterError(
                     f"{len(missing)} of {self.member.size} processes did not arrive within {self._seconds:g} s: "
                     f"{quoted(absent, 200)}; start them with the same command, or raise training.join_seconds"
+                    f"{self._alone()}"
                 ) from error
             rank = greeting.get("rank")
             if greeting.get("addresses") == list(self.member.addresses) and rank in missing:
@@ -177,10 +178,14 @@ class Meeting:
                     raise ClusterError(
                         f"process {self.member.rank} of {self.member.size}: process 0 ({self.member.addresses[0]}) did "
                         f"not answer within {self._seconds:g} s ({error.strerror or error}); start it with the same "
-                        "command, or raise training.join_seconds"
+                        f"command, or raise training.join_seconds{self._alone()}"
                     ) from error
                 time.sleep(_RETRY_SECONDS)
         self._lines[0] = line
+
+    def _alone(self) -> str:
+        """How to train without the others where Slurm alone says that there are any."""
+        return ", or unset SLURM_STEP_NUM_TASKS to train alone" if self.member.source == "Slurm" else ""
 
     def _receive(self, rank: int) -> Mapping[str, Any]:
         try:

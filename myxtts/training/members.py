@@ -54,7 +54,7 @@ def member_of(environment: Mapping[str, str]) -> Member:
     """
     if text := environment.get(TF_CONFIG, "").strip():
         return _of_tf_config(text)
-    if int(environment.get("SLURM_STEP_NUM_TASKS") or 1) > 1:
+    if environment.get("SLURM_STEP_NUM_TASKS", "").strip() not in ("", "0", "1"):
         return _of_slurm(environment)
     return ALONE
 
@@ -63,7 +63,7 @@ def _of_tf_config(text: str) -> Member:
     """The member that TF_CONFIG describes: {"cluster": {"worker": [address, ...]}, "task": {"type", "index"}}."""
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _unusable(f"not JSON ({error})", text) from error
     cluster, task = (value.get(key) if isinstance(value, dict) else None for key in ("cluster", "task"))
     if not cluster and not task and isinstance(value, dict):
@@ -108,8 +108,8 @@ def _unusable(why: str, text: str) -> ConfigError:
 
 
 def _of_slurm(environment: Mapping[str, str]) -> Member:
-    """The member of a Slurm job step (srun), from SLURM_PROCID, SLURM_STEP_NODELIST and SLURM_STEP_TASKS_PER_NODE."""
-    names = ("SLURM_PROCID", "SLURM_STEP_NODELIST", "SLURM_STEP_TASKS_PER_NODE")
+    """The member of a Slurm job step (srun), whose variables count the processes of each host in turn."""
+    names = ("SLURM_PROCID", "SLURM_STEP_NODELIST", "SLURM_STEP_TASKS_PER_NODE", "SLURM_STEP_NUM_TASKS")
     try:
         rank = int(environment[names[0]])
         hosts, counts = host_list(environment[names[1]]), task_counts(environment[names[2]])
@@ -118,23 +118,33 @@ def _of_slurm(environment: Mapping[str, str]) -> Member:
             for host, count in zip(hosts, counts, strict=True)
             for number in range(count)
         ]
-        if not 0 <= rank < len(addresses) or len(addresses) != int(environment["SLURM_STEP_NUM_TASKS"]):
+        if not 0 <= rank < len(addresses) or len(addresses) != int(environment[names[3]]):
             raise ValueError
+        places = [(node, local) for node, count in enumerate(counts) for local in range(count)]
+        expected = dict(zip(("SLURM_NODEID", "SLURM_LOCALID"), places[rank], strict=True))
+        odd = [name for name, number in expected.items() if int(environment.get(name) or number) != number]
     except (KeyError, ValueError) as error:
         given = ", ".join(f"{name}={quoted(environment.get(name, ''))}" for name in names)
         raise ConfigError(
             f"Slurm's variables do not describe this process ({given}): start it with srun, or set {TF_CONFIG}"
         ) from error
+    if odd:
+        raise ConfigError(
+            f"{odd[0]}={environment[odd[0]]} is not the place of process {rank} when Slurm fills one machine after the "
+            "other, so the addresses would be wrong: use --distribution=block"
+        )
     return _member(rank, addresses, "Slurm")
 
 
 def host_list(text: str) -> list[str]:
     """Hosts of a Slurm list: "n[1-2,05],gpu7" gives n1, n2, n05, gpu7. Raises ValueError."""
     hosts: list[str] = []
-    if not re.fullmatch(r"([^\[\],]+(\[[\d,-]+\])?[^\[\],]*,)+", f"{text},"):
-        raise ValueError(f"{text!r} is no list of hosts")
-    for name, inner, rest in re.findall(r"([^\[\],]+)(?:\[([\d,-]+)\])?([^\[\],]*),", f"{text},"):
-        for part in inner.split(",") if inner else [""]:
+    for element in re.split(r",(?![^\[\]]*\])", text):  # at the commas outside brackets
+        match = re.fullmatch(r"([^\[\],]+)(?:\[([\d,-]+)\]([^\[\],]*))?", element)
+        if match is None:
+            raise ValueError(f"{text!r} is no list of hosts")
+        name, inner, rest = match.groups(default="")
+        for part in inner.split(","):
             first, dash, last = part.partition("-")
             numbers = range(int(first), int(last) + 1) if dash else ()
             hosts += [f"{name}{n:0{len(first)}d}{rest}" for n in numbers] if dash else [f"{name}{first}{rest}"]

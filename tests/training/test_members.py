@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from made_group import free_ports, tf_config
 
-from myxtts.errors import ConfigError, MyXTTSError
+from myxtts.errors import ClusterError, ConfigError, MyXTTSError
 from myxtts.training.meeting import Meeting
 from myxtts.training.members import ALONE, Member, host_list, member_of, task_counts
 
@@ -39,6 +39,7 @@ def test_tf_config() -> None:
     ("text", "why"),
     [
         ("{worker", "not JSON"),
+        ("[" * 100_000, "not JSON"),
         ("[1]", "is missing"),
         (json.dumps({"cluster": {"worker": TWO}}), "is missing"),
         (json.dumps({"cluster": {"ps": TWO}, "task": {"type": "ps", "index": 0}}), "'ps'"),
@@ -67,14 +68,35 @@ def test_slurm() -> None:
     assert [(m.rank, m.on_host, m.source) for m in members] == [
         (rank, at, "Slurm") for rank, at in enumerate((0, 1, 0, 1, 0))
     ]
-    for change in ({"SLURM_PROCID": "5"}, {"SLURM_STEP_NUM_TASKS": "4"}, {"SLURM_STEP_NODELIST": "gpu[08-09]"}, {}):
+    for change in (
+        {"SLURM_PROCID": "5"},
+        {"SLURM_STEP_NUM_TASKS": "4"},
+        {"SLURM_STEP_NUM_TASKS": "abc"},
+        {"SLURM_STEP_NODELIST": "gpu[08-09]"},
+        {},
+    ):
         with pytest.raises(ConfigError, match="SLURM_PROCID"):
             member_of({**step, **change})
+
+
+def test_processes_that_slurm_deals_out_in_turn() -> None:
+    step = {"SLURM_STEP_NUM_TASKS": "4", "SLURM_STEP_NODELIST": "n[1-2]", "SLURM_STEP_TASKS_PER_NODE": "2(x2)"}
+    for rank, (node, local) in enumerate([(0, 0), (0, 1), (1, 0), (1, 1)]):
+        own = {**step, "SLURM_PROCID": str(rank), "SLURM_NODEID": str(node), "SLURM_LOCALID": str(local)}
+        assert member_of(own).on_host == local
+    for place in ({"SLURM_NODEID": "1"}, {"SLURM_LOCALID": "0"}):
+        (name,) = place
+        with pytest.raises(ConfigError, match=rf"{name}=.* process 1 .*use --distribution=block"):
+            member_of({**step, "SLURM_PROCID": "1", **place})
 
 
 def test_slurms_lists() -> None:
     assert host_list("a") == ["a"] and host_list("a,b-2") == ["a", "b-2"]
     assert host_list("n[1-3,07],m[10-11]x,k") == ["n1", "n2", "n3", "n07", "m10x", "m11x", "k"]
+    twelve = [f"rack-{n}-gpu" for n in range(12)]
+    assert host_list(",".join(twelve)) == twelve
+    with pytest.raises(ValueError, match="list"):  # an expression for the whole list would take years
+        host_list(",".join([*twelve * 3, "bad["]))
     assert task_counts("4") == [4] and task_counts("2(x3),1") == [2, 2, 2, 1]
     for read, odd in ((host_list, "n[1-"), (host_list, ""), (task_counts, "two"), (task_counts, "2(y3)")):
         with pytest.raises(ValueError, match="list"):
@@ -123,9 +145,16 @@ def test_all_are_told_the_first_difference() -> None:
 def test_a_process_that_never_arrives_is_named() -> None:
     first, last, _ = met(3, lambda meeting: None, absent=2, seconds=1.0)
     assert first.startswith("ClusterError: 1 of 3 processes did not arrive within 1 s: '2 (127.0.0.1:")
-    assert "training.join_seconds" in first and (last == "" or "ended before the training" in last)
+    assert first.endswith("training.join_seconds") and (last == "" or "ended before the training" in last)
     _, follower = met(2, lambda meeting: None, absent=0, seconds=1.0)
     assert follower.startswith("ClusterError: process 1 of 2: process 0 (127.0.0.1:") and "did not answer" in follower
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_under_slurm_the_way_to_train_alone_is_named(rank: int) -> None:
+    addresses = tuple(f"127.0.0.1:{port}" for port in free_ports(2))
+    with pytest.raises(ClusterError, match="or unset SLURM_STEP_NUM_TASKS to train alone"):
+        Meeting(Member(rank, addresses, "Slurm"), 0.1)
 
 
 def test_a_process_that_ends_ends_all() -> None:
