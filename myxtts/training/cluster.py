@@ -10,6 +10,7 @@ order.
 from __future__ import annotations
 
 import json
+import math
 import re
 import signal
 from collections.abc import Iterator
@@ -29,13 +30,11 @@ LOST = (
     tf.errors.AbortedError,
     tf.errors.CancelledError,
     tf.errors.DeadlineExceededError,
-    tf.errors.InternalError,
-    tf.errors.UnknownError,
 )
-"""What TensorFlow raises in the other processes when one ends."""
+"""What TensorFlow raises in the other processes when one ends; other errors are of this process itself."""
 JOIN_SECONDS = 120
-"""How long TensorFlow may take to connect processes that have met already (training.meeting), before SIGALRM ends this
-one; by itself it waits for an hour if another one has ended meanwhile."""
+"""The least time that TensorFlow gets to connect processes that have met already (training.meeting), before SIGALRM
+ends this one; by itself it waits for an hour if another one has ended meanwhile."""
 PART_WORDS = 1 << 23
 """Words of 8 bytes that are broadcast at once."""
 
@@ -54,7 +53,7 @@ class Cluster(Protocol):
         """In a graph: the sum over all processes of a vector (N,) float32; never inside a `tf.cond`."""
 
     def sum_now(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """The sum over all processes of a vector (N,), equal to the bit in all."""
+        """The sum over all processes of a vector (N,), bit-exact in all."""
 
     def gather(self, value: Any) -> list[Any]:
         """The JSON value of every process, by rank."""
@@ -123,13 +122,14 @@ class Workers:
     Args:
         member: its rank and the addresses of all; the constructor waits until all of them are there.
         command: the command line that continues the run, for messages.
+        seconds: training.join_seconds; TensorFlow may take as long, and at least JOIN_SECONDS.
 
     Raises:
         ClusterError: the connection failed.
         ConfigError: TensorFlow has computed something already.
     """
 
-    def __init__(self, member: Member, command: str) -> None:
+    def __init__(self, member: Member, command: str, seconds: float = 0.0) -> None:
         self.rank, self.size, self.command = member.rank, member.size, command
         self.chief = member.chief
         gpus = tf.config.list_physical_devices("GPU")
@@ -142,7 +142,9 @@ class Workers:
             num_accelerators={"GPU": min(1, len(gpus))},
             rpc_layer="grpc",
         )
-        signal.alarm(JOIN_SECONDS)  # no thread runs meanwhile: TensorFlow keeps the lock of the interpreter
+        signal.alarm(
+            max(JOIN_SECONDS, math.ceil(seconds))
+        )  # no thread runs meanwhile: TensorFlow keeps the lock of the interpreter
         try:
             self._strategy = tf.distribute.MultiWorkerMirroredStrategy(resolver)
         except RuntimeError as error:
@@ -178,7 +180,7 @@ class Workers:
         return total
 
     def _sum_words(self, words: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """The sum of whole numbers: with zeros from all processes but one it is a broadcast to the bit."""
+        """The sum of whole numbers: with zeros from all processes but one it is a bit-exact broadcast."""
         with self.watching():
             total: npt.NDArray[np.int64] = self._sums[tf.int64](tf.constant(words, tf.int64)).numpy()
         return total
@@ -239,9 +241,9 @@ def _words_of(content: bytes, count: int) -> npt.NDArray[np.int64]:
     return np.frombuffer(content.ljust(8 * count, b"\0"), np.int64)
 
 
-def cluster_of(member: Member, command: str) -> Cluster:
-    """The cluster of this process; for several, it waits until all are there. Before TensorFlow computes anything."""
-    return Alone() if member.size == 1 else Workers(member, command)
+def cluster_of(member: Member, command: str, seconds: float = 0.0) -> Cluster:
+    """The cluster of this process; for several, see Workers. Before TensorFlow computes anything."""
+    return Alone() if member.size == 1 else Workers(member, command, seconds)
 
 
 def empty_rows(batch_size: int, processes: int) -> str:

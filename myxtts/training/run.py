@@ -33,6 +33,7 @@ from myxtts.training.cluster import Cluster, cluster_of, empty_rows
 from myxtts.training.examine import Examiner, VocoderExaminer, VoiceExaminer
 from myxtts.training.loop import Loop
 from myxtts.training.members import ALONE, Member
+from myxtts.training.optimizers import chosen_precision
 from myxtts.training.recovery.ladder import Ladder
 from myxtts.training.rescue import Rescue, memory_errors
 from myxtts.training.run_context import (
@@ -95,7 +96,7 @@ def train(
     screen.say(*gpu.prepare_tensorflow(config.training))
     if warning := gpu.check_gpu():
         screen.warn(warning)
-    cluster = cluster_of(member, command)
+    cluster = cluster_of(member, command, config.training.join_seconds)
     chief = cluster.chief
     faults.arm_from_environment(loss_terms=tuple(VOCODER_TERMS if config.trains == "vocoder" else TERMS))
     batches, validation_batches = _batches(config, prepared, screen)
@@ -238,6 +239,7 @@ def _newest(store: CheckpointStore, log: RunLog) -> Checkpoint | None:
 
 def _build(resolved: Resolved, prepared: PreparedData, log: RunLog, cluster: Cluster) -> Trainer:
     config, started = resolved.config, time.monotonic()
+    check_precision(config.training.precision, cluster)
     trainer = Trainer(config, prepared.corpus, cluster)
     log.say(
         f"{_describe_model(config)}, {trainer.weight_count / 1e6:.1f} million weights, {trainer.precision}, on "
@@ -246,6 +248,17 @@ def _build(resolved: Resolved, prepared: PreparedData, log: RunLog, cluster: Clu
     if empty := empty_rows(config.training.batch_size, cluster.size):
         log.warn(empty)
     return trainer
+
+
+def check_precision(setting: str, cluster: Cluster) -> None:
+    """Raises ConfigError if `auto` does not choose the same precision in all processes."""
+    chosen = cluster.gather(chosen_precision(setting))
+    if odd := [rank for rank, other in enumerate(chosen) if other != chosen[0]]:
+        cluster.part()
+        raise ConfigError(
+            f"training.precision {setting} is {chosen[0]} in process 0 and {chosen[odd[0]]} in process {odd[0]}: "
+            "name one that all can compute, such as --precision fp32"
+        )
 
 
 def _describe_model(config: Config) -> str:

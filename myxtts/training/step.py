@@ -12,7 +12,7 @@ of all gradients would cost 2.6% of a step (bench/safety_cost). In the rare case
 are cleared, and the good micro-batches of the window are recomputed bit-exactly.
 
 With several processes (training.cluster), each one computes its share of the rows and accumulates its own gradients.
-The results of all shares are exchanged, so that every process has the same MicroResult to the bit, and a micro-batch is
+The results of all shares are exchanged, so that every process has the bit-exact same MicroResult, and a micro-batch is
 good only if all its shares are. The update adds up the gradients of all processes before measuring them; every process
 then makes the same update of its own weights.
 """

@@ -9,8 +9,10 @@ import pytest
 import tensorflow as tf
 
 from myxtts.config.schema import TrainingConfig
-from myxtts.training import gpu
-from myxtts.training.gpu import LIBRARIES, Machine, check_gpu, prepare_tensorflow, unusable_gpu
+from myxtts.errors import ConfigError
+from myxtts.training import gpu, run
+from myxtts.training.cluster import Alone
+from myxtts.training.gpu import LIBRARIES, Machine, check_gpu, prepare_tensorflow, require_gpu, unusable_gpu
 
 UNIX = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC 2024\nGCC version:  gcc 12"
 OPEN = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  510.42.02  Release Build  (dvs-builder)"
@@ -79,6 +81,21 @@ def test_this_machine_can_be_asked() -> None:
     found = check_gpu()
     assert found is None or "CUDA_VISIBLE_DEVICES" in found, "the tests hide a GPU"
     assert not Machine().loads("libno-such-library.so.3")
+
+
+def test_a_process_that_was_started_for_a_gpu_needs_it(tmp_path: Path, calls: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"libcudnn\.so\.9 is missing\. .*, or --devices 1$"):
+        require_gpu(machine(tmp_path, packages=LIBRARIES[:2], linker=LIBRARIES[3:], CUDA_VISIBLE_DEVICES="0"))
+    calls["gpus"] = ["GPU:0"]
+    require_gpu()
+
+
+def test_processes_must_choose_the_same_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "chosen_precision", lambda setting: "bf16")
+    run.check_precision("auto", Alone())
+    monkeypatch.setattr(Alone, "gather", lambda self, value: [value, value, "fp32"])
+    with pytest.raises(ConfigError, match=r"training\.precision auto is bf16 in process 0 and fp32 in process 2"):
+        run.check_precision("auto", Alone())
 
 
 @pytest.fixture
