@@ -12,7 +12,6 @@ import pytest
 
 from myxtts.cli import export as command
 from myxtts.errors import CheckpointError
-from myxtts.export.parity import LOSSY_MEL_ERROR
 from myxtts.runtime.folder import LITERT_ENCODER, PROSODY_TO_MEL, TEXT_TO_PROSODY, open_export
 from myxtts.runtime.interface import Controls
 from myxtts.runtime.litert_model import LiteRtGraph, LiteRtModel
@@ -110,6 +109,8 @@ def test_damaged_files_are_named(pair: tuple[Path, Path], tmp_path: Path) -> Non
 def test_int8_is_smaller_and_a_wrong_file_leaves_nothing(
     pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    from myxtts.export.parity import LOSSY_MEL_ERROR
+
     run, out = pair
     words = [str(run), "--format", "litert", "--speaker", "bob", "--out"]
     with monkeypatch.context() as patched:  # what int8 loses of made-up weights depends on the processor
