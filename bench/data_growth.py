@@ -263,7 +263,7 @@ def _store(clips: Sequence[Clip], speakers: int) -> FeatureStore:
 
 
 def size_of(thing: Any, seen: set[int] | None = None) -> int:
-    """Bytes of an object and all that it alone holds; what is mapped from a file counts nothing."""
+    """Bytes of an object and all that it alone holds; a view of an array counts nothing."""
     seen = set() if seen is None else seen
     if id(thing) in seen or isinstance(thing, type):
         return 0

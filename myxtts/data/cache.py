@@ -9,11 +9,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import mmap
 import os
 import stat
 import struct
 import zlib
+from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -25,7 +26,7 @@ from myxtts.data.clip_sums import Place, SumArray
 from myxtts.data.feature_store import write_to_cache
 from myxtts.data.jobs import AudioOutcome, TextOutcome, is_key
 from myxtts.data.records import REASONS
-from myxtts.storage.files import open_regular, read_regular_file, strict_json
+from myxtts.storage.files import read_regular_file, strict_json
 
 Stamp = tuple[int, int, int]
 """Size in bytes, and the times in ns at which the content and the inode last changed."""
@@ -164,7 +165,9 @@ class TokenCache:
 
 
 class SumsFile:
-    """The sums of the clips of one root (clip_sums.py), in one file that is mapped into memory.
+    """The sums of the clips of one root (clip_sums.py), in one file.
+
+    It is read, not mapped into memory: another machine may replace it at any time.
 
     The stamp of a feature file says whether it is still the one that was summed. A file of sums that is damaged, or of
     another number of channels, counts as empty.
@@ -177,7 +180,7 @@ class SumsFile:
         self._channels = channels
         self._record = np.dtype([("key", "u1", _KEY_BYTES), ("stamp", "<i8", 3), ("sums", "<f8", 2 * channels + 6)])
         self._new: dict[bytes, tuple[Stamp, SumArray]] = {}
-        self._map(self._read())
+        self._take(self._read())
 
     def knows(self, key: str, stamp: Stamp) -> bool:
         """Whether the sums of this key are those of the feature file with this stamp."""
@@ -191,13 +194,15 @@ class SumsFile:
         """Takes the sums of a clip."""
         self._new[bytes.fromhex(key)] = (stamp, sums)
 
-    def place(self, key: str) -> Place | None:
-        """Where the sums of a key are in the saved file; None for a key that it does not hold."""
-        row = self._rows.get(bytes.fromhex(key))
-        return None if row is None else Place(self._sums, row)
+    def places(self, keys: Sequence[str]) -> list[Place | None]:
+        """Where copies of the sums of these keys are; None for a key without sums. New sums count after `save`."""
+        rows = [self._rows.get(bytes.fromhex(key)) for key in keys]
+        table = self._sums[[row for row in rows if row is not None]]
+        at = count()
+        return [None if row is None else Place(table, next(at)) for row in rows]
 
     def save(self) -> None:
-        """Writes the file if there are new sums. Errors: StorageError if it cannot be written."""
+        """Writes the file if there are new sums; they have places then. Errors: StorageError if it cannot be."""
         if not self._new:
             return
         on_disk = self._read()  # another process may have written it since
@@ -206,30 +211,29 @@ class SumsFile:
         for record, (key, (stamp, sums)) in zip(added, self._new.items(), strict=True):
             record["key"], record["stamp"], record["sums"] = np.frombuffer(key, np.uint8), stamp, sums
         records = np.concatenate([on_disk[kept], added])
+        self._take(records)
+        self._new = {}
         body = records.tobytes()
         header = _SUMS_HEADER.pack(_SUMS_MAGIC, self._channels, zlib.crc32(body), len(records), self._name_hash())
         write_to_cache(self._path, header + body)
-        self._map(self._read())
-        self._new = {}
 
-    def _map(self, records: npt.NDArray[np.void]) -> None:
+    def _take(self, records: npt.NDArray[np.void]) -> None:
         self._records, self._sums = records, records["sums"]
         self._rows = {key: row for row, key in enumerate(_keys(records))}
 
     def _read(self) -> npt.NDArray[np.void]:
-        """The records of the file, mapped into memory."""
+        """The records of the file; none if it is absent or damaged."""
         nothing = np.zeros(0, self._record)
         try:
-            with open_regular(self._path, "rb") as file:
-                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            content = memoryview(read_regular_file(self._path, None))
         except (OSError, ValueError):
             return nothing
-        if len(mapped) < _SUMS_HEADER.size:
+        if len(content) < _SUMS_HEADER.size:
             return nothing
-        magic, channels, check, count, name = _SUMS_HEADER.unpack(mapped[: _SUMS_HEADER.size])
-        body = memoryview(mapped)[_SUMS_HEADER.size :]
+        magic, channels, check, records, name = _SUMS_HEADER.unpack(content[: _SUMS_HEADER.size])
+        body = content[_SUMS_HEADER.size :]
         right = (magic, channels, name) == (_SUMS_MAGIC, self._channels, self._name_hash())
-        if not right or len(body) != count * self._record.itemsize or zlib.crc32(body) != check:
+        if not right or len(body) != records * self._record.itemsize or zlib.crc32(body) != check:
             return nothing
         return np.frombuffer(body, self._record)
 

@@ -77,10 +77,6 @@ class Paths:
     def __getitem__(self, row: int) -> Path:
         return Path(self._folders[row], self._names[row])
 
-    def stem(self, row: int) -> str:
-        """The name of a path without its last ending."""
-        return self._names[row].rpartition(".")[0]
-
 
 class Arrays:
     """Arrays of symbols, numbers of at least 0, one behind the other; a symbol takes one byte if 256 or fewer occur."""

@@ -156,6 +156,11 @@ class FeatureStore:
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             yield self.sums(rows[start : start + _ROWS_AT_ONCE])
 
+    def forget_sums(self) -> None:
+        """Frees the sums from the cache, which are more than all else that is known of a clip."""
+        self._tables.clear()
+        self._table_of[:] = 0
+
     def entry_path(self, row: int) -> Path:
         """The feature file of a clip."""
         return self._entries[row]

@@ -42,6 +42,7 @@ from myxtts.data.records import (
     Rejection,
     Utterance,
 )
+from myxtts.errors import StorageError
 from myxtts.messages import escaped, quoted
 from myxtts.progress import Progress
 from myxtts.text.symbols import BLANK, SymbolTable, default_table
@@ -53,10 +54,11 @@ LETTERS_PER_TOKEN = 4
 
 @dataclass(frozen=True)
 class Gathered:
-    """The usable clips of a root in the order of its rows, and the rejected rows."""
+    """The usable clips of a root in the order of its rows, the rejected rows, and notes for the user."""
 
     clips: list[StoredClip]
     rejections: list[Rejection]
+    notes: list[str]
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def gather(
         dictionary: pronunciations of the user.
         shared: compute in a random order. Processes that work at the same time then meet few clips that another one
             computes at that moment; what another one has computed is found in the cache.
-    Errors: StorageError if the cache cannot be written.
+    Errors: StorageError if what is new cannot be written to the cache.
     """
     work = _Work(root, config, dictionary or {})
     recordings, texts = work.known(utterances)
@@ -118,6 +120,7 @@ class _Work:
         self.tokens = TokenCache(self.cache, root, settings, len(symbol_table(config)))
         self.stamps: dict[int, Stamp] = {}
         self.ready: dict[int, _Ready] = {}
+        self.notes: list[str] = []
 
     def known(self, utterances: Sequence[Utterance]) -> tuple[dict[int, AudioOutcome], dict[int, TextOutcome]]:
         """Cached outcomes by row; only feature files that changed since they were summed are read."""
@@ -276,10 +279,13 @@ class _Work:
         return list(result)
 
     def save(self) -> None:
-        """Writes new outcomes to the cache."""
+        """Writes new outcomes to the cache; a full cache may be on a disk that is read-only."""
         self.index.save()
         self.tokens.save()
-        self.sums.save()
+        try:
+            self.sums.save()
+        except StorageError as error:  # they only make a start faster
+            self.notes.append(f"the next start reads all features again, as their sums could not be saved: {error}")
 
     def clips(
         self, utterances: Sequence[Utterance], recordings: dict[int, AudioOutcome], texts: dict[int, TextOutcome]
@@ -287,6 +293,7 @@ class _Work:
         """Clips and rejections in the order of the rows."""
         clips: list[StoredClip] = []
         rejections: list[Rejection] = []
+        places = self.sums.places([recordings[row].key if row in self.ready else "" for row in range(len(utterances))])
         for row, utterance in enumerate(utterances):
             reason, value = self._problem(row, recordings[row], texts[row])
             if reason:
@@ -295,9 +302,8 @@ class _Work:
             else:
                 ready = self.ready[row]
                 sound = recordings[row].sound
-                place = self.sums.place(recordings[row].key)
-                clips.append(StoredClip(utterance, texts[row].tokens, ready.entry, ready.facts, sound, place))
-        return Gathered(clips, rejections)
+                clips.append(StoredClip(utterance, texts[row].tokens, ready.entry, ready.facts, sound, places[row]))
+        return Gathered(clips, rejections, self.notes)
 
     def _problem(self, row: int, recording: AudioOutcome, text: TextOutcome) -> tuple[str, str]:
         """(reason, value) if a row is rejected, else ("", "")."""

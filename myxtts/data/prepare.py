@@ -100,14 +100,13 @@ def prepare(
     notes += [note for manifest in manifests for note in manifest.notes] + _speakers_in_several_roots(manifests)
     held = _validation_manifests(roots, manifests, config, notes)
     anomalies = [one for m in (*manifests, *held) for one in check_suspects(m, config.data.max_suspect_share)]
-    train, rejections = _usable_clips("training", manifests, roots.train, config, progress, dictionary, shared=shared)
+    given = config, notes, progress, dictionary, shared
+    train, rejections = _usable_clips("training", manifests, roots.train, *given)
     if known:
         train, renamed = adopt_names(train, known, default_speakers(roots.train))
         notes += renamed
     if held:
-        validation, more = _usable_clips(
-            "validation", held, roots.validation, config, progress, dictionary, train, shared
-        )
+        validation, more = _usable_clips("validation", held, roots.validation, *given, train)
         rejections += more
         if known:
             validation, _ = adopt_names(validation, known, _default_validation_speakers(roots))
@@ -213,13 +212,13 @@ def _perturbed_copies(
     skipped_copies: Counter[str] = Counter()
     clips = [clip for clip in train if clip.utterance.speaker in few]
     for speed in (1.0 - share, 1.0 + share):
-        long = [clip for clip in clips if seconds_of(clip) / speed > config.data.max_clip_seconds]
-        skipped_copies[TOO_LONG] += len(long)
-        long_ids = {clip.utterance.id for clip in long}
+        long_ids = {clip.utterance.id for clip in clips if seconds_of(clip) / speed > config.data.max_clip_seconds}
+        skipped_copies[TOO_LONG] += len(long_ids)
         for root in dict.fromkeys(roots):  # the cache has one list per root
             own = [u for u in (c.utterance for c in clips) if root_of[u.audio_path] == root and u.id not in long_ids]
             gathered = gather([_copy(u, speed) for u in own], root, config, progress, dictionary, shared)
             copies += gathered.clips
+            notes += [note for note in gathered.notes if note not in notes]
             skipped_copies.update(rejection.reason for rejection in gathered.rejections)
     same = {clip.utterance.speaker for clip in copies} & set(seconds)
     if same:
@@ -251,10 +250,11 @@ def _usable_clips(
     manifests: Sequence[RootManifest],
     roots: Sequence[Path],
     config: Config,
+    notes: list[str],
     progress: Progress,
     dictionary: Mapping[str, str],
+    shared: bool,
     train: Sequence[StoredClip] = (),
-    shared: bool = False,
 ) -> tuple[list[StoredClip], list[Rejection]]:
     """The usable clips of the manifests and all rejections; raises DataError if too many rows are rejected."""
     clips: list[StoredClip] = []
@@ -262,6 +262,7 @@ def _usable_clips(
     for manifest, root in zip(manifests, roots, strict=True):
         gathered = gather(_canonical_languages(manifest.utterances, config), root, config, progress, dictionary, shared)
         clips += gathered.clips
+        notes += gathered.notes
         rejections += [*manifest.rejections, *gathered.rejections]
     if train:
         languages = {clip.utterance.language for clip in train}
@@ -326,8 +327,7 @@ def _overlap(train_paths: Collection[Path], held: RootManifest) -> list[str]:
     both = [u.id for u, path in zip(held.utterances, _recordings(held), strict=True) if path in train_paths]
     if not both:
         return []
-    example = quoted(min(both))
-    return [f"{held.metadata}: {len(both)} clips are training clips too ({example}), which biases validation"]
+    return [f"{held.metadata}: {len(both)} clips are training clips too ({quoted(min(both))}), which biases validation"]
 
 
 def _same_recordings(train: Sequence[StoredClip], validation: Sequence[StoredClip]) -> list[str]:
@@ -375,6 +375,8 @@ def _measure(
     """Statistics of the training clips, and batch shapes for the clips of both sets."""
     train = FeatureStore(recorded + copies)
     corpus = measure_corpus(train, symbol_table(config).to_json(), mel.fingerprint(config.audio), base)
+    for store in (train, validation):
+        store.forget_sums()
     audit = Audit(SetFigures.of(FeatureStore(recorded) if copies else train), SetFigures.of(validation), *found)
     buckets = buckets_of([train, validation], config.data.length_buckets)
     if few := cloning_note(corpus.speaker_count):

@@ -10,12 +10,12 @@ import platform
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from myxtts import __version__
 from myxtts.audio import mel
 from myxtts.batch import BLANK_TOKEN, FIELDS, PROSODY_FIGURES, Batch
 from myxtts.config.resolve import Given, Layer, Rank, resolve
@@ -50,6 +50,8 @@ SMALL = {
 ROWS, TOKENS, FRAMES = 4, 32, 64
 SEARCH_OPERATION, PROCESSOR = "PyFunc", "/device:CPU:0"
 """The alignment search, which is not in the graphs where there is a GPU."""
+_NO_REASON = " ", "Graph execution error:", "Detected at node ", "<stack traces unavailable>"
+"""How lines of an error of TensorFlow begin that are before its reason."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +76,35 @@ def try_gpu(config: Config, counted: Config) -> Iterator[Finding]:
         config: the settings whose updates are computed.
         counted: the settings whose graphs are counted, which takes a quarter of a minute for a model of size tiny.
     """
-    settings = dataclasses.replace(config.training, deterministic="off")
-    prepare_tensorflow(settings)
-    yield from _facts()
+    prepare_tensorflow(dataclasses.replace(config.training, deterministic="off"))
+    yield from _tried("reading what is installed", _facts())
+    yield from _tried("trying the device", _on_device(config, counted))
+
+
+def _tried(what: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+    """The findings of a part; an error of TensorFlow, or memory that runs out, ends it and is one, too."""
+    try:
+        yield from findings
+    except (tf.errors.OpError, MemoryError) as error:
+        lines = (line for line in str(error).splitlines() if line.strip() and not line.startswith(_NO_REASON))
+        yield Finding(f"{what} fails: {type(error).__name__}: {next(lines, 'no reason given')}", failed=True)
+
+
+def _on_device(config: Config, counted: Config) -> Iterator[Finding]:
     gpus = tf.config.list_logical_devices("GPU")
     device = (gpus or tf.config.list_logical_devices("CPU"))[0].name
     yield Finding(f"tried: {_short(device)}, against CPU:0")
-    yield from graph_findings(_step(counted), has_gpu=bool(gpus))
+    yield from _tried("counting kernel launches", _counted(counted, has_gpu=bool(gpus)))
+    yield from _tried(f"training on {_short(device)}", _updates(config, device))
+    yield _without_memory(config, device)
+
+
+def _counted(config: Config, *, has_gpu: bool) -> Iterator[Finding]:
+    yield from graph_findings(_step(config), has_gpu=has_gpu)
+
+
+def _updates(config: Config, device: str) -> Iterator[Finding]:
+    """Updates on the processor and on a device, their time, and one with deterministic kernels."""
     losses = []
     for name in (PROCESSOR, device):
         step, begun = _step(config, name), time.perf_counter()
@@ -92,8 +116,7 @@ def try_gpu(config: Config, counted: Config) -> Iterator[Finding]:
     _losses(step, config, device, TIMED_UPDATES)
     milliseconds = (time.perf_counter() - begun) / TIMED_UPDATES * 1e3
     yield Finding(f"an update of the trial's model on {_short(device)}: {milliseconds:.0f} ms")
-    yield _deterministic(step, config, device)
-    yield _without_memory(config, device)
+    yield from _tried("an update with training.deterministic on", _deterministic(step, config, device))
 
 
 def _short(device: str) -> str:
@@ -106,7 +129,7 @@ def _facts() -> Iterator[Finding]:
     build = tf.sysconfig.get_build_info()
     cuda = f"CUDA {build.get('cuda_version', '?')}, cuDNN {build.get('cudnn_version', '?')}"
     yield Finding(
-        f"MyXTTS {version('myxtts')}, Python {platform.python_version()}, TensorFlow {tf.__version__} "
+        f"MyXTTS {__version__}, Python {platform.python_version()}, TensorFlow {tf.__version__} "
         f"({cuda if build.get('is_cuda_build') else 'built without CUDA'}), {platform.platform()}"
     )
     driver = Machine().card()
@@ -159,14 +182,11 @@ def _compared(expected: list[float], found: list[float]) -> Finding:
     )
 
 
-def _deterministic(step: Step, config: Config, device: str) -> Finding:
+def _deterministic(step: Step, config: Config, device: str) -> Iterator[Finding]:
     """An update with deterministic kernels, which some operations may lack."""
     tf.config.experimental.enable_op_determinism()
-    try:
-        _losses(step, config, device, 1)
-    except (tf.errors.UnimplementedError, tf.errors.InvalidArgumentError) as error:
-        return Finding(f"an update with training.deterministic on fails: {str(error).splitlines()[0]}", failed=True)
-    return Finding("an update with training.deterministic on: done")
+    _losses(step, config, device, 1)
+    yield Finding("an update with training.deterministic on: done")
 
 
 def _without_memory(config: Config, device: str) -> Finding:

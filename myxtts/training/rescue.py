@@ -43,7 +43,7 @@ def memory_errors(training: TrainingConfig, buckets: Sequence[Bucket] = ()) -> I
         raise ConfigError(
             f"memory ran out{longest} ({quoted(reason, 100)}): free some, or lower training.batch_size (now "
             f"{training.batch_size}) and raise training.grad_accum (now {training.grad_accum}) by the same factor, "
-            "which trains the same (--batch-size auto does so on a GPU), or lower data.max_clip_seconds"
+            "which trains the same (in a new run --batch-size auto does so on a GPU), or lower data.max_clip_seconds"
         ) from error
 
 

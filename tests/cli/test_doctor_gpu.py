@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import tensorflow as tf
 
+from myxtts import __version__
 from myxtts.cli import doctor
 from myxtts.training import gpu_trial
 
@@ -32,6 +35,42 @@ def test_losses_that_differ_or_are_not_finite_are_wrong() -> None:
     assert gpu_trial._compared([1.0, 2.0], [1.0, float("nan")]).failed
 
 
+IN_A_GRAPH = "Graph execution error:\n\nDetected at node x\n  File y\nno cubin"
+
+
+@pytest.mark.parametrize(
+    ("place", "error", "words"),
+    [
+        ("_step", MemoryError("no room"), "counting kernel launches fails: MemoryError: no room"),
+        ("_losses", tf.errors.InternalError(None, None, IN_A_GRAPH), "training on CPU:0 fails: InternalError: no cub"),
+        ("_facts", tf.errors.FailedPreconditionError(None, None, ""), "reading what is installed fails: "),
+    ],
+)  # fmt: skip
+def test_an_error_of_a_part_is_a_line_and_the_other_parts_are_tried(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], place: str, error: Exception, words: str
+) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    def counted(*_: object, **__: object) -> Iterator[gpu_trial.Finding]:
+        yield gpu_trial.Finding("counted")
+
+    monkeypatch.setattr(gpu_trial, "_step", lambda *_: None)
+    monkeypatch.setattr(gpu_trial, "_losses", lambda *_: [1.0])
+    monkeypatch.setattr(gpu_trial, "graph_findings", counted)
+    monkeypatch.setattr(gpu_trial.tf.config.experimental, "enable_op_determinism", lambda: None)
+
+    def facts() -> Iterator[gpu_trial.Finding]:
+        fails()
+        yield gpu_trial.Finding("")
+
+    monkeypatch.setattr(gpu_trial, place, facts if place == "_facts" else fails)
+    assert doctor.main(["--gpu"]) == 2
+    printed = capsys.readouterr()
+    assert f"  wrong: {words}" in printed.out and "more memory than there is gives the message" in printed.out
+    assert "Traceback" not in printed.err
+
+
 def test_on_this_processor_all_is_well(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     really: Any = gpu_trial.trial_config
     monkeypatch.setattr(gpu_trial, "trial_config", lambda small: really(small=True))
@@ -39,7 +78,8 @@ def test_on_this_processor_all_is_well(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert doctor.main(["--gpu"]) == 0
     out = capsys.readouterr().out
     for words in (
-        "TensorFlow 2.", "NVIDIA card: ", "tried: CPU:0", "operations without a GPU kernel: none",
+        f"MyXTTS {__version__}, ", "TensorFlow 2.", "NVIDIA card: ", "tried: CPU:0",
+        "operations without a GPU kernel: none",
         "likely kernel launches of an update: ", "3 updates on CPU:0", "at most 0.0e+00 apart",
         "an update of the trial's model on CPU:0: ", "training.deterministic on: done",
         "more memory than there is gives the message: memory ran out", "All is well.",

@@ -88,6 +88,9 @@ def test_sums_are_those_of_the_cache_where_it_has_them(tmp_path):
     assert np.array_equal(store.sums(np.array([0, 2, 1])), computed)
     parts = list(store.sums_in_parts(np.arange(3)))
     assert np.array_equal(total(parts), total([computed[:1], computed[2:], computed[1:2]]))
+    store.forget_sums()
+    with pytest.raises(StorageError):
+        store.sums(np.array([0]))
 
 
 def test_absent_longer_or_of_other_channels_is_noticed(tmp_path):

@@ -1,4 +1,5 @@
 import dataclasses
+import errno
 import os
 
 import decoding_jobs
@@ -9,10 +10,14 @@ from made_recordings import buzz, make_root, write
 
 from myxtts.config.schema import AudioConfig, Config, DataConfig, TextConfig
 from myxtts.data import feature_store, features, records
+from myxtts.data.cache import SumsFile, stamp_of
 from myxtts.data.corpus import measure_corpus
 from myxtts.data.feature_store import FeatureStore, load_entry, write_entry
 from myxtts.data.features import gather
 from myxtts.data.manifest import read_root
+from myxtts.data.prepare import prepare
+from myxtts.errors import StorageError
+from myxtts.progress import silent
 from myxtts.text.symbols import BLANK
 
 
@@ -85,14 +90,40 @@ def test_sums_of_an_older_feature_file_do_not_count(tmp_path):
     mel, pitch, energy = load_entry(clip.entry, clip.facts, check=True)
     write_entry(clip.entry, clip.facts, mel + 1.0, pitch, energy)
     second = measured(run(root, config)[0])
-    assert second != first == measured(gathered), "a mapped table is not changed by a new file"
+    assert second != first == measured(gathered), "sums in use are not changed by a new file"
     (sums,) = (tmp_path / "cache" / "recordings").glob("*.sums")
     for content in (b"", b"nonsense" * 20, sums.read_bytes()[:-1], sums.read_bytes()[:-1] + b"x"):
         sums.write_bytes(content)
         assert measured(run(root, config)[0]) == second
-    sums.rename(sums.with_name("other.sums"))
-    sums.with_name("other.sums").rename(sums.with_name(sums.name))
-    assert run(root, config)[1] == {}
+    size = sums.stat().st_size
+    sums.unlink()
+    foreign = SumsFile(tmp_path / "cache", tmp_path / "another", "settings", config.audio.mel_channels)
+    for one in gathered.clips:
+        foreign.put(one.entry.stem, stamp_of(one.entry), np.ones(2 * config.audio.mel_channels + 6))
+    foreign.save()
+    (others,) = sums.parent.glob("*.sums")
+    others.rename(sums)
+    assert size == sums.stat().st_size and measured(run(root, config)[0]) == second
+
+
+def test_a_full_cache_on_a_disk_that_takes_no_writes(tmp_path, monkeypatch):
+    """The sums of features from before there were sums cannot be kept, which costs time and no clip."""
+    config = settings(tmp_path, train_path=str(make_root(tmp_path / "root", clips=4)))
+    before = prepare(config, silent)
+    (sums,) = (tmp_path / "cache" / "recordings").glob("*.sums")
+    sums.unlink()
+    monkeypatch.setattr(feature_store, "write_atomic", refuse)
+    after = prepare(config, silent)
+    assert not sums.exists() and after.corpus.to_json() == before.corpus.to_json()
+    (note,) = set(after.notes) - set(before.notes)
+    assert note.startswith("the next start reads all features again") and "Read-only file system" in note
+    write(tmp_path / "root" / "wavs" / "c0.wav", 1.5, hz=220)
+    with pytest.raises(StorageError, match=r"data\.cache_path"):
+        prepare(config, silent)
+
+
+def refuse(*_, **__):
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
 
 def test_only_changes_are_computed_again(tmp_path):

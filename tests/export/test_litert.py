@@ -109,9 +109,17 @@ def test_damaged_files_are_named(pair: tuple[Path, Path], tmp_path: Path) -> Non
 def test_int8_is_smaller_and_a_wrong_file_leaves_nothing(
     pair: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    from myxtts.export.parity import LOSSY_MEL_ERROR
+
     run, out = pair
     words = [str(run), "--format", "litert", "--speaker", "bob", "--out"]
-    assert command.main([*words, str(tmp_path / "small"), "--weights", "int8"]) == 0
+    with monkeypatch.context() as patched:  # what int8 loses of made-up weights depends on the processor
+        patched.setitem(LOSSY_MEL_ERROR, "int8", 1e-6)
+        assert command.main([*words, str(tmp_path / "lossy"), "--weights", "int8"]) == 2
+        (said,) = [line for line in capsys.readouterr().err.splitlines() if "int8" in line]
+        assert said.startswith("error: --weights int8 changes the mels") and said.endswith("use --weights fp16")
+        patched.setitem(LOSSY_MEL_ERROR, "int8", 10.0)
+        assert command.main([*words, str(tmp_path / "small"), "--weights", "int8"]) == 0
     for name in (TEXT_TO_PROSODY, PROSODY_TO_MEL):
         assert (tmp_path / "small" / name).stat().st_size < (out / name).stat().st_size
     right = LiteRtGraph.__call__
