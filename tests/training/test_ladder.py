@@ -176,14 +176,14 @@ def test_an_overflow_of_fp16_blames_no_clip(folder: Path, name: str, monkeypatch
     assert state["recovery"]["strikes"] == {} and state["loss_scale"]["value"] < 2.0**13
 
 
-@pytest.mark.parametrize("place", ["Ladder._cut_and_save", "Saver.save"])
+@pytest.mark.parametrize("place", ["Ladder._cut_and_save", "Saver.write"])
 def test_an_interrupted_rollback_is_finished(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     run = folder / name
     monkeypatch.setenv("MYXTTS_FAULT", "step.loss.mel:6-8:nan")
 
-    really = Saver.save
+    really = Saver.write
 
     def killed(what: Any, *more: Any, **named: Any) -> bool:
         if isinstance(what, Saver) and not what.run.state.recovery.rollbacks:
