@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from myxtts.errors import CheckpointError, ConfigError, DataError, NonFiniteError
-from myxtts.models.prosody import FloatArray, IntArray, decoder_noise, round_durations
+from myxtts.models.prosody import FloatArray, IntArray, round_durations
 from myxtts.models.voice import Voice
 from myxtts.runtime.folder import LITERT_ENCODER, PROSODY_TO_MEL, TEXT_TO_PROSODY, OpenedExport
 from myxtts.runtime.interface import AcousticOutput, Controls
@@ -35,9 +35,8 @@ class LiteRtModel:
 
     def __init__(self, opened: OpenedExport, interpreter: Any = None) -> None:
         self._opened, self._interpreter = opened, interpreter
-        noisy = ("noise", "steps") if opened.config.model.decoder == "flow" else ()
         self._text_to_prosody = self._graph(TEXT_TO_PROSODY, ("tokens", "language", *_IDENTITY), PROSODY)
-        inputs = (*PROSODY[1:], *_IDENTITY, "durations", "controls", *noisy)
+        inputs = (*PROSODY[1:], *_IDENTITY, "durations", "controls")
         self._prosody_to_mel = self._graph(PROSODY_TO_MEL, inputs, ("mel", "f0", "limited"))
 
     def _graph(self, name: str, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> LiteRtGraph:
@@ -74,11 +73,6 @@ class LiteRtModel:
             "durations": durations.frames_T[None],
             "controls": np.array([controls.pitch, controls.pitch_range, controls.energy], np.float32),
         }  # fmt: skip
-        model, channels = self._opened.config.model, self._opened.config.audio.mel_channels
-        if model.decoder == "flow":
-            noise_MC = decoder_noise(controls.seed, int(durations.frames_T.sum()), channels)
-            feeds["noise"] = noise_MC[None] * np.float32(controls.temperature)
-            feeds["steps"] = np.array([model.flow_steps if controls.steps is None else controls.steps], np.int32)
         made = self._prosody_to_mel(**feeds)
         if not np.isfinite(made["mel"]).all():
             raise NonFiniteError("the model computed a mel that is not finite; export it again from another checkpoint")
