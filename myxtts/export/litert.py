@@ -51,7 +51,7 @@ def write_litert(folder: Path, source: Source, weights: str, license_name: str) 
     Raises ExportError where the result is not what TensorFlow computes, ConfigError for a flow decoder.
     """
     if source.model.config.model.decoder == "flow":
-        # with the same inputs, fresh interpreters of TensorFlow 2.21 differ by 2.8 nepers in about one call of ten
+        # with the same inputs, fresh interpreters of TensorFlow 2.21 differ by up to 2.8 nepers, in 8 of 60 calls
         raise ConfigError(
             "--format litert: LiteRT computes the steps of a flow decoder wrongly now and then; use --format onnx, or "
             "export a model whose model.decoder is regression"

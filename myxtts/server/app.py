@@ -1,7 +1,8 @@
 """The application: routes, the queue of requests, and the metrics.
 
-A request waits for one of a few worker threads for each sentence, so requests take turns and a client that leaves costs
-the sentence that is being computed and no more. The queue is bounded; beyond it the answer is 503 with Retry-After.
+A request waits for one of a few worker threads for each part of its speech, so requests take turns and a client that
+leaves costs the part that is being computed and no more. The queue is bounded; beyond it the answer is 503 with
+Retry-After.
 """
 
 from __future__ import annotations
