@@ -14,6 +14,7 @@ import pytest
 from myxtts.cli import export as command
 from myxtts.cli import speak, voice
 from myxtts.errors import CheckpointError, DataError
+from myxtts.runtime.folder import _digest as digest_of
 from myxtts.runtime.folder import (
     CONFIG,
     ENCODER,
@@ -225,6 +226,14 @@ def test_damaged_folders_are_named(pair: tuple[Path, Path], tmp_path: Path) -> N
         (folder / CONFIG).write_text(changed)
         assert is_export(folder) and error_of(folder)
     values = json.loads(text)
+    for key, wrong in (
+        ("voice_model", {"encoder": "a", "run": "b", "update": [1]}), ("voice_model", {"encoder": 1, "run": "b"}),
+        ("weights", "fp8"), ("weights", None), ("speaker_count", -1), ("version", 0), ("version", True),
+        ("untrained", [3]), ("settings", []), ("corpus", None), ("vocoder", {}), ("files", []),
+    ):  # fmt: skip
+        changed_values = {k: v for k, v in values.items() if k != "digest"} | {key: wrong}
+        (folder / CONFIG).write_text(json.dumps({**changed_values, "digest": digest_of(changed_values)}))
+        assert error_of(folder), key
     for key in values:
         (folder / CONFIG).write_text(json.dumps({k: v for k, v in values.items() if k != key}))
         assert error_of(folder)
