@@ -54,7 +54,7 @@ BARS = {
 
 
 @dataclass(frozen=True)
-class Clip:
+class MadeClip:
     """A made-up clip."""
 
     number: int
@@ -134,14 +134,14 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _clips(count: int) -> Iterator[Clip]:
+def _clips(count: int) -> Iterator[MadeClip]:
     """Clips of 0.7 to 12 s with a median of 5.5 s."""
     lengths = np.random.default_rng(1).lognormal(np.log(5.5), 0.5, count).clip(0.7, 11.9)
     for number, seconds in enumerate(lengths.tolist()):
-        yield Clip(number, seconds, int(seconds * RATE_HZ / HOP), int(seconds * TOKENS_PER_SECOND))
+        yield MadeClip(number, seconds, int(seconds * RATE_HZ / HOP), int(seconds * TOKENS_PER_SECOND))
 
 
-def _make_cache(clips: Sequence[Clip], root: Path, config: Config, screen: Screen) -> None:
+def _make_cache(clips: Sequence[MadeClip], root: Path, config: Config, screen: Screen) -> None:
     """Recordings, feature files and the lists of the cache."""
     cache = Path(config.data.cache_path)
     root.mkdir(parents=True, exist_ok=True)
@@ -179,7 +179,7 @@ def _stamp(path: Path) -> tuple[int, int, int]:
     return stamp
 
 
-def _sums(clip: Clip, random: np.random.Generator) -> Any:
+def _sums(clip: MadeClip, random: np.random.Generator) -> Any:
     mean_C = random.normal(-5.0, 0.3, 80)
     voiced = clip.frames // 2
     pitch = random.normal(5.0, 0.2)
@@ -187,7 +187,7 @@ def _sums(clip: Clip, random: np.random.Generator) -> Any:
     return np.concatenate([clip.frames * mean_C, clip.frames * (mean_C**2 + 4.0), rest])
 
 
-def _measured(clips: Sequence[Clip], speakers: int, work: Path, config: Config, screen: Screen) -> dict[str, float]:
+def _measured(clips: Sequence[MadeClip], speakers: int, work: Path, config: Config, screen: Screen) -> dict[str, float]:
     """The figures of one number of speakers."""
     with (work / "root" / "metadata.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="|")
@@ -246,7 +246,7 @@ def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
     return result, time.process_time() - begun
 
 
-def _store(clips: Sequence[Clip], speakers: int) -> FeatureStore:
+def _store(clips: Sequence[MadeClip], speakers: int) -> FeatureStore:
     table = np.zeros([1, 166])
     return FeatureStore(
         [

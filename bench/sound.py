@@ -63,7 +63,7 @@ SPLITS: tuple[Literal["train", "val"], ...] = ("train", "val")
 
 
 @dataclass(frozen=True)
-class Spoken:
+class SoundClip:
     """A clip to speak: its recording, the text, and the reference that gives the voice."""
 
     recording: Path
@@ -114,7 +114,7 @@ def _run(given: Namespace) -> int:
     return EXIT_DONE
 
 
-def choose(root: Path, most: int, speakers: str = "") -> dict[str, list[Spoken]]:
+def choose(root: Path, most: int, speakers: str = "") -> dict[str, list[SoundClip]]:
     """The clips of each group, chosen by a hash of their ids. Raises DataError for data that cannot be used."""
     own = {split: read_root(root, split, "en-us").utterances for split in SPLITS}
     if {str(u.audio_path) for u in own["val"]} & {str(u.audio_path) for u in own["train"]}:
@@ -129,9 +129,9 @@ def choose(root: Path, most: int, speakers: str = "") -> dict[str, list[Spoken]]
     first = {u.speaker: u for u in sorted(held, key=lambda u: by_hash(u.id)) if u.speaker not in training}
     unseen = list(first.values())[:most]
     groups = {
-        "trained": [Spoken(u.audio_path, u.text, u.text, reference_of(training[u.speaker])) for u in seen],
+        "trained": [SoundClip(u.audio_path, u.text, u.text, reference_of(training[u.speaker])) for u in seen],
         "unseen": [
-            Spoken(u.audio_path, u.text, other.text, u.audio_path)
+            SoundClip(u.audio_path, u.text, other.text, u.audio_path)
             for u, other in zip(unseen, [*unseen[1:], *unseen[:1]], strict=True)
         ],
     }
@@ -157,7 +157,7 @@ def _synthesizers(given: Namespace) -> dict[str, Synthesizer]:
 
 def _recorded(
     group: str,
-    clips: Sequence[Spoken],
+    clips: Sequence[SoundClip],
     vocoders: Mapping[str, Vocoder],
     audio: AudioConfig,
     work: Path,
@@ -196,7 +196,7 @@ def _recorded(
 
 
 def _predicted(
-    group: str, clips: Sequence[Spoken], kind: str, synthesizer: Synthesizer, work: Path, screen: Screen
+    group: str, clips: Sequence[SoundClip], kind: str, synthesizer: Synthesizer, work: Path, screen: Screen
 ) -> dict[str, Any]:
     """The sentences spoken by the voice model with one vocoder."""
     rate = synthesizer.config.audio.sample_rate_hz
@@ -237,7 +237,7 @@ def _write(work: Path, group: str, mels: str, kind: str, lines: Sequence[str]) -
     return path
 
 
-def _row(group: str, mels: str, kind: str, clips: Sequence[Spoken], list_path: Path) -> dict[str, Any]:
+def _row(group: str, mels: str, kind: str, clips: Sequence[SoundClip], list_path: Path) -> dict[str, Any]:
     name = kind if kind in (GRIFFIN_LIM, NEURAL, "recording") else Path(kind).name
     return {"group": group, "clips": len(clips), "mels": mels, "vocoder": name, "list": str(list_path.resolve())}
 

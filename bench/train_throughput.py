@@ -34,7 +34,7 @@ FEWEST_UPDATES, MOST_UPDATES = 20, 100
 
 
 @dataclass(frozen=True)
-class Window:
+class ThroughputWindow:
     """Some updates in a row."""
 
     updates: int
@@ -104,7 +104,7 @@ def _run(given: Namespace) -> int:
     return EXIT_DONE
 
 
-def _row(name: str, window: Window) -> tuple[str, ...]:
+def _row(name: str, window: ThroughputWindow) -> tuple[str, ...]:
     return (
         name,
         str(window.updates),
@@ -144,7 +144,9 @@ class _Watch:
         """Of the validation at the end, which is not counted."""
 
 
-def measured(given: Namespace, root: str, prepared: PreparedData, updates: int, screen: Screen) -> list[Window]:
+def measured(
+    given: Namespace, root: str, prepared: PreparedData, updates: int, screen: Screen
+) -> list[ThroughputWindow]:
     """Trains through a warm-up of one window and then those that were asked for."""
     from myxtts.storage.journal import read_metrics
     from myxtts.storage.run_directory import RunDirectory
@@ -165,11 +167,11 @@ def measured(given: Namespace, root: str, prepared: PreparedData, updates: int, 
     return done
 
 
-def _window(records: Sequence[Mapping[str, Any]], seconds: float) -> Window:
+def _window(records: Sequence[Mapping[str, Any]], seconds: float) -> ThroughputWindow:
     """Lines of the journal as a window that took `seconds`."""
     spent = [record["frames"] / record["frames_per_second"] for record in records]
     waited = sum(record["wait_share"] * time for record, time in zip(records, spent, strict=True))
-    return Window(len(records), seconds, sum(record["frames"] for record in records), waited / sum(spent))
+    return ThroughputWindow(len(records), seconds, sum(record["frames"] for record in records), waited / sum(spent))
 
 
 if __name__ == "__main__":

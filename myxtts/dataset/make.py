@@ -21,7 +21,7 @@ from myxtts.dataset.recognizer_client import Recognized, RecognizedWord, Recogni
 from myxtts.dataset.recordings import LongRecording
 from myxtts.dataset.sound import Array, Sound, clip_rate, forget_sound, load_sound
 from myxtts.dataset.speech import Phrase, find_phrases
-from myxtts.dataset.state import CUTS, METADATA, REVIEW, DatasetFolder, Journal
+from myxtts.dataset.state import CUTS, METADATA, REVIEW, DatasetFolder, RecognitionJournal
 from myxtts.dataset.words import TimedWord, align, recognized_words
 from myxtts.progress import Progress
 from myxtts.storage.files import storage_error
@@ -184,7 +184,7 @@ class Maker:
         return Recognized(words, speech)
 
     @staticmethod
-    def _recognize(recognizer: Recognizes, sound: Sound, start: float, end: float, journal: Journal) -> None:
+    def _recognize(recognizer: Recognizes, sound: Sound, start: float, end: float, journal: RecognitionJournal) -> None:
         found = recognizer.recognize(sound.between(start, end, RATE_HZ))
         words = [[word.text, word.start, word.end, word.probability] for word in found.words]
         journal.add(_part_name(start, end), {"words": words, "speech": [list(part) for part in found.speech]})

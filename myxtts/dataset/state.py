@@ -97,9 +97,9 @@ class DatasetFolder:
                 (self.root / STATE).unlink()
                 self.root.rmdir()  # which keeps what somebody else has put there
 
-    def journal(self, key: str) -> Journal:
+    def journal(self, key: str) -> RecognitionJournal:
         """The words of a recording that were recognized so far."""
-        return Journal(self.work / f"{key}.words")
+        return RecognitionJournal(self.work / f"{key}.words")
 
     def has_clip(self, name: str) -> bool:
         """Whether a clip is written; each is written at once, so it is complete."""
@@ -154,7 +154,7 @@ class DatasetFolder:
         write_bytes_atomic(self.root / STATE, content.encode("utf-8"))
 
 
-class Journal:
+class RecognitionJournal:
     """What was recognized in the parts of a recording: a line for each, added as soon as it is known."""
 
     def __init__(self, path: Path) -> None:

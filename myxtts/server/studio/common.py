@@ -53,7 +53,7 @@ class StudioSettings:
         return self.runs / ".studio"
 
 
-class Workers:
+class WorkerThreads:
     """Threads for what would block the server."""
 
     def __init__(self, threads: int) -> None:

@@ -17,7 +17,7 @@ from myxtts.audio import decoding
 from myxtts.config.schema import AudioConfig
 from myxtts.messages import quoted
 from myxtts.server.speech_request import ApiError
-from myxtts.server.studio.common import Workers, json_of, text_of
+from myxtts.server.studio.common import WorkerThreads, json_of, text_of
 from myxtts.server.studio.processes import Processes
 from myxtts.storage.files import read_regular_file, strict_json
 
@@ -31,7 +31,7 @@ _MOST_FOLDERS = 60
 class DataTab:
     """Starts audits and serves what they found."""
 
-    def __init__(self, processes: Processes, workers: Workers, folder: Path) -> None:
+    def __init__(self, processes: Processes, workers: WorkerThreads, folder: Path) -> None:
         self._processes, self._workers, self._folder = processes, workers, folder
         folder.mkdir(parents=True, exist_ok=True)
 

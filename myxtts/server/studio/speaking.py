@@ -26,7 +26,7 @@ from myxtts.audio.waveform import write_wav
 from myxtts.errors import MyXTTSError
 from myxtts.server.app import body_of
 from myxtts.server.speech_request import ApiError, SpeechRequest, object_of, parse_request
-from myxtts.server.studio.common import Workers, text_of
+from myxtts.server.studio.common import WorkerThreads, text_of
 from myxtts.server.studio.models import SpeakingModels
 from myxtts.server.voice_folder import VoiceFolder
 from myxtts.storage.files import read_regular_file, strict_json, write_text_atomic
@@ -59,7 +59,7 @@ class _SpeechJob:
 class SpeakTab:
     """Starts speeches, streams them, keeps their history in a folder."""
 
-    def __init__(self, models: SpeakingModels, voices: VoiceFolder, workers: Workers, folder: Path) -> None:
+    def __init__(self, models: SpeakingModels, voices: VoiceFolder, workers: WorkerThreads, folder: Path) -> None:
         self._models, self._voices, self._workers, self._folder = models, voices, workers, folder
         self._jobs: dict[str, _SpeechJob] = {}
         self._tasks: set[asyncio.Task[None]] = set()

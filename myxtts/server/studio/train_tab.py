@@ -18,7 +18,7 @@ from myxtts.messages import quoted
 from myxtts.report.page import render
 from myxtts.report.run_files import read_run
 from myxtts.server.speech_request import ApiError
-from myxtts.server.studio.common import StudioSettings, Workers, json_of, text_of
+from myxtts.server.studio.common import StudioSettings, WorkerThreads, json_of, text_of
 from myxtts.server.studio.guard import REPORT_POLICY
 from myxtts.server.studio.processes import Processes
 from myxtts.server.studio.runs import TRAIN, RunShelf, sample_path
@@ -36,7 +36,7 @@ _MOST_SETTINGS = 30
 class TrainTab:
     """Plans, starts, stops and continues trainings, and starts commands on runs."""
 
-    def __init__(self, settings: StudioSettings, runs: RunShelf, processes: Processes, workers: Workers) -> None:
+    def __init__(self, settings: StudioSettings, runs: RunShelf, processes: Processes, workers: WorkerThreads) -> None:
         self._settings, self._runs, self._processes, self._workers = settings, runs, processes, workers
 
     def routes(self) -> list[Route]:

@@ -15,7 +15,7 @@ from myxtts.audio.waveform import write_wav
 from myxtts.errors import ConfigError
 from myxtts.messages import quoted
 from myxtts.server.speech_request import ApiError, parse_voice
-from myxtts.server.studio.common import Workers, json_of, text_of
+from myxtts.server.studio.common import WorkerThreads, json_of, text_of
 from myxtts.server.studio.models import DEFAULT, SpeakingModels
 from myxtts.server.upload import check_problem, consent_of, examined, figures_of, is_set, received
 from myxtts.server.voice_folder import VoiceFolder
@@ -29,7 +29,7 @@ class VoicesTab:
     """Keeps one recording until it is a voice or another one replaces it; a page that is loaded again finds it."""
 
     def __init__(
-        self, models: SpeakingModels, voices: VoiceFolder, workers: Workers, folder: Path, most_bytes: int
+        self, models: SpeakingModels, voices: VoiceFolder, workers: WorkerThreads, folder: Path, most_bytes: int
     ) -> None:
         self._models, self._voices, self._workers = models, voices, workers
         self._most_bytes = most_bytes
