@@ -1,8 +1,8 @@
-"""How Persian is pronounced: phoneme error, ezafe and homographs against sentences with phonemes, and the time.
+"""Persian pronunciation: phoneme error, ezafe and homographs on sentences with reference phonemes, and the time.
 
 `python -m bench.persian --data DIR`, where DIR has the files of GE2PE. `--espeak` measures eSpeak NG alone instead.
-No sentence that it measures is learned from: the held-out sentences of FARSDAT are the last ninety of the file and the
-ninety of a shuffle with seed 0 (171 in all), and the file of homographs is in no training.
+No test sentence is used for training: the held-out sentences of FARSDAT are the last ninety of the file and ninety of a
+shuffle with seed 0 (171 in all), and the whole file of homographs is a test set.
 """
 
 from __future__ import annotations

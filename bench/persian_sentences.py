@@ -16,7 +16,7 @@ from myxtts.text.phonemes import espeak
 
 FARSDAT, HOMOGRAPHS = "ge2pe_farsdat.csv", "ge2pe_homograph_test.csv"
 HELD_OUT = 90
-"""Sentences of FARSDAT that no training sees: the last of the file, and the last after a shuffle with seed 0."""
+"""Test sentences of FARSDAT: the last of the file, and the last after a shuffle with seed 0."""
 PUNCTUATION = '،,.؟?!:؛;«»"()-—…'
 _MARK = re.compile(f"([{re.escape(PUNCTUATION)}])")
 _BAND, _LONGEST_WORD = 8, 4
@@ -52,12 +52,12 @@ def farsdat(folder: Path) -> list[SpokenSentence]:
 
 
 def homographs(folder: Path) -> list[SpokenSentence]:
-    """The sentences of HOMOGRAPHS: a test set, in no training."""
+    """The sentences of HOMOGRAPHS: a test set, never used for training."""
     return list(_read(folder / HOMOGRAPHS, _HOMOGRAPH_LETTERS))
 
 
 def held_out(count: int) -> set[int]:
-    """Which of `count` sentences of FARSDAT are in no training."""
+    """Which of `count` sentences of FARSDAT are test sentences."""
     return {*range(count - HELD_OUT, count), *shuffled_out(count)}
 
 

@@ -1,7 +1,7 @@
 """Trains the Persian front end: ezafe, homographs, and the words that eSpeak NG misreads. Minutes on one processor.
 
 `python -m bench.persian_training --data DIR` writes myxtts/text/persian/weights.npz. DIR has ge2pe_farsdat.csv, and
-ge2pe_homograph_test.csv if it is there, whose sentences are left out; the other data are in bench/persian_data.
+optionally ge2pe_homograph_test.csv, whose sentences are excluded; the other data are in bench/persian_data.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ WEIGHTS = results.ROOT / "myxtts" / "text" / "persian" / tagger.WEIGHTS
 EZAFE_PENALTY, HOMOGRAPH_PENALTY = 1.0, 0.3
 """L2, chosen on the development sentences."""
 DEVELOPMENT = 8
-"""With --development every eighth training sentence is kept out and measured."""
+"""With --development every eighth training sentence is held out and measured."""
 MOST_IN_NEWS = 10
 """Uses of a reading in the news sentences that count: more would drown the rarer readings."""
 _STEPS = 120
@@ -51,7 +51,7 @@ def _run(argv: Sequence[str] | None) -> int:
     made = results.parser("persian_training", "Trains the Persian front end.")
     made.add_argument("--data", metavar="DIR", type=Path, required=True, help=f"folder with {sentences.FARSDAT}")
     made.add_argument("--out", metavar="FILE", type=Path, default=WEIGHTS, help="the weights file")
-    made.add_argument("--development", action="store_true", help="keep every eighth sentence out and measure on it")
+    made.add_argument("--development", action="store_true", help="hold out every eighth sentence and measure on it")
     given = made.parse_args(argv)
     screen, start = Screen(), time.perf_counter()
     news, tests = _news(given.data)
@@ -88,7 +88,7 @@ def _run(argv: Sequence[str] | None) -> int:
 
 
 def _news(folder: Path) -> tuple[list[SpokenSentence], set[str]]:
-    """The sentences of FARSDAT to learn from, and the keys of all test sentences."""
+    """The training sentences of FARSDAT, and the keys of all test sentences."""
     every = sentences.farsdat(folder)
     out = sentences.held_out(len(every))
     tests = [sentence for number, sentence in enumerate(every) if number in out]
@@ -105,7 +105,7 @@ def _key(words: Iterable[str]) -> str:
 
 
 def _split(items: list[Item], development: bool) -> tuple[list[Item], list[Item]]:
-    """Items to learn from, and those kept out."""
+    """Training items, and held-out ones."""
     if not development:
         return items, []
     shuffled = random.Random(_SEED).sample(items, len(items))

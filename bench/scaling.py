@@ -8,7 +8,7 @@ An update of N processes takes
 A: micro-batches of an update; B: clips of a micro-batch; micro(rows): a constant and a part per row; sum: a ring
 all-reduce, N - 1 steps of adding up and N - 1 of passing on, with 1/N of the vector each. The constants are fitted to
 one process and to the sums of several; whole updates of several processes are not part of the fit, but compared with
-it. Batches are made up.
+it. Batches are synthetic.
 """
 
 from __future__ import annotations
@@ -264,7 +264,7 @@ def _measure(given: Namespace) -> int:
 
 
 def _made_step(config: Any, cluster: Any) -> tuple[Any, Callable[[int], dict[str, Any]]]:
-    """A step of the settings with new weights, and made-up batches of a number of rows."""
+    """A step of the settings with new weights, and synthetic batches of a number of rows."""
     import numpy as np
 
     from myxtts.audio.harmonics import harmonic_table

@@ -43,9 +43,9 @@ def reference_problem(samples_N: Array, audio: AudioConfig) -> str:
     if len(steps) and float((steps < _STILL_SEMITONES).mean()) > _MOST_STILL:
         return "its pitch stays the same from frame to frame: it seems to be music or tones, not speech"
     if float(level_M.std()) < _LEAST_LEVEL_CHANGE_DB and _quiet_share(level_M, audio) < _LEAST_QUIET:
-        return "its level hardly ever drops: it seems to hold music, loud noise, or several voices at once"
+        return "its level hardly ever drops: it seems to contain music, loud noise, or several voices at once"
     if _changes_speaker(samples_N, semitone_M, voiced_M, audio):
-        return "its parts differ in pitch and timbre: it seems to hold several speakers"
+        return "its parts differ in pitch and timbre: it seems to contain several speakers"
     return ""
 
 

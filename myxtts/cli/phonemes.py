@@ -41,7 +41,9 @@ def _parser() -> OneLineParser:
     parser.add_argument("--text-file", metavar="FILE", help="the text from a UTF-8 file; - is stdin")
     parser.add_argument("--plain", action="store_true", help="print only phonemes, one line per line of the text")
     parser.add_argument(
-        "--dictionary", metavar="FILE", help="pronunciations that win: word, tab, phonemes or a respelling in each line"
+        "--dictionary",
+        metavar="FILE",
+        help="pronunciations that take precedence: word, tab, phonemes or a respelling in each line",
     )
     return parser
 

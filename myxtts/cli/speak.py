@@ -53,11 +53,13 @@ def _parser() -> OneLineParser:
     what.add_argument(
         "--batch",
         metavar="FILE.csv",
-        help="speak each row of a table with the columns id, text and perhaps speaker and language into --out FOLDER",
+        help="speak each row of a table (columns id, text, optionally speaker and language) to a file in --out FOLDER",
     )
     _add_option(what, "language", "CODE")
     what.add_argument(
-        "--dictionary", metavar="FILE", help="pronunciations that win: word, tab, phonemes or a respelling in each line"
+        "--dictionary",
+        metavar="FILE",
+        help="pronunciations that take precedence: word, tab, phonemes or a respelling in each line",
     )
     voice = parser.add_argument_group("voice")
     add_voice_options(voice)

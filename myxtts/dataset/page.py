@@ -12,8 +12,8 @@ from myxtts.dataset.clips import Clip
 WORDS: dict[str, dict[str, str]] = {
     "en": {
         "title": "Check the texts",
-        "how": "Listen to each clip and correct its text. A clip that cannot be used is removed with its box. What you "
-        "change stays in this browser until you save the table; put the saved file in the place of metadata.csv.",
+        "how": "Listen to each clip and correct its text. To remove an unusable clip, tick its box. "
+        "Changes stay in this browser until you save the table; then replace metadata.csv with the saved file.",
         "doubtful": "Only doubtful texts",
         "unchecked": "Only unchecked texts",
         "save": "Save metadata.csv",

@@ -38,7 +38,7 @@ MODEL_ID = "myxtts"
 _MOST_BODY_BYTES = 1 << 20
 _RETRY_SECONDS = "2"
 _OPEN_PATHS = ("/health",)
-"""Paths that need no token: what watches a server asks for them."""
+"""Paths that need no token, for monitoring."""
 _NO_TOKEN = ApiError(401, "the token is missing or wrong", code="invalid_api_key")
 
 
@@ -134,7 +134,7 @@ EXCEPTION_HANDLERS: Any = {ApiError: _as_json, HTTPException: _as_json, Exceptio
 
 
 class _Guard:
-    """Asks for the token, and counts the answers by status."""
+    """Checks the token, and counts the answers by status."""
 
     def __init__(self, app: ASGIApp, service: _Service) -> None:
         self._app, self._service = app, service

@@ -33,7 +33,7 @@ class EncodedSentences:
     encodings: list[EncodedText]
     notes: list[str]
     pauses: list[float | None]
-    """The seconds of silence before each sentence that the text asks for; None: the usual ones."""
+    """Seconds of silence before each sentence as written in the text; None: the default."""
 
 
 def read_text(

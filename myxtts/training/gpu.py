@@ -106,7 +106,7 @@ def unusable_gpu(machine: Machine, usable: int, *, cuda_build: bool) -> str | No
         why = f"the driver is older than {OLDEST_DRIVER}, which CUDA 12 needs: install a newer one"
     else:
         why = f"all libraries are there. {WHY} prints the reason"
-    return f"an NVIDIA GPU is here ({card}) and TensorFlow cannot use it, so the processor computes: {why}"
+    return f"an NVIDIA GPU is here ({card}) and TensorFlow cannot use it, so training runs on the processor: {why}"
 
 
 def check_gpu(machine: Machine | None = None) -> str | None:

@@ -63,7 +63,7 @@ class TrialLine:
 
 
 def trial_config(*, small: bool) -> Config:
-    """The default settings in fp32 on one device, which all machines share; with a small model if asked for."""
+    """The default settings in fp32 on one device, which all machines share; with a small model if requested."""
     values = {"training.precision": "fp32", "training.devices": 1, **(SMALL if small else {})}
     settings = tuple(Given(key, value, "doctor --gpu") for key, value in values.items())
     return resolve([Layer(Rank.COMMAND_LINE, "doctor --gpu", settings)]).config
@@ -110,7 +110,7 @@ def _updates(config: Config, device: str) -> Iterator[TrialLine]:
         step, begun = _step(config, name), time.perf_counter()
         losses.append(_losses(step, config, name, UPDATES))
         taken = time.perf_counter() - begun
-        yield TrialLine(f"{UPDATES} updates on {_short(name)}: {taken:.0f} s with building the graphs")
+        yield TrialLine(f"{UPDATES} updates on {_short(name)}: {taken:.0f} s including building the graphs")
     yield _compared(*losses)
     begun = time.perf_counter()
     _losses(step, config, device, TIMED_UPDATES)
@@ -190,15 +190,15 @@ def _deterministic(step: Step, config: Config, device: str) -> Iterator[TrialLin
 
 
 def _without_memory(config: Config, device: str) -> TrialLine:
-    """Whether exhausted memory ends in a message; no machine has as much as is asked for."""
+    """Whether exhausted memory ends in a message; no machine has as much as is requested."""
     try:
         with memory_errors(config.training, [Bucket(FRAMES, TOKENS)]), tf.device(device):
             tf.zeros([1 << 24, 1 << 24])
     except ConfigError as error:
-        return TrialLine(f"more memory than there is gives the message: {error}")
+        return TrialLine(f"allocating too much memory gives the message: {error}")
     except tf.errors.OpError as error:
-        return TrialLine(f"more memory than there is gives {type(error).__name__}, not the message", failed=True)
-    return TrialLine("more memory than there is gave no error", failed=True)
+        return TrialLine(f"allocating too much memory gives {type(error).__name__}, not the message", failed=True)
+    return TrialLine("allocating too much memory gave no error", failed=True)
 
 
 def trial_corpus(config: Config) -> Corpus:

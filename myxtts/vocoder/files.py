@@ -110,7 +110,7 @@ def find_vocoder(choice: str, audio: AudioConfig) -> VocoderFile | None:
     found = read_vocoder(Path(choice).expanduser())
     if mel.fingerprint(found.audio) != mel.fingerprint(audio):
         raise CheckpointError(
-            f"vocoder {quoted(choice, 200)} speaks mels of another convention ({_difference(found.audio, audio)}); "
+            f"vocoder {quoted(choice, 200)} expects mels of another convention ({_difference(found.audio, audio)}); "
             f"take one trained on this convention, or {GRIFFIN_LIM}"
         )
     return found
@@ -196,7 +196,7 @@ def _settings(text: str) -> Config:
     """The settings in the header of a vocoder file. Raises ValueError for anything else."""
     given = strict_json(text.encode("utf-8", "surrogatepass"))
     if not isinstance(given, dict) or set(given) != set(_SETTINGS):
-        raise ValueError("its settings are missing or others than this version knows")
+        raise ValueError("its settings are missing, or this version does not know them")
     known = {key: field.default for key, field in LEAVES.items()}
     config = build(known | {key: coerce(LEAVES[key], raw) for key, raw in given.items()})
     if problems := list(contradictions(config)):

@@ -96,7 +96,9 @@ class Waves:
         return header
 
     def _gone(self, row: int) -> StorageError:
-        return StorageError(f"{self._paths[row]}: the cached waveform is gone or cut; start the same command again")
+        return StorageError(
+            f"{self._paths[row]}: the cached waveform is missing or truncated; start the same command again"
+        )
 
 
 def write_wave(job: WaveJob) -> str:

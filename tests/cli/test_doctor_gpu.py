@@ -1,4 +1,4 @@
-"""`myxtts doctor --gpu`: what a user sends who asks for help. Without a GPU, the processor is tried."""
+"""`myxtts doctor --gpu`: the output that a user sends to get help. Without a GPU, the processor is tried."""
 
 from __future__ import annotations
 
@@ -82,6 +82,6 @@ def test_on_this_processor_all_is_well(monkeypatch: pytest.MonkeyPatch, capsys: 
         "operations without a GPU kernel: none",
         "likely kernel launches of an update: ", "3 updates on CPU:0", "at most 0.0e+00 apart",
         "an update of the trial's model on CPU:0: ", "training.deterministic on: done",
-        "more memory than there is gives the message: memory ran out", "All is well.",
+        "allocating too much memory gives the message: memory ran out", "All is well.",
     ):  # fmt: skip
         assert words in out

@@ -1,4 +1,4 @@
-"""The application: the page, what its tabs ask for, and the speech interface beneath."""
+"""The application: the page, the requests of its tabs, and the speech API."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class ProcessRecord:
         pid: of the process.
         born: when the system says that it began; another process with the same id has another one.
         started: seconds since 1970.
-        stops: how often it was asked to end.
+        stops: how often a stop was requested.
         exit_code: None while it runs, or if it ended while no server was there to see it.
         note: for whoever started it.
     """
@@ -102,7 +102,7 @@ class Processes:
         return record is not None and record.exit_code is None and is_process(record.pid, record.born)
 
     def stop(self, kind: str, key: str) -> bool:
-        """Asks it to end as Ctrl-C does; what a second time means is its own affair. False if it does not run."""
+        """Sends it SIGINT, like Ctrl-C; a second one may end it immediately. False if it does not run."""
         with self._lock:
             record = self.get(kind, key)
             if record is None or not self.running(kind, key):

@@ -196,7 +196,7 @@ def _owner_alive(path: Path) -> bool:
 
 
 def _is_locked(path: Path) -> bool:
-    """Whether a file is locked, where the system says so: the id in it may be that of another process by now.
+    """Whether a file is locked according to the system: the id in it may belong to another process by now.
 
     Trying the lock instead would make a training fail that begins just then.
     """

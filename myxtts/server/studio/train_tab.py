@@ -145,7 +145,7 @@ class TrainTab:
         return [*words, *_extra_settings(values.get("settings"))]
 
     async def stop(self, request: Request) -> Response:
-        """Asks a training to save and end; asked again, it ends at once."""
+        """Requests that a training saves and ends; a second request ends it immediately."""
         name = str(request.path_params["name"])
         stopped = await self._workers.run(lambda: self._processes.stop(TRAIN, name))
         if not stopped:
