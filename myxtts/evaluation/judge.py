@@ -3,8 +3,8 @@
 It needs the extra `judge`, but neither TensorFlow nor the rest of MyXTTS, so any Python with the extra can run this
 file: `python judge.py < job.json`. A job is an object with `recognizer` (a folder, or null for the bundled one) and
 `clips` (objects with `id`, `wav`, `reference` or null, `language`). The output is one line of JSON that describes the
-judge and one per clip: `recognized`, the recognized text (null in a language that the recognizer does not support), `secs`
-and `dnsmos`.
+judge and one per clip: `recognized`, the recognized text (null in a language that the recognizer does not support),
+`secs` and `dnsmos`.
 """
 
 from __future__ import annotations

@@ -210,19 +210,19 @@ class _Service:
             raise ApiError(503, f"{self._metrics.active} requests are waiting; try again later", code="queue_full")
         self._metrics.active += 1
         try:
-            pieces = self._pieces(wanted)
-            first = await self._next(pieces)  # so that what is wrong with a text is an error and no broken stream
+            chunks = self._chunks(wanted)
+            first = await self._next(chunks)  # so that what is wrong with a text is an error and no broken stream
         except BaseException:
             self._metrics.active -= 1
             raise
         form = reply(wanted.stream_format, wanted.response_format, wanted.timestamp_granularities)
-        streamed = self._streamed(request, wanted.response_format, form, pieces, first)
+        streamed = self._streamed(request, wanted.response_format, form, chunks, first)
         if form.streams:
             return StreamingResponse(streamed, media_type=form.media_type)
         # nothing is sent before all is computed, so that an error in the middle has its own status
         return Response(b"".join([content async for content in streamed]), media_type=form.media_type)
 
-    def _pieces(self, wanted: SpeechRequest) -> Iterator[SpeechChunk]:
+    def _chunks(self, wanted: SpeechRequest) -> Iterator[SpeechChunk]:
         """The sentences, or parts of them; a generator, so that the text is read in a worker too."""
         saved = set(self._folder.names()) if self._folder is not None else set()
         parts = [
@@ -233,44 +233,44 @@ class _Service:
         ]
         yield from self._synthesizer.stream(wanted.text, voices=parts, **asdict(wanted.options))
 
-    async def _next(self, pieces: Iterator[SpeechChunk]) -> SpeechChunk | None:
+    async def _next(self, chunks: Iterator[SpeechChunk]) -> SpeechChunk | None:
         """The next sentence or part of one, computed in a worker. Raises ApiError."""
 
         def compute() -> SpeechChunk | None:
             started = time.perf_counter()
             try:
-                return next(pieces, None)
+                return next(chunks, None)
             finally:
                 self._metrics.compute_seconds += time.perf_counter() - started
 
         try:
-            piece = await asyncio.get_running_loop().run_in_executor(self._workers, compute)
+            chunk = await asyncio.get_running_loop().run_in_executor(self._workers, compute)
         except (DataError, ConfigError) as error:
             raise api_error(error) from None
         except MyXTTSError as error:
             raise ApiError(500, str(error)) from error
-        if piece is not None:
-            self._metrics.speech_seconds += len(piece.samples) / piece.sample_rate_hz
-        return piece
+        if chunk is not None:
+            self._metrics.speech_seconds += len(chunk.samples) / chunk.sample_rate_hz
+        return chunk
 
     async def _streamed(
         self,
         request: Request,
         response_format: str,
         form: Reply,
-        pieces: Iterator[SpeechChunk],
-        piece: SpeechChunk | None,
+        chunks: Iterator[SpeechChunk],
+        chunk: SpeechChunk | None,
     ) -> AsyncIterator[bytes]:
         """The bytes of the reply. Leaving it early, as when the client disconnects, ends the work."""
         try:
-            assert piece is not None, "a text has at least one sentence"
-            output = encoder(response_format, piece.sample_rate_hz)
-            while piece is not None:
-                if content := form.part(piece, output.write(piece.samples)):
+            assert chunk is not None, "a text has at least one sentence"
+            output = encoder(response_format, chunk.sample_rate_hz)
+            while chunk is not None:
+                if content := form.part(chunk, output.write(chunk.samples)):
                     yield content
                 if not form.streams and await request.is_disconnected():
                     return
-                piece = await self._next(pieces)
+                chunk = await self._next(chunks)
             if content := form.end(output.close()):
                 yield content
         finally:

@@ -1,4 +1,4 @@
-"""Samples to bytes of the formats of OpenAI's interface, piece by piece where a format allows."""
+"""Samples to bytes of the formats of OpenAI's interface, part by part where a format allows."""
 
 from __future__ import annotations
 

@@ -329,7 +329,7 @@ class Synthesizer:
             words = word_times(text, encoding.normalized, encoding.symbols, made.duration_T, hop / rate)
             seconds = seconds_of_frames(len(mel_MC), rate, hop)
             sentence = SpokenSentence(text, encoding.normalized, start, seconds, words)
-            waves = self._vocoder.pieces(mel_MC, made.pitch_hz_M, seed)
+            waves = self._vocoder.parts(mel_MC, made.pitch_hz_M, seed)
             frames += pause + len(mel_MC)
             first = True
             for part_MC, wave_N, last in sentence_parts(mel_MC, waves, pause, audio):

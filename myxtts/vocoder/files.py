@@ -64,8 +64,8 @@ class Vocoder(Protocol):
         """Samples float32[M * hop] of a natural-log mel float32[M, C] and its F0 in Hz (0 unvoiced); deterministic."""
         ...
 
-    def pieces(self, mel_MC: FloatArray, pitch_hz_M: FloatArray, seed: int) -> Iterable[FloatArray]:
-        """The same samples in one piece or several of whole frames, each as soon as it is computed."""
+    def parts(self, mel_MC: FloatArray, pitch_hz_M: FloatArray, seed: int) -> Iterable[FloatArray]:
+        """The same samples in one part or several of whole frames, each as soon as it is computed."""
         ...
 
 
@@ -79,8 +79,8 @@ class GriffinLim:
         """Samples float32 (M * hop,) of a natural-log mel (M, C) and a pitch (M,) in Hz."""
         return griffin_lim.waveform_of_mel(mel_MC, self.audio, seed=seed, pitch_hz_M=pitch_hz_M)
 
-    def pieces(self, mel_MC: FloatArray, pitch_hz_M: FloatArray, seed: int = 0) -> list[FloatArray]:
-        """All samples in one piece: each of its iterations needs the whole mel."""
+    def parts(self, mel_MC: FloatArray, pitch_hz_M: FloatArray, seed: int = 0) -> list[FloatArray]:
+        """All samples in one part: each of its iterations needs the whole mel."""
         return [self(mel_MC, pitch_hz_M, seed)]
 
 

@@ -36,9 +36,9 @@ from myxtts.vocoder.constants import (
 
 FloatArray = npt.NDArray[np.float32]
 FIRST_FRAMES = 96
-"""Frames of the first piece, so that a stream begins early."""
-PIECE_FRAMES = 512
-"""Frames of the other pieces, which bound the memory."""
+"""Frames of the first part, so that a stream begins early."""
+PART_FRAMES = 512
+"""Frames of the other parts, which bound the memory."""
 
 
 class NeuralVocoder:
@@ -67,12 +67,12 @@ class NeuralVocoder:
 
     def __call__(self, mel_MC: FloatArray, pitch_hz_M: FloatArray, seed: int = 0) -> FloatArray:
         """See the class."""
-        return np.concatenate([np.zeros(0, np.float32), *self.pieces(mel_MC, pitch_hz_M, seed)])
+        return np.concatenate([np.zeros(0, np.float32), *self.parts(mel_MC, pitch_hz_M, seed)])
 
-    def pieces(self, mel_MC: FloatArray, pitch_hz_M: FloatArray, seed: int = 0) -> Iterator[FloatArray]:
-        """The samples in pieces of whole frames, each as soon as it is computed; together those of a call."""
+    def parts(self, mel_MC: FloatArray, pitch_hz_M: FloatArray, seed: int = 0) -> Iterator[FloatArray]:
+        """The samples in parts of whole frames, each as soon as it is computed; together those of a call."""
         audio, hop = self.audio, self.audio.hop_samples
-        margin = -(-window_samples(audio) // hop) + 1  # frames whose windows or samples reach into the piece
+        margin = -(-window_samples(audio) // hop) + 1  # frames whose windows or samples reach into the part
         context = self.context_frames + margin
         filled_M, excitation = filled_pitch(pitch_hz_M, audio), excite(pitch_hz_M, audio, seed)
         for start, end in _bounds(len(mel_MC)):
@@ -145,12 +145,12 @@ class NeuralVocoder:
 
 
 def _bounds(frames: int) -> Iterator[tuple[int, int]]:
-    """First and last frame, exclusive, of each piece; a short rest belongs to the piece before it."""
+    """First and last frame, exclusive, of each part; a short rest belongs to the part before it."""
     start, length = 0, FIRST_FRAMES
     while start < frames:
         end = start + length if frames - start >= length + FIRST_FRAMES else frames
         yield start, end
-        start, length = end, PIECE_FRAMES
+        start, length = end, PART_FRAMES
 
 
 def _gelu(x: FloatArray) -> FloatArray:

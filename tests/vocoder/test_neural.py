@@ -55,14 +55,14 @@ def test_pieces_equal_the_whole(
     mel, pitch = speech(250)
     vocoder = NeuralVocoder(weights, SMALL, AUDIO)
     monkeypatch.setattr("myxtts.vocoder.neural.FIRST_FRAMES", 1000)
-    (whole,) = vocoder.pieces(mel, pitch, 3)
+    (whole,) = vocoder.parts(mel, pitch, 3)
     monkeypatch.setattr("myxtts.vocoder.neural.FIRST_FRAMES", first)
-    monkeypatch.setattr("myxtts.vocoder.neural.PIECE_FRAMES", others)
-    pieces = list(vocoder.pieces(mel, pitch, 3))
-    assert len(pieces) > 1 and len(pieces[0]) == first * AUDIO.hop_samples
-    assert all(len(piece) % AUDIO.hop_samples == 0 for piece in pieces)
-    np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-6)
-    assert vocoder(mel, pitch, 3).tobytes() == np.concatenate(pieces).tobytes()
+    monkeypatch.setattr("myxtts.vocoder.neural.PART_FRAMES", others)
+    parts = list(vocoder.parts(mel, pitch, 3))
+    assert len(parts) > 1 and len(parts[0]) == first * AUDIO.hop_samples
+    assert all(len(part) % AUDIO.hop_samples == 0 for part in parts)
+    np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-6)
+    assert vocoder(mel, pitch, 3).tobytes() == np.concatenate(parts).tobytes()
 
 
 def test_pieces_equal_the_whole_at_long_windows(

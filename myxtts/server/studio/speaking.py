@@ -25,7 +25,7 @@ from myxtts.audio.sound_file import pcm16
 from myxtts.audio.waveform import write_wav
 from myxtts.errors import MyXTTSError
 from myxtts.server.app import body_of
-from myxtts.server.speech_request import ApiError, SpeechRequest, object_of, parse_request
+from myxtts.server.speech_request import ApiError, object_of, parse_request
 from myxtts.server.studio.common import WorkerThreads, text_of
 from myxtts.server.studio.models import SpeakingModels
 from myxtts.server.voice_folder import VoiceFolder
@@ -121,14 +121,12 @@ class SpeakTab:
         chunks, first = await self._workers.run(begin)  # what is wrong with a text is an error, no broken stream
         self._jobs = {key: job for key, job in self._jobs.items() if not job.finished} | {key: job}
         self._write(job.entry)
-        task = asyncio.create_task(self._speak(job, wanted, chunks, first))
+        task = asyncio.create_task(self._speak(job, chunks, first))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return JSONResponse(job.entry, 201)
 
-    async def _speak(
-        self, job: _SpeechJob, wanted: SpeechRequest, chunks: Iterator[SpeechChunk], chunk: SpeechChunk | None
-    ) -> None:
+    async def _speak(self, job: _SpeechJob, chunks: Iterator[SpeechChunk], chunk: SpeechChunk | None) -> None:
         notes, parts, sentences = SpeechNotes(), [], []
         entry, started, rate = job.entry, time.perf_counter(), 1
         try:
