@@ -1,4 +1,4 @@
-"""`myxtts serve`: answers requests for speech over HTTP, in the form of OpenAI's interface."""
+"""`myxtts serve`: answers requests for speech over HTTP with OpenAI's API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page on which doubtful texts are corrected by ear. It needs no server, and saves a corrected metadata.csv."""
+"""The page for correcting doubtful texts by ear. It needs no server, and saves a corrected metadata.csv."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ REASONS_FA = {
 
 
 def render_review(kept: Sequence[Clip], clips: Sequence[Clip], language: str, doubtful: float, has_texts: bool) -> str:
-    """The page for the clips that are kept, least sure first; `clips` are all, with what was dropped."""
+    """The page for the kept clips, least confident first; `clips` includes the dropped ones."""
     rows: list[dict[str, Any]] = [
         {
             "id": clip.id,

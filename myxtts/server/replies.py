@@ -23,11 +23,11 @@ class Reply(Protocol):
     """Whether it has bytes before the end."""
 
     def part(self, chunk: SpeechChunk, content: bytes) -> bytes:
-        """The next bytes of the body: `content` is what the sound file has more with this chunk, possibly none."""
+        """The next bytes of the body; `content`: the bytes that this chunk adds to the sound file, possibly none."""
         ...
 
     def end(self, content: bytes) -> bytes:
-        """The last bytes of the body: `content` is the end of the sound file."""
+        """The last bytes of the body; `content`: the end of the sound file."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""A request for speech: its fields checked by the ranges of SpeakOptions, and errors in OpenAI's shape."""
+"""A request for speech: its fields, checked against the ranges of SpeakOptions, and errors in OpenAI's format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a validation looks at beyond the losses: the voices and spoken sentences of a voice model, and the sentences
+"""What a validation measures beyond the losses: the voices and spoken sentences of a voice model, and the sentences
 of a vocoder."""
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""GPUs: how TensorFlow is set up for them, and why it cannot use one that is there.
+"""GPUs: setting up TensorFlow for them, and why it cannot use an existing one.
 
-TensorFlow reports a missing library in its log alone, among many lines that look alike and are hidden: a machine with
-an NVIDIA card would train on the processor without a word.
+TensorFlow reports a missing library only in its log, among many similar lines that are hidden: a machine with an NVIDIA
+card would train on the processor without a message.
 """
 
 from __future__ import annotations

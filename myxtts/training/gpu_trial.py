@@ -1,4 +1,4 @@
-"""What `myxtts doctor --gpu` tries: whether a GPU computes what a processor does, and what it lacks.
+"""The checks of `myxtts doctor --gpu`: whether a GPU computes the same as a processor, and what is missing.
 
 It needs no data and trains nothing that is kept. Where there is no GPU, the processor is tried against itself.
 """
@@ -70,7 +70,7 @@ def trial_config(*, small: bool) -> Config:
 
 
 def try_gpu(config: Config, counted: Config) -> Iterator[TrialLine]:
-    """Findings one after the other, each as soon as it is there.
+    """Findings one by one, each as soon as it is known.
 
     Args:
         config: the settings whose updates are computed.
@@ -224,7 +224,7 @@ def trial_corpus(config: Config) -> Corpus:
 
 
 def trial_batch(config: Config, seed: int) -> Batch:
-    """A batch of made-up numbers with rows of several lengths."""
+    """A synthetic batch with rows of several lengths."""
     random = np.random.default_rng(seed)
     channels = config.audio.mel_channels
     batch: dict[str, Any] = dict(empty_batch(ROWS, Bucket(FRAMES, TOKENS), FRAMES, FRAMES, channels))

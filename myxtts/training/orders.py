@@ -1,4 +1,4 @@
-"""What depends on a clock or a signal: decided by one process, known to all with the results of a micro-batch.
+"""Decisions that depend on a clock or a signal: made by one process, sent to all with the results of a micro-batch.
 
 A process that left the loop on its own would leave the others waiting in the next sum.
 """

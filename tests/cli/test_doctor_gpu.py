@@ -67,7 +67,7 @@ def test_an_error_of_a_part_is_a_line_and_the_other_parts_are_tried(
     monkeypatch.setattr(gpu_trial, place, facts if place == "_facts" else fails)
     assert doctor.main(["--gpu"]) == 2
     printed = capsys.readouterr()
-    assert f"  wrong: {words}" in printed.out and "more memory than there is gives the message" in printed.out
+    assert f"  wrong: {words}" in printed.out and "allocating too much memory gives the message" in printed.out
     assert "Traceback" not in printed.err
 
 

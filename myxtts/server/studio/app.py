@@ -40,7 +40,7 @@ _NO_SLIDERS = ("language", "steps")
 
 
 def studio(synthesizer: Synthesizer, settings: StudioSettings, token: str) -> Starlette:
-    """The ASGI application of the studio; `token` is what its page must have."""
+    """The ASGI application of the studio; `token`: the key of its page."""
     workers = WorkerThreads(settings.threads + 2)
     processes = Processes(settings.state / "processes")
     runs = RunShelf(settings.runs, settings.other_runs, processes)

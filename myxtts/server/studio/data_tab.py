@@ -1,4 +1,4 @@
-"""The tab Data: a folder is named, audited by a process of its own, and its clips are played."""
+"""The tab Data: audits a folder in a separate process and plays its clips."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MOST_FOLDERS = 60
 
 
 class DataTab:
-    """Starts audits and serves what they found."""
+    """Starts audits and serves their results."""
 
     def __init__(self, processes: Processes, workers: WorkerThreads, folder: Path) -> None:
         self._processes, self._workers, self._folder = processes, workers, folder
@@ -47,7 +47,7 @@ class DataTab:
         ]
 
     async def folders(self, request: Request) -> Response:
-        """Folders that begin with what is typed, for completion."""
+        """Folders that begin with the typed text, for completion."""
         typed = request.query_params.get("path", "") or "~/"
 
         def found() -> list[str]:

@@ -1,4 +1,4 @@
-"""The tabs Train and Runs: the ordinary commands as processes, and what the run directory says of them."""
+"""The tabs Train and Runs: the ordinary commands as processes, and the contents of the run directory."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class TrainTab:
         ]
 
     def choices(self) -> dict[str, Any]:
-        """What the form offers."""
+        """The choices of the form."""
         levels = [{"id": name, "summary": LEVEL_SUMMARIES[name]} for name in LEVELS if name != "vocoder"]
         return {"levels": levels, "sizes": list(SIZES), "starter": STARTER}
 
@@ -225,7 +225,7 @@ class TrainTab:
         return JSONResponse(self._task(name, task), 201)
 
     async def task(self, request: Request) -> Response:
-        """What a command on a run printed."""
+        """The output of a command on a run."""
         name, task = self._task_of(request)
         return JSONResponse(await self._workers.run(lambda: self._task(name, task)))
 
