@@ -29,9 +29,12 @@ from myxtts.vocoder.constants import (
     MEL_CENTRE,
     MEL_SCALE,
     NOISE_AT_START,
+    NOISE_BESIDE_HARMONICS,
+    NOISE_GATE_NEPERS,
     NOISE_LEVEL,
     NORM_EPSILON,
     PITCH_HZ,
+    TINY,
 )
 
 FloatArray = npt.NDArray[np.float32]
@@ -80,7 +83,7 @@ class NeuralVocoder:
             filters = self.filters(mel_MC[around], filled_M[around], (pitch_hz_M[around] > 0.0).astype(np.float32))
             near = slice(max(0, start - margin), min(end + margin, len(mel_MC)))
             filters = filters[SUBFRAMES * (near.start - around.start) : SUBFRAMES * (near.stop - around.start)]
-            filters[:, 2] *= np.float32(NOISE_LEVEL)
+            attenuate_noise(filters)
             samples_N = synthesize(filters, excitation.part(near.start * hop, near.stop * hop), audio)
             yield samples_N[(start - near.start) * hop : (end - near.start) * hop]
 
@@ -142,6 +145,17 @@ class NeuralVocoder:
         found *= self._weights[f"{name}/gain"]
         found += self._weights[f"{name}/bias"]
         return found
+
+
+def attenuate_noise(filters_M5F: FloatArray) -> None:
+    """Lowers the gain of the noise in filters (M, KINDS, F), in place, to that of speech: see vocoder.constants."""
+    power = np.square(filters_M5F[:, 0])
+    power += np.square(filters_M5F[:, 1])
+    harmonics, gain = np.sqrt(power), filters_M5F[:, 2]
+    gain *= np.float32(1.0) - np.float32(NOISE_BESIDE_HARMONICS) * harmonics / (harmonics + gain + TINY)
+    loudest = np.sqrt((power + np.square(gain)).max(axis=1, keepdims=True)) + TINY
+    gain *= np.minimum(np.float32(1.0), gain * (np.float32(np.exp(NOISE_GATE_NEPERS)) / loudest))
+    gain *= np.float32(NOISE_LEVEL)
 
 
 def _bounds(frames: int) -> Iterator[tuple[int, int]]:
