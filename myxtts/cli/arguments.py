@@ -261,6 +261,13 @@ def add_prefer_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prefer", choices=("best", "last"), default="best", help="which checkpoint of a run (best)")
 
 
+def add_dictionary_option(parser: argparse._ActionsContainer) -> None:
+    """Adds `--dictionary` of the commands that speak; `cli.runtime.dictionary_of` reads it."""
+    parser.add_argument(
+        "--dictionary", metavar="FILE", help="pronunciations that win: word, tab, phonemes or a respelling in each line"
+    )
+
+
 def add_checkpoint_options(parser: argparse.ArgumentParser) -> None:
     """Adds `--checkpoint` and `--prefer` of the commands that speak."""
     parser.add_argument(

@@ -11,10 +11,11 @@ import threading
 import webbrowser
 from argparse import Namespace
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from myxtts.cli.arguments import OneLineParser
-from myxtts.cli.runtime import load_synthesizer, python_command
+from myxtts.cli.arguments import OneLineParser, add_dictionary_option
+from myxtts.cli.runtime import dictionary_of, load_synthesizer, python_command
 from myxtts.cli.screen import Screen, guarded
 from myxtts.cli.serve import announcing, folder_problems
 from myxtts.cli.voice_options import CONSENT
@@ -47,6 +48,7 @@ def _parser() -> OneLineParser:
     parser.add_argument("--port", type=int, default=PORT, metavar="N", help=f"port; 0: any free one ({PORT})")
     parser.add_argument("--runs", metavar="DIR", default="runs", help="folder of the runs (./runs)")
     parser.add_argument("--voices", metavar="DIR", default="voices", help="folder of the saved voices (./voices)")
+    add_dictionary_option(parser)
     parser.add_argument("--no-open", action="store_true", help="print the address, do not open a browser")
     return parser
 
@@ -66,13 +68,14 @@ def _run(argv: Sequence[str]) -> int:
     from myxtts.synthesis.opened import open_model
 
     screen = Screen()
+    load = partial(load_synthesizer, dictionary=dictionary_of(given))
     settings = StudioSettings(
         model=given.model,
         runs=Path(given.runs).expanduser().absolute(),
         voices=Path(given.voices).expanduser().absolute(),
         program=(sys.executable, "-m", "myxtts"),
         shown_program="myxtts" if shutil.which("myxtts") else f"{python_command()} -m myxtts",
-        load=load_synthesizer,
+        load=load,
         other_runs=tuple(Path(name).absolute() for name in _OTHER_RUNS),
         threads=min(4, os.cpu_count() or 1),
     )
@@ -84,7 +87,7 @@ def _run(argv: Sequence[str]) -> int:
     opened = open_model(Path(given.model))
     with contextlib.closing(_listener(given.port)) as listener:
         screen.say(escaped(opened.summary), "loading the model ...")
-        synthesizer = load_synthesizer(opened)
+        synthesizer = load(opened)
         synthesizer.warm_up()
         app = studio(synthesizer, settings, token)
 

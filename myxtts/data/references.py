@@ -18,6 +18,7 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
+from myxtts.audio.activity import LOUD_PERCENTILE, NEPER_OF_DB, without_pauses
 from myxtts.config.schema import AudioConfig, DataConfig
 from myxtts.data.corpus import Corpus
 from myxtts.data.feature_store import FloatArray
@@ -31,12 +32,6 @@ that the time for a reference does not grow with the speaker."""
 DRAWS = 64
 """Draws in a row that may meet a clip in quarantine or one drawn already, before the clips are listed."""
 
-PAUSE_DB = 40.0
-"""A frame this far below the loud ones belongs to a pause."""
-PAUSE_FRAMES = 12
-"""Frames that are kept of a longer pause (0.14 s)."""
-LOUD_PERCENTILE = 95.0
-NEPER_OF_DB = math.log(10.0) / 20.0
 SLOPE_DB = 6.0
 """Attenuation per mel channel beyond the edges of the band that the augmentation keeps."""
 LOWEST_SHARE = 0.25
@@ -151,16 +146,6 @@ class References:
 def prepare_reference(mel_RC: FloatArray, corpus: Corpus, audio: AudioConfig) -> FloatArray:
     """A natural-log mel (R, C) of at least one frame as the encoder gets it: pauses cut, level matched, normalized."""
     return corpus.normalize_mel(match_level(without_pauses(mel_RC), corpus, audio))
-
-
-def without_pauses(mel_RC: FloatArray) -> FloatArray:
-    """The natural-log mel with every long pause cut down to PAUSE_FRAMES."""
-    loudness_R = mel_RC.mean(axis=1)
-    quiet_R = loudness_R < np.percentile(loudness_R, LOUD_PERCENTILE) - PAUSE_DB * NEPER_OF_DB
-    run_R = np.zeros(len(quiet_R), np.int64)
-    for at in np.flatnonzero(quiet_R):
-        run_R[at] = run_R[at - 1] + 1 if at else 1
-    return np.ascontiguousarray(mel_RC[run_R <= PAUSE_FRAMES])
 
 
 def match_level(mel_RC: FloatArray, corpus: Corpus, audio: AudioConfig) -> FloatArray:

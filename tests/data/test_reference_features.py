@@ -6,16 +6,14 @@ import numpy as np
 import pytest
 
 from myxtts.audio import mel
+from myxtts.audio.activity import NEPER_OF_DB, PAUSE_FRAMES, without_pauses
 from myxtts.config.schema import AudioConfig, DataConfig
 from myxtts.data.corpus import measure_corpus
 from myxtts.data.references import (
-    NEPER_OF_DB,
-    PAUSE_FRAMES,
     augment,
     concatenate,
     match_level,
     prepare_reference,
-    without_pauses,
 )
 
 AUDIO = AudioConfig()
