@@ -5,7 +5,7 @@ voice of known pitch (40 s, gliding from 90 to 300 Hz, SNR 20 dB), speed on 87 s
 
 | tracker                       | voiced missed | unvoiced voiced | octave or 20% off | median error | times real time |
 | ----------------------------- | ------------- | --------------- | ----------------- | ------------ | --------------- |
-| this module                   | 0.4%          | 5.0%            | 0.05%             | 2.3 cents    | 330, now 1,000  |
+| this module                   | 0.4%          | 5.0%            | 0.05%             | 2.3 cents    | 330, now 870    |
 | praat-parselmouth 0.4.7       | 1.5%          | 4.5%            | 0.00%             | 1.9 cents    | 250             |
 | pyworld 0.3.5, dio + stonemask | 1.7%         | 7.3%            | 0.93%             | 3.6 cents    | 95              |
 | pyworld, harvest + stonemask  | 0.0%          | 37%             | 0.18%             | 3.6 cents    | 7               |
@@ -73,8 +73,8 @@ def _candidates(samples_N: Array, frames: int, audio: AudioConfig) -> tuple[Floa
     strength = np.full((frames, 1 + _CANDIDATES), -np.inf)
     size = scipy.fft.next_fast_len(length + length // 2, real=True)
     window = hann(length)
-    window_L = _autocorrelation(np.pad(window, (0, size - length)), length // 2)
-    window_L = window_L / window_L[0]
+    window_N = _autocorrelation(np.pad(window, (0, size - length)), length // 2)
+    window_N = window_N / window_N[0]
     windowed = np.zeros((min(frames, _FRAMES_AT_ONCE), size), np.float32)
     for start in range(0, frames, _FRAMES_AT_ONCE):
         rows = slice(start, start + _FRAMES_AT_ONCE)
@@ -85,7 +85,7 @@ def _candidates(samples_N: Array, frames: int, audio: AudioConfig) -> tuple[Floa
         strength[rows, 0] = _VOICING + np.maximum(0.0, 2.0 - loudness)
         np.multiply(block, window, out=windowed[: len(block), :length])
         correlation = _autocorrelation(windowed[: len(block)], length // 2)
-        _voiced_candidates(correlation, window_L, audio, hz[rows, 1:], strength[rows, 1:])
+        _voiced_candidates(correlation, window_N, audio, hz[rows, 1:], strength[rows, 1:])
     return hz, strength
 
 
@@ -98,21 +98,21 @@ def _autocorrelation(frames: Array, lags: int) -> Array:
 
 
 def _voiced_candidates(
-    correlation_ML: Array, window_L: Array, audio: AudioConfig, hz_MK: Float64, strength_MK: Float64
+    correlation_MN: Array, window_N: Array, audio: AudioConfig, hz_MX: Float64, strength_MX: Float64
 ) -> None:
-    """Writes the K strongest peaks of the autocorrelation of each frame, as frequency in Hz and strength."""
+    """Writes the X strongest peaks of the autocorrelation of each frame, as frequency in Hz and strength."""
     from myxtts.audio import pitch_search  # only who tracks a pitch waits for numba
 
     rate = audio.sample_rate_hz
     first = max(2, int(rate / audio.pitch_high_hz))
-    last = min(correlation_ML.shape[1] - 2, int(np.ceil(rate / audio.pitch_low_hz)))
-    ends_M = np.zeros(len(correlation_ML), np.int64)
-    heights, lags = np.empty((2, len(correlation_ML) * max(0, last - first + 2) // 2))
-    correlation_ML, least_lag = correlation_ML[:, : last + 2], rate / audio.pitch_high_hz
-    found = pitch_search.peaks(correlation_ML, window_L, first, 0.5 * _VOICING, least_lag, heights, lags, ends_M)
+    last = min(correlation_MN.shape[1] - 2, int(np.ceil(rate / audio.pitch_low_hz)))
+    ends_M = np.zeros(len(correlation_MN), np.int64)
+    heights, lags = np.empty((2, len(correlation_MN) * max(0, last - first + 2) // 2))
+    correlation_MN, least_lag = correlation_MN[:, : last + 2], rate / audio.pitch_high_hz
+    found = pitch_search.peaks(correlation_MN, window_N, first, 0.5 * _VOICING, least_lag, heights, lags, ends_M)
     strengths = heights[:found] - _OCTAVE_COST * np.log2(audio.pitch_low_hz / rate * lags[:found])
     hz = np.clip(rate / lags[:found], 0.0, audio.pitch_high_hz)
-    pitch_search.strongest(strengths, hz, ends_M, hz_MK, strength_MK)
+    pitch_search.strongest(strengths, hz, ends_M, hz_MX, strength_MX)
 
 
 def _best_path(hz_MX: Float64, strength_MX: Float64, hop_seconds: float) -> npt.NDArray[np.int64]:

@@ -16,8 +16,8 @@ Index = npt.NDArray[np.int64]
 
 @numba.njit("i8(f4[:,:], f4[:], i8, f8, f8, f8[:], f8[:], i8[:])", cache=True, nogil=True, error_model="numpy")
 def peaks(
-    correlation_ML: Array,
-    window_L: Array,
+    correlation_MN: Array,
+    window_N: Array,
     first: int,
     least_height: float,
     least_lag: float,
@@ -30,21 +30,21 @@ def peaks(
     The vertex of the parabola through a peak and its neighbours gives height and lag with subsample precision.
 
     Args:
-        correlation_ML: autocorrelation of each windowed frame, not normalized.
-        window_L: autocorrelation of the window, 1 at lag 0.
-        first: first lag that may be a peak; the last one is L - 2.
+        correlation_MN: autocorrelation of each windowed frame, not normalized.
+        window_N: autocorrelation of the window, 1 at lag 0.
+        first: first lag that may be a peak; the last one is N - 2.
         least_height: peaks are higher than this before they are refined.
         least_lag: peaks of smaller refined lags do not count.
         heights, lags: get the peaks, those of the first frame first, in the order of their lags.
         ends_M: gets the end of each frame's peaks in them.
     """
     found = 0
-    for m in range(correlation_ML.shape[0]):
-        energy = max(correlation_ML[m, 0], np.float32(1e-12))
-        before = np.float64((correlation_ML[m, first - 1] / energy) / window_L[first - 1])
-        here = np.float64((correlation_ML[m, first] / energy) / window_L[first])
-        for at in range(first, correlation_ML.shape[1] - 1):
-            after = np.float64((correlation_ML[m, at + 1] / energy) / window_L[at + 1])
+    for m in range(correlation_MN.shape[0]):
+        energy = max(correlation_MN[m, 0], np.float32(1e-12))
+        before = np.float64((correlation_MN[m, first - 1] / energy) / window_N[first - 1])
+        here = np.float64((correlation_MN[m, first] / energy) / window_N[first])
+        for at in range(first, correlation_MN.shape[1] - 1):
+            after = np.float64((correlation_MN[m, at + 1] / energy) / window_N[at + 1])
             if here > before and here >= after and here > least_height:
                 shift = 0.5 * (after - before) / (2.0 * here - before - after)
                 lag = at + shift
@@ -59,28 +59,28 @@ def peaks(
 
 
 @numba.njit("void(f8[:], f8[:], i8[:], f8[:,:], f8[:,:])", cache=True, nogil=True, error_model="numpy")
-def strongest(strengths: Float64, hz: Float64, ends_M: Index, hz_MK: Float64, strength_MK: Float64) -> None:
-    """Sorts the K strongest peaks of each frame into rows; of equal ones the first comes first.
+def strongest(strengths: Float64, hz: Float64, ends_M: Index, hz_MX: Float64, strength_MX: Float64) -> None:
+    """Sorts the X strongest peaks of each frame into rows; of equal ones the first comes first.
 
     Args:
         strengths, hz: of the peaks, those of the first frame first.
         ends_M: end of each frame's peaks.
-        hz_MK, strength_MK: rows that get the candidates; places without one keep what they hold.
+        hz_MX, strength_MX: rows that get the candidates; places without one keep what they hold.
     """
     start = 0
     for m in range(len(ends_M)):
         count = 0
         for peak in range(start, ends_M[m]):
             place = count
-            while place > 0 and strengths[peak] > strength_MK[m, place - 1]:
-                if place < strength_MK.shape[1]:
-                    strength_MK[m, place] = strength_MK[m, place - 1]
-                    hz_MK[m, place] = hz_MK[m, place - 1]
+            while place > 0 and strengths[peak] > strength_MX[m, place - 1]:
+                if place < strength_MX.shape[1]:
+                    strength_MX[m, place] = strength_MX[m, place - 1]
+                    hz_MX[m, place] = hz_MX[m, place - 1]
                 place -= 1
-            if place < strength_MK.shape[1]:
-                strength_MK[m, place] = strengths[peak]
-                hz_MK[m, place] = hz[peak]
-                count = min(count + 1, strength_MK.shape[1])
+            if place < strength_MX.shape[1]:
+                strength_MX[m, place] = strengths[peak]
+                hz_MX[m, place] = hz[peak]
+                count = min(count + 1, strength_MX.shape[1])
         start = ends_M[m]
 
 

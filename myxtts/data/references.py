@@ -150,23 +150,36 @@ class References:
 
 def prepare_reference(mel_RC: FloatArray, corpus: Corpus, audio: AudioConfig) -> FloatArray:
     """A natural-log mel (R, C) of at least one frame as the encoder gets it: pauses cut, level matched, normalized."""
-    return corpus.normalize_mel(match_level(without_pauses(mel_RC), corpus, audio))
+    made = match_level(without_pauses(mel_RC), corpus, audio)
+    made -= corpus.mel_mean_C
+    made /= corpus.mel_std_C
+    return made
 
 
 def without_pauses(mel_RC: FloatArray) -> FloatArray:
     """The natural-log mel with every long pause cut down to PAUSE_FRAMES."""
     loudness_R = mel_RC.mean(axis=1)
-    quiet_R = loudness_R < np.percentile(loudness_R, LOUD_PERCENTILE) - PAUSE_DB * NEPER_OF_DB
-    run_R = np.zeros(len(quiet_R), np.int64)
-    for at in np.flatnonzero(quiet_R):
-        run_R[at] = run_R[at - 1] + 1 if at else 1
-    return np.ascontiguousarray(mel_RC[run_R <= PAUSE_FRAMES])
+    quiet_R = loudness_R < _loud(loudness_R) - PAUSE_DB * NEPER_OF_DB
+    at_R = np.arange(len(quiet_R))
+    run_R = at_R - np.maximum.accumulate(np.where(quiet_R, -1, at_R))
+    return mel_RC if run_R.max() <= PAUSE_FRAMES else np.ascontiguousarray(mel_RC[run_R <= PAUSE_FRAMES])
+
+
+def _loud(loudness_R: FloatArray) -> np.float32:
+    """The percentile of the loud frames: np.percentile by its own rule, which takes ten times as long."""
+    place = (len(loudness_R) - 1) * (LOUD_PERCENTILE / 100.0)
+    below = int(place)
+    share, ordered_R = place - below, np.sort(loudness_R)
+    low, high = ordered_R[below], ordered_R[min(below + 1, len(ordered_R) - 1)]
+    if share < 0.5:
+        return np.float32(low + (high - low) * np.float32(share))
+    return np.float32(high - (high - low) * np.float32(1.0 - share))
 
 
 def match_level(mel_RC: FloatArray, corpus: Corpus, audio: AudioConfig) -> FloatArray:
     """The natural-log mel with the mean of the corpus; nothing falls below the floor of the mel convention."""
-    gain = float(corpus.mel_mean_C.mean(dtype=np.float64) - mel_RC.mean(dtype=np.float64))
-    return np.maximum(mel_RC + np.float32(gain), np.float32(math.log(audio.log_floor)))
+    made = mel_RC + np.float32(corpus.mel_level - float(mel_RC.mean(dtype=np.float64)))
+    return np.maximum(made, np.float32(math.log(audio.log_floor)), out=made)
 
 
 def augment(mel_RC: FloatArray, data: DataConfig, audio: AudioConfig, random: np.random.Generator) -> FloatArray:
@@ -179,15 +192,19 @@ def augment(mel_RC: FloatArray, data: DataConfig, audio: AudioConfig, random: np
     if data.augment_noise_db:
         # The level of white noise would grow with the width of a channel; here it is the same in all channels.
         distance = data.augment_noise_db + 30.0 * noise
-        loud = float(np.percentile(made.mean(axis=1), LOUD_PERCENTILE)) - distance * NEPER_OF_DB
-        made = 0.5 * np.logaddexp(2.0 * made, 2.0 * loud)
+        loud = float(_loud(made.mean(axis=1))) - distance * NEPER_OF_DB
+        made = made * np.float32(2.0)
+        np.exp(made, out=made)
+        made += np.float32(math.exp(2.0 * loud))
+        np.log(made, out=made)
+        made *= np.float32(0.5)
     if data.augment_band:
         channels = made.shape[1]
         last = channels * (1.0 - data.augment_band * edge)
         first = channels * LOWEST_SHARE * data.augment_band * low_edge
         beyond = np.maximum(0.0, np.maximum(np.arange(channels) - last, first - 1.0 - np.arange(channels)))
         made = made - (SLOPE_DB * NEPER_OF_DB * beyond).astype(np.float32)
-    return np.maximum(made, math.log(audio.log_floor)).astype(np.float32)
+    return np.maximum(made, np.float32(math.log(audio.log_floor)))
 
 
 def concatenate(excerpts: Sequence[FloatArray]) -> FloatArray:

@@ -36,14 +36,14 @@ def test_the_strongest_are_sorted_and_of_equal_ones_the_first_comes_first() -> N
     counts = np.array([0, 1, 5, 30, 4])
     strengths = np.round(RANDOM.normal(size=counts.sum()), 1)
     hz = RANDOM.uniform(60.0, 600.0, counts.sum())
-    hz_MK, strength_MK = np.zeros([5, 4]), np.full([5, 4], -np.inf)
-    pitch_search.strongest(strengths, hz, np.cumsum(counts), hz_MK, strength_MK)
+    hz_MX, strength_MX = np.zeros([5, 4]), np.full([5, 4], -np.inf)
+    pitch_search.strongest(strengths, hz, np.cumsum(counts), hz_MX, strength_MX)
     for m, end in enumerate(np.cumsum(counts)):
         own = np.arange(end - counts[m], end)
         order = own[np.argsort(-strengths[own], kind="stable")][:4]
-        assert np.array_equal(strength_MK[m, : len(order)], strengths[order])
-        assert np.array_equal(hz_MK[m, : len(order)], hz[order])
-        assert np.all(hz_MK[m, len(order) :] == 0.0) and np.all(np.isneginf(strength_MK[m, len(order) :]))
+        assert np.array_equal(strength_MX[m, : len(order)], strengths[order])
+        assert np.array_equal(hz_MX[m, : len(order)], hz[order])
+        assert np.all(hz_MX[m, len(order) :] == 0.0) and np.all(np.isneginf(strength_MX[m, len(order) :]))
 
 
 def test_the_best_path_is_that_of_the_plain_search() -> None:
