@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import results
-from bench.stepping import resolved_with
+from bench.stepping import made_step, resolved_with
 from myxtts.cli.runtime import quiet_loading
 from myxtts.cli.screen import guarded
 from myxtts.errors import EXIT_DONE, ConfigError
@@ -220,7 +220,7 @@ def _measure(given: Namespace) -> int:
         from myxtts.training.gpu import prepare_tensorflow
     prepare_tensorflow(config.training)
     cluster = cluster_of(member, "the same command")
-    step, batch_of = _made_step(config, cluster)
+    step, batch_of = made_step(config, TOKENS, FRAMES, cluster)
     clock = CLOCKS[given.clock]
 
     def median(work: Callable[[], object]) -> float:
@@ -261,51 +261,6 @@ def _measure(given: Namespace) -> int:
     cluster.part()
     sys.stdout.flush()
     os._exit(EXIT_DONE)
-
-
-def _made_step(config: Any, cluster: Any) -> tuple[Any, Callable[[int], dict[str, Any]]]:
-    """A step of the settings with new weights, and made-up batches of a number of rows."""
-    import numpy as np
-
-    from myxtts.audio.harmonics import harmonic_table
-    from myxtts.data.batches import empty_batch, reference_frames
-    from myxtts.data.plan import Bucket
-    from myxtts.models.build import build_voice_cloner
-    from myxtts.text.symbols import default_table
-    from myxtts.training.optimizers import chosen_precision
-    from myxtts.training.step import Step
-    from myxtts.training.task import VoiceTask
-
-    symbols, channels = len(default_table(config.text.symbols)), config.audio.mel_channels
-
-    def build() -> Any:
-        return build_voice_cloner(
-            config.model,
-            channels=channels,
-            symbols=symbols,
-            languages=1,
-            speakers=1,
-            harmonics=harmonic_table(config.audio, 5.0, 0.3),
-            precision=chosen_precision(config.training.precision),
-            seed=1,
-        )
-
-    random = np.random.default_rng([1, cluster.rank])
-
-    def batch_of(rows: int) -> dict[str, Any]:
-        batch = empty_batch(rows, Bucket(FRAMES, TOKENS), FRAMES, reference_frames(config), channels)
-        batch["text_BT"][:] = random.integers(3, symbols, batch["text_BT"].shape)
-        lengths = {"text_length_B": TOKENS, "mel_length_B": FRAMES, "target_length_B": FRAMES}
-        for key, length in (lengths | {"reference_length_B": batch["reference_BRC"].shape[1]}).items():
-            batch[key][:] = length
-        batch["target_BS"][:] = np.arange(FRAMES)
-        for key in ("mel_BMC", "pitch_BM", "energy_BM", "reference_BRC", "spectrum_BC", "prosody_BQ"):
-            batch[key][:] = random.standard_normal(batch[key].shape)
-        batch["voiced_BM"][:], batch["weight_B"][:], batch["speaker_B"][:] = 1.0, 1.0, 0
-        batch["utterance_B"][:] = np.arange(rows)
-        return batch
-
-    return Step(VoiceTask(config), build(), build(), cluster), batch_of
 
 
 if __name__ == "__main__":
