@@ -50,6 +50,7 @@ class StandIn(torch.nn.Module):
     """What the networks use of a LightningModule."""
 
     device = torch.device("cpu")
+    global_step = 0
 
     def save_hyperparameters(self, *_: object, **__: object) -> None:
         """Keeps the arguments of the caller as `hparams`."""

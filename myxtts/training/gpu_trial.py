@@ -192,7 +192,7 @@ def _deterministic(step: Step, config: Config, device: str) -> Iterator[Finding]
 def _without_memory(config: Config, device: str) -> Finding:
     """Whether exhausted memory ends in a message; no machine has as much as is asked for."""
     try:
-        with memory_errors(config.training, [Bucket(FRAMES, TOKENS)]), tf.device(device):
+        with memory_errors(config, [Bucket(FRAMES, TOKENS)]), tf.device(device):
             tf.zeros([1 << 24, 1 << 24])
     except ConfigError as error:
         return Finding(f"more memory than there is gives the message: {error}")
