@@ -192,7 +192,7 @@ def _deterministic(step: Step, config: Config, device: str) -> Iterator[TrialLin
 def _without_memory(config: Config, device: str) -> TrialLine:
     """Whether exhausted memory ends in a message; no machine has as much as is requested."""
     try:
-        with memory_errors(config.training, [Bucket(FRAMES, TOKENS)]), tf.device(device):
+        with memory_errors(config, [Bucket(FRAMES, TOKENS)]), tf.device(device):
             tf.zeros([1 << 24, 1 << 24])
     except ConfigError as error:
         return TrialLine(f"allocating too much memory gives the message: {error}")

@@ -38,8 +38,10 @@ def test_sizes_are_doubled_or_halved_within_the_effective_batch(
 
 
 def test_no_room_for_the_smallest_is_an_error() -> None:
-    with pytest.raises(ConfigError, match=r"--batch-size auto: the memory does not hold 1 of the longest clips: lower"):
+    with pytest.raises(ConfigError, match=r"not hold 1 of the longest clips: set training.recompute=true, or lower"):
         largest_batch(8, 8, lambda size: False)
+    with pytest.raises(ConfigError, match=r"--batch-size auto: .* does not hold 1 of the longest clips: lower"):
+        largest_batch(8, 8, lambda size: False, recompute=True)
 
 
 @pytest.fixture
