@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import signal
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from myxtts.cli.arguments import OneLineParser, add_prefer_option, add_vocoder_option
@@ -80,7 +82,8 @@ def _run(argv: Sequence[str]) -> int:
         vocoder=given.vocoder,
     )
     try:
-        result = export(opened, request, screen.progress)
+        with ended_by_sigterm():
+            result = export(opened, request, screen.progress)
     finally:
         screen.close()
     screen.say(
@@ -89,6 +92,20 @@ def _run(argv: Sequence[str]) -> int:
         f"{escaped(given.out)}: {', '.join(f'{name} ({size / 1e6:.1f} MB)' for name, size in result.files.items())}",
     )
     return EXIT_DONE
+
+
+@contextlib.contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """Within it, SIGTERM raises SystemExit, so that unfinished files are removed as after Ctrl-C."""
+
+    def leave(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _problems(given: Namespace) -> list[str]:

@@ -1,9 +1,13 @@
 """An export appears complete or not at all."""
 
+import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
 
+from myxtts.cli.export import ended_by_sigterm
 from myxtts.errors import StorageError
 from myxtts.export.place import folder_problem, new_folder
 
@@ -22,6 +26,14 @@ def test_nothing_is_left_after_an_error(tmp_path: Path, error: type[BaseExceptio
         (folder / "a").write_text("a")
         raise error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_left_after_sigterm(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as caught, ended_by_sigterm(), new_folder(tmp_path / "out") as folder:
+        (folder / "a").write_text("a")
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+    assert caught.value.code == 143 and list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_with_files_is_not_replaced(tmp_path: Path) -> None:
