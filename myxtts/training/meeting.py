@@ -108,7 +108,7 @@ class Meeting:
 
     def _difference(self, rank: int, facts: Facts, others: Mapping[str, Any], advice: str) -> str:
         """The first fact that differs in process `rank`, as a message; empty if none does."""
-        for key in facts.keys() | others.keys():
+        for key in {**facts, **others}:  # in this order: the number of clips says more than a hash of them
             own, other = facts.get(key), others.get(key)
             if own != other:
                 return (

@@ -71,7 +71,7 @@ def test_gradients_are_the_same(kind: str, precision: str, fixed: bool) -> None:
     blocks = blocks_of(kind, precision)
     plain, _ = gradients_of(blocks, False, fixed)
     again, _ = gradients_of(blocks, True, fixed)
-    rounding = 1e-6 if precision == "fp32" else 2e-2  # TensorFlow may join other operations of the two graphs
+    rounding = 1e-6 if precision == "fp32" else 5e-2  # TensorFlow may join other operations of the two graphs
     for x, y in zip(plain, again, strict=True):
         x, y = np.asarray(x, np.float32), np.asarray(y, np.float32)
         np.testing.assert_allclose(x, y, rtol=0.0, atol=rounding * max(1.0, np.abs(x).max()))
