@@ -13,7 +13,7 @@ beyond its parts, which a faster device does not shorten. All wait for the slowe
 longest of N times, which vary by `spread`; in processor time, where waiting is no work, it is 0.
 
 The constants are fitted to one process, and to the sums and single micro-batches of several; whole updates of several
-processes are not part of the fit, but compared with it. Batches are made up.
+processes are not part of the fit, but compared with it. Batches are synthetic.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What benchmarks of single updates share: settings, the batches of an update, a clock."""
+"""Shared by benchmarks of single updates: settings, the batches of an update, a clock."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def add_options(made: argparse.ArgumentParser, level: str) -> None:
-    """The data, the networks and the settings that are measured."""
+    """The options for data, networks and settings."""
     made.add_argument("--data", metavar="ROOT", help="data root (the built-in corpus)")
     made.add_argument("--size", metavar="SIZE", default="tiny", help="model size (tiny)")
     made.add_argument("--level", metavar="LEVEL", default=level, help=f"optimization level ({level})")
@@ -37,7 +37,7 @@ def resolved_with(given: Namespace, root: str, more: Sequence[str]) -> Resolved:
 
 
 def windows(prepared: PreparedData, config: Any) -> Iterator[list[Any]]:
-    """Batches of an update, again and again."""
+    """Batches of an update, endlessly."""
     batches = prepared.training_batches(config)
     for epoch in itertools.count():
         planned = iter(batches.plan(epoch))

@@ -54,7 +54,7 @@ def with_automatic_batch(
         return _with(resolved, before.batch_size, before.grad_accum)
     prepare_tensorflow(training)
     if not tf.config.list_physical_devices("GPU"):
-        say(f"{OPTION}: {_words(training.batch_size, training.grad_accum)}, as set otherwise: there is no GPU to fill.")
+        say(f"{OPTION}: {_words(training.batch_size, training.grad_accum)}, as configured: there is no GPU to fill.")
         return resolved
     effective = training.batch_size * training.grad_accum
     trial = Trial(config, prepared)

@@ -58,7 +58,7 @@ def sizes(resolved: Any) -> tuple[int, int]:
 def test_without_a_gpu_the_settings_stay(given: tuple[Any, Any]) -> None:
     said: list[str] = []
     assert with_automatic_batch(*given, said.append) is given[0]
-    assert said == ["--batch-size auto: 2 clips x 2 micro-batches, as set otherwise: there is no GPU to fill."]
+    assert said == ["--batch-size auto: 2 clips x 2 micro-batches, as configured: there is no GPU to fill."]
 
 
 def test_a_run_that_exists_keeps_its_size(given: tuple[Any, Any], tmp_path: Path) -> None:
