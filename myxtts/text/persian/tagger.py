@@ -27,7 +27,7 @@ EZAFE_BITS, HOMOGRAPH_BITS = 20, 20
 FORMAT = 3
 _MOST_CACHED = 100_000
 WEIGHTS = "weights.npz"
-NETWORK_SHARE = 0.5
+NETWORK_SHARE = 0.4
 """How much the networks count in the score of an ezafe; the linear model has the rest."""
 PRIOR_SHARE = 0.5
 """How much the frequency of a reading counts beside its context, of which there is little for most words."""
