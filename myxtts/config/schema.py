@@ -323,6 +323,9 @@ class TrainingConfig:
     precision: str = leaf("fp32", choices=("fp32", "bf16", "fp16", "auto"))
     """Precision of the networks; losses, normalizations, weights and moments are always fp32. auto means bf16 if the
     hardware multiplies it natively, else fp32."""
+    recompute: bool = leaf(False)
+    """Gradient checkpointing: the backward pass computes the activations of text encoder, speaker encoder and decoder
+    a second time instead of keeping them. Trains the same in less memory and more time; a vocoder has none of them."""
     ema_decay: float = leaf(0.999, "", low=0.0, high=0.99999)
     """Decay of the averaged weights (EMA) used by validation and synthesis, reached gradually; 0 turns it off."""
     seed: int = leaf(1, "", low=0, high=2_147_483_647)

@@ -18,6 +18,7 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
+from myxtts.audio.activity import NEPER_OF_DB, loud_level, without_pauses
 from myxtts.config.schema import AudioConfig, DataConfig
 from myxtts.data.corpus import Corpus
 from myxtts.data.feature_store import FloatArray
@@ -31,12 +32,6 @@ that the time for a reference does not grow with the speaker."""
 DRAWS = 64
 """Draws in a row that may meet a clip in quarantine or one drawn already, before the clips are listed."""
 
-PAUSE_DB = 40.0
-"""A frame this far below the loud ones belongs to a pause."""
-PAUSE_FRAMES = 12
-"""Frames that are kept of a longer pause (0.14 s)."""
-LOUD_PERCENTILE = 95.0
-NEPER_OF_DB = math.log(10.0) / 20.0
 SLOPE_DB = 6.0
 """Attenuation per mel channel beyond the edges of the band that the augmentation keeps."""
 LOWEST_SHARE = 0.25
@@ -150,23 +145,16 @@ class References:
 
 def prepare_reference(mel_RC: FloatArray, corpus: Corpus, audio: AudioConfig) -> FloatArray:
     """A natural-log mel (R, C) of at least one frame as the encoder gets it: pauses cut, level matched, normalized."""
-    return corpus.normalize_mel(match_level(without_pauses(mel_RC), corpus, audio))
-
-
-def without_pauses(mel_RC: FloatArray) -> FloatArray:
-    """The natural-log mel with every long pause cut down to PAUSE_FRAMES."""
-    loudness_R = mel_RC.mean(axis=1)
-    quiet_R = loudness_R < np.percentile(loudness_R, LOUD_PERCENTILE) - PAUSE_DB * NEPER_OF_DB
-    run_R = np.zeros(len(quiet_R), np.int64)
-    for at in np.flatnonzero(quiet_R):
-        run_R[at] = run_R[at - 1] + 1 if at else 1
-    return np.ascontiguousarray(mel_RC[run_R <= PAUSE_FRAMES])
+    made = match_level(without_pauses(mel_RC), corpus, audio)
+    made -= corpus.mel_mean_C
+    made /= corpus.mel_std_C
+    return made
 
 
 def match_level(mel_RC: FloatArray, corpus: Corpus, audio: AudioConfig) -> FloatArray:
     """The natural-log mel with the mean of the corpus; nothing falls below the floor of the mel convention."""
-    gain = float(corpus.mel_mean_C.mean(dtype=np.float64) - mel_RC.mean(dtype=np.float64))
-    return np.maximum(mel_RC + np.float32(gain), np.float32(math.log(audio.log_floor)))
+    made = mel_RC + np.float32(corpus.mel_level - float(mel_RC.mean(dtype=np.float64)))
+    return np.maximum(made, np.float32(math.log(audio.log_floor)), out=made)
 
 
 def augment(mel_RC: FloatArray, data: DataConfig, audio: AudioConfig, random: np.random.Generator) -> FloatArray:
@@ -179,15 +167,19 @@ def augment(mel_RC: FloatArray, data: DataConfig, audio: AudioConfig, random: np
     if data.augment_noise_db:
         # The level of white noise would grow with the width of a channel; here it is the same in all channels.
         distance = data.augment_noise_db + 30.0 * noise
-        loud = float(np.percentile(made.mean(axis=1), LOUD_PERCENTILE)) - distance * NEPER_OF_DB
-        made = 0.5 * np.logaddexp(2.0 * made, 2.0 * loud)
+        loud = float(loud_level(made.mean(axis=1))) - distance * NEPER_OF_DB
+        made = made * np.float32(2.0)
+        np.exp(made, out=made)
+        made += np.float32(math.exp(2.0 * loud))
+        np.log(made, out=made)
+        made *= np.float32(0.5)
     if data.augment_band:
         channels = made.shape[1]
         last = channels * (1.0 - data.augment_band * edge)
         first = channels * LOWEST_SHARE * data.augment_band * low_edge
         beyond = np.maximum(0.0, np.maximum(np.arange(channels) - last, first - 1.0 - np.arange(channels)))
         made = made - (SLOPE_DB * NEPER_OF_DB * beyond).astype(np.float32)
-    return np.maximum(made, math.log(audio.log_floor)).astype(np.float32)
+    return np.maximum(made, np.float32(math.log(audio.log_floor)))
 
 
 def concatenate(excerpts: Sequence[FloatArray]) -> FloatArray:

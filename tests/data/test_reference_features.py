@@ -6,16 +6,14 @@ import numpy as np
 import pytest
 
 from myxtts.audio import mel
+from myxtts.audio.activity import LOUD_PERCENTILE, NEPER_OF_DB, PAUSE_FRAMES, loud_level, without_pauses
 from myxtts.config.schema import AudioConfig, DataConfig
 from myxtts.data.corpus import measure_corpus
 from myxtts.data.references import (
-    NEPER_OF_DB,
-    PAUSE_FRAMES,
     augment,
     concatenate,
     match_level,
     prepare_reference,
-    without_pauses,
 )
 
 AUDIO = AudioConfig()
@@ -54,6 +52,22 @@ def test_long_pauses_are_cut_and_short_ones_are_not():
     assert np.array_equal(without_pauses(short), short)
     only = mel_of(np.zeros(20 * AUDIO.hop_samples, np.float32))
     assert len(without_pauses(only)) == len(only), "there is nothing louder"
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3, 20, 21, 22, 400, 571, 864])
+def test_the_loud_frames_are_those_of_numpy(frames):
+    loudness = np.random.default_rng(frames).normal(-5.0, 2.0, frames).astype(np.float32)
+    assert loud_level(loudness) == np.percentile(loudness, LOUD_PERCENTILE)
+
+
+def test_noise_adds_up_in_power():
+    clean = mel_of(buzz())
+    loud = np.percentile(clean.mean(axis=1), LOUD_PERCENTILE)
+    random = draw(4)
+    distance = 5.0 + 30.0 * random.uniform(size=5)[3]
+    expected = 0.5 * np.logaddexp(2.0 * clean, 2.0 * (loud - distance * NEPER_OF_DB))
+    assert np.allclose(changed(clean, 4, augment_noise_db=5.0), expected, atol=2e-6)
+    assert (changed(clean, 4, augment_noise_db=5.0) > clean).any()
 
 
 def changed(mel, seed, **settings):
