@@ -56,8 +56,8 @@ def _around(words: Sequence[str], at: int, context: set[str], kinds: PartsOfSpee
 
 def _reduced(cells: Counter[tuple[int, int]], rows: int, columns: int) -> Floats:
     places, values = np.array(list(cells)).T, np.array(list(cells.values()), np.float64)
-    by_row, by_column = (np.bincount(place, values, size) for place, size in zip(places, (rows, columns), strict=True))
-    by_column = by_column**_SMOOTHING
+    by_row = np.bincount(places[0], values, rows)
+    by_column = np.bincount(places[1], values, columns) ** _SMOOTHING
     information = np.log(values / (by_row[places[0]] * by_column[places[1]] / by_column.sum()))
     there = information > 0
     matrix = scipy.sparse.csr_matrix((information[there], places[:, there]), (rows, columns))

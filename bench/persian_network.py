@@ -50,13 +50,6 @@ def trained(
             x = dropped(found if name == "1" else x + found) * there[..., None]
         return tf.linalg.matvec(x, weights["output"]) + weights["bias"]
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec((None, None, None), tf.int32),
-            *(tf.TensorSpec((None, None)) for _ in range(3)),
-            *(tf.TensorSpec(()) for _ in range(2)),
-        ]
-    )
     def update(
         ids: tf.Tensor, labels: tf.Tensor, counted: tf.Tensor, there: tf.Tensor, rate: tf.Tensor, step: tf.Tensor
     ) -> tf.Tensor:
@@ -73,6 +66,14 @@ def trained(
             value.assign_sub(rate * (mean / spread + _DECAY * value))
         return loss
 
+    traced = tf.function(
+        update,
+        input_signature=[
+            tf.TensorSpec((None, None, None), tf.int32),
+            *(tf.TensorSpec((None, None)) for _ in range(3)),
+            *(tf.TensorSpec(()) for _ in range(2)),
+        ],
+    )
     count = -(-len(items) // _BATCH)
     step = 0
     for epoch in range(epochs):
@@ -80,7 +81,7 @@ def trained(
         for batch in _batches(items, chance):
             step += 1
             rate = _RATE * min(1.0, step / _WARMUP) * (1 - (step - 1) / (epochs * count))
-            total += float(update(*batch, np.float32(rate), np.float32(step)))
+            total += float(traced(*batch, np.float32(rate), np.float32(step)))
         report(f"network {seed}, epoch {epoch + 1} of {epochs}: loss {total / count:.4f}")
     return {name: value.numpy() for name, value in weights.items()}
 
@@ -114,12 +115,11 @@ def _batches(items: Sequence[tuple[list[list[int]], Floats, Floats]], chance: np
     for number in chance.permutation(len(groups)):
         group = [items[at] for at in groups[number]]
         size, features = max(len(ids) for ids, _, _ in group), len(group[0][0][0])
-        batch = (
-            np.zeros((len(group), size, features), np.int32),
-            *(np.zeros((len(group), size), np.float32) for _ in range(3)),
-        )
-        for at, (ids, labels, counted) in enumerate(group):
-            batch[0][at, : len(ids)] = ids
-            batch[1][at, : len(ids)], batch[2][at, : len(ids)], batch[3][at, : len(ids)] = labels, counted, 1
-        found.append(batch)
+        ids = np.zeros((len(group), size, features), np.int32)
+        labels, counted, there = (np.zeros((len(group), size), np.float32) for _ in range(3))
+        for at, (ids_of, labels_of, counted_of) in enumerate(group):
+            length = len(ids_of)
+            ids[at, :length], labels[at, :length] = ids_of, labels_of
+            counted[at, :length], there[at, :length] = counted_of, 1
+        found.append((ids, labels, counted, there))
     return found

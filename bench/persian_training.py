@@ -74,7 +74,8 @@ def _run(argv: Sequence[str] | None) -> int:
     marked, marked_out = _split(marked, given.development)
     uses, uses_out = _split(uses, given.development)
     learned = [*(_from_pair(pair, untrained) for pair in pairs), *marked]
-    texts = {_key(sentence.words): sentence.words for sentence in (*learned, *uses)}
+    every = [*(sentence.words for sentence in learned), *(use.words for use in uses)]
+    texts = {_key(text): text for text in every}
     words["clusters"] = persian_clusters.clusters(list(texts.values()), untrained.parts_of_speech)
     grouped, _ = tagger.unpacked(tagger.packed(_TABLES, words, kinds))
     ezafe = learned_ezafe(learned, grouped)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from bench import persian_network, persian_tables
-from bench.persian_clusters import SIZES, clusters
+from bench.persian_clusters import SIZES, _grouped, clusters
 from bench.persian_sentences import SpokenWord
 from bench.persian_tables import Marked
 from bench.persian_training import _ezafe_of, _from_pair
@@ -25,14 +25,21 @@ def model(found: dict[str, list[int]] | None = None) -> Tagger:
     return made
 
 
-def test_words_with_the_same_neighbors_are_in_one_cluster() -> None:
+def test_words_have_a_cluster_of_each_size_if_they_are_frequent() -> None:
     texts = [["امروز", name, "رفت", "خانه"] for name in NAMES for _ in range(5)]
     texts += [["یک", fruit, "را", "خورد"] for fruit in FRUITS for _ in range(5)]
-    found = clusters(texts, model().parts_of_speech)
+    found = clusters([*texts, ["گلابی", "رفت"]], model().parts_of_speech)
     assert all(len(each) == len(SIZES) for each in found.values())
-    assert found == clusters(texts, model().parts_of_speech)
-    rare = clusters([*texts, ["گلابی", "رفت"]], model().parts_of_speech)
-    assert "گلابی" not in rare and set(NAMES) <= set(rare)
+    assert "گلابی" not in found and {*NAMES, *FRUITS} <= set(found)
+
+
+def test_vectors_of_one_direction_are_in_one_cluster() -> None:
+    chance = np.random.default_rng(1)
+    vectors = np.concatenate([np.tile([1.0, 0.0], (20, 1)), np.tile([0.0, 1.0], (20, 1))])
+    vectors += chance.normal(0, 0.1, vectors.shape)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    groups = _grouped(vectors[chance.permutation(40)], 2)
+    assert sorted(np.bincount(groups)) == [20, 20]
 
 
 def test_compounds_to_learn_from_are_apart() -> None:

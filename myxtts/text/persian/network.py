@@ -55,8 +55,7 @@ class Network:
         x = _convolved(x, weights["kernel1"], weights["bias1"], 1)
         x = x + _convolved(x, weights["kernel2"], weights["bias2"], 1)
         x = x + _convolved(x, weights["kernel3"], weights["bias3"], DILATION)
-        scores: Floats = x @ weights["output"] + weights["bias"]
-        return scores
+        return (x @ weights["output"] + weights["bias"]).astype(np.float32)
 
 
 def _convolved(x: Floats, kernel: Floats, bias: Floats, dilation: int) -> Floats:

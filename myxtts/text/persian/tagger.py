@@ -255,8 +255,9 @@ def packed(
     CRC-32 of the word.
     """
     arrays: dict[str, npt.NDArray[np.generic]] = {"format": np.array(FORMAT)}
-    of_networks = {f"{name}{at}": values for at, network in enumerate(networks) for name, values in network.items()}
-    for name, table in {**tables, **of_networks}.items():
+    every: dict[str, npt.NDArray[np.floating]] = {**tables}
+    every.update((f"{name}{at}", values) for at, network in enumerate(networks) for name, values in network.items())
+    for name, table in every.items():
         arrays[name], scale = quantized(table)
         arrays[f"{name}_scale"] = np.array(scale)
     names = sorted(set(parts_of_speech.values()))
