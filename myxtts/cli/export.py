@@ -14,6 +14,7 @@ from myxtts.cli.voice_options import CONSENT
 from myxtts.errors import EXIT_DONE
 from myxtts.export.place import folder_problem
 from myxtts.messages import escaped, quoted
+from myxtts.runtime import WEIGHTS
 
 PROGRAM = "myxtts export"
 FORMATS = {
@@ -24,7 +25,6 @@ FORMATS = {
     "litert": "graphs in two halves for LiteRT on Android and iOS",
     "hub": "the onnx folder with weights, samples and a card for Hugging Face",
 }
-WEIGHTS = ("fp32", "fp16", "int8")
 _LICENSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}")
 
 
