@@ -29,7 +29,7 @@ from myxtts.cli.runtime import quiet_loading
 from myxtts.cli.screen import guarded
 from myxtts.errors import EXIT_DONE, ConfigError
 
-WORKER = Path(__file__).with_name("peer_worker.py")
+WORKER = Path(__file__).parent / "workers" / "peer.py"
 PEERS = {"matcha": "Matcha-TTS", "piper": "Piper's VITS"}
 CHANNELS, HOP = 80, 256
 """Mel channels and samples of a frame, in all three."""

@@ -1,4 +1,4 @@
-"""The training step of another project, from a checkout of it: `PYTHON peer_worker.py NAME CHECKOUT BATCH.npz`.
+"""The training step of another project, from a checkout of it: `PYTHON peer.py NAME CHECKOUT BATCH.npz`.
 
 It runs in a Python that has what that project's networks need (torch and so on), not in that of MyXTTS, and nothing of
 MyXTTS is imported. What the project needs for its loop and its data alone (lightning, hydra, eSpeak) is replaced by
@@ -46,7 +46,7 @@ def _print(figures: dict[str, Any]) -> None:
     print(json.dumps(figures), flush=True)
 
 
-class StandIn(torch.nn.Module):
+class StandIn(torch.nn.Module):  # type: ignore[misc]
     """What the networks use of a LightningModule."""
 
     device = torch.device("cpu")
@@ -78,17 +78,23 @@ def matcha(checkout: Path, batch: Batch) -> tuple[Step, int]:
     _stand_in("lightning", LightningModule=StandIn)
     _stand_in("lightning.pytorch")
     _stand_in("lightning.pytorch.utilities", rank_zero_only=same, grad_norm=None)
-    package = importlib.import_module("matcha")
+    package: Any = importlib.import_module("matcha")
     utils: Any = _stand_in("matcha.utils", __path__=[str(checkout / "matcha" / "utils")])
     _stand_in("matcha.utils.utils", plot_tensor=None)
     utils.get_pylogger = importlib.import_module("matcha.utils.pylogger").get_pylogger
     package.utils = utils
     models = importlib.import_module("matcha.models.matcha_tts")
     space = types.SimpleNamespace
-    encoder = {"n_feats": 80, "n_channels": 192, "filter_channels": 768, "filter_channels_dp": 256, "n_heads": 2}
+    encoder: dict[str, Any] = {
+        "n_feats": 80,
+        "n_channels": 192,
+        "filter_channels": 768,
+        "filter_channels_dp": 256,
+        "n_heads": 2,
+    }
     encoder |= {"n_layers": 6, "kernel_size": 3, "p_dropout": 0.1, "spk_emb_dim": 64, "n_spks": 1, "prenet": True}
-    durations = {"filter_channels_dp": 256, "kernel_size": 3, "p_dropout": 0.1}
-    decoder = {"channels": [256, 256], "dropout": 0.05, "attention_head_dim": 64, "n_blocks": 1}
+    durations: dict[str, Any] = {"filter_channels_dp": 256, "kernel_size": 3, "p_dropout": 0.1}
+    decoder: dict[str, Any] = {"channels": [256, 256], "dropout": 0.05, "attention_head_dim": 64, "n_blocks": 1}
     decoder |= {"num_mid_blocks": 2, "num_heads": 2, "act_fn": "snakebeta"}
     symbols = 178
     model = models.MatchaTTS(
