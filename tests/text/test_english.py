@@ -245,7 +245,22 @@ def test_numerals_codes_ranges_and_signs(written: str, spoken: str) -> None:
 
 def test_no_combination_of_names_numerals_and_signs_is_an_error() -> None:
     names = ("Henry", "King John", "World War", "Part", "Rocky", "the", "5", "$5", "No.", "Jan", "+1 555")
-    numerals = ("IIII", "VX", "IC", "XIV", "I", "iiii", "LL", "0", "1/0", "9:99", "-1", "\u2074", "\u00bd", "99/99/9999")
+    numerals = (
+        "IIII",
+        "VX",
+        "IC",
+        "XIV",
+        "I",
+        "iiii",
+        "LL",
+        "0",
+        "1/0",
+        "9:99",
+        "-1",
+        "\u2074",
+        "\u00bd",
+        "99/99/9999",
+    )
     ends = ("", "'s", "'", "\u2019s", "-", ".", " century", "st", "%", "\u00b2", "(", " and II")
     for name in names:
         for numeral in numerals:
