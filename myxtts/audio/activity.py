@@ -167,11 +167,21 @@ def speech_frames(samples_N: Array, audio: AudioConfig) -> Mask:
 def without_pauses(mel_RC: Array) -> Array:
     """The natural-log mel with every long pause cut down to PAUSE_FRAMES."""
     loudness_R = mel_RC.mean(axis=1)
-    quiet_R = loudness_R < np.percentile(loudness_R, LOUD_PERCENTILE) - PAUSE_DB * NEPER_OF_DB
-    run_R = np.zeros(len(quiet_R), np.int64)
-    for at in np.flatnonzero(quiet_R):
-        run_R[at] = run_R[at - 1] + 1 if at else 1
-    return np.ascontiguousarray(mel_RC[run_R <= PAUSE_FRAMES])
+    quiet_R = loudness_R < loud_level(loudness_R) - PAUSE_DB * NEPER_OF_DB
+    at_R = np.arange(len(quiet_R))
+    run_R = at_R - np.maximum.accumulate(np.where(quiet_R, -1, at_R))
+    return mel_RC if run_R.max() <= PAUSE_FRAMES else np.ascontiguousarray(mel_RC[run_R <= PAUSE_FRAMES])
+
+
+def loud_level(loudness_R: Array) -> np.float32:
+    """The percentile of the loud frames: np.percentile by its own rule, which takes ten times as long."""
+    place = (len(loudness_R) - 1) * (LOUD_PERCENTILE / 100.0)
+    below = int(place)
+    share, ordered_R = place - below, np.sort(loudness_R)
+    low, high = ordered_R[below], ordered_R[min(below + 1, len(ordered_R) - 1)]
+    if share < 0.5:
+        return np.float32(low + (high - low) * np.float32(share))
+    return np.float32(high - (high - low) * np.float32(1.0 - share))
 
 
 def _margin_db(peak: float, noise: float) -> float:

@@ -43,12 +43,12 @@ def reference_problem(samples_N: Array, audio: AudioConfig) -> str:
     if len(steps) and float((steps < _STILL_SEMITONES).mean()) > _MOST_STILL:
         return "its pitch stays the same from frame to frame: it seems to be music or tones, not speech"
     if float(level_M.std()) < _LEAST_LEVEL_CHANGE_DB and _quiet_share(level_M, audio) < _LEAST_QUIET:
-        return "its level hardly ever drops: it seems to hold music, loud noise, or several voices at once"
+        return "its level hardly ever drops: it seems to contain music, loud noise, or several voices at once"
     similarity = similarity_of_parts(samples_N, audio.sample_rate_hz)
     if similarity < LEAST_SIMILARITY:
         return (
             f"its parts sound like different people (similarity {similarity:.2f}, of one person mostly over "
-            f"{LEAST_SIMILARITY:g}): it seems to hold several speakers; cut it so that one remains"
+            f"{LEAST_SIMILARITY:g}): it seems to contain several speakers; cut it to one of them"
         )
     return ""
 

@@ -1,4 +1,4 @@
-"""`myxtts phonemes`: what becomes of a text before a model sees it, word by word."""
+"""`myxtts phonemes`: shows how a text is prepared for a model, word by word."""
 
 from __future__ import annotations
 

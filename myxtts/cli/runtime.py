@@ -1,4 +1,4 @@
-"""The Python that runs a command: what it lacks, how a printed command names it, and how TensorFlow loads quietly.
+"""The Python that runs a command: missing packages, its name in printed commands, and loading TensorFlow quietly.
 
 Imports the standard library alone: the scripts report a missing package with it.
 """

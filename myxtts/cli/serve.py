@@ -1,4 +1,4 @@
-"""`myxtts serve`: answers requests for speech over HTTP, in the form of OpenAI's interface."""
+"""`myxtts serve`: answers requests for speech over HTTP with OpenAI's API."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def _parser() -> OneLineParser:
     parser = OneLineParser(
         prog=PROGRAM,
         usage=f"{PROGRAM} MODEL [options]",
-        description="Speaks over HTTP: POST /v1/audio/speech as OpenAI's interface has it, and GET /v1/audio/voices, "
-        "/v1/models, /health and /metrics. SIGTERM finishes what is being spoken.",
+        description="Speaks over HTTP: POST /v1/audio/speech as in OpenAI's API, and GET /v1/audio/voices, "
+        "/v1/models, /health and /metrics. SIGTERM finishes the speech in progress.",
         epilog=CONSENT,
     )
     parser.add_argument("model", nargs="?", metavar="MODEL", help="exported folder, run directory or step folder")

@@ -53,7 +53,7 @@ def _parser() -> OneLineParser:
     what.add_argument(
         "--batch",
         metavar="FILE.csv",
-        help="speak each row of a table with the columns id, text and perhaps speaker and language into --out FOLDER",
+        help="speak each row of a table (columns id, text, optionally speaker and language) to a file in --out FOLDER",
     )
     _add_option(what, "language", "CODE")
     add_dictionary_option(what)

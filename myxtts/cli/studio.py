@@ -27,7 +27,7 @@ from myxtts.storage.files import storage_error
 PROGRAM = "myxtts studio"
 HOST, PORT = "127.0.0.1", 8765
 _OTHER_RUNS = ("checkpoints", "checkpoints_stable")
-"""Where the training commands keep a run unless told otherwise."""
+"""The default run directories of the training commands."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -40,7 +40,7 @@ def _parser() -> OneLineParser:
         prog=PROGRAM,
         usage=f"{PROGRAM} [MODEL] [options]",
         description="Opens a page in the browser to speak, make voices from recordings, check data, train and compare "
-        "runs. It is served to this machine alone, and a training that it starts goes on without it.",
+        "runs. It is served to this machine alone, and a training that it starts continues without it.",
         epilog=CONSENT,
     )
     parser.add_argument("model", nargs="?", metavar="MODEL", default=STARTER, help="exported folder, run directory or "
@@ -93,7 +93,7 @@ def _run(argv: Sequence[str]) -> int:
 
         def announce(host: str, port: int) -> None:
             address = f"http://{host}:{port}/?token={token}"
-            screen.say(f"studio: {address}", "Ctrl-C ends the page; trainings go on")
+            screen.say(f"studio: {address}", "Ctrl-C ends the page; trainings continue")
             if not given.no_open:
                 # a browser in the terminal would hold up the server
                 threading.Thread(target=_open_browser, args=(address,), daemon=True).start()

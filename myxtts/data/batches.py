@@ -26,6 +26,8 @@ from myxtts.data.references import ReferenceChoice, References, augment, concate
 from myxtts.units import frames_of_seconds
 
 _STREAM_AUGMENT = 3
+REFERENCE_SHAPES = 12
+"""Shapes of the references of a batch: a batch of short ones has fewer columns."""
 
 
 def frames_of(seconds: float, config: Config) -> int:
@@ -35,8 +37,17 @@ def frames_of(seconds: float, config: Config) -> int:
 
 
 def reference_frames(config: Config) -> int:
-    """Frames of the longest reference, a multiple of 16: the one reference shape of a run."""
+    """Frames of the longest reference, a multiple of 16."""
     return frames_of(config.data.reference_seconds, config)
+
+
+def shape_of_reference(longest: int, most: int) -> int:
+    """Frames of the references of a batch, the longest of which has `longest`: one of REFERENCE_SHAPES, up to `most`.
+
+    Few shapes, since kernels are prepared for each one on GPUs.
+    """
+    step = -(-most // (REFERENCE_SHAPES * STEP)) * STEP
+    return min(-(-longest // step) * step, most)
 
 
 def buckets_of(stores: Sequence[FeatureStore], count: int) -> tuple[Bucket, ...]:
@@ -102,11 +113,19 @@ class Batches:
         """The arrays of a planned batch according to the contract."""
         epoch = epoch if self.training else 0
         segment = min(self.segment_frames or planned.bucket.mel_cap, planned.bucket.mel_cap)
-        channels = len(self.corpus.mel_mean_C)
-        batch = empty_batch(len(planned.rows), planned.bucket, segment, self.reference_frames, channels)
-        for at, row in enumerate(planned.rows):
-            if row != FILL_ROW:
-                self._fill(batch, at, row, epoch)
+        rows = {at: row for at, row in enumerate(planned.rows) if row != FILL_ROW}
+        choices = {at: self._references.choose(row, self._seed, epoch, self.quarantined) for at, row in rows.items()}
+        references = {at: self._reference(choices[at], row, epoch) for at, row in rows.items()}
+        longest = max(map(len, references.values()), default=1)
+        frames, channels = shape_of_reference(longest, self.reference_frames), len(self.corpus.mel_mean_C)
+        batch = empty_batch(len(planned.rows), planned.bucket, segment, frames, channels)
+        for at, row in rows.items():
+            self._fill(batch, at, row, epoch)
+            target_S = choices[at].target.start + np.arange(segment)
+            batch["target_BS"][at] = np.minimum(target_S, planned.bucket.mel_cap - 1)
+            batch["target_length_B"][at] = choices[at].target.frames
+            batch["reference_BRC"][at, : len(references[at])] = references[at]
+            batch["reference_length_B"][at] = len(references[at])
         return batch
 
     def all(self) -> Iterator[Batch]:
@@ -115,7 +134,7 @@ class Batches:
             yield self.build(planned, 0)
 
     def _fill(self, batch: Batch, at: int, row: int, epoch: int) -> None:
-        """Writes one utterance to row `at` of a batch."""
+        """Writes one utterance to row `at` of a batch, without reference and decoder segment."""
         speaker = self.store.speakers[row]
         tokens = self.store.text_tokens(row)
         mel_MC, pitch_M, energy_M = self.store.features(row)
@@ -126,13 +145,6 @@ class Batches:
         batch["mel_length_B"][at] = frames
         batch["pitch_BM"][at, :frames], batch["voiced_BM"][at, :frames] = self.corpus.normalize_pitch(pitch_M)
         batch["energy_BM"][at, :frames] = self.corpus.normalize_energy(energy_M)
-        choice = self._references.choose(row, self._seed, epoch, self.quarantined)
-        target_S = choice.target.start + np.arange(batch["target_BS"].shape[1])
-        batch["target_BS"][at] = np.minimum(target_S, batch["mel_BMC"].shape[1] - 1)
-        batch["target_length_B"][at] = choice.target.frames
-        reference_RC = self._reference(choice, row, epoch)
-        batch["reference_BRC"][at, : len(reference_RC)] = reference_RC
-        batch["reference_length_B"][at] = len(reference_RC)
         batch["spectrum_BC"][at], batch["prosody_BQ"][at] = self._figures[speaker]
         batch["speaker_B"][at] = self.corpus.speaker_index(speaker)
         batch["language_B"][at] = self._language_of[self.store.languages[row]]
@@ -142,7 +154,7 @@ class Batches:
 
     def _reference(self, choice: ReferenceChoice, row: int, epoch: int) -> FloatArray:
         """The chosen reference (R, C) as input of the voice encoder."""
-        excerpts = [self.store.mel(e.row)[e.start : e.start + e.frames] for e in choice.reference]
+        excerpts = [self.store.mel(e.row, e.start, e.frames) for e in choice.reference]
         mel_RC, audio = concatenate(excerpts), self._config.audio
         if self.training:
             random = generator(_STREAM_AUGMENT, self._seed, epoch, row)
@@ -161,9 +173,10 @@ def empty_batch(rows: int, bucket: Bucket, segment: int, reference_frames: int, 
         "C": mel_channels,
         "Q": len(PROSODY_FIGURES),
     }
+    shapes = {field: [sizes[letter] for letter in field.letters] for field in FIELDS}
     return {
-        field.key: np.full([sizes[letter] for letter in field.letters], field.padding, dtype=field.dtype)
-        for field in FIELDS
+        field.key: np.full(shape, field.padding, field.dtype) if field.padding else np.zeros(shape, field.dtype)
+        for field, shape in shapes.items()
     }
 
 

@@ -80,7 +80,9 @@ class Corpus:
 
     def normalize_mel(self, mel_MC: FloatArray) -> FloatArray:
         """Log-mel [..., C], scaled to zero mean and unit deviation of every channel over the corpus."""
-        return np.asarray((mel_MC - self.mel_mean_C) / self.mel_std_C, dtype=np.float32)
+        centred = mel_MC - self.mel_mean_C
+        centred /= self.mel_std_C
+        return np.asarray(centred, dtype=np.float32)
 
     def denormalize_mel(self, mel_MC: FloatArray) -> FloatArray:
         """Inverse of `normalize_mel`."""
@@ -108,6 +110,11 @@ class Corpus:
         spread = self.prosody_std_Q > 0
         figures = np.where(spread, (raw_ZQ - self.prosody_mean_Q) / np.where(spread, self.prosody_std_Q, 1.0), 0.0)
         return np.clip(figures, -SPEAKER_PROSODY_LIMIT, SPEAKER_PROSODY_LIMIT).astype(np.float32)
+
+    @cached_property
+    def mel_level(self) -> float:
+        """Mean of the natural-log mel over channels and frames of the corpus."""
+        return float(self.mel_mean_C.mean(dtype=np.float64))
 
     @property
     def speaker_count(self) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
@@ -32,6 +33,7 @@ MAGIC = b"MYXTTSF2"
 HEADER = struct.Struct("<8sIIIIQQ16sII")
 """Magic, the fields of `ClipFacts`, a hash of the file's name, checksum of the header, checksum of the arrays."""
 _ROWS_AT_ONCE = 4_096
+_GONE = "the cached features are gone or cut; start the same command again"
 
 
 @dataclass(frozen=True)
@@ -132,13 +134,16 @@ class FeatureStore:
 
         Errors: StorageError if the file was removed or damaged since the start.
         """
-        arrays = load_entry(self._entries[row], self.facts(row), check=not self._checked[row])
+        arrays = load_entry(self._entries.text(row), self.facts(row), check=not self._checked[row])
         self._checked[row] = True
         return arrays
 
-    def mel(self, row: int) -> FloatArray:
-        """Raw natural-log mel of a clip, float32 [M, C]."""
-        return self.features(row)[0]
+    def mel(self, row: int, start: int = 0, frames: int | None = None) -> FloatArray:
+        """Raw natural-log mel of a clip, float32 [M, C], or some frames of it. Errors: as `features`."""
+        if frames is None or not self._checked[row]:
+            return self.features(row)[0][start : None if frames is None else start + frames]
+        channels = int(self._facts[1][row])
+        return load_frames(self._entries.text(row), start, min(frames, int(self._mel_lengths[row]) - start), channels)
 
     def sums(self, rows: npt.NDArray[np.int64]) -> SumArray:
         """Sums of clips (clip_sums.py), (A, 2 C + 6), from the cache where it has them."""
@@ -246,26 +251,46 @@ def _facts(header: bytes, path: Path) -> ClipFacts | None:
     return ClipFacts(*facts) if name_hash == _name_hash(path) else None
 
 
-def load_entry(path: Path, facts: ClipFacts, *, check: bool) -> tuple[FloatArray, FloatArray, FloatArray]:
+def load_entry(path: Path | str, facts: ClipFacts, *, check: bool) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Mel [M, C], pitch [M] and energy [M] of a feature file, read-only.
 
     Errors: StorageError if the file was removed or truncated since it was checked or, with `check`, damaged; a damaged
     file is removed, so that the next start computes it again.
     """
-    try:
-        with path.open("rb", buffering=0) as file:
-            content = file.read()
-    except OSError as error:
-        raise StorageError(f"{path}: the cached features are gone or cut; start the same command again") from error
+    content = _read(path, 0, entry_bytes(facts) + 1)
     if len(content) != entry_bytes(facts):
-        raise StorageError(f"{path}: the cached features are gone or cut; start the same command again")
-    if check and (_facts(content[: HEADER.size], path) != facts or not _is_intact(content)):
-        path.unlink(missing_ok=True)
+        raise StorageError(f"{path}: {_GONE}")
+    if check and (_facts(content[: HEADER.size], Path(path)) != facts or not _is_intact(content)):
+        Path(path).unlink(missing_ok=True)
         raise StorageError(
             f"{path}: the cached features were damaged and are removed; start the same command again, which computes "
             "them again"
         )
     return _arrays(content, facts)
+
+
+def load_frames(path: str, start: int, frames: int, channels: int) -> FloatArray:
+    """Some frames of the mel [M, C] of a feature file that was checked, read-only.
+
+    Errors: StorageError if the file was removed or truncated since then.
+    """
+    size = 4 * channels * frames
+    content = _read(path, HEADER.size + 4 * channels * start, size)
+    if len(content) != size:
+        raise StorageError(f"{path}: {_GONE}")
+    return np.frombuffer(content, "<f4").reshape(frames, channels)
+
+
+def _read(path: Path | str, offset: int, size: int) -> bytes:
+    """At most this many bytes of a file. Raises StorageError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)  # once per clip and reference: in a third of the time of a file object
+        try:
+            return os.pread(descriptor, size, offset)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise StorageError(f"{path}: {_GONE}") from error
 
 
 def _arrays(content: bytes, facts: ClipFacts) -> tuple[FloatArray, FloatArray, FloatArray]:

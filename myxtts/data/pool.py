@@ -31,8 +31,8 @@ JOB_WALL_SECONDS = 600.0
 JOB_MEMORY_BYTES = 4 << 30
 """Most memory of a job beyond what its process has at the start; the longest clip takes 0.5 GB."""
 
-_PRELOADED = ["myxtts.data.features", "scipy.ndimage", "scipy.signal"]
-"""What the workers have from the start. The parts of scipy are imported at their first use, which the limits of a job
+_PRELOADED = ["myxtts.data.features", "myxtts.audio.pitch_search", "scipy.ndimage", "scipy.signal"]
+"""What the workers have from the start. The last three are imported at their first use, which the limits of a job
 would count."""
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 

@@ -18,7 +18,7 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-from myxtts.audio.activity import LOUD_PERCENTILE, NEPER_OF_DB, without_pauses
+from myxtts.audio.activity import NEPER_OF_DB, loud_level, without_pauses
 from myxtts.config.schema import AudioConfig, DataConfig
 from myxtts.data.corpus import Corpus
 from myxtts.data.feature_store import FloatArray
@@ -145,13 +145,16 @@ class References:
 
 def prepare_reference(mel_RC: FloatArray, corpus: Corpus, audio: AudioConfig) -> FloatArray:
     """A natural-log mel (R, C) of at least one frame as the encoder gets it: pauses cut, level matched, normalized."""
-    return corpus.normalize_mel(match_level(without_pauses(mel_RC), corpus, audio))
+    made = match_level(without_pauses(mel_RC), corpus, audio)
+    made -= corpus.mel_mean_C
+    made /= corpus.mel_std_C
+    return made
 
 
 def match_level(mel_RC: FloatArray, corpus: Corpus, audio: AudioConfig) -> FloatArray:
     """The natural-log mel with the mean of the corpus; nothing falls below the floor of the mel convention."""
-    gain = float(corpus.mel_mean_C.mean(dtype=np.float64) - mel_RC.mean(dtype=np.float64))
-    return np.maximum(mel_RC + np.float32(gain), np.float32(math.log(audio.log_floor)))
+    made = mel_RC + np.float32(corpus.mel_level - float(mel_RC.mean(dtype=np.float64)))
+    return np.maximum(made, np.float32(math.log(audio.log_floor)), out=made)
 
 
 def augment(mel_RC: FloatArray, data: DataConfig, audio: AudioConfig, random: np.random.Generator) -> FloatArray:
@@ -159,20 +162,26 @@ def augment(mel_RC: FloatArray, data: DataConfig, audio: AudioConfig, random: np
 
     All random numbers are drawn whether they are used or not, so that no setting changes the draws of another.
     """
-    _, _, edge, noise, low_edge = random.uniform(size=5)  # the two spare draws keep the order of the others
+    changed, _, edge, noise, low_edge = random.uniform(size=5)  # the spare draw keeps the order of the others
+    if changed >= data.augment_share:
+        return mel_RC
     made = mel_RC
     if data.augment_noise_db:
         # The level of white noise would grow with the width of a channel; here it is the same in all channels.
         distance = data.augment_noise_db + 30.0 * noise
-        loud = float(np.percentile(made.mean(axis=1), LOUD_PERCENTILE)) - distance * NEPER_OF_DB
-        made = 0.5 * np.logaddexp(2.0 * made, 2.0 * loud)
+        loud = float(loud_level(made.mean(axis=1))) - distance * NEPER_OF_DB
+        made = made * np.float32(2.0)
+        np.exp(made, out=made)
+        made += np.float32(math.exp(2.0 * loud))
+        np.log(made, out=made)
+        made *= np.float32(0.5)
     if data.augment_band:
         channels = made.shape[1]
         last = channels * (1.0 - data.augment_band * edge)
         first = channels * LOWEST_SHARE * data.augment_band * low_edge
         beyond = np.maximum(0.0, np.maximum(np.arange(channels) - last, first - 1.0 - np.arange(channels)))
         made = made - (SLOPE_DB * NEPER_OF_DB * beyond).astype(np.float32)
-    return np.maximum(made, math.log(audio.log_floor)).astype(np.float32)
+    return np.maximum(made, np.float32(math.log(audio.log_floor)))
 
 
 def concatenate(excerpts: Sequence[FloatArray]) -> FloatArray:

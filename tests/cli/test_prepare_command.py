@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -31,16 +33,30 @@ def test_what_it_computes_is_not_computed_again(
 
 
 @pytest.mark.process
-def test_several_processes_share_the_work_and_lose_nothing(tmp_path: Path) -> None:
+def test_three_processes_share_the_work_and_lose_nothing_when_one_is_killed(tmp_path: Path) -> None:
     make_root(tmp_path / "root", clips=12)
     command = [sys.executable, "-m", "myxtts", *words(tmp_path)]
-    started = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    started = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    wait_for_features(tmp_path, 3)
+    started[0].kill()
     shown = [process.communicate(timeout=300)[0] for process in started]
-    assert [process.returncode for process in started] == [0, 0]
-    assert all("12 clips are ready" in text for text in shown)
-    found = list((tmp_path / "cache" / "features").rglob("*"))
-    assert sum(path.suffix == ".f32" for path in found) == 12
-    assert not [path for path in found if path.is_file() and path.suffix != ".f32"], "no temporary file is left"
+    assert [process.returncode for process in started] == [-signal.SIGKILL, 0, 0]
+    assert all("12 clips are ready" in text for text in shown[1:])
+    features = tmp_path / "cache" / "features"
+    assert len(list(features.rglob("*.f32"))) == 12
+    alone = words(tmp_path)
+    alone[alone.index("--cache") + 1] = str(tmp_path / "other")
+    assert main(alone) == 0
+    for path in (tmp_path / "other" / "features").rglob("*.f32"):
+        assert path.read_bytes() == (features / path.parent.name / path.name).read_bytes()
+
+
+def wait_for_features(folder: Path, count: int) -> None:
+    """Waits until the cache holds this many clips."""
+    until = time.monotonic() + 300
+    while len(list((folder / "cache" / "features").rglob("*.f32"))) < count:
+        assert time.monotonic() < until, "no features"
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize(

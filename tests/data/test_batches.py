@@ -6,7 +6,7 @@ from made_clips import make_clip
 
 from myxtts import batch as contract
 from myxtts.config.schema import Config, DataConfig, TrainingConfig
-from myxtts.data.batches import Batches, buckets_of, reference_frames
+from myxtts.data.batches import Batches, buckets_of, reference_frames, shape_of_reference
 from myxtts.data.corpus import measure_corpus
 from myxtts.data.feature_store import FeatureStore
 
@@ -31,12 +31,20 @@ def test_batches_follow_the_contract_and_have_every_clip_once(batches):
     for batch in made:
         assert contract.problems(batch) == []
         assert batch["text_BT"].shape[0] == 4
-        assert batch["reference_BRC"].shape[1] == reference_frames(settings()) == 864
+        assert batch["reference_BRC"].shape[1] == shape_of_reference(batch["reference_length_B"].max(), 864) <= 864
         assert (batch["mel_length_B"] <= batch["mel_BMC"].shape[1]).all()
         filled = batch["weight_B"] == 0
         assert (batch["utterance_B"][filled] == -1).all() and not batch["mel_BMC"][filled].any()
     rows = np.concatenate([batch["utterance_B"][batch["weight_B"] == 1] for batch in made])
     assert sorted(rows.tolist()) == list(range(9))
+
+
+def test_references_have_one_of_a_few_shapes():
+    assert reference_frames(settings()) == 864
+    shapes = [shape_of_reference(longest, 864) for longest in range(1, 865)]
+    assert len(set(shapes)) == 11 and shapes[-1] == 864 and shapes == sorted(shapes)
+    assert all(longest <= shape < longest + 80 for longest, shape in enumerate(shapes, 1))
+    assert [shape_of_reference(longest, 48) for longest in (1, 16, 17, 48)] == [16, 16, 32, 48]
 
 
 def test_a_row_holds_its_utterance(batches, store):
@@ -74,7 +82,7 @@ def test_random_draws_do_not_depend_on_the_batch_size(batches, store):
     for found, made in zip(drawn, (epoch_of(batches, 2), epoch_of(one, 2)), strict=True):
         for batch in made:
             for at in np.flatnonzero(batch["weight_B"]):
-                reference = batch["reference_BRC"][at].tobytes()
+                reference = batch["reference_BRC"][at, : batch["reference_length_B"][at]].tobytes()
                 found[int(batch["utterance_B"][at])] = (int(batch["seed_B"][at]), reference)
     assert drawn[0] == drawn[1]
 

@@ -52,12 +52,13 @@ def test_they_are_what_the_model_predicts_in_training(mels: tuple[VoiceSource, P
     load_weights(model, source.average)
     batches = Batches(store, corpus, buckets_of([store], 1), source.config, training=False)
     for batch in batches.all():
+        rows, _, channels = batch["reference_BRC"].shape
+        batch["reference_BRC"] = np.zeros([rows, batches.reference_frames, channels], np.float32)
         for at, row in enumerate(batch["utterance_B"].tolist()):
             if row >= 0:  # the clip is its own reference
                 reference_RC = prepare_reference(store.mel(row), corpus, source.config.audio)[
                     : batches.reference_frames
                 ]
-                batch["reference_BRC"][at] = 0.0
                 batch["reference_BRC"][at, : len(reference_RC)] = reference_RC
                 batch["reference_length_B"][at] = len(reference_RC)
                 frames = batch["mel_length_B"][at]
