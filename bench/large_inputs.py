@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from bench import results
@@ -68,12 +69,12 @@ def _run(given: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         for form in ("plain", "quoted"):
-            measured(f"table, {form}", given.rows, lambda rows, form=form: _table_seconds(root, rows, form))
+            measured(f"table, {form}", given.rows, partial(_table_seconds, root, form))
         measured("root", given.recordings, lambda rows: _root_seconds(root, rows)[0])
         measured("audit", given.recordings, lambda rows: _root_seconds(root, rows)[1])
     transcribe(["a", "گ"], "fa")  # loads the library and the weights
     for kind in TEXTS:
-        measured(f"text, {kind}", given.characters, lambda size, kind=kind: _text_seconds(kind, size))
+        measured(f"text, {kind}", given.characters, partial(_text_seconds, kind))
     figures["peak_mb"] = peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     screen.close()
     results.show(f"Large inputs; peak memory {peak:,.0f} MB", table, figures, given.json, heads=True)
@@ -91,7 +92,7 @@ def _write_table(path: Path, rows: int, form: str) -> None:
                 file.write(f"c{row:07d}|{text} {row}.|s{row % 500}\n")
 
 
-def _table_seconds(folder: Path, rows: int, form: str) -> float:
+def _table_seconds(folder: Path, form: str, rows: int) -> float:
     path = folder / "table.csv"
     _write_table(path, rows, form)
     start = time.process_time()
