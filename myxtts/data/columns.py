@@ -52,6 +52,11 @@ _CODE_LIST = (
 )
 _CODES = frozenset(_CODE_LIST.split())
 """Two letters of ISO 639-1, the usual three-letter ones, and what Japanese and Chinese lists write."""
+_EMOTIONS = frozenset({
+    "neutral", "happy", "happiness", "sad", "sadness", "angry", "anger", "amused", "amusement", "fear", "fearful",
+    "disgust", "disgusted", "surprise", "surprised", "sleepy", "sleepiness", "calm", "excited", "whisper", "bored",
+})  # fmt: skip
+"""Labels of expressive corpora: they repeat as speakers do."""
 _NUMBER = re.compile(r"[+-]?\d*[.,:]?\d+(?:[.:]\d+)*(?:e[+-]?\d+)?", re.I)
 _WHOLE = re.compile(r"\d+")
 _SENTENCE_MARK = re.compile("[.!?;,\u2026\u060c\u061b\u061f\u3002\uff0c\uff01\uff1f]")
@@ -129,7 +134,8 @@ def columns_by_content(rows: Sequence[Sequence[str]], width: int, is_recording: 
     kinds: list[str | None] = [None] * width
     kinds[_file_column(columns, is_recording)] = "id"
     for at, column in enumerate(columns):
-        if kinds[at] is None and (column.is_empty or column.is_phonetic or (column.is_measured and width > 2)):
+        is_label = width > 2 and (column.is_measured or column.is_emotion)
+        if kinds[at] is None and (column.is_empty or column.is_phonetic or is_label):
             kinds[at] = UNREAD
     # A column of phonemes is taken as the text only if there is no other; the audit then stops with the reason.
     if not any(kind is None for kind in kinds):
@@ -187,6 +193,11 @@ class _Column:
     def is_measured(self) -> bool:
         """Whether all values are numbers, and not all of them whole: durations, times."""
         return self.every(_NUMBER.fullmatch) and not self.every(_WHOLE.fullmatch)
+
+    @property
+    def is_emotion(self) -> bool:
+        """Whether the values name several emotions."""
+        return self.distinct > 1 and self.every(lambda value: value.lower() in _EMOTIONS)
 
     @property
     def is_phonetic(self) -> bool:
