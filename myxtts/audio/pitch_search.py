@@ -16,8 +16,8 @@ Index = npt.NDArray[np.int64]
 
 @numba.njit("i8(f4[:,:], f4[:], i8, f8, f8, f8[:], f8[:], i8[:])", cache=True, nogil=True, error_model="numpy")
 def peaks(
-    correlation_MN: Array,
-    window_N: Array,
+    correlation_MA: Array,
+    window_A: Array,
     first: int,
     least_height: float,
     least_lag: float,
@@ -30,21 +30,21 @@ def peaks(
     The vertex of the parabola through a peak and its neighbours gives height and lag with subsample precision.
 
     Args:
-        correlation_MN: autocorrelation of each windowed frame, not normalized.
-        window_N: autocorrelation of the window, 1 at lag 0.
-        first: first lag that may be a peak; the last one is N - 2.
+        correlation_MA: autocorrelation of each windowed frame, not normalized.
+        window_A: autocorrelation of the window, 1 at lag 0.
+        first: first lag that may be a peak; the last one is A - 2.
         least_height: peaks are higher than this before they are refined.
         least_lag: peaks of smaller refined lags do not count.
         heights, lags: get the peaks, those of the first frame first, in the order of their lags.
         ends_M: gets the end of each frame's peaks in them.
     """
     found = 0
-    for m in range(correlation_MN.shape[0]):
-        energy = max(correlation_MN[m, 0], np.float32(1e-12))
-        before = np.float64((correlation_MN[m, first - 1] / energy) / window_N[first - 1])
-        here = np.float64((correlation_MN[m, first] / energy) / window_N[first])
-        for at in range(first, correlation_MN.shape[1] - 1):
-            after = np.float64((correlation_MN[m, at + 1] / energy) / window_N[at + 1])
+    for m in range(correlation_MA.shape[0]):
+        energy = max(correlation_MA[m, 0], np.float32(1e-12))
+        before = np.float64((correlation_MA[m, first - 1] / energy) / window_A[first - 1])
+        here = np.float64((correlation_MA[m, first] / energy) / window_A[first])
+        for at in range(first, correlation_MA.shape[1] - 1):
+            after = np.float64((correlation_MA[m, at + 1] / energy) / window_A[at + 1])
             if here > before and here >= after and here > least_height:
                 shift = 0.5 * (after - before) / (2.0 * here - before - after)
                 lag = at + shift
