@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from myxtts import faults
 from myxtts.audio.activity import SoundFigures
 from myxtts.data.clip_columns import Arrays, Paths, Utterances, compact
 from myxtts.data.clip_sums import Place, SumArray, sums_of
@@ -210,6 +211,7 @@ def _write_new(path: Path, parts: Sequence[Buffer]) -> None:
     with path.open("xb") as file:
         for part in parts:
             file.write(part)
+    faults.point("cache.write")
 
 
 def check_entry(path: Path, mel_channels: int) -> ClipFacts | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,15 +37,16 @@ def test_what_it_computes_is_not_computed_again(
 @pytest.mark.process
 def test_three_processes_share_the_work_and_lose_nothing_when_one_is_killed(tmp_path: Path) -> None:
     make_root(tmp_path / "root", clips=12)
-    command = [sys.executable, "-m", "myxtts", *words(tmp_path)]
-    started = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    wait_for_features(tmp_path, 3)
-    started[0].kill()
-    shown = [process.communicate(timeout=300)[0] for process in started]
-    assert [process.returncode for process in started] == [-signal.SIGKILL, 0, 0]
-    assert all("12 clips are ready" in text for text in shown[1:])
     features = tmp_path / "cache" / "features"
-    assert len(list(features.rglob("*.f32"))) == 12
+    killed = start(tmp_path, MYXTTS_FAULT="cache.write:3:sleep=600")
+    wait_until(lambda: (count(features, ".f32"), count(features)) == (2, 3))  # its third file has a temporary name
+    others = [start(tmp_path), start(tmp_path)]
+    wait_until(lambda: count(features, ".f32") > 3)
+    killed.kill()
+    shown = [process.communicate(timeout=300)[0] for process in (killed, *others)]
+    assert [process.returncode for process in (killed, *others)] == [-signal.SIGKILL, 0, 0]
+    assert all("12 clips are ready" in text for text in shown[1:])
+    assert (count(features, ".f32"), count(features)) == (12, 13), "what was killed leaves its temporary file"
     alone = words(tmp_path)
     alone[alone.index("--cache") + 1] = str(tmp_path / "other")
     assert main(alone) == 0
@@ -51,11 +54,20 @@ def test_three_processes_share_the_work_and_lose_nothing_when_one_is_killed(tmp_
         assert path.read_bytes() == (features / path.parent.name / path.name).read_bytes()
 
 
-def wait_for_features(folder: Path, count: int) -> None:
-    """Waits until the cache holds this many clips."""
+def start(folder: Path, **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "myxtts", *words(folder)]
+    return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True)
+
+
+def count(folder: Path, suffix: str = "") -> int:
+    """Files under a folder."""
+    return sum(path.is_file() and path.name.endswith(suffix) for path in folder.rglob("*"))
+
+
+def wait_until(done: Callable[[], bool]) -> None:
     until = time.monotonic() + 300
-    while len(list((folder / "cache" / "features").rglob("*.f32"))) < count:
-        assert time.monotonic() < until, "no features"
+    while not done():
+        assert time.monotonic() < until, "nothing happens"
         time.sleep(0.01)
 
 
