@@ -14,8 +14,7 @@ Float64 = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 
 
-@numba.njit("i8(f4[:,:], f4[:], i8, f8, f8, f8[:], f8[:], i8[:])", cache=True, nogil=True, error_model="numpy")
-def peaks(
+def _peaks(
     correlation_MA: Array,
     window_A: Array,
     first: int,
@@ -58,8 +57,7 @@ def peaks(
     return found
 
 
-@numba.njit("void(f8[:], f8[:], i8[:], f8[:,:], f8[:,:])", cache=True, nogil=True, error_model="numpy")
-def strongest(strengths: Float64, hz: Float64, ends_M: Index, hz_MX: Float64, strength_MX: Float64) -> None:
+def _strongest(strengths: Float64, hz: Float64, ends_M: Index, hz_MX: Float64, strength_MX: Float64) -> None:
     """Sorts the X strongest peaks of each frame into rows; of equal ones the first comes first.
 
     Args:
@@ -84,8 +82,7 @@ def strongest(strengths: Float64, hz: Float64, ends_M: Index, hz_MX: Float64, st
         start = ends_M[m]
 
 
-@numba.njit("i8[:](f8[:,:], f8[:,:], f8, f8)", cache=True, nogil=True, error_model="numpy")
-def best_path(octaves_MX: Float64, strength_MX: Float64, jump_cost: float, voicing_cost: float) -> Index:
+def _best_path(octaves_MX: Float64, strength_MX: Float64, jump_cost: float, voicing_cost: float) -> Index:
     """The candidate of each frame on the path that maximizes strength minus transition costs, int64[M].
 
     Args:
@@ -120,3 +117,12 @@ def best_path(octaves_MX: Float64, strength_MX: Float64, jump_cost: float, voici
     for m in range(frames - 1, 0, -1):
         path[m - 1] = came_from[m, path[m]]
     return path
+
+
+peaks = numba.njit("i8(f4[:,:], f4[:], i8, f8, f8, f8[:], f8[:], i8[:])", cache=True, nogil=True, error_model="numpy")(
+    _peaks
+)
+strongest = numba.njit("void(f8[:], f8[:], i8[:], f8[:,:], f8[:,:])", cache=True, nogil=True, error_model="numpy")(
+    _strongest
+)
+best_path = numba.njit("i8[:](f8[:,:], f8[:,:], f8, f8)", cache=True, nogil=True, error_model="numpy")(_best_path)
