@@ -1,1 +1,1 @@
-"""What is measured, each with a command: `python -m bench.NAME --help`. Not part of the installed package."""
+"""Measurements; each is a command: `python -m bench.NAME --help`. Not part of the installed package."""

@@ -1,11 +1,12 @@
-"""Cloning: trains on many voices, and after each mark of minutes speaks in the voices of people it never heard.
+"""Cloning: trains on many voices, and after each of --minutes synthesizes the voices of unseen speakers.
 
-Some speakers (--readers) are held out of the training by data.held_out_speakers. Each of them speaks the text of the
-next one, so that no word of it is in the reference, which is his own recording. Sentences held out of the training
-speakers' recordings are spoken in their voices besides. A judge (see bench.recordings) listens to both, and to the
-readers' recordings through the mel and Griffin-Lim, the most that a model could reach.
+Some speakers (--readers) are held out with data.held_out_speakers. The reference of each is its own recording, and the
+text is that of the next speaker, so the reference contains no word of it. Held-out sentences of training speakers are
+synthesized as well. A judge (see bench.recordings) rates both, and the recordings of the held-out speakers through the
+mel and Griffin-Lim, which is the upper bound for a model.
 
-WORK holds run/ (the run directory), spoken/, judged/, marks/. The same command goes on where it was stopped.
+WORK contains run/ (the run directory), spoken/, judged/ and marks/ (a record per --minutes). The same command
+continues.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any
 
 from bench import held_out, results
 from bench.held_out import HeldOut, by_hash
-from bench.marks import (
+from bench.judged_training import (
     JUDGED,
     MANY,
     add_options,
@@ -53,12 +54,12 @@ SAME, OTHER = 0.87, 0.52
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measures as `argv` says; returns the exit code."""
-    made = results.parser("cloning", "Trains on many voices and judges strangers' voices after marks of minutes.")
+    made = results.parser("cloning", "Trains on many voices and judges the voices of unseen speakers.")
     made.add_argument("--data", metavar="ROOT", type=Path, nargs="+", required=True, help="data roots")
     made.add_argument("--level", metavar="LEVEL", default="enhanced", help="optimization level (enhanced)")
     made.add_argument("--readers", metavar="N", type=int, default=20, help="speakers held out (20)")
     made.add_argument("--prefer", choices=("best", "last"), default="last", help="which checkpoint speaks (last)")
-    made.add_argument("--no-recordings", action="store_true", help="leave out the readers' recordings themselves")
+    made.add_argument("--no-recordings", action="store_true", help="omit the row of the readers' recordings")
     add_options(made, [30.0, 120.0])
     given = made.parse_args(argv)
     return guarded(lambda: _run(given))
@@ -80,7 +81,7 @@ def _run(given: Namespace) -> int:
     if not given.no_recordings and not (ceiling / "list.tsv").is_file():
         held_out.through_griffin_lim(lists["recordings"], ceiling, screen.progress)
     screen.close()
-    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches the training too, which saves and ends by itself
+    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C also reaches the training, which saves and ends by itself
     figures: list[dict[str, Any]] = []
     if not given.no_recordings:
         figures.append({"mark": CEILING, "readers": judged(given, CEILING)})
@@ -96,7 +97,7 @@ def _run(given: Namespace) -> int:
 
 
 def training_words(given: Namespace, minutes: float) -> list[str]:
-    """The training command. Its only end is the time."""
+    """The training command, which ends only by time."""
     words = ["--train-data", os.pathsep.join(map(str, given.data)), "--model-size", given.size]
     words += ["--optimization-level", given.level, "--checkpoint-dir", str(given.work / "run")]
     words += ["--epochs", MANY, "--max-updates", MANY]
@@ -111,7 +112,7 @@ def training_words(given: Namespace, minutes: float) -> list[str]:
 
 
 def _lists(given: Namespace, screen: Screen) -> dict[str, list[HeldOut]]:
-    """What is spoken: written to WORK once, since it follows from the data and the settings."""
+    """The sentences to synthesize: written to WORK once, since they follow from the data and the settings."""
     from myxtts.data.prepare import prepare
 
     names = (*KINDS, "recordings")
@@ -139,7 +140,7 @@ def _said(utterance: Utterance, text: str, reference: Utterance) -> HeldOut:
     return HeldOut(utterance.id, text, utterance.speaker, utterance.language, *places)
 
 
-def strangers(validation: FeatureStore, known: set[str]) -> list[Utterance]:
+def unseen_speakers(validation: FeatureStore, known: set[str]) -> list[Utterance]:
     """One recording of each speaker that is never trained on, by name. Raises DataError for fewer than two."""
     first: dict[str, Utterance] = {}
     for utterance in validation.utterances:
@@ -151,14 +152,14 @@ def strangers(validation: FeatureStore, known: set[str]) -> list[Utterance]:
 
 
 def readers(validation: FeatureStore, known: set[str]) -> list[HeldOut]:
-    """Every stranger with the text of the next one; the reference is his own recording."""
-    people = strangers(validation, known)
+    """Every unseen speaker with the text of the next one; the reference is the speaker's own recording."""
+    people = unseen_speakers(validation, known)
     return [_said(p, people[(at + 1) % len(people)].text, p) for at, p in enumerate(people)]
 
 
 def recordings(validation: FeatureStore, known: set[str]) -> list[HeldOut]:
-    """Every stranger's recording as it is."""
-    return [_said(p, p.text, p) for p in strangers(validation, known)]
+    """The recording of every unseen speaker, unchanged."""
+    return [_said(p, p.text, p) for p in unseen_speakers(validation, known)]
 
 
 def sentences(train: FeatureStore, validation: FeatureStore, count: int, near_frames: int) -> list[HeldOut]:
@@ -180,7 +181,7 @@ def sentences(train: FeatureStore, validation: FeatureStore, count: int, near_fr
 
 
 def _mark(given: Namespace, minutes: float, record: Path, screen: Screen) -> int:
-    """Trains up to a mark, speaks both lists, writes the record; the exit code of what failed, else 0."""
+    """Trains up to some minutes, synthesizes both lists, writes the record; the exit code of what failed, else 0."""
     run, mark = given.work / "run", f"minutes-{minutes:g}"
     code = train_until(run, minutes, training_words(given, minutes), screen)
     kinds = []
@@ -199,7 +200,7 @@ def _mark(given: Namespace, minutes: float, record: Path, screen: Screen) -> int
 
 
 def _table(given: Namespace, figures: Sequence[dict[str, Any]], json_path: Path | None) -> None:
-    heads = ("mark", "who", "minutes", "updates", "refused", "val. mel", "voices EER", "SECS's place")
+    heads = ("mark", "who", "minutes", "updates", "skipped", "val. mel", "voices EER", "SECS's place")
     rows: list[tuple[str, ...]] = [(*heads, *(name for _, name in JUDGED))]
     for row in figures:
         validation = row.get("validation", {})

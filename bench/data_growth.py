@@ -1,7 +1,7 @@
-"""What grows with the data: the start from a full cache, the index, references, and the bookkeeping of a save.
+"""Costs that grow with the data: the start from a full cache, the index, references, and the bookkeeping of a save.
 
-The clips are made up: empty recordings, feature files without content (sparse), and the lists of the cache that belong
-to them, so that 600,000 clips need no 100 GB. The program's own code reads them, as at any start whose cache is full.
+The clips are synthetic: empty recordings, feature files without content (sparse), and the cache lists that belong to
+them, so that 600,000 clips do not need 100 GB. The program's own code reads them, as at any start with a full cache.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ BARS = {
     "bookkeeping of a save, CPU seconds": 1.0,
     "sample_rows of 30,000 clips, CPU seconds": 0.1,
 }
-"""Largest values; the start may take its share of the seconds for fewer clips."""
+"""Limits; the limit of the start is scaled to the number of clips."""
 
 
 @dataclass(frozen=True)
-class Clip:
-    """A made-up clip."""
+class MadeClip:
+    """A synthetic clip."""
 
     number: int
     seconds: float
@@ -69,7 +69,7 @@ class Clip:
 
     @property
     def text(self) -> str:
-        """A text that no other clip has."""
+        """A text that differs from those of all other clips."""
         words = max(3, self.tokens // 12)
         mixed = self.number * 2_654_435_761
         return " ".join(WORDS[(mixed >> at % 40) % len(WORDS)] for at in range(words)) + f" {self.number}"
@@ -81,20 +81,20 @@ class Clip:
 
     @property
     def facts(self) -> ClipFacts:
-        """As its feature file states them."""
+        """The values that its feature file states."""
         samples = round(self.seconds * RATE_HZ)
         return ClipFacts(self.frames, 80, RATE_HZ, 1, samples, samples)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measures as `argv` says; returns the exit code."""
-    made = results.parser("data_growth", "What grows with the number of clips and speakers, on made-up clips.")
+    made = results.parser("data_growth", "Costs that grow with the number of clips and speakers, on synthetic clips.")
     made.add_argument("--clips", metavar="N", type=int, default=FULL_CLIPS, help=f"clips ({FULL_CLIPS})")
     made.add_argument(
         "--speakers", metavar="N", type=int, nargs="+", default=[1, 1_000, 10_000], help="speakers (1 1000 10000)"
     )
     made.add_argument(
-        "--work", metavar="DIR", type=Path, help="folder for the made-up clips, which stay (a temporary one)"
+        "--work", metavar="DIR", type=Path, help="folder for the synthetic clips, which are kept (a temporary one)"
     )
     given = made.parse_args(argv)
     return guarded(lambda: _run(given))
@@ -121,7 +121,7 @@ def _run(given: Namespace) -> int:
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     figures = {"clips": given.clips, "speakers": given.speakers, "figures": found, "peak_gb": peak_gb}
     results.show(f"{given.clips:,} clips", rows, figures, given.json, heads=True)
-    print(f"most memory of this process: {peak_gb:.1f} GB")
+    print(f"peak memory of this process: {peak_gb:.1f} GB")
     return EXIT_DONE
 
 
@@ -134,14 +134,14 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _clips(count: int) -> Iterator[Clip]:
+def _clips(count: int) -> Iterator[MadeClip]:
     """Clips of 0.7 to 12 s with a median of 5.5 s."""
     lengths = np.random.default_rng(1).lognormal(np.log(5.5), 0.5, count).clip(0.7, 11.9)
     for number, seconds in enumerate(lengths.tolist()):
-        yield Clip(number, seconds, int(seconds * RATE_HZ / HOP), int(seconds * TOKENS_PER_SECOND))
+        yield MadeClip(number, seconds, int(seconds * RATE_HZ / HOP), int(seconds * TOKENS_PER_SECOND))
 
 
-def _make_cache(clips: Sequence[Clip], root: Path, config: Config, screen: Screen) -> None:
+def _make_cache(clips: Sequence[MadeClip], root: Path, config: Config, screen: Screen) -> None:
     """Recordings, feature files and the lists of the cache."""
     cache = Path(config.data.cache_path)
     root.mkdir(parents=True, exist_ok=True)
@@ -179,7 +179,7 @@ def _stamp(path: Path) -> tuple[int, int, int]:
     return stamp
 
 
-def _sums(clip: Clip, random: np.random.Generator) -> Any:
+def _sums(clip: MadeClip, random: np.random.Generator) -> Any:
     mean_C = random.normal(-5.0, 0.3, 80)
     voiced = clip.frames // 2
     pitch = random.normal(5.0, 0.2)
@@ -187,7 +187,7 @@ def _sums(clip: Clip, random: np.random.Generator) -> Any:
     return np.concatenate([clip.frames * mean_C, clip.frames * (mean_C**2 + 4.0), rest])
 
 
-def _measured(clips: Sequence[Clip], speakers: int, work: Path, config: Config, screen: Screen) -> dict[str, float]:
+def _measured(clips: Sequence[MadeClip], speakers: int, work: Path, config: Config, screen: Screen) -> dict[str, float]:
     """The figures of one number of speakers."""
     with (work / "root" / "metadata.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="|")
@@ -217,7 +217,7 @@ def _measured(clips: Sequence[Clip], speakers: int, work: Path, config: Config, 
 
 
 def _saving(prepared: PreparedData, batches: Any, work: Path) -> float:
-    """CPU seconds of a save without the model: which recordings give the voices, and writing what grows with the data.
+    """CPU seconds of a save without the model: selecting recordings of the voices, writing what grows with the data.
 
     Encoding the chosen recordings is work of the model, and bounded in number.
     """
@@ -246,7 +246,7 @@ def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
     return result, time.process_time() - begun
 
 
-def _store(clips: Sequence[Clip], speakers: int) -> FeatureStore:
+def _store(clips: Sequence[MadeClip], speakers: int) -> FeatureStore:
     table = np.zeros([1, 166])
     return FeatureStore(
         [
@@ -263,7 +263,7 @@ def _store(clips: Sequence[Clip], speakers: int) -> FeatureStore:
 
 
 def size_of(thing: Any, seen: set[int] | None = None) -> int:
-    """Bytes of an object and all that it alone holds; a view of an array counts nothing."""
+    """Bytes of an object and of what only it refers to; a view of an array counts as nothing."""
     seen = set() if seen is None else seen
     if id(thing) in seen or isinstance(thing, type):
         return 0

@@ -1,12 +1,12 @@
 """A model in TensorFlow, ONNX Runtime and LiteRT, with its weights in 32, 16 and 8 bits: size, speed, memory, quality.
 
-The model is exported in each format into WORK (folders that are there are used again), then every row is measured in a
-process of its own: CPU seconds until the model is loaded and until the first sentence of a stream is there, both from
-the start of the process and with its imports; CPU seconds per second of speech afterwards; and the peak memory. CPU
-seconds, since other work on the machine lengthens wall times.
+The model is exported in each format to WORK (existing folders are reused), then every row is measured in its own
+process: CPU seconds until the model is loaded and until the first sentence of a stream is ready, both from the start of
+the process including imports; CPU seconds per second of speech afterwards; and the peak memory. CPU seconds are used
+because other work on the machine lengthens wall times.
 
 Quality is the difference to TensorFlow over the same sentences: the mean absolute difference of the mels of the tokens
-in nepers (0.115 are 1 dB), and the share of tokens with another duration. LiteRT is left out without ai-edge-litert.
+in nepers (0.115 are 1 dB), and the share of tokens with another duration. LiteRT is omitted without ai-edge-litert.
 """
 
 from __future__ import annotations
@@ -106,9 +106,9 @@ def _checkpoint_folder(name: str) -> Path:
 
 
 def _sizes(folder: Path, checkpoint: bool) -> dict[str, float]:
-    """Megabytes of what is needed to speak, and of the networks from tokens to mel among it.
+    """Megabytes of the files needed for synthesis, and of the networks from tokens to mel among them.
 
-    The vocoder is that of MyXTTS, in NumPy, in every row; its graph for other programs is not counted.
+    Every row uses the NumPy vocoder of MyXTTS; its graph for other programs is not counted.
     """
     files = {path.name: path.stat().st_size / 1e6 for path in folder.iterdir() if path.is_file()}
     files.pop("vocoder.onnx", None)
@@ -123,7 +123,7 @@ def _sizes(folder: Path, checkpoint: bool) -> dict[str, float]:
 
 
 def _difference(wanted: Path, found: Path) -> dict[str, float]:
-    """Mean absolute difference of the mels of the tokens that both speak, and share of tokens of other durations."""
+    """Mean absolute difference of the mels of tokens that both have, and share of tokens with different durations."""
     a, b = np.load(wanted, allow_pickle=False), np.load(found, allow_pickle=False)
     differences, others, tokens = [], 0, 0
     for number in range(len(TEXTS)):

@@ -1,4 +1,4 @@
-"""One process of bench.exports: loads a model, speaks, and writes its figures; `measure` gets the words SPEC OUT.
+"""One process of bench.exports: loads a model, synthesizes, and writes figures; `measure` gets the arguments SPEC OUT.
 
 SPEC is JSON: model, speaker, texts ([text, language] each), and the time at which the process was started. OUT gets the
 figures as JSON, and OUT with the suffix .npz the mels and durations of the texts.
@@ -38,7 +38,7 @@ def measure(words: Sequence[str]) -> int:
     next(synthesizer.stream(text, speaker=spec["speaker"], language=language))
     figures["first_sound"] = moment()
     spoken = 0.0
-    for text, language in spec["texts"]:  # each length once before the measurement: graphs are prepared for it
+    for text, language in spec["texts"]:  # each length once before the measurement, which prepares the graphs
         synthesizer.speak(text, speaker=spec["speaker"], language=language)
     begin = moment()
     for text, language in spec["texts"] * REPEATS:

@@ -1,12 +1,12 @@
-"""Fine-tuning: what a trained run says in a new speaker's voice before and after minutes on his recordings.
+"""Fine-tuning: how a trained run speaks in the voice of a new speaker before and after some minutes of training.
 
-The run of --base speaks held-out sentences with a training recording of the new speaker as reference (before). From
-its best weights, and with its networks (`--init-from`), a new run learns on about --seconds of his recordings, and
-after each mark of --minutes speaks the same sentences with the same references. The row `recordings` is the held-out
-recordings through the mel and Griffin-Lim. The judge (see bench.recordings) listens to all of them.
+The run of --base synthesizes held-out sentences with a training recording of the new speaker as reference (before). A
+new run starts from its best weights (`--init-from`), trains on about --seconds of the speaker, and after each of
+--minutes synthesizes the same sentences with the same references. The row `recordings` is the held-out recordings
+through the mel and Griffin-Lim. The judge (see bench.recordings) rates all of them.
 
-WORK holds data/ (a copy, split the same way on every run), run/, spoken/MARK/, judged/, marks/. The same command again
-goes on where it was stopped. --base must not be trained on meanwhile: before and after would begin with other weights.
+WORK contains data/ (a copy, split the same way on every run), run/, spoken/MARK/, judged/ and marks/ (row records).
+The same command continues. Do not continue the training of --base meanwhile: the rows would start from other weights.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import held_out, results
-from bench.marks import (
+from bench.judged_training import (
     JUDGED,
     MANY,
     add_options,
@@ -48,8 +48,8 @@ LONGEST_SECONDS = 10.5
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measures as `argv` says; returns the exit code."""
-    made = results.parser("fine_tuning", "Judges a new speaker's voice before and after minutes of fine-tuning.")
-    made.add_argument("--base", metavar="RUN", type=Path, required=True, help="the trained run to begin with")
+    made = results.parser("fine_tuning", "Judges the voice of a new speaker before and after fine-tuning.")
+    made.add_argument("--base", metavar="RUN", type=Path, required=True, help="the trained run to start from")
     made.add_argument("--data", metavar="ROOT", type=Path, required=True, help="data root of the new speaker")
     made.add_argument("--seconds", metavar="N", type=float, default=120.0, help="of recordings to train on (120)")
     made.add_argument(
@@ -61,7 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     made.add_argument("--level", metavar="LEVEL", default="fine_tuning", help="optimization level (fine_tuning)")
     made.add_argument("--language", metavar="CODE", default=TextConfig().language, help="of rows that name none")
-    made.add_argument("--prefer", choices=("best", "last"), default="last", help="which checkpoint speaks after (last)")
+    made.add_argument(
+        "--prefer", choices=("best", "last"), default="last", help="which checkpoint is used after training (last)"
+    )
     add_options(made, [5.0], sized=False, sentences=10)
     given = made.parse_args(argv)
     return guarded(lambda: _run(given))
@@ -88,7 +90,7 @@ def _run(given: Namespace) -> int:
     if not (ceiling / "list.tsv").is_file():
         held_out.through_griffin_lim(held, ceiling, screen.progress)
     screen.close()
-    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches the training too, which saves and ends by itself
+    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C also reaches the training, which saves and ends by itself
     figures = [{"mark": CEILING, "judged": judged(given, CEILING)}]
     for minutes in (0.0, *sorted(given.minutes)):
         mark = f"minutes-{minutes:g}" if minutes else BEFORE
@@ -102,7 +104,7 @@ def _run(given: Namespace) -> int:
 
 
 def _check(given: Namespace) -> None:
-    """Raises ConfigError for options that cannot be."""
+    """Raises ConfigError for invalid options."""
     problems = judge_problems(given)
     if not given.base.is_dir():
         problems.append(f"--base is {str(given.base)!r}, which is no folder; name a trained run")
@@ -115,7 +117,7 @@ def _check(given: Namespace) -> None:
 
 
 def training_words(given: Namespace, minutes: float) -> list[str]:
-    """The training command. Its only end is the time; what began already goes on without --init-from."""
+    """The training command, which ends only by time; a run that exists is continued without --init-from."""
     root, run = str(given.work / "data"), given.work / "run"
     words = ["--train-data", root, "--val-data", root, "--optimization-level", given.level]
     words += ["--checkpoint-dir", str(run), "--epochs", MANY, "--max-updates", MANY]
@@ -128,11 +130,11 @@ def training_words(given: Namespace, minutes: float) -> list[str]:
 
 
 def _mark(given: Namespace, minutes: float, mark: str, record: Path, screen: Screen) -> int:
-    """Trains up to a mark (none at 0 minutes), speaks, writes the record; the exit code of what failed, else 0."""
+    """Trains up to some minutes (not at 0), synthesizes, writes the record; the exit code of what failed, else 0."""
     run, spoken = given.work / "run", given.work / "spoken" / mark
     code = train_until(run, minutes, training_words(given, minutes), screen) if minutes else EXIT_DONE
     if code == EXIT_DONE:
-        # Before, the best checkpoint: what --init-from begins with.
+        # Before training, the best checkpoint, which --init-from starts from.
         checkpoint, prefer = (run, given.prefer) if minutes else (given.base, "best")
         code = speak(checkpoint, given.work / "held_out.json", spoken, prefer, screen)
     if code == EXIT_DONE:

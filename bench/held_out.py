@@ -25,7 +25,7 @@ from myxtts.progress import Progress
 FEWEST_WORDS = 4
 LONGEST_SECONDS = 8.0
 SHARE_THERE = 0.9
-"""A measurement that asks for minutes of training recordings is not made with less than this share of them."""
+"""Least share of the requested seconds of training recordings that must be available."""
 REFERENCE_SECONDS = 5.0
 """The reference is the training recording of the speaker that is nearest to this length."""
 _HEADER = "id\ttext\tspeaker\tlanguage"
@@ -33,7 +33,7 @@ _HEADER = "id\ttext\tspeaker\tlanguage"
 
 @dataclass(frozen=True)
 class HeldOut:
-    """A sentence that no training sees: what is said, by whom, its recording, and a training recording of the voice."""
+    """A sentence that is never used for training: text, speaker, recording, and a training recording of the voice."""
 
     id: str
     text: str
@@ -44,22 +44,22 @@ class HeldOut:
 
 
 def words_of(text: str) -> tuple[str, ...]:
-    """The words of a text, to count them and to know the same sentence again."""
+    """The words of a text, for counting them and for recognizing equal sentences."""
     return tuple(re.findall(r"[^\W_]+(?:['’][^\W_]+)*", text.lower()))
 
 
 def by_hash(utterance_id: str) -> bytes:
-    """A number that depends on the id alone, the same on every machine."""
+    """A number that depends only on the id, the same on every machine."""
     return blake2b(b"held out " + utterance_id.encode(), digest_size=8).digest()
 
 
 def choose(
     utterances: Sequence[Utterance], seconds: Sequence[float], count: int, longest: float = LONGEST_SECONDS
 ) -> list[int]:
-    """Rows of `count` held-out sentences: of four words and more, under `longest` seconds, said once in the data.
+    """Rows of `count` held-out sentences: at least four words, under `longest` seconds, once in the data.
 
-    The candidates are sorted by length and cut into `count` groups; of each the one with the smallest hash of its id
-    is taken. So the choice is spread over the lengths, and the same on every run. Raises DataError for too few.
+    The candidates are sorted by length and split into `count` groups; from each, the one with the smallest hash of its
+    id is used, so that all lengths occur and the choice is the same on every run. Raises DataError for too few.
     """
     said = Counter(words_of(utterance.text) for utterance in utterances)
     candidates = [
@@ -81,11 +81,11 @@ def choose(
 
 
 def limited(rows: Sequence[int], utterances: Sequence[Utterance], seconds: Sequence[float], most: float) -> list[int]:
-    """Those of `rows` with the smallest hashes whose seconds come nearest to `most` in all. DataError for too few."""
+    """The `rows` with the smallest hashes whose total seconds are nearest to `most`. DataError for too few."""
     there = sum(seconds[row] for row in rows)
     if there < SHARE_THERE * most:
         raise DataError(
-            f"{there:.0f} s of training recordings beside the held-out ones, asked were {most:g}; lower --seconds"
+            f"{there:.0f} s of training recordings besides the held-out ones, requested were {most:g}; lower --seconds"
         )
     taken: list[int] = []
     total = 0.0
@@ -109,10 +109,10 @@ def make_root(
     longest: float = LONGEST_SECONDS,
     train_seconds: float | None = None,
 ) -> list[HeldOut]:
-    """Copies the recordings of `source` to WORK/data, with metadata_train.csv and metadata_eval.csv of its own.
+    """Copies the recordings of `source` to WORK/data, with its own metadata_train.csv and metadata_eval.csv.
 
     Held-out sentences are under `longest` seconds; training takes about `train_seconds` of the others, or all of them.
-    Files are copied: links must not lead out of a data root. A copy that is there already is taken as it is.
+    Files are copied: links must not lead out of a data root. An existing copy is used as it is.
     Raises DataError for data that cannot be used.
     """
     record = work / "held_out.json"
@@ -126,7 +126,7 @@ def make_root(
         train = limited(train, utterances, seconds, train_seconds)
     kept = sorted([*train, *chosen])
     target = work / "data"
-    shutil.rmtree(target, ignore_errors=True)  # of a copy that was broken off
+    shutil.rmtree(target, ignore_errors=True)  # of an interrupted copy
     files: dict[int, str] = {}
     for done, row in enumerate(kept, 1):
         name = f"wavs/{utterances[row].id}{utterances[row].audio_path.suffix}"
@@ -147,7 +147,7 @@ def make_root(
 
 
 def _line(name: str, utterance: Utterance) -> str:
-    """A row parted by tabs, which no text of a manifest holds."""
+    """A tab-separated row; no text of a manifest contains tabs."""
     return "\t".join((name, utterance.text, utterance.speaker, utterance.language))
 
 
@@ -160,7 +160,7 @@ def _reference(row: int, utterances: Sequence[Utterance], seconds: Sequence[floa
 
 
 def through_griffin_lim(held: Sequence[HeldOut], out: Path, progress: Progress) -> Path:
-    """The held-out recordings as mels and back, the most that a model can reach; returns the judge's list."""
+    """The held-out recordings through the mel and back, the upper bound for a model; returns the list for the judge."""
     audio = AudioConfig()
     out.mkdir(parents=True, exist_ok=True)
     lines = []

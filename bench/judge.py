@@ -1,7 +1,8 @@
 """Judges a list of clips with the models of the extra `judge`, as `python -m myxtts evaluate --judge` does.
 
-A script for any Python that has the extra (`pip install '.[judge]'`), called by the measurements that train and speak:
-PYTHON bench/judge.py LIST.tsv --json FILE. A line of the list is wav, text and reference, parted by tabs. English only.
+A script for any Python that has the extra (`pip install '.[judge]'`), called by the measurements that synthesize:
+PYTHON bench/judge.py LIST.tsv --json FILE. A line of the list is wav, text and reference, separated by tabs. English
+only.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m bench.judge", description="Word error, speaker similarity and quality of a list of clips."
     )
     made.add_argument("clips", metavar="LIST.tsv", type=Path, help="wav, text and reference in every line")
-    made.add_argument("--json", metavar="FILE", type=Path, required=True, help="where the figures go")
+    made.add_argument("--json", metavar="FILE", type=Path, required=True, help="file for the figures")
     given = made.parse_args(argv)
     from myxtts.evaluation.judge import Judge
 
@@ -34,17 +35,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         answer = judge.answer({"id": number, "wav": wav, "reference": reference or None, "language": LANGUAGE})
         found.append(figures_of(text, answer))
         shown = "  ".join(f"{kind} {found[-1][kind]:.2f}" for kind in KINDS if found[-1][kind] is not None)
-        print(f"{Path(wav).name}  {shown}  heard: {answer['heard']}", flush=True)
+        print(f"{Path(wav).name}  {shown}  recognized: {answer['recognized']}", flush=True)
     written = {"clips": found, "total": total_of(found), "judge": judge.describe()}
     given.json.write_text(json.dumps(written, indent=1), encoding="utf-8")
     return 0
 
 
 def figures_of(text: str, answer: dict[str, Any]) -> dict[str, Any]:
-    """The figures of a clip, and of how many words and characters its error rates are."""
+    """The figures of a clip, and the numbers of words and characters behind its error rates."""
     from myxtts.evaluation.word_errors import error_rates
 
-    rates = error_rates(text, answer["heard"] or "", LANGUAGE)
+    rates = error_rates(text, answer["recognized"] or "", LANGUAGE)
     counted = (rates.wer, rates.cer, rates.words, rates.characters) if rates else (None, None, 0, 0)
     return {**answer, **dict(zip(("wer", "cer", "words", "characters"), counted, strict=True)), "text": text}
 

@@ -1,4 +1,4 @@
-"""Weights of every size, counted on the built networks: the parts of the model and the whole."""
+"""Weights of every size, counted on the built networks: by part and in total."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _run(given: Namespace) -> int:
 
 
 def counted(size: str, decoder: str) -> Counter[str]:
-    """Part of the model -> its trainable numbers."""
+    """Part of the model -> number of its trainable weights."""
     import numpy as np
 
     with quiet_loading():

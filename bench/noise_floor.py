@@ -1,4 +1,4 @@
-"""Trimming over noise: how much before and after the speech is kept, for clean recordings between two pauses.
+"""Trimming in noise: how much is kept before and after the speech, for clean recordings between two pauses.
 
 python -m bench.noise_floor --root DATA --clips 7
 """
@@ -53,7 +53,7 @@ def kept_seconds(speech_N: waveform.Array, kind: str, decibels: float) -> tuple[
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Prints what is taken as speech before and after it, by kind and level of noise."""
+    """Prints how much is kept before and after the speech, by kind and level of noise."""
     parser = results.parser("noise_floor", "trimming of clean recordings between two pauses, over noise")
     parser.add_argument("--root", type=Path, required=True, help="data root of clean recordings")
     parser.add_argument("--clips", type=int, default=7, help="clips, spread evenly over the root")
@@ -74,7 +74,7 @@ def _run(given: argparse.Namespace) -> int:
             figures[f"{kind} {decibels}"] = kept.tolist()
             cells = [f"{function(side):.2f}" for side in kept.T for function in (np.median, np.min, np.max)]
             table.append((kind, str(decibels), *cells))  # type: ignore[arg-type]
-    results.show("Seconds taken as speech around it", table, figures, given.json, heads=True)
+    results.show("Seconds kept around the speech", table, figures, given.json, heads=True)
     return EXIT_DONE
 
 

@@ -1,7 +1,7 @@
-"""What an update costs: the fused AdamW of MyXTTS against keras.optimizers.AdamW, on the weights of a size.
+"""Cost of an update: the fused AdamW of MyXTTS against keras.optimizers.AdamW, on the weights of a size.
 
-Both run in one process, one round of the one and one of the other in turn, so that what else the machine does hits
-both; what counts is the ratio.
+Both run in one process with alternating rounds, so that other work on the machine affects both; the result is the
+ratio.
 """
 
 from __future__ import annotations

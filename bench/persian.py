@@ -1,8 +1,8 @@
-"""How Persian is pronounced: phoneme error, ezafe and homographs against sentences with phonemes, and the time.
+"""Persian pronunciation: phoneme error, ezafe and homographs on sentences with reference phonemes, and the time.
 
 `python -m bench.persian --data DIR`, where DIR has the files of GE2PE. `--espeak` measures eSpeak NG alone instead.
-No sentence that it measures is learned from: the held-out sentences of FARSDAT are the last ninety of the file and the
-ninety of a shuffle with seed 0 (171 in all), and the file of homographs is in no training.
+No test sentence is used for training: the held-out sentences of FARSDAT are the last ninety of the file and ninety of a
+shuffle with seed 0 (171 in all), and the whole file of homographs is a test set.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from pathlib import Path
 
 from bench import persian_sentences as sentences
 from bench import results
-from bench.persian_sentences import Sentence, Spoken, edits, folded
+from bench.persian_sentences import SpokenSentence, SpokenWord, edits, folded
 from myxtts.cli.screen import guarded
 from myxtts.text.normalization import normalize
 from myxtts.text.phonemes import espeak, transcribe
 
 
 @dataclass
-class Counts:
+class ErrorCounts:
     """Sums over the sentences of a set."""
 
     edits: int = 0
@@ -72,7 +72,7 @@ def _run(argv: Sequence[str] | None) -> int:
     return 0
 
 
-def _figures(counts: Counts) -> dict[str, float | None]:
+def _figures(counts: ErrorCounts) -> dict[str, float | None]:
     precision, recall, f1 = _scores(counts.found, counts.false, counts.ezafe)
     return {
         "phoneme error": counts.edits / max(1, counts.phonemes),
@@ -91,8 +91,8 @@ def _scores(found: int, false: int, there: int) -> tuple[float, float, float]:
     return precision, recall, 2 * precision * recall / max(1e-9, precision + recall)
 
 
-def _measured(chosen: Sequence[Sentence], *, alone: bool) -> Counts:
-    counts = Counts(sentences=len(chosen))
+def _measured(chosen: Sequence[SpokenSentence], *, alone: bool) -> ErrorCounts:
+    counts = ErrorCounts(sentences=len(chosen))
     transcribe(["گرم"], "fa")  # loads the library and the weights
     for sentence in chosen:
         start = time.process_time()
@@ -111,7 +111,7 @@ def _measured(chosen: Sequence[Sentence], *, alone: bool) -> Counts:
     return counts
 
 
-def _count(counts: Counts, word: Spoken, reference: str, hypothesis: str) -> None:
+def _count(counts: ErrorCounts, word: SpokenWord, reference: str, hypothesis: str) -> None:
     """Counts one word.
 
     Strictly, a word that ends in e has an ezafe only if "ye" follows; leniently every word that ends in e has one.

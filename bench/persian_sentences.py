@@ -16,7 +16,7 @@ from myxtts.text.phonemes import espeak
 
 FARSDAT, HOMOGRAPHS = "ge2pe_farsdat.csv", "ge2pe_homograph_test.csv"
 HELD_OUT = 90
-"""Sentences of FARSDAT that no training sees: the last of the file, and the last after a shuffle with seed 0."""
+"""Test sentences of FARSDAT: the last of the file, and the last after a shuffle with seed 0."""
 PUNCTUATION = '،,.؟?!:؛;«»"()-—…'
 _MARK = re.compile(f"([{re.escape(PUNCTUATION)}])")
 _BAND, _LONGEST_WORD = 8, 4
@@ -30,7 +30,7 @@ _IPA_LETTERS = {
 
 
 @dataclass(frozen=True)
-class Spoken:
+class SpokenWord:
     """A word of a reference: its phonemes, and whether it has an ezafe and is the homograph of its sentence."""
 
     phonemes: str
@@ -39,25 +39,25 @@ class Spoken:
 
 
 @dataclass(frozen=True)
-class Sentence:
+class SpokenSentence:
     """A written sentence and its words as spoken. A written word may be several spoken ones, or a part of one."""
 
     written: str
-    spoken: tuple[Spoken, ...]
+    spoken: tuple[SpokenWord, ...]
 
 
-def farsdat(folder: Path) -> list[Sentence]:
+def farsdat(folder: Path) -> list[SpokenSentence]:
     """The sentences of FARSDAT in their order."""
     return list(_read(folder / FARSDAT, _FARSDAT_LETTERS))
 
 
-def homographs(folder: Path) -> list[Sentence]:
-    """The sentences of HOMOGRAPHS: a test set, in no training."""
+def homographs(folder: Path) -> list[SpokenSentence]:
+    """The sentences of HOMOGRAPHS: a test set, never used for training."""
     return list(_read(folder / HOMOGRAPHS, _HOMOGRAPH_LETTERS))
 
 
 def held_out(count: int) -> set[int]:
-    """Which of `count` sentences of FARSDAT are in no training."""
+    """Which of `count` sentences of FARSDAT are test sentences."""
     return {*range(count - HELD_OUT, count), *shuffled_out(count)}
 
 
@@ -68,14 +68,14 @@ def shuffled_out(count: int) -> list[int]:
     return shuffled[-HELD_OUT:]
 
 
-def _read(path: Path, letters: dict[str, str]) -> Iterator[Sentence]:
+def _read(path: Path, letters: dict[str, str]) -> Iterator[SpokenSentence]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         for row in rows:
             words = row["Phoneme"].replace("|", " ").split()
-            spoken = (Spoken("".join(letters.get(c, c) for c in word), "1" in word, "2" in word) for word in words)
-            yield Sentence(row["Grapheme"], tuple(spoken))
+            spoken = (SpokenWord("".join(letters.get(c, c) for c in word), "1" in word, "2" in word) for word in words)
+            yield SpokenSentence(row["Grapheme"], tuple(spoken))
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; name the folder with this file") from None
     except (KeyError, ValueError) as error:
@@ -116,7 +116,9 @@ def edits(wanted: str, got: str) -> int:
     return row[-1]
 
 
-def aligned(words: Sequence[str], spoken: Sequence[Spoken], sounds: dict[str, str]) -> list[list[Spoken]] | None:
+def aligned(
+    words: Sequence[str], spoken: Sequence[SpokenWord], sounds: dict[str, str]
+) -> list[list[SpokenWord]] | None:
     """The spoken words of each written word, none to three, at the least total distance; None if none fits.
 
     sounds: folded phonemes of each written word.
@@ -137,7 +139,7 @@ def aligned(words: Sequence[str], spoken: Sequence[Spoken], sounds: dict[str, st
     end = len(spoken)
     if not words or end not in best[-1]:
         return None
-    found: list[list[Spoken]] = []
+    found: list[list[SpokenWord]] = []
     for row in reversed(best[1:]):
         size = row[end][1]
         found.append(list(spoken[end - size : end]))

@@ -1,7 +1,7 @@
 """Trains the Persian front end: ezafe, homographs, and the words that eSpeak NG misreads. Minutes on one processor.
 
 `python -m bench.persian_training --data DIR` writes myxtts/text/persian/weights.npz. DIR has ge2pe_farsdat.csv, and
-ge2pe_homograph_test.csv if it is there, whose sentences are left out; the other data are in bench/persian_data.
+optionally ge2pe_homograph_test.csv, whose sentences are excluded; the other data are in bench/persian_data.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from scipy.optimize import minimize
 from bench import persian_sentences as sentences
 from bench import persian_tables as tables
 from bench import results
-from bench.persian_sentences import Sentence, Spoken
+from bench.persian_sentences import SpokenSentence, SpokenWord
 from bench.persian_tables import OWN, Marked, Use
 from myxtts.cli.screen import Screen, guarded
 from myxtts.text.persian import tagger
@@ -31,7 +31,7 @@ WEIGHTS = results.ROOT / "myxtts" / "text" / "persian" / tagger.WEIGHTS
 EZAFE_PENALTY, HOMOGRAPH_PENALTY = 1.0, 0.3
 """L2, chosen on the development sentences."""
 DEVELOPMENT = 8
-"""With --development every eighth training sentence is kept out and measured."""
+"""With --development every eighth training sentence is held out and measured."""
 MOST_IN_NEWS = 10
 """Uses of a reading in the news sentences that count: more would drown the rarer readings."""
 _STEPS = 120
@@ -51,7 +51,7 @@ def _run(argv: Sequence[str] | None) -> int:
     made = results.parser("persian_training", "Trains the Persian front end.")
     made.add_argument("--data", metavar="DIR", type=Path, required=True, help=f"folder with {sentences.FARSDAT}")
     made.add_argument("--out", metavar="FILE", type=Path, default=WEIGHTS, help="the weights file")
-    made.add_argument("--development", action="store_true", help="keep every eighth sentence out and measure on it")
+    made.add_argument("--development", action="store_true", help="hold out every eighth sentence and measure on it")
     given = made.parse_args(argv)
     screen, start = Screen(), time.perf_counter()
     news, tests = _news(given.data)
@@ -87,8 +87,8 @@ def _run(argv: Sequence[str] | None) -> int:
     return 0
 
 
-def _news(folder: Path) -> tuple[list[Sentence], set[str]]:
-    """The sentences of FARSDAT to learn from, and the keys of all test sentences."""
+def _news(folder: Path) -> tuple[list[SpokenSentence], set[str]]:
+    """The training sentences of FARSDAT, and the keys of all test sentences."""
     every = sentences.farsdat(folder)
     out = sentences.held_out(len(every))
     tests = [sentence for number, sentence in enumerate(every) if number in out]
@@ -105,18 +105,18 @@ def _key(words: Iterable[str]) -> str:
 
 
 def _split(items: list[Item], development: bool) -> tuple[list[Item], list[Item]]:
-    """Items to learn from, and those kept out."""
+    """Training items, and held-out ones."""
     if not development:
         return items, []
     shuffled = random.Random(_SEED).sample(items, len(items))
     return [item for at, item in enumerate(shuffled) if at % DEVELOPMENT], shuffled[::DEVELOPMENT]
 
 
-Pair = list[tuple[str, list[Spoken]]]
+Pair = list[tuple[str, list[SpokenWord]]]
 """The words of a sentence with their spoken words; none for punctuation."""
 
 
-def _aligned(sentence: Sentence) -> Pair | None:
+def _aligned(sentence: SpokenSentence) -> Pair | None:
     words = sentences.split_words(sentence.written)
     written = [word for word in words if not sentences.is_mark(word)]
     found = sentences.aligned(written, sentence.spoken, _sounds(written))
@@ -253,7 +253,7 @@ def _learned_lexicon(pairs: Sequence[Pair]) -> dict[str, str]:
     return found
 
 
-def _stem(word: str, spoken: Spoken) -> str:
+def _stem(word: str, spoken: SpokenWord) -> str:
     """The phonemes of a word without its ezafe; empty where the ezafe is written."""
     if not spoken.ezafe:
         return spoken.phonemes

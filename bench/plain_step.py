@@ -1,7 +1,7 @@
-"""A training step without the guard, for bench.safety_cost: what a step is that trusts its numbers.
+"""A training step without the guard, for bench.safety_cost.
 
 Loss, gradient, accumulation, clipping by the global norm, AdamW and the average of the weights are those of the
-program; there are no finite tests, no norms by layer group, no fail points, no detector, and no `tf.cond`.
+program; there are no tests for finite values, no norms by layer group, no fail points, no detector, and no `tf.cond`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from myxtts.training.task import VoiceTask
 
 
 class PlainStep:
-    """Micro-batches and updates on a model, and the average of its weights; ConfigError for what it cannot do."""
+    """Micro-batches and updates on a model, and the average of its weights; ConfigError for unsupported settings."""
 
     def __init__(self, model: VoiceCloner, average: VoiceCloner, config: Config) -> None:
         if config.loss.adaptive_weights or config.training.precision == "fp16":
-            raise ConfigError("the step without a guard knows no adaptive weights and no fp16; take another level")
+            raise ConfigError("the step without a guard supports neither adaptive weights nor fp16; use another level")
         self.model, self.average, self.config = model, average, config
         self.term_weights = {t: w for t, w in losses.weights_of(config.loss).items() if w > 0.0}
         self.weights = list(model.trainable_variables)

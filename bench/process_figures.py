@@ -16,18 +16,18 @@ MOST_POINTS = 400
 
 @dataclass(frozen=True)
 class Sample:
-    """A process at a moment."""
+    """A process at one moment."""
 
     update: int
     rss_mb: float
     files: int
     threads: int
     allocated_mb: float | None = None
-    """What the C library's allocator has given out; unlike `rss_mb` without what it keeps. Only of this process."""
+    """Memory allocated with malloc, without the allocator's reserves, unlike `rss_mb`; known only for this process."""
 
 
 def sample(process: int | str, update: int) -> Sample | None:
-    """A process by its id (or "self"); None if it is gone."""
+    """A process by its id (or "self"); None if it has ended."""
     folder = Path("/proc") / str(process)
     try:
         resident = int((folder / "statm").read_text(encoding="ascii").split()[1]) * _PAGE / 1e6
@@ -47,7 +47,7 @@ class _Mallinfo2(ctypes.Structure):
 
 
 def allocated_mb() -> float | None:
-    """Memory that this process has from malloc and not given back; None without glibc 2.33 or later."""
+    """Memory that this process has allocated with malloc and not freed; None without glibc 2.33 or later."""
     ask = getattr(ctypes.CDLL(None), "mallinfo2", None)
     if ask is None:
         return None
@@ -79,7 +79,7 @@ def after_warm_up(samples: Sequence[Sample], share: float) -> list[Sample]:
 def memory_slope(series: Sequence[Sequence[Sample]], allocated: bool = False) -> float | None:
     """Growth of the memory in MB per 1,000 updates over all processes; None without enough samples.
 
-    With `allocated` of what is not given back, which does not move with the allocator's own habits.
+    With `allocated`, the growth of allocated memory, which does not depend on the allocator's reserves.
     """
     points = [[(float(s.update), s.allocated_mb if allocated else s.rss_mb) for s in samples] for samples in series]
     found = slope([[(x, y) for x, y in one if y is not None] for one in points])

@@ -1,10 +1,9 @@
-"""From recordings to a voice: trains on a data root, and after each mark of minutes speaks held-out sentences.
+"""From recordings to a voice: trains on a data root, and after each of --minutes synthesizes held-out sentences.
 
-WORK holds all of it: data/ (a copy, split the same way on every run), run/ (the run directory), spoken/MARK/, judged/,
-marks/. The same command again goes on where it was stopped; what is done is not done twice. A judge is any script that
-takes a list (wav, text and reference parted by tabs) and `--json FILE`, and writes {"total": {"wer": ..., "cer": ...,
-"dnsmos": ..., "secs": ...}} there.
-"""
+WORK contains data/ (a copy, split the same way on every run), run/ (the run directory), spoken/MARK/, judged/ and
+marks/ (a record per --minutes). The same command continues; finished parts are not repeated. A judge is any script that
+takes a list (wav, text and reference separated by tabs) and `--json FILE`, and writes {"total": {"wer": ..., "cer":
+..., "dnsmos": ..., "secs": ...}} to it."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import held_out, results
-from bench.marks import (
+from bench.judged_training import (
     JUDGED,
     MANY,
     add_options,
@@ -39,7 +38,7 @@ CEILING = "recordings"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measures as `argv` says; returns the exit code."""
-    made = results.parser("recordings", "Trains on recordings and judges held-out sentences after marks of minutes.")
+    made = results.parser("recordings", "Trains on recordings and judges held-out sentences after the given minutes.")
     made.add_argument("--data", metavar="ROOT", type=Path, required=True, help="data root with the recordings")
     made.add_argument("--level", metavar="LEVEL", default="enhanced", help="optimization level (enhanced)")
     made.add_argument("--language", metavar="CODE", default=TextConfig().language, help="of rows that name none")
@@ -62,7 +61,7 @@ def _run(given: Namespace) -> int:
     if not (ceiling / "list.tsv").is_file():
         held_out.through_griffin_lim(held, ceiling, screen.progress)
     screen.close()
-    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C reaches the training too, which saves and ends by itself
+    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C also reaches the training, which saves and ends by itself
     figures = [{"mark": CEILING, "judged": judged(given, CEILING)}]
     for minutes in marks:
         mark = f"minutes-{minutes:g}"
@@ -76,7 +75,7 @@ def _run(given: Namespace) -> int:
 
 
 def _check(given: Namespace, marks: Sequence[float]) -> None:
-    """Raises ConfigError for options that cannot be."""
+    """Raises ConfigError for invalid options."""
     problems = judge_problems(given)
     if marks[0] <= 0:
         problems.append(f"--minutes has {marks[0]:g}, expected more than 0")
@@ -87,7 +86,7 @@ def _check(given: Namespace, marks: Sequence[float]) -> None:
 
 
 def training_words(given: Namespace, minutes: float) -> list[str]:
-    """The training command. Its only end is the time; the validations stay, and stop nothing."""
+    """The training command, which ends only by time; validations do not end it."""
     root, run = str(given.work / "data"), str(given.work / "run")
     words = ["--train-data", root, "--val-data", root, "--model-size", given.size, "--optimization-level", given.level]
     words += ["--checkpoint-dir", run, "--epochs", MANY, "--max-updates", MANY]
@@ -98,7 +97,7 @@ def training_words(given: Namespace, minutes: float) -> list[str]:
 
 
 def _train_and_speak(given: Namespace, minutes: float, mark: str, screen: Screen) -> int:
-    """Trains up to a mark, speaks, and writes the mark's record; the exit code of what failed, else 0."""
+    """Trains up to some minutes, synthesizes, and writes the record; the exit code of what failed, else 0."""
     run, spoken = given.work / "run", given.work / "spoken" / mark
     code = train_until(run, minutes, training_words(given, minutes), screen)
     if code != EXIT_DONE:
@@ -118,7 +117,7 @@ def _record(given: Namespace, mark: str) -> Path:
 
 
 def _table(given: Namespace, figures: Sequence[dict[str, Any]], json_path: Path | None) -> None:
-    heads = ("mark", "minutes", "updates", "epochs", "refused", "frames/s", "val. mel", "real-time f.")
+    heads = ("mark", "minutes", "updates", "epochs", "skipped", "frames/s", "val. mel", "real-time f.")
     rows: list[tuple[str, ...]] = [(*heads, *(name for _, name in JUDGED))]
     for row in figures:
         judged = row["judged"] or {}

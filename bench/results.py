@@ -1,4 +1,4 @@
-"""What every measurement shares: the machine it ran on, the table on the screen, the JSON file beside it."""
+"""Shared by all measurements: the description of the machine, the printed table, the JSON file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def parser(name: str, description: str) -> argparse.ArgumentParser:
     """A parser with the option that all measurements have, --json FILE."""
     made = argparse.ArgumentParser(prog=f"python -m bench.{name}", description=description, allow_abbrev=False)
-    made.add_argument("--json", metavar="FILE", type=Path, help="write every figure here as JSON")
+    made.add_argument("--json", metavar="FILE", type=Path, help="file for all figures as JSON")
     return made
 
 
@@ -43,7 +43,7 @@ def show(
 
 
 def write_json(path: Path, figures: object) -> None:
-    """Writes figures as JSON, whole or not at all. Raises StorageError."""
+    """Writes figures as JSON, atomically. Raises StorageError."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,9 @@
-"""What safety costs, as ratios within one run: the guard in the step, the ladder in the loop, hot checkpoints.
+"""The cost of safety, as ratios within one run: the guard in the step, the ladder in the loop, hot checkpoints.
 
-The step with its guard and one without take turns on the same batches, the first of each pair in turn too; what counts
-is the median of the ratios. Then the program's own loop trains for some updates in a folder that is thrown away, with
-a clock around what the ladder, the fail points and the journal do for an update, and around every save; a save is set
-against the hot interval of the settings, and against the updates from one candidate of the ladder to the next.
-"""
+The step with its guard and one without alternate on the same batches, in alternating order; the result is the median of
+the ratios. Then the program's own loop trains for some updates in a temporary folder, with a clock around what the
+ladder, the fail points and the journal do for an update, and around every save; a save is compared with the hot
+interval of the settings, and with the updates from one candidate of the ladder to the next."""
 
 from __future__ import annotations
 
@@ -110,7 +109,7 @@ def guard_pairs(resolved: Resolved, prepared: PreparedData, count: int, screen: 
 
 
 class Clock:
-    """Time spent in some functions while an update is made."""
+    """Time spent in some functions during an update."""
 
     def __init__(self) -> None:
         self.spent: dict[str, list[float]] = {}
@@ -158,7 +157,7 @@ class _Silent:
 def loop_times(
     given: Namespace, root: str, prepared: PreparedData, screen: Screen
 ) -> tuple[dict[str, list[float]], list[float]]:
-    """Seconds by what took them, one for each call, "update" for each whole update; and seconds of each hot save."""
+    """Seconds by function, one value for each call, "update" for each update; and seconds of each hot save."""
     from myxtts.health.tracker import Health
     from myxtts.training import checkpointing, loop, run, run_context
     from myxtts.training.recovery import faults as step_faults

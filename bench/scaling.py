@@ -1,14 +1,19 @@
 """A model of the speed of N devices, computed from measured parts and checked against real processes on this machine.
 
-An update of N processes takes
+An update of N processes, L of which share the memory of a machine, takes
 
-    A x (micro(B / N) + sum(small, N)) + apply + sum(weights, N)
+    A x (micro(B / N) x slower(L) x slowest(N) + sum(small, N)) + apply x slower(L) + sum(weights, N) + host
     where sum(bytes, N) = 2 (N - 1) (delay + bytes / N / rate)
+          slower(L) = 1 + contention (L - 1)
+          slowest(N) = 1 + spread x (expected maximum of N standard normal values)
 
 A: micro-batches of an update; B: clips of a micro-batch; micro(rows): a constant and a part per row; sum: a ring
-all-reduce, N - 1 steps of adding up and N - 1 of passing on, with 1/N of the vector each. The constants are fitted to
-one process and to the sums of several; whole updates of several processes are not part of the fit, but compared with
-it. Batches are made up.
+all-reduce, N - 1 steps of adding up and N - 1 of passing on, with 1/N of the vector each; host: what an update takes
+beyond its parts, which a faster device does not shorten. All wait for the slowest process, so a micro-batch takes the
+longest of N times, which vary by `spread`; in processor time, where waiting is no work, it is 0.
+
+The constants are fitted to one process, and to the sums and single micro-batches of several; whole updates of several
+processes are not part of the fit, but compared with it. Batches are synthetic.
 """
 
 from __future__ import annotations
@@ -24,12 +29,12 @@ import time
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bench import results
-from bench.stepping import resolved_with
+from bench.stepping import made_step, resolved_with
 from myxtts.cli.runtime import quiet_loading
 from myxtts.cli.screen import guarded
 from myxtts.errors import EXIT_DONE, ConfigError
@@ -53,15 +58,31 @@ class Costs:
     rate: float
     bytes: float
     """Of the gradient of all weights."""
+    contention: float = 0.0
+    """By how much each further process on the same memory slows the others down, as a share."""
+    spread: float = 0.0
+    """Standard deviation of the time of a micro-batch, as a share."""
+    host: float = 0.0
 
     def sum(self, size: float, devices: int) -> float:
         """Time of an all-reduce of `size` bytes."""
         return 2.0 * (devices - 1) * (self.delay + size / devices / self.rate)
 
-    def update(self, devices: int, rows: float, accumulation: int) -> float:
-        """Time of an update with `rows` clips per micro-batch and device."""
-        micro = self.micro_constant + self.micro_per_row * max(1.0, rows) + self.sum(EXCHANGED_BYTES, devices)
-        return accumulation * micro + self.apply + self.sum(self.bytes, devices)
+    def micro(self, rows: float) -> float:
+        """Time of a micro-batch in one process alone; less than a clip takes as long as one."""
+        return self.micro_constant + self.micro_per_row * max(1.0, rows)
+
+    def update(self, devices: int, rows: float, accumulation: int, together: int = 1) -> float:
+        """Time of an update with `rows` clips per micro-batch and device; `together` devices share a memory."""
+        slower = 1.0 + self.contention * (min(devices, together) - 1)
+        slowest = 1.0 + self.spread * expected_maximum(devices)
+        micro = self.micro(rows) * slower * slowest + self.sum(EXCHANGED_BYTES, devices)
+        return accumulation * micro + self.apply * slower + self.sum(self.bytes, devices) + self.host
+
+
+def expected_maximum(count: int) -> float:
+    """Of so many standard normal values, by Blom's approximation (1958): within 0.02."""
+    return statistics.NormalDist().inv_cdf((count - 0.375) / (count + 0.25)) if count > 1 else 0.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,6 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     made.add_argument("--speed", metavar="X", type=float, default=1.0, help="a device X times as fast as this one")
     made.add_argument("--rate", metavar="GB/S", type=float, help="bytes that a device sends per second, not measured")
     made.add_argument("--delay", metavar="US", type=float, help="microseconds of a step of a sum, not measured")
+    made.add_argument("--per-machine", metavar="N", type=int, default=1, help="devices that share a memory (1)")
     made.add_argument("--measure", metavar="FILE", type=Path, help="only measure, in this process, into FILE")
     given = made.parse_args(argv)
     return guarded(lambda: _measure(given) if given.measure else _run(given))
@@ -90,10 +112,10 @@ def _run(given: Namespace) -> int:
         found = {size: _group(given, size) for size in sorted({1, *given.processes})}
     config = _config(given)
     rows, accumulation = config.training.batch_size, config.training.grad_accum
-    costs = fitted(found)
+    costs = fitted(found, accumulation, waits=given.clock == "wall")
     checks = [("processes", "update, measured", "by the model", "measured / model")]
     for size, parts in found.items():
-        expected = costs.update(size, parts["own_rows"], accumulation)
+        expected = costs.update(size, parts["own_rows"], accumulation, together=size)
         checks.append(
             (
                 f"{size}",
@@ -102,17 +124,23 @@ def _run(given: Namespace) -> int:
                 f"{parts['update'] / expected:.2f}",
             )
         )
-    scaled = Costs(
-        costs.micro_constant / given.speed,
-        costs.micro_per_row / given.speed,
-        costs.apply / given.speed,
-        costs.delay if given.delay is None else 1e-6 * given.delay,
-        costs.rate if given.rate is None else 1e9 * given.rate,
-        costs.bytes,
+    scaled = replace(
+        costs,
+        micro_constant=costs.micro_constant / given.speed,
+        micro_per_row=costs.micro_per_row / given.speed,
+        apply=costs.apply / given.speed,
+        delay=costs.delay if given.delay is None else 1e-6 * given.delay,
+        rate=costs.rate if given.rate is None else 1e9 * given.rate,
     )
-    table = predicted(scaled, rows, accumulation)
+    table = predicted(scaled, rows, accumulation, given.per_machine)
     kept = {"measured": found, "costs": asdict(costs), "assumed": asdict(scaled), "table": table}
     results.show(f"Model of several devices against this machine, {given.clock} time", checks, {}, None, heads=True)
+    print(
+        f"micro-batch {1e3 * costs.micro_constant:.1f} ms + {1e3 * costs.micro_per_row:.1f} ms per clip, update "
+        f"{1e3 * costs.apply:.1f} ms, host {1e3 * costs.host:.1f} ms; each further process slows by "
+        f"{costs.contention:.1%}, spread {costs.spread:.1%}; a step of a sum {1e6 * costs.delay:.0f} us, "
+        f"{costs.rate / 1e9:.2f} GB/s"
+    )
     heads = ("devices", "fixed batch: update", "sums", "speed-up", "fixed rows: update", "sums", "efficiency")
     lines = [heads] + [
         (
@@ -131,8 +159,13 @@ def _run(given: Namespace) -> int:
     return EXIT_DONE
 
 
-def fitted(found: Mapping[int, Mapping[str, Any]]) -> Costs:
-    """The constants that fit the parts of one process and the sums of several.
+def fitted(found: Mapping[int, Mapping[str, Any]], accumulation: int, *, waits: bool) -> Costs:
+    """The constants that fit the parts of one process, and the sums and micro-batches of several.
+
+    Args:
+        found: number of processes -> what `_measure` wrote.
+        accumulation: micro-batches of an update.
+        waits: whether the clock runs while a process waits for another one.
 
     Raises:
         ConfigError: there is no group of several processes.
@@ -149,23 +182,37 @@ def fitted(found: Mapping[int, Mapping[str, Any]]) -> Costs:
     sizes = {"small": EXCHANGED_BYTES, "large": one["bytes"]}
     factors = np.array([[2.0 * (n - 1) / t, 2.0 * (n - 1) / n * sizes[kind] / t] for n, kind, t in sums])
     delay, per_byte = np.linalg.lstsq(factors, np.ones(len(sums)), rcond=None)[0]
-    return Costs(
+    costs = Costs(
         max(0.0, float(constant)),
         max(1e-9, float(per_row)),
         one["apply"],
         max(0.0, float(delay)),
         1.0 / max(1e-12, float(per_byte)),
         one["bytes"],
+        spread=float(one["spread"]) if waits else 0.0,
     )
+    own = float(one["update"]) - costs.update(1, one["own_rows"], accumulation)
+    return replace(costs, contention=_contention(costs, several), host=max(0.0, own))
 
 
-def predicted(costs: Costs, rows: int, accumulation: int) -> list[dict[str, float]]:
+def _contention(costs: Costs, several: Mapping[int, Mapping[str, Any]]) -> float:
+    """How much slower the micro-batches of several processes are than the model says, for each further process."""
+    slower = []
+    for size, parts in several.items():
+        slowest = 1.0 + costs.spread * expected_maximum(size)
+        for rows, seconds in parts["micro"].items():
+            alone = costs.micro(float(rows)) * slowest
+            slower.append(((seconds - parts["small"]) / alone - 1.0) / (size - 1))
+    return max(0.0, statistics.median(slower))
+
+
+def predicted(costs: Costs, rows: int, accumulation: int, together: int = 1) -> list[dict[str, float]]:
     """Update time, share of the sums and gain of each number of devices: of one batch split, and of rows kept."""
     alone = costs.update(1, rows, accumulation)
     table: list[dict[str, float]] = []
     for devices in DEVICES:
         sums = accumulation * costs.sum(EXCHANGED_BYTES, devices) + costs.sum(costs.bytes, devices)
-        split, kept = (costs.update(devices, own, accumulation) for own in (rows / devices, rows))
+        split, kept = (costs.update(devices, own, accumulation, together) for own in (rows / devices, rows))
         table.append(
             {
                 "devices": devices,
@@ -203,6 +250,14 @@ def _group(given: Namespace, size: int) -> dict[str, Any]:
         return found
 
 
+def _spread(taken: Sequence[float]) -> float:
+    """Standard deviation as a share of the median, from the quartiles, so that a single disturbance does not count."""
+    if len(taken) < 4:
+        return 0.0
+    low, middle, high = statistics.quantiles(taken, n=4)
+    return (high - low) / 1.349 / middle
+
+
 def _config(given: Namespace) -> Any:
     return resolved_with(given, ".", []).config
 
@@ -220,16 +275,19 @@ def _measure(given: Namespace) -> int:
         from myxtts.training.gpu import prepare_tensorflow
     prepare_tensorflow(config.training)
     cluster = cluster_of(member, "the same command")
-    step, batch_of = _made_step(config, cluster)
+    step, batch_of = made_step(config, TOKENS, FRAMES, cluster)
     clock = CLOCKS[given.clock]
 
-    def median(work: Callable[[], object]) -> float:
+    def times(work: Callable[[], object]) -> list[float]:
         taken = []
         for _ in range(given.rounds + 1):
             begun = clock()
             work()
             taken.append(clock() - begun)
-        return statistics.median(taken[1:])
+        return taken[1:]
+
+    def median(work: Callable[[], object]) -> float:
+        return statistics.median(times(work))
 
     rows, accumulation = config.training.batch_size, config.training.grad_accum
     own = -(-rows // cluster.size)
@@ -237,7 +295,10 @@ def _measure(given: Namespace) -> int:
     parts: dict[str, Any] = {"micro": {}, "own_rows": own}
     knobs: dict[str, Any] = {"seed": (1, 1), "prior_strength": 0.5}
     for count, batch in micro.items():
-        parts["micro"][count] = median(lambda batch=batch: step.micro(batch, **knobs))  # type: ignore[misc]
+        taken = times(lambda batch=batch: step.micro(batch, **knobs))  # type: ignore[misc]
+        parts["micro"][count] = statistics.median(taken)
+        if int(count) == own:
+            parts["spread"] = _spread(taken)
         step.discard()
     step.micro(batch_of(own), **knobs)
     parts["apply"] = median(lambda: step.update(1e-4))
@@ -257,55 +318,11 @@ def _measure(given: Namespace) -> int:
     if cluster.chief:
         # processor time differs by process; the wall time of all is that of the slowest
         means = {name: statistics.fmean(one[name] for one in found) for name in ("apply", "small", "large", "update")}
-        results.write_json(given.measure, {**parts, **means})
+        micros = {count: statistics.fmean(one["micro"][count] for one in found) for count in micro}
+        results.write_json(given.measure, {**parts, **means, "micro": micros})
     cluster.part()
     sys.stdout.flush()
     os._exit(EXIT_DONE)
-
-
-def _made_step(config: Any, cluster: Any) -> tuple[Any, Callable[[int], dict[str, Any]]]:
-    """A step of the settings with new weights, and made-up batches of a number of rows."""
-    import numpy as np
-
-    from myxtts.audio.harmonics import harmonic_table
-    from myxtts.data.batches import empty_batch, reference_frames
-    from myxtts.data.plan import Bucket
-    from myxtts.models.build import build_voice_cloner
-    from myxtts.text.symbols import default_table
-    from myxtts.training.optimizers import chosen_precision
-    from myxtts.training.step import Step
-    from myxtts.training.task import VoiceTask
-
-    symbols, channels = len(default_table(config.text.symbols)), config.audio.mel_channels
-
-    def build() -> Any:
-        return build_voice_cloner(
-            config.model,
-            channels=channels,
-            symbols=symbols,
-            languages=1,
-            speakers=1,
-            harmonics=harmonic_table(config.audio, 5.0, 0.3),
-            precision=chosen_precision(config.training.precision),
-            seed=1,
-        )
-
-    random = np.random.default_rng([1, cluster.rank])
-
-    def batch_of(rows: int) -> dict[str, Any]:
-        batch = empty_batch(rows, Bucket(FRAMES, TOKENS), FRAMES, reference_frames(config), channels)
-        batch["text_BT"][:] = random.integers(3, symbols, batch["text_BT"].shape)
-        lengths = {"text_length_B": TOKENS, "mel_length_B": FRAMES, "target_length_B": FRAMES}
-        for key, length in (lengths | {"reference_length_B": batch["reference_BRC"].shape[1]}).items():
-            batch[key][:] = length
-        batch["target_BS"][:] = np.arange(FRAMES)
-        for key in ("mel_BMC", "pitch_BM", "energy_BM", "reference_BRC", "spectrum_BC", "prosody_BQ"):
-            batch[key][:] = random.standard_normal(batch[key].shape)
-        batch["voiced_BM"][:], batch["weight_B"][:], batch["speaker_B"][:] = 1.0, 1.0, 0
-        batch["utterance_B"][:] = np.arange(rows)
-        return batch
-
-    return Step(VoiceTask(config), build(), build(), cluster), batch_of
 
 
 if __name__ == "__main__":

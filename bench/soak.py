@@ -1,16 +1,16 @@
-"""An hour of trouble: a training at level basic with bombs, bad clips and kills, against a clean one.
+"""An hour of trouble: a training at level basic with bombs, bad clips and kills, compared with a clean one.
 
-train_stable.py runs in processes of its own. On one update in a hundred a gradient or a loss is multiplied with 1e3 to
-1e30, NaN or Inf (fail points, seeded anew for each process); 3% of the rows are recordings or texts that the audit must
-reject; every two to five minutes the process group gets SIGKILL, and the same command goes on. Then the validation is
-compared with that of a clean run at the same update: same seed and settings, without bombs, bad rows and kills. It is
-one that is there (--clean RUN), or the second half of the time goes to making it.
+train_stable.py runs in separate processes. In one of a hundred updates, a gradient or a loss is multiplied by 1e3 to
+1e30, NaN or Inf (fail points, with another seed for each process); 3% of the rows are recordings or texts that the
+audit must reject; every two to five minutes the process group gets SIGKILL, and the same command continues. Then the
+validation is compared with that of a clean run at the same update: same seed and settings, without bombs, bad rows and
+kills. The clean run exists (--clean RUN) or is trained in the second half of the time.
 
-Rows that are rejected never reach the training, so both runs have the same corpus; that is checked. `--nasty` adds a
-few recordings that pass the audit and teach nothing good (clipped, noise with a text, DC); then the data is another
-one, and the comparison says what these clips cost.
+Rejected rows never reach the training, so both runs have the same corpus; this is checked. `--nasty` adds a few bad
+recordings that pass the audit (clipped, noise with a text, DC); then the data differ, and the comparison shows the
+effect of these clips.
 
-WORK holds all of it. Ctrl-C saves, and the same command goes on.
+All files are in WORK. Ctrl-C saves, and the same command continues.
 """
 
 from __future__ import annotations
@@ -49,26 +49,33 @@ MAY_DIFFER = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Soaks as `argv` says; returns the exit code: 1 if a promise was not kept."""
-    made = results.parser("soak", "A training with bombs, bad clips and kills, against a clean one.")
+    made = results.parser("soak", "A training with bombs, bad clips and kills, compared with a clean one.")
     made.add_argument("--data", metavar="ROOT", type=Path, help="data root (the built-in corpus)")
     made.add_argument("--work", metavar="DIR", type=Path, default=Path("soak"), help="folder for everything (./soak)")
     made.add_argument("--minutes", metavar="N", type=float, default=60.0, help="in all (60)")
-    made.add_argument("--clean", metavar="RUN", type=Path, help="a clean run; without it half of the time makes one")
+    made.add_argument(
+        "--clean", metavar="RUN", type=Path, help="a clean run; without it, half of the time is used to train one"
+    )
     made.add_argument("--bombs", metavar="SHARE", type=float, default=0.01, help="share of bombed updates (0.01)")
     made.add_argument(
-        "--kill-minutes", metavar="N", type=float, nargs=2, default=[2.0, 5.0], help="least, most between kills (2 5)"
+        "--kill-minutes",
+        metavar="N",
+        type=float,
+        nargs=2,
+        default=[2.0, 5.0],
+        help="minimum and maximum between kills (2 5)",
     )
     made.add_argument("--size", metavar="SIZE", default="tiny", help="model size (tiny)")
     made.add_argument("--language", metavar="CODE", default="en-us", help="of rows that name none (en-us)")
     made.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="any other setting")
     made.add_argument("--seed", metavar="N", type=int, default=0, help="of bombs, kills and bad clips (0)")
-    made.add_argument("--nasty", action="store_true", help="add recordings that pass the audit and are bad")
+    made.add_argument("--nasty", action="store_true", help="add bad recordings that pass the audit")
     given = made.parse_args(argv)
     return guarded(lambda: Soak(given).run())
 
 
 class Soak:
-    """One soak in its folder, which can be taken up again."""
+    """One soak in its folder, which can be continued."""
 
     def __init__(self, given: Namespace) -> None:
         _check(given)
@@ -138,9 +145,9 @@ class Soak:
         return demo_corpus.ensure(Path(DataConfig().cache_path).expanduser(), self.screen.progress)
 
     def _same_data(self, source: Path, root: soak_data.SoakRoot, resolved: Resolved) -> None:
-        """Proves that every bad row is rejected and the corpus is the one of the clean run; computes the features.
+        """Verifies that every bad row is rejected and the corpus is the one of the clean run; computes the features.
 
-        Raises DataError or ConfigError where it is not so.
+        Raises DataError or ConfigError otherwise.
         """
         from myxtts.data.prepare import prepare
 
@@ -163,7 +170,7 @@ class Soak:
         self._write()
 
     def _same_run(self, corpus: str, config: Config) -> None:
-        """Raises ConfigError if the given clean run is none that this soak can be compared with."""
+        """Raises ConfigError if this soak cannot be compared with the given clean run."""
         directory = RunDirectory(self.clean)
         try:
             stored = json.dumps(json.loads(directory.corpus_path.read_text(encoding="utf-8")), sort_keys=True)
@@ -199,7 +206,7 @@ class Soak:
         return EXIT_DONE
 
     def _finish(self, root: soak_data.SoakRoot) -> int:
-        """One update more, and the validation at the end; without bombs and kills."""
+        """One more update, and the validation at the end; without bombs and kills."""
         if not self.state["end_update"]:
             self.state["end_update"] = self.state["processes"][-1]["saved"] + 1
             self._write()
@@ -219,7 +226,7 @@ class Soak:
     def _serve(
         self, kind: str, served: Served, words: list[str], run: Path, kill: float | None, stop: float | None
     ) -> int:
-        """One process; its exit code if it is one to stop at, else 0."""
+        """One process; its exit code if the soak must stop at it, else 0."""
         log = self.work / "logs" / f"{kind}-{served.number:03d}.log"
         used = self._used()
 
@@ -239,7 +246,7 @@ class Soak:
             f"{served.made}, saved {served.saved}"
         )
         if served.end == "ended" and served.code != EXIT_DONE:
-            self.screen.warn(f"the training ended with exit code {served.code}; its words are in {log}")
+            self.screen.warn(f"the training ended with exit code {served.code}; its output is in {log}")
             return served.code if served.code > 0 else 128 - served.code
         return EXIT_DONE
 
@@ -264,7 +271,7 @@ class Soak:
 
 
 def _check(given: Namespace) -> None:
-    """Raises ConfigError for options that cannot be."""
+    """Raises ConfigError for invalid options."""
     problems = []
     if given.minutes <= 0:
         problems.append(f"--minutes is {given.minutes:g}, expected more than 0")

@@ -20,18 +20,18 @@ from myxtts.errors import DataError
 from myxtts.progress import Progress
 
 BAD_SHARE = 0.03
-"""Of all rows; at most 5% may be rejected unless the settings allow more."""
+"""Share of all rows; at most 5% may be rejected unless the settings allow more."""
 MANY_SHARE = 0.045
-"""Above it a training needs data.max_rejected_share."""
+"""Above this share, data.max_rejected_share must be raised."""
 RATE = 22_050
 _HEADER = "id\ttext\tspeaker\tlanguage"
 _TEXT = "This row must never reach the training"
-"""The text of a bad row, followed by what it is: equal texts would stop the audit."""
+"""The text of a bad row, followed by its kind: equal texts would stop the audit."""
 
 
 @dataclass(frozen=True)
 class SoakRoot:
-    """What was made: the root, ids of the bad rows and of the nasty ones, and the share of bad rows."""
+    """The data: its root, the ids of the bad and of the nasty rows, and the share of bad rows."""
 
     path: str
     bad: int
@@ -41,7 +41,7 @@ class SoakRoot:
 
     @property
     def settings(self) -> list[str]:
-        """What a training on it needs to be told."""
+        """The settings that a training on it needs."""
         return ["data.max_rejected_share=0.99"] if self.rejected_share > MANY_SHARE else []
 
 
@@ -50,7 +50,7 @@ def _sound(seconds: float, random_generator: np.random.Generator) -> np.ndarray[
 
 
 def _truncated(path: Path, made: np.random.Generator) -> None:
-    """The header and not even all of it."""
+    """A truncated header."""
     soundfile.write(path, _sound(1.0, made), RATE)
     path.write_bytes(path.read_bytes()[:30])
 
@@ -82,7 +82,7 @@ BAD_FILES: dict[str, Callable[[Path, np.random.Generator], object]] = {
     "inf-floats": _infinite,
     "far-over-full-scale": lambda path, made: soundfile.write(path, 1e6 * _sound(2.0, made), RATE, subtype="FLOAT"),
 }
-"""Recordings that no training must see."""
+"""Recordings that must never be used for training."""
 
 BAD_TEXTS = {
     "no-text": "",
@@ -91,7 +91,7 @@ BAD_TEXTS = {
     "far-too-long-text": "never " * 4_000,
     "control-character": "a bell \x07 in here",
 }
-"""Texts that no training must see, each with a good recording."""
+"""Texts that must never be used for training, each with a good recording."""
 
 BAD_ROWS = ("missing-file", "../outside-the-root", "duplicate")
 
@@ -105,18 +105,18 @@ NASTY: dict[str, Callable[[np.random.Generator], np.ndarray[tuple[int], np.dtype
     "loud-noise": lambda made: np.clip(5.0 * _sound(6.0, made), -0.99, 0.99),
     "dc-offset": lambda made: np.clip(_sound(4.0, made) + 0.5, -0.99, 0.99),
 }
-"""Recordings that pass the audit and teach nothing good: the text does not belong to the sound."""
+"""Bad recordings that pass the audit: the text does not belong to the sound."""
 
 
 def make_root(source: Path, target: Path, language: str, *, nasty: bool, seed: int, progress: Progress) -> SoakRoot:
     """Links or copies the recordings of `source` to `target` and puts bad rows between them, in seeded places.
 
-    A root that is there already is taken as it is. Raises DataError for data that cannot be used.
+    An existing root is used as it is. Raises DataError for data that cannot be used.
     """
     record = target / "soak_root.json"
     if record.is_file():
         return SoakRoot(**json.loads(record.read_text(encoding="utf-8")))
-    shutil.rmtree(target, ignore_errors=True)  # of one that was broken off
+    shutil.rmtree(target, ignore_errors=True)  # of an interrupted one
     train = read_root(source, "train", language)
     held = read_root(source, "val", language)
     if not train.utterances:
@@ -159,7 +159,7 @@ def _linked(utterances: Sequence[Utterance], target: Path, progress: Progress) -
 
 
 def _row(name: str, utterance: Utterance) -> str:
-    """A row parted by tabs, which no text of a manifest holds."""
+    """A tab-separated row; no text of a manifest contains tabs."""
     return "\t".join((name, utterance.text, utterance.speaker, utterance.language))
 
 

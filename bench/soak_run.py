@@ -1,4 +1,4 @@
-"""One training process of the soak: started with bombs, watched, killed; and the scan of what is on the disk."""
+"""One training process of the soak: started with bombs, watched, killed; and the scan of the files on the disk."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def bombs(share: float, micro_batches: int, seed: int) -> str:
 
 
 def struck(text: str, attempts: int, micro_batches: int) -> int:
-    """How many bombs of a process went off that tried `attempts` updates."""
+    """How many bombs fired in a process that attempted `attempts` updates."""
     count = 0
     for fault in faults.parse(text):
         arrivals = attempts * (micro_batches if fault.point == "step.micro_batch" else 1)
@@ -68,7 +68,7 @@ def struck(text: str, attempts: int, micro_batches: int) -> int:
 
 @dataclass
 class Served:
-    """What became of one training process. Updates are those of the run."""
+    """The result of one training process. Update numbers are those of the run."""
 
     number: int
     bombs: str
@@ -77,19 +77,19 @@ class Served:
     code: int = 0
     seconds: float = 0.0
     begun: bool = False
-    """Whether it came to its first update."""
+    """Whether it reached its first update."""
     start: int = 0
     made: int = 0
     saved: int = 0
-    """Update of the newest checkpoint that proves itself afterwards."""
+    """Update of the newest valid checkpoint afterwards."""
     attempts: int = 0
-    """Updates tried, refused ones included."""
+    """Updates attempted, including skipped ones."""
     lost_seconds: float = 0.0
     samples: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def lost(self) -> int:
-        """Updates that must be made again."""
+        """Updates that must be repeated."""
         return max(0, self.made - self.saved) if self.begun else 0
 
     def memory(self) -> list[Sample]:
@@ -134,7 +134,7 @@ class Scan:
         except (OSError, ValueError) as error:
             problem = str(error)
         if running and (not before or _mark(folder) != before):
-            return  # it was pruned or saved anew meanwhile
+            return  # it was pruned or saved again meanwhile
         self.seen.add(before)
         self.values += values
         self.nonfinite += nonfinite
@@ -143,7 +143,7 @@ class Scan:
 
 
 def _mark(folder: Path) -> str:
-    """What tells a checkpoint from a later one under the same name; empty if it is gone."""
+    """Distinguishes a checkpoint from a later one with the same name; empty if it no longer exists."""
     try:
         return f"{folder.name} {(folder / MANIFEST).stat().st_mtime_ns}"
     except OSError:
@@ -151,7 +151,7 @@ def _mark(folder: Path) -> str:
 
 
 def _die_with_parent() -> None:
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: nothing trains on after the soak
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: no training continues after the soak
 
 
 def serve(
@@ -173,7 +173,7 @@ def serve(
         served: holds its number and bombs.
         scan: looks at the checkpoints.
         kill_after, stop_after: seconds after which SIGKILL or SIGTERM goes to its process group.
-        tick: told the newest update and the seconds since the start.
+        tick: called with the newest update and the seconds since the start.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, faults.VARIABLE: served.bombs, "PYTHONUNBUFFERED": "1"}
@@ -240,7 +240,7 @@ class _Watch:
         self.served.end = "ended"
 
     def close(self) -> None:
-        """Count what is left, once the process is dead."""
+        """Evaluate the files after the process has ended."""
         ended, served = time.time(), self.served
         served.code, served.seconds = int(self.child.wait()), ended - self.started
         self._read_log()
@@ -267,7 +267,7 @@ class _Watch:
 
 
 def newest_whole(run: Path) -> int:
-    """Update of the newest checkpoint that proves itself; 0 if there is none."""
+    """Update of the newest valid checkpoint; 0 if there is none."""
     directory = RunDirectory(run).checkpoints_path
     with contextlib.suppress(CheckpointError):
         for update in steps_in(directory):

@@ -1,4 +1,4 @@
-"""What a soak found: its figures, the table, and which promises were not kept."""
+"""Results of a soak: its figures, the table, and which promises were not kept."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from myxtts.storage.run_directory import RunDirectory
 
 MOST_DIFFERENCE = 0.02
 SLACK_SECONDS = 30.0
-"""An update and a save on a busy machine; a kill may cost so much more than the hot interval."""
+"""An update and a save on a busy machine, which a kill may cost in addition to the hot interval."""
 WARM_UP_SHARE = 0.4
 MEMORY_UPDATES = 300
-"""A slope of the memory over fewer updates of a process says nothing."""
+"""The memory slope of a process with fewer updates is meaningless."""
 
 
 def figures(state: Mapping[str, Any], scan: Scan, dirty: Path, clean_run: Path, config: Config) -> dict[str, Any]:
     """Everything that was measured.
 
     Args:
-        state: what the soak has written down: processes, clean, data.
+        state: the record of the soak: processes, clean, data.
         scan: of the checkpoints.
         dirty, clean_run: both run directories.
         config: of the soak.
@@ -43,7 +43,7 @@ def figures(state: Mapping[str, Any], scan: Scan, dirty: Path, clean_run: Path, 
         "updates": max((p.saved for p in processes), default=0),
         "attempts": sum(p.attempts for p in processes),
         "bombs": sum(struck(p.bombs, p.attempts, grad_accum) for p in processes),
-        "refused": events["skip"],
+        "skipped": events["skip"],
         "dropped": events["skip_micro_batches"],
         "quarantined": sum(len(r.get("utterances", ())) for r in _events(dirty) if r["event"] == "quarantine"),
         "rollbacks": [r["rung"] for r in _events(dirty) if r["event"] == "rollback"],
@@ -68,12 +68,12 @@ def figures(state: Mapping[str, Any], scan: Scan, dirty: Path, clean_run: Path, 
 
 
 def _long(series: Sequence[list[Sample]]) -> list[list[Sample]]:
-    """The processes that lived long enough: before, every new batch shape still takes memory, once each."""
+    """The processes that ran long enough: at first, every new batch shape takes memory once."""
     return [samples for samples in series if samples and samples[-1].update - samples[0].update >= MEMORY_UPDATES]
 
 
 def _resumed(killed: Served, processes: Sequence[Served]) -> bool:
-    """Whether the next process that came to train went on where the killed one's newest checkpoint is."""
+    """Whether the next process that trained resumed from the newest checkpoint of the killed one."""
     later = [p for p in processes if p.number > killed.number and p.begun]
     return bool(later) and later[0].start == killed.saved
 
@@ -112,7 +112,7 @@ def failed(found: dict[str, Any]) -> list[str]:
             f"W1: a kill cost {found['lost_seconds_most']:.0f} s, the hot interval is {found['hot_seconds']:g} s"
         )
     if not found["compared"]:
-        said.append("N2: the runs have no validation at the same update; soak longer")
+        said.append("N2: the runs have no validation at the same update; make the soak longer")
     elif abs(difference(found["compared"]["total"])) > MOST_DIFFERENCE:
         said.append(f"N2: the validation loss is {difference(found['compared']['total']):+.1%} from the clean run")
     if found.get("rejected") != found.get("bad"):
@@ -135,13 +135,13 @@ def rows(found: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("minutes, processes", f"{found['minutes']:.1f}, {found['processes']}"),
         ("updates", f"{found['updates']} ({found['attempts']} tried in all processes)"),
-        ("bombs that went off", str(found["bombs"])),
-        ("updates refused", str(found["refused"])),
+        ("bombs that fired", str(found["bombs"])),
+        ("updates skipped", str(found["skipped"])),
         ("updates made without a bad micro-batch", str(found["dropped"])),
         ("clips quarantined", str(found["quarantined"])),
         ("rollbacks", f"{len(found['rollbacks'])}{f' ({rungs})' if rungs else ''}"),
         ("kills, resumed", f"{found['kills']}, {found['resumed']}"),
-        ("updates lost: most, in all", f"{found['lost_most']}, {found['lost_in_all']}"),
+        ("updates lost: most, total", f"{found['lost_most']}, {found['lost_in_all']}"),
         ("time lost, most", f"{found['lost_seconds_most']:.1f} s (hot interval {found['hot_seconds']:g} s)"),
         ("checkpoints scanned", f"{found['checkpoints_scanned']} ({found['values_scanned']:,} values)"),
         ("values not finite on the disk", str(found["nonfinite_on_disk"])),

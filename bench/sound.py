@@ -1,15 +1,15 @@
 """Sound: recordings, Griffin-Lim and the neural vocoder side by side, on recorded and on predicted mels, in one run.
 
 The clips are those of metadata_eval.csv in a data root, none of which a model may have been trained on. Speakers with
-training clips form one group, all others another. A sentence is spoken with a reference: a training clip of its
-speaker if there is one; else the recording of its speaker, and then the text is that of the next speaker, so that no
-word of it is in the reference. Clips in other languages than English are left out, since the judge knows no other.
+training clips form one group, all others another. The reference of a sentence is a training clip of its speaker if
+there is one; otherwise the recording itself, with the text of the next speaker, so that the reference contains no word
+of it. Clips in languages other than English are omitted, since the judge knows only English.
 
-Speed is that of the vocoder alone and of the whole way from text to sound in a stored voice, in times real time, on the
-processors that this process may use; `first s` is the median time to the first part of a stream in that voice, after a
-first text. Memory is the peak of this process.
+Speed is that of the vocoder alone and from text to sound in a stored voice, relative to real time, on the processors
+that this process may use; `first s` is the median time to the first part of a stream in that voice, after a warm-up
+text. Memory is the peak of this process.
 
-WORK holds the sounds and lists of every row. The judge is asked once for each list.
+WORK contains the sounds and lists of every row. The judge runs once for each list.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ import numpy as np
 
 from bench import results
 from bench.held_out import REFERENCE_SECONDS, by_hash
-from bench.marks import JUDGE, cell
+from bench.judged_training import JUDGE, cell
 from myxtts.audio import pitch, waveform
 from myxtts.audio.mel import log_mel
 from myxtts.cli.screen import Screen, guarded
@@ -63,7 +63,7 @@ SPLITS: tuple[Literal["train", "val"], ...] = ("train", "val")
 
 
 @dataclass(frozen=True)
-class Spoken:
+class SoundClip:
     """A clip to speak: its recording, the text, and the reference that gives the voice."""
 
     recording: Path
@@ -78,10 +78,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     made.add_argument("--data", metavar="ROOT", type=Path, required=True, help="data root with metadata_eval.csv")
     made.add_argument("--checkpoint", metavar="RUN", type=Path, help="voice model; without it only recorded mels")
     made.add_argument("--vocoder", metavar="KIND", nargs="+", default=[GRIFFIN_LIM, NEURAL], help="vocoders to compare")
-    made.add_argument("--clips", metavar="N", type=int, default=20, help="most clips of each group (20)")
-    made.add_argument("--speakers", metavar="REGEX", default="", help="only speakers whose names begin so (all)")
+    made.add_argument("--clips", metavar="N", type=int, default=20, help="largest number of clips per group (20)")
+    made.add_argument("--speakers", metavar="REGEX", default="", help="only speakers whose names begin with it (all)")
     made.add_argument("--prefer", choices=("best", "last"), default="last", help="which checkpoint speaks (last)")
-    made.add_argument("--judge-python", metavar="FILE", help="Python with the extra judge; without it none judges")
+    made.add_argument(
+        "--judge-python", metavar="FILE", help="Python with the extra judge; without it nothing is judged"
+    )
     made.add_argument("--work", metavar="DIR", type=Path, default=Path("sound"), help="folder for everything (./sound)")
     given = made.parse_args(argv)
     return guarded(lambda: _run(given))
@@ -114,7 +116,7 @@ def _run(given: Namespace) -> int:
     return EXIT_DONE
 
 
-def choose(root: Path, most: int, speakers: str = "") -> dict[str, list[Spoken]]:
+def choose(root: Path, most: int, speakers: str = "") -> dict[str, list[SoundClip]]:
     """The clips of each group, chosen by a hash of their ids. Raises DataError for data that cannot be used."""
     own = {split: read_root(root, split, "en-us").utterances for split in SPLITS}
     if {str(u.audio_path) for u in own["val"]} & {str(u.audio_path) for u in own["train"]}:
@@ -129,9 +131,9 @@ def choose(root: Path, most: int, speakers: str = "") -> dict[str, list[Spoken]]
     first = {u.speaker: u for u in sorted(held, key=lambda u: by_hash(u.id)) if u.speaker not in training}
     unseen = list(first.values())[:most]
     groups = {
-        "trained": [Spoken(u.audio_path, u.text, u.text, reference_of(training[u.speaker])) for u in seen],
+        "trained": [SoundClip(u.audio_path, u.text, u.text, reference_of(training[u.speaker])) for u in seen],
         "unseen": [
-            Spoken(u.audio_path, u.text, other.text, u.audio_path)
+            SoundClip(u.audio_path, u.text, other.text, u.audio_path)
             for u, other in zip(unseen, [*unseen[1:], *unseen[:1]], strict=True)
         ],
     }
@@ -157,7 +159,7 @@ def _synthesizers(given: Namespace) -> dict[str, Synthesizer]:
 
 def _recorded(
     group: str,
-    clips: Sequence[Spoken],
+    clips: Sequence[SoundClip],
     vocoders: Mapping[str, Vocoder],
     audio: AudioConfig,
     work: Path,
@@ -196,7 +198,7 @@ def _recorded(
 
 
 def _predicted(
-    group: str, clips: Sequence[Spoken], kind: str, synthesizer: Synthesizer, work: Path, screen: Screen
+    group: str, clips: Sequence[SoundClip], kind: str, synthesizer: Synthesizer, work: Path, screen: Screen
 ) -> dict[str, Any]:
     """The sentences spoken by the voice model with one vocoder."""
     rate = synthesizer.config.audio.sample_rate_hz
@@ -212,10 +214,10 @@ def _predicted(
 
 
 def _speeds(texts: Sequence[str], synthesizer: Synthesizer) -> dict[str, float]:
-    """Times real time of texts in a stored voice, and the median seconds until the first part of each is there."""
+    """Speed relative to real time of texts in a stored voice, and the median seconds to the first part of each."""
     seconds = spent = 0.0
     first = []
-    for text in [texts[0], *texts]:  # once more, since lengths that are new have their costs
+    for text in [texts[0], *texts]:  # again, since the first sentence of each length builds graphs
         begun = time.perf_counter()
         next(synthesizer.stream(text, speaker=synthesizer.speakers[0]))
         first.append(time.perf_counter() - begun)
@@ -237,13 +239,13 @@ def _write(work: Path, group: str, mels: str, kind: str, lines: Sequence[str]) -
     return path
 
 
-def _row(group: str, mels: str, kind: str, clips: Sequence[Spoken], list_path: Path) -> dict[str, Any]:
+def _row(group: str, mels: str, kind: str, clips: Sequence[SoundClip], list_path: Path) -> dict[str, Any]:
     name = kind if kind in (GRIFFIN_LIM, NEURAL, "recording") else Path(kind).name
     return {"group": group, "clips": len(clips), "mels": mels, "vocoder": name, "list": str(list_path.resolve())}
 
 
 def judge(given: Namespace, list_path: Path) -> dict[str, float] | None:
-    """What the judge says of a list; None without a judge. Raises DataError where it fails."""
+    """The judge's figures of a list; None without a judge. Raises DataError where it fails."""
     if given.judge_python is None:
         return None
     out = list_path.with_name("judged.json")
@@ -253,7 +255,7 @@ def judge(given: Namespace, list_path: Path) -> dict[str, float] | None:
         check=False,
     ).returncode
     if code != EXIT_DONE:
-        raise DataError(f"the judge ended with exit code {code} on {list_path}; its own words stand above")
+        raise DataError(f"the judge ended with exit code {code} on {list_path}; its output is above")
     total: dict[str, float] = json.loads(out.read_text(encoding="utf-8"))["total"]
     return total
 

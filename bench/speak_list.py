@@ -1,7 +1,7 @@
-"""Speaks the sentences of a list with one model, in the voices of their references; tells the real-time factor.
+"""Synthesizes the sentences of a list with one model, in the voices of their references; prints the real-time factor.
 
 The list is JSON: [{"text": ..., "language": ..., "reference": WAV}, ...] (as bench.recordings writes held_out.json).
-OUT gets 01.wav, 02.wav, ... and list.tsv: wav, text, reference, one line a sentence.
+OUT gets 01.wav, 02.wav, ... and list.tsv: wav, text, reference, one line per sentence.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     made.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the WAV files")
     made.add_argument("--prefer", choices=("best", "last"), default="last", help="which checkpoint (last)")
     made.add_argument("--pitch-range", metavar="X", type=float, default=1.0, help="scale of the intonation range (1)")
-    made.add_argument("--steps", metavar="N", type=int, help="flow: Euler steps, 0 its draft alone")
+    made.add_argument("--steps", metavar="N", type=int, help="flow: Euler steps, 0: only its draft")
     made.add_argument("--temperature", metavar="X", type=float, default=0.667, help="flow: of its noise (0.667)")
     given = made.parse_args(argv)
     return guarded(lambda: _run(given))
@@ -42,7 +42,7 @@ def _run(given: Namespace) -> int:
     rows = json.loads(given.list.read_text(encoding="utf-8"))
     given.out.mkdir(parents=True, exist_ok=True)
     synthesizer = Synthesizer.load(given.checkpoint, prefer=given.prefer)
-    # The first sentence builds graphs, which says nothing about the speed of speaking.
+    # The first sentence builds graphs and is not timed.
     synthesizer.speak(rows[0]["text"], references=[rows[0]["reference"]], language=rows[0]["language"])
     factors, lines, seconds = [], [], 0.0
     for number, row in enumerate(rows, 1):

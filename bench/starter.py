@@ -1,11 +1,11 @@
-"""The starter that comes with MyXTTS: its training data from several roots, and its folder from a trained run.
+"""The starter model: its training data from several roots, and its folder from a trained run.
 
     python -m bench.starter data --root NAME=DIR ... --out DIR      one data root from several, with held-out clips
     python -m bench.starter pack RUN --out myxtts/starter           the averaged weights of a run in half precision
 
-`data` keeps clips out of the training by a hash of their names, so that every run keeps out the same: of a root of many
-speakers with a few clips each, some speakers; of any other root, some sentences. It adds the built-in corpus, and texts
-of a file read by voices of eSpeak NG, as the starter shall read them too. The training is then the ordinary command.
+`data` holds out clips by a hash of their names, the same ones on every run: some speakers of a root with many speakers
+and few clips each, some sentences of any other root. With --built-in it adds the built-in corpus, and with
+--espeak-texts the texts of a file, spoken by eSpeak NG. The training is then the ordinary command.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from myxtts.storage.checkpoint import MANIFEST, CheckpointManifest, write_durabl
 from myxtts.storage.find_checkpoint import find
 
 FEW_CLIPS = 10
-"""A root whose speakers have fewer clips each, on average, has whole speakers held out."""
+"""Of a root whose speakers have fewer clips on average, entire speakers are held out."""
 HELD_SPEAKERS, HELD_SENTENCES = 20, 20
 VOICES = [("f2", 150, 50), ("f4", 140, 55), ("m2", 150, 45), ("m4", 140, 50), ("linda", 150, 52), ("m7", 145, 40),
           ("steph", 140, 50), ("Lee", 150, 60)]  # fmt: skip
@@ -42,16 +42,24 @@ HEADER = "id\ttext\tspeaker\tlanguage"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Does as `argv` says; returns the exit code."""
+    """Runs the command in `argv`; returns the exit code."""
     parser = ArgumentParser(prog="python -m bench.starter", allow_abbrev=False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     data = commands.add_parser("data", help="one data root from several")
     data.add_argument("--root", metavar="NAME=DIR[:LANGUAGE]", action="append", required=True, help="a data root")
-    data.add_argument("--per-speaker", metavar="N", type=int, default=0, help="most clips of a held-out root's speaker")
     data.add_argument(
-        "--known", metavar="RUN", help="hold out the speakers that this model, the next one's start, lacks"
+        "--per-speaker",
+        metavar="N",
+        type=int,
+        default=0,
+        help="largest number of clips per speaker of a root with held-out speakers",
     )
-    data.add_argument("--espeak-texts", metavar="FILE", type=Path, help="texts for eSpeak NG, a line each")
+    data.add_argument(
+        "--known",
+        metavar="RUN",
+        help="hold out only speakers that this model, the start of the next one, does not have",
+    )
+    data.add_argument("--espeak-texts", metavar="FILE", type=Path, help="texts for eSpeak NG, one per line")
     data.add_argument("--espeak-language", metavar="CODE", default="fa", help="their language (fa)")
     data.add_argument("--built-in", action="store_true", help="add the built-in corpus")
     data.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder to write")
@@ -59,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     pack = commands.add_parser("pack", help="the folder of the starter from a run")
     pack.add_argument("checkpoint", metavar="RUN", type=Path, help="run directory of the training")
     pack.add_argument("--prefer", choices=("best", "last"), default="last", help="which checkpoint (last)")
-    pack.add_argument("--first", metavar="SPEAKER", help="the speaker who speaks if none is asked for")
+    pack.add_argument("--first", metavar="SPEAKER", help="the default speaker")
     pack.add_argument(
         "--out", metavar="DIR", type=Path, required=True, help="folder to write; an older starter in it is replaced"
     )
@@ -105,14 +113,14 @@ def _data(given: Namespace) -> int:
 
 
 def _speaker(root: str, utterance: Utterance, several: bool) -> str:
-    """The root's name for its only speaker, and in front of a speaker who is but a number."""
+    """The root's name for its only speaker, and as a prefix of names that are numbers."""
     if not several:
         return root
     return f"{root}_{utterance.speaker}" if utterance.speaker.isdigit() else utterance.speaker
 
 
 def held_out(utterances: Sequence[Utterance]) -> set[str]:
-    """Ids of the clips that stay out of the training; at most a tenth of the clips or speakers."""
+    """Ids of the held-out clips; at most a tenth of the clips or speakers."""
     speakers = sorted({u.speaker for u in utterances}, key=lambda name: by_hash(name))
     if len(speakers) > 1 and len(utterances) / len(speakers) < FEW_CLIPS:
         chosen = set(speakers[: min(HELD_SPEAKERS, len(speakers) // 10)])

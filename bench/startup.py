@@ -1,7 +1,7 @@
 """CPU time from the start of train_main.py to its first update: this checkout against another one, as a ratio.
 
-Both train on the same data with the same options, in turn, so that what else the machine does hits both; what counts is
-the ratio. A first start of each, which is not counted, computes the features and fills the file cache.
+Both train on the same data with the same options, alternating, so that other work on the machine affects both; the
+result is the ratio. A first start of each, which is not counted, computes the features and fills the file cache.
 
 To compare with an older commit: `git worktree add /tmp/before COMMIT`, then `--before /tmp/before`. Both run in the
 environment of this one.
@@ -61,7 +61,7 @@ def _run(given: Namespace) -> int:
 def start(checkout: Path, data: Path, folder: Path, size: str) -> float:
     """CPU seconds from the start of train_main.py to the line of its first update; the process is then killed.
 
-    CPU seconds of the process and of the processes it waited for, which other work on the machine changes little.
+    CPU seconds of the process and of the processes it waited for, which other work on the machine hardly affects.
 
     Raises:
         ConfigError: it ended before.

@@ -1,8 +1,7 @@
-"""Mel frames a second in training, everything included: making batches, the step, journals, hot checkpoints.
+"""Mel frames per second in training, everything included: making batches, the step, journals, hot checkpoints.
 
-Left out is what happens once: reading the data, building graphs, the first updates of each batch shape. The program's
-own loop and trainer run here, in a run directory that is thrown away.
-"""
+What happens once is not counted: reading the data, building graphs, the first updates of each batch shape. The
+program's own loop and trainer run here, in a temporary run directory."""
 
 from __future__ import annotations
 
@@ -34,7 +33,7 @@ FEWEST_UPDATES, MOST_UPDATES = 20, 100
 
 
 @dataclass(frozen=True)
-class Window:
+class ThroughputWindow:
     """Some updates in a row."""
 
     updates: int
@@ -44,15 +43,15 @@ class Window:
 
     @property
     def frames_per_second(self) -> float:
-        """Mel frames without padding, over the time on the wall."""
+        """Mel frames without padding per second of wall time."""
         return self.frames / self.seconds
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measures as `argv` says; returns the exit code."""
-    made = results.parser("train_throughput", "Mel frames a second in training, everything included.")
+    made = results.parser("train_throughput", "Mel frames per second in training, everything included.")
     add_options(made, "enhanced")
-    made.add_argument("--precision", metavar="KIND", help="fp32, bf16 or fp16 (what the level says)")
+    made.add_argument("--precision", metavar="KIND", help="fp32, bf16 or fp16 (that of the level)")
     made.add_argument("--windows", metavar="N", type=int, default=5, help="windows; the median counts (5)")
     made.add_argument(
         "--updates", metavar="N", type=int, default=0, help="updates of a window (0: an epoch, 20 to 100)"
@@ -104,7 +103,7 @@ def _run(given: Namespace) -> int:
     return EXIT_DONE
 
 
-def _row(name: str, window: Window) -> tuple[str, ...]:
+def _row(name: str, window: ThroughputWindow) -> tuple[str, ...]:
     return (
         name,
         str(window.updates),
@@ -144,8 +143,10 @@ class _Watch:
         """Of the validation at the end, which is not counted."""
 
 
-def measured(given: Namespace, root: str, prepared: PreparedData, updates: int, screen: Screen) -> list[Window]:
-    """Trains through a warm-up of one window and then those that were asked for."""
+def measured(
+    given: Namespace, root: str, prepared: PreparedData, updates: int, screen: Screen
+) -> list[ThroughputWindow]:
+    """Trains through a warm-up of one window and then those that were requested."""
     from myxtts.storage.journal import read_metrics
     from myxtts.storage.run_directory import RunDirectory
 
@@ -165,11 +166,11 @@ def measured(given: Namespace, root: str, prepared: PreparedData, updates: int, 
     return done
 
 
-def _window(records: Sequence[Mapping[str, Any]], seconds: float) -> Window:
+def _window(records: Sequence[Mapping[str, Any]], seconds: float) -> ThroughputWindow:
     """Lines of the journal as a window that took `seconds`."""
     spent = [record["frames"] / record["frames_per_second"] for record in records]
     waited = sum(record["wait_share"] * time for record, time in zip(records, spent, strict=True))
-    return Window(len(records), seconds, sum(record["frames"] for record in records), waited / sum(spent))
+    return ThroughputWindow(len(records), seconds, sum(record["frames"] for record in records), waited / sum(spent))
 
 
 if __name__ == "__main__":

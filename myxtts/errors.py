@@ -39,19 +39,19 @@ class CheckpointError(MyXTTSError):
 
 
 class StorageError(MyXTTSError):
-    """The disk refuses: full, read-only, no permission, or another process owns the run directory."""
+    """The disk cannot be written to (full, read-only, no permission), or another process owns the run directory."""
 
     exit_code = EXIT_STORAGE
 
 
 class NonFiniteError(MyXTTSError):
-    """A value that must be finite is not, at a place where going on would lose work."""
+    """A value that must be finite is not, at a place where continuing would lose work."""
 
     exit_code = EXIT_DIVERGED
 
 
 class Stopped(MyXTTSError):
-    """A signal asked the run to stop; everything is saved and the same command resumes."""
+    """A signal stopped the run; everything is saved and the same command resumes."""
 
     exit_code = EXIT_STOPPED
 

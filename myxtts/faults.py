@@ -38,7 +38,7 @@ NUMERIC_POINTS: dict[str, str] = {
     "step.micro_batch": "the loss of a micro-batch, counted one by one",
     "step.weights": "a weight, after the update",
 }
-"""Points where a value can be made bad; the training step asks with `armed`."""
+"""Points where a value can be corrupted; the training step checks with `armed`."""
 
 PLAIN_POINTS: dict[str, str] = {
     "store.before_space_check": "a save begins",

@@ -66,7 +66,7 @@ PROMISES = (
     "training/test_runs.py::test_a_nan_in_a_loss_is_skipped_and_named",
     "training/test_runs.py::test_a_damaged_checkpoint_is_named_and_skipped",
 )
-"""In the fast tier all the same: a kill, a bit-exact resume, a NaN, a damaged checkpoint."""
+"""In the fast tier nevertheless: a kill, a bit-exact resume, a NaN, a damaged checkpoint."""
 
 SHARED = ("server", "kept", "played_session", "rich_session", "half_session", "plain_session")
 """Fixtures of a session that take long to make: graphs to trace, a training to compare with."""

@@ -12,7 +12,7 @@ import pytest
 import stand_in_judge
 
 from bench import held_out, recordings, results
-from bench.marks import JUDGE
+from bench.judged_training import JUDGE
 from myxtts.audio.waveform import write_wav
 from myxtts.cli.arguments import request_of, training_parser
 from myxtts.cli.train import resolve_request
@@ -165,14 +165,14 @@ def test_the_throughput_is_measured_with_the_loop_of_the_program(root: Path, tmp
 
 
 def test_the_judge_of_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With stand-ins for its models, which hear "hello en." in every clip; totals are over words, not over clips."""
+    """With stand-ins for its models, which recognize "hello en." in every clip; totals are over words, not clips."""
     (tmp_path / "modules").mkdir()
     stand_in_judge.install(tmp_path / "modules", monkeypatch)
     lines = ["a.wav\tHello.\treference.wav", "b.wav\tGood morning, hello en.\t"]
     (tmp_path / "list.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     words = [sys.executable, str(JUDGE), str(tmp_path / "list.tsv"), "--json", str(tmp_path / "found.json")]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
-    assert "a.wav  wer 1.00  cer 0.60  dnsmos 2.50  secs 0.60  heard: hello en." in done.stdout
+    assert "a.wav  wer 1.00  cer 0.60  dnsmos 2.50  secs 0.60  recognized: hello en." in done.stdout
     found = json.loads((tmp_path / "found.json").read_text())
     assert [clip["secs"] for clip in found["clips"]] == [pytest.approx(0.6), None]
     assert found["total"]["wer"] == pytest.approx((1 + 2) / (1 + 4)) and found["total"]["secs"] == pytest.approx(0.6)

@@ -1,4 +1,4 @@
-"""Who speaks what in bench.cloning: strangers speak each other's texts, known voices their own held-out sentences."""
+"""Who speaks what in bench.cloning: unseen speakers each other's texts, training speakers held-out sentences."""
 
 from __future__ import annotations
 

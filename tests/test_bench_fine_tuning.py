@@ -50,7 +50,7 @@ def test_training_takes_about_the_seconds_asked_for_by_hash() -> None:
     assert taken != list(range(len(taken))), "not simply the first ones"
     assert held_out.limited(range(30), made, seconds, 170.0) == list(range(30)), "all, where that is nearest"
     with pytest.raises(
-        DataError, match=r"164 s of training recordings beside the held-out ones, asked were 200; lower --seconds"
+        DataError, match=r"164 s of training recordings besides the held-out ones, requested were 200; lower --seconds"
     ):
         held_out.limited(range(30), made, seconds, 200.0)
 

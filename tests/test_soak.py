@@ -99,7 +99,7 @@ def test_the_scan_counts_every_value_once_and_finds_what_is_bad(
 
 
 GOOD: dict[str, Any] = {
-    "minutes": 60.0, "processes": 16, "updates": 900, "attempts": 1_200, "bombs": 12, "refused": 10, "dropped": 2,
+    "minutes": 60.0, "processes": 16, "updates": 900, "attempts": 1_200, "bombs": 12, "skipped": 10, "dropped": 2,
     "quarantined": 0, "rollbacks": [3], "kills": 15, "resumed": 15, "lost_most": 60, "lost_in_all": 400,
     "lost_seconds_most": 125.0, "hot_seconds": 120.0, "checkpoints_scanned": 40, "values_scanned": 10**9,
     "nonfinite_on_disk": 0, "damaged": [], "memory_mb_per_1000_updates": 1.0,

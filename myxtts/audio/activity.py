@@ -7,6 +7,7 @@ quietest frames of the clip: noise is as loud at the ends as in the pauses, an u
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,12 @@ Array = npt.NDArray[np.float32]
 Levels = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
+PAUSE_DB = 40.0
+"""A mel frame this far below the loud ones belongs to a pause."""
+PAUSE_FRAMES = 12
+"""Frames that are kept of a longer pause (0.14 s)."""
+LOUD_PERCENTILE = 95.0
+NEPER_OF_DB = math.log(10.0) / 20.0
 _FLOOR_DB = -120.0
 _CLICK_SECONDS = 0.23
 """A frame that is this far from everything as loud is a click, not speech: a final consonant is closer to its vowel."""
@@ -155,6 +162,26 @@ def speech_frames(samples_N: Array, audio: AudioConfig) -> Mask:
             context = frames(_CONTEXT_SECONDS)
             kept[start + context : end - context] = False
     return kept
+
+
+def without_pauses(mel_RC: Array) -> Array:
+    """The natural-log mel with every long pause cut down to PAUSE_FRAMES."""
+    loudness_R = mel_RC.mean(axis=1)
+    quiet_R = loudness_R < loud_level(loudness_R) - PAUSE_DB * NEPER_OF_DB
+    at_R = np.arange(len(quiet_R))
+    run_R = at_R - np.maximum.accumulate(np.where(quiet_R, -1, at_R))
+    return mel_RC if run_R.max() <= PAUSE_FRAMES else np.ascontiguousarray(mel_RC[run_R <= PAUSE_FRAMES])
+
+
+def loud_level(loudness_R: Array) -> np.float32:
+    """The percentile of the loud frames: np.percentile by its own rule, which takes ten times as long."""
+    place = (len(loudness_R) - 1) * (LOUD_PERCENTILE / 100.0)
+    below = int(place)
+    share, ordered_R = place - below, np.sort(loudness_R)
+    low, high = ordered_R[below], ordered_R[min(below + 1, len(ordered_R) - 1)]
+    if share < 0.5:
+        return np.float32(low + (high - low) * np.float32(share))
+    return np.float32(high - (high - low) * np.float32(1.0 - share))
 
 
 def _margin_db(peak: float, noise: float) -> float:

@@ -78,10 +78,10 @@ def converted(path: Path) -> bytes:
 @lru_cache(maxsize=1)  # a file is opened for its header, then for its samples
 def _converted(path: Path, size: int, changed_ns: int) -> bytes:
     program = shutil.which("ffmpeg")
-    how = f"convert it, such as with `ffmpeg -i {path.name} {path.stem}.wav`"
+    how = f"convert it, for example with `ffmpeg -i {path.name} {path.stem}.wav`"
     if program is None:
         raise DataError(
-            f"{quoted(path, 200)}: is there, but cannot be read ({path.suffix[1:].lower() or 'its format'} needs "
+            f"{quoted(path, 200)}: exists, but cannot be read ({path.suffix[1:].lower() or 'its format'} needs "
             f"ffmpeg, which is not on the PATH); install ffmpeg, or {how}"
         )
     try:

@@ -42,9 +42,9 @@ SETTING_OPTIONS: dict[str, tuple[Option, ...]] = {
             "validation data; if the default is missing, a share of training",
         ),
         Option("--columns", "data.columns", "LIST", "columns of the metadata table, such as id,speaker,text"),
-        Option("--layout", "data.layout", "NAME", "layout of the data, where it is not recognized"),
+        Option("--layout", "data.layout", "NAME", "layout of the data, if it is not recognized"),
         Option("--language", "text.language", "CODE", "language of rows without one, such as fa"),
-        Option("--dictionary", "text.dictionary", "FILE", "pronunciations that win: word, tab, phonemes"),
+        Option("--dictionary", "text.dictionary", "FILE", "pronunciations that take precedence: word, tab, phonemes"),
         Option("--num-workers", "data.num_workers", "N", "processes that compute features; 0: one per processor"),
     ),
     "model and level": (
@@ -71,12 +71,12 @@ SETTING_OPTIONS: dict[str, tuple[Option, ...]] = {
 
 _BATCH_SIZE, _AUTOMATIC = "training.batch_size", "auto"
 FRESH = "--fresh"
-"""Starts over. It is never suggested for an option that is not known: what it does, nobody asked for."""
+"""Starts over. It is never suggested for an unknown option: nobody requested what it does."""
 _RESUMING = re.compile(
     r"_*(?:auto_?)?(?:resume|restore|continue|reload|recover|warm_?start)(?:_\w*)?"
     r"|_*(?:load_?|from_?|last_?|pretrained_?)*(?:ckpt|checkpoint|weights)(?:_?(?:path|file|from))?"
 )
-"""Options of other programs for a run that goes on."""
+"""Options of other programs that continue a run."""
 
 OPTION_OF_KEY: dict[str, str] = {option.key: option.flag for group in SETTING_OPTIONS.values() for option in group}
 """Setting -> its option."""
@@ -214,7 +214,7 @@ def preparation_parser(program: str) -> OneLineParser:
         usage=f"{program} --data ROOT [options]",
         description="Computes the features of a data set into the cache and audits it; trains nothing. Several of them "
         "may run at once, on one machine or on several with a shared cache folder: they share the work.",
-        epilog="The training on the same data and settings finds them there.",
+        epilog="Training with the same data and settings uses them.",
     )
     parser.set_defaults(settings=[], problems=[])
     data = Option("--data", "data.train_path", "ROOT", "data root, as for --train-data")
@@ -259,6 +259,13 @@ def _add_run_options(group: argparse._ArgumentGroup) -> None:
 def add_prefer_option(parser: argparse.ArgumentParser) -> None:
     """Adds `--prefer`."""
     parser.add_argument("--prefer", choices=("best", "last"), default="best", help="which checkpoint of a run (best)")
+
+
+def add_dictionary_option(parser: argparse._ActionsContainer) -> None:
+    """Adds `--dictionary` of the commands that speak; `cli.runtime.dictionary_of` reads it."""
+    parser.add_argument(
+        "--dictionary", metavar="FILE", help="pronunciations that win: word, tab, phonemes or a respelling in each line"
+    )
 
 
 def add_checkpoint_options(parser: argparse.ArgumentParser) -> None:

@@ -60,14 +60,14 @@ def _parser() -> OneLineParser:
         metavar="MODEL",
         help="folder of a Whisper model for faster-whisper (CTranslate2), or the name of one that was downloaded",
     )
-    texts.add_argument("--download", action="store_true", help="fetch the model of that name, if it is not there")
+    texts.add_argument("--download", action="store_true", help="download the model of that name if it is missing")
     texts.add_argument("--python", metavar="PYTHON", help="a Python of another environment that has faster-whisper")
     texts.add_argument(
         "--transcript",
         metavar="FILE",
-        help="text that is read, to which the words are aligned; or a folder with NAME.txt for each recording NAME",
+        help="text that was read, for alignment; or a folder with NAME.txt for each recording NAME",
     )
-    texts.add_argument("--no-texts", action="store_true", help="only cut; write the texts on the page")
+    texts.add_argument("--no-texts", action="store_true", help="only cut; type the texts on the page")
     texts.add_argument(
         "--doubtful", metavar="X", type=float, default=0.8, help="texts of a lower confidence are doubtful (0.8)"
     )
@@ -125,7 +125,7 @@ def _make(given: Namespace, screen: Screen) -> int:
     speaker = given.speaker if given.speaker is not None else root.absolute().name
     problem = name_problem("speaker", speaker)
     if problem or "|" in speaker:
-        why = problem[1] if problem else "it has a |"
+        why = problem[1] if problem else "it contains a |"
         raise ConfigError(f"--speaker {quoted(speaker)}: {why}; choose another name")
     recordings = find_recordings(Path(given.recordings).expanduser())
     setup = None
@@ -135,7 +135,7 @@ def _make(given: Namespace, screen: Screen) -> int:
         if not given.model:
             raise ConfigError(
                 "--model is missing: name the folder of a Whisper model for faster-whisper, or the name of one (small, "
-                "large-v3) with --download; or ask for clips without texts with --no-texts"
+                "large-v3) with --download; or cut without texts with --no-texts"
             )
         setup = RecognizerSetup(_model_of(given.model), given.python or "", given.download)
     transcripts = _transcripts(given.transcript, recordings) if given.transcript else {}
@@ -184,7 +184,7 @@ def _text_of(path: Path) -> str:
         byte = content[error.start] if content else 0
         raise ConfigError(f"{shown}, line {line}: byte 0x{byte:02x} is not UTF-8; save the file as UTF-8") from None
     if not any(character.isalnum() for character in text):
-        raise ConfigError(f"{shown} has no words; name the text that is read")
+        raise ConfigError(f"{shown} has no words; name the text that was read")
     return text
 
 

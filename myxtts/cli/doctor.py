@@ -36,7 +36,7 @@ def _run(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--gpu",
         action="store_true",
-        help="instead of a run: what a GPU lacks, its losses against those of the processor, and its kernel launches",
+        help="instead of a run: check the GPU: missing libraries, losses against the processor, kernel launches",
     )
     parser.add_argument("--language", default="en", choices=("en", "fa"), help="language of the messages (en)")
     namespace = parser.parse(argv, _problems)

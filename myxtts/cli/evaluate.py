@@ -228,7 +228,7 @@ def _data_name(given: Namespace) -> str:
 
 
 def _clip_notes(measured: Measurements, given: Namespace, split: SplitClips, skipped: SkippedClips) -> list[str]:
-    """What a reader should know of the clips, one line each."""
+    """Notes on the clips for the reader, one line each."""
     notes = []
     if len(measured.clips) < given.clips:
         notes.append(f"clips: {len(measured.clips)} instead of {given.clips}; the split has {len(split.clips)}")

@@ -102,7 +102,7 @@ def _parser() -> OneLineParser:
     parser.add_argument("--config", metavar="FILE", help="fix: the settings to make stable")
     parser.add_argument("--out", metavar="FILE", help="fix --config: where the stable settings are written")
     parser.add_argument("--run", metavar="DIR", help="fix: the run directory to repair")
-    parser.add_argument("--reset", action="store_true", help="fix --run: also where nothing shows that it diverged")
+    parser.add_argument("--reset", action="store_true", help="fix --run: even if nothing shows that it diverged")
     parser.add_argument("--apply", action="store_true", help="fix: write; without it nothing is changed")
     parser.add_argument("--language", default="en", choices=("en", "fa"), help="language of the advice (en)")
     parser.add_argument("-h", "--help", action="store_true", help="print this")

@@ -40,7 +40,7 @@ def gpus_here(environment: Mapping[str, str] = os.environ, devices: Path = Path(
 
 
 def process_count(setting: int, gpus: Sequence[str]) -> int:
-    """How many processes training.devices asks for: 0 is one for each GPU, or one without a GPU.
+    """Number of processes for training.devices: 0 is one for each GPU, or one without a GPU.
 
     Raises:
         ConfigError: more than there are GPUs.
@@ -107,7 +107,7 @@ def _free_ports(count: int) -> list[int]:
 
 @contextmanager
 def _forwarding(children: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
-    """A context in which the signals that ask for the end go to all children, which get them from here alone."""
+    """A context that forwards signals to end to all children, which get them only from here."""
 
     def forward(number: int, frame: FrameType | None) -> None:
         for child in children:
@@ -127,18 +127,18 @@ def _forwarding(children: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
 def _wait(children: Sequence[subprocess.Popen[bytes]]) -> int | None:
     """Wait until all have ended; returns the rank of the one whose error ended the training."""
     failed: int | None = None
-    asked, deadline = False, 0.0
+    stopping, deadline = False, 0.0
     while True:
         running = [child for child in children if child.poll() is None]
-        if not asked and (cause := _cause(children)) is not None:
+        if not stopping and (cause := _cause(children)) is not None:
             deadline = deadline or time.monotonic() + GRACE_SECONDS
             failed = cause
         if not running:
             return failed
         if deadline and time.monotonic() > deadline:
             for child in running:
-                child.kill() if asked else child.terminate()
-            asked, deadline = True, time.monotonic() + GRACE_SECONDS
+                child.kill() if stopping else child.terminate()
+            stopping, deadline = True, time.monotonic() + GRACE_SECONDS
         time.sleep(_POLL_SECONDS)
 
 
@@ -167,7 +167,7 @@ def _exit_code(
         name = signal.Signals(-code).name
         print_errors(
             f"error: process {failed} of {len(children)} was ended by {name}"
-            + (" (out of memory, or somebody's kill)" if name == "SIGKILL" else "")
+            + (" (out of memory, or killed by someone)" if name == "SIGKILL" else "")
             + f"; to continue: {again}"
         )
         return chief if chief > 0 else EXIT_STOPPED
@@ -181,7 +181,7 @@ def _exit_code(
 
 
 def watch_launcher(exit_now: Callable[[int], object] = os._exit) -> bool:
-    """In a process that was started here: save and stop when the launcher is gone. Whether this is such a process."""
+    """In a process that was started here: save and stop when the launcher has ended. Returns whether this is one."""
     descriptor = os.environ.pop(LAUNCHED, "")
     if not descriptor:
         return False

@@ -22,7 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "voice": ("myxtts.cli.voice", "save a voice to a small file for `speak --voice`"),
     "export": ("myxtts.cli.export", "write a model for programs without TensorFlow"),
     "phonemes": ("myxtts.cli.phonemes", "show how a text is spoken: normalized, in phonemes, word by word"),
-    "serve": ("myxtts.cli.serve", "speak over HTTP, in the form of OpenAI's interface"),
+    "serve": ("myxtts.cli.serve", "speak over HTTP with OpenAI's API"),
     "studio": ("myxtts.cli.studio", "open a page to speak, make voices, check data, train and compare"),
     "evaluate": ("myxtts.cli.evaluate", "compare a model with recordings: distances, speaker similarity, word error"),
     "report": ("myxtts.cli.report", "write the HTML report of a run"),

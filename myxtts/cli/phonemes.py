@@ -1,4 +1,4 @@
-"""`myxtts phonemes`: what becomes of a text before a model sees it, word by word."""
+"""`myxtts phonemes`: shows how a text is prepared for a model, word by word."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from myxtts.cli.arguments import OneLineParser
+from myxtts.cli.arguments import OneLineParser, add_dictionary_option
+from myxtts.cli.runtime import dictionary_of
 from myxtts.cli.screen import Screen, guarded
 from myxtts.errors import EXIT_DONE, ConfigError
 from myxtts.messages import escaped, quoted
@@ -40,21 +41,19 @@ def _parser() -> OneLineParser:
     parser.add_argument("--language", metavar="CODE", default="en-us", help="language of the text (en-us)")
     parser.add_argument("--text-file", metavar="FILE", help="the text from a UTF-8 file; - is stdin")
     parser.add_argument("--plain", action="store_true", help="print only phonemes, one line per line of the text")
-    parser.add_argument(
-        "--dictionary", metavar="FILE", help="pronunciations that win: word, tab, phonemes or a respelling in each line"
-    )
+    add_dictionary_option(parser)
     return parser
 
 
 def _run(argv: Sequence[str]) -> int:
     given = _parser().parse(argv, _problems)
     # here, so that --help needs no NumPy
-    from myxtts.text.dictionary import read_dictionary, unused_note
+    from myxtts.text.dictionary import unused_note
     from myxtts.text.normalization import normalize
     from myxtts.text.phonemes import canonical_language, transcribe
 
     language = canonical_language(given.language)
-    dictionary = read_dictionary(Path(given.dictionary)) if given.dictionary else {}
+    dictionary = dictionary_of(given)
     text = given.text if given.text is not None else _text_of(given.text_file)
     screen = Screen()
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")

@@ -136,7 +136,7 @@ def floor_words(config: Config, batches: int) -> str:
         return ""
     return (
         f"{training.epochs} epochs of this data would be {by_epochs} updates; the run has {training.min_updates} "
-        "(training.min_updates), since speech takes as many whatever the number of clips"
+        "(training.min_updates), since speech needs that many regardless of the number of clips"
     )
 
 

@@ -1,4 +1,4 @@
-"""The Python that runs a command: what it lacks, how a printed command names it, and how TensorFlow loads quietly.
+"""The Python that runs a command: missing packages, its name in printed commands, and loading TensorFlow quietly.
 
 Imports the standard library alone: the scripts report a missing package with it.
 """
@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import tempfile
+from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,6 +89,13 @@ def quiet_loading() -> Iterator[None]:
         finally:
             os.dup2(saved, _STDERR)
             os.close(saved)
+
+
+def dictionary_of(given: Namespace) -> Mapping[str, str]:
+    """The pronunciations of --dictionary; none without it. Raises DataError."""
+    from myxtts.text.dictionary import read_dictionary
+
+    return read_dictionary(Path(given.dictionary).expanduser()) if given.dictionary else {}
 
 
 def load_synthesizer(

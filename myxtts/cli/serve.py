@@ -1,4 +1,4 @@
-"""`myxtts serve`: answers requests for speech over HTTP, in the form of OpenAI's interface."""
+"""`myxtts serve`: answers requests for speech over HTTP with OpenAI's API."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from myxtts.cli.arguments import OneLineParser, add_prefer_option
-from myxtts.cli.runtime import load_synthesizer
+from myxtts.cli.arguments import OneLineParser, add_dictionary_option, add_prefer_option
+from myxtts.cli.runtime import dictionary_of, load_synthesizer
 from myxtts.cli.screen import Screen, guarded
 from myxtts.cli.voice_options import CONSENT
 from myxtts.errors import EXIT_DONE, ConfigError
@@ -29,12 +29,13 @@ def _parser() -> OneLineParser:
     parser = OneLineParser(
         prog=PROGRAM,
         usage=f"{PROGRAM} MODEL [options]",
-        description="Speaks over HTTP: POST /v1/audio/speech as OpenAI's interface has it, and GET /v1/audio/voices, "
-        "/v1/models, /health and /metrics. SIGTERM finishes what is being spoken.",
+        description="Speaks over HTTP: POST /v1/audio/speech as in OpenAI's API, and GET /v1/audio/voices, "
+        "/v1/models, /health and /metrics. SIGTERM finishes the speech in progress.",
         epilog=CONSENT,
     )
     parser.add_argument("model", nargs="?", metavar="MODEL", help="exported folder, run directory or step folder")
     add_prefer_option(parser)
+    add_dictionary_option(parser)
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1: this machine alone)")
     parser.add_argument("--port", type=int, default=8000, metavar="N", help="port; 0: any free one (8000)")
     parser.add_argument("--token-file", metavar="FILE", help="file with the token that clients must send")
@@ -66,10 +67,10 @@ def _run(argv: Sequence[str]) -> int:
         ) from error
     from myxtts.synthesis.opened import open_model
 
-    screen = Screen()
+    screen, dictionary = Screen(), dictionary_of(given)
     opened = open_model(Path(given.model), given.prefer)
     screen.say(escaped(opened.summary))
-    synthesizer = load_synthesizer(opened)
+    synthesizer = load_synthesizer(opened, dictionary=dictionary)
     synthesizer.warm_up()
     settings = ServerSettings(
         threads=given.threads,

@@ -54,7 +54,7 @@ class StreamState:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a user should know of what was written, one line each."""
+        """Notes on the written speech for the user, one line each."""
         return (*self._notes, *self._speech_notes.lines())
 
     def add(self, chunk: SpeechChunk) -> None:

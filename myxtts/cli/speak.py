@@ -8,13 +8,13 @@ import io
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from myxtts.cli.arguments import OneLineParser, add_checkpoint_options, add_vocoder_option
+from myxtts.cli.arguments import OneLineParser, add_checkpoint_options, add_dictionary_option, add_vocoder_option
 from myxtts.cli.places import place_problems
-from myxtts.cli.runtime import load_synthesizer
+from myxtts.cli.runtime import dictionary_of, load_synthesizer
 from myxtts.cli.screen import Screen, guarded
 from myxtts.cli.sound_out import STDOUT, StreamState, reporting_partial_output, stdout_problems, write_stream
 from myxtts.cli.speak_batch import BatchRow, batch_problems, check_batch, read_batch, speak_batch
@@ -53,12 +53,10 @@ def _parser() -> OneLineParser:
     what.add_argument(
         "--batch",
         metavar="FILE.csv",
-        help="speak each row of a table with the columns id, text and perhaps speaker and language into --out FOLDER",
+        help="speak each row of a table (columns id, text, optionally speaker and language) to a file in --out FOLDER",
     )
     _add_option(what, "language", "CODE")
-    what.add_argument(
-        "--dictionary", metavar="FILE", help="pronunciations that win: word, tab, phonemes or a respelling in each line"
-    )
+    add_dictionary_option(what)
     voice = parser.add_argument_group("voice")
     add_voice_options(voice)
     voice.add_argument("--list", action="store_true", help="print the speakers and languages of the model")
@@ -272,14 +270,7 @@ def _ready(
     parts = parts_of(given, opened)
     check_batch(rows, opened, bool(parts))
     screen.say(escaped(opened.summary), *_unused_options(_given_options(given), opened))
-    return load_synthesizer(opened, given.vocoder, _dictionary(given)), parts
-
-
-def _dictionary(given: Namespace) -> Mapping[str, str]:
-    """The pronunciations of --dictionary. Raises DataError."""
-    from myxtts.text.dictionary import read_dictionary
-
-    return read_dictionary(Path(given.dictionary).expanduser()) if given.dictionary else {}
+    return load_synthesizer(opened, given.vocoder, dictionary_of(given)), parts
 
 
 def _unused_words(given: Namespace, text: str, language: str) -> list[str]:
@@ -287,7 +278,7 @@ def _unused_words(given: Namespace, text: str, language: str) -> list[str]:
     from myxtts.text.dictionary import unused_note
     from myxtts.text.normalization import normalize
 
-    notes = unused_note(_dictionary(given), [text, normalize(text, language)], "the text")
+    notes = unused_note(dictionary_of(given), [text, normalize(text, language)], "the text")
     return [f"note: {escaped(note)}" for note in notes]
 
 

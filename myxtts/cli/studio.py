@@ -11,10 +11,11 @@ import threading
 import webbrowser
 from argparse import Namespace
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
-from myxtts.cli.arguments import OneLineParser
-from myxtts.cli.runtime import load_synthesizer, python_command
+from myxtts.cli.arguments import OneLineParser, add_dictionary_option
+from myxtts.cli.runtime import dictionary_of, load_synthesizer, python_command
 from myxtts.cli.screen import Screen, guarded
 from myxtts.cli.serve import announcing, folder_problems
 from myxtts.cli.voice_options import CONSENT
@@ -26,7 +27,7 @@ from myxtts.storage.files import storage_error
 PROGRAM = "myxtts studio"
 HOST, PORT = "127.0.0.1", 8765
 _OTHER_RUNS = ("checkpoints", "checkpoints_stable")
-"""Where the training commands keep a run unless told otherwise."""
+"""The default run directories of the training commands."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -39,7 +40,7 @@ def _parser() -> OneLineParser:
         prog=PROGRAM,
         usage=f"{PROGRAM} [MODEL] [options]",
         description="Opens a page in the browser to speak, make voices from recordings, check data, train and compare "
-        "runs. It is served to this machine alone, and a training that it starts goes on without it.",
+        "runs. It is served to this machine alone, and a training that it starts continues without it.",
         epilog=CONSENT,
     )
     parser.add_argument("model", nargs="?", metavar="MODEL", default=STARTER, help="exported folder, run directory or "
@@ -47,6 +48,7 @@ def _parser() -> OneLineParser:
     parser.add_argument("--port", type=int, default=PORT, metavar="N", help=f"port; 0: any free one ({PORT})")
     parser.add_argument("--runs", metavar="DIR", default="runs", help="folder of the runs (./runs)")
     parser.add_argument("--voices", metavar="DIR", default="voices", help="folder of the saved voices (./voices)")
+    add_dictionary_option(parser)
     parser.add_argument("--no-open", action="store_true", help="print the address, do not open a browser")
     return parser
 
@@ -66,13 +68,14 @@ def _run(argv: Sequence[str]) -> int:
     from myxtts.synthesis.opened import open_model
 
     screen = Screen()
+    load = partial(load_synthesizer, dictionary=dictionary_of(given))
     settings = StudioSettings(
         model=given.model,
         runs=Path(given.runs).expanduser().absolute(),
         voices=Path(given.voices).expanduser().absolute(),
         program=(sys.executable, "-m", "myxtts"),
         shown_program="myxtts" if shutil.which("myxtts") else f"{python_command()} -m myxtts",
-        load=load_synthesizer,
+        load=load,
         other_runs=tuple(Path(name).absolute() for name in _OTHER_RUNS),
         threads=min(4, os.cpu_count() or 1),
     )
@@ -84,13 +87,13 @@ def _run(argv: Sequence[str]) -> int:
     opened = open_model(Path(given.model))
     with contextlib.closing(_listener(given.port)) as listener:
         screen.say(escaped(opened.summary), "loading the model ...")
-        synthesizer = load_synthesizer(opened)
+        synthesizer = load(opened)
         synthesizer.warm_up()
         app = studio(synthesizer, settings, token)
 
         def announce(host: str, port: int) -> None:
             address = f"http://{host}:{port}/?token={token}"
-            screen.say(f"studio: {address}", "Ctrl-C ends the page; trainings go on")
+            screen.say(f"studio: {address}", "Ctrl-C ends the page; trainings continue")
             if not given.no_open:
                 # a browser in the terminal would hold up the server
                 threading.Thread(target=_open_browser, args=(address,), daemon=True).start()

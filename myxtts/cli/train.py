@@ -199,7 +199,7 @@ def resume_command(words: Sequence[str], program: str) -> str:
 
 
 def _program_words(program: str) -> list[str]:
-    """What follows Python on the command line of a program."""
+    """The words after Python on the command line of a program."""
     return ["-m", *program.split()] if program.startswith("myxtts ") else [program_path(program)]
 
 

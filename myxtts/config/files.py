@@ -20,7 +20,6 @@ from myxtts.config.schema import SECTIONS, Config
 from myxtts.messages import quoted
 
 CONFIG_NAME = "config.yaml"
-PROVENANCE_NAME = "provenance.json"
 MOST_BYTES = 256 * 1024
 _MOST_DEPTH = 8
 _PLAIN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp")}

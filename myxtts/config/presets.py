@@ -1,6 +1,6 @@
 """Model sizes and optimization levels as data: which settings each one sets; levels give a reason for every value.
 
-No code asks for the name of a size or level. A value of a level that depends on the model size is in `by_size`.
+No code depends on the name of a size or level. A value of a level that depends on the model size is in `by_size`.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ _FAST = (
     Override(
         "schedule.warmup_updates",
         200,
-        "swept at tiny, 16 clips, 10 minutes: 50 is better in nothing, 800 gives lower speaker similarity; normal and big "
+        "swept at tiny, 16 clips, 10 minutes: 50 improves nothing, 800 gives lower speaker similarity; normal and big "
         "not swept (docs/log)",
         by_size={"normal": 500, "big": 1_000},
     ),
@@ -234,7 +234,7 @@ _FINE_TUNING = (
         "little data overfits within minutes: detected early, the best checkpoint is kept",
     ),
     Override("training.log_every_updates", 25, "the same as at the other levels"),
-    Override("training.checkpoint_every_updates", 500, "the run is short; best and last are kept besides"),
+    Override("training.checkpoint_every_updates", 500, "the run is short; the best and the last are kept in addition"),
     Override("training.early_stopping_validations", 10, "500 updates without improvement: the model overfits"),
     Override("loss.speaker_classification_weight", 0.0, "with one speaker there is nothing to classify"),
     Override(
@@ -248,9 +248,9 @@ _FINE_TUNING = (
 _VOCODER = (
     *_BASIC,
     Override("trains", "vocoder", "the level of `myxtts vocoder train`"),
-    Override("optimizer.learning_rate", 1e-3, "that of the first trials; not swept"),
+    Override("optimizer.learning_rate", 1e-3, "the value of the first trials; not swept"),
     Override("optimizer.beta_2", 0.99, "the loss is a distance of random draws, and its scale changes quickly"),
-    Override("optimizer.weight_decay", 0.01, "that of the first trials; not swept"),
+    Override("optimizer.weight_decay", 0.01, "the value of the first trials; not swept"),
     Override("optimizer.clip_norm", 5.0, "gradient norms are near 0.3 after the first updates"),
     Override("schedule.warmup_updates", 200, "the prior envelope makes the first losses small"),
     Override("schedule.decay", "inverse_sqrt", "does not need the length of the run"),

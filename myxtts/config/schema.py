@@ -137,6 +137,8 @@ class DataConfig:
     augment_noise_db: float = leaf(0.0, "dB", low=0.0, high=100.0)
     """Augmentation of training references: noise at a signal-to-noise ratio from this value to 30 dB above it, added
     before the band limit; 0 turns it off."""
+    augment_share: float = leaf(1.0, "", low=0.0, high=1.0)
+    """Share of the training references that augment_band and augment_noise_db change; the others stay clean."""
     length_buckets: int = leaf(12, "", low=1, high=64)
     """Number of batch shapes; more shapes mean less padding and a longer start."""
     num_workers: int = leaf(0, "processes", low=0, high=256)
@@ -323,6 +325,9 @@ class TrainingConfig:
     precision: str = leaf("fp32", choices=("fp32", "bf16", "fp16", "auto"))
     """Precision of the networks; losses, normalizations, weights and moments are always fp32. auto means bf16 if the
     hardware multiplies it natively, else fp32."""
+    recompute: bool = leaf(False)
+    """Gradient checkpointing: the backward pass computes the activations of text encoder, speaker encoder and decoder
+    a second time instead of keeping them. Trains the same in less memory and more time; a vocoder has none of them."""
     ema_decay: float = leaf(0.999, "", low=0.0, high=0.99999)
     """Decay of the averaged weights (EMA) used by validation and synthesis, reached gradually; 0 turns it off."""
     seed: int = leaf(1, "", low=0, high=2_147_483_647)

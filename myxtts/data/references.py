@@ -18,6 +18,7 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
+from myxtts.audio.activity import NEPER_OF_DB, loud_level, without_pauses
 from myxtts.config.schema import AudioConfig, DataConfig
 from myxtts.data.corpus import Corpus
 from myxtts.data.feature_store import FloatArray
@@ -31,12 +32,6 @@ that the time for a reference does not grow with the speaker."""
 DRAWS = 64
 """Draws in a row that may meet a clip in quarantine or one drawn already, before the clips are listed."""
 
-PAUSE_DB = 40.0
-"""A frame this far below the loud ones belongs to a pause."""
-PAUSE_FRAMES = 12
-"""Frames that are kept of a longer pause (0.14 s)."""
-LOUD_PERCENTILE = 95.0
-NEPER_OF_DB = math.log(10.0) / 20.0
 SLOPE_DB = 6.0
 """Attenuation per mel channel beyond the edges of the band that the augmentation keeps."""
 LOWEST_SHARE = 0.25
@@ -156,26 +151,6 @@ def prepare_reference(mel_RC: FloatArray, corpus: Corpus, audio: AudioConfig) ->
     return made
 
 
-def without_pauses(mel_RC: FloatArray) -> FloatArray:
-    """The natural-log mel with every long pause cut down to PAUSE_FRAMES."""
-    loudness_R = mel_RC.mean(axis=1)
-    quiet_R = loudness_R < _loud(loudness_R) - PAUSE_DB * NEPER_OF_DB
-    at_R = np.arange(len(quiet_R))
-    run_R = at_R - np.maximum.accumulate(np.where(quiet_R, -1, at_R))
-    return mel_RC if run_R.max() <= PAUSE_FRAMES else np.ascontiguousarray(mel_RC[run_R <= PAUSE_FRAMES])
-
-
-def _loud(loudness_R: FloatArray) -> np.float32:
-    """The percentile of the loud frames: np.percentile by its own rule, which takes ten times as long."""
-    place = (len(loudness_R) - 1) * (LOUD_PERCENTILE / 100.0)
-    below = int(place)
-    share, ordered_R = place - below, np.sort(loudness_R)
-    low, high = ordered_R[below], ordered_R[min(below + 1, len(ordered_R) - 1)]
-    if share < 0.5:
-        return np.float32(low + (high - low) * np.float32(share))
-    return np.float32(high - (high - low) * np.float32(1.0 - share))
-
-
 def match_level(mel_RC: FloatArray, corpus: Corpus, audio: AudioConfig) -> FloatArray:
     """The natural-log mel with the mean of the corpus; nothing falls below the floor of the mel convention."""
     made = mel_RC + np.float32(corpus.mel_level - float(mel_RC.mean(dtype=np.float64)))
@@ -187,12 +162,14 @@ def augment(mel_RC: FloatArray, data: DataConfig, audio: AudioConfig, random: np
 
     All random numbers are drawn whether they are used or not, so that no setting changes the draws of another.
     """
-    _, _, edge, noise, low_edge = random.uniform(size=5)  # the two spare draws keep the order of the others
+    changed, _, edge, noise, low_edge = random.uniform(size=5)  # the spare draw keeps the order of the others
+    if changed >= data.augment_share:
+        return mel_RC
     made = mel_RC
     if data.augment_noise_db:
         # The level of white noise would grow with the width of a channel; here it is the same in all channels.
         distance = data.augment_noise_db + 30.0 * noise
-        loud = float(_loud(made.mean(axis=1))) - distance * NEPER_OF_DB
+        loud = float(loud_level(made.mean(axis=1))) - distance * NEPER_OF_DB
         made = made * np.float32(2.0)
         np.exp(made, out=made)
         made += np.float32(math.exp(2.0 * loud))

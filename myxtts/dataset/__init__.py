@@ -1,1 +1,1 @@
-"""Long recordings to a data set: cut at pauses, transcribed or aligned with a given text, with a page to correct it."""
+"""A data set from long recordings: cut at pauses, transcribed or aligned with a text, with a page for corrections."""

@@ -1,4 +1,4 @@
-"""What becomes of each part of a recording: a clip with its text and a confidence, or a reason why it is dropped."""
+"""Each part of a recording as a clip with its text and a confidence, or with the reason why it is dropped."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Clip:
         end: where it ends.
         id: of the clip; empty if it is dropped.
         text: what is said; empty if texts were not wanted.
-        confidence: how sure the text is, 0 to 1.
+        confidence: confidence of the text, 0 to 1.
         speaker: who speaks.
         reason: why it is dropped; empty for a clip.
         value: what was measured, for the reason.
@@ -65,7 +65,7 @@ class Clip:
         return self.end - self.start
 
     def dropped(self, reason: str, value: str = "") -> Clip:
-        """The clip as one that is dropped."""
+        """The clip, dropped."""
         return replace(self, id="", reason=reason, value=value)
 
 
@@ -128,7 +128,7 @@ def _with_text(
 
 
 def _without_unspoken(words: Sequence[TimedWord]) -> Sequence[TimedWord]:
-    """The words without those that nobody said, such as a heading: at the ends, or where there is no time for them."""
+    """The words without unspoken ones, such as a heading: at the ends, or where there is no time for them."""
     kept: list[TimedWord] = []
     run: list[TimedWord] = []
     for word in words:
@@ -158,13 +158,13 @@ def _aligned_confidence(words: Sequence[TimedWord], recognized: Sequence[TimedWo
 
 
 def _one_cell(text: str) -> str:
-    """A text that a cell of a table separated by | can hold: one line, no quote that stays open."""
+    """A text that fits into a cell of a table separated by |: one line, no open quote."""
     text = " ".join(text.replace("|", " ").split())
     return text.replace('"', "") if text.count('"') % 2 else text
 
 
 def sound_of(clip: Clip, sound: Sound, level_db: float) -> tuple[Array, Clip]:
-    """The samples of a clip at the wanted level of its speech, and the clip; it may be dropped for its sound."""
+    """The samples of a clip at the requested level of its speech, and the clip, which may be dropped for its sound."""
     samples_N = sound.between(clip.start, clip.end)
     loud, quiet = noise_db(sound.level_M, clip.start, clip.end)
     if loud < _QUIETEST_DB or waveform.is_silent(samples_N):

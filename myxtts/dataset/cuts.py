@@ -53,7 +53,7 @@ class WordPlaces:
         return self.words[self.before(start) : self.before(end)]
 
     def cost_of_cut(self, start: float, end: float) -> float:
-        """How bad a cut in a pause is for the text."""
+        """The cost of a cut in a pause for the text."""
         at = self.before(0.5 * (start + end))
         for word in self.words[max(0, at - 1) : at + 1]:
             if word.start < start - 0.15 and word.end > end + 0.15:
@@ -67,10 +67,10 @@ class WordPlaces:
 
 
 def cut(phrases: Sequence[Phrase], places: WordPlaces | None, shortest: float, longest: float) -> list[Span]:
-    """Clips of `shortest` to `longest` seconds, and what is dropped with a reason, in order.
+    """Clips of `shortest` to `longest` seconds, and dropped parts with a reason, in order.
 
-    The cheapest division is found by dynamic programming over the pauses between phrases of speech. Parts that are no
-    speech, and pauses of over 1.2 s, are never inside a clip.
+    Dynamic programming over the pauses between phrases of speech finds the cheapest division. Parts without speech, and
+    pauses of over 1.2 s, are never inside a clip.
     """
     spans: list[Span] = []
     stretch: list[Phrase] = []

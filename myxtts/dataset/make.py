@@ -1,4 +1,4 @@
-"""Makes a data set of long recordings: phrases, words, cuts, clips, metadata, and the page to correct it."""
+"""Makes a data set from long recordings: phrases, words, cuts, clips, metadata, and the page for corrections."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from myxtts.dataset.recognizer_client import Recognized, RecognizedWord, Recogni
 from myxtts.dataset.recordings import LongRecording
 from myxtts.dataset.sound import Array, Sound, clip_rate, forget_sound, load_sound
 from myxtts.dataset.speech import Phrase, find_phrases
-from myxtts.dataset.state import CUTS, METADATA, REVIEW, DatasetFolder, Journal
+from myxtts.dataset.state import CUTS, METADATA, REVIEW, DatasetFolder, RecognitionJournal
 from myxtts.dataset.words import TimedWord, align, recognized_words
 from myxtts.progress import Progress
 from myxtts.storage.files import storage_error
 
 COLUMNS = ("id", "text", "speaker", "language", "confidence")
-"""The trainer does not read the last one."""
+"""Columns of the metadata; the trainer ignores the last one."""
 _PART_SECONDS = 26.0
 _LONGEST_PART_GAP = 2.0
 _PART_CONTEXT = 0.2
@@ -35,11 +35,11 @@ _PART_CONTEXT = 0.2
 
 @dataclass(frozen=True)
 class MakeOptions:
-    """What the clips are like.
+    """The properties of the clips.
 
     Attributes:
         language: of the recordings.
-        speaker: who speaks in recordings that are in no folder of a speaker.
+        speaker: speaker of recordings that are not in a folder of a speaker.
         shortest: seconds of the shortest clip.
         longest: seconds of the longest clip.
         level: of the speech, in dB of full scale.
@@ -60,7 +60,7 @@ class MakeOptions:
 
 @dataclass(frozen=True)
 class Summary:
-    """What was made: seconds of recordings, clips, seconds of clips, doubtful ones, and seconds dropped by reason."""
+    """The result: seconds of recordings, clips, seconds of clips, doubtful ones, and seconds dropped by reason."""
 
     recorded: float
     clips: int
@@ -70,7 +70,7 @@ class Summary:
 
 
 class Recognizes(Protocol):
-    """What recognizes words in samples at 16 kHz."""
+    """A recognizer of words in samples at 16 kHz."""
 
     def recognize(self, samples_N: Array) -> Recognized:
         """Words with times from the beginning of the samples."""
@@ -82,7 +82,7 @@ class Maker:
     Args:
         recordings: in the order of the transcript.
         root: the folder of the data set.
-        options: what the clips are like.
+        options: the properties of the clips.
         recognizer: of their words; None for clips without texts.
         transcripts: name of a recording -> its text; "" -> one text of all of them together.
     """
@@ -140,7 +140,7 @@ class Maker:
         return Summary(recorded, len(kept), sum(clip.seconds for clip in kept), doubtful, dropped)
 
     def _all_understood(self, progress: Progress) -> dict[str, tuple[list[Phrase], Recognized]]:
-        """Phrases and words of each recording by its key. The model is loaded first: it may be wrong."""
+        """Phrases and words of each recording by its key. The model is loaded first, since it may be unusable."""
         with ExitStack() as stack:
             recognizer = self._recognizer
             if isinstance(recognizer, RecognizerSetup):
@@ -184,13 +184,13 @@ class Maker:
         return Recognized(words, speech)
 
     @staticmethod
-    def _recognize(recognizer: Recognizes, sound: Sound, start: float, end: float, journal: Journal) -> None:
+    def _recognize(recognizer: Recognizes, sound: Sound, start: float, end: float, journal: RecognitionJournal) -> None:
         found = recognizer.recognize(sound.between(start, end, RATE_HZ))
         words = [[word.text, word.start, word.end, word.probability] for word in found.words]
         journal.add(_part_name(start, end), {"words": words, "speech": [list(part) for part in found.speech]})
 
     def _spoken(self, heads: Mapping[str, tuple[list[Phrase], Recognized]]) -> dict[str, Spoken]:
-        """What is said in each recording; the words of a transcript where there is one."""
+        """The words of each recording; those of the transcript if there is one."""
         if not self._recognizer:
             return {}
         found = {one.key: heads[one.key][1] for one in self._recordings}
@@ -209,7 +209,7 @@ class Maker:
         }
 
     def _together(self, text: str, own: Mapping[str, list[TimedWord]]) -> dict[str, list[TimedWord]]:
-        """The words of one text that all recordings read one after the other."""
+        """The words of one text that covers all recordings in order."""
         offset, offsets, recognized = 0.0, [], []
         for one in self._recordings:
             offsets.append(offset)
@@ -228,7 +228,7 @@ class Maker:
         return texts
 
     def _written(self, clips: Sequence[Clip], progress: Progress) -> list[Clip]:
-        """The clips whose sound was good and is written, and what was dropped."""
+        """The clips whose sound was usable and is written, and the dropped ones."""
         found: list[Clip] = []
         for one in self._recordings:
             own = [clip for clip in clips if clip.recording == one.name]
@@ -251,7 +251,7 @@ def parts_of(phrases: Sequence[Phrase]) -> Iterator[tuple[float, float]]:
     stretch: list[Phrase] = []
     for phrase in [*phrases, Phrase(float("inf"), float("inf"), "end")]:
         if phrase.problem == "" and phrase.seconds > _PART_SECONDS:
-            continue  # it is dropped: it has no pause
+            continue  # dropped: it has no pause
         if stretch and (phrase.problem or phrase.start - stretch[-1].end > _LONGEST_PART_GAP):
             yield _part(stretch)
             stretch = []
@@ -276,7 +276,7 @@ def _part_name(start: float, end: float) -> str:
 
 
 def files_of(clips: Sequence[Clip], options: MakeOptions) -> dict[str, str]:
-    """Name -> content of the files beside the clips; the metadata last."""
+    """Name -> content of the files besides the clips; the metadata last."""
     kept = [clip for clip in clips if clip.id]
     rows = ["|".join(COLUMNS)]
     for clip in kept:

@@ -1,4 +1,4 @@
-"""The page on which doubtful texts are corrected by ear. It needs no server, and saves a corrected metadata.csv."""
+"""The page for correcting doubtful texts by ear. It needs no server, and saves a corrected metadata.csv."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from myxtts.dataset.clips import Clip
 WORDS: dict[str, dict[str, str]] = {
     "en": {
         "title": "Check the texts",
-        "how": "Listen to each clip and correct its text. A clip that cannot be used is removed with its box. What you "
-        "change stays in this browser until you save the table; put the saved file in the place of metadata.csv.",
+        "how": "Listen to each clip and correct its text. To remove an unusable clip, tick its box. "
+        "Changes stay in this browser until you save the table; then replace metadata.csv with the saved file.",
         "doubtful": "Only doubtful texts",
         "unchecked": "Only unchecked texts",
         "save": "Save metadata.csv",
@@ -69,7 +69,7 @@ REASONS_FA = {
 
 
 def render_review(kept: Sequence[Clip], clips: Sequence[Clip], language: str, doubtful: float, has_texts: bool) -> str:
-    """The page for the clips that are kept, least sure first; `clips` are all, with what was dropped."""
+    """The page for the kept clips, least confident first; `clips` includes the dropped ones."""
     rows: list[dict[str, Any]] = [
         {
             "id": clip.id,

@@ -1,6 +1,6 @@
 """The recognizer: words of a recording with their times, by faster-whisper, in a process of its own.
 
-It needs the extra `transcribe` and nothing of MyXTTS, so any Python that has the extra can run this file. Its first
+It needs the extra `transcribe` but not MyXTTS, so any Python that has the extra can run this file. Its first
 line of input is an object with `model` (a folder or a name), `download` and `language`; each further one has `samples`,
 a file of float32 at 16 kHz. It answers each line with one: first a description or an `error`, then `words` as lists of
 text, start, end and probability, and `speech`, the parts that a voice activity detector found.
@@ -31,12 +31,12 @@ def missing() -> list[str]:
 
 
 class Recognizer:
-    """A Whisper model on the CPU or the GPU; without `download` nothing is fetched."""
+    """A Whisper model on the CPU or the GPU; nothing is downloaded without `download`."""
 
     def __init__(self, model: str, language: str, download: bool) -> None:
         if not download:
             os.environ["HF_HUB_OFFLINE"] = "1"
-        # Threads that wait for each other must sleep: on a busy machine they would take the processor from the others.
+        # Waiting threads must sleep: spinning, they would take the processor from the others on a busy machine.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         os.environ.setdefault("KMP_BLOCKTIME", "0")
         wanted = os.environ.get("OMP_NUM_THREADS", "")
@@ -67,7 +67,7 @@ class Recognizer:
         speech = [[part["start"] / RATE_HZ, part["end"] / RATE_HZ] for part in found]
         if not speech:
             return {"words": [], "speech": []}
-        # One temperature: the others draw at random, and a run that was interrupted would differ.
+        # One temperature: others are random, and an interrupted run would differ.
         segments, _ = self._model.transcribe(
             samples_N, language=self._code, beam_size=_BEAMS, temperature=0.0, word_timestamps=True,
             condition_on_previous_text=False, no_speech_threshold=None,
@@ -94,7 +94,7 @@ def main() -> None:
         return
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     out = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
-    os.dup2(2, 1)  # what libraries print must not be in the answers
+    os.dup2(2, 1)  # output of libraries must not mix with the answers
 
     def say(answer: dict[str, Any]) -> None:
         out.write(json.dumps(answer) + "\n")

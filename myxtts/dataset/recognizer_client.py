@@ -70,7 +70,7 @@ def extra_problem(python: str) -> str | None:
     if lacking:
         return (
             f"the recognizer is not installed for {name} (missing: {', '.join(lacking)}): {INSTALL}, name another "
-            "Python with --python, or ask for clips without texts with --no-texts"
+            "Python with --python, or cut without texts with --no-texts"
         )
     return None
 

@@ -1,4 +1,4 @@
-"""Which long recordings there are, what each is called, and their samples in blocks."""
+"""Finds and names the long recordings, and reads their samples in blocks."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class LongRecording:
     """A recording to cut.
 
     Attributes:
-        path: where it is.
-        name: what its clips are called, unique among the recordings.
-        folder: the folder that it is in below the one that the user named; "" for none.
+        path: its file.
+        name: prefix of its clips, unique among the recordings.
+        folder: its folder below the one that the user named; "" for none.
         sample_rate_hz: of the file.
         seconds: by its header.
-        key: of its content, for what is kept of an interrupted run.
+        key: hash of its content, for the intermediate files of an interrupted run.
     """
 
     path: Path
@@ -96,7 +96,7 @@ def _natural(name: str) -> list[tuple[int, int, str]]:
 
 
 def _name_of(stem: str) -> str:
-    """A stem as part of a file name that no other system changes: letters, digits, hyphens and underscores."""
+    """A stem as a portable part of a file name: letters, digits, hyphens and underscores."""
     name = re.sub(r"[^\w-]+", "-", unicodedata.normalize("NFC", stem)).strip("-")
     return name[:60] or "recording"
 

@@ -1,4 +1,4 @@
-"""A long recording as samples on the disk, and the level of each of its frames: its length takes no memory."""
+"""A long recording as samples on the disk, and the level of each of its frames, so that its length needs no memory."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ class Sound:
 
 
 def clip_rate(recording: LongRecording, wanted_hz: int) -> int:
-    """Sample rate of the clips of a recording: its own, at most 48 kHz; or what the user wants."""
+    """Sample rate of the clips of a recording: its own, at most 48 kHz, or the requested one."""
     return wanted_hz or min(recording.sample_rate_hz, HIGHEST_CLIP_RATE_HZ)
 
 
 def load_sound(recording: LongRecording, rate_hz: int, work: Path, progress: Progress) -> Sound:
-    """The sound of a recording, decoded into the folder `work` unless it is there. Raises DataError, StorageError."""
+    """The sound of a recording, decoded into the folder `work` unless it exists. Raises DataError, StorageError."""
     samples = work / f"{recording.key}-{rate_hz}.f32"
     levels = samples.with_suffix(".levels")
     if not (samples.is_file() and levels.is_file()):

@@ -1,4 +1,4 @@
-"""Where the phrases of a long recording are, and which of its sound is noise or music.
+"""Finds the phrases of a long recording, and the parts that are noise or music.
 
 A phrase is sound between two pauses. Limits follow the surroundings, since the noise of a long recording changes. The
 limits for noise and music are from 213 windows of 110 recordings (docs/log/2026-12-01-dataset.md has the figures).
@@ -99,7 +99,7 @@ def _quiet_frames(level_M: Levels) -> Mask:
     reach = 2 * round(_SURROUNDINGS_SECONDS / FRAME_SECONDS) + 1
     short = round(0.1 / FRAME_SECONDS)
     mean_M = 10.0 * np.log10(scipy.ndimage.uniform_filter1d(10.0 ** (level_M / 10.0), short, mode="nearest"))
-    audible = mean_M > _SILENCE_DB  # zeros that a program has put in say nothing about the noise
+    audible = mean_M > _SILENCE_DB  # digital silence says nothing about the noise
     floor_M = scipy.ndimage.minimum_filter1d(np.where(audible, mean_M, 0.0), reach, mode="nearest")
     peak_M = scipy.ndimage.maximum_filter1d(mean_M, reach, mode="nearest")
     speech = float(np.percentile(mean_M[audible], 95.0)) if audible.any() else _SILENCE_DB
@@ -126,7 +126,7 @@ def _pitch(sound: Sound, frames: int, progress: Progress, task: str) -> npt.NDAr
 
 
 def _problems(level_M: Levels, pitch_M: npt.NDArray[np.float32]) -> npt.NDArray[np.int8]:
-    """For each frame the place in _PROBLEMS of what most windows around it have; 0 for speech."""
+    """For each frame the index in _PROBLEMS of the majority of the windows around it; 0 for speech."""
     size, step = round(_WINDOW_SECONDS / FRAME_SECONDS), round(_STEP_SECONDS / FRAME_SECONDS)
     votes = np.zeros((len(_PROBLEMS), len(level_M)), np.int16)
     semitone_M = 12.0 * np.log2(np.where(pitch_M > 0, pitch_M, 1.0))
@@ -158,7 +158,7 @@ def _quiet_share(level_M: Levels) -> float:
 
 
 def _without_rests(parts: list[Phrase]) -> list[Phrase]:
-    """The parts of a stretch without a pause; short ones are what most of it is, since windows reach beyond it."""
+    """The parts of a stretch without a pause; a short stretch gets the majority, since windows reach beyond it."""
     seconds: dict[str, float] = {}
     for part in parts:
         seconds[part.problem] = seconds.get(part.problem, 0.0) + part.seconds
@@ -167,7 +167,7 @@ def _without_rests(parts: list[Phrase]) -> list[Phrase]:
 
 
 def _without_crumbs(phrases: list[Phrase]) -> list[Phrase]:
-    """The phrases without very short ones; parts of one stretch that turned out the same are one."""
+    """The phrases without very short ones; equal parts of one stretch are joined."""
     kept: list[Phrase] = []
     for phrase in phrases:
         touches = bool(kept) and phrase.start - kept[-1].end < FRAME_SECONDS / 2

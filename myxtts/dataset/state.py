@@ -1,7 +1,7 @@
-"""The folder of a data set: what belongs to it, and what is kept so that an interrupted run continues.
+"""The folder of a data set: its files, and the intermediate files with which an interrupted run continues.
 
 `dataset.json` names the options and the recordings. Until everything else is written, `.work` has the words that were
-recognized, and there is no metadata.csv. A file that somebody changed is never replaced.
+recognized, and there is no metadata.csv. A file that was changed by someone else is never replaced.
 """
 
 from __future__ import annotations
@@ -95,11 +95,11 @@ class DatasetFolder:
             with contextlib.suppress(OSError):
                 shutil.rmtree(self.work)
                 (self.root / STATE).unlink()
-                self.root.rmdir()  # which keeps what somebody else has put there
+                self.root.rmdir()  # which keeps other files in it
 
-    def journal(self, key: str) -> Journal:
+    def journal(self, key: str) -> RecognitionJournal:
         """The words of a recording that were recognized so far."""
-        return Journal(self.work / f"{key}.words")
+        return RecognitionJournal(self.work / f"{key}.words")
 
     def has_clip(self, name: str) -> bool:
         """Whether a clip is written; each is written at once, so it is complete."""
@@ -111,7 +111,7 @@ class DatasetFolder:
         return self.root / CLIPS / f"{name}.wav"
 
     def keep_only(self, names: Sequence[str]) -> None:
-        """Raises DataError for a file among the clips that is none of them: somebody put it there."""
+        """Raises DataError for a foreign file among the clips."""
         known = {f"{name}.wav" for name in names}
         for path in self._clip_files():
             if path.name not in known:
@@ -141,7 +141,7 @@ class DatasetFolder:
         return sorted(folder.iterdir()) if folder.is_dir() else []
 
     def _state(self) -> dict[str, Any]:
-        """The content of dataset.json; empty if the folder has none that we wrote."""
+        """The content of dataset.json; empty if the folder has none of this command."""
         try:
             state = strict_json((self.root / STATE).read_bytes())
         except (OSError, ValueError):
@@ -154,8 +154,8 @@ class DatasetFolder:
         write_bytes_atomic(self.root / STATE, content.encode("utf-8"))
 
 
-class Journal:
-    """What was recognized in the parts of a recording: a line for each, added as soon as it is known."""
+class RecognitionJournal:
+    """The recognized words of each part of a recording: one line per part, added immediately."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -174,7 +174,7 @@ class Journal:
                 complete += len(line)
 
     def get(self, part: str) -> dict[str, Any] | None:
-        """What was recognized in a part; None if it is not known."""
+        """The recognized words of a part; None if it is unknown."""
         return self._known.get(part)
 
     def add(self, part: str, entry: Mapping[str, Any]) -> None:

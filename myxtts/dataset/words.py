@@ -31,7 +31,7 @@ class TimedWord:
         text: as it is written, with punctuation.
         start: where it begins in the recording, in seconds.
         end: where it ends.
-        score: how sure it is, 0 to 1.
+        score: confidence, 0 to 1.
         spoken: false for a word of the given text where nothing was recognized.
     """
 
@@ -58,7 +58,7 @@ def key_words(text: str, language: str) -> list[str]:
 def recognized_words(words: Sequence[RecognizedWord], speech: Sequence[tuple[float, float]]) -> list[TimedWord]:
     """The recognized words as the text; continuations such as "'s" join their word.
 
-    What is no word is left out, and so are words far from the parts of `speech`: a recognizer writes some in silence.
+    Items that are not words are omitted, as are words far from `speech`: recognizers invent some in silence.
     """
     found: list[TimedWord] = []
     for word in words:

@@ -186,7 +186,7 @@ def _exchange(
         raise StorageError(f"speech cannot be written: {error}; free space or set another data.cache_path")
     if code != 0 or len(spoken) != len(jobs):
         stderr.seek(0)
-        last = (stderr.read().decode("utf-8", "replace").strip().splitlines() or ["it left no message"])[-1]
+        last = (stderr.read().decode("utf-8", "replace").strip().splitlines() or ["without a message"])[-1]
         reason = f"was silent for {_STALL_SECONDS:.0f} s" if stall.happened else f"ended with code {code}"
         text = jobs[min(len(spoken), len(jobs) - 1)]["text"]
         raise MyXTTSError(

@@ -3,8 +3,8 @@
 It needs the extra `judge`, but neither TensorFlow nor the rest of MyXTTS, so any Python with the extra can run this
 file: `python judge.py < job.json`. A job is an object with `recognizer` (a folder, or null for the bundled one) and
 `clips` (objects with `id`, `wav`, `reference` or null, `language`). The output is one line of JSON that describes the
-judge and one per clip: `heard`, the recognized text (null in a language that the recognizer does not support), `secs`
-and `dnsmos`.
+judge and one per clip: `recognized`, the recognized text (null in a language that the recognizer does not support),
+`secs` and `dnsmos`.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Judge:
         similarity = float(self._embedding(clip["wav"]) @ self._embedding(reference)) if reference else None
         return {
             "id": clip["id"],
-            "heard": self._recognized(samples_N, clip["language"]),
+            "recognized": self._recognized(samples_N, clip["language"]),
             "secs": _finite(similarity),
             **{name: _finite(value) for name, value in _quality(samples_N).items()},
         }

@@ -129,7 +129,7 @@ def _sent(pipe: IO[str], request: str) -> bool:
 
 def add_answer(clip: EvaluatedClip, who: str, answer: Mapping[str, Any]) -> None:
     """Adds an answer of the judge to a clip's figures; missing figures are None."""
-    recognized = answer["heard"]
+    recognized = answer["recognized"]
     rates = error_rates(clip.text, recognized, clip.language) if recognized is not None else None
     clip.figures[who] |= {
         "wer": rates.wer if rates else None,
@@ -138,7 +138,7 @@ def add_answer(clip: EvaluatedClip, who: str, answer: Mapping[str, Any]) -> None
         "dnsmos": answer["dnsmos"],
     }
     if recognized is not None:
-        clip.heard[who] = recognized
+        clip.recognized[who] = recognized
 
 
 def _last_line(errors: bytes) -> str:

@@ -47,7 +47,7 @@ class Model(Protocol):
 
 @dataclass
 class EvaluatedClip:
-    """A clip and its figures; `files`, `seconds`, `figures` and `heard` (recognized text) by origin (SPOKEN, ...)."""
+    """A clip and its figures; `files`, `seconds`, `figures` and `recognized` (text) by origin (SPOKEN, ...)."""
 
     id: str
     text: str
@@ -59,7 +59,7 @@ class EvaluatedClip:
     files: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     figures: dict[str, dict[str, float | None]] = field(default_factory=dict)
-    heard: dict[str, str] = field(default_factory=dict)
+    recognized: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:

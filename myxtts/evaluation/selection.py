@@ -157,7 +157,7 @@ def _other_data(config: Config, chosen: Sequence[Utterance], trained: Collection
     named = quoted(config.data.train_path)
     if not trained and not all(own.exists() for own in roots_in(config.data.train_path)):
         return (
-            "whether clips were trained on is not known: there is no list of the run's training clips "
+            "it is unknown which clips were used for training: there is no list of the run's training clips "
             f"(utterances.txt), and the path in its settings, {named}, does not exist"
         )
     other = f"not the training data of this run ({named})"

@@ -18,7 +18,7 @@ from myxtts.audio.source_filter import HIGHEST_HARMONIC_SHARE, SUBFRAMES, window
 from myxtts.config.schema import AudioConfig
 from myxtts.export.fourier import Fourier
 from myxtts.models.build import load_weights
-from myxtts.vocoder.constants import NOISE_LEVEL
+from myxtts.vocoder.constants import NOISE_BESIDE_HARMONICS, NOISE_GATE_NEPERS, NOISE_LEVEL, TINY
 from myxtts.vocoder.files import VocoderFile
 from myxtts.vocoder.network import build_network
 
@@ -63,9 +63,18 @@ class NeuralGraph:
         centre_hz_M = hz[:, audio.hop_samples // 2]
         filters = self._network(mel_MC[None], centre_hz_M[None], voiced_M[None])[0]
         real, imaginary, gain, by_cosine, by_sine = tf.unstack(filters, axis=1)
-        noise = [NOISE_LEVEL * gain * (plain[k] + by_cosine * cosine[k] + by_sine * sine[k]) for k in (0, 1)]
+        gain = _attenuated(gain, tf.square(real) + tf.square(imaginary))
+        noise = [gain * (plain[k] + by_cosine * cosine[k] + by_sine * sine[k]) for k in (0, 1)]
         spectrum = [real * pulses[0] - imaginary * pulses[1], real * pulses[1] + imaginary * pulses[0]]
         return fourier.samples(tf.concat([spectrum[k] + noise[k] for k in (0, 1)], axis=1), frames)
+
+
+def _attenuated(gain_MF: tf.Tensor, power_MF: tf.Tensor) -> tf.Tensor:
+    """The gain of the noise beside harmonics of a power, as vocoder.neural.attenuate_noise computes it."""
+    harmonics = tf.sqrt(power_MF)
+    gain_MF *= 1.0 - NOISE_BESIDE_HARMONICS * harmonics / (harmonics + gain_MF + TINY)
+    loudest = tf.sqrt(tf.reduce_max(power_MF + tf.square(gain_MF), axis=1, keepdims=True)) + TINY
+    return NOISE_LEVEL * gain_MF * tf.minimum(1.0, gain_MF * (np.float32(np.exp(NOISE_GATE_NEPERS)) / loudest))
 
 
 class GriffinLimGraph:

@@ -59,8 +59,12 @@ def build_voice_cloner(
     precision: str = "fp32",
     seed: int = 1,
     mel_std_C: npt.NDArray[np.float32] | None = None,
+    recompute: bool = False,
 ) -> VoiceCloner:
-    """A VoiceCloner whose weights exist and follow from `seed` alone; `mel_std_C` matters in training (VoiceCloner)."""
+    """A VoiceCloner whose weights exist and follow from `seed` alone.
+
+    `mel_std_C` and `recompute` matter in training only (VoiceCloner).
+    """
     keras.utils.set_random_seed(seed)
     cloner = VoiceCloner(
         model,
@@ -71,6 +75,7 @@ def build_voice_cloner(
         harmonics=harmonics,
         precision=precision,
         mel_std_C=mel_std_C,
+        recompute=recompute,
     )
     cloner(example_batch(channels), tf.constant(1.0))
     return cloner

@@ -7,11 +7,14 @@ carries noise to it in a few Euler steps.
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from myxtts.config.schema import ModelConfig
 from myxtts.models.layers import ConvBlock, Dense, Module, gelu, normalize_channels
+from myxtts.models.recompute import run_blocks
 
 EXPANSION = 4
 TIME_FEATURES = 64
@@ -24,9 +27,18 @@ class Backbone(Module):
     Works on patches of `decoder_patch` neighbouring frames: half the positions, half the cost of every block.
     """
 
-    def __init__(self, model: ModelConfig, blocks: int, channels: int, salt: int = SALT, **kwargs: object) -> None:
+    def __init__(
+        self,
+        model: ModelConfig,
+        blocks: int,
+        channels: int,
+        salt: int = SALT,
+        *,
+        recompute: bool = False,
+        **kwargs: object,
+    ) -> None:
         super().__init__(**kwargs)
-        policy, width = self.dtype_policy, model.width
+        policy, width, self.recompute = self.dtype_policy, model.width, recompute
         self.patch, self.channels = model.decoder_patch, channels
         self.front = Dense(width, name="front", dtype=policy)
         self.blocks = [
@@ -42,8 +54,7 @@ class Backbone(Module):
         """(B, M, any), condition (B, E), mask (B, M, 1) -> (B, M, C) fp32; zero at padding."""
         x, mask = self._patches(x_BMD * tf.cast(mask_BM1, x_BMD.dtype)), self._patches(mask_BM1)[:, :, :1]
         x = self.front(tf.cast(x, self.compute_dtype)) * tf.cast(mask, self.compute_dtype)
-        for block in self.blocks:
-            x = block(x, mask, condition_BE, seed)
+        x = run_blocks(self.blocks, x, mask, condition_BE, seed, recompute=self.recompute)
         y = tf.reshape(self.out(normalize_channels(x)), [tf.shape(x)[0], -1, self.channels])
         cut = tf.slice(y, [0, 0, 0], tf.stack([tf.shape(x)[0], tf.shape(x_BMD)[1], self.channels]))
         return cut * mask_BM1
@@ -59,9 +70,10 @@ class Backbone(Module):
 class RegressionDecoder(Module):
     """Predicts the residual at once; trained with L1 or Huber by the losses."""
 
-    def __init__(self, model: ModelConfig, channels: int, **kwargs: object) -> None:
+    def __init__(self, model: ModelConfig, channels: int, *, recompute: bool = False, **kwargs: object) -> None:
         super().__init__(**kwargs)
-        self.backbone = Backbone(model, model.decoder_blocks, channels, name="backbone", dtype=self.dtype_policy)
+        blocks, policy = model.decoder_blocks, self.dtype_policy
+        self.backbone = Backbone(model, blocks, channels, recompute=recompute, name="backbone", dtype=policy)
 
     def call(
         self,
@@ -127,12 +139,13 @@ class FlowDecoder(Module):
     arXiv 2309.03199, sec. 3.1 (there the text encoder's own); guidance: arXiv 2207.12598, eq. 6.
     """
 
-    def __init__(self, model: ModelConfig, channels: int, **kwargs: object) -> None:
+    def __init__(self, model: ModelConfig, channels: int, *, recompute: bool = False, **kwargs: object) -> None:
         super().__init__(**kwargs)
         self.channels, self.guidance, self.unguided_share = channels, model.flow_guidance, model.flow_unguided_share
         policy = self.dtype_policy
-        self.draft = Backbone(model, model.flow_draft_blocks, channels, DRAFT_SALT, name="draft", dtype=policy)
-        self.backbone = Backbone(model, model.decoder_blocks, channels, name="backbone", dtype=policy)
+        common: dict[str, Any] = {"recompute": recompute, "dtype": policy}
+        self.draft = Backbone(model, model.flow_draft_blocks, channels, DRAFT_SALT, name="draft", **common)
+        self.backbone = Backbone(model, model.decoder_blocks, channels, name="backbone", **common)
         self.time_in = Dense(model.width, name="time_in", dtype="float32")
         self.time_out = Dense(model.width, name="time_out", dtype="float32")
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from myxtts.batch import PROSODY_FIGURES
 from myxtts.config.schema import ModelConfig
 from myxtts.models.layers import ConvBlock, Convolution, Dense, Module, Norm, gelu, sequence_mask
+from myxtts.models.recompute import run_blocks
 
 BLOCKS = 3
 STRIDE = 4
@@ -43,9 +44,9 @@ def _statistics(x_BRD: tf.Tensor, weight_BRD: tf.Tensor) -> tf.Tensor:
 class SpeakerEncoder(Module):
     """Convolutions over the reference mel, attentive pooling, and two heads."""
 
-    def __init__(self, model: ModelConfig, **kwargs: object) -> None:
+    def __init__(self, model: ModelConfig, *, recompute: bool = False, **kwargs: object) -> None:
         super().__init__(**kwargs)
-        policy, width = self.dtype_policy, model.speaker_width
+        policy, width, self.recompute = self.dtype_policy, model.speaker_width, recompute
         small, smaller = (keras.initializers.VarianceScaling(scale=scale) for scale in (0.1, 0.01))
         self.front = Convolution(width, 2 * STRIDE, STRIDE, name="front", dtype=policy)
         self.norm = Norm(name="norm", dtype=policy)
@@ -76,8 +77,7 @@ class SpeakerEncoder(Module):
         x = self.front(tf.cast(reference_BRC * mask, self.compute_dtype))
         short_mask = mask[:, ::STRIDE]
         x = gelu(self.norm(x)) * tf.cast(short_mask, x.dtype)
-        for block in self.blocks:
-            x = block(x, short_mask)
+        x = run_blocks(self.blocks, x, short_mask, recompute=self.recompute)
         pooled = attentive_statistics(x, self.attention_out(self.attention_in(x)), short_mask)
         log_variance = self.style_log_variance(pooled)
         # plain statistics in addition to the learned ones: the mean spectrum need not be learned from few voices

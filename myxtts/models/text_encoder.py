@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from myxtts.config.schema import ModelConfig
 from myxtts.models.layers import Convolution, Module, Norm, TransformerBlock, dropout, gelu, sequence_mask
+from myxtts.models.recompute import run_blocks
 
 PRENET_LAYERS = 2
 SALT = 100
@@ -18,9 +19,11 @@ class TextEncoder(Module):
     Source: prenet as in Matcha-TTS, arXiv 2309.03199 sec. 3.2; blocks see layers.TransformerBlock.
     """
 
-    def __init__(self, model: ModelConfig, symbols: int, languages: int, **kwargs: object) -> None:
+    def __init__(
+        self, model: ModelConfig, symbols: int, languages: int, *, recompute: bool = False, **kwargs: object
+    ) -> None:
         super().__init__(**kwargs)
-        policy, width = self.dtype_policy, model.width
+        policy, width, self.recompute = self.dtype_policy, model.width, recompute
         normal = keras.initializers.RandomNormal(stddev=1.0)
         small = keras.initializers.RandomNormal(stddev=0.1)
         self.rate = model.dropout
@@ -46,6 +49,5 @@ class TextEncoder(Module):
         for i, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
             y = dropout(gelu(norm(convolution(x))), self.rate, seed, SALT + i)
             x = (x + y) * tf.cast(mask, x.dtype)
-        for block in self.blocks:
-            x = block(x, mask, seed)
+        x = run_blocks(self.blocks, x, mask, seed, recompute=self.recompute)
         return self.norm(x) * tf.cast(mask, x.dtype)

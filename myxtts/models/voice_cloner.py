@@ -7,6 +7,8 @@ tokens near the segment), `decode` (the mel of the segment) and `criticize`.
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +63,7 @@ class VoiceCloner(Module):
         precision: fp32, bf16 or fp16.
         mel_std_C: float32 [C], deviation by which the corpus normalizes natural-log mels; training shifts mels by
             a gain with it. Ones by default.
+        recompute: compute the activations of the blocks a second time in the backward pass (models.recompute).
     """
 
     def __init__(
@@ -74,21 +77,23 @@ class VoiceCloner(Module):
         harmonics: HarmonicTable,
         precision: str = "fp32",
         mel_std_C: npt.NDArray[np.float32] | None = None,
+        recompute: bool = False,
     ) -> None:
         policy = keras.DTypePolicy(PRECISIONS[precision])
         super().__init__(name="voice_cloner", dtype=policy)
         self.config, self.channels = model, channels
         self.mel_std_C = np.ones(channels, np.float32) if mel_std_C is None else mel_std_C
-        self.text_encoder = TextEncoder(model, symbols, languages, name="text_encoder", dtype=policy)
+        common: dict[str, Any] = {"recompute": recompute, "dtype": policy}
+        self.text_encoder = TextEncoder(model, symbols, languages, name="text_encoder", **common)
         self.aligner = Aligner(model, symbols, channels, name="aligner", dtype="float32")
-        self.speaker_encoder = SpeakerEncoder(model, name="speaker_encoder", dtype=policy)
+        self.speaker_encoder = SpeakerEncoder(model, name="speaker_encoder", **common)
         self.voice_heads = VoiceHeads(model, speakers, channels, name="voice_heads", dtype="float32")
         self.duration = Predictor(model, 1, 200, LOG_DURATION_AT_START, name="duration", dtype=policy)
         self.pitch = Predictor(model, 1, 220, name="pitch", dtype=policy)
         self.energy = Predictor(model, 1, 240, name="energy", dtype=policy)
         self.source_predictor = SourcePredictor(model, harmonics, name="source_predictor", dtype=policy)
         self.prosody_in = Dense(model.width, name="prosody_in", dtype=policy)
-        self.decoder = DECODERS[model.decoder](model, channels, name="decoder", dtype=policy)
+        self.decoder = DECODERS[model.decoder](model, channels, name="decoder", **common)
         self.critic = Critic(model, channels, name="critic", dtype=policy) if model.critic_width else None
 
     def condition(self, voice_BE: tf.Tensor, style_BY: tf.Tensor) -> tf.Tensor:

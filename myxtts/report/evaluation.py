@@ -93,7 +93,7 @@ def _clip(result: Mapping[str, Any], clip: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{key: clip[key] for key in ("id", "speaker", "language", "text", "notes")},
         "players": _players(clip),
-        "heard": [(result["who"][who], words or "(nothing)") for who, words in clip["heard"].items()],
+        "recognized": [(result["who"][who], words or "(nothing)") for who, words in clip["recognized"].items()],
         "own": [(row.title, row.cells[0]) for row in rows if row.cells[0] != _DASH],
         "rows": rows,
     }

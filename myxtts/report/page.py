@@ -14,7 +14,6 @@ import jinja2
 from myxtts import __version__
 from myxtts.figures import short_text, update_number
 from myxtts.health.replay import measure_of, replay
-from myxtts.health.signs import Verdict
 from myxtts.health.tracker import Health
 from myxtts.report.curves import main_charts, recent, term_charts, term_table
 from myxtts.report.run_files import Run, finite, read_run
@@ -78,7 +77,7 @@ def render(run: Run) -> str:
         version=__version__,
         written=_moment(datetime.now(UTC).timestamp()),
         facts=_facts(run),
-        figures=_figures(run, verdict),
+        figures=_figures(run),
         verdict=verdict,
         sign_words=SIGN_WORDS,
         charts=main_charts(run),
@@ -153,7 +152,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     return [(name, short_text(value)) for name, value in known.items()]
 
 
-def _figures(run: Run, verdict: Verdict) -> list[tuple[str, str, str]]:
+def _figures(run: Run) -> list[tuple[str, str, str]]:
     """The key figures: name, value, note."""
     metric = measure_of(run.config, run.corpus).best_metric
     best = run.best_update

@@ -1,1 +1,1 @@
-"""An HTTP server that speaks OpenAI's speech interface (extra `serve`: starlette and uvicorn)."""
+"""An HTTP server with OpenAI's speech API (extra `serve`: starlette and uvicorn)."""

@@ -1,8 +1,7 @@
 """The application: routes, the queue of requests, and the metrics.
 
-A request waits for one of a few worker threads for each part of its speech, so requests take turns and a client that
-leaves costs the part that is being computed and no more. The queue is bounded; beyond it the answer is 503 with
-Retry-After.
+Each part of a speech is computed by one of a few worker threads, so requests take turns, and after a client disconnects
+only the current part is finished. The queue is bounded; when it is full, the answer is 503 with Retry-After.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ MODEL_ID = "myxtts"
 _MOST_BODY_BYTES = 1 << 20
 _RETRY_SECONDS = "2"
 _OPEN_PATHS = ("/health",)
-"""Paths that need no token: what watches a server asks for them."""
+"""Paths that need no token, for monitoring."""
 _NO_TOKEN = ApiError(401, "the token is missing or wrong", code="invalid_api_key")
 
 
@@ -47,10 +46,10 @@ class ServerSettings:
     """Limits and access.
 
     Attributes:
-        threads: sentences that are computed at the same time.
-        max_queue: requests that are worked on or wait; further ones get 503.
+        threads: sentences computed at the same time.
+        max_queue: requests in progress or waiting; further ones get 503.
         max_characters: longest text of a request.
-        token: what clients must send as a bearer token; None: nothing.
+        token: the bearer token that clients must send; None: none.
         origins: web pages of these origins may use the server (CORS).
         allow_voices: whether clients may add voices to the folder of voices.
         max_upload_bytes: largest recording of a client.
@@ -75,7 +74,7 @@ class Metrics:
     compute_seconds: float = 0.0
 
     def text(self) -> str:
-        """In the text format of Prometheus."""
+        """The metrics in the text format of Prometheus."""
         factor = self.compute_seconds / self.speech_seconds if self.speech_seconds else 0.0
         lines = ["# TYPE myxtts_requests_total counter"]
         lines += [f'myxtts_requests_total{{status="{status}"}} {n}' for status, n in sorted(self.requests.items())]
@@ -90,7 +89,7 @@ class Metrics:
 
 
 def application(synthesizer: Synthesizer, settings: ServerSettings, voices: VoiceFolder | None = None) -> Starlette:
-    """The ASGI application that speaks with a synthesizer; `voices`: saved voices that it serves too."""
+    """The ASGI application for a synthesizer; `voices`: saved voices that it serves as well."""
     service = _Service(synthesizer, settings, voices)
     routes = [
         Route("/v1/audio/speech", service.speech, methods=["POST"]),
@@ -130,11 +129,11 @@ async def _as_json(request: Request, error: Exception) -> Response:
 
 
 EXCEPTION_HANDLERS: Any = {ApiError: _as_json, HTTPException: _as_json, Exception: _as_json}
-"""Every error in the shape of OpenAI's interface."""
+"""Every error in OpenAI's format."""
 
 
 class _Guard:
-    """Asks for the token, and counts the answers by status."""
+    """Checks the token, and counts the answers by status."""
 
     def __init__(self, app: ASGIApp, service: _Service) -> None:
         self._app, self._service = app, service
@@ -210,20 +209,20 @@ class _Service:
             raise ApiError(503, f"{self._metrics.active} requests are waiting; try again later", code="queue_full")
         self._metrics.active += 1
         try:
-            pieces = self._pieces(wanted)
-            first = await self._next(pieces)  # so that what is wrong with a text is an error and no broken stream
+            chunks = self._chunks(wanted)
+            first = await self._next(chunks)  # so that a problem of the text is an error, not a broken stream
         except BaseException:
             self._metrics.active -= 1
             raise
         form = reply(wanted.stream_format, wanted.response_format, wanted.timestamp_granularities)
-        streamed = self._streamed(request, wanted.response_format, form, pieces, first)
+        streamed = self._streamed(request, wanted.response_format, form, chunks, first)
         if form.streams:
             return StreamingResponse(streamed, media_type=form.media_type)
-        # nothing is sent before all is computed, so that an error in the middle has its own status
+        # nothing is sent before everything is computed, so that an error in the middle has its own status
         return Response(b"".join([content async for content in streamed]), media_type=form.media_type)
 
-    def _pieces(self, wanted: SpeechRequest) -> Iterator[SpeechChunk]:
-        """The sentences, or parts of them; a generator, so that the text is read in a worker too."""
+    def _chunks(self, wanted: SpeechRequest) -> Iterator[SpeechChunk]:
+        """The sentences, or parts of them; a generator, so that the text is also processed in a worker."""
         saved = set(self._folder.names()) if self._folder is not None else set()
         parts = [
             self._folder.part(name, weight, self._synthesizer)
@@ -233,44 +232,44 @@ class _Service:
         ]
         yield from self._synthesizer.stream(wanted.text, voices=parts, **asdict(wanted.options))
 
-    async def _next(self, pieces: Iterator[SpeechChunk]) -> SpeechChunk | None:
+    async def _next(self, chunks: Iterator[SpeechChunk]) -> SpeechChunk | None:
         """The next sentence or part of one, computed in a worker. Raises ApiError."""
 
         def compute() -> SpeechChunk | None:
             started = time.perf_counter()
             try:
-                return next(pieces, None)
+                return next(chunks, None)
             finally:
                 self._metrics.compute_seconds += time.perf_counter() - started
 
         try:
-            piece = await asyncio.get_running_loop().run_in_executor(self._workers, compute)
+            chunk = await asyncio.get_running_loop().run_in_executor(self._workers, compute)
         except (DataError, ConfigError) as error:
             raise api_error(error) from None
         except MyXTTSError as error:
             raise ApiError(500, str(error)) from error
-        if piece is not None:
-            self._metrics.speech_seconds += len(piece.samples) / piece.sample_rate_hz
-        return piece
+        if chunk is not None:
+            self._metrics.speech_seconds += len(chunk.samples) / chunk.sample_rate_hz
+        return chunk
 
     async def _streamed(
         self,
         request: Request,
         response_format: str,
         form: Reply,
-        pieces: Iterator[SpeechChunk],
-        piece: SpeechChunk | None,
+        chunks: Iterator[SpeechChunk],
+        chunk: SpeechChunk | None,
     ) -> AsyncIterator[bytes]:
         """The bytes of the reply. Leaving it early, as when the client disconnects, ends the work."""
         try:
-            assert piece is not None, "a text has at least one sentence"
-            output = encoder(response_format, piece.sample_rate_hz)
-            while piece is not None:
-                if content := form.part(piece, output.write(piece.samples)):
+            assert chunk is not None, "a text has at least one sentence"
+            output = encoder(response_format, chunk.sample_rate_hz)
+            while chunk is not None:
+                if content := form.part(chunk, output.write(chunk.samples)):
                     yield content
                 if not form.streams and await request.is_disconnected():
                     return
-                piece = await self._next(pieces)
+                chunk = await self._next(chunks)
             if content := form.end(output.close()):
                 yield content
         finally:

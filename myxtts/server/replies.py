@@ -12,7 +12,7 @@ from myxtts.server.sound_formats import MEDIA_TYPES
 from myxtts.synthesis.speech import SpeechChunk, SpokenSentence
 
 GRANULARITIES = ("word", "segment")
-"""What times can be asked for, by the names of OpenAI's transcriptions; a segment is a sentence."""
+"""The times that can be requested, with the names of OpenAI's transcriptions; a segment is a sentence."""
 
 
 class Reply(Protocol):
@@ -23,16 +23,16 @@ class Reply(Protocol):
     """Whether it has bytes before the end."""
 
     def part(self, chunk: SpeechChunk, content: bytes) -> bytes:
-        """The next bytes of the body: `content` is what the sound file has more with this chunk, possibly none."""
+        """The next bytes of the body; `content`: the bytes that this chunk adds to the sound file, possibly none."""
         ...
 
     def end(self, content: bytes) -> bytes:
-        """The last bytes of the body: `content` is the end of the sound file."""
+        """The last bytes of the body; `content`: the end of the sound file."""
         ...
 
 
 def reply(stream_format: str, response_format: str, granularities: Collection[str]) -> Reply:
-    """The form of a reply that a request asks for."""
+    """The requested form of a reply."""
     return _FORMS[stream_format](response_format, granularities)
 
 
@@ -64,7 +64,7 @@ class _Audio:
 
 
 class _Events:
-    """The events of OpenAI's interface, and before the audio of each sentence one with the times, where asked for."""
+    """The events of OpenAI's API, and before the audio of each sentence one with its times, if requested."""
 
     media_type, streams = "text/event-stream", True
 
@@ -82,7 +82,7 @@ class _Events:
 
 
 class _Json:
-    """One object: the sound file in base64, and the times, where asked for."""
+    """One object: the sound file in base64, and the times, if requested."""
 
     media_type, streams = "application/json", False
 

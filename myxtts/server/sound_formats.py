@@ -1,4 +1,4 @@
-"""Samples to bytes of the formats of OpenAI's interface, piece by piece where a format allows."""
+"""Samples to bytes in the formats of OpenAI's API, part by part where the format allows it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import soxr
 from myxtts.audio.sound_file import FloatArray, pcm16, wav_header
 
 NETWORK_RATE_HZ = 24_000
-"""Rate of pcm and opus: clients of OpenAI's interface expect it."""
+"""Rate of pcm and opus, which clients of OpenAI's API expect."""
 MEDIA_TYPES = {
     "mp3": "audio/mpeg",
     "wav": "audio/wav",
@@ -23,7 +23,7 @@ MEDIA_TYPES = {
 
 
 class Encoder(Protocol):
-    """Turns samples into the bytes of a file as they come."""
+    """Encodes samples as they come."""
 
     def write(self, samples_N: FloatArray) -> bytes:
         """The next bytes, possibly none."""
@@ -80,7 +80,7 @@ class _Pcm:
 
 
 class _File:
-    """A file of libsndfile in memory. What was sent is dropped from it; a format that seeks is sent at the end."""
+    """A file of libsndfile in memory. Bytes that were sent are removed; a format that seeks is sent at the end."""
 
     def __init__(self, rate_hz: int, wanted_hz: int, *, streams: bool, **kind: Any) -> None:
         self._resample, self._streams, self._sent = _Resampler(rate_hz, wanted_hz), streams, 0

@@ -1,4 +1,4 @@
-"""A request for speech: its fields checked by the ranges of SpeakOptions, and errors in OpenAI's shape."""
+"""A request for speech: its fields, checked against the ranges of SpeakOptions, and errors in OpenAI's format."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _granularities(values: Mapping[str, Any], stream_format: str) -> tuple[str, 
     if not isinstance(value, list) or any(one not in GRANULARITIES for one in value):
         raise ApiError(400, f"{name} is {quoted(value)}, expected {expected}", name)
     if value and stream_format == "audio":
-        raise ApiError(400, f"{name} needs stream_format sse or json; a sound file has no place for times", name)
+        raise ApiError(400, f"{name} needs stream_format sse or json; a sound file cannot contain times", name)
     return tuple(dict.fromkeys(value))
 
 

@@ -27,10 +27,10 @@ from myxtts.synthesis.voice_file import consent_problem
 from myxtts.synthesis.voice_parts import VoicePart
 
 AUDIO_FIELDS = ("audio_sample", "file")
-"""Fields that may hold the recording; the first is that of OpenAI's interface."""
+"""Fields that may contain the recording; the first is that of OpenAI's API."""
 _MOST_FIELDS = 20
 _FORM_BYTES = 1 << 16
-"""What a form may have beside the recording."""
+"""Largest size of the other fields of a form."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Upload:
 async def received(request: Request, most_bytes: int) -> AsyncGenerator[Upload, None]:
     """The upload of a form, in a temporary file that is removed afterwards. Raises ApiError.
 
-    The body is not read beyond the limit, whatever its header says.
+    The body is never read beyond the limit, regardless of its header.
     """
     limit = most_bytes + _FORM_BYTES
     too_large = ApiError(413, f"the recording is larger than {most_bytes / 1e6:.3g} MB; cut it", AUDIO_FIELDS[0])
@@ -118,7 +118,7 @@ def examined(path: Path, synthesizer: Synthesizer) -> ExaminedRecording:
 
 
 def figures_of(recording: ExaminedRecording) -> dict[str, Any]:
-    """What was kept of a recording, as plain values."""
+    """Facts about the used part of a recording, as plain values."""
     return {
         "seconds": round(recording.seconds, 2),
         "kept_seconds": round(recording.kept_seconds, 2),
@@ -130,7 +130,7 @@ def figures_of(recording: ExaminedRecording) -> dict[str, Any]:
 
 
 def check_problem(problem: str, accepted: bool) -> None:
-    """Raises ApiError where a recording may not be the speech of one person and nobody accepted that."""
+    """Raises ApiError if a recording may not be the speech of one person, unless that was accepted."""
     if problem and not accepted:
         raise ApiError(
             400,
@@ -143,9 +143,9 @@ def check_problem(problem: str, accepted: bool) -> None:
 def add_uploaded(
     upload: Upload, synthesizer: Synthesizer, folder: VoiceFolder, taken: list[str], *, keep_recording: bool
 ) -> dict[str, Any]:
-    """Makes a voice from an upload and saves it; returns it as OpenAI's interface does. Raises ApiError.
+    """Makes a voice from an upload and saves it; returns it in the form of OpenAI's API. Raises ApiError.
 
-    Nothing is written where anything is wrong.
+    After an error nothing is written.
     """
     name = upload.fields.get("name", "").strip()
     consent = consent_of(upload.fields)

@@ -1,6 +1,6 @@
-"""A folder of saved voices: `NAME.voice`, and `NAME.wav` with the recording it was made from, where that was kept.
+"""A folder of saved voices: `NAME.voice`, and optionally `NAME.wav` with the recording it was made from.
 
-The recording makes the voice again for another model, since a saved voice belongs to one. What is deleted is moved to
+A saved voice belongs to one model; from the recording it can be made again for another one. Deleted voices are moved to
 the folder `trash`.
 """
 
@@ -83,7 +83,7 @@ class VoiceFolder:
         return read_voice(self._existing(name)).consent
 
     def part(self, name: str, weight: float | None, synthesizer: Synthesizer) -> VoicePart:
-        """A voice as part of what `synthesizer` speaks with. Raises DataError.
+        """A saved voice as a VoicePart for `synthesizer`. Raises DataError.
 
         A voice of another model is made again from its recording, once.
         """
@@ -107,7 +107,7 @@ class VoiceFolder:
             made_from: what it was made from; the description of `made` if empty.
             consent: who consented and when.
             recording: samples and their rate, to be kept beside it.
-            taken: names that are something else.
+            taken: names that are in use for something else.
         """
         name = unicodedata.normalize("NFC", name)
         with self._lock:
@@ -172,7 +172,7 @@ class VoiceFolder:
             raise ConfigError(f"the name {quoted(name)} is taken; choose another one")
 
     def _made_again(self, path: Path, stored: StoredVoice, recording: Path, synthesizer: Synthesizer) -> Path:
-        """The voice of another model, made from its recording and kept in a folder of its own."""
+        """The voice for another model, made from its recording and kept in a separate folder."""
         model = synthesizer.opened.voice_model
         status = recording.stat()
         key = f"{path.stem} {status.st_mtime_ns} {status.st_size} {model.encoder}"

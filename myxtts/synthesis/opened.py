@@ -144,7 +144,7 @@ class OpenedCheckpoint:
 
 
 def open_model(path: Path, prefer: Literal["best", "last"] = "best") -> OpenedModel:
-    """Opens and verifies an exported folder, or else what `open_checkpoint` opens. Raises as it does.
+    """Opens and verifies an exported folder or, with `open_checkpoint`, a run. Raises as `open_checkpoint`.
 
     `owner/name`, where no such folder exists, is a model on Hugging Face, if the package huggingface_hub is installed.
     """

@@ -224,7 +224,7 @@ def sentence_parts(
 def pause_frames(audio: AudioConfig, speed: float, *, first: bool, wanted: float | None = None) -> int:
     """Frames of the pause before a sentence; none before the first one.
 
-    wanted: seconds of a pause that the text asks for, at any speed.
+    wanted: seconds of a pause written in the text, at any speed.
     """
     if first and wanted is None:
         return 0

@@ -37,7 +37,7 @@ from myxtts.synthesis.voice_parts import VoicePart
 from myxtts.synthesis.voices import MadeVoice, Reference, VoiceMaker, varied, voice_parts
 from myxtts.synthesis.word_times import word_times
 from myxtts.text.dictionary import read_dictionary
-from myxtts.text.reading import Reading, read_text
+from myxtts.text.reading import EncodedSentences, read_text
 from myxtts.text.symbols import RESERVED
 from myxtts.text.tokenizer import Tokenizer
 from myxtts.units import seconds_of_frames
@@ -51,7 +51,7 @@ _SEED_STEP = 7_919
 class _SpeechTask:
     """A text that is checked and ready to be spoken."""
 
-    reading: Reading
+    reading: EncodedSentences
     language: int
     language_code: str
     voice: Voice
@@ -329,7 +329,7 @@ class Synthesizer:
             words = word_times(text, encoding.normalized, encoding.symbols, made.duration_T, hop / rate)
             seconds = seconds_of_frames(len(mel_MC), rate, hop)
             sentence = SpokenSentence(text, encoding.normalized, start, seconds, words)
-            waves = self._vocoder.pieces(mel_MC, made.pitch_hz_M, seed)
+            waves = self._vocoder.parts(mel_MC, made.pitch_hz_M, seed)
             frames += pause + len(mel_MC)
             first = True
             for part_MC, wave_N, last in sentence_parts(mel_MC, waves, pause, audio):

@@ -23,7 +23,7 @@ _SLACK = 1.15
 
 
 @dataclass(frozen=True, eq=False)
-class Reading:
+class EncodedSentences:
     """At least one sentence with its encoding, and notes about what is omitted.
 
     A sentence is kept as written. The parts of one that was split only after normalization are kept as normalized.
@@ -33,10 +33,12 @@ class Reading:
     encodings: list[EncodedText]
     notes: list[str]
     pauses: list[float | None]
-    """The seconds of silence before each sentence that the text asks for; None: the usual ones."""
+    """Seconds of silence before each sentence as written in the text; None: the default."""
 
 
-def read_text(text: str, language: str, tokenizer: Tokenizer, languages: Sequence[str], longest_tokens: int) -> Reading:
+def read_text(
+    text: str, language: str, tokenizer: Tokenizer, languages: Sequence[str], longest_tokens: int
+) -> EncodedSentences:
     """Reads a text in one of the model's `languages`, in sentences of at most `longest_tokens` tokens.
 
     Raises DataError where nothing in it can be spoken.
@@ -73,7 +75,7 @@ def read_text(text: str, language: str, tokenizer: Tokenizer, languages: Sequenc
         notes.append("the pause at the end of the text is omitted")
     following = [sentence for sentence, _ in spoken[1:]] + [""]
     encodings = [_with_end(encoding, tokenizer, after) for (_, encoding), after in zip(spoken, following, strict=True)]
-    return Reading([sentence for sentence, _ in spoken], encodings, notes, pauses)
+    return EncodedSentences([sentence for sentence, _ in spoken], encodings, notes, pauses)
 
 
 def _with_end(encoding: EncodedText, tokenizer: Tokenizer, following: str) -> EncodedText:

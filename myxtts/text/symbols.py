@@ -59,10 +59,6 @@ class SymbolTable:
         """The id of a symbol; UNKNOWN if it is not in the table."""
         return self._ids.get(symbol, UNKNOWN)
 
-    def grown(self, symbols: Iterable[str]) -> SymbolTable:
-        """A table with new symbols at its end; the ids of the others, and thus trained weights, remain valid."""
-        return SymbolTable((*self._symbols, *symbols))
-
     def to_json(self) -> dict[str, object]:
         """As plain values for JSON."""
         return {"format": _FORMAT, "symbols": list(self._symbols)}

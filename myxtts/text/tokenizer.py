@@ -50,7 +50,7 @@ class Tokenizer:
         text: symbols and blanks.
         table: the symbols of the model.
         untrained: symbols of the table that are skipped like those that are not in it.
-        dictionary: pronunciations that win over eSpeak NG, as `read_dictionary` returns them.
+        dictionary: pronunciations that override eSpeak NG, as `read_dictionary` returns them.
     """
 
     def __init__(

@@ -54,12 +54,16 @@ def with_automatic_batch(
         return _with(resolved, before.batch_size, before.grad_accum)
     prepare_tensorflow(training)
     if not tf.config.list_physical_devices("GPU"):
-        say(f"{OPTION}: {_words(training.batch_size, training.grad_accum)}, as set otherwise: there is no GPU to fill.")
+        say(f"{OPTION}: {_words(training.batch_size, training.grad_accum)}, as configured: there is no GPU to fill.")
         return resolved
     effective = training.batch_size * training.grad_accum
     trial = Trial(config, prepared)
-    size = largest_batch(training.batch_size, effective, trial.fits)
+    size = largest_batch(training.batch_size, effective, trial.fits, recompute=training.recompute)
     say(f"{OPTION}: {_words(size, effective // size)}, the largest of them that the memory of the GPU holds.")
+    if size < training.batch_size and not training.recompute:
+        say(
+            "Larger ones may fit with --set training.recompute=true, which takes longer (gradient checkpointing)."
+        )
     return _with(resolved, size, effective // size)
 
 
@@ -72,8 +76,10 @@ def _with(resolved: Resolved, size: int, accumulated: int) -> Resolved:
     return resolved.changed(values, f"command line {OPTION}", "the same effective batch")
 
 
-def largest_batch(start: int, effective: int, fits: Callable[[int], bool]) -> int:
+def largest_batch(start: int, effective: int, fits: Callable[[int], bool], *, recompute: bool = False) -> int:
     """The largest batch size that fits among `start` doubled or halved; the effective batch is a multiple of it.
+
+    `recompute`: whether gradient checkpointing is on already; else the error names it.
 
     Raises:
         ConfigError: not even the smallest of them fits.
@@ -86,8 +92,10 @@ def largest_batch(start: int, effective: int, fits: Callable[[int], bool]) -> in
         start //= 2
         if fits(start):
             return start
+    recomputing = "" if recompute else "set training.recompute=true, or "
     raise ConfigError(
-        f"{OPTION}: the memory does not hold {start} of the longest clips: lower data.max_clip_seconds or the size"
+        f"{OPTION}: the memory does not hold {start} of the longest clips: {recomputing}lower data.max_clip_seconds or "
+        "the size"
     )
 
 

@@ -1,4 +1,4 @@
-"""What a validation looks at beyond the losses: the voices and spoken sentences of a voice model, and the sentences
+"""What a validation measures beyond the losses: the voices and spoken sentences of a voice model, and the sentences
 of a vocoder."""
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Examiner(Protocol):
 
 
 @dataclass(frozen=True)
-class Sample:
+class ValidationSample:
     """One validation sentence: natural-log mels (M, C), alignment (T, M; none of a vocoder), and its WAV file."""
 
     name: str
@@ -81,14 +81,14 @@ def sample_rows(store: FeatureStore) -> list[int]:
 
 def speak_samples(
     generator: Generator, step: Step, batches: Batches, corpus: Corpus, config: Config, folder: Path
-) -> list[Sample]:
+) -> list[ValidationSample]:
     """Speak the fixed validation sentences with the voice of their reference; write audio, mels and alignments.
 
     The predicted mel uses predicted durations; the alignment is the aligner's, of the recording.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows = sample_rows(batches.store)
-    samples: list[Sample] = []
+    samples: list[ValidationSample] = []
     index: list[dict[str, object]] = []
     audio = config.audio
     vocoder = open_vocoder(NEURAL, audio)
@@ -109,7 +109,7 @@ def speak_samples(
             pitch_hz_M = corpus.pitch_hz(spoken.frame_pitch_M, spoken.voiced_M, audio)
             wave_N = vocoder(predicted, pitch_hz_M, config.training.seed)
             true_mel_MC, true_hz_M, _ = batches.store.features(row)
-            sample = Sample(
+            sample = ValidationSample(
                 name=name,
                 text=batches.store.utterances[row].text,
                 predicted_mel_MC=predicted,
@@ -145,7 +145,7 @@ def _entry(name: str, store: FeatureStore, row: int, frames: int, config: Config
     }
 
 
-def _write_arrays(path: Path, sample: Sample) -> None:
+def _write_arrays(path: Path, sample: ValidationSample) -> None:
     arrays: dict[str, Any] = {
         "predicted_mel_MC": sample.predicted_mel_MC.astype(np.float16),
         "true_mel_MC": sample.true_mel_MC.astype(np.float16),
@@ -212,7 +212,7 @@ class VocoderExaminer:
         folder = run.directory.samples_of_update(update)
         folder.mkdir(parents=True, exist_ok=True)
         vocoder = NeuralVocoder(weights_of(run.trainer.average), run.config.vocoder, audio)
-        samples: list[Sample] = []
+        samples: list[ValidationSample] = []
         index: list[dict[str, object]] = []
         for number, row in enumerate(sample_rows(store), 1):
             true_MC, hz_M, _ = store.features(row)
@@ -224,7 +224,7 @@ class VocoderExaminer:
             name = f"sample-{number}"
             wav_path = folder / f"{name}.wav"
             text = store.utterances[row].text
-            samples.append(Sample(name, text, mel_MC, true_MC, None, wav_path, distances, None))
+            samples.append(ValidationSample(name, text, mel_MC, true_MC, None, wav_path, distances, None))
             write_wav(wav_path, wave_N, audio.sample_rate_hz)
             _write_arrays(folder / f"{name}.npz", samples[-1])
             index.append(_entry(name, store, row, len(true_MC), run.config))
@@ -232,7 +232,7 @@ class VocoderExaminer:
         return _logged(run, update, samples)
 
 
-def _logged(run: RunContext, update: int, samples: list[Sample]) -> dict[str, float]:
+def _logged(run: RunContext, update: int, samples: list[ValidationSample]) -> dict[str, float]:
     """Log samples to TensorBoard; returns their mean distances to recordings and voices."""
     for sample in samples:
         run.log.tensorboard.sample(

@@ -1,7 +1,7 @@
-"""GPUs: how TensorFlow is set up for them, and why it cannot use one that is there.
+"""GPUs: setting up TensorFlow for them, and why it cannot use an existing one.
 
-TensorFlow reports a missing library in its log alone, among many lines that look alike and are hidden: a machine with
-an NVIDIA card would train on the processor without a word.
+TensorFlow reports a missing library only in its log, among many similar lines that are hidden: a machine with an NVIDIA
+card would train on the processor without a message.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def unusable_gpu(machine: Machine, usable: int, *, cuda_build: bool) -> str | No
         why = f"the driver is older than {OLDEST_DRIVER}, which CUDA 12 needs: install a newer one"
     else:
         why = f"all libraries are there. {WHY} prints the reason"
-    return f"an NVIDIA GPU is here ({card}) and TensorFlow cannot use it, so the processor computes: {why}"
+    return f"an NVIDIA GPU is here ({card}) and TensorFlow cannot use it, so training runs on the processor: {why}"
 
 
 def check_gpu(machine: Machine | None = None) -> str | None:

@@ -1,4 +1,4 @@
-"""What `myxtts doctor --gpu` tries: whether a GPU computes what a processor does, and what it lacks.
+"""The checks of `myxtts doctor --gpu`: whether a GPU computes the same as a processor, and what is missing.
 
 It needs no data and trains nothing that is kept. Where there is no GPU, the processor is tried against itself.
 """
@@ -26,7 +26,7 @@ from myxtts.data.plan import Bucket
 from myxtts.errors import ConfigError
 from myxtts.text.symbols import default_table
 from myxtts.training.gpu import Machine, check_gpu, prepare_tensorflow
-from myxtts.training.graph_figures import Count, Graph
+from myxtts.training.graph_figures import Count, TracedGraph
 from myxtts.training.rescue import memory_errors
 from myxtts.training.step import Step
 from myxtts.training.trainer import Trainer
@@ -55,7 +55,7 @@ _NO_REASON = " ", "Graph execution error:", "Detected at node ", "<stack traces 
 
 
 @dataclass(frozen=True)
-class Finding:
+class TrialLine:
     """A line of the report; `failed` says that something is wrong."""
 
     text: str
@@ -63,14 +63,14 @@ class Finding:
 
 
 def trial_config(*, small: bool) -> Config:
-    """The default settings in fp32 on one device, which all machines share; with a small model if asked for."""
+    """The default settings in fp32 on one device, which all machines share; with a small model if requested."""
     values = {"training.precision": "fp32", "training.devices": 1, **(SMALL if small else {})}
     settings = tuple(Given(key, value, "doctor --gpu") for key, value in values.items())
     return resolve([Layer(Rank.COMMAND_LINE, "doctor --gpu", settings)]).config
 
 
-def try_gpu(config: Config, counted: Config) -> Iterator[Finding]:
-    """Findings one after the other, each as soon as it is there.
+def try_gpu(config: Config, counted: Config) -> Iterator[TrialLine]:
+    """Findings one by one, each as soon as it is known.
 
     Args:
         config: the settings whose updates are computed.
@@ -81,41 +81,41 @@ def try_gpu(config: Config, counted: Config) -> Iterator[Finding]:
     yield from _tried("trying the device", _on_device(config, counted))
 
 
-def _tried(what: str, findings: Iterator[Finding]) -> Iterator[Finding]:
+def _tried(what: str, findings: Iterator[TrialLine]) -> Iterator[TrialLine]:
     """The findings of a part; an error of TensorFlow, or memory that runs out, ends it and is one, too."""
     try:
         yield from findings
     except (tf.errors.OpError, MemoryError) as error:
         lines = (line for line in str(error).splitlines() if line.strip() and not line.startswith(_NO_REASON))
-        yield Finding(f"{what} fails: {type(error).__name__}: {next(lines, 'no reason given')}", failed=True)
+        yield TrialLine(f"{what} fails: {type(error).__name__}: {next(lines, 'no reason given')}", failed=True)
 
 
-def _on_device(config: Config, counted: Config) -> Iterator[Finding]:
+def _on_device(config: Config, counted: Config) -> Iterator[TrialLine]:
     gpus = tf.config.list_logical_devices("GPU")
     device = (gpus or tf.config.list_logical_devices("CPU"))[0].name
-    yield Finding(f"tried: {_short(device)}, against CPU:0")
+    yield TrialLine(f"tried: {_short(device)}, against CPU:0")
     yield from _tried("counting kernel launches", _counted(counted, has_gpu=bool(gpus)))
     yield from _tried(f"training on {_short(device)}", _updates(config, device))
     yield _without_memory(config, device)
 
 
-def _counted(config: Config, *, has_gpu: bool) -> Iterator[Finding]:
+def _counted(config: Config, *, has_gpu: bool) -> Iterator[TrialLine]:
     yield from graph_findings(_step(config), has_gpu=has_gpu)
 
 
-def _updates(config: Config, device: str) -> Iterator[Finding]:
+def _updates(config: Config, device: str) -> Iterator[TrialLine]:
     """Updates on the processor and on a device, their time, and one with deterministic kernels."""
     losses = []
     for name in (PROCESSOR, device):
         step, begun = _step(config, name), time.perf_counter()
         losses.append(_losses(step, config, name, UPDATES))
         taken = time.perf_counter() - begun
-        yield Finding(f"{UPDATES} updates on {_short(name)}: {taken:.0f} s with building the graphs")
+        yield TrialLine(f"{UPDATES} updates on {_short(name)}: {taken:.0f} s including building the graphs")
     yield _compared(*losses)
     begun = time.perf_counter()
     _losses(step, config, device, TIMED_UPDATES)
     milliseconds = (time.perf_counter() - begun) / TIMED_UPDATES * 1e3
-    yield Finding(f"an update of the trial's model on {_short(device)}: {milliseconds:.0f} ms")
+    yield TrialLine(f"an update of the trial's model on {_short(device)}: {milliseconds:.0f} ms")
     yield from _tried("an update with training.deterministic on", _deterministic(step, config, device))
 
 
@@ -124,22 +124,22 @@ def _short(device: str) -> str:
     return device.rpartition("device:")[2]
 
 
-def _facts() -> Iterator[Finding]:
+def _facts() -> Iterator[TrialLine]:
     """Versions, GPUs, and a GPU that TensorFlow cannot use."""
     build = tf.sysconfig.get_build_info()
     cuda = f"CUDA {build.get('cuda_version', '?')}, cuDNN {build.get('cudnn_version', '?')}"
-    yield Finding(
+    yield TrialLine(
         f"MyXTTS {__version__}, Python {platform.python_version()}, TensorFlow {tf.__version__} "
         f"({cuda if build.get('is_cuda_build') else 'built without CUDA'}), {platform.platform()}"
     )
     driver = Machine().card()
-    yield Finding(f"NVIDIA card: {driver or 'none'}")
+    yield TrialLine(f"NVIDIA card: {driver or 'none'}")
     for gpu in tf.config.list_physical_devices("GPU"):
         details = tf.config.experimental.get_device_details(gpu)
         capability = ".".join(map(str, details.get("compute_capability", ("?",))))
-        yield Finding(f"{gpu.name}: {details.get('device_name', '?')}, compute capability {capability}")
+        yield TrialLine(f"{gpu.name}: {details.get('device_name', '?')}, compute capability {capability}")
     if warning := check_gpu():
-        yield Finding(warning, failed=True)
+        yield TrialLine(warning, failed=True)
 
 
 def _step(config: Config, device: str | None = None) -> Step:
@@ -147,18 +147,18 @@ def _step(config: Config, device: str | None = None) -> Step:
         return Trainer(config, trial_corpus(config)).step
 
 
-def graph_findings(step: Step, *, has_gpu: bool) -> Iterator[Finding]:
+def graph_findings(step: Step, *, has_gpu: bool) -> Iterator[TrialLine]:
     """Operations without a kernel for GPUs, and kernel launches of an update, counted from the graphs."""
-    graphs = {name: Graph(traced) for name, traced in step.graphs().items()}
+    graphs = {name: TracedGraph(traced) for name, traced in step.graphs().items()}
     lacking = sorted({name for graph in graphs.values() for name in graph.without_gpu_kernel()})
     if not has_gpu:
         lacking = [name for name in lacking if name != SEARCH_OPERATION]
     words = f"operations without a GPU kernel: {', '.join(lacking) or 'none'}"
-    yield Finding(words, failed=bool(lacking))
+    yield TrialLine(words, failed=bool(lacking))
     counts = {name: graph.count() for name, graph in graphs.items()}
     parts = ", ".join(f"{name} {count.launches:,} of {count.nodes:,} nodes" for name, count in counts.items())
     update = sum((counts[name] for name in counts if name != "validation"), Count(0, 0))
-    yield Finding(f"likely kernel launches of an update: {update.launches:,} ({parts})")
+    yield TrialLine(f"likely kernel launches of an update: {update.launches:,} ({parts})")
 
 
 def _losses(step: Step, config: Config, device: str, count: int) -> list[float]:
@@ -172,33 +172,33 @@ def _losses(step: Step, config: Config, device: str, count: int) -> list[float]:
     return found
 
 
-def _compared(expected: list[float], found: list[float]) -> Finding:
+def _compared(expected: list[float], found: list[float]) -> TrialLine:
     """The largest relative difference of the losses."""
     apart = float(np.max(np.abs(np.array(found) - expected) / np.maximum(np.abs(expected), 1e-9)))
     values = ", ".join(f"{f:.5f}" for f in found)
     is_same = bool(apart <= LARGEST_DIFFERENCE)  # not, if one of them is not finite
-    return Finding(
+    return TrialLine(
         f"losses {values}: at most {apart:.1e} apart from the CPU's, {LARGEST_DIFFERENCE:g} is allowed", not is_same
     )
 
 
-def _deterministic(step: Step, config: Config, device: str) -> Iterator[Finding]:
+def _deterministic(step: Step, config: Config, device: str) -> Iterator[TrialLine]:
     """An update with deterministic kernels, which some operations may lack."""
     tf.config.experimental.enable_op_determinism()
     _losses(step, config, device, 1)
-    yield Finding("an update with training.deterministic on: done")
+    yield TrialLine("an update with training.deterministic on: done")
 
 
-def _without_memory(config: Config, device: str) -> Finding:
-    """Whether exhausted memory ends in a message; no machine has as much as is asked for."""
+def _without_memory(config: Config, device: str) -> TrialLine:
+    """Whether exhausted memory ends in a message; no machine has as much as is requested."""
     try:
-        with memory_errors(config.training, [Bucket(FRAMES, TOKENS)]), tf.device(device):
+        with memory_errors(config, [Bucket(FRAMES, TOKENS)]), tf.device(device):
             tf.zeros([1 << 24, 1 << 24])
     except ConfigError as error:
-        return Finding(f"more memory than there is gives the message: {error}")
+        return TrialLine(f"allocating too much memory gives the message: {error}")
     except tf.errors.OpError as error:
-        return Finding(f"more memory than there is gives {type(error).__name__}, not the message", failed=True)
-    return Finding("more memory than there is gave no error", failed=True)
+        return TrialLine(f"allocating too much memory gives {type(error).__name__}, not the message", failed=True)
+    return TrialLine("allocating too much memory gave no error", failed=True)
 
 
 def trial_corpus(config: Config) -> Corpus:
@@ -224,7 +224,7 @@ def trial_corpus(config: Config) -> Corpus:
 
 
 def trial_batch(config: Config, seed: int) -> Batch:
-    """A batch of made-up numbers with rows of several lengths."""
+    """A synthetic batch with rows of several lengths."""
     random = np.random.default_rng(seed)
     channels = config.audio.mel_channels
     batch: dict[str, Any] = dict(empty_batch(ROWS, Bucket(FRAMES, TOKENS), FRAMES, FRAMES, channels))

@@ -39,7 +39,7 @@ class Count:
         return Count(self.nodes + other.nodes, self.launches + other.launches)
 
 
-class Graph:
+class TracedGraph:
     """The graph of a traced tf.function.
 
     Args:

@@ -218,7 +218,7 @@ class Loop:
             try:
                 self.log.tensorboard.train(record)
             except StorageError as error:
-                self.log.warn(f"{error}; TensorBoard will lack update {number}")
+                self.log.warn(f"{error}; TensorBoard will not show update {number}")
         self._show(total, result.grad_norm, rate, frames, seconds, wait_share, at_log)
 
     def _show(

@@ -1,8 +1,8 @@
-"""The processes of a training before TensorFlow: whether all are there, and whether they agree.
+"""The processes of a training before TensorFlow: whether all are running, and whether they agree.
 
-TensorFlow waits for a missing process without a word, and would train on whatever each process was given. Therefore the
-chief first listens at its own address, every other process connects and says what it would train, and an answer comes
-back: all train, or none, each with one line that says why. TensorFlow uses the same ports afterwards.
+TensorFlow waits for a missing process without a message, and would train with different settings. Therefore the chief
+first listens at its own address, every other process connects and sends what it would train, and gets an answer: all
+train, or none, each with one line that says why. TensorFlow uses the same ports afterwards.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ OWN_SETTINGS = frozenset(
 """Settings that may differ between the processes of one training."""
 _RETRY_SECONDS = 0.2
 _GREETING_SECONDS = 5.0
-"""How long a process that connects may take to say which one it is."""
+"""How long a connecting process may take to identify itself."""
 _LONGEST_LINE = 1 << 20
 Facts = dict[str, str]
 
@@ -143,7 +143,7 @@ class Meeting:
                 line = _Lines(own.accept()[0])
                 line.connection.settimeout(_GREETING_SECONDS)
                 greeting = line.receive()
-            except (OSError, ValueError) as error:  # nobody came in time, or one that does not belong here
+            except (OSError, ValueError) as error:  # no connection in time, or a foreign one
                 if line is not None:
                     line.close()
                 if time.monotonic() < deadline:
@@ -184,7 +184,7 @@ class Meeting:
         self._lines[0] = line
 
     def _alone(self) -> str:
-        """How to train without the others where Slurm alone says that there are any."""
+        """How to train alone if only Slurm's variables name other processes."""
         return ", or unset SLURM_STEP_NUM_TASKS to train alone" if self.member.source == "Slurm" else ""
 
     def _receive(self, rank: int) -> Mapping[str, Any]:
@@ -226,7 +226,7 @@ class _Lines:
 
 
 def settings_facts(config: Config, *, fresh: bool, init_from: str | None) -> Facts:
-    """What all processes must have been given alike."""
+    """The facts that must be equal in all processes before the data is read."""
     settings = {key: str(value_of(config, key)) for key in LEAVES if key not in OWN_SETTINGS}
     run = RunDirectory(Path(config.training.checkpoint_dir).expanduser())
     there = "an existing run" if run.clips_path.exists() and not fresh else "a new run"
@@ -244,7 +244,7 @@ DATA_ADVICE = "all processes must see the same data and the same run directory"
 
 
 def data_facts(prepared: PreparedData) -> Facts:
-    """What all processes must have found in the data."""
+    """The facts about the data that must be equal in all processes."""
     return {
         "the training data": _describe(prepared.train),
         "the validation data": _describe(prepared.validation),

@@ -130,8 +130,8 @@ def _of_slurm(environment: Mapping[str, str]) -> Member:
         ) from error
     if odd:
         raise ConfigError(
-            f"{odd[0]}={environment[odd[0]]} is not the place of process {rank} when Slurm fills one machine after the "
-            "other, so the addresses would be wrong: use --distribution=block"
+            f"{odd[0]}={environment[odd[0]]} is not the position of process {rank} if Slurm fills one machine "
+            "after the other, so the addresses would be wrong: use --distribution=block"
         )
     return _member(rank, addresses, "Slurm")
 

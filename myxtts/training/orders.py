@@ -1,4 +1,4 @@
-"""What depends on a clock or a signal: decided by one process, known to all with the results of a micro-batch.
+"""Decisions that depend on a clock or a signal: made by one process, sent to all with the results of a micro-batch.
 
 A process that left the loop on its own would leave the others waiting in the next sum.
 """
@@ -18,7 +18,7 @@ SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP")
 class Orders:
     """Whether to stop and why, and whether a hot save is due.
 
-    A process that is alone decides at the moment it asks. Of several, the chief decides about time, any of them about
+    A single process decides when it checks. Of several, the chief decides about time, any of them about
     signals, when a micro-batch is computed; the decision applies after its update.
 
     Args:
@@ -53,11 +53,11 @@ class Orders:
 
     @property
     def stop(self) -> str:
-        """The signal that asked for the end, "minutes" if the time is over, else empty."""
+        """The signal that ends the run, "minutes" if the time is over, else empty."""
         if self._cluster.size == 1:
             return self._signals.requested or ("minutes" if self._time_over() else "")
-        asked = [name for name, count in zip(SIGNALS, self._sums[2:], strict=True) if count]
-        return asked[0] if asked else "minutes" if self._sums[1] else ""
+        received = [name for name, count in zip(SIGNALS, self._sums[2:], strict=True) if count]
+        return received[0] if received else "minutes" if self._sums[1] else ""
 
     @property
     def save_due(self) -> bool:

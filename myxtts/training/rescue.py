@@ -8,7 +8,7 @@ from types import TracebackType
 
 import tensorflow as tf
 
-from myxtts.config.schema import TrainingConfig
+from myxtts.config.schema import Config
 from myxtts.data.plan import Bucket
 from myxtts.errors import ConfigError, MyXTTSError, Stopped
 from myxtts.messages import quoted
@@ -20,16 +20,17 @@ from myxtts.training.run_context import RunContext
 
 
 @contextmanager
-def memory_errors(training: TrainingConfig, buckets: Sequence[Bucket] = ()) -> Iterator[None]:
+def memory_errors(config: Config, buckets: Sequence[Bucket] = ()) -> Iterator[None]:
     """A context that turns exhausted memory of the machine or of a GPU into an error that says what to do.
 
     Args:
-        training: its batch size is the first thing to lower.
+        config: the batch size is the first thing to lower.
         buckets: the batch shapes of the run, shortest first; the last one needs most.
 
     Raises:
         ConfigError: memory ran out.
     """
+    training = config.training
     try:
         yield
     except (MemoryError, tf.errors.ResourceExhaustedError) as error:
@@ -43,8 +44,16 @@ def memory_errors(training: TrainingConfig, buckets: Sequence[Bucket] = ()) -> I
         raise ConfigError(
             f"memory ran out{longest} ({quoted(reason, 100)}): free some, or lower training.batch_size (now "
             f"{training.batch_size}) and raise training.grad_accum (now {training.grad_accum}) by the same factor, "
-            "which trains the same (in a new run --batch-size auto does so on a GPU), or lower data.max_clip_seconds"
+            f"which trains the same (in a new run --batch-size auto does so on a GPU){_recomputing(config)}, or lower "
+            "data.max_clip_seconds"
         ) from error
+
+
+def _recomputing(config: Config) -> str:
+    """Advice to turn gradient checkpointing on where it is off and does something."""
+    if config.training.recompute or config.trains != "voice":
+        return ""
+    return ", or set training.recompute=true, which needs less memory and more time"
 
 
 class Rescue:

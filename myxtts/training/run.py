@@ -112,7 +112,7 @@ def train(
     if fresh and chief:
         resume.put_aside(directory, screen.say)
     with ExitStack() as stack:
-        stack.enter_context(memory_errors(training, prepared.buckets))
+        stack.enter_context(memory_errors(config, prepared.buckets))
         lock = stack.enter_context(directory.lock()) if chief else None
         store = CheckpointStore(
             directory.checkpoints_path, training.keep_checkpoints, training.checkpoint_every_updates

@@ -36,7 +36,7 @@ class Display(Protocol):
         """Print warnings."""
 
     def training(self, done: int, total: int, figures: Mapping[str, str], line: bool = False) -> None:
-        """Move the progress bar; `line` asks for a line where there is no bar."""
+        """Move the progress bar; `line` prints a line if there is no bar."""
 
     def progress(self, task: str, done: int, total: int) -> None:
         """A Progress."""

@@ -17,14 +17,14 @@ _Handler = Callable[[int, FrameType | None], object] | int | signal.Handlers | N
 
 
 class StopSignals:
-    """A context for the main thread, in which `requested` is the name of the signal that asked for the end, or None.
+    """A context for the main thread, in which `requested` is the name of the signal to stop, or None.
 
     A signal more than ONE_REQUEST_SECONDS later exits with code 128 + its number, even during a long computation of
     TensorFlow: a separate thread receives every signal through a pipe. Worker processes forked in the context handle
     SIGTERM normally, and ignore Ctrl-C and SIGHUP, because these reach the whole process group and the loop still needs
     its workers while it saves.
 
-    SIGHUP, which a closing terminal sends, asks for the end, too, but a second one does not exit at once: shell and
+    SIGHUP, which a closing terminal sends, stops the run, too, but a second one does not exit immediately: shell and
     kernel each send it, some time apart. If it is ignored (nohup), it stays ignored and the training continues.
     """
 

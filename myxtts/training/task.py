@@ -98,6 +98,7 @@ class VoiceTask:
             precision=precision,
             seed=config.training.seed,
             mel_std_C=corpus.mel_std_C,
+            recompute=config.training.recompute,
         )
 
     def losses(

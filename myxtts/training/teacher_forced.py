@@ -71,7 +71,9 @@ class VoiceSource:
             raise CheckpointError(f"{where} holds a vocoder, not a voice model; name another run")
         own, needed = fingerprint(config.audio), fingerprint(audio)
         if own != needed:
-            raise CheckpointError(f"{where} speaks mels of another definition ({own}, here {needed}); name another run")
+            raise CheckpointError(
+                f"{where} predicts mels of another definition ({own}, here {needed}); name another run"
+            )
         check_size(
             sum(array.size for array in average.values()),
             where,
@@ -126,7 +128,7 @@ class PredictedMels:
             return None
         found = self._read(row)
         if found is None:
-            raise StorageError(f"{self._paths[row]}: the cached mel is gone or cut; start the same command again")
+            raise StorageError(f"{self._paths[row]}: the cached mel is missing or cut; start the same command again")
         return found
 
     def _read(self, row: int) -> FloatArray | None:

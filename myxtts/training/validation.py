@@ -121,7 +121,7 @@ class Validation:
         try:
             self.log.tensorboard.validation(position.update, metrics)
         except StorageError as error:
-            self.log.warn(f"{error}; TensorBoard will lack the validation of update {position.update}")
+            self.log.warn(f"{error}; TensorBoard will not show the validation of update {position.update}")
         self.log.say(
             f"validation at update {position.update}: {config.training.best_metric} {value:.4f}"
             f"{self._standing(improved, equal)}, total {metrics['total']:.3f}{_describe_voices(verification)}"

@@ -64,8 +64,8 @@ class Vocoder(Protocol):
         """Samples float32[M * hop] of a natural-log mel float32[M, C] and its F0 in Hz (0 unvoiced); deterministic."""
         ...
 
-    def pieces(self, mel_MC: FloatArray, pitch_hz_M: FloatArray, seed: int) -> Iterable[FloatArray]:
-        """The same samples in one piece or several of whole frames, each as soon as it is computed."""
+    def parts(self, mel_MC: FloatArray, pitch_hz_M: FloatArray, seed: int) -> Iterable[FloatArray]:
+        """The same samples in one part or several of whole frames, each as soon as it is computed."""
         ...
 
 
@@ -79,8 +79,8 @@ class GriffinLim:
         """Samples float32 (M * hop,) of a natural-log mel (M, C) and a pitch (M,) in Hz."""
         return griffin_lim.waveform_of_mel(mel_MC, self.audio, seed=seed, pitch_hz_M=pitch_hz_M)
 
-    def pieces(self, mel_MC: FloatArray, pitch_hz_M: FloatArray, seed: int = 0) -> list[FloatArray]:
-        """All samples in one piece: each of its iterations needs the whole mel."""
+    def parts(self, mel_MC: FloatArray, pitch_hz_M: FloatArray, seed: int = 0) -> list[FloatArray]:
+        """All samples in one part: each of its iterations needs the whole mel."""
         return [self(mel_MC, pitch_hz_M, seed)]
 
 
@@ -110,7 +110,7 @@ def find_vocoder(choice: str, audio: AudioConfig) -> VocoderFile | None:
     found = read_vocoder(Path(choice).expanduser())
     if mel.fingerprint(found.audio) != mel.fingerprint(audio):
         raise CheckpointError(
-            f"vocoder {quoted(choice, 200)} speaks mels of another convention ({_difference(found.audio, audio)}); "
+            f"vocoder {quoted(choice, 200)} expects mels of another convention ({_difference(found.audio, audio)}); "
             f"take one trained on this convention, or {GRIFFIN_LIM}"
         )
     return found
@@ -196,7 +196,7 @@ def _settings(text: str) -> Config:
     """The settings in the header of a vocoder file. Raises ValueError for anything else."""
     given = strict_json(text.encode("utf-8", "surrogatepass"))
     if not isinstance(given, dict) or set(given) != set(_SETTINGS):
-        raise ValueError("its settings are missing or others than this version knows")
+        raise ValueError("its settings are missing, or this version does not know them")
     known = {key: field.default for key, field in LEAVES.items()}
     config = build(known | {key: coerce(LEAVES[key], raw) for key, raw in given.items()})
     if problems := list(contradictions(config)):

@@ -29,16 +29,19 @@ from myxtts.vocoder.constants import (
     MEL_CENTRE,
     MEL_SCALE,
     NOISE_AT_START,
+    NOISE_BESIDE_HARMONICS,
+    NOISE_GATE_NEPERS,
     NOISE_LEVEL,
     NORM_EPSILON,
     PITCH_HZ,
+    TINY,
 )
 
 FloatArray = npt.NDArray[np.float32]
 FIRST_FRAMES = 96
-"""Frames of the first piece, so that a stream begins early."""
-PIECE_FRAMES = 512
-"""Frames of the other pieces, which bound the memory."""
+"""Frames of the first part, so that a stream begins early."""
+PART_FRAMES = 512
+"""Frames of the other parts, which bound the memory."""
 
 
 class NeuralVocoder:
@@ -67,12 +70,12 @@ class NeuralVocoder:
 
     def __call__(self, mel_MC: FloatArray, pitch_hz_M: FloatArray, seed: int = 0) -> FloatArray:
         """See the class."""
-        return np.concatenate([np.zeros(0, np.float32), *self.pieces(mel_MC, pitch_hz_M, seed)])
+        return np.concatenate([np.zeros(0, np.float32), *self.parts(mel_MC, pitch_hz_M, seed)])
 
-    def pieces(self, mel_MC: FloatArray, pitch_hz_M: FloatArray, seed: int = 0) -> Iterator[FloatArray]:
-        """The samples in pieces of whole frames, each as soon as it is computed; together those of a call."""
+    def parts(self, mel_MC: FloatArray, pitch_hz_M: FloatArray, seed: int = 0) -> Iterator[FloatArray]:
+        """The samples in parts of whole frames, each as soon as it is computed; together those of a call."""
         audio, hop = self.audio, self.audio.hop_samples
-        margin = -(-window_samples(audio) // hop) + 1  # frames whose windows or samples reach into the piece
+        margin = -(-window_samples(audio) // hop) + 1  # frames whose windows or samples reach into the part
         context = self.context_frames + margin
         filled_M, excitation = filled_pitch(pitch_hz_M, audio), excite(pitch_hz_M, audio, seed)
         for start, end in _bounds(len(mel_MC)):
@@ -80,7 +83,7 @@ class NeuralVocoder:
             filters = self.filters(mel_MC[around], filled_M[around], (pitch_hz_M[around] > 0.0).astype(np.float32))
             near = slice(max(0, start - margin), min(end + margin, len(mel_MC)))
             filters = filters[SUBFRAMES * (near.start - around.start) : SUBFRAMES * (near.stop - around.start)]
-            filters[:, 2] *= np.float32(NOISE_LEVEL)
+            attenuate_noise(filters)
             samples_N = synthesize(filters, excitation.part(near.start * hop, near.stop * hop), audio)
             yield samples_N[(start - near.start) * hop : (end - near.start) * hop]
 
@@ -144,13 +147,24 @@ class NeuralVocoder:
         return found
 
 
+def attenuate_noise(filters_M5F: FloatArray) -> None:
+    """Lowers the gain of the noise in filters (M, KINDS, F), in place, to that of speech: see vocoder.constants."""
+    power = np.square(filters_M5F[:, 0])
+    power += np.square(filters_M5F[:, 1])
+    harmonics, gain = np.sqrt(power), filters_M5F[:, 2]
+    gain *= np.float32(1.0) - np.float32(NOISE_BESIDE_HARMONICS) * harmonics / (harmonics + gain + TINY)
+    loudest = np.sqrt((power + np.square(gain)).max(axis=1, keepdims=True)) + TINY
+    gain *= np.minimum(np.float32(1.0), gain * (np.float32(np.exp(NOISE_GATE_NEPERS)) / loudest))
+    gain *= np.float32(NOISE_LEVEL)
+
+
 def _bounds(frames: int) -> Iterator[tuple[int, int]]:
-    """First and last frame, exclusive, of each piece; a short rest belongs to the piece before it."""
+    """First and last frame, exclusive, of each part; a short rest belongs to the part before it."""
     start, length = 0, FIRST_FRAMES
     while start < frames:
         end = start + length if frames - start >= length + FIRST_FRAMES else frames
         yield start, end
-        start, length = end, PIECE_FRAMES
+        start, length = end, PART_FRAMES
 
 
 def _gelu(x: FloatArray) -> FloatArray:

@@ -66,7 +66,7 @@ def test_what_needs_ffmpeg_is_converted_or_says_so(
     path = tmp_path / f"a{suffix}"
     path.write_bytes(b"\0\0\0 ftypM4A " + suffix.encode() * 20)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(DataError, match=r"is there, but cannot be read .*install ffmpeg, or convert it") as caught:
+    with pytest.raises(DataError, match=r"exists, but cannot be read .*install ffmpeg, or convert it") as caught:
         waveform.read(path, AUDIO)
     assert "\n" not in str(caught.value) and f"ffmpeg -i {path.name} a.wav" in str(caught.value)
     soundfile.write(tmp_path / "converted.wav", tone(), 22_050)

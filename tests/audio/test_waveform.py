@@ -214,7 +214,7 @@ def test_writing_what_is_not_finite_or_where_nothing_can_be_written(tmp_path: Pa
 
 @pytest.mark.parametrize(("mask", "mode"), [(0o077, 0o600), (0o022, 0o644), (0o002, 0o664)])
 def test_a_written_file_has_the_permissions_that_the_umask_leaves(tmp_path: Path, mask: int, mode: int) -> None:
-    """Cloned speech is nobody else's to read where the user says so."""
+    """Cloned speech is readable only by its owner if the umask says so."""
     before = os.umask(mask)
     try:
         waveform.write_wav(tmp_path / "out.wav", tone(), 22_050)

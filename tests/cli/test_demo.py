@@ -1,4 +1,4 @@
-"""`python -m myxtts demo`: what it trains, when it goes on, and what it speaks. No network is trained here."""
+"""`python -m myxtts demo`: what it trains, when it continues, and what it speaks. No network is trained here."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`myxtts doctor --gpu`: what a user sends who asks for help. Without a GPU, the processor is tried."""
+"""`myxtts doctor --gpu`: the output that a user sends to get help. Without a GPU, the processor is tried."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_run_or_the_gpu(capsys: pytest.CaptureFixture[str]) -> None:
 def test_something_wrong_is_marked_and_exit_code_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    findings = [gpu_trial.Finding("fine"), gpu_trial.Finding("losses differ", failed=True)]
+    findings = [gpu_trial.TrialLine("fine"), gpu_trial.TrialLine("losses differ", failed=True)]
     monkeypatch.setattr(gpu_trial, "try_gpu", lambda config, counted: iter(findings))
     assert doctor.main(["--gpu"]) == 2
     out = capsys.readouterr().out
@@ -52,22 +52,22 @@ def test_an_error_of_a_part_is_a_line_and_the_other_parts_are_tried(
     def fails(*_: object) -> None:
         raise error
 
-    def counted(*_: object, **__: object) -> Iterator[gpu_trial.Finding]:
-        yield gpu_trial.Finding("counted")
+    def counted(*_: object, **__: object) -> Iterator[gpu_trial.TrialLine]:
+        yield gpu_trial.TrialLine("counted")
 
     monkeypatch.setattr(gpu_trial, "_step", lambda *_: None)
     monkeypatch.setattr(gpu_trial, "_losses", lambda *_: [1.0])
     monkeypatch.setattr(gpu_trial, "graph_findings", counted)
     monkeypatch.setattr(gpu_trial.tf.config.experimental, "enable_op_determinism", lambda: None)
 
-    def facts() -> Iterator[gpu_trial.Finding]:
+    def facts() -> Iterator[gpu_trial.TrialLine]:
         fails()
-        yield gpu_trial.Finding("")
+        yield gpu_trial.TrialLine("")
 
     monkeypatch.setattr(gpu_trial, place, facts if place == "_facts" else fails)
     assert doctor.main(["--gpu"]) == 2
     printed = capsys.readouterr()
-    assert f"  wrong: {words}" in printed.out and "more memory than there is gives the message" in printed.out
+    assert f"  wrong: {words}" in printed.out and "allocating too much memory gives the message" in printed.out
     assert "Traceback" not in printed.err
 
 
@@ -82,6 +82,6 @@ def test_on_this_processor_all_is_well(monkeypatch: pytest.MonkeyPatch, capsys: 
         "operations without a GPU kernel: none",
         "likely kernel launches of an update: ", "3 updates on CPU:0", "at most 0.0e+00 apart",
         "an update of the trial's model on CPU:0: ", "training.deterministic on: done",
-        "more memory than there is gives the message: memory ran out", "All is well.",
+        "allocating too much memory gives the message: memory ran out", "All is well.",
     ):  # fmt: skip
         assert words in out

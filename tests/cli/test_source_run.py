@@ -139,7 +139,7 @@ def test_every_key_of_the_source_is_bound_to_weights() -> None:
 
 
 def test_what_learned_once_is_not_taught_as_if_it_were_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Persian run goes on in Persian, and an aligner that knows its alignment gets no diagonal at any level."""
+    """A Persian run stays Persian, and a trained aligner gets no diagonal prior at any level."""
     (tmp_path / "project").mkdir()
     monkeypatch.chdir(tmp_path / "project")
     make_source(tmp_path / "old", settings(**{"text.language": "fa"}))

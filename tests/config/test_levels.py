@@ -1,4 +1,4 @@
-"""Sizes and levels are data that says something, and the file against NaN losses is the level `basic`."""
+"""Sizes and levels are data with reasons, and the settings file against NaN losses is the level `basic`."""
 
 import dataclasses
 import re

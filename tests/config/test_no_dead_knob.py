@@ -9,7 +9,7 @@ from myxtts.config import schema
 from myxtts.config.fields import LEAVES
 
 SECTION_OF_CLASS = {type(getattr(schema.Config(), section)).__name__: section for section in schema.SECTIONS}
-# Sizes and levels are data: resolve() turns them into settings, and no code may ask for their names.
+# Sizes and levels are data: resolve() turns them into settings, and no code may depend on their names.
 BY_DESIGN = {"model_size", "optimization_level"}
 # An estimate of the time is no use of a setting.
 NOT_A_USE = {Path("cli/plan.py")}

@@ -6,18 +6,14 @@ import numpy as np
 import pytest
 
 from myxtts.audio import mel
+from myxtts.audio.activity import LOUD_PERCENTILE, NEPER_OF_DB, PAUSE_FRAMES, loud_level, without_pauses
 from myxtts.config.schema import AudioConfig, DataConfig
 from myxtts.data.corpus import measure_corpus
 from myxtts.data.references import (
-    LOUD_PERCENTILE,
-    NEPER_OF_DB,
-    PAUSE_FRAMES,
-    _loud,
     augment,
     concatenate,
     match_level,
     prepare_reference,
-    without_pauses,
 )
 
 AUDIO = AudioConfig()
@@ -61,7 +57,7 @@ def test_long_pauses_are_cut_and_short_ones_are_not():
 @pytest.mark.parametrize("frames", [1, 2, 3, 20, 21, 22, 400, 571, 864])
 def test_the_loud_frames_are_those_of_numpy(frames):
     loudness = np.random.default_rng(frames).normal(-5.0, 2.0, frames).astype(np.float32)
-    assert _loud(loudness) == np.percentile(loudness, LOUD_PERCENTILE)
+    assert loud_level(loudness) == np.percentile(loudness, LOUD_PERCENTILE)
 
 
 def test_noise_adds_up_in_power():
@@ -116,3 +112,12 @@ def test_the_band_does_not_change_the_level_of_the_noise():
 def test_excerpts_are_concatenated():
     first, second = np.zeros((3, 80), np.float32), np.ones((2, 80), np.float32)
     assert concatenate([first]) is first and concatenate([first, second])[:, 0].tolist() == [0, 0, 0, 1, 1]
+
+
+def test_a_share_of_the_references_stays_clean():
+    clean = mel_of(buzz())
+    some = [changed(clean, s, augment_noise_db=20.0, augment_share=0.5) for s in range(40)]
+    every = [changed(clean, s, augment_noise_db=20.0) for s in range(40)]
+    same = [np.array_equal(one, clean) for one in some]
+    assert 10 <= sum(same) <= 30, "each reference draws for itself"
+    assert all(np.array_equal(a, b) for a, b, unchanged in zip(some, every, same, strict=True) if not unchanged)

@@ -34,7 +34,7 @@ def test_answers_become_figures(judge_modules: Path, tmp_path: Path) -> None:
     assert set(description["packages"]) == {"Resemblyzer", "faster-whisper", "librosa", "speechmos"}
     spoken = {"wer": 0.5, "cer": pytest.approx(3 / 9), "secs": pytest.approx(0.6), "dnsmos": 2.5}
     assert mine.figures == {"spoken": {"mcd_db": 1.0, **spoken}, "recording": spoken}
-    assert mine.heard == {"spoken": "hello en.", "recording": "hello en."}
+    assert mine.recognized == {"spoken": "hello en.", "recording": "hello en."}
     assert own.figures["spoken"]["secs"] == pytest.approx(0.6) and own.figures["recording"]["secs"] is None
     assert PROGRESS[0] == ("judge", 0, 4) and PROGRESS[-1] == ("judge", 4, 4)
 
@@ -43,7 +43,7 @@ def test_a_recognizer_of_english_says_nothing_of_persian(judge_modules: Path, tm
     persian = clip("fa")
     run_judge(JudgeSetup(), [persian], tmp_path, record_progress)
     assert persian.figures["spoken"]["wer"] is None and persian.figures["spoken"]["dnsmos"] == 2.5
-    assert persian.heard == {}
+    assert persian.recognized == {}
 
 
 def test_a_recognizer_of_ones_own(judge_modules: Path, tmp_path: Path) -> None:
@@ -57,11 +57,11 @@ def test_a_recognizer_of_ones_own(judge_modules: Path, tmp_path: Path) -> None:
     assert judge_problem(place) is None
     persian = clip("fa")
     assert run_judge(place, [persian], tmp_path, record_progress)["recognizer"] == str(folder)
-    assert persian.heard["spoken"] == "salaam fa."
+    assert persian.recognized["spoken"] == "salaam fa."
     norwegian, esperanto = clip("nb-no"), clip("eo")
     run_judge(place, [norwegian, esperanto], tmp_path, record_progress)
-    assert norwegian.heard["spoken"] == "salaam no.", "the recognizer's own code"
-    assert esperanto.heard == {} and esperanto.figures["spoken"]["dnsmos"] == 2.5
+    assert norwegian.recognized["spoken"] == "salaam no.", "the recognizer's own code"
+    assert esperanto.recognized == {} and esperanto.figures["spoken"]["dnsmos"] == 2.5
 
 
 def test_what_is_missing_is_named(judge_modules: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_judge_that_dies_after_its_last_answer_gives_no_figures(judge_modules:
     mine = clip()
     with pytest.raises(DataError, match="the judge ended with code 9"):
         run_judge(JudgeSetup(), [mine], tmp_path, record_progress)
-    assert mine.figures == {"spoken": {"mcd_db": 1.0}, "recording": {}} and not mine.heard
+    assert mine.figures == {"spoken": {"mcd_db": 1.0}, "recording": {}} and not mine.recognized
 
 
 def test_the_file_runs_without_this_package(judge_modules: Path, tmp_path: Path) -> None:
@@ -118,12 +118,12 @@ def test_the_file_runs_without_this_package(judge_modules: Path, tmp_path: Path)
         check=True,
     )
     lines = [json.loads(line) for line in done.stdout.splitlines()]
-    assert lines[1] == {"id": 7, "heard": "hello en.", "secs": None, "dnsmos": 2.5} and len(lines) == 2
+    assert lines[1] == {"id": 7, "recognized": "hello en.", "secs": None, "dnsmos": 2.5} and len(lines) == 2
     assert "a library that prints" in done.stderr
 
 
 def test_values_that_are_no_numbers() -> None:
     mine = clip()
     mine.text = "?!"
-    add_answer(mine, "spoken", {"heard": "a", "secs": None, "dnsmos": None})
+    add_answer(mine, "spoken", {"recognized": "a", "secs": None, "dnsmos": None})
     assert mine.figures["spoken"] == {"mcd_db": 1.0, "wer": None, "cer": None, "secs": None, "dnsmos": None}

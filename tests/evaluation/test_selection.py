@@ -134,7 +134,8 @@ def test_what_was_trained_on_is_not_always_known(root: Path, tmp_path: Path) -> 
     """A step folder outside a run directory has no list, and data may have been moved."""
     (note,) = [note for note in split_clips(root, "val", settings("a"), ()).notes if "'a'" in note]
     assert note == (
-        "whether clips were trained on is not known: there is no list of the run's training clips (utterances.txt), "
+        "it is unknown which clips were used for training: there is no list of the run's training clips "
+        "(utterances.txt), "
         "and the path in its settings, 'a', does not exist"
     )
     (tmp_path / "there").mkdir()

@@ -10,8 +10,8 @@ from myxtts.audio.griffin_lim import magnitude_of_mel, waveform_of_mel
 from myxtts.export.graphs import round_durations_in_graph
 from myxtts.export.vocoder import GriffinLimGraph, NeuralGraph, half_phase, harmonic_sum, noise_table, vocoder_graph
 from myxtts.models.prosody import round_durations
-from myxtts.vocoder.constants import NOISE_LEVEL
 from myxtts.vocoder.files import GRIFFIN_LIM, NEURAL, find_vocoder
+from myxtts.vocoder.neural import attenuate_noise
 
 AUDIO = made_model.AUDIO
 
@@ -76,7 +76,7 @@ def test_the_neural_vocoder_in_a_graph_equals_that_in_numpy() -> None:
     noise_N = noise_table(tf.constant(len(driven.noise_N))).numpy()
     filled_M, voiced_M = source_filter.filled_pitch(hz_M, AUDIO), (hz_M > 0.0).astype(np.float32)
     filters = network.filters(mel_MC, filled_M, voiced_M)
-    filters[:, 2] *= NOISE_LEVEL
+    attenuate_noise(filters)
     by_numpy = source_filter.synthesize(
         filters,
         source_filter.Excitation(driven.pulses_N, driven.phase_N, noise_N),

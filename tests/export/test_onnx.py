@@ -105,9 +105,9 @@ def test_a_stream_is_the_speech_in_pieces(
     both: tuple[Synthesizer, Synthesizer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exported = both[1]
-    pieces = exported._vocoder.pieces
-    # An untrained model is far too loud, and a stream limits its peaks otherwise than a whole speech.
-    monkeypatch.setattr(exported._vocoder, "pieces", lambda *given: (0.001 * wave_N for wave_N in pieces(*given)))
+    parts = exported._vocoder.parts
+    # An untrained model is far too loud, and a stream limits its peaks differently from a complete text.
+    monkeypatch.setattr(exported._vocoder, "parts", lambda *given: (0.001 * wave_N for wave_N in parts(*given)))
     chunks, whole = list(exported.stream(TEXT, speaker="bob")), exported.speak(TEXT, speaker="bob")
     assert sum(chunk.last for chunk in chunks) == 2 and whole.gain == 1.0
     assert np.array_equal(np.concatenate([chunk.samples for chunk in chunks]), whole.samples)

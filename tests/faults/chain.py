@@ -37,7 +37,7 @@ class Broken:
     """`start-up`: before the first update; `training`; `ended`: it was done before anything struck."""
     code: int
     start: int
-    """The update that it went on from."""
+    """The update that it continued from."""
     made: int
     """The update that it had reached."""
     saved: int
@@ -76,7 +76,7 @@ class Chain:
         self.words += [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
 
     def saved(self) -> int:
-        """Update that the next process will go on from; 0 if there is none. Raises CheckpointError.
+        """Update that the next process will continue from; 0 if there is none. Raises CheckpointError.
 
         It is the newest checkpoint that proves itself, or one set aside in the middle of being replaced.
         """

@@ -119,7 +119,7 @@ def _odd_manifest(folder: Path, random: np.random.Generator) -> None:
 
 
 def _spoil(value: Any, random: np.random.Generator) -> None:
-    """Puts something odd in the place of one thing of a JSON value, or takes it away, or adds one."""
+    """Replaces, removes or adds one item of a JSON value."""
     while True:
         keys: list[Any] = list(value) if isinstance(value, dict) else list(range(len(value)))
         key = keys[int(random.integers(len(keys)))]
@@ -327,7 +327,7 @@ def one(item: str, folder: Path, good: Path, random: np.random.Generator, load: 
 
 
 def _newest(run: Path) -> tuple[Any, Any]:
-    """The newest checkpoint that proves itself; a later format refuses the run as a whole."""
+    """The newest valid checkpoint; a newer format makes the run unusable."""
     from myxtts.storage.checkpoint import Damage, FutureFormatError
 
     find(run.parent)

@@ -27,7 +27,7 @@ class MemoryGroup:
         (self.path / "tasks").write_text(str(pid))
 
     def exhaust(self) -> None:
-        """Another process asks for more memory than there is, as an accident beside a training does."""
+        """Another process allocates too much memory, as may happen next to a training."""
         with subprocess.Popen(
             [sys.executable, "-c", _GREEDY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         ) as greedy:

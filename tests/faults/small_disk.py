@@ -62,7 +62,7 @@ def read_only(folder: Path) -> Iterator[None]:
     """Nothing in the folder can be written, by anybody: a mount of it onto itself, read-only."""
     subprocess.run(["mount", "--bind", str(folder), str(folder)], check=True)
     try:
-        for _ in range(100):  # refused while a file in there is open for writing
+        for _ in range(100):  # fails while a file in it is open for writing
             refused = _mount("-o", "remount,bind,ro", str(folder)).stderr.strip()
             if not refused:
                 break
@@ -76,7 +76,7 @@ def read_only(folder: Path) -> Iterator[None]:
 class FailingDisk:
     """An ext4 file system in a file, which becomes read-only by itself, as a disk with bad sectors does.
 
-    `mount -o remount,ro` cannot do that to a run: it is refused while files are open for writing.
+    `mount -o remount,ro` does not work for a run: it fails while files are open for writing.
     """
 
     def __init__(self, image: Path, path: Path, megabytes: int) -> None:

@@ -82,7 +82,7 @@ def test_stopped_gracefully_and_at_once(server: Server, trainings: Path, unbroke
 
 
 def test_the_disk_never_holds_a_value_that_is_not_finite(server: Server, trainings: Path) -> None:
-    """A weight is spoiled after an update, just before its save. What the run does then is the ladder's affair."""
+    """A weight is corrupted after an update, just before its save. The ladder decides what the run does then."""
     chain = Chain(server, trainings, "poisoned", 60, training__checkpoint_every_updates=10)
     child = chain.start("step.weights:30:nan")
     child.wait(300.0)

@@ -46,10 +46,10 @@ def taught() -> Critic:
     return critic
 
 
-def game(true: Any, made: Any, heard: Any) -> dict[str, Any]:
-    scores = {"true_score_BJL": true, "made_score_BJL": made, "generator_score_BJL": heard}
+def game(true: Any, made: Any, generated: Any) -> dict[str, Any]:
+    scores = {"true_score_BJL": true, "made_score_BJL": made, "generator_score_BJL": generated}
     outputs = {name: said["score_BJL"] for name, said in scores.items()}
-    outputs |= {"score_mask_BJ1": patch_mask(MASK), "feature_distance_B": feature_distance(true, heard)}
+    outputs |= {"score_mask_BJ1": patch_mask(MASK), "feature_distance_B": feature_distance(true, generated)}
     return losses.critics_terms(outputs, MASK)
 
 
@@ -70,8 +70,8 @@ def test_what_it_says_leads_from_the_blur_to_the_recording(taught: Critic) -> No
     optimizer = tf.keras.optimizers.Adam(0.02)
     for _ in range(40):
         with tf.GradientTape() as tape:
-            heard = taught(mel, base, voice, MASK)
-            loss = tf.reduce_mean(game(heard, heard, heard)["adversarial"])
+            generated = taught(mel, base, voice, MASK)
+            loss = tf.reduce_mean(game(generated, generated, generated)["adversarial"])
         optimizer.apply([tape.gradient(loss, mel)], [mel])
     assert float(tf.math.reduce_std(mel)) > 1.5 * before
 

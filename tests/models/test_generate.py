@@ -42,7 +42,7 @@ def a_voice(seed: int = 0) -> Voice:
 
 
 def test_pitch_range_scales_the_intonation(generator: Generator) -> None:
-    """Around the same mean: half as far, as predicted, twice as far; and the mel hears it."""
+    """Around the same mean: half as far, as predicted, twice as far; and the mel follows."""
     made = [generator.generate_mel(TOKENS, 0, a_voice(), pitch_range=x) for x in (0.5, 1.0, 2.0, 0.0)]
     voiced = made[1].voiced_M
     assert voiced.any() and all(np.array_equal(x.voiced_M, voiced) for x in made)

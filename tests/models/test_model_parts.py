@@ -170,9 +170,9 @@ def test_the_prior_brings_the_path_to_the_diagonal() -> None:
 
 def test_means_over_tokens() -> None:
     path = aligner.path_of(tf.constant([[2, 2, 0]]), tf.constant(5))
-    mean, heard = token_means(tf.constant([[1.0, 3.0, 5.0, 7.0, 9.0]]), tf.constant([[1.0, 1.0, 0.0, 1.0, 1.0]]), path)
+    mean, voiced = token_means(tf.constant([[1.0, 3.0, 5.0, 7.0, 9.0]]), tf.constant([[1.0, 1.0, 0.0, 1.0, 1.0]]), path)
     np.testing.assert_allclose(mean, [[2.0, 7.0, 0.0]])
-    np.testing.assert_array_equal(heard, [[1.0, 1.0, 0.0]])
+    np.testing.assert_array_equal(voiced, [[1.0, 1.0, 0.0]])
 
 
 def test_dropout_follows_from_seed_and_salt() -> None:
@@ -270,7 +270,7 @@ def test_no_step_is_the_draft_alone() -> None:
 
 
 def test_guidance_goes_further_from_what_is_said_without_text_and_voice() -> None:
-    """One step from no noise: the residual is draft + velocity + guidance x (velocity - velocity told nothing)."""
+    """One step from no noise: the residual is draft + velocity + guidance x (velocity - velocity without condition)."""
     config = made_batch.model_config(flow_guidance=1.5)
     decoder = FlowDecoder(config, 8)
     mask = sequence_mask(tf.constant([6]), 6)

@@ -49,7 +49,9 @@ def test_moving_the_pitch_of_all_tokens_moves_that_of_all_frames_by_as_much(sour
         np.testing.assert_allclose(moved["pitch_BM"][row, own] - plain["pitch_BM"][row, own], 1.25, atol=1e-5)
         np.testing.assert_allclose(moved["voicing_BM"][row, own], plain["voicing_BM"][row, own], atol=1e-5)
     course = source(text, prosody * tf.constant([2.0, 1.0]), condition, MASK)
-    assert np.abs(course["voicing_BM"] - plain["voicing_BM"]).max() > 1e-4, "the course of the pitch is heard"
+    assert np.abs(course["voicing_BM"] - plain["voicing_BM"]).max() > 1e-4, (
+        "the course of the pitch changes the voicing"
+    )
 
 
 def test_no_gradient_reaches_the_text_and_no_padding_is_heard(source: SourcePredictor) -> None:

@@ -47,7 +47,7 @@ def test_the_tokens_of_a_piece_and_those_beside_it(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("decoder", ["regression", "flow"])
 def test_what_is_cut_off_changes_nothing_but_the_context(monkeypatch: pytest.MonkeyPatch, decoder: str) -> None:
-    """With an encoder that hears each token alone, a cut text gives the mel of the whole text to the last digit."""
+    """With an encoder that sees only single tokens, a cut text gives exactly the mel of the complete text."""
     cloner: Any = made_batch.build(decoder=decoder)
     embed = cloner.text_encoder.symbol
     cloner.text_encoder.call = lambda ids, length, language, seed=None: (

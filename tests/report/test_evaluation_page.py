@@ -34,7 +34,7 @@ def result(**changes: Any) -> dict[str, Any]:
         "files": {who: f"audio/001-{who}.wav" for who in ("spoken", "recording", "reference")},
         "seconds": {"spoken": 1.5, "recording": 1.25, "reference": 4.0},
         "figures": {"spoken": {"mcd_db": 6.125, "wer": 0.25}, "recording": {}},
-        "heard": {"spoken": "", "recording": "hello there"},
+        "recognized": {"spoken": "", "recording": "hello there"},
         "notes": ["a token was cut"],
     }
     own = {**clip, "id": "bob/1", "own_reference": True, "reference": "bob/1"}

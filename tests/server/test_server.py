@@ -265,3 +265,27 @@ def test_mistakes_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "--voices is 'none', which does not exist" in lines("x", "--voices", "none")
     (tmp_path / "file").touch()
     assert "which is a file" in lines("x", "--voices", str(tmp_path / "file"), "--allow-voices")
+
+
+@pytest.mark.parametrize("command", ["serve", "studio"])
+def test_a_dictionary_is_spoken_by_the_server(
+    tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import importlib
+
+    from myxtts.errors import DataError
+    from myxtts.text.phonemes import transcribe
+
+    module = importlib.import_module(f"myxtts.cli.{command}")
+    run = str(made_model.save_run(tmp_path / "run", made_model.resolved()))
+    words = [run, "--port", "0", *(["--no-open", "--runs", str(tmp_path / "runs")] if command == "studio" else [])]
+
+    def loaded(opened: object, vocoder: str = "neural", dictionary: dict | None = None) -> None:
+        raise DataError(f"loaded, {transcribe(['Siobhan'], 'en-us', dictionary)[0].phonemes}")
+
+    monkeypatch.setattr(module, "load_synthesizer", loaded)
+    (tmp_path / "words.tsv").write_text("Siobhan\t/\u0283\u026av\u02c8\u0254\u02d0n/\n", encoding="utf-8")
+    assert module.main([*words, "--dictionary", str(tmp_path / "words.tsv")]) == 2
+    assert "loaded, \u0283\u026av\u02c8\u0254\u02d0n" in capsys.readouterr().err
+    assert module.main([*words, "--dictionary", str(tmp_path / "none")]) == 2
+    assert "none: No such file or directory; name a text file" in capsys.readouterr().err

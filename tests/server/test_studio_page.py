@@ -31,7 +31,7 @@ OPTIONS = (
 WAIT_MS = 120_000
 """Only ends a test that hangs; nothing depends on it."""
 BAD_REQUEST = "the server responded with a status of 400"
-"""The browser says so itself where a test asks for what is wrong."""
+"""The browser logs an error where a test makes an invalid request."""
 TABS = ("speak", "voices", "data", "train", "runs")
 
 
@@ -161,7 +161,7 @@ def test_data(new_page: Any, studio: MadeStudio) -> None:
     page.fill("#data-folder", str(root))
     page.click("#data-form .main")
     shown(page, "#audit")
-    reload(page)  # in the middle: the check goes on
+    reload(page)  # in the middle: the check continues
     page.wait_for_selector("#clips tbody tr")
     assert page.locator("#clips tbody tr").count() == 8
     finding = page.locator("#findings .finding").first
@@ -187,7 +187,7 @@ def test_train_and_runs(new_page: Any, studio: MadeStudio) -> None:
         page.wait_for_selector("#plan-rows tr")
         page.click("#train-start")
         has(page, "#watch-command", re.compile(f"/{name} "))
-        reload(page)  # in the middle: the training goes on, and is shown
+        reload(page)  # in the middle: the training continues, and is shown
         page.wait_for_selector("#samples audio", state="attached")
         assert page.input_value("#train-run") == name and page.locator("#charts svg").count() >= 2
         assert "update 3 was skipped" in page.inner_text("#ladder")

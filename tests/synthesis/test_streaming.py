@@ -37,9 +37,9 @@ def test_a_stream_is_the_same_speech(synthesizer: Synthesizer) -> None:
 def test_without_peaks_the_samples_are_bit_exactly_those_of_speak(
     synthesizer: Synthesizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pieces = synthesizer._vocoder.pieces
+    parts = synthesizer._vocoder.parts
     monkeypatch.setattr(
-        synthesizer._vocoder, "pieces", lambda *arguments: (0.01 * wave_N for wave_N in pieces(*arguments))
+        synthesizer._vocoder, "parts", lambda *arguments: (0.01 * wave_N for wave_N in parts(*arguments))
     )
     speech = synthesizer.speak(TEXT, speaker="bob")
     samples = np.concatenate([chunk.samples for chunk in synthesizer.stream(TEXT, speaker="bob")])

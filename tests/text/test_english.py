@@ -207,3 +207,62 @@ def calls_of(text: str, language: str) -> int:
     finally:
         sys.setprofile(before)
     return calls
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("Louis XIV's France, World War II's end, Rocky III's song", "Louis the fourteenth's France, World War two's end, "
+         "Rocky three's song"),
+        ("World Wars I and II, Acts I-III, Chapters IV or V", "World Wars one and two, Acts one to three, Chapters four or "
+         "five"),
+        ("Rocky IIII, Act VX, Henry IC, Part IL", "Rocky IIII, Act VX, Henry IC, Part IL"),
+        ("+1 555 123 4567, +44 (0)20 7946 0958, 0800 123 456", "plus one, five five five, one two three, four five six "
+         "seven, plus four four, zero, two zero, seven nine four six, zero nine five eight, zero eight zero zero, one two "
+         "three, four five six"),
+        ("1-800-FLOWERS, ISBN 978-3-16-148410-0, 123-45-6789", "one, eight hundred, FLOWERS, ISBN nine seven eight, three, "
+         "one six, one four eight four one zero, zero, one two three, four five, six seven eight nine"),
+        ("4111 1111 1111 1111 at 10.0.0.1:8080", "four one one one, one one one one, one one one one, one one one one at one "
+         "zero dot zero dot zero dot one, port eight zero eight zero"),
+        ("9am-5pm, 10 a.m.\u20135 p.m., Mon-Fri, Mon.\u2013Fri., Jan-Mar, 5 Nov. 2023", "nine A M to five P M, ten A M to five "
+         "P M, Monday to Friday, Monday to Friday, January to March, the fifth of November, twenty twenty-three"),
+        ("12-25-2024", "December twenty-fifth, twenty twenty-four"),
+        ("until 3 p.m. He left at 5:30 p.m. They came, etc. And so on", "until three P M. He left at five thirty P M. They "
+         "came, et cetera. And so on"),
+        ("H\u2082O, 10\u207b\u00b3, x\u2074, a word\u2074", "H two O, ten to the power of minus three, x to the power of four, a "
+         "word"),
+        ("\u221a2, 3 * 4, x \u2265 5, \u2022 one", "the square root of two, three times four, x greater than or equal to five, "
+         "one"),
+        ("100 mL, 5 \u03bcm, 5 k\u03a9, 9.8 m/s\u00b2, 4 tbsp, in km/h", "one hundred milliliters, five micrometers, five "
+         "kiloohms, nine point eight meters per second squared, four tablespoons, in kilometers per hour"),
+        ("$10/month, \u20ac5/kg, 1/100, 3,50 \u20ac, 1,5 kg, 1.000.000, 10'000", "ten dollars per month, five euros per kg, one "
+         "over one hundred, three point five zero euros, one point five kilograms, one million, ten thousand"),
+    ],
+)  # fmt: skip
+def test_numerals_codes_ranges_and_signs(written: str, spoken: str) -> None:
+    assert normalize(written, "en-us") == spoken
+
+
+def test_no_combination_of_names_numerals_and_signs_is_an_error() -> None:
+    names = ("Henry", "King John", "World War", "Part", "Rocky", "the", "5", "$5", "No.", "Jan", "+1 555")
+    numerals = (
+        "IIII",
+        "VX",
+        "IC",
+        "XIV",
+        "I",
+        "iiii",
+        "LL",
+        "0",
+        "1/0",
+        "9:99",
+        "-1",
+        "\u2074",
+        "\u00bd",
+        "99/99/9999",
+    )
+    ends = ("", "'s", "'", "\u2019s", "-", ".", " century", "st", "%", "\u00b2", "(", " and II")
+    for name in names:
+        for numeral in numerals:
+            for end in ends:
+                assert normalize(f"{name} {numeral}{end}", "en-us")

@@ -29,16 +29,8 @@ def test_default_table_of_characters_is_persian_too() -> None:
     assert all(letter in table for letter in "پچژگکیآئؤ،؛؟«»\u200c\u064e")
 
 
-def test_growing_keeps_all_ids() -> None:
-    table = default_table("phonemes")
-    grown = table.grown(["a", "\u0b95", "\u0b95"])
-    assert grown.symbols[: len(table)] == table.symbols
-    assert len(grown) == len(table) + 1 and grown.id_of("\u0b95") == len(table)
-    assert "\u0b95" not in table
-
-
 def test_json_and_back() -> None:
-    table = default_table("phonemes").grown(["x1"])
+    table = SymbolTable((*default_table("phonemes").symbols, "x1"))
     assert SymbolTable.from_json(json.loads(json.dumps(table.to_json()))) == table
 
 

@@ -38,7 +38,9 @@ class MadeStep:
         config = made_batch.model_config(**(model or {}))
 
         def build() -> Any:
-            return build_voice_cloner(config, precision=settings.precision, seed=3, **made_batch.SIZES)
+            return build_voice_cloner(
+                config, precision=settings.precision, seed=3, recompute=settings.recompute, **made_batch.SIZES
+            )
 
         one, average = build(), build()
         whole = Config(

@@ -38,8 +38,10 @@ def test_sizes_are_doubled_or_halved_within_the_effective_batch(
 
 
 def test_no_room_for_the_smallest_is_an_error() -> None:
-    with pytest.raises(ConfigError, match=r"--batch-size auto: the memory does not hold 1 of the longest clips: lower"):
+    with pytest.raises(ConfigError, match=r"not hold 1 of the longest clips: set training.recompute=true, or lower"):
         largest_batch(8, 8, lambda size: False)
+    with pytest.raises(ConfigError, match=r"--batch-size auto: .* does not hold 1 of the longest clips: lower"):
+        largest_batch(8, 8, lambda size: False, recompute=True)
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ def sizes(resolved: Any) -> tuple[int, int]:
 def test_without_a_gpu_the_settings_stay(given: tuple[Any, Any]) -> None:
     said: list[str] = []
     assert with_automatic_batch(*given, said.append) is given[0]
-    assert said == ["--batch-size auto: 2 clips x 2 micro-batches, as set otherwise: there is no GPU to fill."]
+    assert said == ["--batch-size auto: 2 clips x 2 micro-batches, as configured: there is no GPU to fill."]
 
 
 def test_a_run_that_exists_keeps_its_size(given: tuple[Any, Any], tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_a_validation_measures_distances_and_voices_which_can_choose_the_best(fo
     record = next(r for r in records(folder / name / "metrics.jsonl") if r["kind"] == "validation")
     found = record["metrics"]
     assert 0.5 < found["mcd_db"] < 60.0 and 0.0 <= found["voicing_error"] <= 1.0 and found["length_error"] >= 0.0
-    assert 0.0 <= found["speaker_similarity_error"] <= 2.0, "one less the cosine to the voice that was asked for"
+    assert 0.0 <= found["speaker_similarity_error"] <= 2.0, "one less the cosine to the voice that was requested"
     assert find(folder / name).state["position"]["best"] == pytest.approx(found["speaker_similarity_error"])
     speakers = set(json.loads((folder / name / "corpus.json").read_text())["speakers"])
     known = find(folder / name).state["health"]

@@ -79,6 +79,7 @@ def test_any_exception_saves_the_state_and_is_logged(
     assert error in (caught.value, caught.value.__cause__)
     if kind is ConfigError:
         assert "memory ran out" in str(caught.value) and "training.batch_size (now 2)" in str(caught.value)
+        assert "set training.recompute=true" in str(caught.value)
     made = 3 if "Loader" in place or "Step" in place else 4
     assert find(folder / name, "last").update == made
     message = events(folder / name, "failed")

@@ -87,7 +87,7 @@ def test_a_model_resumed_in_trouble_is_set_aside(folder: Path, name: str, monkey
 
 
 def test_a_rollback_on_a_full_disk_loses_nothing(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the rollback on nothing can be written; what was there is set aside all the same, by renames."""
+    """From the rollback on nothing can be written; the existing files are nevertheless set aside, by renames."""
     made_run.train(folder, name, **{**FINISHED, "training__max_updates": 4})
     run = folder / name
     monkeypatch.setattr("myxtts.training.resume.record_resume", lambda *_: None)

@@ -100,7 +100,7 @@ def test_processes_must_choose_the_same_precision(monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What TensorFlow is asked for, and the GPUs that it has."""
+    """A stand-in for TensorFlow's configuration, and its GPUs."""
     seen: dict[str, Any] = {"growth": [], "tf32": [], "deterministic": 0, "gpus": []}
     tried = tf.config.experimental
 

@@ -8,13 +8,13 @@ import pytest
 import tensorflow as tf
 
 from myxtts.training.gpu_trial import SEARCH_OPERATION, graph_findings, trial_batch, trial_config
-from myxtts.training.graph_figures import Count, Graph, has_gpu_kernel
+from myxtts.training.graph_figures import Count, TracedGraph, has_gpu_kernel
 
 VECTOR = [tf.TensorSpec([None], tf.float32)]
 
 
-def traced(made: Any) -> Graph:
-    return Graph(tf.function(made, input_signature=VECTOR, autograph=False).get_concrete_function())
+def traced(made: Any) -> TracedGraph:
+    return TracedGraph(tf.function(made, input_signature=VECTOR, autograph=False).get_concrete_function())
 
 
 def test_launches_are_those_of_computing_operations() -> None:
@@ -42,7 +42,7 @@ def test_an_operation_without_a_gpu_kernel_is_named() -> None:
 @pytest.mark.skipif(not tf.test.is_built_with_cuda(), reason="this TensorFlow knows no kernels for GPUs")
 def test_the_search_alone_has_no_gpu_kernel(played: Any) -> None:
     """In the graphs of a micro-batch with the critic, of its update and of a validation."""
-    graphs = {name: Graph(graph) for name, graph in played.step.graphs().items()}
+    graphs = {name: TracedGraph(graph) for name, graph in played.step.graphs().items()}
     assert {name: graph.without_gpu_kernel() for name, graph in graphs.items()} == {
         "micro-batch": [SEARCH_OPERATION], "update": [], "validation": [SEARCH_OPERATION],
     }  # fmt: skip

@@ -288,7 +288,7 @@ def test_a_finished_command_given_again_changes_nothing(folder: Path, name: str)
     assert len([r for r in made_run.records(folder / name / "metrics.jsonl") if r["kind"] == "validation"]) == 1
 
 
-# --- going on with other settings
+# --- continuing with other settings
 
 
 def test_changed_settings_are_named_and_the_data_order_stays_valid(folder: Path, name: str) -> None:

@@ -14,8 +14,9 @@ from myxtts.config.schema import AudioConfig, Config, VocoderConfig
 from myxtts.errors import CheckpointError
 from myxtts.storage.tensors import write_tensors
 from myxtts.vocoder import files
+from myxtts.vocoder.constants import NOISE_BESIDE_HARMONICS, NOISE_GATE_NEPERS, NOISE_LEVEL
 from myxtts.vocoder.files import GriffinLim, open_vocoder, read_vocoder
-from myxtts.vocoder.neural import NeuralVocoder
+from myxtts.vocoder.neural import NeuralVocoder, attenuate_noise
 
 AUDIO, SMALL = AudioConfig(), VocoderConfig(width=16, blocks=2)
 
@@ -55,14 +56,26 @@ def test_pieces_equal_the_whole(
     mel, pitch = speech(250)
     vocoder = NeuralVocoder(weights, SMALL, AUDIO)
     monkeypatch.setattr("myxtts.vocoder.neural.FIRST_FRAMES", 1000)
-    (whole,) = vocoder.pieces(mel, pitch, 3)
+    (whole,) = vocoder.parts(mel, pitch, 3)
     monkeypatch.setattr("myxtts.vocoder.neural.FIRST_FRAMES", first)
-    monkeypatch.setattr("myxtts.vocoder.neural.PIECE_FRAMES", others)
-    pieces = list(vocoder.pieces(mel, pitch, 3))
-    assert len(pieces) > 1 and len(pieces[0]) == first * AUDIO.hop_samples
-    assert all(len(piece) % AUDIO.hop_samples == 0 for piece in pieces)
-    np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-6)
-    assert vocoder(mel, pitch, 3).tobytes() == np.concatenate(pieces).tobytes()
+    monkeypatch.setattr("myxtts.vocoder.neural.PART_FRAMES", others)
+    parts = list(vocoder.parts(mel, pitch, 3))
+    assert len(parts) > 1 and len(parts[0]) == first * AUDIO.hop_samples
+    assert all(len(part) % AUDIO.hop_samples == 0 for part in parts)
+    np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-6)
+    assert vocoder(mel, pitch, 3).tobytes() == np.concatenate(parts).tobytes()
+
+
+def test_noise_is_attenuated_beside_harmonics_and_far_below_the_loudest_bin() -> None:
+    filters = np.zeros([3, KINDS, 4], np.float32)
+    filters[0, 2] = 1.0, 0.1, np.exp(-NOISE_GATE_NEPERS - 2.0), 0.0  # a consonant: noise alone
+    filters[1, 0], filters[1, 2] = (0.0, 1e4, 0.0, 0.0), (100.0, 1.0, 100.0, 100.0)  # a vowel: a strong harmonic
+    attenuate_noise(filters)
+    far = np.exp(-NOISE_GATE_NEPERS - 4.0)
+    np.testing.assert_allclose(filters[0, 2] / NOISE_LEVEL, [1.0, 0.1, far, 0.0], rtol=1e-5)
+    gated = (1.0 - NOISE_BESIDE_HARMONICS) ** 2 * np.exp(NOISE_GATE_NEPERS) / 1e4
+    np.testing.assert_allclose(filters[1, 2] / NOISE_LEVEL, [100.0, gated, 100.0, 100.0], rtol=1e-3)
+    assert (filters[2] == 0.0).all()
 
 
 def test_pieces_equal_the_whole_at_long_windows(

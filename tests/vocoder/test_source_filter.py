@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from myxtts.audio import source_filter
-from myxtts.audio.bandwidth import bandwidth_hz
 from myxtts.audio.mel import log_mel
 from myxtts.config.schema import AudioConfig
+from myxtts.vocoder.waves import bandwidth_hz
 
 AUDIO = AudioConfig()
 RATE, HOP = AUDIO.sample_rate_hz, AUDIO.hop_samples

@@ -96,7 +96,7 @@ def make_plan(run: Path, progress: Progress, always_reset: bool = False) -> Repa
     plan.program = "train_stable.py" if settings.value("optimization_level") == STABLE_LEVEL else "train_main.py"
     if diverged:
         _plan_reset(plan, summary)
-        _plan_settings(plan, summary, text, settings)
+        _plan_settings(plan, summary, settings)
     if plan.empty and not plan.lowered:
         return plan
     plan.without = _absent_defaults(settings)
@@ -213,7 +213,7 @@ def _reset_recovery(plan: RepairPlan, summary: RunSummary, state: dict[str, Any]
     state["recovery"] = {**recovery, **changed}
 
 
-def _plan_settings(plan: RepairPlan, summary: RunSummary, text: str, settings: Settings) -> None:
+def _plan_settings(plan: RepairPlan, summary: RunSummary, settings: Settings) -> None:
     """Plans settings at most the stable value, including the ladder's factors, and fp32 instead of fp16."""
     for key, name in _LOWERED.items():
         value = settings.value(key)

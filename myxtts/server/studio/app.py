@@ -1,4 +1,4 @@
-"""The application: the page, what its tabs ask for, and the speech interface beneath."""
+"""The application: the page, the requests of its tabs, and the speech API."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from starlette.routing import Mount, Route
 from myxtts import __version__
 from myxtts.server.app import EXCEPTION_HANDLERS, ServerSettings, application
 from myxtts.server.speech_request import ApiError
-from myxtts.server.studio.common import STUDIO_ERRORS, StudioSettings, Workers
+from myxtts.server.studio.common import STUDIO_ERRORS, StudioSettings, WorkerThreads
 from myxtts.server.studio.data_tab import DataTab
 from myxtts.server.studio.guard import StudioGuard
 from myxtts.server.studio.models import DEFAULT, SpeakingModels
@@ -40,8 +40,8 @@ _NO_SLIDERS = ("language", "steps")
 
 
 def studio(synthesizer: Synthesizer, settings: StudioSettings, token: str) -> Starlette:
-    """The ASGI application of the studio; `token` is what its page must have."""
-    workers = Workers(settings.threads + 2)
+    """The ASGI application of the studio; `token`: the key of its page."""
+    workers = WorkerThreads(settings.threads + 2)
     processes = Processes(settings.state / "processes")
     runs = RunShelf(settings.runs, settings.other_runs, processes)
     voices = VoiceFolder(settings.voices)

@@ -1,7 +1,7 @@
-"""A process of its own that audits a data folder and writes what it finds as JSON: `python -m ... FOLDER LANGUAGE OUT`.
+"""Audits a data folder in a separate process and writes the result as JSON: `python -m ... FOLDER LANGUAGE OUT`.
 
-The clips are read, checked and cached as a training would do it with default settings, so the training is quick to
-start afterwards. Nothing is rejected as a whole: the page shows what a training would not accept.
+The clips are read, checked and cached as by a training with default settings, so the training starts quickly
+afterwards. The data is never rejected as a whole: the page shows what a training would not accept.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _StateFile:
         self.state: dict[str, Any] = {"state": "running", "folder": folder, "language": language}
 
     def progress(self, task: str, done: int, total: int) -> None:
-        """Writes how far a task is, at most twice a second."""
+        """Writes the progress of a task, at most twice a second."""
         if time.monotonic() - self._written >= _EVERY_SECONDS:
             self._written = time.monotonic()
             self.write({"task": task, "done": done, "total": total})
@@ -167,7 +167,7 @@ def _figures(figures: SetFigures) -> dict[str, Any]:
 
 
 def main(words: Sequence[str]) -> int:
-    """Audits as `words` say; an error is part of the file."""
+    """Audits as `words` say; an error is written to the file."""
     folder, language, out = words
     file = _StateFile(Path(out), folder, language)
     try:

@@ -1,4 +1,4 @@
-"""What the parts of the studio share: its settings and folders, JSON bodies, and errors for the page."""
+"""Shared by the parts of the studio: its settings and folders, JSON bodies, and errors for the page."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class StudioSettings:
-    """Where the studio keeps things, and how it starts commands.
+    """The folders of the studio, and how it starts commands.
 
     Attributes:
         model: run, step folder, exported folder or starter that speaks if no other model is chosen.
         runs: folder of the runs; new ones are made in it.
-        other_runs: runs elsewhere that are listed too.
+        other_runs: runs in other places that are listed as well.
         voices: folder of the saved voices.
         program: the words that start `myxtts` here.
         shown_program: the same as a user would write it.
@@ -53,8 +53,8 @@ class StudioSettings:
         return self.runs / ".studio"
 
 
-class Workers:
-    """Threads for what would block the server."""
+class WorkerThreads:
+    """Threads for work that would block the server."""
 
     def __init__(self, threads: int) -> None:
         self._pool = ThreadPoolExecutor(threads, "studio")
@@ -80,7 +80,7 @@ def text_of(values: dict[str, Any], name: str, default: str = "") -> str:
 
 
 async def as_reply(request: Request, error: Exception) -> Response:
-    """An error of MyXTTS as a reply in the shape of the interface."""
+    """An error of MyXTTS as a reply in OpenAI's format."""
     message = error.problems[0] if isinstance(error, ConfigError) else str(error)
     status = 500 if isinstance(error, StorageError) else 400
     return error_response(ApiError(status, message))

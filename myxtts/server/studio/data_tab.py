@@ -1,4 +1,4 @@
-"""The tab Data: a folder is named, audited by a process of its own, and its clips are played."""
+"""The tab Data: audits a folder in a separate process and plays its clips."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from myxtts.audio import decoding
 from myxtts.config.schema import AudioConfig
 from myxtts.messages import quoted
 from myxtts.server.speech_request import ApiError
-from myxtts.server.studio.common import Workers, json_of, text_of
+from myxtts.server.studio.common import WorkerThreads, json_of, text_of
 from myxtts.server.studio.processes import Processes
 from myxtts.storage.files import read_regular_file, strict_json
 
@@ -29,9 +29,9 @@ _MOST_FOLDERS = 60
 
 
 class DataTab:
-    """Starts audits and serves what they found."""
+    """Starts audits and serves their results."""
 
-    def __init__(self, processes: Processes, workers: Workers, folder: Path) -> None:
+    def __init__(self, processes: Processes, workers: WorkerThreads, folder: Path) -> None:
         self._processes, self._workers, self._folder = processes, workers, folder
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -47,7 +47,7 @@ class DataTab:
         ]
 
     async def folders(self, request: Request) -> Response:
-        """Folders that begin with what is typed, for completion."""
+        """Folders that begin with the typed text, for completion."""
         typed = request.query_params.get("path", "") or "~/"
 
         def found() -> list[str]:

@@ -1,4 +1,4 @@
-"""Who may use the page: a browser that has the token, from the page itself, under the address of this machine.
+"""Access control: only a browser that has the token, from the page itself, under the address of this machine.
 
 A web page elsewhere can send requests to 127.0.0.1, and with DNS rebinding even read the answers. It has no token, its
 requests carry another `Origin`, and after rebinding another `Host`.
@@ -32,7 +32,7 @@ REPORT_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; media-src data:; "
     "frame-ancestors 'self'; sandbox allow-scripts"
 )
-"""The report brings its style and script with it; in a sandbox it reaches nothing of the page."""
+"""The report contains its own style and script; in a sandbox it cannot access the page."""
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -59,7 +59,7 @@ def token_of(folder: Path) -> str:
 
 
 class StudioGuard:
-    """Middleware: rejects what does not come from the page, and adds the headers that restrict it."""
+    """Middleware: rejects requests that do not come from the page, and adds security headers."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app, self._token = app, token
@@ -82,7 +82,7 @@ class StudioGuard:
         await app(scope, receive, with_headers)
 
     def _answer(self, request: Request) -> Response | None:
-        """The reply to a request that must not pass; None for one that may."""
+        """The reply to a rejected request; None for an accepted one."""
         headers = request.headers
         host = headers.get("host", "")
         if host.rpartition(":")[0] not in HOST_NAMES and host not in HOST_NAMES:

@@ -1,4 +1,4 @@
-"""The models that the page can speak with: the one it was started with, and the runs."""
+"""The models that the page can use: the one it was started with, and the runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands as processes of their own, which outlive the server; what is known of each is a file beside its log."""
+"""Commands as separate processes, which outlive the server; each has a record next to its log."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ _LARGEST_RECORD = 1 << 20
 _TAIL_BYTES = 64 << 10
 MOST_LINES = 200
 _children: dict[int, subprocess.Popen[bytes]] = {}
-"""Processes that this one has started, so that it learns their exit codes."""
+"""Processes that this one has started, whose exit codes it can read."""
 
 
 @dataclass(frozen=True)
 class ProcessRecord:
-    """A process: what it is for, its command, and how it is recognized.
+    """A process: its purpose, its command, and how it is identified.
 
     Attributes:
         kind: such as "train"; with `key` it names the process.
         key: such as the name of a run.
         words: the command.
         pid: of the process.
-        born: when the system says that it began; another process with the same id has another one.
+        born: its start time according to the system, which distinguishes it from another process with the same id.
         started: seconds since 1970.
-        stops: how often it was asked to end.
-        exit_code: None while it runs, or if it ended while no server was there to see it.
-        note: for whoever started it.
+        stops: how often a stop was requested.
+        exit_code: None while it runs, or if it ended while no server was running.
+        note: free for the caller.
     """
 
     kind: str
@@ -59,7 +59,7 @@ class Processes:
         self._lock = threading.RLock()
 
     def start(self, kind: str, key: str, words: Sequence[str], note: str = "") -> ProcessRecord:
-        """Starts a command in a session of its own. Raises DataError where it runs already, StorageError."""
+        """Starts a command in its own session. Raises DataError if it is already running, StorageError."""
         with self._lock:
             if self.running(kind, key):
                 raise DataError(f"{kind} {key!r} is running already")
@@ -102,7 +102,7 @@ class Processes:
         return record is not None and record.exit_code is None and is_process(record.pid, record.born)
 
     def stop(self, kind: str, key: str) -> bool:
-        """Asks it to end as Ctrl-C does; what a second time means is its own affair. False if it does not run."""
+        """Sends it SIGINT, like Ctrl-C; a second one may end it immediately. False if it does not run."""
         with self._lock:
             record = self.get(kind, key)
             if record is None or not self.running(kind, key):
@@ -144,12 +144,12 @@ class Processes:
 
 
 def is_process(pid: int, born: str) -> bool:
-    """Whether a process that began then is there and has not ended."""
+    """Whether the process with this start time is still running."""
     return bool(born) and _born(pid) == born
 
 
 def _born(pid: int) -> str:
-    """When the system says that a process began; "" if it has ended or is none of this machine."""
+    """Start time of a process according to the system; "" if it has ended or is not on this machine."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
         return "" if fields[0] in "ZX" else fields[19]

@@ -1,4 +1,4 @@
-"""The runs that the page shows: where they are, what they are doing, and what of them it draws."""
+"""The runs that the page shows: their places, their states, and the data of their charts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _TAIL_BYTES = 32 << 10
 _STOPPED, _DONE = 75, 0
 _LOCKS = Path("/proc/locks")
 _LEAST_SECONDS, _SHARE = 2.0, 20.0
-"""What was read of a run is used for this long, and for so many times as long as reading it took."""
+"""How long the data of a run is reused: at least these seconds, and this multiple of the time to read it."""
 
 
 class RunShelf:
@@ -43,7 +43,7 @@ class RunShelf:
         self._kept: dict[str, tuple[float, dict[str, Any]]] = {}
 
     def names(self) -> list[str]:
-        """The names of all runs, the one that changed last first; trainings that have just been started included."""
+        """The names of all runs, last changed first, including trainings that have just been started."""
         found = {path.name: path for path in self._others if _is_run(path)}
         if self.root.is_dir():
             found |= {path.name: path for path in self.root.iterdir() if path.is_dir() and _is_run(path)}
@@ -68,7 +68,7 @@ class RunShelf:
         return path
 
     def state(self, name: str) -> str:
-        """What a run is doing: preparing, training, stopping, stopped, finished, failed, or ended."""
+        """The state of a run: preparing, training, stopping, stopped, finished, failed, or ended."""
         path = self.path(name)
         record = self._processes.get(TRAIN, name)
         if self._processes.running(TRAIN, name):
@@ -179,7 +179,7 @@ def _changed(path: Path) -> float:
 
 
 def _owner_alive(path: Path) -> bool:
-    """Whether the process named in the lock of a run is there."""
+    """Whether the process named in the lock of a run is running."""
     try:
         value = strict_json(read_regular_file(RunDirectory(path).lock_path, 4_096))
         if not isinstance(value, dict) or value.get("host") != socket.gethostname():
@@ -196,9 +196,9 @@ def _owner_alive(path: Path) -> bool:
 
 
 def _is_locked(path: Path) -> bool:
-    """Whether a file is locked, where the system says so: the id in it may be that of another process by now.
+    """Whether a file is locked according to the system: the id in it may belong to another process by now.
 
-    Trying the lock instead would make a training fail that begins just then.
+    Trying to take the lock instead could make a training fail that starts at that moment.
     """
     try:
         locks = _LOCKS.read_text(encoding="utf-8").splitlines()
@@ -227,7 +227,7 @@ def _newest_metrics(path: Path) -> dict[str, Any]:
 
 
 def _last_event(path: Path) -> str:
-    """The last event that says how the run is."""
+    """The last event that shows the state of the run."""
     last = ""
     try:
         for record in read_events(RunDirectory(path).events_path):

@@ -1,7 +1,7 @@
-"""The tab Speak: sentences as they are computed, with the times of their words, and what was spoken before.
+"""The tab Speak: sentences as they are computed, with word times, and the history.
 
-A speech belongs to the server, not to the page: a page that is loaded again follows it from its beginning, and the
-history keeps it.
+A speech belongs to the server, not to the page: a reloaded page receives it from its beginning, and the history keeps
+it.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from myxtts.audio.sound_file import pcm16
 from myxtts.audio.waveform import write_wav
 from myxtts.errors import MyXTTSError
 from myxtts.server.app import body_of
-from myxtts.server.speech_request import ApiError, SpeechRequest, object_of, parse_request
-from myxtts.server.studio.common import Workers, text_of
+from myxtts.server.speech_request import ApiError, object_of, parse_request
+from myxtts.server.studio.common import WorkerThreads, text_of
 from myxtts.server.studio.models import SpeakingModels
 from myxtts.server.voice_folder import VoiceFolder
 from myxtts.storage.files import read_regular_file, strict_json, write_text_atomic
@@ -40,7 +40,7 @@ _MOST_BYTES = 1 << 22
 
 
 class _SpeechJob:
-    """A speech that is computed: its events so far, and who waits for more."""
+    """A speech in progress: its events so far, and the requests that wait for more."""
 
     def __init__(self, entry: dict[str, Any]) -> None:
         self.entry = entry
@@ -49,7 +49,7 @@ class _SpeechJob:
         self.more = asyncio.Event()
 
     def add(self, event: dict[str, Any], last: bool = False) -> None:
-        """Adds an event and wakes those who wait."""
+        """Adds an event and wakes the waiting requests."""
         self.events.append(json.dumps(event, ensure_ascii=False).encode("utf-8", "replace") + b"\n")
         self.finished = last
         self.more.set()
@@ -59,7 +59,7 @@ class _SpeechJob:
 class SpeakTab:
     """Starts speeches, streams them, keeps their history in a folder."""
 
-    def __init__(self, models: SpeakingModels, voices: VoiceFolder, workers: Workers, folder: Path) -> None:
+    def __init__(self, models: SpeakingModels, voices: VoiceFolder, workers: WorkerThreads, folder: Path) -> None:
         self._models, self._voices, self._workers, self._folder = models, voices, workers, folder
         self._jobs: dict[str, _SpeechJob] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -118,17 +118,15 @@ class SpeakTab:
             chunks = synthesizer.stream(wanted.text, voices=parts, **asdict(wanted.options))
             return chunks, next(chunks)
 
-        chunks, first = await self._workers.run(begin)  # what is wrong with a text is an error, no broken stream
+        chunks, first = await self._workers.run(begin)  # a problem of the text is an error, not a broken stream
         self._jobs = {key: job for key, job in self._jobs.items() if not job.finished} | {key: job}
         self._write(job.entry)
-        task = asyncio.create_task(self._speak(job, wanted, chunks, first))
+        task = asyncio.create_task(self._speak(job, chunks, first))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return JSONResponse(job.entry, 201)
 
-    async def _speak(
-        self, job: _SpeechJob, wanted: SpeechRequest, chunks: Iterator[SpeechChunk], chunk: SpeechChunk | None
-    ) -> None:
+    async def _speak(self, job: _SpeechJob, chunks: Iterator[SpeechChunk], chunk: SpeechChunk | None) -> None:
         notes, parts, sentences = SpeechNotes(), [], []
         entry, started, rate = job.entry, time.perf_counter(), 1
         try:
@@ -193,7 +191,7 @@ class SpeakTab:
         return JSONResponse({"cancelled": job is not None})
 
     async def list_history(self, request: Request) -> Response:
-        """What was spoken, and what is being spoken."""
+        """The history, and the speeches in progress."""
         return JSONResponse({"history": await self._workers.run(self.history), "speaking": self.speaking()})
 
     async def audio(self, request: Request) -> Response:

@@ -1,4 +1,4 @@
-"""The tabs Train and Runs: the ordinary commands as processes, and what the run directory says of them."""
+"""The tabs Train and Runs: the ordinary commands as processes, and the contents of the run directory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from myxtts.messages import quoted
 from myxtts.report.page import render
 from myxtts.report.run_files import read_run
 from myxtts.server.speech_request import ApiError
-from myxtts.server.studio.common import StudioSettings, Workers, json_of, text_of
+from myxtts.server.studio.common import StudioSettings, WorkerThreads, json_of, text_of
 from myxtts.server.studio.guard import REPORT_POLICY
 from myxtts.server.studio.processes import Processes
 from myxtts.server.studio.runs import TRAIN, RunShelf, sample_path
@@ -36,7 +36,7 @@ _MOST_SETTINGS = 30
 class TrainTab:
     """Plans, starts, stops and continues trainings, and starts commands on runs."""
 
-    def __init__(self, settings: StudioSettings, runs: RunShelf, processes: Processes, workers: Workers) -> None:
+    def __init__(self, settings: StudioSettings, runs: RunShelf, processes: Processes, workers: WorkerThreads) -> None:
         self._settings, self._runs, self._processes, self._workers = settings, runs, processes, workers
 
     def routes(self) -> list[Route]:
@@ -56,7 +56,7 @@ class TrainTab:
         ]
 
     def choices(self) -> dict[str, Any]:
-        """What the form offers."""
+        """The choices of the form."""
         levels = [{"id": name, "summary": LEVEL_SUMMARIES[name]} for name in LEVELS if name != "vocoder"]
         return {"levels": levels, "sizes": list(SIZES), "starter": STARTER}
 
@@ -145,7 +145,7 @@ class TrainTab:
         return [*words, *_extra_settings(values.get("settings"))]
 
     async def stop(self, request: Request) -> Response:
-        """Asks a training to save and end; asked again, it ends at once."""
+        """Requests that a training saves and ends; a second request ends it immediately."""
         name = str(request.path_params["name"])
         stopped = await self._workers.run(lambda: self._processes.stop(TRAIN, name))
         if not stopped:
@@ -225,7 +225,7 @@ class TrainTab:
         return JSONResponse(self._task(name, task), 201)
 
     async def task(self, request: Request) -> Response:
-        """What a command on a run printed."""
+        """The output of a command on a run."""
         name, task = self._task_of(request)
         return JSONResponse(await self._workers.run(lambda: self._task(name, task)))
 

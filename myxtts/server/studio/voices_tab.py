@@ -1,4 +1,4 @@
-"""The tab Voices: a recording is examined, then becomes a voice with a name and a statement of consent."""
+"""The tab Voices: examines a recording, and makes it a voice with a name and a statement of consent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from myxtts.audio.waveform import write_wav
 from myxtts.errors import ConfigError
 from myxtts.messages import quoted
 from myxtts.server.speech_request import ApiError, parse_voice
-from myxtts.server.studio.common import Workers, json_of, text_of
+from myxtts.server.studio.common import WorkerThreads, json_of, text_of
 from myxtts.server.studio.models import DEFAULT, SpeakingModels
 from myxtts.server.upload import check_problem, consent_of, examined, figures_of, is_set, received
 from myxtts.server.voice_folder import VoiceFolder
@@ -26,10 +26,10 @@ from myxtts.synthesis.voice_parts import VoicePart
 
 
 class VoicesTab:
-    """Keeps one recording until it is a voice or another one replaces it; a page that is loaded again finds it."""
+    """Keeps one recording until it becomes a voice or is replaced; a reloaded page finds it."""
 
     def __init__(
-        self, models: SpeakingModels, voices: VoiceFolder, workers: Workers, folder: Path, most_bytes: int
+        self, models: SpeakingModels, voices: VoiceFolder, workers: WorkerThreads, folder: Path, most_bytes: int
     ) -> None:
         self._models, self._voices, self._workers = models, voices, workers
         self._most_bytes = most_bytes
@@ -50,7 +50,7 @@ class VoicesTab:
         ]
 
     def pending(self) -> dict[str, Any] | None:
-        """What was kept of the recording that is no voice yet; None if there is none."""
+        """Facts about the pending recording; None if there is none."""
         try:
             value = strict_json(read_regular_file(self._record, 1 << 20))
         except (OSError, ValueError):
@@ -58,7 +58,7 @@ class VoicesTab:
         return value if isinstance(value, dict) and self._wav.is_file() else None
 
     async def list_voices(self, request: Request) -> Response:
-        """Saved voices and training speakers of a model, and the recording that is no voice yet."""
+        """Saved voices and training speakers of a model, and the pending recording."""
         model = request.query_params.get("model", DEFAULT)
 
         def listed() -> dict[str, Any]:
@@ -74,7 +74,7 @@ class VoicesTab:
         return JSONResponse(await self._workers.run(listed))
 
     async def examine(self, request: Request) -> Response:
-        """Keeps an uploaded recording, and says what of it is used."""
+        """Keeps an uploaded recording, and reports which part of it is used."""
         synthesizer = self._models.get(DEFAULT)
         async with received(request, self._most_bytes) as upload:
 
@@ -89,19 +89,19 @@ class VoicesTab:
             return JSONResponse(await self._workers.run(work), 201)
 
     async def discard(self, request: Request) -> Response:
-        """Removes the recording that is no voice yet."""
+        """Removes the pending recording."""
         self._record.unlink(missing_ok=True)
         self._wav.unlink(missing_ok=True)
         return JSONResponse({"deleted": True})
 
     async def audio(self, request: Request) -> Response:
-        """What was kept of the recording."""
+        """The used part of the recording."""
         if not self._wav.is_file():
             raise ApiError(404, "there is no recording")
         return FileResponse(self._wav, media_type="audio/wav")
 
     async def add(self, request: Request) -> Response:
-        """A voice of the recording, of a mixture (`voice`), or of a random `seed`."""
+        """Makes a voice from the recording, a mixture (`voice`), or a random `seed`."""
         values = await json_of(request)
         name, model = text_of(values, "name"), text_of(values, "model")
         synthesizer = await self._workers.run(lambda: self._models.get(model))

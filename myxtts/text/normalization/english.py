@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from myxtts.text.normalization import english_codes
 from myxtts.text.normalization import english_numbers as numbers
 from myxtts.text.normalization import english_words as tables
 from myxtts.text.normalization.english_roman import spell_numerals
+from myxtts.text.normalization.english_signs import spell_signs
 
 _Found = re.Match[str]
 
@@ -32,10 +34,17 @@ BEFORE_NUMERAL = re.compile(
 _MONTH_PATTERN = "|".join(tables.MONTHS)
 _NUMBER = r"\d{1,3}(?:,\d{3})+|\d+"
 _MAGNITUDES = "hundred|thousand|million|billion|trillion"
+_SHORT_DAY = rf"({'|'.join(d.title() for d in (*tables.WEEKDAYS, *tables.SHORT_MONTHS))})\b\.?"
 _NOT_THOUSANDS = "(?:TV|TVs|video|resolution|monitor|display|screen|UHD|run|race|walk)\\b"
 """After 4K or 10K: pixels, or kilometers of a race."""
 _COUNTRY_WORDS = tuple(dict.fromkeys(tables.COUNTRIES.values()))
 _VULGAR = "½¼¾⅓⅔"
+
+
+def _range_of_names(found: _Found) -> str:
+    """Short names of days or months in full, Mon-Fri as Monday to Friday."""
+    full = tables.WEEKDAYS | tables.SHORT_MONTHS
+    return " to ".join(full[name.lower()] for name in found.groups())
 
 
 def _number(digits: str) -> str:
@@ -120,10 +129,6 @@ def _money_range(found: _Found) -> str:
     return f"{_amount(found['low'], found['low_fraction'])} to {last}"
 
 
-def _telephone(found: _Found) -> str:
-    return ", ".join(numbers.digit_by_digit(group) for group in re.findall(r"\d+", found.group()))
-
-
 def _fraction(found: _Found) -> str:
     whole, above, below = found["whole"] or "", found["above"], found["below"]
     parts = {"2": "half", "3": "third", "4": "quarter", "5": "fifth", "6": "sixth", "8": "eighth", "10": "tenth"}
@@ -174,6 +179,10 @@ def _counts(found: _Found) -> bool:
     return not _YEAR_BEFORE.search(found.string[max(0, found.start() - 10) : found.start()])
 
 
+def _grouped(found: _Found) -> str:
+    return re.sub("[.']", "", found.group())
+
+
 def _version(found: _Found) -> str:
     return " point ".join(numbers.cardinal(group) for group in found.group().split("."))
 
@@ -187,6 +196,7 @@ _MONEY_RULE = re.compile(
     rf"(?: (?P<magnitude>{_MAGNITUDES})\b|(?P<short>{'|'.join(tables.SHORT_MAGNITUDES)})\b)?",
     re.I,
 )
+_HYPHEN_DATE = re.compile(r"(?<![\w.-])(\d{1,2})-(\d{1,2})-(\d{4})(?![\w-])")
 _SLASH_DATE = re.compile(r"(?<![\d/])(\d{1,2})/(\d{1,2})/(\d{4}|\d{2})(?![\d/])")
 _ON_DATE = re.compile(r"(?<=\b[Oo]n )(\d{1,2})/(\d{1,2})()(?![\d/])")
 _EXTENT = "(?:long|wide|tall|high|deep|thick|by|x)\\b"
@@ -198,6 +208,9 @@ _RULES: tuple[_Rule, ...] = (
     (re.compile(r"(?:(?<=\s)|^)\.(?=[A-Z]{2,})"), "dot "),
     (re.compile(r"(?:(?<=\s)|^)#(?=[A-Za-z])"), "hashtag "),
     (re.compile(r"\bw/o\b"), "without"),
+    (re.compile(r"\bc/o\b"), "care of"),
+    (re.compile(r"(?<![\w/])(?<!\d )(?:km/h|m/s)(?![\w/²])"), lambda f: tables.UNITS[f.group()]),
+    (re.compile(r"(?<=\d) ?\* ?(?=\d)"), " times "),
     (re.compile(r"\bw/ ?(?=[A-Za-z])"), "with "),
     (re.compile(r"\bvs\b(?!\.)"), "versus"),
     (re.compile(r"\bPh\.? ?D\b\.?(?=\s+[a-z]|,|(?! [A-Z])|$)"), "P H D"),
@@ -223,11 +236,16 @@ _RULES: tuple[_Rule, ...] = (
     (re.compile(r"\b([JS])r\b(?:\.(?=\s+[a-z]|,))?"), lambda f: "Junior" if f[1] == "J" else "Senior"),
     (re.compile(r"\be\.g\.,?", re.I), "for example,"),
     (re.compile(r"\bi\.e\.,?", re.I), "that is,"),
-    (re.compile(r"\betc\.(?=\s+[a-z(]|[,;:!?)])", re.I), "et cetera"),
+    (re.compile(r"\betc\.(?=\s+(?-i:[a-z(])|[,;:!?)])", re.I), "et cetera"),
     (re.compile(r"\betc\b", re.I), "et cetera"),
     (BEFORE_NUMBER, lambda f: tables.BEFORE_NUMBERS[f[1].lower()] + " "),
     (re.compile(rf"\b({_names(tables.SHORT_WORDS)})\.(?=\s+\w|,)", re.I), lambda f: tables.SHORT_WORDS[f[1].lower()]),
     (re.compile(rf"\b({'|'.join(tables.SHORT_MONTHS)})\.?(?= \d)", re.I), lambda f: tables.SHORT_MONTHS[f[1].lower()]),
+    (re.compile(rf"\b{_SHORT_DAY} ?[-\u2013] ?{_SHORT_DAY}(?:\.(?=\s+[a-z]|,))?"), _range_of_names),
+    (
+        re.compile(rf"(?<![\w-])(\d{{1,2}}) ({'|'.join(m.title() for m in tables.SHORT_MONTHS)})\b\.?"),
+        lambda f: f"{f[1]} {tables.SHORT_MONTHS[f[2].lower()]}",
+    ),
     (re.compile(rf"\b({'|'.join(tables.WEEKDAYS)})\.(?=,)", re.I), lambda f: tables.WEEKDAYS[f[1].lower()]),
     # Dates, times and telephone numbers come before rules that would split their digits.
     (re.compile(r"\b(\d{4})[-/](\d{1,2})[-/](\d{1,2})\b(?![-/])"), _iso_date),
@@ -236,10 +254,11 @@ _RULES: tuple[_Rule, ...] = (
         re.compile(rf"\b(?:[Tt]he )?(\d{{1,2}})(?:st|nd|rd|th)?(?: of)? ({_MONTH_PATTERN})\b(?:,? (?=\d{{4}}\b))?"),
         _day_month,
     ),
+    *english_codes.RULES,
     (
         re.compile(
-            r"\b(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?![\d:])(?: ?(?P<half>[ap])\.?m\b(?:\.(?=\s+[a-z]|,))?)?"
-            r"(?: ?o'clock\b)?",
+            r"\b(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?![\d:])"
+            r"(?: ?(?P<half>[ap])\.?m\b(?:\.(?=\s+(?-i:[a-z])|[,\u2013-]))?)?(?: ?o'clock\b)?",
             re.I,
         ),
         _time,
@@ -249,15 +268,7 @@ _RULES: tuple[_Rule, ...] = (
     (re.compile(r"\bat (\d)\.(\d{2})(?= ?[ap]\.?m)"), r"at \1:\2"),
     (re.compile(r"\b9/11\b"), "nine eleven"),
     (re.compile(r"\b50[/-]50\b"), "fifty-fifty"),
-    (
-        re.compile(r"(?i:\b(call|dial|dialed|dialled|called)) (\d{3})(?![\d,.-]\d)\b"),
-        lambda f: f"{f[1]} {numbers.digit_by_digit(f[2])}",
-    ),
     (re.compile(r"\b((?i:room|flight|route|highway|boeing|airbus)) ([1-9])(\d{2})\b(?![,.]\d)"), _numbered_name),
-    (
-        re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}\b(?!\.\d)"),
-        lambda f: " dot ".join(numbers.digit_by_digit(g) for g in f.group().split(".")),
-    ),
     (re.compile(r"\b[vV](?=\d+(?:\.\d+)+\b)|\bv(?=\d{1,3}\b)"), "version "),
     (
         re.compile(r"\b([Vv]ersions?|[Rr]elease|Python|Ubuntu|Android|iOS) (\d{1,3})\.(\d{1,3})\b(?!\.\d|,\d)"),
@@ -272,15 +283,16 @@ _RULES: tuple[_Rule, ...] = (
         re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)[eE]([+-]?)(\d{1,3})\b"),
         lambda f: f"{f[1]} times ten to the power of {'minus ' if f[2] == '-' else ''}{int(f[3])}",
     ),
-    (re.compile(r"(?<=\d)\^(-?)(?=\d)"), lambda f: f" to the power of {'minus ' if f[1] else ''}"),
+    (re.compile(r"(?<=[\w)])\^(-?)(?=\d)"), lambda f: f" to the power of {'minus ' if f[1] else ''}"),
     (re.compile(r"(?<=\d)[x×](?=\d)|(?<=\d) [x×] (?=\d)"), " by "),
     (re.compile(r"\b(\d+(?:\.\d+)?)x\b(?! ?\d)"), r"\1 times"),
     (re.compile(r"(?<=%) ?[-\u2013] ?(?=\d)"), " to "),
     (re.compile(r"(\d+(?:\.\d+)?) ?(?:ft|feet) (\d{1,2}) ?in\b(?! \w)"), r"\1 feet \2 inches"),
-    (re.compile(r"\b(\d{1,2}) ?([ap])\.?m\b(?:\.(?=\s+[a-z]|,))?", re.I), lambda f: f"{f[1]} {f[2].upper()} M"),
-    (re.compile(r"(?<![\w-])(?:\(\d{3}\) ?|(?:1-)?\d{3}-)?\d{3}-\d{4}(?![\w-])"), _telephone),
-    # A range does not begin with 0171 or have four parts, but a range or a date may begin with 05.
-    (re.compile(r"(?<![\w.,-])0(?:\d{2,}(?:-\d+)+|\d(?:-\d+){3,})(?![\w-]|[.,]\d)"), _telephone),
+    (
+        re.compile(r"\b(\d{1,2}) ?([ap])\.?m\b(?:\.(?=\s+(?-i:[a-z])|[,\u2013-]))?", re.I),
+        lambda f: f"{f[1]} {f[2].upper()} M",
+    ),
+    (re.compile(r"(?<= [AP] M) ?[-\u2013] ?(?=\d)"), " to "),
     (
         re.compile(rf"\b({_MONTH_PATTERN}) (\d{{1,2}})(?:st|nd|rd|th)?\b(?![:.,]?\d)"),
         lambda f: f"{f[1]} {numbers.ordinal(f[2])}",
@@ -295,6 +307,8 @@ _RULES: tuple[_Rule, ...] = (
         _money_range,
     ),
     (re.compile(r"(?<=[€£])(\d+),(\d{2})(?!\d|,\d)"), r"\1.\2"),
+    (re.compile(rf"(?<![\w.,])(\d+),(\d{{1,2}})(?= ?(?:[€£%]|(?:{_names(tables.UNITS)})(?!\w)))"), r"\1.\2"),
+    (re.compile(r"(?<![\w.,'])[1-9]\d{0,2}(?:(?:\.\d{3}){2,}|(?:'\d{3})+)(?![\w'])(?!\.\d)"), _grouped),
     (re.compile(r"\b(US|AU|NZ|HK|CA|A|C)\$ ?(?=\d)"), lambda f: f"{tables.COUNTRIES[f[1]]}$"),
     (
         re.compile(rf"\b({'|'.join(_COUNTRY_WORDS)})(\$(?:{_NUMBER})(?:\.\d+)?(?: (?:{_MAGNITUDES})\b|[kKmMbB]n?\b)?)"),
@@ -309,6 +323,7 @@ _RULES: tuple[_Rule, ...] = (
         lambda f: f"{f[2]} {tables.CURRENCY_CODES[f[1]]}",
     ),
     (_MONEY_RULE, _money),
+    (re.compile(rf"(?:(?<=dollars)|(?<=pounds)|(?<=euros)|(?<=cents))/(?=(?:{'|'.join(tables.PER)})\b)"), " per "),
     (
         re.compile(rf"(?<![\w.,])((?:{_NUMBER})(?:\.\d+)?)(bn|tn|[kKMBT])\b(?!(?<=[kK]) ?{_NOT_THOUSANDS})"),
         lambda f: f"{_amount(*f[1].partition('.')[::2])} {tables.ATTACHED[f[2]]}",
@@ -336,7 +351,7 @@ _RULES: tuple[_Rule, ...] = (
     (re.compile(r"\b\d+(?:\.\d+){2,}\b"), _version),
     (re.compile(r"(?<![\d/])24/7(?![\d/])"), "twenty-four seven"),
     (
-        re.compile(r"(?<![\d/])(?P<whole>(?<![.,])\d{1,3} )?(?P<above>\d{1,2})/(?P<below>\d{1,2})(?![\d/])"),
+        re.compile(r"(?<![\d/])(?P<whole>(?<![.,])\d{1,3} )?(?P<above>\d{1,3})/(?P<below>\d{1,3})(?![\d/])"),
         _fraction,
     ),
     (re.compile(rf"(?<=\d) ?(?=[{_VULGAR}])"), " and "),
@@ -357,7 +372,9 @@ def normalize(text: str, *, day_first: bool = False) -> str:
 
     `day_first`: 03/04/2021 is the third of April, as outside North America.
     """
-    text = _SLASH_DATE.sub(_slash_date(day_first), text)
+    text = spell_signs(text)
+    for pattern in (_SLASH_DATE, _HYPHEN_DATE):
+        text = pattern.sub(_slash_date(day_first), text)
     text = _ON_DATE.sub(_slash_date(day_first), text)
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)

@@ -7,7 +7,10 @@ import re
 from myxtts.text.normalization import english_numbers as numbers
 
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1_000}
-_VALID = "(?=[IVXLC])C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
+_VALID = "(?=[IVXLC])C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})(?<=[IVXLC])"
+"""Never empty, where the letters are no numeral."""
+_END = r"\b(?!['\u2019](?!s\b))"
+"""The end of a numeral, which may be in the genitive: Henry VIII's."""
 _SEVERAL = f"(?=[IVX]{{2}}){_VALID}"
 """At least two letters, of the ten small numerals' kind: words such as CD, MIX and DIV are none."""
 _NAMES = (
@@ -35,17 +38,19 @@ _PRONOUN = (
 )
 """The part I like is no part one."""
 _CENTURY = re.compile(rf"\b({_VALID})(?:st|nd|rd|th)?(?=(?: |-)(?:century|centuries|Century)\b)")
-_AFTER_RULER = re.compile(rf"\b((?:{_NAMES})(?: (?:{_NAMES}))?) (?:the )?({_SEVERAL})\b(?!['\u2019]?\w)")
+_AFTER_RULER = re.compile(rf"\b((?:{_NAMES})(?: (?:{_NAMES}))?) (?:the )?({_SEVERAL}){_END}")
 _ONE_LETTER = re.compile(
     rf"\b((?:(?:King|Queen|Pope|Emperor|Empress|Tsar|Czar|Kaiser|Sultan|Shah|Prince) (?:{_NAMES})) (?:the )?[IVX]"
     rf"|(?:{_NAMES}) (?:[VX]|I(?=,? (?:of|died|reigned)\b|['\u2019]s\b)))\b"
     r"(?<!Malcolm X)(?!['\u2019](?!s\b))"
 )
 _AFTER_PERSON = re.compile(rf"\b((?:{_GIVEN}) (?:[A-Z]\. )?[A-Z][a-z]+) (I{{2,3}}|IV)\b")
-_AFTER_COUNTED = re.compile(
-    rf"\b((?:{_COUNTED})) (?:({_VALID})\b(?!['\u2019]|\.?[A-Z]|{_PRONOUN})|((?=[ivx]{{2}})[ivx]+)\b)"
+_AFTER_COUNTED = re.compile(rf"\b((?:{_COUNTED})) (?:({_VALID}){_END}(?!\.?[A-Z]|{_PRONOUN})|((?=[ivx]{{2}})[ivx]+)\b)")
+_AND_MORE = re.compile(
+    r"\b(Wars|Chapters|Parts|Acts|Scenes|Books|Volumes|Sections|Types|Phases|Articles|Figures|Tables|Stages|Levels) "
+    rf"({_VALID})(,? (?:and|or|to|through) | ?[-\u2013] ?)({_VALID}){_END}"
 )
-_AFTER_NAME = re.compile(rf"(?<=[a-z]) ({_SEVERAL})\b(?!['\u2019])")
+_AFTER_NAME = re.compile(rf"(?<=[a-z]) ({_SEVERAL}){_END}")
 _CAPITALIZED_BEFORE = re.compile(r"\b[A-Z][a-z]+$")
 
 
@@ -63,6 +68,7 @@ def spell_numerals(text: str) -> str:
     text = _AFTER_RULER.sub(lambda found: f"{found[1]} the {_ordinal(found[2])}", text)
     text = _ONE_LETTER.sub(_ruler, text)
     text = _AFTER_PERSON.sub(lambda found: f"{found[1]} the {_ordinal(found[2])}", text)
+    text = _AND_MORE.sub(_several, text)
     text = _AFTER_COUNTED.sub(_counted, text)
     return _AFTER_NAME.sub(_named, text)
 
@@ -78,6 +84,12 @@ def _cardinal(numeral: str) -> str:
 def _ruler(found: re.Match[str]) -> str:
     name, _, numeral = found.group().rpartition(" ")
     return f"{name.removesuffix(' the')} the {_ordinal(numeral)}"
+
+
+def _several(found: re.Match[str]) -> str:
+    """Wars I and II; a hyphen is a range."""
+    between = found[3] if found[3].strip("-\u2013 ") else " to "
+    return f"{found[1]} {_cardinal(found[2])}{between}{_cardinal(found[4])}"
 
 
 def _counted(found: re.Match[str]) -> str:

@@ -48,8 +48,21 @@ UNITS = {
     "kWh": "kilowatt hours", "mAh": "milliampere hours", "W": "watts", "V": "volts", "rpm": "revolutions per minute",
     "Mbps": "megabits per second",
     "Gbps": "gigabits per second", "sq ft": "square feet", "cm²": "square centimeters", "gal": "gallons",
-    "yrs": "years", "¢": "cents",
+    "yrs": "years", "¢": "cents", "mL": "milliliters", "cl": "centiliters", "dl": "deciliters", "µm": "micrometers",
+    "µs": "microseconds", "µg": "micrograms", "µl": "microliters", "µL": "microliters", "nm": "nanometers",
+    "ns": "nanoseconds", "mV": "millivolts", "kV": "kilovolts", "mA": "milliamperes", "mW": "milliwatts",
+    "MW": "megawatts", "GW": "gigawatts", "MWh": "megawatt hours", "GWh": "gigawatt hours", "kPa": "kilopascals",
+    "hPa": "hectopascals", "kJ": "kilojoules", "kcal": "kilocalories", "psi": "pounds per square inch",
+    "PB": "petabytes", "fps": "frames per second", "bpm": "beats per minute", "dpi": "dots per inch",
+    "ppm": "parts per million", "kbps": "kilobits per second", "mmHg": "millimeters of mercury",
+    "fl oz": "fluid ounces", "tsp": "teaspoons",
+    "tbsp": "tablespoons", "m/s²": "meters per second squared", "kg/m³": "kilograms per cubic meter",
+    "mg/L": "milligrams per liter", "mg/dL": "milligrams per deciliter", "g/cm³": "grams per cubic centimeter",
+    "mm²": "square millimeters", "cm³": "cubic centimeters", "ft²": "square feet", "mi²": "square miles",
 }  # fmt: skip
+PER = ("second", "minute", "min", "hour", "hr", "night", "day", "week", "month", "year", "person", "piece", "kg", "lb",
+       "gallon", "barrel", "ton", "share")  # fmt: skip
+"""What a price is for, after a slash."""
 SIGNS = {
     "&": "and", "+": "plus", "=": "equals", "@": "at", "#": "number", "%": "percent", "°": "degrees", "×": "times",
     "÷": "divided by", "±": "plus or minus", "<": "less than", ">": "greater than", "~": "about", "≈": "about",

@@ -33,7 +33,7 @@ def gradient_factors(groups: Sequence[str]) -> dict[str, float]:
 
 
 def poison_weights(step: Step) -> None:
-    """Damage one weight after an update if a fault asks for it; the next save must then fail."""
+    """Damage one weight after an update if that fault is armed; the next save must then fail."""
     if fault := faults.armed("step.weights"):
         variable = step.weights[0].value
         variable.assign(variable * fault.value)

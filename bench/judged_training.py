@@ -1,4 +1,4 @@
-"""What measurements share that train for some minutes, speak, train on, and have a judge listen to each mark."""
+"""Shared by measurements that train for some minutes, synthesize, are judged, and train on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from myxtts.storage.journal import read_metrics
 from myxtts.storage.run_directory import RunDirectory
 
 MANY = "1000000"
-"""Epochs, updates, validations: so many that only the time ends a training."""
+"""Epochs, updates, validations: so many that a training ends only by time."""
 JUDGE = results.ROOT / "bench" / "judge.py"
 JUDGED = (("wer", "word error"), ("cer", "char. error"), ("dnsmos", "DNSMOS"), ("secs", "SECS"))
 
@@ -27,39 +27,41 @@ JUDGED = (("wer", "word error"), ("cer", "char. error"), ("dnsmos", "DNSMOS"), (
 def add_options(
     made: argparse.ArgumentParser, minutes: Sequence[float] | float, *, sized: bool = True, sentences: int = 20
 ) -> None:
-    """The options that all of them have; several default minutes are marks. `sized`: the networks can be chosen."""
+    """Their common options; `minutes` may be several. `sized`: the model size can be chosen."""
     several = not isinstance(minutes, float)
     shown = " ".join(f"{m:g}" for m in (minutes if isinstance(minutes, Sequence) else [minutes]))
-    made.add_argument("--work", metavar="DIR", type=Path, required=True, help="folder for everything that is made")
+    made.add_argument("--work", metavar="DIR", type=Path, required=True, help="folder for all files")
     made.add_argument(
         "--minutes",
         metavar="N",
         type=float,
         nargs="+" if several else None,
         default=minutes,
-        help=f"of training{', each a mark' if several else ''} ({shown})",
+        help=f"of training{', several are possible' if several else ''} ({shown})",
     )
     if sized:
         made.add_argument("--size", metavar="SIZE", default="tiny", help="model size (tiny)")
     made.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="any other setting")
     made.add_argument("--sentences", metavar="N", type=int, default=sentences, help=f"held-out sentences ({sentences})")
-    made.add_argument("--judge-python", metavar="FILE", help="Python with the extra judge; without it none judges")
+    made.add_argument(
+        "--judge-python", metavar="FILE", help="Python with the extra judge; without it nothing is judged"
+    )
     made.add_argument("--judge-script", metavar="FILE", type=Path, default=JUDGE, help="another judge (bench/judge.py)")
 
 
 def train_until(run: Path, minutes: float, words: Sequence[str], screen: Screen) -> int:
-    """Trains RUN up to so many minutes by the training command's words; its exit code. DataError if it is past them."""
+    """Trains RUN up to `minutes` with the arguments `words`; the exit code. DataError if it has trained longer."""
     before = trained_minutes(run)
     if before > 1.02 * minutes + 0.5:
         raise DataError(
-            f"{run} has trained {before:.1f} minutes already, so the mark of {minutes:g} cannot be made from it; "
+            f"{run} has trained {before:.1f} minutes already, so a result after {minutes:g} is not possible; "
             "take another --work"
         )
     return call([sys.executable, str(results.ROOT / "train_main.py"), *words], screen)
 
 
 def speak(checkpoint: Path, sentences: Path, out: Path, prefer: str, screen: Screen) -> int:
-    """Speaks a list of sentences with a checkpoint into a folder, figures in its speech.json; the exit code."""
+    """Synthesizes a list of sentences with a checkpoint into a folder, figures in its speech.json; the exit code."""
     words = ["--checkpoint", str(checkpoint), "--list", str(sentences), "--out", str(out), "--prefer", prefer]
     return call([sys.executable, "-m", "bench.speak_list", *words, "--json", str(out / "speech.json")], screen)
 
@@ -88,7 +90,7 @@ def same_work(given: Namespace, own: dict[str, Any]) -> None:
 
 
 def judged(given: Namespace, mark: str) -> dict[str, float] | None:
-    """What the judge says of a mark, asked once; None without a judge. Raises DataError where it fails."""
+    """The judge's figures, computed once; None without a judge. Raises DataError where it fails."""
     path = given.work / "judged" / f"{mark}.json"
     if not path.is_file():
         if given.judge_python is None:
@@ -105,21 +107,21 @@ def judged(given: Namespace, mark: str) -> dict[str, float] | None:
         ]
         code = subprocess.run(words, check=False).returncode
         if code != 0:
-            raise DataError(f"the judge ended with exit code {code} on {list_path}; its own words stand above")
+            raise DataError(f"the judge ended with exit code {code} on {list_path}; its output is above")
         temporary.replace(path)
     total: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))["total"]
     return total
 
 
 def call(words: list[str], screen: Screen) -> int:
-    """Runs a command of this project in a process of its own and passes its output on."""
+    """Runs a command of this project in its own process and passes on its output."""
     screen.say("", f"$ {escaped(' '.join(words))}")
     code = subprocess.run(words, cwd=results.ROOT, check=False).returncode
     return code if code >= 0 else 128 - code
 
 
 def trained_minutes(run: Path) -> float:
-    """Minutes of training in the newest checkpoint, all resumptions together; 0 without one."""
+    """Minutes of training in the newest checkpoint, over all resumes; 0 without one."""
     try:
         step = json.loads((RunDirectory(run).checkpoints_path / "last.json").read_text(encoding="utf-8"))["step"]
         state = json.loads((RunDirectory(run).checkpoints_path / step / "state.json").read_text(encoding="utf-8"))
@@ -129,7 +131,7 @@ def trained_minutes(run: Path) -> float:
 
 
 def training(run: Path) -> dict[str, Any]:
-    """Updates, refused updates, frames a second, epochs, and the newest validation, by the run's journal."""
+    """Updates, skipped updates, frames per second, epochs, and the newest validation, from the journal of the run."""
     updates = skipped = epoch = 0
     frames = seconds = 0.0
     validation: dict[str, float] = {}

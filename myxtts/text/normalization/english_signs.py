@@ -1,0 +1,45 @@
+"""Signs of mathematics, chemistry and typography in English, raised and lowered digits, and letters of units."""
+
+from __future__ import annotations
+
+import re
+
+_RAISED = str.maketrans("\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079\u207a\u207b", "0123456789+-")
+_LOWERED = str.maketrans("\u2080\u2081\u2082\u2083\u2084\u2085\u2086\u2087\u2088\u2089", "0123456789")
+_POWER = re.compile("(?<=[\\w)])[\u207a\u207b]?[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+")
+_FORMULA = re.compile("(?<=[A-Za-z)])[\u2080-\u2089]+")
+_SHORT = {"2": "\u00b2", "3": "\u00b3"}
+"""Units have them, and otherwise they are "squared" and "cubed"."""
+_ORNAMENTS = re.compile("[\u2020\u2021\u2022\u2023\u25aa-\u25cf\u00b6\u2190-\u21ff]+")
+_MICRO = re.compile("\u03bc(?=[msglL]\\b)")
+_OHM = re.compile(r"(?<=\d) ?([kM]?)[\u2126\u03a9](?!\w)")
+_SIGNS = {
+    "\u2212": "minus", "\u221a": "the square root of", "\u03c0": "pi", "\u221e": "infinity",
+    "\u2265": "greater than or equal to", "\u2264": "less than or equal to", "\u2260": "is not equal to",
+    "\u2211": "the sum of", "\u222b": "the integral of",
+    "\u2208": "in", "\u2030": "per mille", "\u2116": "number", "\u2103": "\u00b0C", "\u2109": "\u00b0F",
+}  # fmt: skip
+_SIGN = re.compile(f"[{''.join(_SIGNS)}]")
+_SPELLED = {"k": "kilo", "M": "mega", "": ""}
+
+
+def spell_signs(text: str) -> str:
+    """Cleaned text with the signs that English reads as words in words; 10\u207b\u00b3 is 10^-3, H\u2082O is H 2 O."""
+    if text.isascii():
+        return text
+    text = _POWER.sub(_power, text)
+    text = _FORMULA.sub(lambda found: f" {found.group().translate(_LOWERED)} ", text)
+    text = _MICRO.sub("\u00b5", text)
+    text = _OHM.sub(lambda found: f" {_SPELLED[found[1]]}ohms", text)
+    text = _ORNAMENTS.sub(" ", text)
+    return _SIGN.sub(lambda found: f" {_SIGNS[found.group()]} ", text)
+
+
+def _power(found: re.Match[str]) -> str:
+    """A power behind a digit or a single letter; behind a word it is the mark of a footnote."""
+    digits = found.group().translate(_RAISED)
+    if digits in _SHORT:
+        return _SHORT[digits]
+    before = found.string[max(0, found.start() - 2) : found.start()]
+    in_word = len(before) == 2 and before.isalpha()
+    return "" if in_word else f"^{digits.removeprefix('+')}"

@@ -1,0 +1,95 @@
+"""Gradient checkpointing: the same numbers, bit by bit, from activations that are computed again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import made_batch
+import numpy as np
+import pytest
+
+WIDTH = 8
+
+
+def blocks_of(kind: str, precision: str) -> list[Any]:
+    """Two built blocks."""
+    import keras
+
+    from myxtts.models.layers import ConvBlock, TransformerBlock
+    from myxtts.models.voice_cloner import PRECISIONS
+
+    policy = keras.DTypePolicy(PRECISIONS[precision])
+    if kind == "conv":
+        return [ConvBlock(WIDTH, 2, 0.4, i, conditioned=True, name=f"b{i}", dtype=policy) for i in range(2)]
+    return [TransformerBlock(WIDTH, 2, 0.4, 10 * i, name=f"b{i}", dtype=policy) for i in range(2)]
+
+
+def gradients_of(blocks: list[Any], recompute: bool, fixed: bool = False) -> tuple[list[Any], Any]:
+    """Output and gradients of inputs and weights, and the graph; `fixed`: with weights that are given from outside."""
+    import tensorflow as tf
+
+    from myxtts.models.layers import ConvBlock, Module
+    from myxtts.models.recompute import run_blocks
+
+    rng = np.random.default_rng(4)
+    x = tf.constant(rng.normal(size=(2, 9, WIDTH)), blocks[0].compute_dtype)
+    condition = tf.constant(rng.normal(size=(2, 3)), tf.float32)
+    mask, seed = tf.sequence_mask([9, 6], 9, dtype=tf.float32)[:, :, None], tf.constant([1, 2])
+
+    class Whole(Module):
+        """All blocks as one layer, so that they can be called with other weights, as `voice_of` does."""
+
+        def call(self, x: Any, condition: Any) -> Any:
+            further = (mask, condition, seed) if isinstance(blocks[0], ConvBlock) else (mask, seed)
+            return run_blocks(blocks, x, *further, recompute=recompute)
+
+    whole = Whole(name="whole", dtype=blocks[0].dtype_policy)
+    whole.blocks = blocks
+    whole(x, condition)
+    weights = [v.value for v in whole.trainable_variables]
+
+    @tf.function(autograph=False)
+    def graph(x: Any, condition: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch([x, condition])
+            if fixed:
+                given = [tf.stop_gradient(weight) + 0.25 for weight in weights]
+                y = whole.stateless_call(given, [], x, condition)[0]
+            else:
+                y = whole(x, condition)
+            loss = tf.reduce_sum(tf.sin(tf.cast(y, tf.float32)))
+        return [y, *tape.gradient(loss, [x, condition, *weights], unconnected_gradients="zero")]
+
+    return graph(x, condition), graph.get_concrete_function(x, condition).graph
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+@pytest.mark.parametrize(("kind", "precision"), [("conv", "fp32"), ("conv", "bf16"), ("transformer", "fp32")])
+def test_gradients_are_the_same_to_the_last_bit(kind: str, precision: str, fixed: bool) -> None:
+    blocks = blocks_of(kind, precision)
+    plain, _ = gradients_of(blocks, False, fixed)
+    again, _ = gradients_of(blocks, True, fixed)
+    assert all(np.asarray(x).tobytes() == np.asarray(y).tobytes() for x, y in zip(plain, again, strict=True))
+    assert np.abs(np.asarray(plain[1], np.float32)).max() > 0.0
+
+
+def test_every_block_is_computed_again_and_only_in_the_backward_pass() -> None:
+    blocks = blocks_of("conv", "fp32")
+    plain, again = (gradients_of(blocks, recompute)[1] for recompute in (False, True))
+
+    def convolutions(graph: Any) -> list[Any]:
+        return [o for o in graph.get_operations() if o.type == "DepthwiseConv2dNative"]
+
+    assert len(convolutions(plain)) == 2 and len(convolutions(again)) == 4
+    waiting = [o for o in again.get_operations() if o.type == "Identity" and o.control_inputs]
+    assert len(waiting) > len(blocks) * 8, "its inputs and weights wait for the gradient of its output"
+    assert not [o for o in plain.get_operations() if o.type == "Identity" and o.control_inputs]
+
+
+def test_a_model_passes_the_setting_on() -> None:
+    from myxtts.models.build import build_voice_cloner
+
+    for decoder in ("regression", "flow"):
+        model = build_voice_cloner(made_batch.model_config(decoder=decoder), recompute=True, **made_batch.SIZES)
+        backbones = [model.decoder.backbone, *([model.decoder.draft] if decoder == "flow" else [])]
+        assert all(part.recompute for part in (model.text_encoder, model.speaker_encoder, *backbones))
