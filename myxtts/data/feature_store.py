@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from myxtts import faults
 from myxtts.audio.activity import SoundFigures
 from myxtts.data.clip_columns import Arrays, Paths, Utterances, compact
 from myxtts.data.clip_sums import Place, SumArray, sums_of
@@ -26,6 +27,7 @@ from myxtts.data.records import Utterance
 from myxtts.errors import StorageError
 from myxtts.storage.files import read_regular_file, write_atomic
 
+Buffer = bytes | memoryview
 FloatArray = npt.NDArray[np.float32]
 TokenArray = npt.NDArray[np.int32]
 
@@ -192,12 +194,12 @@ def _name_hash(path: Path) -> bytes:
     return hashlib.blake2b(path.name.encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
 
-def write_to_cache(path: Path, content: bytes) -> None:
-    """Writes a file of the cache atomically. Errors: StorageError if it cannot be written."""
+def write_to_cache(path: Path, *parts: Buffer) -> None:
+    """Writes a file of the cache, which consists of these parts, atomically. Errors: StorageError if that fails."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Not durable: a file torn by a crash of the machine fails its checksum and is computed again.
-        write_atomic(path, lambda temporary: _write_new(temporary, content), "writing the cache", durable=False)
+        write_atomic(path, lambda temporary: _write_new(temporary, parts), "writing the cache", durable=False)
     except (OSError, StorageError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise StorageError(
@@ -205,9 +207,11 @@ def write_to_cache(path: Path, content: bytes) -> None:
         ) from (error)
 
 
-def _write_new(path: Path, content: bytes) -> None:
+def _write_new(path: Path, parts: Sequence[Buffer]) -> None:
     with path.open("xb") as file:
-        file.write(content)
+        for part in parts:
+            file.write(part)
+    faults.point("cache.write")
 
 
 def check_entry(path: Path, mel_channels: int) -> ClipFacts | None:
