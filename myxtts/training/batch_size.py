@@ -61,9 +61,7 @@ def with_automatic_batch(
     size = largest_batch(training.batch_size, effective, trial.fits, recompute=training.recompute)
     say(f"{OPTION}: {_words(size, effective // size)}, the largest of them that the memory of the GPU holds.")
     if size < training.batch_size and not training.recompute:
-        say(
-            "Larger ones may fit with --set training.recompute=true, which takes longer (gradient checkpointing)."
-        )
+        say("Larger ones may fit with --set training.recompute=true, which takes longer (gradient checkpointing).")
     return _with(resolved, size, effective // size)
 
 
