@@ -137,6 +137,8 @@ class DataConfig:
     augment_noise_db: float = leaf(0.0, "dB", low=0.0, high=100.0)
     """Augmentation of training references: noise at a signal-to-noise ratio from this value to 30 dB above it, added
     before the band limit; 0 turns it off."""
+    augment_share: float = leaf(1.0, "", low=0.0, high=1.0)
+    """Share of the training references that augment_band and augment_noise_db change; the others stay clean."""
     length_buckets: int = leaf(12, "", low=1, high=64)
     """Number of batch shapes; more shapes mean less padding and a longer start."""
     num_workers: int = leaf(0, "processes", low=0, high=256)

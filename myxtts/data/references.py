@@ -162,7 +162,9 @@ def augment(mel_RC: FloatArray, data: DataConfig, audio: AudioConfig, random: np
 
     All random numbers are drawn whether they are used or not, so that no setting changes the draws of another.
     """
-    _, _, edge, noise, low_edge = random.uniform(size=5)  # the two spare draws keep the order of the others
+    changed, _, edge, noise, low_edge = random.uniform(size=5)  # the spare draw keeps the order of the others
+    if changed >= data.augment_share:
+        return mel_RC
     made = mel_RC
     if data.augment_noise_db:
         # The level of white noise would grow with the width of a channel; here it is the same in all channels.

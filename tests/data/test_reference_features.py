@@ -112,3 +112,12 @@ def test_the_band_does_not_change_the_level_of_the_noise():
 def test_excerpts_are_concatenated():
     first, second = np.zeros((3, 80), np.float32), np.ones((2, 80), np.float32)
     assert concatenate([first]) is first and concatenate([first, second])[:, 0].tolist() == [0, 0, 0, 1, 1]
+
+
+def test_a_share_of_the_references_stays_clean():
+    clean = mel_of(buzz())
+    some = [changed(clean, s, augment_noise_db=20.0, augment_share=0.5) for s in range(40)]
+    every = [changed(clean, s, augment_noise_db=20.0) for s in range(40)]
+    same = [np.array_equal(one, clean) for one in some]
+    assert 10 <= sum(same) <= 30, "each reference draws for itself"
+    assert all(np.array_equal(a, b) for a, b, unchanged in zip(some, every, same, strict=True) if not unchanged)
