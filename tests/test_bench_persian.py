@@ -46,9 +46,11 @@ def test_words_are_aligned_with_what_is_spoken() -> None:
 def test_counts_of_ezafe_and_homographs() -> None:
     counts = persian.ErrorCounts()
     for word, reference, hypothesis in (
-        (ReferenceWord("xAneye", True, False), "xAneye", "xAne"), (ReferenceWord("ketAbe", True, False), "ketAbe", "ketAbe"),
-        (ReferenceWord("sabz", False, False), "sabz", "sabze"), (ReferenceWord("gel", False, True), "gel", "gel"),
-    ):  # fmt: skip
+        (ReferenceWord("xAneye", True, False), "xAneye", "xAne"),
+        (ReferenceWord("ketAbe", True, False), "ketAbe", "ketAbe"),
+        (ReferenceWord("sabz", False, False), "sabz", "sabze"),
+        (ReferenceWord("gel", False, True), "gel", "gel"),
+    ):
         persian._count(counts, word, reference, hypothesis)
     assert (counts.ezafe, counts.found, counts.false, counts.lenient_found) == (2, 1, 1, 2)
     assert (counts.words, counts.wrong, counts.homographs, counts.right) == (4, 2, 1, 1)

@@ -103,7 +103,7 @@ def _named_table(root: Path, split: Split, options: ReadOptions) -> SourceRows |
     return None
 
 
-def _table(root: Path, metadata: Path, options: ReadOptions, note: str = "", layout: str = "table") -> Source:
+def _table(root: Path, metadata: Path, options: ReadOptions, note: str = "", layout: str = "table") -> SourceRows:
     files = AudioFiles(root, options.follow_links)
     table = read_table(metadata, options.columns, files.is_recording)
     columns = ", ".join(column or "(not read)" for column in table.columns)
