@@ -22,7 +22,7 @@ from scipy.optimize import minimize
 from bench import persian_clusters, persian_network, results
 from bench import persian_sentences as sentences
 from bench import persian_tables as tables
-from bench.persian_sentences import SpokenSentence, SpokenWord
+from bench.persian_sentences import ReferenceSentence, ReferenceWord
 from bench.persian_tables import OWN, Marked, Use
 from myxtts.cli.screen import Screen, guarded
 from myxtts.text.persian import tagger
@@ -100,7 +100,7 @@ def _run(argv: Sequence[str] | None) -> int:
     return 0
 
 
-def _news(folder: Path) -> tuple[list[SpokenSentence], set[str]]:
+def _news(folder: Path) -> tuple[list[ReferenceSentence], set[str]]:
     """The training sentences of FARSDAT, and the keys of all test sentences."""
     every = sentences.farsdat(folder)
     out = sentences.held_out(len(every))
@@ -125,11 +125,11 @@ def _split(items: list[Item], development: bool) -> tuple[list[Item], list[Item]
     return [item for at, item in enumerate(shuffled) if at % DEVELOPMENT], shuffled[::DEVELOPMENT]
 
 
-Pair = list[tuple[str, list[SpokenWord]]]
+Pair = list[tuple[str, list[ReferenceWord]]]
 """The words of a sentence with their spoken words; none for punctuation."""
 
 
-def _aligned(sentence: SpokenSentence) -> Pair | None:
+def _aligned(sentence: ReferenceSentence) -> Pair | None:
     words = sentences.split_words(sentence.written)
     written = [word for word in words if not sentences.is_mark(word)]
     found = sentences.aligned(written, sentence.spoken, _sounds(written))
@@ -161,7 +161,7 @@ def _from_pair(pair: Pair, model: tagger.Tagger) -> Marked:
     return found
 
 
-def _ezafe_of(parts: Sequence[str], spoken: Sequence[SpokenWord]) -> list[bool | None]:
+def _ezafe_of(parts: Sequence[str], spoken: Sequence[ReferenceWord]) -> list[bool | None]:
     """Which words of a compound have an ezafe; compounds spoken as one word have none between their words."""
     if len(spoken) == len(parts):
         return [word.ezafe for word in spoken]
@@ -295,7 +295,7 @@ def _misread_presents() -> dict[str, str]:
     }
 
 
-def _stem(word: str, spoken: SpokenWord) -> str:
+def _stem(word: str, spoken: ReferenceWord) -> str:
     """The phonemes of a word without its ezafe; empty where the ezafe is written."""
     if not spoken.ezafe:
         return spoken.phonemes

@@ -8,7 +8,7 @@ import numpy as np
 
 from bench import persian_network, persian_tables
 from bench.persian_clusters import SIZES, _grouped, clusters
-from bench.persian_sentences import SpokenWord
+from bench.persian_sentences import ReferenceWord
 from bench.persian_tables import Marked
 from bench.persian_training import _ezafe_of, _from_pair
 from myxtts.text.persian.network import Network
@@ -43,10 +43,10 @@ def test_vectors_of_one_direction_are_in_one_cluster() -> None:
 
 
 def test_compounds_to_learn_from_are_apart() -> None:
-    spoken = [SpokenWord("time", True, False), SpokenWord("melli", False, False)]
-    found = _from_pair([("تیم‌ملی", spoken), ("رفت", [SpokenWord("raft", False, False)]), (".", [])], model())
+    spoken = [ReferenceWord("time", True, False), ReferenceWord("melli", False, False)]
+    found = _from_pair([("تیم‌ملی", spoken), ("رفت", [ReferenceWord("raft", False, False)]), (".", [])], model())
     assert found == Marked(["تیم", "ملی", "رفت", "."], [True, False, False, None], [True, False, False, False])
-    assert _ezafe_of(["تیم", "ملی"], [SpokenWord("timmelliye", True, False)]) == [False, True]
+    assert _ezafe_of(["تیم", "ملی"], [ReferenceWord("timmelliye", True, False)]) == [False, True]
     marked = persian_tables.taken_apart(Marked(["تیم‌ملی", "رفت"], [True, False], [False, False]), model())
     assert marked == Marked(["تیم", "ملی", "رفت"], [None, True, False], [True, False, False])
 

@@ -1,7 +1,7 @@
 """Outcomes of earlier runs, so that no work is repeated: recordings by path and stat, tokens by text.
 
-The features themselves are in files of their own (feature_store.py), named by the content of the recording and the
-settings. A list that is damaged counts as empty. A start whose cache is full reads these lists and no features.
+The features themselves are in separate files (feature_store.py), named by the content of the recording and the
+settings. A damaged list counts as empty. A start with a full cache reads these lists and no features.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def short_hash(*parts: str) -> str:
 
 
 def stamp_of(path: Path) -> Stamp | None:
-    """What changes when a file changes, or None if it is not a regular file."""
+    """A value that changes with the file, or None if it is not a regular file."""
     try:
         status = os.stat(path)  # noqa: PTH116  # the faster call, once per clip and start
     except (OSError, ValueError):
@@ -96,7 +96,7 @@ class RecordingIndex:
     def save(self) -> None:
         """Writes the list if it changed."""
         if self._changed:
-            self._records = {**read_list(self._path), **self._records}  # another process may have written it since
+            self._records = {**read_list(self._path), **self._records}  # another process may have written it meanwhile
             write_list(self._path, self._records)
             self._changed = False
 
@@ -159,7 +159,7 @@ class TokenCache:
     def save(self) -> None:
         """Writes the list if it changed."""
         if self._changed:
-            self._records = {**read_list(self._path), **self._records}  # another process may have written it since
+            self._records = {**read_list(self._path), **self._records}  # another process may have written it meanwhile
             write_list(self._path, self._records)
             self._changed = False
 
@@ -207,7 +207,7 @@ class SumsFile:
         """Writes the file if there are new sums; they have places then. Errors: StorageError if it cannot be."""
         if not self._new:
             return
-        on_disk = self._read()  # another process may have written it since
+        on_disk = self._read()  # another process may have written it meanwhile
         kept = np.array([key not in self._new for key in _keys(on_disk)], bool)
         older = int(kept.sum())
         records = np.zeros(older + len(self._new), self._record)

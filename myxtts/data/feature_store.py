@@ -35,7 +35,7 @@ MAGIC = b"MYXTTSF2"
 HEADER = struct.Struct("<8sIIIIQQ16sII")
 """Magic, the fields of `ClipFacts`, a hash of the file's name, checksum of the header, checksum of the arrays."""
 _ROWS_AT_ONCE = 4_096
-_GONE = "the cached features are gone or cut; start the same command again"
+_GONE = "the cached features are missing or truncated; start the same command again"
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ class FeatureStore:
             yield self.sums(rows[start : start + _ROWS_AT_ONCE])
 
     def forget_sums(self) -> None:
-        """Frees the sums from the cache, which are more than all else that is known of a clip."""
+        """Frees the sums from the cache, which are larger than all other facts about a clip."""
         self._tables.clear()
         self._table_of[:] = 0
 
@@ -267,7 +267,7 @@ def load_entry(path: Path | str, facts: ClipFacts, *, check: bool) -> tuple[Floa
     if check and (_facts(content[: HEADER.size], Path(path)) != facts or not _is_intact(content)):
         Path(path).unlink(missing_ok=True)
         raise StorageError(
-            f"{path}: the cached features were damaged and are removed; start the same command again, which computes "
+            f"{path}: the cached features were damaged and were removed; start the same command again, which computes "
             "them again"
         )
     return _arrays(content, facts)

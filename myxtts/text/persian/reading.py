@@ -1,6 +1,6 @@
 """How each word of a Persian sentence is read: by its vowel marks, its context, a lexicon, or eSpeak NG.
 
-What the writer wrote wins over every guess: vowel marks, a written ezafe (kasra, «هٔ», «ه‌ی»), a mark on the last letter.
+Written marks override every prediction: vowel marks, a written ezafe (kasra, «هٔ», «ه‌ی»), a mark on the last letter.
 """
 
 from __future__ import annotations
