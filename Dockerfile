@@ -11,7 +11,7 @@ WORKDIR /app
 COPY pyproject.toml requirements.txt README.md LICENSE ./
 COPY myxtts ./myxtts
 RUN pip install "/app[export,runtime,serve]"
-RUN if [ "$VARIANT" = gpu ]; then pip install "tensorflow[and-cuda]>=2.21,<2.22"; fi
+RUN if [ "$VARIANT" = gpu ]; then pip install "/app[gpu]"; fi
 # Runs, exported folders and voices of the user lie in /data; caches go to its home.
 RUN mkdir -p /data && chown 1000:1000 /data
 # HOME may be a folder of another user, and numba keeps compiled code.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -90,10 +92,25 @@ def _run(argv: Sequence[str]) -> int:
     )
     say = partial(_say_address, screen)
     server = announcing(uvicorn.Server, say)(config)
-    server.run()
+    with ending_cleanly():
+        server.run()
     if not server.started:
         raise ConfigError(f"cannot listen on {given.host}:{given.port}; is the port in use?")
     return EXIT_DONE
+
+
+@contextlib.contextmanager
+def ending_cleanly() -> Iterator[None]:
+    """Within it, SIGTERM after the end of a server ends the command as usual.
+
+    uvicorn sends itself the signal again when all is done; that would kill the process before eSpeak's and other
+    temporary files are removed.
+    """
+    before = signal.signal(signal.SIGTERM, lambda number, frame: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _say_address(screen: Screen, host: str, port: int) -> None:

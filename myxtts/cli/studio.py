@@ -17,7 +17,7 @@ from pathlib import Path
 from myxtts.cli.arguments import OneLineParser, add_dictionary_option
 from myxtts.cli.runtime import dictionary_of, load_synthesizer, python_command
 from myxtts.cli.screen import Screen, guarded
-from myxtts.cli.serve import announcing, folder_problems
+from myxtts.cli.serve import announcing, ending_cleanly, folder_problems
 from myxtts.cli.voice_options import CONSENT
 from myxtts.errors import EXIT_DONE, ConfigError
 from myxtts.messages import escaped
@@ -99,7 +99,7 @@ def _run(argv: Sequence[str]) -> int:
                 threading.Thread(target=_open_browser, args=(address,), daemon=True).start()
 
         config = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=5)
-        with contextlib.suppress(KeyboardInterrupt):  # the server ends by it, and raises it once more
+        with ending_cleanly(), contextlib.suppress(KeyboardInterrupt):  # the server ends by it, and raises it once more
             announcing(uvicorn.Server, announce)(config).run(sockets=[listener])
     return EXIT_DONE
 

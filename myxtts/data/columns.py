@@ -1,7 +1,7 @@
-"""What the columns of a table mean, judged by their contents: file, text, normalized text, speaker, language.
+"""Infers the columns of a table from their contents: file, text, normalized text, speaker, language.
 
-Nothing is guessed silently: where the contents allow more than one reading, the caller gets an error that names what
-was seen and the `--columns` that would settle it.
+Nothing is guessed silently: if the contents are ambiguous, the caller gets an error with the contents and an example
+of `--columns`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ UNREAD_NAMES = ("", "-", "_", "skip", "ignore", "unused")
 _KIND_OF = {name: kind for kind, names in HEADER_NAMES.items() for name in names.split()}
 
 SAMPLED_ROWS = 500
-"""Rows that are looked at, spread evenly over the table."""
+"""Number of rows that are examined, spread evenly over the table."""
 _LONGEST_NAME, _MOST_NAME_WORDS = 40, 3
 _RELATED = 0.15
 """A normalized text shares at least this many more of its letter pairs with its own text than with another row's."""
@@ -123,9 +123,9 @@ def columns_by_content(rows: Sequence[Sequence[str]], width: int, is_recording: 
     """Meaning of the columns of a table without a header, from the rows that have `width` cells.
 
     Args:
-        rows: all rows, of which at most SAMPLED_ROWS are looked at.
+        rows: all rows, of which at most SAMPLED_ROWS are examined.
         width: the number of columns, at least 2.
-        is_recording: whether a cell names a recording; None where that is not known.
+        is_recording: whether a cell names a recording; None if that is unknown.
     Raises DataError if the contents allow more than one reading; the message has no location.
     """
     full = [row for row in rows if len(row) == width]
@@ -148,7 +148,7 @@ def columns_by_content(rows: Sequence[Sequence[str]], width: int, is_recording: 
     except DataError:
         if len(full) > 1 or width not in _BY_POSITION:
             raise
-        return _BY_POSITION[width]  # one row shows nothing that repeats
+        return _BY_POSITION[width]  # a single row shows no repetition
     kinds[texts[0]] = "text"
     if len(texts) == 2:
         kinds[texts[1]] = "normalized"
@@ -205,7 +205,7 @@ class _Column:
 
     @property
     def repeats(self) -> bool:
-        """Whether few values occur again and again, as those of speakers do."""
+        """Whether few values are repeated often, like those of speakers."""
         return len(self.filled) >= 3 and self.distinct * 3 <= len(self.filled)
 
     @property
@@ -230,7 +230,7 @@ class _Column:
 
 
 def _file_column(columns: Sequence[_Column], is_recording: IsRecording | None) -> int:
-    """The column whose values name recordings: by the files that are there, by their suffixes, else the first."""
+    """The column whose values name recordings: by existing files, by suffixes, else the first."""
     if is_recording is not None:
         found = [column.share(is_recording) for column in columns]
         if max(found) > 0.5:
@@ -253,7 +253,7 @@ def _text_columns(rest: Sequence[int], columns: Sequence[_Column], kinds: Sequen
             prose = [at for at in prose if at not in names] or prose
     if len(prose) == 1:
         return prose
-    # A short column among sentences is one of names, even where each name is that of another person.
+    # A short column among sentences contains names, even if all names differ.
     names = [at for at in prose if columns[at].is_short and not columns[at].has_sentences]
     if 0 < len(names) < len(prose) and all(columns[at].has_sentences for at in prose if at not in names):
         related = any(_related(columns[at], columns[other]) for at in names for other in prose if other != at)

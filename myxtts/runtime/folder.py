@@ -20,6 +20,7 @@ from myxtts.data.corpus import Corpus
 from myxtts.errors import CheckpointError, ConfigError, DataError
 from myxtts.messages import quoted
 from myxtts.models.prosody import FloatArray
+from myxtts.runtime import WEIGHTS
 from myxtts.runtime.interface import AcousticModel, VoiceModel
 from myxtts.storage.files import canonical_json, open_regular, read_regular_file, strict_json
 from myxtts.storage.tensors import parse_tensors
@@ -231,7 +232,7 @@ def _parsed(values: object, where: str) -> tuple[ExportConfig, dict[str, Any]]:
             f"{where} is not an exported model of MyXTTS ({CONFIG}: no format {ONNX} or {LITERT}); {_AGAIN}"
         )
     version = values.get("version")
-    if type(version) is not int or version > FORMAT_VERSION:
+    if type(version) is not int or not 0 < version <= FORMAT_VERSION:
         raise CheckpointError(
             f"{where}: format version {quoted(version)}, this MyXTTS reads up to {FORMAT_VERSION}; upgrade MyXTTS"
         )
@@ -244,10 +245,14 @@ def _parsed(values: object, where: str) -> tuple[ExportConfig, dict[str, Any]]:
         raise ValueError(f"settings are missing or unknown: {sorted(set(settings) ^ set(EXPORTED_KEYS))[:3]}")
     given = tuple(Given(key, value, CONFIG) for key, value in settings.items())
     config = resolve([Layer(Rank.FILE, CONFIG, given)]).config
-    voice_model = VoiceModel(str(model.get("encoder")), str(model.get("run")), int(model.get("update", 0)))
+    encoder, run, update = (model.get(key) for key in ("encoder", "run", "update"))
+    if not (isinstance(encoder, str) and isinstance(run, str) and type(update) is int and update >= 0):
+        raise ValueError("voice_model is not two fingerprints and an update")
     count, vocoder, weights, files = (values.get(key) for key in ("speaker_count", "vocoder", "weights", "files"))
-    if type(count) is not int or not isinstance(files, dict):
+    if type(count) is not int or count < 0 or not isinstance(files, dict):
         raise ValueError("speaker_count or files is missing")
+    if weights not in WEIGHTS:
+        raise ValueError(f"weights is {quoted(weights)}, expected one of: {', '.join(WEIGHTS)}")
     untrained = values.get("untrained")
     if not isinstance(untrained, list) or not all(isinstance(symbol, str) for symbol in untrained):
         raise ValueError("untrained is not a list of symbols")
@@ -263,7 +268,7 @@ def _parsed(values: object, where: str) -> tuple[ExportConfig, dict[str, Any]]:
     if not read.languages:
         raise ValueError("it has no languages")
     about = ExportConfig(
-        config, read, voice_model, count, tuple(untrained), str(vocoder), str(weights), kind,
+        config, read, VoiceModel(encoder, run, update), count, tuple(untrained), str(vocoder), str(weights), kind,
         (longest[0], longest[1]),
     )  # fmt: skip
     return about, files

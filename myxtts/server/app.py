@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -24,6 +25,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from myxtts.errors import ConfigError, DataError, MyXTTSError, StorageError
+from myxtts.messages import quoted
 from myxtts.server.replies import Reply, reply
 from myxtts.server.sound_formats import encoder
 from myxtts.server.speech_request import ApiError, SpeechRequest, api_error, parse_request
@@ -34,6 +36,7 @@ from myxtts.synthesis.synthesizer import Synthesizer
 from myxtts.synthesis.voice_parts import VoicePart
 
 MODEL_ID = "myxtts"
+_MODEL = {"id": MODEL_ID, "object": "model", "created": 0, "owned_by": "myxtts"}
 _MOST_BODY_BYTES = 1 << 20
 _RETRY_SECONDS = "2"
 _OPEN_PATHS = ("/health",)
@@ -96,6 +99,7 @@ def application(synthesizer: Synthesizer, settings: ServerSettings, voices: Voic
         Route("/v1/audio/voices", service.voices, methods=["GET"]),
         Route("/v1/audio/voices", service.add_voice, methods=["POST"]),
         Route("/v1/models", service.models, methods=["GET"]),
+        Route("/v1/models/{id:path}", service.model, methods=["GET"]),
         Route("/health", service.health, methods=["GET"]),
         Route("/metrics", service.metrics_text, methods=["GET"]),
     ]
@@ -132,6 +136,12 @@ EXCEPTION_HANDLERS: Any = {ApiError: _as_json, HTTPException: _as_json, Exceptio
 """Every error in OpenAI's format."""
 
 
+def has_token(headers: Headers, token: str) -> bool:
+    """Whether a request brings a token as a bearer."""
+    kind, _, given = headers.get("authorization", "").partition(" ")
+    return kind.lower() == "bearer" and hmac.compare_digest(given.encode("utf-8", "replace"), token.encode("utf-8"))
+
+
 class _Guard:
     """Checks the token, and counts the answers by status."""
 
@@ -166,8 +176,7 @@ class _Service:
         """Whether a request has the token, or needs none."""
         if self._settings.token is None or request.url.path in _OPEN_PATHS:
             return True
-        given = request.headers.get("authorization", "").encode("utf-8", "replace")
-        return hmac.compare_digest(given, f"Bearer {self._settings.token}".encode())
+        return has_token(request.headers, self._settings.token)
 
     async def health(self, request: Request) -> Response:
         return JSONResponse({"status": "ok", "queue": self._metrics.active, "max_queue": self._settings.max_queue})
@@ -176,8 +185,14 @@ class _Service:
         return PlainTextResponse(self._metrics.text(), media_type="text/plain; version=0.0.4")
 
     async def models(self, request: Request) -> Response:
-        model = {"id": MODEL_ID, "object": "model", "created": 0, "owned_by": "myxtts"}
-        return JSONResponse({"object": "list", "data": [model]})
+        return JSONResponse({"object": "list", "data": [_MODEL]})
+
+    async def model(self, request: Request) -> Response:
+        name = request.path_params["id"]
+        if name != MODEL_ID:
+            message = f"model {quoted(name)} is not served; there is: {MODEL_ID}"
+            raise ApiError(404, message, "model", "model_not_found")
+        return JSONResponse(_MODEL)
 
     async def voices(self, request: Request) -> Response:
         listed = [{"id": name, "name": name} for name in self._known()]
@@ -192,22 +207,31 @@ class _Service:
         folder = self._folder
         if not self._settings.allow_voices or folder is None:
             raise ApiError(403, "this server takes no voices; start it with --allow-voices", code="voices_not_allowed")
-        async with received(request, self._settings.max_upload_bytes) as upload:
+        self._enter()
+        try:
+            async with received(request, self._settings.max_upload_bytes) as upload:
 
-            def add() -> dict[str, Any]:
-                return add_uploaded(upload, self._synthesizer, folder, self._synthesizer.speakers, keep_recording=False)
+                def add() -> dict[str, Any]:
+                    return add_uploaded(
+                        upload, self._synthesizer, folder, self._synthesizer.speakers, keep_recording=False
+                    )
 
-            try:
                 added = await asyncio.get_running_loop().run_in_executor(self._workers, add)
-            except StorageError as error:
-                raise ApiError(500, str(error)) from error
+        except StorageError as error:
+            raise ApiError(500, str(error)) from error
+        finally:
+            self._metrics.active -= 1
         return JSONResponse(added, 201)
 
-    async def speech(self, request: Request) -> Response:
-        wanted = parse_request(await body_of(request), self._known(), self._settings.max_characters)
+    def _enter(self) -> None:
+        """Takes a place in the queue. Raises ApiError where it is full."""
         if self._metrics.active >= self._settings.max_queue:
             raise ApiError(503, f"{self._metrics.active} requests are waiting; try again later", code="queue_full")
         self._metrics.active += 1
+
+    async def speech(self, request: Request) -> Response:
+        wanted = parse_request(await body_of(request), self._known(), self._settings.max_characters)
+        self._enter()
         try:
             chunks = self._chunks(wanted)
             first = await self._next(chunks)  # so that a problem of the text is an error, not a broken stream
@@ -261,9 +285,9 @@ class _Service:
         chunk: SpeechChunk | None,
     ) -> AsyncIterator[bytes]:
         """The bytes of the reply. Leaving it early, as when the client disconnects, ends the work."""
+        assert chunk is not None, "a text has at least one sentence"
+        output = encoder(response_format, chunk.sample_rate_hz)
         try:
-            assert chunk is not None, "a text has at least one sentence"
-            output = encoder(response_format, chunk.sample_rate_hz)
             while chunk is not None:
                 if content := form.part(chunk, output.write(chunk.samples)):
                     yield content
@@ -272,7 +296,13 @@ class _Service:
                 chunk = await self._next(chunks)
             if content := form.end(output.close()):
                 yield content
+        except ApiError as error:
+            failure = form.failed(error.body())
+            if failure is None:
+                raise
+            yield failure
         finally:
+            output.release()
             self._metrics.active -= 1
 
 

@@ -30,6 +30,10 @@ class Reply(Protocol):
         """The last bytes of the body; `content`: the end of the sound file."""
         ...
 
+    def failed(self, error: dict[str, Any]) -> bytes | None:
+        """The last bytes after an error in the middle; None where the form has no place for it."""
+        ...
+
 
 def reply(stream_format: str, response_format: str, granularities: Collection[str]) -> Reply:
     """The requested form of a reply."""
@@ -62,6 +66,9 @@ class _Audio:
     def end(self, content: bytes) -> bytes:
         return content
 
+    def failed(self, error: dict[str, Any]) -> bytes | None:
+        return None
+
 
 class _Events:
     """The events of OpenAI's API, and before the audio of each sentence one with its times, if requested."""
@@ -79,6 +86,9 @@ class _Events:
 
     def end(self, content: bytes) -> bytes:
         return _events([*_deltas(content), {"type": "speech.audio.done"}])
+
+    def failed(self, error: dict[str, Any]) -> bytes | None:
+        return _events([{"type": "error", **error}])
 
 
 class _Json:
@@ -108,6 +118,9 @@ class _Json:
         audio = base64.b64encode(sound).decode("ascii")
         values = {"audio": audio, "format": self._format, "duration": round(self._seconds, 3), **self._times}
         return json.dumps(values).encode("ascii")
+
+    def failed(self, error: dict[str, Any]) -> bytes | None:
+        return None
 
 
 _FORMS: dict[str, Callable[[str, Collection[str]], Reply]] = {"audio": _Audio, "sse": _Events, "json": _Json}

@@ -33,6 +33,10 @@ class Encoder(Protocol):
         """The last bytes."""
         ...
 
+    def release(self) -> None:
+        """Frees what it holds; also where it was not closed."""
+        ...
+
 
 def encoder(name: str, sample_rate_hz: int) -> Encoder:
     """The encoder of a format for samples float32 in -1 to 1, mono."""
@@ -78,6 +82,9 @@ class _Pcm:
     def close(self) -> bytes:
         return pcm16(self._resample(np.zeros(0, np.float32), last=True))
 
+    def release(self) -> None:
+        pass
+
 
 class _File:
     """A file of libsndfile in memory. Bytes that were sent are removed; a format that seeks is sent at the end."""
@@ -95,6 +102,9 @@ class _File:
         self._file.write(self._resample(np.zeros(0, np.float32), last=True))
         self._file.close()
         return self._next()
+
+    def release(self) -> None:
+        self._file.close()  # else libsndfile would end the file when the buffer is gone
 
     def _next(self) -> bytes:
         content = self._buffer.getbuffer()[self._sent :].tobytes()

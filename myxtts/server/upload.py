@@ -29,6 +29,7 @@ from myxtts.synthesis.voice_parts import VoicePart
 AUDIO_FIELDS = ("audio_sample", "file")
 """Fields that may contain the recording; the first is that of OpenAI's API."""
 _MOST_FIELDS = 20
+_A_DAY = datetime.timedelta(days=1)
 _FORM_BYTES = 1 << 16
 """Largest size of the other fields of a form."""
 
@@ -94,10 +95,12 @@ def consent_of(fields: Mapping[str, Any]) -> str:
     if not isinstance(when, str) or not when.strip():
         raise ApiError(400, "consent_date is missing; write when the person consented, as 2026-12-01", "consent_date")
     try:
-        datetime.date.fromisoformat(when.strip())
+        date = datetime.datetime.strptime(when.strip(), "%Y-%m-%d").date()
     except ValueError:
         raise ApiError(400, f"consent_date is {quoted(when)}, expected a date as 2026-12-01", "consent_date") from None
-    statement = f"{who.strip()}, {when.strip()}"
+    if date > datetime.date.today() + _A_DAY:  # it may be tomorrow already where the client is
+        raise ApiError(400, f"consent_date is {quoted(when)}, which is in the future", "consent_date")
+    statement = f"{who.strip()}, {date.isoformat()}"
     if problem := consent_problem(statement):
         raise ApiError(400, f"consent_by is {quoted(who)}, {problem}", "consent_by")
     return statement
@@ -156,7 +159,7 @@ def add_uploaded(
         made = synthesizer.make_voice(voices=[VoicePart("reference", recording.samples_N)])
         kept = (recording.samples_N, recording.sample_rate_hz) if keep_recording else None
         made_from = f"recording {quoted(Path(upload.filename).name, 80)}"
-        folder.add(name, made, synthesizer, made_from=made_from, consent=consent, recording=kept, taken=taken)
+        name = folder.add(name, made, synthesizer, made_from=made_from, consent=consent, recording=kept, taken=taken)
     except ConfigError as error:
         raise ApiError(400, error.problems[0], "name") from None
     except DataError as error:

@@ -97,8 +97,10 @@ class VoiceFolder:
     def add(
         self, name: str, made: MadeVoice, synthesizer: Synthesizer, *, made_from: str = "", consent: str = "",
         recording: tuple[FloatArray, int] | None = None, taken: Sequence[str] = (),
-    ) -> None:  # fmt: skip
-        """Saves a voice under a new name. Raises ConfigError for a name that is taken or not valid, StorageError.
+    ) -> str:  # fmt: skip
+        """Saves a voice under a new name, and returns it in Unicode's composed form (NFC).
+
+        Raises ConfigError for a name that is taken or not valid, StorageError.
 
         Args:
             name: of the voice.
@@ -126,9 +128,10 @@ class VoiceFolder:
                 if isinstance(error, OSError):
                     raise storage_error("writing the voice", self.path, error) from error
                 raise
+        return name
 
-    def rename(self, name: str, new: str, taken: Sequence[str] = ()) -> None:
-        """Gives a voice another name. Raises ConfigError, DataError, StorageError."""
+    def rename(self, name: str, new: str, taken: Sequence[str] = ()) -> str:
+        """Gives a voice another name, and returns it in NFC. Raises ConfigError, DataError, StorageError."""
         new = unicodedata.normalize("NFC", new)
         with self._lock:
             path = self._existing(name)
@@ -141,6 +144,7 @@ class VoiceFolder:
                 path.unlink()
             except OSError as error:
                 raise storage_error("renaming the voice", path, error) from error
+        return new
 
     def trash(self, name: str) -> Path:
         """Moves the files of a voice to the folder `trash`; returns where its voice file is now."""

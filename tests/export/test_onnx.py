@@ -1,8 +1,8 @@
 """`--format onnx`: what the folder holds and gives away, and the runtime that speaks it without TensorFlow."""
 
 import json
+import os
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +24,7 @@ from myxtts.runtime.folder import (
     is_export,
     open_export,
 )
+from myxtts.runtime.folder import _digest as digest_of
 from myxtts.runtime.interface import Controls
 from myxtts.synthesis import Synthesizer, VoicePart
 from myxtts.vocoder.neural import NeuralVocoder
@@ -149,25 +150,35 @@ print(json.dumps([code, sorted({"tensorflow", "keras", "numba"} & set(sys.module
 """
 
 
+def homeless(folder: Path) -> dict[str, str]:
+    """An environment whose home, cache and temporary files are in a new folder."""
+    folder.mkdir()
+    places = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "TMPDIR"), str(folder))
+    return {**{name: value for name, value in os.environ.items() if not name.startswith("ORT_")}, **places}
+
+
 def test_the_command_speaks_without_tensorflow(pair: tuple[Path, Path], tmp_path: Path) -> None:
     recording = made_model.save_recording(tmp_path / "me.wav")
     out = tmp_path / "x.wav"
     words = ["--checkpoint", str(pair[1]), "--text", TEXT, "--reference", str(recording), "--out", str(out), "--stream"]
     done = subprocess.run(
-        [sys.executable, "-c", CHILD, json.dumps(words)], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+        [sys.executable, "-c", CHILD, json.dumps(words)], cwd=ROOT, capture_output=True, text=True, check=False,
+        env=homeless(tmp_path / "home"),
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == [0, []], done.stdout
+    assert list((tmp_path / "home").iterdir()) == [], "no temporary files, and no telemetry of ONNX Runtime"
     assert "exported model: " in done.stdout and out.stat().st_size > 10_000
 
 
 def test_the_server_gives_word_times_without_tensorflow(
-    pair: tuple[Path, Path], both: tuple[Synthesizer, Synthesizer]
+    pair: tuple[Path, Path], both: tuple[Synthesizer, Synthesizer], tmp_path: Path
 ) -> None:
     openai = pytest.importorskip("openai")
     pytest.importorskip("uvicorn")
     words = [sys.executable, "-m", "myxtts", "serve", str(pair[1]), "--port", "0"]
-    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
+    environment = homeless(tmp_path / "home")
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment) as server:
         try:
             assert server.stdout is not None
             address = next(line for line in server.stdout if line.startswith("listening on ")).split()[-1]
@@ -180,7 +191,7 @@ def test_the_server_gives_word_times_without_tensorflow(
             assert "libtensorflow" not in Path(f"/proc/{server.pid}/maps").read_text()
         finally:
             server.terminate()
-    assert server.returncode == -signal.SIGTERM
+    assert server.returncode == 0 and list((tmp_path / "home").iterdir()) == []
     sentences = both[0].speak(TEXT, speaker="bob").sentences
     wanted = [
         (word.text, round(sentence.start_seconds + word.start_seconds, 3))
@@ -215,6 +226,14 @@ def test_damaged_folders_are_named(pair: tuple[Path, Path], tmp_path: Path) -> N
         (folder / CONFIG).write_text(changed)
         assert is_export(folder) and error_of(folder)
     values = json.loads(text)
+    for key, wrong in (
+        ("voice_model", {"encoder": "a", "run": "b", "update": [1]}), ("voice_model", {"encoder": 1, "run": "b"}),
+        ("weights", "fp8"), ("weights", None), ("speaker_count", -1), ("version", 0), ("version", True),
+        ("untrained", [3]), ("settings", []), ("corpus", None), ("vocoder", {}), ("files", []),
+    ):  # fmt: skip
+        changed_values = {k: v for k, v in values.items() if k != "digest"} | {key: wrong}
+        (folder / CONFIG).write_text(json.dumps({**changed_values, "digest": digest_of(changed_values)}))
+        assert error_of(folder), key
     for key in values:
         (folder / CONFIG).write_text(json.dumps({k: v for k, v in values.items() if k != key}))
         assert error_of(folder)

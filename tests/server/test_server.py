@@ -1,6 +1,7 @@
 """The server over real HTTP: OpenAI's client in every format, streams, errors in its shape, the queue, the token."""
 
 import base64
+import gc
 import io
 import json
 import threading
@@ -74,6 +75,9 @@ def test_the_client_streams_and_lists(url: str) -> None:
             parts = list(answer.iter_bytes())
         assert sum(map(len, parts)) > 20_000
         assert [model.id for model in client.models.list()] == ["myxtts"]
+        assert client.models.retrieve("myxtts").id == "myxtts"
+        with pytest.raises(openai.NotFoundError, match="model 'x/y' is not served; there is: myxtts"):
+            client.models.retrieve("x/y")
     listed = httpx.get(f"{url}/v1/audio/voices").json()
     assert [voice["id"] for voice in listed["voices"]] == ["ann", "bob", "cleo"]
     assert listed["languages"] == ["en-us", "fa"]
@@ -225,6 +229,8 @@ def test_the_token(synthesizer: Synthesizer) -> None:
             wrong.models.list()
         with openai.OpenAI(base_url=f"{address}/v1", api_key="secret") as client:
             assert len(list(client.models.list())) == 1
+        for given, status in (("bearer secret", 200), ("Basic secret", 401), ("Bearer", 401), ("secret", 401)):
+            assert httpx.get(f"{address}/v1/models", headers={"Authorization": given}).status_code == status, given
         assert httpx.get(f"{address}/metrics").status_code == 401 and httpx.get(f"{address}/health").status_code == 200
 
 
@@ -248,6 +254,48 @@ def test_a_model_whose_numbers_are_not_finite(synthesizer: Synthesizer, monkeypa
         answer = post(address)
         assert answer.status_code == 500 and answer.json()["error"]["type"] == "server_error"
         assert httpx.get(f"{address}/health").json()["queue"] == 0
+
+
+def test_an_error_in_the_middle_of_events_is_one(synthesizer: Synthesizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    from myxtts.errors import NonFiniteError
+
+    generate, calls = synthesizer.model.generate, []
+
+    def breaks(*args: object, **more: object) -> object:
+        calls.append(1)
+        if len(calls) > 1:
+            raise NonFiniteError("the model computed a mel that is not finite; use another checkpoint")
+        return generate(*args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(synthesizer.model, "generate", breaks)
+    with served(synthesizer) as address:
+        answer = post(address, stream_format="sse", response_format="pcm")
+        *sound, last = [json.loads(line.removeprefix("data: ")) for line in answer.text.split("\n\n") if line]
+        assert answer.status_code == 200 and sound and sound[-1]["type"] == "speech.audio.delta"
+        assert last["type"] == "error" and last["error"]["type"] == "server_error"
+        assert "not finite" in last["error"]["message"]
+        for stream_format, response_format in (("json", "wav"), ("audio", "pcm")):
+            calls.clear()
+            try:
+                assert post(address, stream_format=stream_format, response_format=response_format).status_code == 500
+            except httpx.RemoteProtocolError:  # a sound file has no place for an error; it must not look complete
+                assert stream_format == "audio"
+            else:
+                assert stream_format == "json"
+        assert httpx.get(f"{address}/health").json()["queue"] == 0
+
+
+@pytest.mark.parametrize("name", ["mp3", "opus", "flac"])
+def test_a_sound_file_that_is_left_unfinished_prints_nothing(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    from myxtts.server.sound_formats import encoder
+
+    output = encoder(name, 22_050)
+    output.write(np.zeros(10_000, np.float32))
+    output.release()
+    output.release()
+    del output
+    gc.collect()
+    assert capfd.readouterr().err == ""
 
 
 def test_mistakes_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,7 @@ from myxtts.server.studio import app  # noqa: E402
 from myxtts.server.studio.app import page_texts  # noqa: E402
 from myxtts.server.studio.guard import token_of  # noqa: E402
 from myxtts.synthesis import Synthesizer  # noqa: E402
+from myxtts.synthesis.speech import SpeechNotes  # noqa: E402
 from tests.data.made_recordings import make_root  # noqa: E402
 from tests.server.made_studio import TOKEN, MadeStudio, open_studio  # noqa: E402
 from tests.test_words import findings  # noqa: E402
@@ -141,11 +142,15 @@ def test_errors_are_translated_into_persian() -> None:
         ("the recording: not a readable recording (Format not recognised); convert it to wav", "WAV"),
         ("its pitch stays the same from frame to frame: it seems to be music or tones, not speech", "موسیقی"),
         ("speed is 9, expected 0.25 to 4 times", "speed برابر 9 است؛ باید 0.25 to 4 times باشد."),
+        ("recording 'me.wav'", "me.wav"),
         ("level is 'x', expected one of: basic, enhanced", "یکی از این‌ها باید باشد: basic, enhanced."),
     ):
         pattern, match = next((p, m) for p in translations if (m := re.search(p, message)))
         text = re.sub(r"\{(\d)\}", lambda place, m=match: m[int(place[1])], translations[pattern])
         assert wanted in text, (message, text)
+    counted = SpeechNotes(3, 1, 1, 1, 0.5, 100, 90, (60.0, 400.0))
+    for note in counted.lines(gain=0.5):
+        assert any(re.search(pattern, note) for pattern in translations), note
     for text in translations.values():
         assert re.search("[\u0600-\u06ff]", text) and "  " not in text
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,9 @@ def test_a_voice_is_made_stored_with_consent_and_spoken_with(url: str, folder: P
         ({"consent_by": "x" * 4_000}, "tone", 400, "consent_by", None),
         ({"consent_date": "yesterday"}, "tone", 400, "consent_date", None),
         ({"consent_date": ""}, "tone", 400, "consent_date", None),
+        ({"consent_date": "2026-02-31"}, "tone", 400, "consent_date", None),
+        ({"consent_date": "2026-W01-1"}, "tone", 400, "consent_date", None),
+        ({"consent_date": "9999-12-31"}, "tone", 400, "consent_date", None),
         ({"name": ""}, "tone", 400, "name", None),
         ({"name": "../x"}, "tone", 400, "name", None),
         ({"name": "a:b"}, "tone", 400, "name", None),
@@ -148,6 +152,35 @@ def test_what_is_wrong_is_an_error_and_leaves_nothing(
     assert (error["param"], error["code"]) == (param, code) and "\n" not in error["message"]
     assert str(tmp_path) not in answer.text and "Traceback" not in answer.text
     assert sorted(folder.rglob("*")) == before and list(tmp_path.iterdir()) == []
+
+
+def test_the_id_of_a_voice_is_its_name_in_the_list(url: str, folder: Path, recording: bytes) -> None:
+    """A name may come in Unicode's decomposed form, as from macOS."""
+    made = upload(url, recording, name="Andre\u0301", accept_problem="true", **CONSENT).json()
+    assert made["id"] == made["name"] == "Andr\u00e9"
+    assert made["id"] in [voice["id"] for voice in httpx.get(url + VOICES).json()["voices"]]
+    (folder / "Andr\u00e9.voice").unlink()
+
+
+def test_uploads_take_their_place_in_the_queue(synthesizer: Synthesizer, tmp_path: Path, recording: bytes) -> None:
+    with served(synthesizer, VoiceFolder(tmp_path), allow_voices=True, max_queue=1) as address:
+        host, port = address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as client:
+            head = f"POST {VOICES} HTTP/1.1\r\nHost: {host}\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+            client.sendall(f"{head}Content-Length: 100000\r\n\r\n--x\r\n".encode())
+            until_queue(address, 1)
+            refused = upload(address, recording, name="anna", accept_problem="true", **CONSENT)
+            assert refused.status_code == 503 and refused.json()["error"]["code"] == "queue_full"
+            assert refused.headers["retry-after"]
+        until_queue(address, 0)
+        assert upload(address, recording, name="anna", accept_problem="true", **CONSENT).status_code == 201
+
+
+def until_queue(url: str, length: int) -> None:
+    deadline = time.monotonic() + 60
+    while httpx.get(f"{url}/health").json()["queue"] != length:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_two_gigabytes_are_not_read(url: str) -> None:

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from myxtts.server.app import error_response
+from myxtts.server.app import error_response, has_token
 from myxtts.server.speech_request import ApiError
 from myxtts.storage.files import read_regular_file, write_bytes_atomic
 
@@ -98,7 +98,7 @@ class StudioGuard:
             return HTMLResponse(_LOCKED, 401)
         if headers.get("sec-fetch-site") == "cross-site" and not opens:
             return error_response(ApiError(403, "another web page sent this request"))
-        if self._has_bearer(headers):
+        if has_token(headers, self._token):
             return None
         if not self._is_token(_cookie(headers)):
             if opens:
@@ -109,10 +109,6 @@ class StudioGuard:
         if request.method not in ("GET", "HEAD") and headers.get("origin") != f"http://{host}":
             return error_response(ApiError(403, "another web page sent this request"))
         return None
-
-    def _has_bearer(self, headers: Headers) -> bool:
-        kind, _, token = headers.get("authorization", "").partition(" ")
-        return kind == "Bearer" and self._is_token(token)
 
     def _is_token(self, text: str) -> bool:
         return hmac.compare_digest(text.encode("utf-8", "replace"), self._token.encode("ascii"))

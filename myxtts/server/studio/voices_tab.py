@@ -106,22 +106,21 @@ class VoicesTab:
         name, model = text_of(values, "name"), text_of(values, "model")
         synthesizer = await self._workers.run(lambda: self._models.get(model))
 
-        def work() -> None:
+        def work() -> str:
             try:
                 self._voices.check_new(name, synthesizer.speakers)
                 if values.get("voice") is not None:
-                    self._mixed(name, values["voice"], synthesizer)
-                elif values.get("seed") is not None:
-                    self._random(name, values["seed"], synthesizer)
-                else:
-                    self._recorded(name, values, synthesizer)
+                    return self._mixed(name, values["voice"], synthesizer)
+                if values.get("seed") is not None:
+                    return self._random(name, values["seed"], synthesizer)
+                return self._recorded(name, values, synthesizer)
             except ConfigError as error:
                 raise ApiError(400, error.problems[0], "name") from None
 
-        await self._workers.run(work)
-        return JSONResponse({"id": name, "name": name}, 201)
+        added = await self._workers.run(work)
+        return JSONResponse({"id": added, "name": added}, 201)
 
-    def _recorded(self, name: str, values: dict[str, Any], synthesizer: Synthesizer) -> None:
+    def _recorded(self, name: str, values: dict[str, Any], synthesizer: Synthesizer) -> str:
         pending = self.pending()
         if pending is None:
             raise ApiError(400, "there is no recording; record a voice, or drop a file", "audio_sample")
@@ -132,11 +131,12 @@ class VoicesTab:
         made = synthesizer.make_voice(voices=[VoicePart("reference", samples_N)])
         kept = None if values.get("keep_recording") is False else (samples_N, audio.sample_rate_hz)
         made_from = f"recording {quoted(str(pending.get('filename', '')), 80)}"
-        self._voices.add(name, made, synthesizer, made_from=made_from, consent=consent, recording=kept)
+        added = self._voices.add(name, made, synthesizer, made_from=made_from, consent=consent, recording=kept)
         self._record.unlink(missing_ok=True)
         self._wav.unlink(missing_ok=True)
+        return added
 
-    def _mixed(self, name: str, voice: Any, synthesizer: Synthesizer) -> None:
+    def _mixed(self, name: str, voice: Any, synthesizer: Synthesizer) -> str:
         saved = self._voices.names()
         parts, consents = [], []
         for one, weight in parse_voice(voice, [*saved, *synthesizer.speakers]):
@@ -147,21 +147,21 @@ class VoicesTab:
                 parts.append(VoicePart("speaker", one, weight))
         consent = "; ".join(dict.fromkeys(filter(None, consents)))
         made = synthesizer.make_voice(voices=parts)
-        self._voices.add(name, made, synthesizer, made_from=f"mix {quoted(voice, 200)}", consent=consent)
+        return self._voices.add(name, made, synthesizer, made_from=f"mix {quoted(voice, 200)}", consent=consent)
 
-    def _random(self, name: str, seed: Any, synthesizer: Synthesizer) -> None:
+    def _random(self, name: str, seed: Any, synthesizer: Synthesizer) -> str:
         if type(seed) is not int or not 0 <= seed <= HIGHEST_SEED:
             raise ApiError(400, f"seed is {quoted(seed)}, expected a whole number 0 to {HIGHEST_SEED}", "seed")
         made = synthesizer.make_voice(voices=[VoicePart("random", seed)])
-        self._voices.add(name, made, synthesizer)
+        return self._voices.add(name, made, synthesizer)
 
     async def rename(self, request: Request) -> Response:
         """Gives a voice another name."""
         values = await json_of(request)
         name, new = request.path_params["name"], text_of(values, "name")
         speakers = self._models.get(DEFAULT).speakers
-        await self._workers.run(lambda: self._voices.rename(name, new, speakers))
-        return JSONResponse({"id": new, "name": new})
+        renamed = await self._workers.run(lambda: self._voices.rename(name, new, speakers))
+        return JSONResponse({"id": renamed, "name": renamed})
 
     async def trash(self, request: Request) -> Response:
         """Moves a voice to the folder `trash`."""

@@ -8,6 +8,8 @@ let runs = [], chosen = "", swapped = [], timer = 0;
 async function list() {
   runs = (await api("GET", "/studio/runs")).runs;
   $("runs-empty").hidden = runs.length > 0;
+  $("runs-scroll").hidden = !runs.length;
+  $("compare").hidden = runs.length < 2;
   const head = ["runs.name", "runs.state", "runs.updates", "runs.changed"].map((name, i) => el("th", {scope: "col", class: i === 2 ? "num" : i === 3 ? "narrow" : "", textContent: t(name)}));
   $("runs-table").replaceChildren(el("caption", {class: "unseen", textContent: t("runs.list")}), el("thead", {}, el("tr", {}, head)), el("tbody", {}, runs.map((run) => el("tr", {},
     el("td", {dir: "auto"}, el("button", {type: "button", class: "plain", textContent: run.name, onclick: () => { location.hash = `runs/${encodeURIComponent(run.name)}`; }})),

@@ -68,6 +68,7 @@ function highlight() {
       if (now && (span.offsetTop + span.offsetHeight > $("speak-words").scrollTop + $("speak-words").clientHeight + $("speak-words").offsetTop)) span.scrollIntoView({block: "nearest"});
     }
   }
+  if (stream && current.entry.seconds !== undefined && stream.time >= stream.end) $("speak-pause").hidden = true;
   const length = current.entry.seconds ?? stream?.end ?? 0;
   if (length) $("speak-progress").value = Math.max(0, time) / length;
   if (stream) $("speak-pause").textContent = t(stream.context.state === "suspended" ? "speak.resume" : "speak.pause");
@@ -102,7 +103,7 @@ function finished(entry) {
     $("speak-download").hidden = false;
   }
   const figures = entry.seconds ? [t("speak.figures", {seconds: number(entry.seconds), compute: number(entry.compute_seconds)})] : [];
-  const notes = [...figures, ...(entry.notes ?? [])].map((note) => el("li", {dir: "auto", textContent: note}));
+  const notes = [...figures, ...(entry.notes ?? [])].map((note, i) => el("li", {class: i < figures.length ? "figures" : "", dir: "auto", textContent: translated(note)}));
   if (entry.problem) notes.push(el("li", {class: "bad", dir: "auto", textContent: translated(entry.problem)}));
   $("speak-notes").replaceChildren(...notes);
 }
@@ -156,6 +157,7 @@ function showEntry(entry) {
 
 async function showHistory() {
   const {history, speaking} = await api("GET", "/studio/history");
+  $("history-title").hidden = !history.length;
   $("history").replaceChildren(...history.map((entry) => el("li", {},
     el("div", {class: "grow"},
       el("p", {dir: "auto", textContent: entry.text.length > 90 ? entry.text.slice(0, 90) + "…" : entry.text}),
@@ -192,7 +194,8 @@ function showLanguages() {
 
 export async function start() {
   $("speak-text").value = stored("text", EXAMPLES[app.language]);
-  fill($("speak-model"), app.state.models.map(({id, name}) => [id, name]), stored("model", ""));
+  fill($("speak-model"), app.state.models.map(({id, name}) => [id, name.split("/").filter(Boolean).pop() ?? name]), stored("model", ""));
+  $("speak-model").title = app.state.model;
   voiceLists.push((voices) => { found = voices; fillVoices($("speak-voice"), voices, $("speak-voice").value || stored("voice", "")); showLanguages(); showSliders(); });
   showSliders();
   showLanguages();

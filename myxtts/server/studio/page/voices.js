@@ -1,5 +1,5 @@
 // The tab Voices: record or drop, see what was kept, name it, state the consent; list, mix, rename, move to the trash.
-import {$, api, app, ask, busy, el, fillVoices, loadVoices, number, on, onLanguage, play, say, store, stored, t, translated, voiceLists, wav} from "./ui.js";
+import {$, api, app, ask, busy, el, fillVoices, loadVoices, number, on, onLanguage, play, say, store, stored, t, translated, wav} from "./ui.js";
 import {choose} from "./speak.js";
 
 const LONGEST_SECONDS = 60;
@@ -80,6 +80,7 @@ function showRecord() {
   const recording = Boolean(recorder) && !recorder.ended;
   $("record").textContent = t(recording ? "voices.stop" : "voices.record");
   $("record").classList.toggle("recording", recording);
+  $("level").hidden = !recording;
   $("clock").classList.toggle("recording", recording);
 }
 
@@ -109,12 +110,18 @@ async function hear(voice) {
   await play(audio, URL.createObjectURL(await answer.blob()));
 }
 
-const refresh = () => loadVoices($("speak-model").value);
+// This tab makes and speaks voices with the model that the studio was started with.
+async function refresh() {
+  const model = $("speak-model").value, listed = await loadVoices(model);
+  found = model ? await api("GET", "/studio/voices?model=") : listed;
+  showList();
+  return found;
+}
 
 function showList() {
   const items = found.voices.map((voice) => el("li", {},
     el("div", {class: "grow"}, el("p", {dir: "auto"}, el("strong", {textContent: voice.name})),
-      el("p", {class: "note", dir: "auto", textContent: voice.made_from ?? ""}),
+      el("p", {class: "note", dir: "auto", textContent: translated(voice.made_from ?? "")}),
       el("p", {class: "note", dir: "auto", textContent: voice.problem ? translated(voice.problem) : (voice.consent ? t("voices.consented", {who: voice.consent}) : t("voices.no-consent"))})),
     el("button", {type: "button", disabled: !voice.usable, "aria-label": `${t("voices.hear")}: ${voice.name}`, textContent: t("voices.hear"), onclick: (event) => busy(event.target, () => hear(voice.id))}),
     voice.recording && el("button", {type: "button", "aria-label": `${t("voices.original")}: ${voice.name}`, textContent: t("voices.original"),
@@ -124,7 +131,10 @@ function showList() {
     el("button", {type: "button", class: "plain", "aria-label": `${t("delete")}: ${voice.name}`, textContent: t("delete"), onclick: (event) => remove(event.target, voice)})));
   $("voice-list").replaceChildren(...(items.length ? items : [el("li", {class: "note", textContent: t("voices.none")})]));
   for (const id of ["mix-a", "mix-b"]) fillVoices($(id), found);
-  if ($("mix-a").value === $("mix-b").value && $("mix-b").options.length > 1) $("mix-b").selectedIndex = 1;
+  if ($("mix-a").value === $("mix-b").value) $("mix-b").value = [...$("mix-b").options].find(({value}) => value !== $("mix-a").value)?.value ?? "";
+  const mixable = $("mix-b").options.length > 1;
+  $("mix-form").hidden = !mixable;
+  $("mix-none").hidden = mixable;
 }
 
 async function rename(button, voice) {
@@ -144,8 +154,7 @@ async function remove(button, voice) {
 async function save(event) {
   event.preventDefault();
   await busy(event.submitter, async () => {
-    const name = $("voice-name").value.trim();
-    await api("POST", "/studio/voices", {name, model: "", consent_by: $("consent-by").value, consent_date: $("consent-date").value,
+    const {name} = await api("POST", "/studio/voices", {name: $("voice-name").value.trim(), model: "", consent_by: $("consent-by").value, consent_date: $("consent-date").value,
       keep_recording: $("keep-recording").checked, accept_problem: $("accept-problem").checked});
     showKept(null);
     $("voice-name").value = $("consent-by").value = "";
@@ -163,8 +172,7 @@ const mixture = () => `${$("mix-a").value}:${1 - $("mix-share").value / 100}+${$
 async function saveOther(event, field, values) {
   event.preventDefault();
   await busy(event.submitter, async () => {
-    const name = $(field).value.trim();
-    await api("POST", "/studio/voices", {name, model: "", ...values});
+    const {name} = await api("POST", "/studio/voices", {name: $(field).value.trim(), model: "", ...values});
     $(field).value = "";
     await refresh();
     say(t("voices.saved", {name}));
@@ -173,7 +181,6 @@ async function saveOther(event, field, values) {
 }
 
 export async function start() {
-  voiceLists.push((voices) => { found = voices; showList(); });
   const texts = () => {
     $("prompt").textContent = t("voices.prompt");
     $("prompt").lang = app.language;
