@@ -1,6 +1,6 @@
 """The loader alone: frames that one thread makes into batches per CPU second, and the padding of these batches.
 
-What a first epoch does once (checksums of the feature files) is left out, as is the preparation of the data.
+What a first epoch does once (checksums of the feature files) is not counted, nor is the preparation of the data.
 """
 
 from __future__ import annotations

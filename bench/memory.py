@@ -1,6 +1,6 @@
 """Peak memory and time of an update by model size, batch and gradient checkpointing, each in a process of its own.
 
-The batches are made up: clips of one length. The peak is that of the whole process, with TensorFlow, both models, the
+The batches are synthetic: clips of one length. The peak is that of the whole process, with TensorFlow, both models, the
 moments and the graphs; the time is processor time of one process, of an update after the first one.
 """
 

@@ -1,8 +1,8 @@
-"""The training steps of Matcha-TTS and Piper's VITS beside ours, on one batch of made-up clips, in turns.
+"""The training steps of Matcha-TTS and Piper's VITS next to ours, on one batch of synthetic clips, alternating.
 
 The sources of both are not part of MyXTTS: the command takes the paths of checkouts whose alignment search is compiled,
-and a Python with what their networks import. Each runs in a process with one thread; one round of each in turn, so that
-whatever else the machine does affects all of them. Frames of the clips over processor time; making batches is not part.
+and a Python with the packages of their networks. Each runs in a process with one thread, in alternating rounds, so that
+other work on the machine affects all of them. The result is frames per processor time, without making batches.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from myxtts.cli.runtime import quiet_loading
 from myxtts.cli.screen import guarded
 from myxtts.errors import EXIT_DONE, ConfigError
 
-WORKER = Path(__file__).with_name("peer_worker.py")
+WORKER = Path(__file__).parent / "workers" / "peer.py"
 PEERS = {"matcha": "Matcha-TTS", "piper": "Piper's VITS"}
 CHANNELS, HOP = 80, 256
 """Mel channels and samples of a frame, in all three."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench import persian_sentences as sentences
 from bench import results
-from bench.persian_sentences import SpokenSentence, SpokenWord, edits, folded
+from bench.persian_sentences import ReferenceSentence, ReferenceWord, edits, folded
 from myxtts.cli.screen import guarded
 from myxtts.text.normalization import normalize
 from myxtts.text.phonemes import espeak, transcribe
@@ -91,7 +91,7 @@ def _scores(found: int, false: int, there: int) -> tuple[float, float, float]:
     return precision, recall, 2 * precision * recall / max(1e-9, precision + recall)
 
 
-def _measured(chosen: Sequence[SpokenSentence], *, alone: bool) -> ErrorCounts:
+def _measured(chosen: Sequence[ReferenceSentence], *, alone: bool) -> ErrorCounts:
     counts = ErrorCounts(sentences=len(chosen))
     transcribe(["گرم"], "fa")  # loads the library and the weights
     for sentence in chosen:
@@ -111,7 +111,7 @@ def _measured(chosen: Sequence[SpokenSentence], *, alone: bool) -> ErrorCounts:
     return counts
 
 
-def _count(counts: ErrorCounts, word: SpokenWord, reference: str, hypothesis: str) -> None:
+def _count(counts: ErrorCounts, word: ReferenceWord, reference: str, hypothesis: str) -> None:
     """Counts one word.
 
     Strictly, a word that ends in e has an ezafe only if "ye" follows; leniently every word that ends in e has one.

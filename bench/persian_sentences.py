@@ -30,7 +30,7 @@ _IPA_LETTERS = {
 
 
 @dataclass(frozen=True)
-class SpokenWord:
+class ReferenceWord:
     """A word of a reference: its phonemes, and whether it has an ezafe and is the homograph of its sentence."""
 
     phonemes: str
@@ -39,19 +39,19 @@ class SpokenWord:
 
 
 @dataclass(frozen=True)
-class SpokenSentence:
+class ReferenceSentence:
     """A written sentence and its words as spoken. A written word may be several spoken ones, or a part of one."""
 
     written: str
-    spoken: tuple[SpokenWord, ...]
+    spoken: tuple[ReferenceWord, ...]
 
 
-def farsdat(folder: Path) -> list[SpokenSentence]:
+def farsdat(folder: Path) -> list[ReferenceSentence]:
     """The sentences of FARSDAT in their order."""
     return list(_read(folder / FARSDAT, _FARSDAT_LETTERS))
 
 
-def homographs(folder: Path) -> list[SpokenSentence]:
+def homographs(folder: Path) -> list[ReferenceSentence]:
     """The sentences of HOMOGRAPHS: a test set, never used for training."""
     return list(_read(folder / HOMOGRAPHS, _HOMOGRAPH_LETTERS))
 
@@ -68,14 +68,16 @@ def shuffled_out(count: int) -> list[int]:
     return shuffled[-HELD_OUT:]
 
 
-def _read(path: Path, letters: dict[str, str]) -> Iterator[SpokenSentence]:
+def _read(path: Path, letters: dict[str, str]) -> Iterator[ReferenceSentence]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         for row in rows:
             words = row["Phoneme"].replace("|", " ").split()
-            spoken = (SpokenWord("".join(letters.get(c, c) for c in word), "1" in word, "2" in word) for word in words)
-            yield SpokenSentence(row["Grapheme"], tuple(spoken))
+            spoken = (
+                ReferenceWord("".join(letters.get(c, c) for c in word), "1" in word, "2" in word) for word in words
+            )
+            yield ReferenceSentence(row["Grapheme"], tuple(spoken))
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; name the folder with this file") from None
     except (KeyError, ValueError) as error:
@@ -117,8 +119,8 @@ def edits(wanted: str, got: str) -> int:
 
 
 def aligned(
-    words: Sequence[str], spoken: Sequence[SpokenWord], sounds: dict[str, str]
-) -> list[list[SpokenWord]] | None:
+    words: Sequence[str], spoken: Sequence[ReferenceWord], sounds: dict[str, str]
+) -> list[list[ReferenceWord]] | None:
     """The spoken words of each written word, none to three, at the least total distance; None if none fits.
 
     sounds: folded phonemes of each written word.
@@ -139,7 +141,7 @@ def aligned(
     end = len(spoken)
     if not words or end not in best[-1]:
         return None
-    found: list[list[SpokenWord]] = []
+    found: list[list[ReferenceWord]] = []
     for row in reversed(best[1:]):
         size = row[end][1]
         found.append(list(spoken[end - size : end]))

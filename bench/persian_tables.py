@@ -11,26 +11,34 @@ from pathlib import Path
 from bench import persian_sentences as sentences
 from bench import results
 from myxtts.errors import DataError
+from myxtts.text.normalization.characters import ZWNJ
 from myxtts.text.persian import homographs, tagger
 
+_PRESENT_ENDINGS = {"م": "am", "ی": "i", "د": "ad", "یم": "im", "ید": "id", "ند": "and"}
+_VOWELS = "aeiouA"
 OWN = results.ROOT / "bench" / "persian_data"
 
 
 @dataclass(frozen=True)
 class Marked:
-    """The words of a sentence, and which of them have an ezafe; None for punctuation."""
+    """The words of a sentence, and which of them have an ezafe; None for punctuation, and where it is not known.
+
+    joined: whether each word is written together with the next.
+    """
 
     words: list[str]
     ezafe: list[bool | None]
+    joined: list[bool]
 
 
 @dataclass(frozen=True)
 class Use:
-    """A homograph, or a form of one, in a sentence: words[at] has the reading."""
+    """A homograph, or a form of one, in a sentence: words[at] has the reading; joined: as in Marked."""
 
     words: list[str]
     at: int
     reading: str
+    joined: list[bool]
 
 
 def rows(path: Path, columns: int) -> Iterator[list[str]]:
@@ -46,7 +54,7 @@ def rows(path: Path, columns: int) -> Iterator[list[str]]:
 def marked_sentences(path: Path) -> Iterator[Marked]:
     """Sentences in which a plus sign follows each word with ezafe."""
     for (line,) in rows(path, 1):
-        found = Marked([], [])
+        found = Marked([], [], [])
         for word in line.split():
             # Joined to its suffix, as the normalization writes it, a word has the ezafe of the suffix.
             for part in sentences.split_words(word.rstrip("+")):
@@ -64,22 +72,35 @@ def _joined(marked: Marked) -> Marked:
     for word in words:
         at += len(word.replace("\u200c", ""))
         result.append(letters[at - 1] if at <= len(letters) and not sentences.is_mark(word) else None)
-    return Marked(words, result)
+    return Marked(words, result, [False] * len(words))
 
 
 def _ends(word: str, ezafe: bool | None) -> list[bool]:
     return [False] * (len(word.replace("\u200c", "")) - 1) + [bool(ezafe)]
 
 
+def taken_apart(marked: Marked, model: tagger.Tagger) -> Marked:
+    """The sentence with the words of compounds apart; whether there is an ezafe between these is not known."""
+    found = Marked([], [], [])
+    for word, ezafe in zip(marked.words, marked.ezafe, strict=True):
+        parts = model.parts(word)
+        found.words.extend(parts)
+        found.ezafe.extend([*[None] * (len(parts) - 1), ezafe])
+        found.joined.extend([*[True] * (len(parts) - 1), False])
+    return found
+
+
 def uses_of_homographs(path: Path, model: tagger.Tagger) -> Iterator[Use]:
     """The sentences with a homograph, or else with an inflected form of it."""
     for word, reading, sentence in rows(path, 3):
         words = sentences.split_words(sentence)
+        apart = taken_apart(Marked(words, [None] * len(words), [False] * len(words)), model)
+        words = apart.words
         exact = [at for at, other in enumerate(words) if other == word]
         for at in exact or range(len(words)):
             choices = model.candidates(words[at])
             if any(choice.base == word and choice.reading == reading for choice in choices):
-                yield Use(words, at, reading)
+                yield Use(words, at, reading, apart.joined)
                 break
 
 
@@ -117,6 +138,17 @@ def read_homographs(path: Path) -> tuple[dict[str, dict[str, tuple[float, str]]]
             reading: (share / total, kinds.get((word, reading), homographs.NOUN)) for reading, share in shares.items()
         }
     return result, single
+
+
+def read_present_forms(path: Path) -> dict[str, str]:
+    """Forms of the present with «می‌» and «نمی‌» -> phonemes, from a table of stems."""
+    found = {}
+    for stem, phonemes in rows(path, 2):
+        sound = f"'{phonemes}" if phonemes[0] in _VOWELS else phonemes
+        for prefix, start in (("می", "mi"), ("نمی", "nemi")):
+            for ending, end in _PRESENT_ENDINGS.items():
+                found[prefix + ZWNJ + stem + ending] = start + sound + end
+    return found
 
 
 def read_parts_of_speech(path: Path) -> dict[str, str]:

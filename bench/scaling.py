@@ -81,7 +81,7 @@ class Costs:
 
 
 def expected_maximum(count: int) -> float:
-    """Of so many standard normal values, by Blom's approximation (1958): within 0.02."""
+    """Of so many standard normal values, by Blom's approximation (1958): within 0.03."""
     return statistics.NormalDist().inv_cdf((count - 0.375) / (count + 0.25)) if count > 1 else 0.0
 
 

@@ -56,6 +56,7 @@ PLAIN_POINTS: dict[str, str] = {
     "store.in_prune": "a pruned folder has a temporary name and is not yet deleted",
     "store.after_save": "the save is done",
     "file.in_atomic_write": "a small file is written under its temporary name",
+    "cache.write": "a file of the cache is written under its temporary name",
     "journal.write": "lines go to metrics.jsonl or events.jsonl",
     "data.next_batch": "the loop asks for a batch",
     "data.build_batch": "the loader makes a batch, in its own thread",

@@ -42,6 +42,7 @@ RESERVED = {
         "cli/test_evaluate.py::test_with_a_judge",
         "faults/test_hang.py",
         "models/test_critic.py",
+        "test_bench_persian_models.py::test_the_network_learns",
         "models/test_monotonic_graph.py::test_xla_gives_the_same",
         "models/test_generate.py::test_new_lengths_trace_nothing_new",
         "models/test_padding.py",

@@ -10,12 +10,14 @@ import pytest
 
 from myxtts.cli import train as command
 
+TEXT = "The birch canoe slid on the smooth planks, and it's gone."
 ROOT = Path(__file__).resolve().parents[1]
 
 
 class Store:
     def __init__(self, clips: int) -> None:
         self.lengths = (np.full(clips, 80, np.int32), np.full(clips, 300, np.int32))
+        self.utterances = [types.SimpleNamespace(text=TEXT, language="fa")] * clips
 
     def __len__(self) -> int:
         return len(self.lengths[0])
@@ -51,7 +53,7 @@ def replaced(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
         return types.SimpleNamespace(
             train=Store(100),
             validation=Store(5),
-            corpus=types.SimpleNamespace(speakers=["a", "b"]),
+            corpus=types.SimpleNamespace(speakers=["a", "b"], languages=["en-us", "fa"]),
             notes=["a note on the data"],
             audit=types.SimpleNamespace(table=lambda: ["training 100 clips"]),
         )

@@ -21,7 +21,7 @@ from myxtts.data.manifest import read_root
 from myxtts.data.records import Utterance
 from myxtts.errors import ConfigError, DataError
 
-NO_MEASUREMENTS = ("starter",)
+NO_MEASUREMENTS = ("starter", "peer_worker")
 SCRIPTS = sorted(
     path.stem
     for path in (results.ROOT / "bench").glob("*.py")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench import persian, persian_sentences, persian_tables
-from bench.persian_sentences import SpokenWord
+from bench.persian_sentences import ReferenceWord
 from myxtts.errors import DataError
 from myxtts.text.persian.homographs import KINDS, Homograph
 from myxtts.text.persian.tagger import PartsOfSpeech, Tagger
@@ -18,9 +18,9 @@ def test_sentences_are_read_and_split(tmp_path: Path) -> None:
     (tmp_path / "ge2pe_farsdat.csv").write_text(',Grapheme,Phoneme\n0,كتاب سبز ، رفت,"ket/be1 sabz raft\n"\n', "utf-8")
     [sentence] = persian_sentences.farsdat(tmp_path)
     assert sentence.spoken == (
-        SpokenWord("ketAbe", True, False),
-        SpokenWord("sabz", False, False),
-        SpokenWord("raft", False, False),
+        ReferenceWord("ketAbe", True, False),
+        ReferenceWord("sabz", False, False),
+        ReferenceWord("raft", False, False),
     )
     assert persian_sentences.split_words(sentence.written) == ["کتاب", "سبز", "،", "رفت"]
     with pytest.raises(DataError, match="name the folder"):
@@ -33,7 +33,11 @@ def test_held_out_sentences_are_the_same_everywhere() -> None:
 
 
 def test_words_are_aligned_with_what_is_spoken() -> None:
-    spoken = [SpokenWord("dar", False, False), SpokenWord("vAqe'", False, False), SpokenWord("raft", False, False)]
+    spoken = [
+        ReferenceWord("dar", False, False),
+        ReferenceWord("vAqe'", False, False),
+        ReferenceWord("raft", False, False),
+    ]
     found = persian_sentences.aligned(["درواقع", "رفت"], spoken, {"درواقع": "darvAqe", "رفت": "raft"})
     assert found == [spoken[:2], spoken[2:]]
     assert persian_sentences.folded("kˈetɑb dʒˈɑːn") == "ketAb JAn"
@@ -42,9 +46,11 @@ def test_words_are_aligned_with_what_is_spoken() -> None:
 def test_counts_of_ezafe_and_homographs() -> None:
     counts = persian.ErrorCounts()
     for word, reference, hypothesis in (
-        (SpokenWord("xAneye", True, False), "xAneye", "xAne"), (SpokenWord("ketAbe", True, False), "ketAbe", "ketAbe"),
-        (SpokenWord("sabz", False, False), "sabz", "sabze"), (SpokenWord("gel", False, True), "gel", "gel"),
-    ):  # fmt: skip
+        (ReferenceWord("xAneye", True, False), "xAneye", "xAne"),
+        (ReferenceWord("ketAbe", True, False), "ketAbe", "ketAbe"),
+        (ReferenceWord("sabz", False, False), "sabz", "sabze"),
+        (ReferenceWord("gel", False, True), "gel", "gel"),
+    ):
         persian._count(counts, word, reference, hypothesis)
     assert (counts.ezafe, counts.found, counts.false, counts.lenient_found) == (2, 1, 1, 2)
     assert (counts.words, counts.wrong, counts.homographs, counts.right) == (4, 2, 1, 1)
@@ -54,7 +60,7 @@ def test_counts_of_ezafe_and_homographs() -> None:
 def test_the_data_of_the_training_are_well_formed() -> None:
     own = persian_tables.OWN
     marked = list(persian_tables.marked_sentences(own / "ezafe.txt"))
-    assert len(marked) == 3110 and all(len(one.words) == len(one.ezafe) for one in marked)
+    assert len(marked) == 6260 and all(len(one.words) == len(one.ezafe) for one in marked)
     found, single = persian_tables.read_homographs(own / "homographs.tsv")
     assert len(found) > 600 and not set(found) & set(single)
     assert all(abs(sum(share for share, _ in every.values()) - 1) < 1e-6 for every in found.values())

@@ -49,7 +49,7 @@ def test_waiting_is_no_work() -> None:
 def test_the_longest_of_several_times() -> None:
     values = np.random.default_rng(0).normal(size=(20_000, 16))
     for count in (1, 2, 3, 16):
-        assert expected_maximum(count) == pytest.approx(values[:, :count].max(axis=1).mean(), abs=0.03)
+        assert expected_maximum(count) == pytest.approx(values[:, :count].max(axis=1).mean(), abs=0.04)
 
 
 def test_processes_on_one_memory_slow_each_other_down() -> None:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from sources import PACKAGE, name_of, package_files, tree_of
+from sources import PACKAGE, name_of, package_files, program_files, tree_of
 
 # A part imports from parts of a lower layer and from itself, never from a sibling.
 LAYER = {
@@ -154,3 +154,13 @@ def test_nothing_is_caught_broadly() -> None:
                 if caught in ("everything", "Exception", "BaseException") and not raises_again:
                     found.append(f"{name_of(path)}:{node.lineno}: catches {caught}")
     assert not found, "\n".join(found)
+
+
+def test_no_two_classes_share_a_name() -> None:
+    """A reader, a search and a traceback know a class by its name."""
+    places: dict[str, list[str]] = {}
+    for path in program_files():
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(name_of(path))
+    assert len(places) > 200 and {name: files for name, files in places.items() if len(files) > 1} == {}

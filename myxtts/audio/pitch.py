@@ -73,8 +73,8 @@ def _candidates(samples_N: Array, frames: int, audio: AudioConfig) -> tuple[Floa
     strength = np.full((frames, 1 + _CANDIDATES), -np.inf)
     size = scipy.fft.next_fast_len(length + length // 2, real=True)
     window = hann(length)
-    window_N = _autocorrelation(np.pad(window, (0, size - length)), length // 2)
-    window_N = window_N / window_N[0]
+    window_A = _autocorrelation(np.pad(window, (0, size - length)), length // 2)
+    window_A = window_A / window_A[0]
     windowed = np.zeros((min(frames, _FRAMES_AT_ONCE), size), np.float32)
     for start in range(0, frames, _FRAMES_AT_ONCE):
         rows = slice(start, start + _FRAMES_AT_ONCE)
@@ -85,7 +85,7 @@ def _candidates(samples_N: Array, frames: int, audio: AudioConfig) -> tuple[Floa
         strength[rows, 0] = _VOICING + np.maximum(0.0, 2.0 - loudness)
         np.multiply(block, window, out=windowed[: len(block), :length])
         correlation = _autocorrelation(windowed[: len(block)], length // 2)
-        _voiced_candidates(correlation, window_N, audio, hz[rows, 1:], strength[rows, 1:])
+        _voiced_candidates(correlation, window_A, audio, hz[rows, 1:], strength[rows, 1:])
     return hz, strength
 
 
@@ -98,18 +98,18 @@ def _autocorrelation(frames: Array, lags: int) -> Array:
 
 
 def _voiced_candidates(
-    correlation_MN: Array, window_N: Array, audio: AudioConfig, hz_MX: Float64, strength_MX: Float64
+    correlation_MA: Array, window_A: Array, audio: AudioConfig, hz_MX: Float64, strength_MX: Float64
 ) -> None:
     """Writes the X strongest peaks of the autocorrelation of each frame, as frequency in Hz and strength."""
     from myxtts.audio import pitch_search  # only who tracks a pitch waits for numba
 
     rate = audio.sample_rate_hz
     first = max(2, int(rate / audio.pitch_high_hz))
-    last = min(correlation_MN.shape[1] - 2, int(np.ceil(rate / audio.pitch_low_hz)))
-    ends_M = np.zeros(len(correlation_MN), np.int64)
-    heights, lags = np.empty((2, len(correlation_MN) * max(0, last - first + 2) // 2))
-    correlation_MN, least_lag = correlation_MN[:, : last + 2], rate / audio.pitch_high_hz
-    found = pitch_search.peaks(correlation_MN, window_N, first, 0.5 * _VOICING, least_lag, heights, lags, ends_M)
+    last = min(correlation_MA.shape[1] - 2, int(np.ceil(rate / audio.pitch_low_hz)))
+    ends_M = np.zeros(len(correlation_MA), np.int64)
+    heights, lags = np.empty((2, len(correlation_MA) * max(0, last - first + 2) // 2))
+    correlation_MA, least_lag = correlation_MA[:, : last + 2], rate / audio.pitch_high_hz
+    found = pitch_search.peaks(correlation_MA, window_A, first, 0.5 * _VOICING, least_lag, heights, lags, ends_M)
     strengths = heights[:found] - _OCTAVE_COST * np.log2(audio.pitch_low_hz / rate * lags[:found])
     hz = np.clip(rate / lags[:found], 0.0, audio.pitch_high_hz)
     pitch_search.strongest(strengths, hz, ends_M, hz_MX, strength_MX)

@@ -14,10 +14,9 @@ Float64 = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 
 
-@numba.njit("i8(f4[:,:], f4[:], i8, f8, f8, f8[:], f8[:], i8[:])", cache=True, nogil=True, error_model="numpy")
-def peaks(
-    correlation_MN: Array,
-    window_N: Array,
+def _peaks(
+    correlation_MA: Array,
+    window_A: Array,
     first: int,
     least_height: float,
     least_lag: float,
@@ -30,21 +29,21 @@ def peaks(
     The vertex of the parabola through a peak and its neighbours gives height and lag with subsample precision.
 
     Args:
-        correlation_MN: autocorrelation of each windowed frame, not normalized.
-        window_N: autocorrelation of the window, 1 at lag 0.
-        first: first lag that may be a peak; the last one is N - 2.
+        correlation_MA: autocorrelation of each windowed frame, not normalized.
+        window_A: autocorrelation of the window, 1 at lag 0.
+        first: first lag that may be a peak; the last one is A - 2.
         least_height: peaks are higher than this before they are refined.
         least_lag: peaks of smaller refined lags do not count.
         heights, lags: get the peaks, those of the first frame first, in the order of their lags.
         ends_M: gets the end of each frame's peaks in them.
     """
     found = 0
-    for m in range(correlation_MN.shape[0]):
-        energy = max(correlation_MN[m, 0], np.float32(1e-12))
-        before = np.float64((correlation_MN[m, first - 1] / energy) / window_N[first - 1])
-        here = np.float64((correlation_MN[m, first] / energy) / window_N[first])
-        for at in range(first, correlation_MN.shape[1] - 1):
-            after = np.float64((correlation_MN[m, at + 1] / energy) / window_N[at + 1])
+    for m in range(correlation_MA.shape[0]):
+        energy = max(correlation_MA[m, 0], np.float32(1e-12))
+        before = np.float64((correlation_MA[m, first - 1] / energy) / window_A[first - 1])
+        here = np.float64((correlation_MA[m, first] / energy) / window_A[first])
+        for at in range(first, correlation_MA.shape[1] - 1):
+            after = np.float64((correlation_MA[m, at + 1] / energy) / window_A[at + 1])
             if here > before and here >= after and here > least_height:
                 shift = 0.5 * (after - before) / (2.0 * here - before - after)
                 lag = at + shift
@@ -58,8 +57,7 @@ def peaks(
     return found
 
 
-@numba.njit("void(f8[:], f8[:], i8[:], f8[:,:], f8[:,:])", cache=True, nogil=True, error_model="numpy")
-def strongest(strengths: Float64, hz: Float64, ends_M: Index, hz_MX: Float64, strength_MX: Float64) -> None:
+def _strongest(strengths: Float64, hz: Float64, ends_M: Index, hz_MX: Float64, strength_MX: Float64) -> None:
     """Sorts the X strongest peaks of each frame into rows; of equal ones the first comes first.
 
     Args:
@@ -84,8 +82,7 @@ def strongest(strengths: Float64, hz: Float64, ends_M: Index, hz_MX: Float64, st
         start = ends_M[m]
 
 
-@numba.njit("i8[:](f8[:,:], f8[:,:], f8, f8)", cache=True, nogil=True, error_model="numpy")
-def best_path(octaves_MX: Float64, strength_MX: Float64, jump_cost: float, voicing_cost: float) -> Index:
+def _best_path(octaves_MX: Float64, strength_MX: Float64, jump_cost: float, voicing_cost: float) -> Index:
     """The candidate of each frame on the path that maximizes strength minus transition costs, int64[M].
 
     Args:
@@ -120,3 +117,12 @@ def best_path(octaves_MX: Float64, strength_MX: Float64, jump_cost: float, voici
     for m in range(frames - 1, 0, -1):
         path[m - 1] = came_from[m, path[m]]
     return path
+
+
+peaks = numba.njit("i8(f4[:,:], f4[:], i8, f8, f8, f8[:], f8[:], i8[:])", cache=True, nogil=True, error_model="numpy")(
+    _peaks
+)
+strongest = numba.njit("void(f8[:], f8[:], i8[:], f8[:,:], f8[:,:])", cache=True, nogil=True, error_model="numpy")(
+    _strongest
+)
+best_path = numba.njit("i8[:](f8[:,:], f8[:,:], f8, f8)", cache=True, nogil=True, error_model="numpy")(_best_path)

@@ -1,4 +1,4 @@
-"""How alike the parts of a recording are as voices: two people one after the other are told from one.
+"""The similarity of the voices in the parts of a recording, which detects two speakers one after the other.
 
 The embeddings are those of the starter's speaker encoder (version 2), in NumPy, so that the check is the same for every
 voice model and needs no TensorFlow. `python -m bench.reference_speakers` measures it.

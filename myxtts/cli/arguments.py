@@ -212,8 +212,8 @@ def preparation_parser(program: str) -> OneLineParser:
     parser = OneLineParser(
         prog=program,
         usage=f"{program} --data ROOT [options]",
-        description="Computes the features of a data set into the cache and audits it; trains nothing. Several of them "
-        "may run at once, on one machine or on several with a shared cache folder: they share the work.",
+        description="Computes the features of a data set into the cache and audits it; trains nothing. Several such "
+        "commands may run at once, on one machine or on several with a shared cache folder: they share the work.",
         epilog="Training with the same data and settings uses them.",
     )
     parser.set_defaults(settings=[], problems=[])

@@ -20,7 +20,7 @@ from myxtts.runtime import WEIGHTS
 
 PROGRAM = "myxtts export"
 FORMATS = {
-    "onnx": "graphs for ONNX Runtime, which `myxtts speak` speaks without TensorFlow",
+    "onnx": "graphs for ONNX Runtime, which `myxtts speak` runs without TensorFlow",
     "piper": "one voice in one language for Piper",
     "sherpa": "the same for sherpa-onnx",
     "savedmodel": "for TensorFlow Serving and plain TensorFlow",
@@ -39,8 +39,8 @@ def _parser() -> OneLineParser:
     parser = OneLineParser(
         prog=PROGRAM,
         usage=f"{PROGRAM} RUN --format {'|'.join(FORMATS)} --out DIR [options]",
-        description="Writes a trained model for other programs. It is compared with TensorFlow before it appears, and "
-        "contains no paths, no optimizer state, and only the voices that are named.",
+        description="Writes a trained model for other programs. Its output is compared with TensorFlow before the "
+        "files appear. It contains no paths, no optimizer state, and only the voices that you name.",
         epilog=CONSENT,
     )
     parser.add_argument("run", nargs="?", metavar="RUN", help="run directory, or one of its step folders")
@@ -52,7 +52,9 @@ def _parser() -> OneLineParser:
                         "speaker under its name; may be repeated")  # fmt: skip
     parser.add_argument("--voice", action="append", default=[], metavar="FILE", help="export a voice that `myxtts "
                         "voice` saved; may be repeated")  # fmt: skip
-    parser.add_argument("--language", metavar="CODE", help="language that a player speaks (as in the model's settings)")
+    parser.add_argument(
+        "--language", metavar="CODE", help="language of a voice for a player (as in the model's settings)"
+    )
     parser.add_argument("--weights", choices=WEIGHTS, default="fp32", help="how the weights are stored: fp32 exact; "
                         "fp16 half the size; int8 a quarter, with audible differences (fp32)")  # fmt: skip
     add_vocoder_option(parser)

@@ -24,6 +24,9 @@ _BYTES_PER_WEIGHT = 20
 _ACTIVATIONS_PER_WIDTH = 22
 """Values kept for the backward pass per frame, block and channel of the network's width."""
 
+INTELLIGIBLE_CLIPS = 1_150 * 16
+"""Clips of all updates, after which speech was intelligible at the fast levels (config.presets)."""
+
 
 @dataclass(frozen=True)
 class RunPlan:
@@ -125,6 +128,20 @@ def warmup_words(updates: int, config: Config) -> str:
     return (
         f"ends within its warmup of {warmup} updates, at {updates / warmup:.0%} of {rate:g}: no intelligible speech; "
         "train longer (--epochs, --max-updates), or use a level with a shorter warmup"
+    )
+
+
+def words_expected(updates: int, config: Config) -> str:
+    """Why no intelligible speech is to be expected after `updates` updates from random weights; empty if it is."""
+    if updates < config.schedule.warmup_updates:
+        return f"At update {updates} this run {warmup_words(updates, config)}."
+    needed = INTELLIGIBLE_CLIPS // config.effective_batch
+    fine_tuning = config.schedule.diagonal_prior_updates == 0
+    if fine_tuning or updates >= needed:
+        return ""
+    return (
+        f"In our measurement speech became intelligible after {INTELLIGIBLE_CLIPS:,} clips, which are {needed:,} "
+        f"updates of {config.effective_batch}; this run has {updates:,}."
     )
 
 

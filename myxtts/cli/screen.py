@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _LAST_STANDARD = 2
 _BAR_AFTER_SECONDS = 1.0
 _LINE_EVERY_SECONDS = 10.0
+_MEASURED_UPDATES, _SLOW = 100, 0.5
+"""The speed of a training is compared with the plan after so many updates, and reported below this share of it."""
 _WIDEST_REASON = 78
 
 
@@ -129,6 +131,8 @@ class Screen:
         self._task = ""
         self._started = 0.0
         self._last_line = 0.0
+        self._planned_speed = 0.0
+        self._first_update: int | None = None
 
     def go_on_without_output(self) -> None:
         """From now on a failure of stdout does not end the command either: its files matter more than its output."""
@@ -176,6 +180,7 @@ class Screen:
         Without a terminal a line is printed if `line` is set (every training.log_every_updates).
         """
         text = "  ".join(f"{name} {value}" for name, value in figures.items())
+        self._compare_speed(done, figures.get("frames/s", ""), line)
         if not self._is_terminal:
             if line:
                 self._print(self._err, [f"update {done}" + (f" of {total}" if total else "") + f"  {text}"])
@@ -185,6 +190,23 @@ class Screen:
             self._task = "training"
         bar = self._move_bar("training", done, total)
         bar.set_postfix_str(text, refresh=False)
+
+    def expect_speed(self, frames_per_second: float) -> None:
+        """The planned speed of the training, with which the measured one is compared once, after 100 updates."""
+        self._planned_speed, self._first_update = frames_per_second, None
+
+    def _compare_speed(self, done: int, speed: str, line: bool) -> None:
+        if self._first_update is None:
+            self._first_update = done
+        if not (line and self._planned_speed and speed and done >= self._first_update + _MEASURED_UPDATES):
+            return
+        share = float(speed.replace(",", "")) / self._planned_speed
+        if share < _SLOW:
+            self.say(
+                f"note: {speed} frames/s are {share:.0%} of the planned {self._planned_speed:,.0f}: the machine "
+                "is busy or slower than the one of the plan; the time left is that at the measured speed"
+            )
+        self._planned_speed = 0.0
 
     def close(self) -> None:
         """Removes the progress bar."""

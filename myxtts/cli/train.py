@@ -24,9 +24,11 @@ from myxtts.errors import EXIT_DONE, ConfigError
 from myxtts.training.members import ALONE, Member, member_of
 
 if TYPE_CHECKING:
+    from myxtts.cli.plan import RunPlan
     from myxtts.data.identity import KnownClips
     from myxtts.data.prepare import PreparedData
 
+_SHOWN_WORDS = 8
 _LENGTH_KEYS = ("training.epochs", "training.max_updates")
 
 
@@ -110,6 +112,8 @@ def _train(words: list[str], entry: Layer, pinned_level: str | None, members: li
         return EXIT_DONE
     command = resume_command(words, entry.name)
     early.say(*_length_lines(resolved, prepared))
+    if trains_voice:
+        screen.expect_speed(_plan(resolved, prepared).frames_per_second)
     if processes > 1:
         del prepared  # the processes have their own
         own = [sys.executable, *_program_words(entry.name), *words]
@@ -119,10 +123,8 @@ def _train(words: list[str], entry: Layer, pinned_level: str | None, members: li
     updates = _run(request, resolved, prepared, screen, command, member)
     if built_in and trains_voice:
         screen.say(*first_run_lines(resolved, updates, command))
-    elif updates < resolved.config.schedule.warmup_updates:
-        from myxtts.cli.plan import warmup_words
-
-        screen.say(f"At update {updates} this run {warmup_words(updates, resolved.config)}.", f"To continue: {command}")
+    elif trains_voice:
+        screen.say(*end_lines(resolved, prepared, updates, command))
     return EXIT_DONE
 
 
@@ -204,25 +206,51 @@ def _program_words(program: str) -> list[str]:
 
 
 def _print_plan(screen: Screen, resolved: Resolved, prepared: PreparedData) -> None:
-    from myxtts.cli.plan import make_plan, plan_lines
+    from myxtts.cli.plan import plan_lines
 
-    text_lengths, mel_lengths = prepared.train.lengths
-    plan = make_plan(
-        resolved.config, text_lengths, mel_lengths, len(prepared.validation), len(prepared.corpus.speakers)
-    )
+    plan = _plan(resolved, prepared)
     screen.say("Plan (estimates; nothing was trained or written to the run directory):")
     screen.table(plan_lines(plan, resolved.config))
     screen.say(*_length_lines(resolved, prepared))
 
 
+def _plan(resolved: Resolved, prepared: PreparedData) -> RunPlan:
+    from myxtts.cli.plan import make_plan
+
+    text_lengths, mel_lengths = prepared.train.lengths
+    return make_plan(
+        resolved.config, text_lengths, mel_lengths, len(prepared.validation), len(prepared.corpus.speakers)
+    )
+
+
+def end_lines(resolved: Resolved, prepared: PreparedData, updates: int, command: str) -> list[str]:
+    """What to expect of a run on the user's data after `updates` updates, and what to type next."""
+    from myxtts.cli.plan import words_expected
+
+    run = resolved.config.training.checkpoint_dir
+    sentence = prepared.validation.utterances[0]
+    words = [python_command(), "-m", "myxtts"]
+    speak = [*words, "speak", _beginning(sentence.text), "--checkpoint", run, "--out", "hello.wav"]
+    if len(prepared.corpus.languages) > 1:
+        speak += ["--language", sentence.language]
+    lines = [words_expected(updates, resolved.config)]
+    if lines[0]:
+        lines.append(f"To train longer, raise --epochs or --max-updates: {command}")
+    return [line for line in (*lines, f"Listen to it: {shlex.join(speak)}") if line]
+
+
+def _beginning(text: str) -> str:
+    """The first words of a text, for a command to copy."""
+    words = text.split()
+    return " ".join(words[:_SHOWN_WORDS]) + (" ..." if len(words) > _SHOWN_WORDS else "")
+
+
 def _length_lines(resolved: Resolved, prepared: PreparedData) -> list[str]:
     """Why a run is longer than its epochs, and whether it would end within its warmup; nothing if all is well."""
-    from myxtts.cli.plan import floor_words, make_plan, warmup_words
+    from myxtts.cli.plan import floor_words, warmup_words
     from myxtts.data.plan import batches_per_epoch
 
-    config = resolved.config
-    text_lengths, mel_lengths = prepared.train.lengths
-    plan = make_plan(config, text_lengths, mel_lengths, len(prepared.validation), len(prepared.corpus.speakers))
+    config, plan = resolved.config, _plan(resolved, prepared)
     batches = max(1, batches_per_epoch(plan.clips, config.training.batch_size))
     lines = [floor_words(config, batches)]
     if plan.updates < config.schedule.warmup_updates and not plan.ends_by_time:

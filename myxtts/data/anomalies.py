@@ -1,6 +1,6 @@
-"""What is wrong with data that can be read: texts and speakers that cannot be right, sound that is damaged.
+"""Anomalies of readable data: implausible texts and speakers, damaged sound.
 
-Rows whose text or speaker cannot be right are suspect; a run stops before training if they are too many.
+Rows with an implausible text or speaker are suspect; with too many of them a run stops before training.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from myxtts.messages import quoted
 
 SUSPECT_KEY = "data.max_suspect_share"
 _FEW_ROWS, _FEW_NAMED_ROWS = 4, 20
-"""In fewer rows, equal values may be chance; in fewer rows of columns that a header or the user names, they are."""
+"""In fewer rows, equal values may be chance; the second limit is for columns named by a header or the user."""
 _MOST_IDS = 20
 _ENOUGH_CLIPS = 8
 """In fewer clips no clip is an outlier."""
@@ -31,14 +31,14 @@ _ONE_EACH = 0.9
 _RATE_FACTOR = 2.5
 _OFFSET_PERMILLE, _CLIPPED_PPM, _PAUSE_MS, _LEVEL_DB = 10, 1_000, 1_000, 10
 _SHORT_SECONDS = 1.0
-"""The speaking rate of a shorter clip says nothing."""
+"""The speaking rate of a shorter clip is meaningless."""
 _DECIMAL = re.compile(r"\d*[.,](?!0+$)\d+")
 _ENDS_SENTENCE = re.compile("[.!?,;:\u2026\u060c\u061b\u061f\u3002\uff0c\uff01\uff1f][\"'\u201d\u2019)]*$")
 
 
 @dataclass(frozen=True)
 class Anomaly:
-    """One kind of anomaly: a key of MEANINGS, how many of how many clips have it, and the worst ones."""
+    """One kind of anomaly: a key of MEANINGS, the number of affected clips and of all clips, and the worst ones."""
 
     kind: str
     count: int
@@ -46,7 +46,7 @@ class Anomaly:
     examples: tuple[str, ...]
     suspect_rows: frozenset[int] = field(default=frozenset(), repr=False)
     clip_ids: tuple[str, ...] = field(default=(), repr=False)
-    """Ids of the first clips that have it, the worst first where it is a measure."""
+    """Ids of the first affected clips; if it is a measure, the worst first."""
 
     def line(self) -> str:
         """The anomaly as one line of the audit."""
@@ -61,7 +61,7 @@ class Anomaly:
 _COLUMNS = "name the columns in their order with --columns, such as --columns id,speaker,text"
 MEANINGS = {
     "same_text": ("clips with the same text", f"correct the texts, or {_COLUMNS}"),
-    "name_as_text": ("texts that are a few short values, as names are", _COLUMNS),
+    "name_as_text": ("texts that are a few short values, like names", _COLUMNS),
     "text_as_speaker": ("speakers that look like a text", _COLUMNS),
     "number_as_speaker": ("speakers that are numbers with decimals", _COLUMNS),
     "blank_in_speaker": ("speakers with blanks in their names", "check the column of the speakers, or use --columns"),
@@ -80,7 +80,7 @@ MEANINGS = {
 }
 """Kind -> what it is, and what to do."""
 TEXT_KINDS = tuple(MEANINGS)[: tuple(MEANINGS).index("speaking_rate")]
-"""Kinds that show without opening a recording."""
+"""Kinds that can be detected without opening a recording."""
 
 
 def text_anomalies(manifest: RootManifest) -> list[Anomaly]:
@@ -144,7 +144,7 @@ def _same_text(utterances: Sequence[Utterance], suspect: bool) -> Anomaly:
 
 
 def _names(utterances: Sequence[Utterance], suspect: bool) -> Anomaly:
-    """Texts such as those of a speaker column: short, without a mark, and each of them occurs again and again."""
+    """Texts like those of a speaker column: short, without punctuation, and repeated."""
     texts = [utterance.text for utterance in utterances]
     short = all(len(text.split()) <= 2 and not _ENDS_SENTENCE.search(text) for text in set(texts))
     named = short and len(texts) >= 6 and len(texts) >= 4 * len(set(texts))
@@ -184,7 +184,7 @@ def check_suspects(manifest: RootManifest, most: float) -> list[Anomaly]:
     if rows and len(suspect) > most * rows:
         worst = max(found, key=lambda anomaly: len(anomaly.suspect_rows))
         raise DataError(
-            f"{manifest.metadata}: {worst.line()}; {worst.advice}; to train on them all the same, use "
+            f"{manifest.metadata}: {worst.line()}; {worst.advice}; to train on them anyway, use "
             f"--set {SUSPECT_KEY}={LEAVES[SUSPECT_KEY].accepts.high:g}"
         )
     return found

@@ -1,6 +1,6 @@
-"""Finds the recording of a metadata row, below the root and nowhere else.
+"""Finds the recording of a metadata row, only below the root.
 
-A row may name it with or without folder and suffix. What other systems change in a name is allowed for: an absolute
+A row may name it with or without folder and suffix. Changes by other systems are accepted: an absolute
 path below the root or of another machine, decomposed letters (macOS), other case, leading zeros lost in a spreadsheet.
 """
 
@@ -17,11 +17,11 @@ from myxtts.data.records import AMBIGUOUS_FILE, ESCAPES_ROOT, MISSING_FILE
 from myxtts.messages import quoted
 
 AUDIO_SUFFIXES = (*READ_SUFFIXES, *CONVERTED_SUFFIXES)
-"""In the order in which they are preferred where a row names no suffix."""
+"""In order of preference for a row without a suffix."""
 AUDIO_FOLDERS = ("wavs", "wav", "clips", "audio", "")
 """Folders of recordings; those of its speakers may be below."""
 FOLLOW_LINKS = "data.follow_links (--set data.follow_links=true)"
-"""What allows links to lead out of the root, for a message."""
+"""The setting that allows links out of the root, for a message."""
 _SUFFIXES = frozenset(AUDIO_SUFFIXES)
 
 
@@ -91,7 +91,7 @@ class AudioFiles:
         return NotFound(MISSING_FILE, f"{quoted(tried)} with .wav, .flac, .ogg, .mp3 or another suffix of sound files")
 
     def is_recording(self, name: str) -> bool:
-        """Whether a cell of a table names a recording that is there."""
+        """Whether a cell of a table names an existing recording."""
         return 0 < len(name) < 1_000 and isinstance(self.find(name), Found)
 
     def _beneath(self, path: PurePosixPath) -> PurePosixPath | None:
@@ -109,7 +109,7 @@ class AudioFiles:
         return None
 
     def _own_tails(self, path: PurePosixPath) -> Iterator[PurePosixPath]:
-        """A relative path, and what of it may be below the root if it begins with folders that are not there.
+        """A relative path, and its parts that may be below the root if its first folders do not exist.
 
         A list may name files from the folder that the root is in, or from one that only its author had.
         """
@@ -144,13 +144,13 @@ class AudioFiles:
                 return NotFound(ESCAPES_ROOT, f"{what}; copy the file into the root, or set {FOLLOW_LINKS}")
         parts = _without_audio_suffix(relative).parts
         below = parts[1:] if parts[0] in AUDIO_FOLDERS and len(parts) > 1 else ()
-        # Only wavs/ is no part of an id, as it was always so: ids are in the records of runs.
+        # Only wavs/ is not part of an id; ids are in the records of runs, so this cannot change.
         return Found(
             path, "/".join(below if parts[0] == "wavs" and below else parts), below[0] if len(below) > 1 else ""
         )
 
     def _inside(self, folder: str) -> bool:
-        """Whether a folder below the root is there with all links resolved."""
+        """Whether a folder is below the root with all links resolved."""
         if folder not in self._is_inside:
             self._is_inside[folder] = _is_below(os.path.realpath(self.root / folder), self._real_root)
         return self._is_inside[folder]
@@ -187,7 +187,7 @@ def has_audio_suffix(name: str) -> bool:
 
 
 def _tails(path: PurePosixPath) -> Iterator[PurePosixPath]:
-    """The path without its root, then without one more folder each: what of a foreign path may be below our root."""
+    """The path without its root, then without one more folder each: what may be below the root of a foreign path."""
     parts = path.parts[1:] if path.is_absolute() or path.parts[0].endswith(":") else path.parts
     yield from (PurePosixPath(*parts[at:]) for at in range(len(parts)))
 

@@ -97,7 +97,7 @@ class Audit:
 
 
 def anomaly_lines(anomalies: Sequence[Anomaly]) -> list[str]:
-    """What is wrong with clips that are used all the same, each with what to do; nothing if nothing is."""
+    """Lines about clips that are used in spite of an anomaly, each with advice."""
     if not anomalies:
         return []
     lines = [f"anomalies  {len(anomalies):>7}"]
@@ -135,7 +135,7 @@ def rejection_lines(rejections: Sequence[Rejection], examples: int = EXAMPLES_PE
 def check_share(name: str, accepted: int, rejections: Sequence[Rejection], most: float) -> None:
     """Stops if no row can be used, or if the rejected share of a set exceeds `most`.
 
-    Errors: DataError whose first line says what is wrong and what to do, followed by the table of rejections.
+    Errors: DataError whose first line has the problem and advice, followed by the table of rejections.
     """
     table = "\n".join(rejection_lines(rejections, examples=5))
     total = accepted + len(rejections)
@@ -151,7 +151,7 @@ def check_share(name: str, accepted: int, rejections: Sequence[Rejection], most:
 
 
 def _advice(accepted: int, rejections: Sequence[Rejection], most: float) -> str:
-    """What to do about rejections: raise the limits if these exclude most of the rows, else fix the rows."""
+    """Advice on rejections: raise the limits if these exclude most of the rows, else fix the rows."""
     taken, options = raised_limits(rejections)
     if not taken or 2 * taken < len(rejections):
         return "fix the rows listed below"

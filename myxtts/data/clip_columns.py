@@ -1,4 +1,4 @@
-"""Columns that hold what is known of many clips in little memory: a Python object for each clip takes 2 KB.
+"""Columns for the facts of many clips in little memory: a Python object for each clip takes 2 KB.
 
 An object is made when a row is read, from the numbers and bytes of its row.
 """

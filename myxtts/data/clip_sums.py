@@ -30,7 +30,7 @@ class Place(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """What sums of clips, (..., 2 C + 6), consist of."""
+    """The parts of sums of clips, (..., 2 C + 6)."""
 
     mel_C: SumArray
     mel_squares_C: SumArray

@@ -1,7 +1,7 @@
-"""What the columns of a table mean, judged by their contents: file, text, normalized text, speaker, language.
+"""Infers the columns of a table from their contents: file, text, normalized text, speaker, language.
 
-Nothing is guessed silently: where the contents allow more than one reading, the caller gets an error that names what
-was seen and the `--columns` that would settle it.
+Nothing is guessed silently: if the contents are ambiguous, the caller gets an error with the contents and an example
+of `--columns`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ UNREAD_NAMES = ("", "-", "_", "skip", "ignore", "unused")
 _KIND_OF = {name: kind for kind, names in HEADER_NAMES.items() for name in names.split()}
 
 SAMPLED_ROWS = 500
-"""Rows that are looked at, spread evenly over the table."""
+"""Number of rows that are examined, spread evenly over the table."""
 _LONGEST_NAME, _MOST_NAME_WORDS = 40, 3
 _RELATED = 0.15
 """A normalized text shares at least this many more of its letter pairs with its own text than with another row's."""
@@ -52,6 +52,11 @@ _CODE_LIST = (
 )
 _CODES = frozenset(_CODE_LIST.split())
 """Two letters of ISO 639-1, the usual three-letter ones, and what Japanese and Chinese lists write."""
+_EMOTIONS = frozenset({
+    "neutral", "happy", "happiness", "sad", "sadness", "angry", "anger", "amused", "amusement", "fear", "fearful",
+    "disgust", "disgusted", "surprise", "surprised", "sleepy", "sleepiness", "calm", "excited", "whisper", "bored",
+})  # fmt: skip
+"""Labels of expressive corpora: they repeat as speakers do."""
 _NUMBER = re.compile(r"[+-]?\d*[.,:]?\d+(?:[.:]\d+)*(?:e[+-]?\d+)?", re.I)
 _WHOLE = re.compile(r"\d+")
 _SENTENCE_MARK = re.compile("[.!?;,\u2026\u060c\u061b\u061f\u3002\uff0c\uff01\uff1f]")
@@ -118,9 +123,9 @@ def columns_by_content(rows: Sequence[Sequence[str]], width: int, is_recording: 
     """Meaning of the columns of a table without a header, from the rows that have `width` cells.
 
     Args:
-        rows: all rows, of which at most SAMPLED_ROWS are looked at.
+        rows: all rows, of which at most SAMPLED_ROWS are examined.
         width: the number of columns, at least 2.
-        is_recording: whether a cell names a recording; None where that is not known.
+        is_recording: whether a cell names a recording; None if that is unknown.
     Raises DataError if the contents allow more than one reading; the message has no location.
     """
     full = [row for row in rows if len(row) == width]
@@ -129,7 +134,8 @@ def columns_by_content(rows: Sequence[Sequence[str]], width: int, is_recording: 
     kinds: list[str | None] = [None] * width
     kinds[_file_column(columns, is_recording)] = "id"
     for at, column in enumerate(columns):
-        if kinds[at] is None and (column.is_empty or column.is_phonetic or (column.is_measured and width > 2)):
+        is_label = width > 2 and (column.is_measured or column.is_emotion)
+        if kinds[at] is None and (column.is_empty or column.is_phonetic or is_label):
             kinds[at] = UNREAD
     # A column of phonemes is taken as the text only if there is no other; the audit then stops with the reason.
     if not any(kind is None for kind in kinds):
@@ -142,7 +148,7 @@ def columns_by_content(rows: Sequence[Sequence[str]], width: int, is_recording: 
     except DataError:
         if len(full) > 1 or width not in _BY_POSITION:
             raise
-        return _BY_POSITION[width]  # one row shows nothing that repeats
+        return _BY_POSITION[width]  # a single row shows no repetition
     kinds[texts[0]] = "text"
     if len(texts) == 2:
         kinds[texts[1]] = "normalized"
@@ -189,12 +195,17 @@ class _Column:
         return self.every(_NUMBER.fullmatch) and not self.every(_WHOLE.fullmatch)
 
     @property
+    def is_emotion(self) -> bool:
+        """Whether the values name several emotions."""
+        return self.distinct > 1 and self.every(lambda value: value.lower() in _EMOTIONS)
+
+    @property
     def is_phonetic(self) -> bool:
         return self.share(is_phonetic) > 0.5
 
     @property
     def repeats(self) -> bool:
-        """Whether few values occur again and again, as those of speakers do."""
+        """Whether few values are repeated often, like those of speakers."""
         return len(self.filled) >= 3 and self.distinct * 3 <= len(self.filled)
 
     @property
@@ -219,7 +230,7 @@ class _Column:
 
 
 def _file_column(columns: Sequence[_Column], is_recording: IsRecording | None) -> int:
-    """The column whose values name recordings: by the files that are there, by their suffixes, else the first."""
+    """The column whose values name recordings: by existing files, by suffixes, else the first."""
     if is_recording is not None:
         found = [column.share(is_recording) for column in columns]
         if max(found) > 0.5:
@@ -242,7 +253,7 @@ def _text_columns(rest: Sequence[int], columns: Sequence[_Column], kinds: Sequen
             prose = [at for at in prose if at not in names] or prose
     if len(prose) == 1:
         return prose
-    # A short column among sentences is one of names, even where each name is that of another person.
+    # A short column among sentences contains names, even if all names differ.
     names = [at for at in prose if columns[at].is_short and not columns[at].has_sentences]
     if 0 < len(names) < len(prose) and all(columns[at].has_sentences for at in prose if at not in names):
         related = any(_related(columns[at], columns[other]) for at in names for other in prose if other != at)

@@ -1,4 +1,4 @@
-"""Recordings that are no files of their own: inside Parquet and Arrow files, or parts of longer recordings.
+"""Recordings that are not separate files: inside Parquet and Arrow files, or parts of longer recordings.
 
 They are written to the cache once, in a folder per source. Training then reads them like any other recording.
 """
@@ -116,7 +116,7 @@ def _holds_recordings(kind: Any) -> bool:
 def _row(
     values: Sequence[Any], columns: Sequence[str], file: Path, number: int, folder: Path, names: set[str]
 ) -> TableRow:
-    """One row; its recording is written to `folder` unless it is there."""
+    """One row; its recording is written to `folder` unless it exists."""
     cells = {kind: value for kind, value in zip(columns, values, strict=False) if kind}
     audio = cells.pop("id", None)
     content, name = (audio.get("bytes"), audio.get("path")) if isinstance(audio, dict) else (audio, None)
@@ -144,7 +144,7 @@ def _row(
 
 
 def _free_name(path: str, content: bytes, number: int, names: set[str]) -> str:
-    """A file name for a recording that no other one has, with the suffix of its content."""
+    """A unique file name for a recording, with the suffix of its content."""
     given = PurePosixPath(path.replace("\\", "/")).name
     stem, suffix = os.path.splitext(given)  # noqa: PTH122
     suffix = next((own for magic, own in _MAGIC if content.startswith(magic)), suffix.lower() or ".wav")

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from myxtts import faults
 from myxtts.audio.activity import SoundFigures
 from myxtts.data.clip_columns import Arrays, Paths, Utterances, compact
 from myxtts.data.clip_sums import Place, SumArray, sums_of
@@ -26,6 +27,7 @@ from myxtts.data.records import Utterance
 from myxtts.errors import StorageError
 from myxtts.storage.files import read_regular_file, write_atomic
 
+Buffer = bytes | memoryview
 FloatArray = npt.NDArray[np.float32]
 TokenArray = npt.NDArray[np.int32]
 
@@ -33,7 +35,7 @@ MAGIC = b"MYXTTSF2"
 HEADER = struct.Struct("<8sIIIIQQ16sII")
 """Magic, the fields of `ClipFacts`, a hash of the file's name, checksum of the header, checksum of the arrays."""
 _ROWS_AT_ONCE = 4_096
-_GONE = "the cached features are gone or cut; start the same command again"
+_GONE = "the cached features are missing or truncated; start the same command again"
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ class FeatureStore:
             yield self.sums(rows[start : start + _ROWS_AT_ONCE])
 
     def forget_sums(self) -> None:
-        """Frees the sums from the cache, which are more than all else that is known of a clip."""
+        """Frees the sums from the cache, which are larger than all other facts about a clip."""
         self._tables.clear()
         self._table_of[:] = 0
 
@@ -192,12 +194,12 @@ def _name_hash(path: Path) -> bytes:
     return hashlib.blake2b(path.name.encode("utf-8", "surrogateescape"), digest_size=16).digest()
 
 
-def write_to_cache(path: Path, content: bytes) -> None:
-    """Writes a file of the cache atomically. Errors: StorageError if it cannot be written."""
+def write_to_cache(path: Path, *parts: Buffer) -> None:
+    """Writes a file of the cache, which consists of these parts, atomically. Errors: StorageError if that fails."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Not durable: a file torn by a crash of the machine fails its checksum and is computed again.
-        write_atomic(path, lambda temporary: _write_new(temporary, content), "writing the cache", durable=False)
+        write_atomic(path, lambda temporary: _write_new(temporary, parts), "writing the cache", durable=False)
     except (OSError, StorageError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise StorageError(
@@ -205,9 +207,11 @@ def write_to_cache(path: Path, content: bytes) -> None:
         ) from (error)
 
 
-def _write_new(path: Path, content: bytes) -> None:
+def _write_new(path: Path, parts: Sequence[Buffer]) -> None:
     with path.open("xb") as file:
-        file.write(content)
+        for part in parts:
+            file.write(part)
+    faults.point("cache.write")
 
 
 def check_entry(path: Path, mel_channels: int) -> ClipFacts | None:
@@ -263,7 +267,7 @@ def load_entry(path: Path | str, facts: ClipFacts, *, check: bool) -> tuple[Floa
     if check and (_facts(content[: HEADER.size], Path(path)) != facts or not _is_intact(content)):
         Path(path).unlink(missing_ok=True)
         raise StorageError(
-            f"{path}: the cached features were damaged and are removed; start the same command again, which computes "
+            f"{path}: the cached features were damaged and were removed; start the same command again, which computes "
             "them again"
         )
     return _arrays(content, facts)

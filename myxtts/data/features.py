@@ -89,8 +89,8 @@ def gather(
         config: only its sections audio, text and data are used.
         progress: called for the tasks "features" (clips) and "texts".
         dictionary: pronunciations of the user.
-        shared: compute in a random order. Processes that work at the same time then meet few clips that another one
-            computes at that moment; what another one has computed is found in the cache.
+        shared: compute in a random order, so that concurrent processes rarely compute the same clip at the same time;
+            finished clips of other processes are found in the cache.
     Errors: StorageError if what is new cannot be written to the cache.
     """
     work = _Work(root, config, dictionary or {})
@@ -195,7 +195,7 @@ class _Work:
         progress: Progress,
         shared: bool,
     ) -> Iterator[tuple[int, AudioOutcome | TextOutcome]]:
-        """Has workers compute what is not cached; yields (row, outcome) and caches it."""
+        """Lets workers compute what is not cached; yields (row, outcome) and caches it."""
         data = self.config.data
         audio_rows = [row for row in range(len(utterances)) if row not in recordings]
         if shared:

@@ -1,4 +1,4 @@
-"""The clips of an earlier start of a run, known by their content: a renamed folder or a sorted table changes nothing.
+"""The clips of an earlier start of a run, identified by content: a renamed folder or a sorted table changes nothing.
 
 A clip is the content of its recording, as in the name of its feature file. Its id and, where no table names one, its
 speaker come from the names of folders; a resumed run keeps those that it began with.
@@ -57,7 +57,7 @@ def clip_lines(train: FeatureStore, validation: FeatureStore) -> str:
 
 
 def read_known(clips_path: Path, corpus_path: Path) -> KnownClips | None:
-    """What a run directory says of its clips; None if it says nothing that can be used."""
+    """The clips recorded in a run directory; None if there is no usable record."""
     try:
         lines = bytes(read_regular_file(clips_path, None)).splitlines()
         clips = [KnownClip(**values) for line in lines if isinstance(values := strict_json(line), dict)]
@@ -105,7 +105,7 @@ def adopt_names(
     if moved or renamed:
         names = ", ".join(f"{quoted(now, 60)} is still {quoted(before, 60)}" for now, before in renamed.items())
         notes.append(
-            "the data was renamed since this run began; its clips are known by their content: "
+            "the data was renamed since this run began; its clips are identified by their content: "
             + "; ".join(filter(None, [f"{moved} ids are kept" if moved else "", f"speaker {names}" if names else ""]))
         )
     return named, notes

@@ -1,4 +1,4 @@
-"""What a worker process does: compute the features of one recording, or encode some texts.
+"""The jobs of a worker process: computing the features of one recording, or encoding some texts.
 
 Functions here run in the processes of `pool.py`; `features.py` makes the jobs and collects the outcomes.
 """

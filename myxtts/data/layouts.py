@@ -1,6 +1,6 @@
-"""The layouts of data that are known besides a table of `metadata.csv`: their marks, and the rows they hold.
+"""The supported data layouts besides a `metadata.csv` table: how they are recognized, and their rows.
 
-Each is found by files that no other layout has. What is found, or what `--layout` names, is in the audit.
+Each is recognized by files that no other layout has. The layout, detected or named by `--layout`, is in the audit.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from myxtts.data.audio_files import AudioFiles, Found
 from myxtts.data.columns import columns_of_header
 from myxtts.data.embedded import ARROW_SUFFIXES, read_embedded
 from myxtts.data.records import BAD_COLUMNS, Rejection
-from myxtts.data.source import ReadOptions, Source, Split, cut_parts, parts_folder, text_lines, walk
+from myxtts.data.source import ReadOptions, SourceRows, Split, cut_parts, parts_folder, text_lines, walk
 from myxtts.data.table import SEPARATOR_NAMES, Table, TableRow, read_table
 from myxtts.data.text_layouts import read_kaldi, read_label_tracks, read_librispeech, read_text_files
 from myxtts.errors import DataError
@@ -31,13 +31,13 @@ _TRAIN_WORDS = re.compile(r"(?:^|[^a-z])(?:train|training|validated)(?:[^a-z]|$)
 _JSON_NAMES = re.compile(r".*\.jsonl|.*manifest.*\.json|(?:metadata|train|val|valid|dev|test|eval)\.json", re.I)
 
 
-Reader = Callable[[Path, Split, ReadOptions], "Source | None"]
+Reader = Callable[[Path, Split, ReadOptions], "SourceRows | None"]
 
 
-def read_source(root: Path, split: Split, options: ReadOptions) -> Source | None:
+def read_source(root: Path, split: Split, options: ReadOptions) -> SourceRows | None:
     """The rows of a root in the layout that is named or found; None if there is none. Raises DataError, OSError.
 
-    VCTK is not here: its texts are files of their own, read with their recordings.
+    VCTK is not here: its texts are separate files, read with their recordings.
     """
     readers: dict[str, Reader] = {
         "table": _named_table,
@@ -60,7 +60,7 @@ def read_source(root: Path, split: Split, options: ReadOptions) -> Source | None
 
 
 def has_validation_files(root: Path) -> bool:
-    """Whether a root has validation data of its own beside its training data."""
+    """Whether a root contains validation data besides its training data."""
     if any((root / name).is_file() for name in METADATA_NAMES["val"][:3]):
         return True
     if any((root / name).is_file() for name in METADATA_NAMES["train"]):
@@ -70,14 +70,14 @@ def has_validation_files(root: Path) -> bool:
 
 
 def _is_validation(path: Path, root: Path) -> bool:
-    """Whether the name of a file, or of the folders below the root that it is in, says that it is for validation."""
+    """Whether the name of a file, or of its folders below the root, marks it as validation data."""
     relative = path.relative_to(root)
     names = " ".join([*relative.parts[:-1], relative.stem])
     return bool(_VALIDATION_WORDS.search(names)) and not _TRAIN_WORDS.search(names)
 
 
 def _of_split(paths: Sequence[Path], root: Path, split: Split) -> list[Path]:
-    """The files of a split: of training those whose names say so, or else all that are not for validation."""
+    """The files of a split; for training, those named accordingly, or else all that are not for validation."""
     if split == "val":
         held = [path for path in paths if _is_validation(path, root)]
         first = next((p for word in ("val", "dev", "eval", "test") for p in held if word in str(p).lower()), None)
@@ -92,7 +92,7 @@ def _stem_kind(path: Path) -> str:
     return re.sub(r"[-_]?\d+(?:-of-\d+)?$", "", path.stem)
 
 
-def _named_table(root: Path, split: Split, options: ReadOptions) -> Source | None:
+def _named_table(root: Path, split: Split, options: ReadOptions) -> SourceRows | None:
     """metadata_train.csv and the others of METADATA_NAMES, in the root or in a folder named as the split."""
     folders = ("train",) if split == "train" else ("validation", "val", "test")
     for folder in (root, *(root / name for name in folders)):
@@ -103,7 +103,7 @@ def _named_table(root: Path, split: Split, options: ReadOptions) -> Source | Non
     return None
 
 
-def _table(root: Path, metadata: Path, options: ReadOptions, note: str = "", layout: str = "table") -> Source:
+def _table(root: Path, metadata: Path, options: ReadOptions, note: str = "", layout: str = "table") -> SourceRows:
     files = AudioFiles(root, options.follow_links)
     table = read_table(metadata, options.columns, files.is_recording)
     columns = ", ".join(column or "(not read)" for column in table.columns)
@@ -114,11 +114,11 @@ def _table(root: Path, metadata: Path, options: ReadOptions, note: str = "", lay
         f"columns {columns}{how}{note}"
     )
     guessed = not options.columns and not table.has_header
-    return Source(layout, metadata, table.rows, table.rejections, note, files, table.columns, guessed)
+    return SourceRows(layout, metadata, table.rows, table.rejections, note, files, table.columns, guessed)
 
 
 def _kind_of_table(table: Table) -> str:
-    """What a table is known as, by its header or its columns."""
+    """The name of a table's format, by its header or its columns."""
     header = {cell.strip().lower() for cell in table.header}
     if {"client_id", "sentence"} <= header:
         return "layout Common Voice"
@@ -144,7 +144,7 @@ def _tables(root: Path) -> list[Path]:
     return [path for path in found if path.name not in taken and path.is_file()]
 
 
-def _other_table(root: Path, split: Split, options: ReadOptions) -> Source | None:
+def _other_table(root: Path, split: Split, options: ReadOptions) -> SourceRows | None:
     """The only table of another name whose rows name recordings of the root."""
     usable = []
     for path in _of_split(_tables(root), root, split):
@@ -163,7 +163,7 @@ def _other_table(root: Path, split: Split, options: ReadOptions) -> Source | Non
     return usable[0] if usable else None
 
 
-def _common_voice(root: Path, split: Split, options: ReadOptions) -> Source | None:
+def _common_voice(root: Path, split: Split, options: ReadOptions) -> SourceRows | None:
     """The .tsv files of Common Voice: train.tsv, else validated.tsv; dev.tsv, else test.tsv."""
     if not (root / "clips").is_dir():
         return None
@@ -177,7 +177,7 @@ def _json_files(root: Path) -> list[Path]:
     return [path for folder in folders for path in sorted(folder.iterdir()) if _JSON_NAMES.fullmatch(path.name)]
 
 
-def _json_lines(root: Path, split: Split, options: ReadOptions) -> Source | None:
+def _json_lines(root: Path, split: Split, options: ReadOptions) -> SourceRows | None:
     """A file with one JSON object per row, as of NeMo (audio_filepath) and Hugging Face (file_name)."""
     for metadata in _of_split(_json_files(root), root, split):
         read = _read_json_lines(metadata, AudioFiles(metadata.parent, options.follow_links), options)
@@ -186,7 +186,7 @@ def _json_lines(root: Path, split: Split, options: ReadOptions) -> Source | None
     return None
 
 
-def _read_json_lines(metadata: Path, files: AudioFiles, options: ReadOptions) -> Source | None:
+def _read_json_lines(metadata: Path, files: AudioFiles, options: ReadOptions) -> SourceRows | None:
     keys: dict[str, str] = {}
     rows: list[TableRow] = []
     rejections: list[Rejection] = []
@@ -214,7 +214,7 @@ def _read_json_lines(metadata: Path, files: AudioFiles, options: ReadOptions) ->
         files = AudioFiles(parts_folder(metadata, options))
     listed = ", ".join(f"{key} is the {'file' if kind == 'id' else kind}" for kind, key in keys.items())
     note = f"{metadata}: {len(rows)} rows, layout JSON lines (NeMo, Hugging Face), {listed}"
-    return Source("json_lines", metadata, rows, rejections, note, files, tuple(keys))
+    return SourceRows("json_lines", metadata, rows, rejections, note, files, tuple(keys))
 
 
 def _json_row(number: int, values: Mapping[str, Any], keys: Mapping[str, str]) -> TableRow:
@@ -238,7 +238,7 @@ def _arrow_files(root: Path) -> list[Path]:
     return sorted(found)
 
 
-def _embedded(root: Path, split: Split, options: ReadOptions) -> Source | None:
+def _embedded(root: Path, split: Split, options: ReadOptions) -> SourceRows | None:
     """Parquet files, as on the hub, or the Arrow files of save_to_disk."""
     marks = [*root.glob("*.parquet"), *root.glob("*.arrow"), *root.glob("*/*.parquet"), *root.glob("*/*.arrow")]
     if not marks and not any((root / name).exists() for name in ("dataset_dict.json", "dataset_infos.json")):
@@ -254,4 +254,4 @@ def _embedded(root: Path, split: Split, options: ReadOptions) -> Source | None:
         f"data set, columns {columns}{f'; its recordings are in {read.folder}' if embedded else ''}"
     )
     where = AudioFiles(read.folder if embedded else root, options.follow_links)
-    return Source("huggingface", files[0], read.rows, [], note, where, read.columns)
+    return SourceRows("huggingface", files[0], read.rows, [], note, where, read.columns)

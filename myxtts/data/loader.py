@@ -28,7 +28,7 @@ _CLIPS_NAMED = 5
 
 
 class BatchSource(Protocol):
-    """What the loader needs (see batches.Batches)."""
+    """The interface that the loader needs (see batches.Batches)."""
 
     def plan(self, epoch: int) -> Sequence[PlannedBatch]:
         """The batches of an epoch."""
@@ -41,7 +41,7 @@ class Share:
     """The share of one process in the batches of a source: all plan the same, each makes its own rows.
 
     Args:
-        source: plans and makes whole batches.
+        source: plans and makes complete batches.
         rank: which of the shares.
         size: number of processes; batches that are no multiple of it get rows without a clip.
     """

@@ -27,7 +27,7 @@ from myxtts.data.records import (
     name_problem,
     text_problem,
 )
-from myxtts.data.source import LARGEST_TEXT_BYTES, LAYOUTS, ReadOptions, Source, Split
+from myxtts.data.source import LARGEST_TEXT_BYTES, LAYOUTS, ReadOptions, SourceRows, Split
 from myxtts.data.table import TableRow
 from myxtts.errors import DataError
 from myxtts.messages import escaped, quoted
@@ -149,7 +149,7 @@ def _with_samples(manifest: RootManifest, root: Path) -> RootManifest:
     return replace(manifest, notes=[*manifest.notes, *lines])
 
 
-def _utterances(source: Source, language: str, speaker: str) -> RootManifest:
+def _utterances(source: SourceRows, language: str, speaker: str) -> RootManifest:
     """Rows with their recordings; a second row with the same id or recording is rejected."""
     utterances: list[Utterance] = []
     rejections = list(source.rejections)
@@ -176,7 +176,7 @@ def _line_of(rejection: Rejection) -> int:
     return int(rejection.source.rpartition(":")[2])
 
 
-def _utterance(row: TableRow, origin: Source, language: str, speaker: str) -> Utterance | Rejection:
+def _utterance(row: TableRow, origin: SourceRows, language: str, speaker: str) -> Utterance | Rejection:
     """The utterance of one row, or why there is none. The normalized text is preferred to the text."""
     source = row.place or f"{origin.metadata}:{row.line}"
     found = origin.files.find(row.id)

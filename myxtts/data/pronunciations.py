@@ -39,7 +39,7 @@ def dictionary_of(text: TextConfig, base: Corpus | None, known: Corpus | None) -
             ]
         own = read_dictionary(path)
         entries.update(own)
-        notes.append(f"{KEY}: {len(own)} words of {quoted(path, 200)} win over eSpeak NG")
+        notes.append(f"{KEY}: {len(own)} words of {quoted(path, 200)} override eSpeak NG")
     if entries and text.symbols != "phonemes":
         notes.append(f"{KEY}: has no effect, since text.symbols is {text.symbols}, not phonemes")
     if known and known.dictionary != entries:

@@ -1,4 +1,4 @@
-"""What every layout gives: rows, and where their recordings are; and the files that hold the texts."""
+"""The result of every layout: rows, and where their recordings are; and the reading of text files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _MOST_FILES = 1_000_000
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceRows:
     """The rows of a data root before their recordings are looked up.
 
     `files` has the folder that the rows name recordings in, which is the root or a folder of the cache.

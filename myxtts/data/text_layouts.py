@@ -8,14 +8,14 @@ from pathlib import Path
 
 from myxtts.data.audio_files import AUDIO_FOLDERS, AUDIO_SUFFIXES, AudioFiles
 from myxtts.data.records import MISSING_FILE, MISSING_TEXT, Rejection
-from myxtts.data.source import LAYOUTS, ReadOptions, Source, Split, cut_parts, parts_folder, text_lines, walk
+from myxtts.data.source import LAYOUTS, ReadOptions, SourceRows, Split, cut_parts, parts_folder, text_lines, walk
 from myxtts.data.table import TableRow
 from myxtts.messages import escaped, quoted
 
 _LABEL = re.compile(r"\s*\d+(?:[.,]\d+)?\t\s*\d+(?:[.,]\d+)?(?:\t.*)?")
 
 
-def read_kaldi(root: Path, split: Split, options: ReadOptions) -> Source | None:
+def read_kaldi(root: Path, split: Split, options: ReadOptions) -> SourceRows | None:
     """wav.scp, text, utt2spk and segments, in the root or in data/SPLIT."""
     names = ("train",) if split == "train" else ("dev", "val", "valid", "test", "eval")
     folders = [root, *(root / "data" / name for name in names), *(root / name for name in names)]
@@ -48,7 +48,7 @@ def read_kaldi(root: Path, split: Split, options: ReadOptions) -> Source | None:
     if segments:
         rows = cut_parts(rows, files, place / "text", options, rejections)
         files = AudioFiles(parts_folder(place / "text", options))
-    return Source("kaldi", place / "text", rows, rejections, note, files)
+    return SourceRows("kaldi", place / "text", rows, rejections, note, files)
 
 
 def _kaldi_file(path: Path, rejections: list[Rejection]) -> dict[str, tuple[int, str]]:
@@ -60,7 +60,7 @@ def _kaldi_file(path: Path, rejections: list[Rejection]) -> dict[str, tuple[int,
     return found
 
 
-def read_librispeech(root: Path, split: Split, options: ReadOptions) -> Source | None:
+def read_librispeech(root: Path, split: Split, options: ReadOptions) -> SourceRows | None:
     """ID and text in SPEAKER/CHAPTER/*.trans.txt."""
     return _beside(root, options, "librispeech", lambda path: path.name.endswith(".trans.txt"), _trans_rows)
 
@@ -73,7 +73,7 @@ def _trans_rows(path: Path, root: Path, rejections: list[Rejection]) -> Iterator
         yield TableRow(number, str(folder / name), text, speaker=speaker, place=f"{escaped(str(path))}:{number}")
 
 
-def read_label_tracks(root: Path, split: Split, options: ReadOptions) -> Source | None:
+def read_label_tracks(root: Path, split: Split, options: ReadOptions) -> SourceRows | None:
     """Label tracks beside recordings, of the same name."""
     rejections: list[Rejection] = []
 
@@ -88,7 +88,7 @@ def read_label_tracks(root: Path, split: Split, options: ReadOptions) -> Source 
         return None
     rows = cut_parts(source.rows, source.files, source.metadata, options, rejections)
     files = AudioFiles(parts_folder(source.metadata, options))
-    return Source("audacity", source.metadata, rows, rejections, source.note, files)
+    return SourceRows("audacity", source.metadata, rows, rejections, source.note, files)
 
 
 def _label_rows(path: Path, root: Path, rejections: list[Rejection]) -> Iterator[TableRow]:
@@ -105,7 +105,7 @@ def _label_rows(path: Path, root: Path, rejections: list[Rejection]) -> Iterator
             rejections.append(Rejection(place, "", MISSING_TEXT, f"a label without a text: {quoted(line)}"))
 
 
-def read_text_files(root: Path, split: Split, options: ReadOptions) -> Source | None:
+def read_text_files(root: Path, split: Split, options: ReadOptions) -> SourceRows | None:
     """A text beside each recording: .normalized.txt (LibriTTS), .txt or .lab."""
     endings = (".normalized.txt", ".txt", ".lab")
     found: dict[Path, Path] = {}
@@ -142,7 +142,7 @@ def _beside(
     is_text: Callable[[Path], bool],
     rows_of: Callable[[Path, Path, list[Rejection]], Iterator[TableRow]],
     rejections: list[Rejection] | None = None,
-) -> Source | None:
+) -> SourceRows | None:
     """The rows of text files that are in the folders of the recordings."""
     texts = sorted(path for path in walk(root, options.follow_links) if is_text(path))
     if not texts:
@@ -150,7 +150,7 @@ def _beside(
     rejections = [] if rejections is None else rejections
     rows = [row for path in texts for row in rows_of(path, root, rejections)]
     note = f"{root}: {len(rows)} rows of {len(texts)} files, layout {LAYOUTS[layout]}"
-    return Source(layout, root / "texts", rows, rejections, note, AudioFiles(root, options.follow_links))
+    return SourceRows(layout, root / "texts", rows, rejections, note, AudioFiles(root, options.follow_links))
 
 
 def _recording_beside(text: Path, ending: str | None = None) -> Path | None:

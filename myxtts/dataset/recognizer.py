@@ -15,6 +15,7 @@ import os
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 RATE_HZ = 16_000
@@ -43,16 +44,24 @@ class Recognizer:
         threads = int(wanted) if wanted.isdecimal() else os.cpu_count() or 1
         from faster_whisper import WhisperModel
 
-        self._model = WhisperModel(
-            model, device="auto", compute_type="default", cpu_threads=threads,
-            local_files_only=not download,
-        )  # fmt: skip
+        if Path(model).is_absolute() and not Path(model).is_dir():
+            raise ValueError("there is no such folder")
+        try:
+            self._model = WhisperModel(
+                model, device="auto", compute_type="default", cpu_threads=threads,
+                local_files_only=not download,
+            )  # fmt: skip
+        except (OSError, ValueError) as error:
+            if type(error).__name__ == "LocalEntryNotFoundError":  # of a package that may change where it is
+                raise ValueError("it is not on this machine") from None
+            raise
         code = language.lower().replace("_", "-").partition("-")[0]
         self._code = _CODES.get(code, code)
         known = self._model.supported_languages
         if self._code not in known:
             only = " (it knows English only)" if list(known) == ["en"] else ""
-            raise ValueError(f"the model has no language {self._code!r}{only}; name a multilingual model")
+            advice = "name a multilingual one, such as small with --download"
+            raise ValueError(f"the model has no language {self._code!r}{only}; {advice}")
 
     def describe(self) -> dict[str, str]:
         """The version of faster-whisper."""

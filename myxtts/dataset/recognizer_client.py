@@ -132,7 +132,7 @@ class RecognizerProcess:
         if "no language" in reason:
             return DataError(f"--model {name}: {reason}")
         advice = "name the folder of a Whisper model that was converted for faster-whisper (CTranslate2)"
-        if not self._setup.download and not Path(self._setup.model).exists():
+        if not (self._setup.download or Path(self._setup.model).is_absolute() or Path(self._setup.model).exists()):
             advice += ", or add --download to fetch a model of that name"
         return DataError(f"--model {name} cannot be loaded ({reason[:160]}); {advice}")
 

@@ -1,4 +1,4 @@
-"""The model card: what is exported, from which data, how good it is, and what it may and may not be used for."""
+"""The model card: contents, data, evaluation, intended and prohibited use."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def write_litert(folder: Path, source: Source, weights: str, license_name: str) 
     if source.model.config.model.decoder == "flow":
         # with the same inputs, fresh interpreters of TensorFlow 2.21 differ by up to 2.8 nepers, in 8 of 60 calls
         raise ConfigError(
-            "--format litert: LiteRT computes the steps of a flow decoder wrongly now and then; use --format onnx, or "
+            "--format litert: LiteRT sometimes computes the steps of a flow decoder incorrectly; use --format onnx, or "
             "export a model whose model.decoder is regression"
         )
     model, exact = source.model, "fp32" if weights == "int8" else weights

@@ -66,7 +66,7 @@ def convert(graph: Graph, metadata: Mapping[str, str] | None = None) -> Any:
 
 
 class _ErrorList(logging.Handler):
-    """Collects what a logger reports as an error: tf2onnx writes a file all the same."""
+    """Collects the errors of a logger: tf2onnx writes a file in spite of them."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)

@@ -58,7 +58,7 @@ def write_folder(folder: Path, source: Source, weights: str, license_name: str) 
 def complete_folder(
     folder: Path, source: Source, contents: Mapping[str, str], weights: str, license_name: str, kind: str = ONNX
 ) -> None:
-    """Writes what a folder has beside its graphs: voices, weights of the vocoder, settings and card.
+    """Writes the other files of a folder: voices, weights of the vocoder, settings and card.
 
     `contents` are the files that the card lists; `kind` is runtime.folder's ONNX or LITERT.
     """

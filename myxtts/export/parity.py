@@ -1,4 +1,4 @@
-"""Whether an exported model computes what TensorFlow computes: compared on made-up sentences before it appears."""
+"""Whether an exported model computes the same as TensorFlow: compared on synthetic sentences before it appears."""
 
 from __future__ import annotations
 

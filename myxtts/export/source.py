@@ -1,4 +1,4 @@
-"""What is exported: the networks of a checkpoint, the voices that were asked for, and the symbols that it learned."""
+"""What is exported: the networks of a checkpoint, the requested voices, and the symbols that it has learned."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Source:
 
     @cached_property
     def untrained(self) -> tuple[str, ...]:
-        """Symbols of the table that never occurred in training; empty where that cannot be told.
+        """Symbols of the table that never occurred in training; empty if that cannot be determined.
 
         The rows of such a symbol in both embeddings got no gradient. Weight decay only shortened them, so they still
         have the direction in which the seed of the run initialized them. (Rows that came from another run with

@@ -66,7 +66,7 @@ def export(opened: OpenedCheckpoint, request: ExportRequest, progress: Progress 
 
     Raises:
         DataError, CheckpointError, ConfigError: a voice, the checkpoint or an option cannot be used.
-        StorageError: the disk refuses.
+        StorageError: the files cannot be written.
         ExportError: the result is not what TensorFlow computes; nothing is left.
     """
     if request.format not in _WITHOUT_ONNX:

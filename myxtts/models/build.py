@@ -21,7 +21,7 @@ Arrays = dict[str, npt.NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What became of every tensor: loaded, missing in the file, not known to the model, or of another shape."""
+    """The result for every tensor: loaded, missing in the file, unknown to the model, or of another shape."""
 
     loaded: tuple[str, ...]
     missing: tuple[str, ...]

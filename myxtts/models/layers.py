@@ -1,4 +1,4 @@
-"""What the networks are built of. B batch, T or M time, D width; masks are 1 for content and 0 for padding.
+"""The building blocks of the networks. B batch, T or M time, D width; masks are 1 for content and 0 for padding.
 
 Every block takes and returns padded sequences and lets nothing of the padding reach the content, so that an
 utterance gives the same numbers alone and in a batch. Normalization, softmax and rotary phases are fp32 whatever
@@ -110,7 +110,7 @@ class Module(keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)
 
     def build(self, shape: Any) -> None:
-        """Nothing of its own: sub-layers make their weights when they are first called.
+        """No own weights: sub-layers create theirs when they are first called.
 
         Without this method Keras traces every layer once more to find that out, 20 times the cost of the call.
         """

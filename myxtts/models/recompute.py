@@ -34,7 +34,9 @@ def _recomputed(block: Module, *inputs: tf.Tensor | None) -> tf.Tensor:
     well: where the block is called with fixed ones (`stateless_call`), the second call needs the same.
     """
     given = [i for i, x in enumerate(inputs) if x is not None]
-    weights = [tf.convert_to_tensor(variable.value) for variable in block.trainable_variables]
+    values = [variable.value for variable in block.trainable_variables]
+    weights = [tf.convert_to_tensor(value) for value in values]
+    trained = [len(given) + i for i, value in enumerate(values) if isinstance(value, tf.Variable)]
 
     def call(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
         arguments: list[tf.Tensor | None] = [None] * len(inputs)
@@ -55,12 +57,12 @@ def _recomputed(block: Module, *inputs: tf.Tensor | None) -> tf.Tensor:
                 found = call(again)
             sources = [again[i] for i in watched]
             gradients = tape.gradient(found, sources, upstream, unconnected_gradients="zero")
-            # the block below begins when this one is done and has released what it computed
-            with tf.control_dependencies(gradients):
-                gradients[0] = tf.identity(gradients[0])
             whole: list[tf.Tensor | None] = [None] * len(again)
             for i, one in zip(watched, gradients, strict=True):
                 whole[i] = one
+            # the block below begins when this one has released what it computed; of fixed weights no gradient is needed
+            with tf.control_dependencies([whole[i] for i in trained]):
+                whole[0] = tf.identity(whole[0])
             return whole
 
         return call(tensors), gradient

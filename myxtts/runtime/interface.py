@@ -1,4 +1,4 @@
-"""What synthesis needs of a model: TensorFlow runs that of a checkpoint, ONNX Runtime an exported one."""
+"""The interface of a model for synthesis: TensorFlow runs a checkpoint, ONNX Runtime an exported model."""
 
 from __future__ import annotations
 

@@ -297,10 +297,10 @@ class _Service:
             if content := form.end(output.close()):
                 yield content
         except ApiError as error:
-            content = form.failed(error.body())
-            if content is None:
+            failure = form.failed(error.body())
+            if failure is None:
                 raise
-            yield content
+            yield failure
         finally:
             output.release()
             self._metrics.active -= 1

@@ -117,6 +117,8 @@ class Trial:
         training = dataclasses.replace(self.config.training, batch_size=count)
         batches = self.prepared.training_batches(dataclasses.replace(self.config, training=training))
         batch = batches.build(PlannedBatch(self.prepared.buckets[-1], rows), 0)
+        missing = batches.reference_frames - batch["reference_BRC"].shape[1]  # other batches may have longer references
+        batch["reference_BRC"] = np.pad(batch["reference_BRC"], ((0, 0), (0, missing), (0, 0)))
         try:
             self.step.micro(batch, seed=(training.seed, 1), prior_strength=1.0)
             self.step.discard()

@@ -108,7 +108,7 @@ class Meeting:
 
     def _difference(self, rank: int, facts: Facts, others: Mapping[str, Any], advice: str) -> str:
         """The first fact that differs in process `rank`, as a message; empty if none does."""
-        for key in facts.keys() | others.keys():
+        for key in {**facts, **others}:  # in this order: the number of clips says more than a hash of them
             own, other = facts.get(key), others.get(key)
             if own != other:
                 return (
@@ -128,7 +128,7 @@ class Meeting:
         except OSError as error:
             raise ConfigError(
                 f"process {self.member.rank} of {self.member.size} cannot listen at {quoted(address)} of "
-                f"{self.member.source} ({error.strerror}): end what uses the port, or name another one in all processes"
+                f"{self.member.source} ({_reason(error)}): end what uses the port, or name another one in all processes"
             ) from error
         with own:
             yield own
@@ -157,6 +157,7 @@ class Meeting:
             rank = greeting.get("rank")
             if greeting.get("addresses") == list(self.member.addresses) and rank in missing:
                 line.connection.settimeout(None)
+                line.send({})
                 self._lines[rank] = line
             else:
                 with contextlib.suppress(OSError):
@@ -164,24 +165,32 @@ class Meeting:
                 line.close()
 
     def _connect(self) -> None:
-        """Connect to the chief, which may come later."""
+        """Connect to the chief, which may come later. Another program at its port accepts, but does not answer so."""
         host, _, port = self.member.addresses[0].rpartition(":")
         deadline = time.monotonic() + self._seconds
         while True:
+            line = None
             try:
                 line = _Lines(socket.create_connection((host.strip("[]"), int(port)), _GREETING_SECONDS))
-                line.connection.settimeout(None)
                 line.send({"rank": self.member.rank, "addresses": list(self.member.addresses)})
+                line.connection.settimeout(max(1e-3, deadline - time.monotonic()))
+                answer = line.receive()
+                line.connection.settimeout(None)
                 break
-            except OSError as error:
+            except (OSError, ValueError) as error:
+                if line is not None:
+                    line.close()
                 if time.monotonic() >= deadline:
+                    why = "another program seems to use its port" if line is not None else _reason(error)
                     raise ClusterError(
                         f"process {self.member.rank} of {self.member.size}: process 0 ({self.member.addresses[0]}) did "
-                        f"not answer within {self._seconds:g} s ({error.strerror or error}); start it with the same "
-                        f"command, or raise training.join_seconds{self._alone()}"
+                        f"not answer within {self._seconds:g} s ({why}); start it with the same command, or raise "
+                        f"training.join_seconds{self._alone()}"
                     ) from error
                 time.sleep(_RETRY_SECONDS)
         self._lines[0] = line
+        if problem := answer.get("error"):
+            raise ConfigError(str(problem))
 
     def _alone(self) -> str:
         """How to train alone if only Slurm's variables name other processes."""
@@ -195,6 +204,11 @@ class Meeting:
                 f"process {rank} of {self.member.size} ({self.member.addresses[rank]}) ended before the training "
                 "began; its own output says why"
             ) from error
+
+
+def _reason(error: Exception) -> str:
+    """What the system says, without the details that Python adds."""
+    return (getattr(error, "strerror", None) or str(error)).partition(" (while")[0]
 
 
 class _Lines:

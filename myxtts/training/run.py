@@ -194,6 +194,8 @@ def train(
         if why not in END_WORDS:
             saver.save(last=True)
             log.event("signal", f"stopped by {why}")
+            if why == "SIGINT":
+                _validate_stopped(run, saver, validation)
             cluster.part()
             raise Stopped(
                 f"stopped by {why} at update {state.position.update}; everything is saved; to continue: {command}"
@@ -363,6 +365,19 @@ def _already_made(run: RunContext, saver: Saver, validation: Validation, updates
     made = f"its {updates}" if position.update == updates else f"{position.update} of {updates}"
     run.log.say(f"This run has done {made} updates; to continue, raise --epochs or --max-updates.")
     return position.update
+
+
+def _validate_stopped(run: RunContext, saver: Saver, validation: Validation) -> None:
+    """After Ctrl-C, so that the best checkpoint is current. Everything is saved: a second Ctrl-C loses nothing.
+
+    Not after SIGTERM or SIGHUP, whose senders do not wait.
+    """
+    position = run.state.position
+    if position.update == 0 or position.validated_update == position.update:
+        return
+    run.log.say("Saved. Validating, so that the best checkpoint is current; Ctrl-C ends it.")
+    if validation.run(scheduled=False):
+        saver.save(best=True, last=True)
 
 
 def _end(run: RunContext, saver: Saver, validation: Validation, why: str) -> None:

@@ -21,6 +21,8 @@ FloatArray = npt.NDArray[np.float32]
 VOICE_REFERENCES = 8
 MOST_REFERENCES = 4_096
 """References of all speakers that a checkpoint's voices are encoded from, if there are not more speakers than that."""
+LEAST_VOICE_FRAMES = 128
+"""Frames of a reference (1.5 s) where there are very many."""
 VOICE_BATCH = 32
 VERIFICATION_SPEAKERS, VERIFICATION_SEGMENTS = 64, 4
 
@@ -31,8 +33,8 @@ def speaker_voices(generator: Generator, batches: Batches, corpus: Corpus, confi
     The choice of recordings is fixed, so the result depends on the weights and the quarantine only. Clips in quarantine
     are excluded unless a speaker has no others.
     """
-    longest = batches.reference_frames
     rows, speakers = voice_rows(batches, corpus)
+    longest = voice_frames(len(rows), batches.reference_frames)
     of_speaker: list[list[Voice]] = [[] for _ in corpus.speakers]
     for start in range(0, len(rows), VOICE_BATCH):
         chosen = rows[start : start + VOICE_BATCH]
@@ -43,6 +45,12 @@ def speaker_voices(generator: Generator, batches: Batches, corpus: Corpus, confi
             of_speaker[speaker].append(voice)
     means = [mean_voice(voices) for voices in of_speaker]
     return {"voice_ZE": np.stack([v.voice_E for v in means]), "style_ZS": np.stack([v.style_Y for v in means])}
+
+
+def voice_frames(references: int, longest: int) -> int:
+    """Most frames of each of so many references: of more than MOST_REFERENCES each is shorter, so that encoding them
+    takes no longer."""
+    return min(longest, max(LEAST_VOICE_FRAMES, longest * MOST_REFERENCES // max(references, 1)))
 
 
 def voice_rows(batches: Batches, corpus: Corpus) -> tuple[list[int], list[int]]:

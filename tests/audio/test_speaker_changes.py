@@ -1,4 +1,4 @@
-"""Two people in one recording are told from one, at any sample rate."""
+"""Two speakers in one recording are detected, at any sample rate."""
 
 from __future__ import annotations
 

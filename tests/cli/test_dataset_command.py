@@ -37,6 +37,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "    supported_languages = ['en']\n"
         "    def __init__(self, model, **options):\n"
         "        if 'broken' in model: raise RuntimeError(\"Unable to open file 'model.bin'\")\n"
+        "        if model == 'small': raise type('LocalEntryNotFoundError', (FileNotFoundError,), {})('long\\nwords')\n"
         "    def transcribe(self, samples, language, **options):\n"
         "        if len(samples) < 100: raise SystemExit(9)\n"
         "        print('noise of a library')\n"
@@ -132,7 +133,13 @@ def test_a_model_must_be_named_and_is_not_downloaded_unasked(
     assert "--model is missing" in line and "--download" in line
     with pytest.raises(DataError, match=r"--model 'broken'.*model\.bin.*CTranslate2.*--download"):
         RecognizerProcess(RecognizerSetup("broken"), "en-us", recording.parent)
-    with pytest.raises(DataError, match=r"no language 'fa'.*English only.*multilingual"):
+    with pytest.raises(
+        DataError, match=r"^--model 'small' cannot be loaded \(it is not on this machine\);.*--download"
+    ):
+        RecognizerProcess(RecognizerSetup("small"), "fa", recording.parent)
+    with pytest.raises(DataError, match=r"there is no such folder\); name the folder[^,]*$"):
+        RecognizerProcess(RecognizerSetup(str(recording.parent / "none")), "fa", recording.parent)
+    with pytest.raises(DataError, match=r"no language 'fa'.*English only.*multilingual one, such as small"):
         RecognizerProcess(RecognizerSetup(str(stand_in)), "fa", recording.parent)
     assert sorted(path.name for path in recording.parent.iterdir()) == ["book.wav", "model", "packages"]
 

@@ -13,6 +13,7 @@ from myxtts.cli.plan import (
     plan_lines,
     warmup_words,
     weight_count,
+    words_expected,
 )
 from myxtts.config.presets import WEIGHTS
 from myxtts.config.resolve import Given, Layer, Rank, resolve
@@ -47,6 +48,13 @@ def test_a_few_clips_do_not_end_within_the_warmup_of_level_basic() -> None:
     assert floor_words(short, 6) == ""
     said = dict(plan_lines(make_plan(short, *lengths(84), 12, 1), short))["learning rate"]
     assert "ends within its warmup of 3000 updates, at 25% of 1e-05: no intelligible speech" in said
+
+
+def test_what_to_expect_at_the_end() -> None:
+    fast = config(optimization_level="enhanced", model_size="tiny")
+    assert "after 18,400 clips, which are 2,300 updates of 8; this run has 900" in words_expected(900, fast)
+    assert words_expected(2_300, fast) == "" == words_expected(200, config(optimization_level="fine_tuning"))
+    assert "at 10% of 1e-05: no intelligible speech" in words_expected(300, config(optimization_level="basic"))
 
 
 def test_max_updates_beats_epochs_and_minutes_end_both() -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from myxtts.cli.main import main
 from myxtts.data import features
+from myxtts.storage.files import is_temporary
 from tests.training.made_run import make_root
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,27 +38,41 @@ def test_what_it_computes_is_not_computed_again(
 @pytest.mark.process
 def test_three_processes_share_the_work_and_lose_nothing_when_one_is_killed(tmp_path: Path) -> None:
     make_root(tmp_path / "root", clips=12)
-    command = [sys.executable, "-m", "myxtts", *words(tmp_path)]
-    started = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    wait_for_features(tmp_path, 3)
-    started[0].kill()
-    shown = [process.communicate(timeout=300)[0] for process in started]
-    assert [process.returncode for process in started] == [-signal.SIGKILL, 0, 0]
+    filled = tmp_path / "cache" / "features"
+    killed = start(tmp_path, MYXTTS_FAULT="cache.write:3:sleep=600")
+    wait_until(lambda: ready(filled) == (2, 1))
+    others = [start(tmp_path), start(tmp_path)]
+    wait_until(lambda: ready(filled)[0] > 2)
+    killed.kill()
+    shown = [process.communicate(timeout=300)[0] for process in (killed, *others)]
+    assert [process.returncode for process in (killed, *others)] == [-signal.SIGKILL, 0, 0]
     assert all("12 clips are ready" in text for text in shown[1:])
-    features = tmp_path / "cache" / "features"
-    assert len(list(features.rglob("*.f32"))) == 12
+    assert ready(filled) == (12, 1), "what was killed leaves its temporary file"
     alone = words(tmp_path)
     alone[alone.index("--cache") + 1] = str(tmp_path / "other")
     assert main(alone) == 0
-    for path in (tmp_path / "other" / "features").rglob("*.f32"):
-        assert path.read_bytes() == (features / path.parent.name / path.name).read_bytes()
+    made = list((tmp_path / "other" / "features").rglob("*.f32"))
+    assert len(made) == 12
+    for path in made:
+        assert path.read_bytes() == (filled / path.parent.name / path.name).read_bytes()
 
 
-def wait_for_features(folder: Path, count: int) -> None:
-    """Waits until the cache holds this many clips."""
+def start(folder: Path, **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "myxtts", *words(folder)]
+    return subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True)
+
+
+def ready(folder: Path) -> tuple[int, int]:
+    """Feature files, and those that are not complete."""
+    names = [path.name for path in folder.rglob("*.f32")]
+    temporary = sum(is_temporary(name) for name in names)
+    return len(names) - temporary, temporary
+
+
+def wait_until(done: Callable[[], bool]) -> None:
     until = time.monotonic() + 300
-    while len(list((folder / "cache" / "features").rglob("*.f32"))) < count:
-        assert time.monotonic() < until, "no features"
+    while not done():
+        assert time.monotonic() < until, "nothing happens"
         time.sleep(0.01)
 
 

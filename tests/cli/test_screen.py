@@ -320,3 +320,14 @@ def test_a_python_without_any_package_says_what_to_do(words: list[str]) -> None:
     )
     assert done.returncode == 2
     assert done.stderr.startswith("error: the package 'yaml' is not installed") and "make setup" in done.stderr
+
+
+@pytest.mark.parametrize(("speed", "said"), [("1,150", "1,150 frames/s are 16% of the planned 7,216"), ("4,000", "")])
+def test_a_slow_training_is_compared_with_the_plan_once(speed: str, said: str) -> None:
+    out, err = io.StringIO(), io.StringIO()
+    screen = Screen(out, err)
+    screen.expect_speed(7_216.0)
+    for update in range(400, 700, 25):
+        screen.training(update, 1_000, {"frames/s": speed}, line=True)
+        assert (said in out.getvalue()) is (update >= 500 or not said)
+    assert out.getvalue().count("note:") == bool(said)

@@ -75,6 +75,21 @@ def test_the_built_in_corpus_takes_the_place_of_a_missing_default(
     assert f"To continue: .venv/bin/python {ROOT}/train_stable.py --epochs 500" in out and "make demo" in out
 
 
+def test_a_run_on_own_data_ends_with_what_to_type_next(
+    calls: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main("--train-data", ".", "--checkpoint-dir", "my run") == 0
+    lines = capsys.readouterr().out.splitlines()[-3:]
+    assert "At update 40 this run ends within its warmup of 200 updates, at 20%" in lines[0]
+    assert lines[1].startswith("To train longer, raise --epochs or --max-updates: .venv/bin/python ")
+    assert lines[2] == (
+        "Listen to it: .venv/bin/python -m myxtts speak 'The birch canoe slid on the smooth planks, ...' "
+        "--checkpoint 'my run' --out hello.wav --language fa"
+    )
+    assert main("--train-data", ".", "--checkpoint-dir", "x", "--set", "schedule.warmup_updates=20") == 0
+    assert capsys.readouterr().out.splitlines()[-3].endswith("updates of 8; this run has 40.")
+
+
 @pytest.mark.parametrize("words", [["--epochs", "2"], ["--max-updates", "9"], ["--set", "training.epochs=2"]])
 def test_a_length_of_the_users_own_lifts_the_time_limit(calls: dict[str, Any], words: list[str]) -> None:
     assert stable(*words) == 0

@@ -49,6 +49,8 @@ def names(*values):
         ((PROSE, IPA), "id text -"),
         ((IPA, PROSE, names("anna", "bob")), "id - text speaker"),
         ((PROSE, names("")), "id text -"),
+        ((PROSE, names("happy", "neutral")), "id text -"),
+        ((names("anna", "bob"), PROSE, names("Sad", "Angry", "neutral")), "id speaker text -"),
         ((names("anna", "bob"), [text.rstrip(".") for text in PROSE]), "id speaker text"),
         ((names("leser1", "leser2"), names("de"), ["5 Hunde", "Der Hund", "Ein Haus", "Mein Tag", "Zwei Tage", "Ja"]),
          "id speaker language text"),
@@ -77,7 +79,7 @@ def test_the_file_may_be_in_any_column(tmp_path):
     [
         ((PROSE, PROSE[::-1]), "columns 2 and 3 could all be the text"),
         ((PROSE, names("Der Hund schläft heute.", "Ein Haus steht dort.")), "columns 2 and 3 could all be the text"),
-        ((names("happy", "sad"), names("anna", "bob"), PROSE), "columns 2 and 3 could both be the speaker"),
+        ((names("studio", "home"), names("anna", "bob"), PROSE), "columns 2 and 3 could both be the speaker"),
         ((["Hello", "World"], ["bob", "eve"]), "columns 2 and 3 could all be the text"),
     ],
 )

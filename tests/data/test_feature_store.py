@@ -39,7 +39,7 @@ def test_a_cut_file_is_noticed(tmp_path, keep):
     clip.entry.write_bytes(clip.entry.read_bytes()[:keep])
     assert check_entry(clip.entry, CHANNELS) is None
     with pytest.raises(
-        StorageError, match=r"a\.f32: the cached features are gone or cut; start the same command again"
+        StorageError, match=r"a\.f32: the cached features are missing or truncated; start the same command again"
     ):
         load_entry(clip.entry, clip.facts, check=False)
 
@@ -53,7 +53,7 @@ def test_damage_is_noticed_at_the_first_use_and_the_file_removed(tmp_path):
         content[HEADER.size + 1234] ^= 4
         clip.entry.write_bytes(content)
     store.features(0)  # later uses of a file that was good only look at its size
-    with pytest.raises(StorageError, match=r"b\.f32: the cached features were damaged and are removed; start the same"):
+    with pytest.raises(StorageError, match=r"b\.f32: the cached features were damaged and were removed; start the"):
         store.features(1)
     assert clips[0].entry.exists() and not clips[1].entry.exists()
 

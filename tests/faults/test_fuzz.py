@@ -71,7 +71,7 @@ def test_a_recording_or_its_features_gone_in_mid_epoch(tmp_path: Path) -> None:
     assert nonfinite_in_batch(batches.build(planned, 0)) == 0, "features come from the cache"
     entry = batches.store.entry_path(0)
     entry.write_bytes(entry.read_bytes()[:100])
-    with pytest.raises(StorageError, match="features are gone or cut; start the same command again"):
+    with pytest.raises(StorageError, match="features are missing or truncated; start the same command again"):
         list(batches.all())
 
 

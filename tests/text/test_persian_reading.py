@@ -197,7 +197,7 @@ def test_the_shipped_model_is_small_and_has_its_card() -> None:
 
 def test_packing_and_unpacking() -> None:
     homographs = {"گل": {"gol": (0.7, "noun"), "gel": (0.3, "noun")}}
-    words = {"homographs": homographs, "lexicon": {"چهار": "CahAr"}, "topics": {"باغ": ["plant"]}}
+    words = {"homographs": homographs, "lexicon": {"چهار": "CahAr"}, "topics": {"باغ": ["plant"]}, "clusters": {}}
     table = np.zeros(1 << tagger.EZAFE_BITS)
     table[[3, 9]] = (1.27, -0.5)
     tables = {"ezafe": table, "homographs": np.zeros(1 << tagger.HOMOGRAPH_BITS)}

@@ -134,12 +134,57 @@ def test_processes_that_agree_go_on() -> None:
 
 def test_all_are_told_the_first_difference() -> None:
     def work(meeting: Meeting) -> None:
-        meeting.agree({"training.seed": "1" if meeting.member.rank != 2 else "2", "more": "x"}, "give all the same")
+        odd = meeting.member.rank == 2
+        facts = {"more": "x", "training.seed": "2" if odd else "1", **({"last": "x"} if odd else {})}
+        meeting.agree(facts, "give all the same")
 
     said = met(3, work)
     assert len(set(said)) == 1
     assert said[0].startswith("ConfigError: training.seed is '1' in process 0 and '2' in process 2 (127.0.0.1:")
     assert said[0].endswith("give all the same")
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
+def test_another_program_at_the_port_of_the_first_process(answer: bytes) -> None:
+    """It accepts the connection; without a limit the others would wait for its answer forever."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        addresses = (f"127.0.0.1:{other.getsockname()[1]}", f"127.0.0.1:{free_ports(1)[0]}")
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = other.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        if answer:
+            thread.start()
+        with pytest.raises(ClusterError, match=r"did not answer within 1 s \(another program seems to use its port\)"):
+            Meeting(Member(1, addresses, "TF_CONFIG"), 1.0)
+        with pytest.raises(ConfigError, match=r"cannot listen at .* of TF_CONFIG \(Address already in use\): end what"):
+            Meeting(Member(0, addresses, "TF_CONFIG"), 1.0)
+
+
+def test_a_process_with_other_addresses_ends_at_once() -> None:
+    first, second, third = free_ports(3)
+    said: list[str] = []
+
+    def attend(member: Member) -> None:
+        try:
+            Meeting(member, 2.0).close()
+        except MyXTTSError as error:
+            said.append(f"{type(error).__name__}: {error}")
+
+    chief = Member(0, (f"127.0.0.1:{first}", f"127.0.0.1:{second}"), "TF_CONFIG")
+    thread = threading.Thread(target=attend, args=(chief,))
+    thread.start()
+    attend(Member(1, (f"127.0.0.1:{first}", f"127.0.0.1:{third}"), "TF_CONFIG"))
+    assert said == ["ConfigError: process 0 has other addresses (TF_CONFIG), or rank 1 twice"]
+    thread.join(30.0)
+    assert "1 of 2 processes did not arrive" in said[1]
 
 
 def test_a_process_that_never_arrives_is_named() -> None:

@@ -105,6 +105,8 @@ def test_ctrl_c_saves_and_names_the_command(folder: Path, unbroken: Path, name: 
     assert "python3 train_main.py --again" in message
     assert find(folder / name).update == 3
     assert [e["message"] for e in events(folder / name, "signal")] == ["stopped by SIGINT"]
+    validated = [r["update"] for r in made_run.records(folder / name / "metrics.jsonl") if r["kind"] == "validation"]
+    assert validated == [3] and find(folder / name, "best").update == 3 and find(folder / name, "best").best
     made_run.train(folder, name)
     assert losses(folder / name) == losses(unbroken) and hashes(folder / name) == hashes(unbroken)
 

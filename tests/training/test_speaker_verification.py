@@ -47,8 +47,9 @@ def corpus_of(*speakers: str) -> Any:
     return SimpleNamespace(
         speakers=speakers,
         speaker_index=speakers.index,
+        mel_level=-5.0,
         mel_mean_C=np.full(CHANNELS, -5.0, np.float32),
-        normalize_mel=lambda mel: mel + 5.0,
+        mel_std_C=np.ones(CHANNELS, np.float32),
     )
 
 
@@ -111,6 +112,7 @@ def test_stored_voices_are_encoded_from_a_bounded_number_of_recordings(monkeypat
     monkeypatch.setattr(voices, "MOST_REFERENCES", 3)
     speaker_voices(ear, given, corpus_of(*names), CONFIG)  # type: ignore[arg-type]
     assert ear.encoded == 12 + 6, "one of each at least"
+    assert [voices.voice_frames(count, 800) for count in (1, 3, 6, 1_000)] == [800, 800, 400, 128]
 
 
 def test_stored_voices_leave_out_clips_in_quarantine_unless_a_speaker_has_no_others() -> None:

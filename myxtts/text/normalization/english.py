@@ -287,7 +287,7 @@ _RULES: tuple[_Rule, ...] = (
     (re.compile(r"(?<=\d)[x×](?=\d)|(?<=\d) [x×] (?=\d)"), " by "),
     (re.compile(r"\b(\d+(?:\.\d+)?)x\b(?! ?\d)"), r"\1 times"),
     (re.compile(r"(?<=%) ?[-\u2013] ?(?=\d)"), " to "),
-    (re.compile(r"(\d+(?:\.\d+)?) ?(?:ft|feet) (\d{1,2}) ?in\b(?! \w)"), r"\1 feet \2 inches"),
+    (re.compile(r"(?<![\d.])(\d+(?:\.\d+)?) ?(?:ft|feet) (\d{1,2}) ?in\b(?! \w)"), r"\1 feet \2 inches"),
     (
         re.compile(r"\b(\d{1,2}) ?([ap])\.?m\b(?:\.(?=\s+(?-i:[a-z])|[,\u2013-]))?", re.I),
         lambda f: f"{f[1]} {f[2].upper()} M",

@@ -45,6 +45,7 @@ PAUSE = re.compile(r"\[\s*pause(?:\s+(\d{1,6}(?:\.\d{1,6})?|\.\d{1,6})\s*s?)?\s*
 """A pause in a text: [pause 0.5], in seconds."""
 LONGEST_PAUSE_SECONDS = 30.0
 _USUAL_PAUSE_SECONDS = 0.5
+_MOST_BLANKS = 200
 
 
 def without_markup(text: str) -> str:
@@ -67,8 +68,13 @@ def without_markup(text: str) -> str:
 
 def _pause(found: re.Match[str]) -> str:
     """A comma, unless there is a mark before, or no word."""
-    before = found.string[: found.start()].rstrip()[-1:]
+    before = _mark_before(found)
     return " " if not before or before in ",.!?;:\u2026\u060c\u061f>" else ", "
+
+
+def _mark_before(found: re.Match[str]) -> str:
+    """The character before a tag and up to 200 blanks; empty where there is none."""
+    return found.string[max(0, found.start() - _MOST_BLANKS - 1) : found.start()].rstrip()[-1:]
 
 
 def split_pauses(text: str) -> list[tuple[float | None, str]]:
@@ -88,7 +94,7 @@ def split_pauses(text: str) -> list[tuple[float | None, str]]:
 
 
 def _full_stop(found: re.Match[str]) -> str:
-    before = found.string[: found.start()].rstrip()[-1:]
+    before = _mark_before(found)
     return " " if not before or before in ".!?\u2026\u061f>" else ". "
 
 

@@ -73,7 +73,7 @@ class Homograph:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A reading of `base` and what it makes of the word at hand, which has the suffix or prefix `form`, "" for none."""
+    """A reading of `base`, applied to the given word with the suffix or prefix `form` ("" for none)."""
 
     base: str
     reading: str

@@ -1,6 +1,6 @@
 """How each word of a Persian sentence is read: by its vowel marks, its context, a lexicon, or eSpeak NG.
 
-What the writer wrote wins over every guess: vowel marks, a written ezafe (kasra, «هٔ», «ه‌ی»), a mark on the last letter.
+Written marks override every prediction: vowel marks, a written ezafe (kasra, «هٔ», «ه‌ی»), a mark on the last letter.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from myxtts.text.normalization import persian_numbers
 from myxtts.text.normalization.characters import ZWNJ
+from myxtts.text.persian.compounds import split_as
 from myxtts.text.persian.stress import VOWELS as _VOWELS
 from myxtts.text.persian.stress import stressed
 from myxtts.text.persian.tagger import VERB, weights
@@ -56,13 +57,32 @@ def readings(words: Sequence[str], spoken: Sequence[bool], speak: Speak, given: 
     dictionary, None for words that it lacks. The reading of a mark is empty.
     """
     tagger, _ = weights()
-    plain = [bare(word) for word in words]
-    scores = tagger.ezafe(plain)
-    ezafe = [_has_ezafe(words, at, scores[at], spoken) for at in range(len(words))]
-    return [
-        _reading(words, plain, at, ezafe, speak, given[at]) if spoken[at] else Reading("", ())
-        for at in range(len(words))
+    groups = [
+        split_as(word, tagger.parts(bare(word))) if speaks and entry is None else [word]
+        for word, speaks, entry in zip(words, spoken, given, strict=True)
     ]
+    apart = [part for group in groups for part in group]
+    speaks_apart = [speaks for group, speaks in zip(groups, spoken, strict=True) for _ in group]
+    joined = [at + 1 < len(group) for group in groups for at in range(len(group))]
+    plain = [bare(part) for part in apart]
+    scores = tagger.ezafe(plain, joined)
+    ezafe = [_has_ezafe(apart, at, scores[at], speaks_apart) for at in range(len(apart))]
+    found: list[Reading] = []
+    start = 0
+    for word, group, speaks, entry in zip(words, groups, spoken, given, strict=True):
+        end = start + len(group)
+        if not speaks:
+            found.append(Reading("", ()))
+        elif len(group) == 1 or any(ezafe[start : end - 1]) or tagger.spoken_apart(plain[start:end]):
+            every = [_reading(apart, plain, at, ezafe, speak, entry) for at in range(start, end)]
+            notes = dict.fromkeys(note for reading in every for note in reading.notes)
+            found.append(Reading(" ".join(reading.phonemes for reading in every), tuple(notes)))
+        else:
+            whole = [*apart[:start], word, *apart[end:]]
+            whole_plain = [*plain[:start], bare(word), *plain[end:]]
+            found.append(_reading(whole, whole_plain, start, [*ezafe[:start], *ezafe[end - 1 :]], speak, entry))
+        start = end
+    return found
 
 
 def _reading(

@@ -1,6 +1,7 @@
-"""Where a Persian sentence has an ezafe, and which of its readings a homograph has: two linear models, in numpy.
+"""Where a Persian sentence has an ezafe, and which of its readings a homograph has, in numpy.
 
-Both score hashed features of a word and its neighbors, among them parts of speech from a lexicon. Training:
+Two linear models score hashed features of a word and its neighbors, among them parts of speech from a lexicon; the
+score of an ezafe is the mean of the linear one and that of small networks. Training:
 `python -m bench.persian_training`; data and figures: CARD.md.
 """
 
@@ -16,14 +17,18 @@ from importlib import resources
 import numpy as np
 import numpy.typing as npt
 
+from myxtts.text.persian import compounds
 from myxtts.text.persian import homographs as forms
 from myxtts.text.persian.homographs import Candidate, Homograph
+from myxtts.text.persian.network import SHAPES, Network, indices
 
 EZAFE_BITS, HOMOGRAPH_BITS = 20, 20
 """Weights of the two models, as powers of two."""
-FORMAT = 2
+FORMAT = 3
 _MOST_CACHED = 100_000
 WEIGHTS = "weights.npz"
+NETWORK_SHARE = 0.4
+"""How much the networks count in the score of an ezafe; the linear model has the rest."""
 PRIOR_SHARE = 0.5
 """How much the frequency of a reading counts beside its context, of which there is little for most words."""
 _START, _END = "<s>", "</s>"
@@ -34,6 +39,8 @@ _SUFFIXES = (
     "‌هایشان", "‌هایی", "‌های", "هایی", "های", "‌ها", "ها", "‌اش", "‌ترین", "ترین", "‌ای", "ان", "ات", "ی", "ش", "م",
 )  # fmt: skip
 """Of words that are not in the lexicon themselves: their part of speech is that of the rest, with the suffix."""
+Clusters = tuple[int | str, int | str]
+"""A coarse and a fine group of words with similar neighbors; of a rare word its part of speech and "?"."""
 _SIDES = (-3, -2, -1, 1, 2, 3)
 
 
@@ -76,10 +83,13 @@ class PartsOfSpeech:
         return self._names[self._kinds[at]] if there else ""
 
 
-def ezafe_features(words: Sequence[str], kinds: Sequence[str], at: int) -> list[str]:
+def ezafe_features(
+    words: Sequence[str], kinds: Sequence[str], joined: Sequence[bool], clusters: Sequence[Clusters], at: int
+) -> list[str]:
     """Features of words[at] for the ezafe: it and its neighbors, their beginnings and endings, and pairs of these.
 
-    kinds: the part of speech of each word. Punctuation marks are words of their own: an ezafe never precedes one.
+    kinds: the part of speech of each word; joined: whether each is written together with the next; clusters: of each.
+    Punctuation marks are words of their own: an ezafe never precedes one.
     """
 
     def word(offset: int) -> str:
@@ -107,6 +117,19 @@ def ezafe_features(words: Sequence[str], kinds: Sequence[str], at: int) -> list[
     before_that, kind_before, kind, next_kind, kind_after = (
         kinds[at + offset] if 0 <= at + offset < len(kinds) else "<>" for offset in (-2, -1, 0, 1, 2)
     )
+    (coarse_before, _), (coarse, fine), (next_coarse, next_fine), (coarse_after, _) = (
+        clusters[at + offset] if 0 <= at + offset < len(clusters) else ("<>", "<>") for offset in (-1, 0, 1, 2)
+    )
+    found += [
+        f"c0={coarse}", f"c1={next_coarse}", f"c-1={coarse_before}", f"c2={coarse_after}",
+        f"c01={coarse}|{next_coarse}", f"c012={coarse}|{next_coarse}|{coarse_after}",
+        f"c-10={coarse_before}|{coarse}", f"c0n={coarse}|{following}",
+        f"c-101={coarse_before}|{coarse}|{next_coarse}", f"wc1={this}|{next_coarse}",
+        f"f0={fine}", f"f1={next_fine}", f"f01={fine}|{next_fine}",
+    ]  # fmt: skip
+    found += [f"z={joined[at]}", f"zp={at > 0 and joined[at - 1]}"]
+    if joined[at]:
+        found += [f"z|w={this}", f"z|k={kind}|{next_kind}"]
     return [
         *found, f"k={kind}", f"k1={next_kind}", f"k-1={kind_before}", f"k2={kind_after}", f"k01={kind}|{next_kind}",
         f"k012={kind}|{next_kind}|{kind_after}", f"k-10={kind_before}|{kind}", f"k-2-1={before_that}|{kind_before}",
@@ -116,7 +139,7 @@ def ezafe_features(words: Sequence[str], kinds: Sequence[str], at: int) -> list[
 
 
 class Tagger:
-    """The two models. `words` are normalized Persian words without vowel marks, and punctuation marks."""
+    """The models. `words` are normalized Persian words without vowel marks, and punctuation marks."""
 
     def __init__(
         self,
@@ -125,8 +148,12 @@ class Tagger:
         known: Mapping[str, Homograph],
         parts_of_speech: PartsOfSpeech,
         topics: Mapping[str, Sequence[str]],
+        networks: Sequence[Network] = (),
+        clusters: Mapping[str, Sequence[int]] | None = None,
     ) -> None:
+        """networks: that score the ezafe too, beside the linear model; clusters: a coarse and a fine one of words."""
         self._ezafe, self._homographs, self._known, self._topics = ezafe, homographs, known, topics
+        self._networks, self._clusters = networks, clusters or {}
         self.parts_of_speech = parts_of_speech
 
     @property
@@ -134,10 +161,46 @@ class Tagger:
         """The homographs, of which there may be inflected forms besides."""
         return self._known
 
-    def ezafe(self, words: Sequence[str]) -> list[float]:
-        """The score of an ezafe after each word: above 0 it is more likely than not, in log odds."""
+    def parts(self, word: str) -> list[str]:
+        """The words of a compound that is written as one; mostly the word itself."""
+        return compounds.parts(word, self.parts_of_speech.of, _UNKNOWN)
+
+    def spoken_apart(self, words: Sequence[str]) -> bool:
+        """Whether the words of a compound are spoken as several words even without an ezafe between them."""
+        return compounds.spoken_apart([self.parts_of_speech.of(word) for word in words])
+
+    def ezafe(self, words: Sequence[str], joined: Sequence[bool]) -> list[float]:
+        """The score of an ezafe after each word: above 0 it is more likely than not, in log odds.
+
+        words: those of compounds are apart; joined: whether each is written together with the next.
+        """
+        linear = [float(self._ezafe[row].sum()) for row in self.ezafe_rows(words, joined)]
+        if not self._networks or not words:
+            return linear
+        ids = self.network_indices(words, joined)
+        scores = np.mean([network.scores(ids) for network in self._networks], axis=0)
+        return [float(score) for score in (1 - NETWORK_SHARE) * np.array(linear) + NETWORK_SHARE * scores]
+
+    def ezafe_rows(self, words: Sequence[str], joined: Sequence[bool]) -> list[list[int]]:
+        """The indices of the weights of the linear model for each word."""
         kinds = [self.parts_of_speech.of(word) for word in words]
-        return [float(self._ezafe[ezafe_buckets(words, kinds, at)].sum()) for at in range(len(words))]
+        clusters = [self._clusters_of(word, kind) for word, kind in zip(words, kinds, strict=True)]
+        every = (ezafe_features(words, kinds, joined, clusters, at) for at in range(len(words)))
+        return [sorted({bucket(name, EZAFE_BITS) for name in names}) for names in every]
+
+    def network_indices(self, words: Sequence[str], joined: Sequence[bool]) -> list[list[int]]:
+        """What the networks see of each word."""
+        kinds = [self.parts_of_speech.of(word) for word in words]
+        return [
+            indices(word, kind, together, self._clusters_of(word, kind))
+            for word, kind, together in zip(words, kinds, joined, strict=True)
+        ]
+
+    def _clusters_of(self, word: str, kind: str) -> Clusters:
+        if word not in self._clusters:
+            return kind, _UNKNOWN
+        coarse, fine = self._clusters[word]
+        return coarse, fine
 
     def candidates(self, word: str) -> list[Candidate]:
         """The readings that a word can have; empty for words that are no form of a homograph."""
@@ -173,27 +236,28 @@ class Tagger:
         return choices[int(np.argmax(scores))]
 
 
-def ezafe_buckets(words: Sequence[str], kinds: Sequence[str], at: int) -> list[int]:
-    """The indices of the weights of the features of words[at]."""
-    return sorted({bucket(name, EZAFE_BITS) for name in ezafe_features(words, kinds, at)})
-
-
-def quantized(weights: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.int8], np.float32]:
+def quantized(weights: npt.NDArray[np.floating]) -> tuple[npt.NDArray[np.int8], np.float32]:
     """Weights as int8 and their scale."""
     scale = np.float32(max(float(np.abs(weights).max(initial=0.0)), 1e-6) / 127)
     return np.round(weights / scale).astype(np.int8), scale
 
 
 def packed(
-    tables: Mapping[str, npt.NDArray[np.float64]], words: Mapping[str, object], parts_of_speech: Mapping[str, str]
+    tables: Mapping[str, npt.NDArray[np.float64]],
+    words: Mapping[str, object],
+    parts_of_speech: Mapping[str, str],
+    networks: Sequence[Mapping[str, npt.NDArray[np.float32]]] = (),
 ) -> bytes:
     """The content of the weights file.
 
-    tables: of weights, kept as int8 with their scales; words: homographs (reading -> share and kind), topics and
-    lexicon, kept as JSON; parts_of_speech: of words, kept by the CRC-32 of the word.
+    tables: of weights, and networks: their weights, all kept as int8 with their scales; words: homographs
+    (reading -> share and kind), topics, clusters and lexicon, kept as JSON; parts_of_speech: of words, kept by the
+    CRC-32 of the word.
     """
     arrays: dict[str, npt.NDArray[np.generic]] = {"format": np.array(FORMAT)}
-    for name, table in tables.items():
+    every: dict[str, npt.NDArray[np.floating]] = {**tables}
+    every.update((f"{name}{at}", values) for at, network in enumerate(networks) for name, values in network.items())
+    for name, table in every.items():
         arrays[name], scale = quantized(table)
         arrays[f"{name}_scale"] = np.array(scale)
     names = sorted(set(parts_of_speech.values()))
@@ -220,9 +284,9 @@ def weights() -> tuple[Tagger, Mapping[str, str]]:
 def unpacked(content: bytes) -> tuple[Tagger, Mapping[str, str]]:
     """Inverse of `packed`."""
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        ezafe, homographs = (
-            file[name].astype(np.float32) * np.float32(file[f"{name}_scale"]) for name in ("ezafe", "homographs")
-        )
+        ezafe, homographs = _table(file, "ezafe"), _table(file, "homographs")
+        count = sum(name.startswith("output") and not name.endswith("_scale") for name in file)
+        networks = [Network({name: _table(file, f"{name}{at}") for name in SHAPES}) for at in range(count)]
         words = json.loads(file["words"].tobytes().decode("utf-8"))
         steps = np.ascontiguousarray(file["codes"].T).view("<u4").ravel()
         parts_of_speech = PartsOfSpeech(np.cumsum(steps, dtype=np.uint32), file["kinds"], words["kinds"])
@@ -233,4 +297,10 @@ def unpacked(content: bytes) -> tuple[Tagger, Mapping[str, str]]:
         )
         for word, every in words["homographs"].items()
     }
-    return Tagger(ezafe, homographs, known, parts_of_speech, words["topics"]), words["lexicon"]
+    return Tagger(ezafe, homographs, known, parts_of_speech, words["topics"], networks, words["clusters"]), words[
+        "lexicon"
+    ]
+
+
+def _table(file: Mapping[str, npt.NDArray[np.generic]], name: str) -> npt.NDArray[np.float32]:
+    return file[name].astype(np.float32) * np.float32(file[f"{name}_scale"])

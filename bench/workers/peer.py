@@ -1,9 +1,9 @@
-"""The training step of another project, from a checkout of it: `PYTHON peer_worker.py NAME CHECKOUT BATCH.npz`.
+"""The training step of another project, from a checkout of it: `PYTHON peer.py NAME CHECKOUT BATCH.npz`.
 
-It runs in a Python that has what that project's networks need (torch and so on), not in that of MyXTTS, and nothing of
-MyXTTS is imported. What the project needs for its loop and its data alone (lightning, hydra, eSpeak) is replaced by
-stand-ins; networks, losses and optimizers are its own. It prints one line of JSON when it is ready, and one with the
-seconds of a round for each number of steps that it reads.
+It runs in a Python that has the packages of that project's networks (torch and others) and imports nothing of MyXTTS.
+Packages that the project needs only for its loop and its data (lightning, hydra, eSpeak) are replaced by stand-ins;
+networks, losses and optimizers are its own. It prints one line of JSON when it is ready, and one with the seconds of a
+round for each number of steps that it reads.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.set_num_interop_threads(1)
     torch.manual_seed(1)
-    with np.load(batch) as arrays:
+    with np.load(batch, allow_pickle=False) as arrays:
         made, weights = STEPS[name](Path(checkout), dict(arrays))
     first = made()
     _print({"weights": weights, "loss": first, "torch": torch.__version__})
@@ -46,7 +46,7 @@ def _print(figures: dict[str, Any]) -> None:
     print(json.dumps(figures), flush=True)
 
 
-class StandIn(torch.nn.Module):
+class StandIn(torch.nn.Module):  # type: ignore[misc]
     """What the networks use of a LightningModule."""
 
     device = torch.device("cpu")
@@ -78,17 +78,23 @@ def matcha(checkout: Path, batch: Batch) -> tuple[Step, int]:
     _stand_in("lightning", LightningModule=StandIn)
     _stand_in("lightning.pytorch")
     _stand_in("lightning.pytorch.utilities", rank_zero_only=same, grad_norm=None)
-    package = importlib.import_module("matcha")
+    package: Any = importlib.import_module("matcha")
     utils: Any = _stand_in("matcha.utils", __path__=[str(checkout / "matcha" / "utils")])
     _stand_in("matcha.utils.utils", plot_tensor=None)
     utils.get_pylogger = importlib.import_module("matcha.utils.pylogger").get_pylogger
     package.utils = utils
     models = importlib.import_module("matcha.models.matcha_tts")
     space = types.SimpleNamespace
-    encoder = {"n_feats": 80, "n_channels": 192, "filter_channels": 768, "filter_channels_dp": 256, "n_heads": 2}
+    encoder: dict[str, Any] = {
+        "n_feats": 80,
+        "n_channels": 192,
+        "filter_channels": 768,
+        "filter_channels_dp": 256,
+        "n_heads": 2,
+    }
     encoder |= {"n_layers": 6, "kernel_size": 3, "p_dropout": 0.1, "spk_emb_dim": 64, "n_spks": 1, "prenet": True}
-    durations = {"filter_channels_dp": 256, "kernel_size": 3, "p_dropout": 0.1}
-    decoder = {"channels": [256, 256], "dropout": 0.05, "attention_head_dim": 64, "n_blocks": 1}
+    durations: dict[str, Any] = {"filter_channels_dp": 256, "kernel_size": 3, "p_dropout": 0.1}
+    decoder: dict[str, Any] = {"channels": [256, 256], "dropout": 0.05, "attention_head_dim": 64, "n_blocks": 1}
     decoder |= {"num_mid_blocks": 2, "num_heads": 2, "act_fn": "snakebeta"}
     symbols = 178
     model = models.MatchaTTS(
@@ -128,20 +134,32 @@ def matcha(checkout: Path, batch: Batch) -> tuple[Step, int]:
     return step, sum(p.numel() for p in model.parameters())
 
 
+def _piper_parts(checkout: Path) -> tuple[Any, Any, Any]:
+    """The module of the model, the spectrogram and the batch of Piper, whose package was renamed once."""
+    if (checkout / "src/python/piper_train/vits/lightning.py").is_file():
+        sys.path.insert(0, str(checkout / "src/python"))
+        training = importlib.import_module("piper_train.vits.lightning")
+        mels, data = (
+            importlib.import_module("piper_train.vits.mel_processing"),
+            importlib.import_module("piper_train.vits.dataset"),
+        )
+    elif (checkout / "src/piper/train/vits/lightning.py").is_file():
+        sys.path.insert(0, str(checkout / "src"))
+        training = importlib.import_module("piper.train.vits.lightning")
+        mels, data = (
+            importlib.import_module("piper.train.vits.mel_processing"),
+            importlib.import_module("piper.train.vits.dataset"),
+        )
+    else:
+        raise SystemExit(f"{checkout}: no checkout of Piper: there is no vits/lightning.py")
+    return training, mels.spectrogram_torch, data.Batch
+
+
 def piper(checkout: Path, batch: Batch) -> tuple[Step, int]:
     """Piper's VITS with its defaults (quality medium, one speaker): generator, then discriminator."""
-    name = ""
-    for package, place in (("piper_train", "src/python"), ("piper.train", "src")):
-        if (checkout / place / package.replace(".", "/") / "vits" / "lightning.py").is_file():
-            sys.path.insert(0, str(checkout / place))
-            name = f"{package}.vits"
-    if not name:
-        raise SystemExit(f"{checkout}: no checkout of Piper: vits/lightning.py is not there")
     lightning = _stand_in("pytorch_lightning", LightningModule=StandIn)
     _stand_in("lightning", LightningModule=StandIn, pytorch=lightning)
-    training = importlib.import_module(f"{name}.lightning")
-    spectrogram = importlib.import_module(f"{name}.mel_processing").spectrogram_torch
-    batch_of = importlib.import_module(f"{name}.dataset").Batch
+    training, spectrogram, batch_of = _piper_parts(checkout)
     symbols = 256
     model = training.VitsModel(num_symbols=symbols, num_speakers=1, batch_size=len(batch["text_BT"])).train()
     optimizers, _ = model.configure_optimizers()

@@ -1,0 +1,1 @@
+"""Scripts that benches run in another Python."""

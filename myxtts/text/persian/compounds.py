@@ -1,0 +1,63 @@
+"""Compounds with a half-space: «تیم‌ملی» and «شده‌است» are two words each, the first pair with an ezafe between them.
+
+Suffixes and prefixes stay with their word, and words that the lexicon lists («پیش‌بینی») stay whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from myxtts.text.normalization.characters import ZWNJ
+
+_PREFIXES = frozenset({"می", "نمی"})
+_SUFFIXES = frozenset({
+    "ها", "های", "هایی", "هایش", "هایشان", "هایم", "هایمان", "هایت", "هایتان", "تر", "ترین", "تری", "ام", "ات", "اش",
+    "ای", "ی", "یی", "اند", "ایم", "اید", "مان", "تان", "شان",
+})  # fmt: skip
+_APART = frozenset({"verb", "adposition", "conjunction", "pronoun", "determiner"})
+_AND = "و"
+
+
+def parts(word: str, kind: Callable[[str], str], unknown: str) -> list[str]:
+    """The words of a compound; only the word itself if it is none, or if one of them is not in the lexicon.
+
+    kind: a word -> its part of speech; unknown: that of words that are not in the lexicon.
+    """
+    if ZWNJ not in word or kind(word) != unknown:
+        return [word]
+    found: list[str] = []
+    after_prefix = False
+    for segment in word.split(ZWNJ):
+        if found and (after_prefix or segment in _SUFFIXES):
+            found[-1] += ZWNJ + segment
+        else:
+            found.append(segment)
+        after_prefix = segment in _PREFIXES
+    at = 0
+    while at + 1 < len(found):
+        both = found[at] + ZWNJ + found[at + 1]
+        if kind(both) == unknown:
+            at += 1
+        else:
+            found[at : at + 2] = [both]
+    known = all((len(part) > 1 or part == _AND) and kind(part) != unknown for part in found)
+    return found if known else [word]
+
+
+def spoken_apart(kinds: Sequence[str]) -> bool:
+    """Whether the words of a compound are spoken as two: one of them can only be a verb or a function word.
+
+    kinds: the parts of speech of the words; several of one are joined by plus signs.
+    """
+    return any(_APART.issuperset(kind.split("+")) for kind in kinds)
+
+
+def split_as(word: str, found: Sequence[str]) -> list[str]:
+    """The same words of a word with vowel marks, which has as many half-spaces."""
+    segments = word.split(ZWNJ)
+    result: list[str] = []
+    for part in found:
+        size = part.count(ZWNJ) + 1
+        result.append(ZWNJ.join(segments[:size]))
+        segments = segments[size:]
+    return result
