@@ -11,8 +11,10 @@ import tensorflow as tf
 
 from myxtts.config.schema import LossConfig
 from myxtts.loss_terms import ADVERSARIAL_TERMS
+from myxtts.models.elementwise import times
 from myxtts.models.layers import Module
 from myxtts.training import losses
+from myxtts.training.packing import Packing
 from myxtts.training.task import Task
 
 CRITIC = "critic"
@@ -35,6 +37,7 @@ class MicroTensors:
     good: tf.Tensor
     """Whether loss and gradient are finite."""
     gradients: list[tf.Tensor]
+    """The blocks of `Gradients.packing`."""
     terms_KB: tf.Tensor
     total_B: tf.Tensor
     """Without the adversarial terms."""
@@ -56,7 +59,8 @@ class Gradients:
         adaptive = [term for term in terms if term not in ADVERSARIAL_TERMS]
         self.adaptive = AdaptiveWeights(adaptive if self.loss.adaptive_weights else ())
         self.weights: list[keras.Variable] = [*model.trainable_variables, *self.adaptive.trainable_variables]
-        self.accumulated = [tf.Variable(tf.zeros(v.shape), trainable=False) for v in self.weights]
+        self.packing = Packing([v.shape for v in self.weights])
+        self.accumulated = self.packing.zeros()
         self.groups = sorted({_group(v) for v in self.weights})
         self.group_index = [self.groups.index(_group(v)) for v in self.weights]
         self.critics_G = np.array([group == CRITIC for group in self.groups])
@@ -81,8 +85,7 @@ class Gradients:
         """
         with tf.GradientTape() as tape:
             terms = self.task.losses(self.model, batch, prior, seed, critic_plays)
-            terms = {name: value * term_fault[i] for i, (name, value) in enumerate(terms.items())}
-            total_B, adversarial_B = self._total(terms, weights)
+            total_B, adversarial_B = self._total(terms, term_fault, weights)
             # `where`, not a product: a padding row must not count even if it is not finite
             summed = tf.reduce_sum(tf.where(batch["weight_B"] > 0.0, total_B + adversarial_B, 0.0))
             scaled = summed * scale if with_factors else summed
@@ -91,14 +94,24 @@ class Gradients:
         if with_factors:
             factors = group_fault / scale
             gradients = [g * factors[i] for g, i in zip(gradients, self.group_index, strict=True)]
-        group_square = self.group_squares(gradients)
+        blocks = self.packing.pack(gradients)
+        group_square = self.group_squares(blocks)
         good = tf.math.is_finite(summed) & tf.math.is_finite(tf.reduce_sum(group_square))
-        terms_KB = tf.stack([terms[t] for t in self.task.terms])
-        return MicroTensors(good, gradients, terms_KB, total_B, tf.sqrt(group_square))
+        terms_KB = tf.stack([terms[t] for t in self.task.terms]) * term_fault
+        return MicroTensors(good, blocks, terms_KB, total_B, tf.sqrt(group_square))
 
-    def _total(self, terms: Mapping[str, tf.Tensor], weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _total(
+        self, terms: Mapping[str, tf.Tensor], term_fault: tf.Tensor, weights: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """The weighted sum (B,) of the reported terms, and that of the adversarial terms."""
-        weighted = {term: weights[i] * terms[term] for i, term in enumerate(self.terms)}
+        places = [self.task.terms.index(t) for t in self.terms]
+        if self.loss.adaptive_weights:
+            weighted = {t: weights[i] * (terms[t] * term_fault[places[i]]) for i, t in enumerate(self.terms)}
+        else:
+            # all terms with a weight at once, as products of each of them would be a thousand nodes; no others,
+            # through which a gradient of 0 would flow
+            faulty = times(tf.stack([terms[t] for t in self.terms]), tf.gather(term_fault, places))
+            weighted = dict(zip(self.terms, tf.unstack(times(faulty, weights[:, None])), strict=True))
         nothing = tf.zeros_like(terms[self.task.terms[0]])
         adversarial = tf.add_n([nothing, *(weighted.pop(term) for term in ADVERSARIAL_TERMS if term in weighted)])
         if self.loss.adaptive_weights:
@@ -107,9 +120,9 @@ class Gradients:
             ), adversarial
         return tf.add_n([nothing, *weighted.values()]), adversarial
 
-    def group_squares(self, gradients: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Squared norm of the gradients of each layer group, (G,)."""
-        squares = 2.0 * tf.stack([tf.nn.l2_loss(g) for g in gradients])
+    def group_squares(self, blocks: Sequence[tf.Tensor | tf.Variable]) -> tf.Tensor:
+        """Squared norm of the packed gradients of each layer group, (G,)."""
+        squares = self.packing.squares(blocks)
         return tf.math.unsorted_segment_sum(squares, tf.constant(self.group_index), len(self.groups))
 
 
