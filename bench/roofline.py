@@ -1,8 +1,8 @@
 """The share of the matrix peak that a whole update reaches on one thread.
 
-The peak is what a large matrix product reaches here, in fp32 and, where the processor has it, in bf16. The operations of
-an update are those of its matrix products and convolutions, forward and backward, counted while the update is computed
-operation by operation, so that the shapes are those of the batches. Everything else of an update (elementwise
+The peak is what a large matrix product reaches here, in fp32 and, where the processor has it, in bf16. The operations
+of an update are those of its matrix products and convolutions, forward and backward, counted while the update is
+computed operation by operation, so that the shapes are those of the batches. Everything else of an update (elementwise
 operations, optimizer, average, results) counts as time only. Times are CPU seconds of this process.
 
 For an older commit, run this file in its checkout: `PYTHONPATH=. python THIS_CHECKOUT/bench/roofline.py`.
@@ -89,7 +89,8 @@ def _run(given: Namespace) -> int:
     clips = config.training.batch_size * config.training.grad_accum
     title = f"An update of {clips} clips, size {config.model_size}, level {config.optimization_level}, one thread"
     results.show(title, table, figures, given.json, heads=True)
-    print(f"{counted / given.windows / 1e9:,.2f} x 10^9 operations in {spent / given.windows:.3f} CPU seconds an update")
+    each, seconds = counted / given.windows / 1e9, spent / given.windows
+    print(f"{each:,.2f} x 10^9 operations in {seconds:.3f} CPU seconds an update")
     return EXIT_DONE
 
 

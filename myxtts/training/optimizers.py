@@ -69,9 +69,8 @@ class AdamW:
             packed.assign(small)
         blocks = [*self._small, *(values[i] for i in self.packing.large)]
         has_decay = [not w.path.rsplit("/", 1)[-1].endswith(UNDECAYED) for w in self.weights]
-        rows = zip(
-            blocks, self.packing.of_blocks(has_decay), self.first, self.second, self.packing.pack(gradients), strict=True
-        )
+        decays, packed_gradients = self.packing.of_blocks(has_decay), self.packing.pack(gradients)
+        rows = zip(blocks, decays, self.first, self.second, packed_gradients, strict=True)
         for variable, decayed, first, second, gradient in rows:
             if s.weight_decay > 0.0 and decayed.any():
                 variable.assign(variable * (tf.where(decayed, kept, 1.0) if decayed.shape else kept))

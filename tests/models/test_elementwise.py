@@ -30,9 +30,7 @@ def results(made: Callable[..., Any], *arguments: np.ndarray) -> tuple[list[byte
             total = tf.reduce_sum(tf.sin(y) * y)
         return [y, *(g for g in tape.gradient(total, given) if g is not None)]
 
-    open_sizes = [
-        tf.TensorSpec([None if size in (3, 11) else size for size in x.shape], tf.float32) for x in arguments
-    ]
+    open_sizes = [tf.TensorSpec([None if size in (3, 11) else size for size in x.shape], tf.float32) for x in arguments]
     graph = tf.function(both, input_signature=open_sizes, autograph=False).get_concrete_function()
     return [x.numpy().tobytes() for x in graph(*map(tf.constant, arguments))], len(graph.graph.get_operations())
 
