@@ -111,7 +111,7 @@ def _turned(x: tf.Tensor, cos: tf.Tensor, sin: tf.Tensor) -> tf.Tensor:
 
     @tf.custom_gradient
     def turned(x: tf.Tensor) -> tuple[tf.Tensor, Any]:
-        return turn(x, sin), lambda upstream: turn(upstream, -sin)
+        return turn(tf.stop_gradient(x), sin), lambda upstream: turn(upstream, -sin)
 
     return turned(x)
 

@@ -76,7 +76,7 @@ class SpeakerEncoder(Module):
         mask = sequence_mask(reference_length_B, tf.shape(reference_BRC)[1])
         x = self.front(tf.cast(times(reference_BRC, mask), self.compute_dtype))
         short_mask = mask[:, ::STRIDE]
-        x = times(gelu(self.norm(x)), short_mask)
+        x = gelu(self.norm(x)) * tf.cast(short_mask, x.dtype)
         for block in self.blocks:
             x = block(x, short_mask)
         pooled = attentive_statistics(x, self.attention_out(self.attention_in(x)), short_mask)

@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from myxtts.config.schema import LossConfig
 from myxtts.loss_terms import ADVERSARIAL_TERMS
-from myxtts.models.elementwise import times
 from myxtts.models.layers import Module
 from myxtts.training import losses
 from myxtts.training.packing import Packing
@@ -85,7 +84,8 @@ class Gradients:
         """
         with tf.GradientTape() as tape:
             terms = self.task.losses(self.model, batch, prior, seed, critic_plays)
-            total_B, adversarial_B = self._total(terms, term_fault, weights)
+            terms = {name: value * term_fault[i] for i, (name, value) in enumerate(terms.items())}
+            total_B, adversarial_B = self._total(terms, weights)
             # `where`, not a product: a padding row must not count even if it is not finite
             summed = tf.reduce_sum(tf.where(batch["weight_B"] > 0.0, total_B + adversarial_B, 0.0))
             scaled = summed * scale if with_factors else summed
@@ -97,21 +97,12 @@ class Gradients:
         blocks = self.packing.pack(gradients)
         group_square = self.group_squares(blocks)
         good = tf.math.is_finite(summed) & tf.math.is_finite(tf.reduce_sum(group_square))
-        terms_KB = tf.stack([terms[t] for t in self.task.terms]) * term_fault
+        terms_KB = tf.stack([terms[t] for t in self.task.terms])
         return MicroTensors(good, blocks, terms_KB, total_B, tf.sqrt(group_square))
 
-    def _total(
-        self, terms: Mapping[str, tf.Tensor], term_fault: tf.Tensor, weights: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def _total(self, terms: Mapping[str, tf.Tensor], weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The weighted sum (B,) of the reported terms, and that of the adversarial terms."""
-        places = [self.task.terms.index(t) for t in self.terms]
-        if self.loss.adaptive_weights:
-            weighted = {t: weights[i] * (terms[t] * term_fault[places[i]]) for i, t in enumerate(self.terms)}
-        else:
-            # all terms with a weight at once, as products of each of them would be a thousand nodes; no others,
-            # through which a gradient of 0 would flow
-            faulty = times(tf.stack([terms[t] for t in self.terms]), tf.gather(term_fault, places))
-            weighted = dict(zip(self.terms, tf.unstack(times(faulty, weights[:, None])), strict=True))
+        weighted = {term: weights[i] * terms[term] for i, term in enumerate(self.terms)}
         nothing = tf.zeros_like(terms[self.task.terms[0]])
         adversarial = tf.add_n([nothing, *(weighted.pop(term) for term in ADVERSARIAL_TERMS if term in weighted)])
         if self.loss.adaptive_weights:

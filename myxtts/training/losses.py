@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import tensorflow as tf
 
@@ -27,42 +26,17 @@ def weights_of(loss: LossConfig) -> dict[str, float]:
 
 
 def masked_mean(x: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Mean of each row over the mask (broadcast to x), (B,) fp32; 0 where the mask is empty. The mask has no gradient.
-
-    The gradient is written out (see models.elementwise).
-    """
+    """Mean of each row over the mask (broadcast to x), (B,) fp32; 0 where the mask is empty."""
     mask = tf.broadcast_to(tf.cast(mask, tf.float32), tf.shape(x))
     axes = list(range(1, x.shape.rank))
-    count_B = tf.maximum(tf.reduce_sum(mask, axis=axes), 1.0)
-
-    @tf.custom_gradient
-    def mean(x: tf.Tensor) -> tuple[tf.Tensor, Any]:
-        def gradient(upstream_B: tf.Tensor) -> tf.Tensor:
-            # the outer reshape changes nothing: see models.elementwise
-            return tf.reshape(tf.reshape(upstream_B / count_B, [-1] + [1] * len(axes)) * mask, tf.shape(x))
-
-        return tf.reduce_sum(x * mask, axis=axes) / count_B, gradient
-
-    return mean(tf.cast(x, tf.float32))
+    total = tf.reduce_sum(tf.cast(x, tf.float32) * mask, axis=axes)
+    return total / tf.maximum(tf.reduce_sum(mask, axis=axes), 1.0)
 
 
 def huber(error: tf.Tensor, delta: float) -> tf.Tensor:
-    """Huber loss divided by delta, so that it is L1 for large errors (Huber 1964, eq. 1, over delta).
-
-    The gradient is written out (see models.elementwise).
-    """
-
-    @tf.custom_gradient
-    def loss(error: tf.Tensor) -> tuple[tf.Tensor, Any]:
-        size = tf.abs(error)
-        near = size <= delta
-
-        def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            return tf.where(near, upstream / delta * 0.5 * (2.0 * error), upstream * tf.sign(error))
-
-        return tf.where(near, 0.5 * tf.square(error) / delta, size - 0.5 * delta), gradient
-
-    return loss(error)
+    """Huber loss divided by delta, so that it is L1 for large errors (Huber 1964, eq. 1, over delta)."""
+    size = tf.abs(error)
+    return tf.where(size <= delta, 0.5 * tf.square(error) / delta, size - 0.5 * delta)
 
 
 def mean_keeping(error: tf.Tensor) -> tf.Tensor:
