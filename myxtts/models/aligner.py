@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from myxtts.config.schema import ModelConfig
 from myxtts.models import monotonic, monotonic_graph
+from myxtts.models.elementwise import add, times
 from myxtts.models.layers import Convolution, Dense, Module, gelu, sequence_mask
 from myxtts.text.symbols import BLANK
 
@@ -63,9 +64,9 @@ class Aligner(Module):
     def call(self, text_BT: tf.Tensor, text_length_B: tf.Tensor) -> tf.Tensor:
         """Token ids (B, T) -> means (B, T, C) fp32 of the normalized mel less the speaker's mean; zero at padding."""
         mask = sequence_mask(text_length_B, tf.shape(text_BT)[1])
-        x = self.symbol(text_BT) * mask
-        x = x + gelu(self.neighbours(x))
-        return self.mean(x) * mask
+        x = times(self.symbol(text_BT), mask)
+        x = add(x, gelu(self.neighbours(x)))
+        return times(self.mean(x), mask)
 
     def align(
         self,

@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from myxtts.config.schema import ModelConfig
+from myxtts.models.elementwise import add, times
 from myxtts.models.layers import Dense, Module
 
 LAYERS = 3
@@ -30,7 +31,7 @@ class Critic(Module):
 
     def __init__(self, model: ModelConfig, channels: int, **kwargs: object) -> None:
         super().__init__(**kwargs)
-        policy, self.channels = self.dtype_policy, channels
+        policy, self.place_C = self.dtype_policy, tf.linspace(-1.0, 1.0, channels).numpy()
         widths = [model.critic_width * 2**i for i in range(LAYERS)]
         self.convolutions = [
             keras.layers.Conv2D(width, 3, 2, kernel_initializer="he_normal", name=f"convolution_{i}", dtype=policy)
@@ -50,18 +51,18 @@ class Critic(Module):
                 one; fp32, 0 at padding.
             features_0 to features_2: of the layers, (B, S / 2, C / 2, width) and so on; 0 at padding.
         """
-        place_C = tf.linspace(-1.0, 1.0, self.channels)
-        mask = mask_BS1[:, :, :, None]
-        x = tf.stack([mel_BSC, base_BSC, tf.broadcast_to(place_C, tf.shape(mel_BSC))], axis=-1) * mask
+        mask = tf.expand_dims(mask_BS1, 3)
+        x = tf.stack([mel_BSC, base_BSC, tf.broadcast_to(self.place_C, tf.shape(mel_BSC))], axis=-1)
+        x = times(x, mask)
         found: dict[str, tf.Tensor] = {}
         for name, convolution in zip(FEATURES, self.convolutions, strict=True):
             mask = mask[:, ::2]
             # the mask comes between: TensorFlow would fuse both neighbours, and then miss an input of the gradient
             x = convolution(tf.cast(_framed(x), self.compute_dtype))
-            found[name] = x = tf.nn.leaky_relu(x * tf.cast(mask, x.dtype), SLOPE)
+            found[name] = x = tf.nn.leaky_relu(times(x, mask), SLOPE)
         last = tf.cast(x, tf.float32)
         fits = tf.einsum("bpfd,bd->bpf", last, self.voice(voice_BE))
-        found["score_BJL"] = (tf.squeeze(self.out(_framed(last)), -1) + fits) * mask[:, :, :, 0]
+        found["score_BJL"] = times(add(tf.squeeze(self.out(_framed(last)), -1), fits), tf.squeeze(mask, -1))
         return found
 
 

@@ -13,6 +13,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from myxtts.models.elementwise import add, plus, times
+
 NORM_EPSILON = 1e-5
 
 
@@ -88,19 +90,30 @@ def dropout(x: tf.Tensor, rate: float, seed: tf.Tensor | None, salt: int, *, who
     # added to the seed of the run, not to the number: else layers would share draws across neighbouring micro-batches
     draw = tf.random.stateless_uniform(shape, seed + tf.constant([salt, 0], tf.int32))
     keep = tf.cast(draw >= rate, x.dtype) / tf.cast(1.0 - rate, x.dtype)
-    return x * keep
+    return times(x, keep)
 
 
 def rotate(x_BTHD: tf.Tensor) -> tf.Tensor:
     """Rotary position embedding in fp32 (arXiv 2104.09864, eq. 34): channel pairs turn with the position."""
-    x = tf.cast(x_BTHD, tf.float32)
-    half = x.shape[-1] // 2
+    half = x_BTHD.shape[-1] // 2
     frequency_D = tf.pow(10_000.0, -tf.range(half, dtype=tf.float32) / half)
-    position_T = tf.range(tf.shape(x)[1], dtype=tf.float32)
+    position_T = tf.range(tf.shape(x_BTHD)[1], dtype=tf.float32)
     angle = (position_T[:, None] * frequency_D)[None, :, None, :]
-    cos, sin = tf.cos(angle), tf.sin(angle)
-    first, second = tf.split(x, 2, axis=-1)
-    return tf.concat([first * cos - second * sin, second * cos + first * sin], axis=-1)
+    return _turned(tf.cast(x_BTHD, tf.float32), tf.cos(angle), tf.sin(angle))
+
+
+def _turned(x: tf.Tensor, cos: tf.Tensor, sin: tf.Tensor) -> tf.Tensor:
+    """Each pair of channels turned by an angle without a gradient; the gradient is turned back."""
+
+    def turn(x: tf.Tensor, sin: tf.Tensor) -> tf.Tensor:
+        first, second = tf.split(x, 2, axis=-1)
+        return tf.concat([first * cos - second * sin, second * cos + first * sin], axis=-1)
+
+    @tf.custom_gradient
+    def turned(x: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        return turn(tf.stop_gradient(x), sin), lambda upstream: turn(upstream, -sin)
+
+    return turned(x)
 
 
 class Module(keras.layers.Layer):
@@ -170,7 +183,8 @@ class Depthwise(Module):
         """(B, T, D), padding already zero -> (B, T, D)."""
         filters = tf.cast(self.filters, tf.float32)
         y = tf.nn.depthwise_conv2d(tf.expand_dims(tf.cast(x, tf.float32), 2), filters, (1, 1, 1, 1), "SAME")
-        return tf.cast(tf.squeeze(y, 2) + tf.cast(self.bias, tf.float32), self.compute_dtype)
+        biased = add(tf.squeeze(y, 2), tf.cast(self.bias, tf.float32), axes=(0, 1))
+        return tf.cast(biased, self.compute_dtype)
 
 
 def neighbour_views(x_BTD: tf.Tensor, kernel: int) -> tf.Tensor:
@@ -267,13 +281,13 @@ class TransformerBlock(Module):
         query, key, value = tf.unstack(qkv, axis=2)
         query, key = tf.split(rotate(tf.concat([query, key], axis=2)), 2, axis=2)
         score_BHTT = tf.einsum("bthk,bshk->bhts", query, key) * (self.width // self.heads) ** -0.5
-        score_BHTT += (1.0 - tf.expand_dims(tf.transpose(mask_BT1, [0, 2, 1]), 1)) * -1e9
+        score_BHTT = plus(score_BHTT, (1.0 - tf.expand_dims(tf.transpose(mask_BT1, [0, 2, 1]), 1)) * -1e9)
         weight_BHTT = tf.cast(tf.nn.softmax(score_BHTT), value.dtype)
         attended = tf.einsum("bhts,bshk->bthk", weight_BHTT, value)
         attended = self.out(tf.reshape(attended, [shape[0], shape[1], self.width]))
-        x = x_BTD + dropout(attended, self.rate, seed, self.salt)
-        x = x + dropout(self.feed_forward(self.norm_feed_forward(x)), self.rate, seed, self.salt + 1)
-        return x * tf.cast(mask_BT1, x.dtype)
+        x = add(x_BTD, dropout(attended, self.rate, seed, self.salt))
+        x = add(x, dropout(self.feed_forward(self.norm_feed_forward(x)), self.rate, seed, self.salt + 1))
+        return times(x, mask_BT1)
 
 
 class ConvBlock(Module):
@@ -315,9 +329,9 @@ class ConvBlock(Module):
         """(B, T, D) with zero padding, mask (B, T, 1), condition (B, E) -> (B, T, D) with zero padding."""
         y = self.depthwise(x_BTD)
         if self.conditioned:
-            scale, shift = tf.split(self.scale_shift(condition_BE)[:, None, :], 2, axis=-1)
+            scale, shift = tf.split(tf.expand_dims(self.scale_shift(condition_BE), 1), 2, axis=-1)
             y = tf.cast(scaled_norm(tf.cast(y, tf.float32), 1.0 + scale, shift), x_BTD.dtype)
         else:
             y = self.norm(y)
         y = dropout(self.feed_forward(y), self.rate, seed, self.salt, whole_channels=True)
-        return (x_BTD + y) * tf.cast(mask_BT1, x_BTD.dtype)
+        return times(add(x_BTD, y), mask_BT1)

@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from myxtts.config.schema import ModelConfig
+from myxtts.models.elementwise import times
 from myxtts.models.layers import ConvBlock, Dense, Module, gelu, normalize_channels
 from myxtts.models.recompute import run_blocks
 
@@ -52,12 +53,12 @@ class Backbone(Module):
         self, x_BMD: tf.Tensor, condition_BE: tf.Tensor, mask_BM1: tf.Tensor, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
         """(B, M, any), condition (B, E), mask (B, M, 1) -> (B, M, C) fp32; zero at padding."""
-        x, mask = self._patches(x_BMD * tf.cast(mask_BM1, x_BMD.dtype)), self._patches(mask_BM1)[:, :, :1]
-        x = self.front(tf.cast(x, self.compute_dtype)) * tf.cast(mask, self.compute_dtype)
+        x, mask = self._patches(times(x_BMD, mask_BM1)), self._patches(mask_BM1)[:, :, :1]
+        x = times(self.front(tf.cast(x, self.compute_dtype)), mask)
         x = run_blocks(self.blocks, x, mask, condition_BE, seed, recompute=self.recompute)
         y = tf.reshape(self.out(normalize_channels(x)), [tf.shape(x)[0], -1, self.channels])
         cut = tf.slice(y, [0, 0, 0], tf.stack([tf.shape(x)[0], tf.shape(x_BMD)[1], self.channels]))
-        return cut * mask_BM1
+        return times(cut, mask_BM1)
 
     def _patches(self, x_BMD: tf.Tensor) -> tf.Tensor:
         """(B, M, D) -> (B, ceil(M / patch), patch x D), filled up with zeros."""

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from myxtts.config.schema import ModelConfig
+from myxtts.models.elementwise import add, times
 from myxtts.models.layers import Convolution, Dense, Module, Norm, dropout, gelu
 
 LAYERS = 2
@@ -48,9 +49,10 @@ class Predictor(Module):
         self, x_BTD: tf.Tensor, condition_BE: tf.Tensor, mask_BT1: tf.Tensor, seed: tf.Tensor | None = None
     ) -> tf.Tensor:
         """(B, T, D), condition (B, E), mask (B, T, 1) -> (B, T, outputs) fp32; zero at padding."""
-        x = self.front(x_BTD) + self.condition(tf.cast(condition_BE, self.compute_dtype))[:, None, :]
+        condition = self.condition(tf.cast(condition_BE, self.compute_dtype))
+        x = add(self.front(x_BTD), tf.expand_dims(condition, 1), axes=(1,))
         for i, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
-            x = x * tf.cast(mask_BT1, x.dtype)
+            x = times(x, mask_BT1)
             x = norm(gelu(convolution(x)))
             x = dropout(x, self.rate, seed, self.salt + i)
-        return self.out(tf.cast(x, tf.float32)) * mask_BT1
+        return times(self.out(tf.cast(x, tf.float32)), mask_BT1)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from myxtts.audio.harmonics import HarmonicTable
 from myxtts.config.schema import ModelConfig
+from myxtts.models.elementwise import add, times
 from myxtts.models.layers import ConvBlock, Dense, Module
 
 BLOCKS = 2
@@ -56,11 +57,11 @@ class SourcePredictor(Module):
         frames = tf.maximum(tf.reduce_sum(mask_BM1, axis=1, keepdims=True), 1.0)
         course = (pitch_BM1 - tf.reduce_sum(pitch_BM1, axis=1, keepdims=True) / frames) * mask_BM1
         x = tf.concat([tf.stop_gradient(tf.cast(text_BMD, tf.float32)), course, energy_BM1], axis=-1)
-        x = self.front(tf.cast(x, self.compute_dtype)) * tf.cast(mask_BM1, self.compute_dtype)
+        x = times(self.front(tf.cast(x, self.compute_dtype)), mask_BM1)
         for block in self.blocks:
             x = block(x, mask_BM1, condition_BE, seed)
-        delta, voicing = tf.unstack(self.out(tf.cast(x, tf.float32)) * mask_BM1, axis=-1)
-        return {"pitch_BM": pitch_BM1[:, :, 0] + delta, "voicing_BM": voicing}
+        delta, voicing = tf.unstack(times(self.out(tf.cast(x, tf.float32)), mask_BM1), axis=-1)
+        return {"pitch_BM": add(tf.squeeze(pitch_BM1, 2), delta), "voicing_BM": voicing}
 
     def features(self, pitch_BM: tf.Tensor, voiced_BM: tf.Tensor) -> tf.Tensor:
         """Normalized ln F0 and voicing (1 or 0), both (B, M) -> comb, pitch and voicing (B, M, C + 2); 0 unvoiced."""

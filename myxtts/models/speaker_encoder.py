@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from myxtts.batch import PROSODY_FIGURES
 from myxtts.config.schema import ModelConfig
+from myxtts.models.elementwise import plus, times
 from myxtts.models.layers import ConvBlock, Convolution, Dense, Module, Norm, gelu, sequence_mask
 from myxtts.models.recompute import run_blocks
 
@@ -24,7 +25,7 @@ def attentive_statistics(x_BRD: tf.Tensor, score_BRD: tf.Tensor, mask_BR1: tf.Te
 
     Source: attentive statistics pooling, arXiv 1803.10963, eq. 4 to 6. Differs: the floor is inside the root.
     """
-    score = tf.cast(score_BRD, tf.float32) + (1.0 - mask_BR1) * -1e9
+    score = plus(tf.cast(score_BRD, tf.float32), (1.0 - mask_BR1) * -1e9)
     return _statistics(tf.cast(x_BRD, tf.float32), tf.nn.softmax(score, axis=1))
 
 
@@ -74,7 +75,7 @@ class SpeakerEncoder(Module):
             style_log_variance_BY: in -4 to 4.
         """
         mask = sequence_mask(reference_length_B, tf.shape(reference_BRC)[1])
-        x = self.front(tf.cast(reference_BRC * mask, self.compute_dtype))
+        x = self.front(tf.cast(times(reference_BRC, mask), self.compute_dtype))
         short_mask = mask[:, ::STRIDE]
         x = gelu(self.norm(x)) * tf.cast(short_mask, x.dtype)
         x = run_blocks(self.blocks, x, short_mask, recompute=self.recompute)

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from myxtts.config.schema import ModelConfig
+from myxtts.models.elementwise import add, times
 from myxtts.models.layers import Convolution, Module, Norm, TransformerBlock, dropout, gelu, sequence_mask
 from myxtts.models.recompute import run_blocks
 
@@ -44,10 +45,9 @@ class TextEncoder(Module):
     ) -> tf.Tensor:
         """Token ids (B, T) int32, lengths (B,), language ids (B,) -> (B, T, D); zero at padding."""
         mask = sequence_mask(text_length_B, tf.shape(text_BT)[1])
-        x = self.symbol(text_BT) + self.language(language_B)[:, None, :]
-        x = x * tf.cast(mask, x.dtype)
+        x = times(add(self.symbol(text_BT), tf.expand_dims(self.language(language_B), 1), axes=(1,)), mask)
         for i, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
             y = dropout(gelu(norm(convolution(x))), self.rate, seed, SALT + i)
-            x = (x + y) * tf.cast(mask, x.dtype)
+            x = times(add(x, y), mask)
         x = run_blocks(self.blocks, x, mask, seed, recompute=self.recompute)
-        return self.norm(x) * tf.cast(mask, x.dtype)
+        return times(self.norm(x), mask)

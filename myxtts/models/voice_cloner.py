@@ -18,6 +18,7 @@ from myxtts.audio.harmonics import HarmonicTable
 from myxtts.config.schema import ModelConfig
 from myxtts.models.aligner import Aligner, path_of
 from myxtts.models.critic import Critic, feature_distance, patch_mask
+from myxtts.models.elementwise import add, times
 from myxtts.models.layers import Dense, Module, sequence_mask
 from myxtts.models.mel_decoder import DECODERS
 from myxtts.models.outputs import Alignment, CriticOutputs, Decoding, Encoding
@@ -188,9 +189,9 @@ class VoiceCloner(Module):
     def at_common_level(self, mel_BRC: tf.Tensor, length_B: tf.Tensor) -> tf.Tensor:
         """A normalized mel at the level of every reference, zero beyond its length."""
         mask_BR1 = sequence_mask(length_B, tf.shape(mel_BRC)[1])
-        gain_B = -tf.reduce_sum(mel_BRC * mask_BR1 * self.mel_std_C, axis=[1, 2])
+        gain_B = -tf.reduce_sum(times(mel_BRC, mask_BR1) * self.mel_std_C, axis=[1, 2])
         gain_B /= tf.cast(self.channels * tf.maximum(length_B, 1), tf.float32)
-        return (mel_BRC + gain_B[:, None, None] / self.mel_std_C) * mask_BR1
+        return times(mel_BRC + gain_B[:, None, None] / self.mel_std_C, mask_BR1)
 
     def align(self, batch: dict[str, tf.Tensor], prior_strength: tf.Tensor) -> Alignment:
         """Find the frames of every token, and the recording's prosody by token."""
@@ -275,7 +276,7 @@ class VoiceCloner(Module):
         base = (features["mean_BMC"] + tf.stop_gradient(spectrum_BC)[:, None, :]) * mask
         residual = segment.mel_BSC * mask - base
         decoded = self.decoder(x, self.scale_voice(voice_BE), mask, residual, batch["seed_B"], seed)
-        mel = base + decoded["estimate_BMC"]
+        mel = add(base, decoded["estimate_BMC"])
         compared = tf.minimum(batch["target_length_B"], SIMILARITY_FRAMES)
         return Decoding(
             mel_BSC=mel,

@@ -13,6 +13,7 @@ from myxtts.config.schema import LossConfig
 from myxtts.loss_terms import ADVERSARIAL_TERMS
 from myxtts.models.layers import Module
 from myxtts.training import losses
+from myxtts.training.packing import Packing
 from myxtts.training.task import Task
 
 CRITIC = "critic"
@@ -35,6 +36,7 @@ class MicroTensors:
     good: tf.Tensor
     """Whether loss and gradient are finite."""
     gradients: list[tf.Tensor]
+    """The blocks of `Gradients.packing`."""
     terms_KB: tf.Tensor
     total_B: tf.Tensor
     """Without the adversarial terms."""
@@ -56,7 +58,8 @@ class Gradients:
         adaptive = [term for term in terms if term not in ADVERSARIAL_TERMS]
         self.adaptive = AdaptiveWeights(adaptive if self.loss.adaptive_weights else ())
         self.weights: list[keras.Variable] = [*model.trainable_variables, *self.adaptive.trainable_variables]
-        self.accumulated = [tf.Variable(tf.zeros(v.shape), trainable=False) for v in self.weights]
+        self.packing = Packing([v.shape for v in self.weights])
+        self.accumulated = self.packing.zeros()
         self.groups = sorted({_group(v) for v in self.weights})
         self.group_index = [self.groups.index(_group(v)) for v in self.weights]
         self.critics_G = np.array([group == CRITIC for group in self.groups])
@@ -91,10 +94,11 @@ class Gradients:
         if with_factors:
             factors = group_fault / scale
             gradients = [g * factors[i] for g, i in zip(gradients, self.group_index, strict=True)]
-        group_square = self.group_squares(gradients)
+        blocks = self.packing.pack(gradients)
+        group_square = self.group_squares(blocks)
         good = tf.math.is_finite(summed) & tf.math.is_finite(tf.reduce_sum(group_square))
         terms_KB = tf.stack([terms[t] for t in self.task.terms])
-        return MicroTensors(good, gradients, terms_KB, total_B, tf.sqrt(group_square))
+        return MicroTensors(good, blocks, terms_KB, total_B, tf.sqrt(group_square))
 
     def _total(self, terms: Mapping[str, tf.Tensor], weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The weighted sum (B,) of the reported terms, and that of the adversarial terms."""
@@ -107,9 +111,9 @@ class Gradients:
             ), adversarial
         return tf.add_n([nothing, *weighted.values()]), adversarial
 
-    def group_squares(self, gradients: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Squared norm of the gradients of each layer group, (G,)."""
-        squares = 2.0 * tf.stack([tf.nn.l2_loss(g) for g in gradients])
+    def group_squares(self, blocks: Sequence[tf.Tensor | tf.Variable]) -> tf.Tensor:
+        """Squared norm of the packed gradients of each layer group, (G,)."""
+        squares = self.packing.squares(blocks)
         return tf.math.unsorted_segment_sum(squares, tf.constant(self.group_index), len(self.groups))
 
 

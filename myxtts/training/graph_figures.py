@@ -5,7 +5,7 @@ Both are counted from the graph, so they are the same on every machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -47,18 +47,23 @@ class TracedGraph:
     """
 
     def __init__(self, traced: Any) -> None:
-        self._graph = traced.graph.as_graph_def()
-        self._functions = {f.signature.name: list(f.node_def) for f in self._graph.library.function}
+        graph = traced.graph.as_graph_def()
+        ends = [tensor.op.name for tensor in traced.graph.outputs] + [op.name for op in traced.graph.control_outputs]
+        self._nodes = _needed(graph.node, ends)
+        self._functions = {
+            f.signature.name: _needed(f.node_def, [*f.ret.values(), *f.control_ret.values()])
+            for f in graph.library.function
+        }
 
     def nodes(self) -> Iterator[Any]:
-        """Every node of the graph and of its functions, each once."""
-        yield from self._graph.node
+        """Every node of the graph and of its functions that runs, each once."""
+        yield from self._nodes
         for body in self._functions.values():
             yield from body
 
     def count(self) -> Count:
         """Nodes and likely launches when it runs: of a condition the longer branch, a loop as one pass."""
-        return self._count(self._graph.node)
+        return self._count(self._nodes)
 
     def _count(self, nodes: Any) -> Count:
         return sum((self._count_of(node) for node in nodes), Count(0, 0))
@@ -75,6 +80,27 @@ class TracedGraph:
         """Names of the operations that have no kernel for GPUs with the types that they have here, sorted."""
         found = {node.op for node in self.nodes() if not _called(node) and not has_gpu_kernel(node)}
         return sorted(found)
+
+
+def _needed(nodes: Iterable[Any], ends: Iterable[str]) -> list[Any]:
+    """The nodes that results or effects depend on: TensorFlow removes the others before it runs a graph.
+
+    They come from gradients of arguments that have none, and of results that nothing uses.
+    """
+    by_name = {node.name: node for node in nodes}
+    found: dict[str, Any] = {}
+    open_names = [_node_of(end) for end in ends]
+    while open_names:
+        name = open_names.pop()
+        if name in by_name and name not in found:
+            found[name] = by_name[name]
+            open_names += [_node_of(source) for source in by_name[name].input]
+    return [node for name, node in by_name.items() if name in found]
+
+
+def _node_of(tensor: str) -> str:
+    """The node of a tensor's name: "sum" of "sum:0", "sum:z:0" and "^sum"."""
+    return tensor.removeprefix("^").partition(":")[0]
 
 
 def _called(node: Any) -> list[str]:

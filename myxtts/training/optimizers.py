@@ -19,6 +19,7 @@ import tensorflow as tf
 from myxtts.config.hardware import processor_has_bf16
 from myxtts.config.schema import OptimizerConfig
 from myxtts.errors import CheckpointError
+from myxtts.training.packing import Packing, Part
 
 UNDECAYED = ("bias", "gain", "log_variance")
 """Suffixes of the names of weights without weight decay."""
@@ -37,7 +38,7 @@ class Optimizer(Protocol):
     def apply(self, gradients: Sequence[tf.Tensor], learning_rate: tf.Tensor) -> None:
         """Update the weights; callable inside tf.cond."""
 
-    def moments(self) -> dict[str, tf.Variable]:
+    def moments(self) -> dict[str, tf.Variable | Part]:
         """All state by name, including the number of steps."""
 
 
@@ -51,8 +52,11 @@ class AdamW:
     def __init__(self, settings: OptimizerConfig, weights: Sequence[keras.Variable]) -> None:
         self.settings, self.weights = settings, list(weights)
         self.steps = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self.first = [tf.Variable(tf.zeros(w.shape), trainable=False) for w in self.weights]
-        self.second = [tf.Variable(tf.zeros(w.shape), trainable=False) for w in self.weights]
+        self.packing = Packing([w.shape for w in self.weights])
+        self.first, self.second = self.packing.zeros(), self.packing.zeros()
+        small = self.packing.small_vector([w.value for w in self.weights])
+        self._small = [tf.Variable(block, trainable=False) for block in small]
+        """The small weights, packed while a step changes them."""
 
     def apply(self, gradients: Sequence[tf.Tensor], learning_rate: tf.Tensor) -> None:
         """One step."""
@@ -60,10 +64,16 @@ class AdamW:
         count = tf.cast(self.steps.assign_add(1), tf.float32)
         powers = tf.pow(s.beta_1, count), tf.pow(s.beta_2, count)
         kept = 1.0 - learning_rate * s.weight_decay
-        for weight, first, second, gradient in zip(self.weights, self.first, self.second, gradients, strict=True):
-            variable = weight.value
-            if s.weight_decay > 0.0 and not weight.path.rsplit("/", 1)[-1].endswith(UNDECAYED):
-                variable.assign(variable * kept)
+        values = [w.value for w in self.weights]
+        for packed, small in zip(self._small, self.packing.small_vector(values), strict=True):
+            packed.assign(small)
+        blocks = [*self._small, *(values[i] for i in self.packing.large)]
+        has_decay = [not w.path.rsplit("/", 1)[-1].endswith(UNDECAYED) for w in self.weights]
+        decays, packed_gradients = self.packing.of_blocks(has_decay), self.packing.pack(gradients)
+        rows = zip(blocks, decays, self.first, self.second, packed_gradients, strict=True)
+        for variable, decayed, first, second, gradient in rows:
+            if s.weight_decay > 0.0 and decayed.any():
+                variable.assign(variable * (tf.where(decayed, kept, 1.0) if decayed.shape else kept))
             tf.raw_ops.ResourceApplyAdam(
                 var=variable.handle,
                 m=first.handle,
@@ -76,11 +86,14 @@ class AdamW:
                 epsilon=s.epsilon,
                 grad=gradient,
             )
+        for place, value in self.packing.small_tensors(self._small).items():
+            values[place].assign(value)
 
-    def moments(self) -> dict[str, tf.Variable]:
+    def moments(self) -> dict[str, tf.Variable | Part]:
         """first/PATH, second/PATH and steps."""
-        named = {"steps": self.steps}
-        for weight, first, second in zip(self.weights, self.first, self.second, strict=True):
+        named: dict[str, tf.Variable | Part] = {"steps": self.steps}
+        moments = self.packing.parts(self.first), self.packing.parts(self.second)
+        for weight, first, second in zip(self.weights, *moments, strict=True):
             named[f"first/{weight.path}"], named[f"second/{weight.path}"] = first, second
         return named
 
@@ -109,7 +122,7 @@ class Muon:
         self.keras.learning_rate.assign(learning_rate)
         self.keras.apply(list(gradients), self.weights)
 
-    def moments(self) -> dict[str, tf.Variable]:
+    def moments(self) -> dict[str, tf.Variable | Part]:
         """Keras's own variables by their paths."""
         return {v.path: v.value for v in self.keras.variables}
 
@@ -120,6 +133,18 @@ OPTIMIZERS: dict[str, type[AdamW] | type[Muon]] = {"adamw": AdamW, "muon": Muon}
 def make(settings: OptimizerConfig, weights: Sequence[keras.Variable]) -> Optimizer:
     """The optimizer for `weights`; all its state exists before the first step is traced."""
     return OPTIMIZERS[settings.name](settings, weights)
+
+
+def move_average(averages: Sequence[keras.Variable], weights: Sequence[keras.Variable], share: tf.Tensor) -> None:
+    """Move the average of the weights: average += share x (weight - average)."""
+    means, values = [v.value for v in averages], [v.value for v in weights]
+    packing = Packing([v.shape for v in values])
+    for mean, value in zip(packing.small_vector(means), packing.small_vector(values), strict=True):
+        for place, moved in packing.small_tensors([mean - share * (mean - value)]).items():
+            means[place].assign(moved)
+    for place in packing.large:
+        handle, apart = means[place].handle, means[place] - values[place]
+        tf.raw_ops.ResourceApplyGradientDescent(var=handle, alpha=share, delta=apart)  # one kernel
 
 
 def restore(optimizer: Optimizer, arrays: Mapping[str, npt.NDArray[np.generic]]) -> None:

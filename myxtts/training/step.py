@@ -305,9 +305,13 @@ class Step:
         def update() -> tf.Tensor:
             # one factor averages and clips, so that each gradient is read once
             factors = [tf.minimum(1.0, clip_norm / tf.maximum(n, 1e-12)) / divisor for n in (own, critics)]
-            is_critic = critics_G[self.gradients.group_index]
-            clipped = [a * factors[int(critic)] for a, critic in zip(summed, is_critic, strict=True)]
-            self.optimizer.apply(clipped, learning_rate)
+            packing = self.gradients.packing
+            is_critic = packing.of_blocks(critics_G[self.gradients.group_index].tolist())
+            clipped = [
+                block * (tf.where(critic, factors[1], factors[0]) if critic.shape else factors[int(critic)])
+                for block, critic in zip(summed, is_critic, strict=True)
+            ]
+            self.optimizer.apply(packing.unpack(clipped), learning_rate)
             slot = self.accepted % DETECTOR_SIZE
             self.norms.assign(tf.where(tf.range(DETECTOR_SIZE, dtype=tf.int64) == slot, norm, self.norms))
             self.accepted.assign_add(1)
@@ -316,10 +320,7 @@ class Step:
                 tf.minimum(self.training.ema_decay, (1.0 + done) / (10.0 + done)) if self.training.ema_decay else 0.0
             )
             share = tf.convert_to_tensor(1.0 - decay, tf.float32)
-            for mean, weight in zip(self.average.trainable_variables, self.model.trainable_variables, strict=True):
-                # mean += share x (weight - mean), in one kernel
-                handle, apart = mean.value.handle, mean.value - weight.value
-                tf.raw_ops.ResourceApplyGradientDescent(var=handle, alpha=share, delta=apart)
+            optimizers.move_average(self.average.trainable_variables, self.model.trainable_variables, share)
             return tf.constant(True)
 
         applied = tf.cond(accept, update, lambda: tf.constant(False))
@@ -329,7 +330,7 @@ class Step:
         return applied, count, norm, spike, group_norm
 
     def _sums(self) -> tuple[Sequence[tf.Variable | tf.Tensor], tf.Variable | tf.Tensor]:
-        """The accumulated gradients and the utterances of all processes, from one sum."""
+        """The accumulated gradients, packed, and the utterances of all processes, from one sum."""
         if self.cluster.size == 1:
             return self.accumulated, self.utterances
         parts = [*self.accumulated, self.utterances]

@@ -102,7 +102,8 @@ class MadeStep:
 
     def gradients(self) -> dict[str, np.ndarray]:
         """What the window holds, by weight."""
-        return {v.path: total.numpy() for v, total in zip(self.step.weights, self.step.accumulated, strict=True)}
+        totals = self.step.gradients.packing.unpack(self.step.accumulated)
+        return {v.path: total.numpy() for v, total in zip(self.step.weights, totals, strict=True)}
 
     def clipped(self) -> np.ndarray:
         """The gradient that AdamW's first step was given, from its first moments."""
