@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from myxtts.audio import decoding, mel, waveform
 from myxtts.audio.activity import speech_frames
+from myxtts.audio.denoising import without_noise
 from myxtts.audio.reference_check import reference_problem
 from myxtts.config.schema import AudioConfig, Config
 from myxtts.data.batches import reference_frames
@@ -186,7 +187,7 @@ def varied(voice: Voice, strength: float, seed: int) -> Voice:
 
 
 def reference_segments(reference: Reference, number: int, config: Config, corpus: Corpus) -> ReferenceSegments:
-    """A reference as the speaker encoder sees references in training: trimmed, level-matched, in short segments.
+    """A reference as the speaker encoder sees it: trimmed, without stationary noise, level-matched, in short segments.
 
     `number`, from 1, identifies samples in messages. Raises DataError for a reference that cannot be used.
     """
@@ -209,7 +210,7 @@ def reference_segments(reference: Reference, number: int, config: Config, corpus
             f"{SHORTEST_REFERENCE_SECONDS:g} s are needed; three to ten seconds of clean speech work best"
         )
     problem = reference_problem(samples_N, audio)
-    mel_MC = mel.log_mel(samples_N, audio)
+    mel_MC = mel.log_mel(without_noise(samples_N, audio), audio)
     mel_MC = prepare_reference(mel_MC[speech_frames(samples_N, audio)[: len(mel_MC)]], corpus, audio)
     step = frames_of_seconds(1.0, audio.sample_rate_hz, audio.hop_samples)
     segments = split_reference(mel_MC, reference_frames(config), step)

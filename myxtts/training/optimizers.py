@@ -19,7 +19,7 @@ import tensorflow as tf
 from myxtts.config.hardware import processor_has_bf16
 from myxtts.config.schema import OptimizerConfig
 from myxtts.errors import CheckpointError
-from myxtts.training.packing import Packing, Part
+from myxtts.training.packing import PackedPart, Packing
 
 UNDECAYED = ("bias", "gain", "log_variance")
 """Suffixes of the names of weights without weight decay."""
@@ -38,7 +38,7 @@ class Optimizer(Protocol):
     def apply(self, gradients: Sequence[tf.Tensor], learning_rate: tf.Tensor) -> None:
         """Update the weights; callable inside tf.cond."""
 
-    def moments(self) -> dict[str, tf.Variable | Part]:
+    def moments(self) -> dict[str, tf.Variable | PackedPart]:
         """All state by name, including the number of steps."""
 
 
@@ -89,9 +89,9 @@ class AdamW:
         for place, value in self.packing.small_tensors(self._small).items():
             values[place].assign(value)
 
-    def moments(self) -> dict[str, tf.Variable | Part]:
+    def moments(self) -> dict[str, tf.Variable | PackedPart]:
         """first/PATH, second/PATH and steps."""
-        named: dict[str, tf.Variable | Part] = {"steps": self.steps}
+        named: dict[str, tf.Variable | PackedPart] = {"steps": self.steps}
         moments = self.packing.parts(self.first), self.packing.parts(self.second)
         for weight, first, second in zip(self.weights, *moments, strict=True):
             named[f"first/{weight.path}"], named[f"second/{weight.path}"] = first, second
@@ -122,7 +122,7 @@ class Muon:
         self.keras.learning_rate.assign(learning_rate)
         self.keras.apply(list(gradients), self.weights)
 
-    def moments(self) -> dict[str, tf.Variable | Part]:
+    def moments(self) -> dict[str, tf.Variable | PackedPart]:
         """Keras's own variables by their paths."""
         return {v.path: v.value for v in self.keras.variables}
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from myxtts.models.elementwise import add, plus, times
 from myxtts.models.layers import rotate
-from myxtts.training.graph_figures import Graph
+from myxtts.training.graph_figures import TracedGraph
 
 RANDOM = np.random.default_rng(1)
 X_BTD = RANDOM.normal(size=(3, 11, 6)).astype(np.float32)
@@ -32,7 +32,7 @@ def results(made: Callable[..., Any], *arguments: np.ndarray) -> tuple[list[byte
 
     open_sizes = [tf.TensorSpec([None if size in (3, 11) else size for size in x.shape], tf.float32) for x in arguments]
     graph = tf.function(both, input_signature=open_sizes, autograph=False).get_concrete_function()
-    return [x.numpy().tobytes() for x in graph(*map(tf.constant, arguments))], Graph(graph).count().launches
+    return [x.numpy().tobytes() for x in graph(*map(tf.constant, arguments))], TracedGraph(graph).count().launches
 
 
 @pytest.mark.parametrize(

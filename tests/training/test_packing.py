@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from myxtts.training.packing import SMALL, Packing, Part
+from myxtts.training.packing import SMALL, PackedPart, Packing
 
 SHAPES = [(3, 5), (SMALL + 1,), (), (15,), (2, SMALL), (7, 1, 5, 1), (3,), (5, 3)]
 
@@ -46,7 +46,7 @@ def test_a_part_is_read_and_set_like_a_variable() -> None:
         part.assign(value)
     for part, value in zip(parts, values, strict=True):
         np.testing.assert_array_equal(part.numpy(), value)
-    assert sum(isinstance(part, Part) for part in parts) == 6
+    assert sum(isinstance(part, PackedPart) for part in parts) == 6
     np.testing.assert_array_equal(blocks[0].numpy(), packing.pack(values)[0].numpy())
 
 
