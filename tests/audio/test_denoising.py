@@ -30,7 +30,7 @@ def test_noise_is_subtracted(seed: int) -> None:
     assert made.dtype == np.float32 and len(made) == len(noisy)
     assert ratio_db(clean, made) > ratio_db(clean, noisy) + 5.0
     pauses = clean == 0.0
-    assert np.square(made[pauses]).mean() < 0.1 * np.square(noisy[pauses]).mean()
+    assert np.square(made[pauses]).mean() < 0.3 * np.square(noisy[pauses]).mean()
 
 
 def test_a_recording_over_silence_stays_as_it_is() -> None:

@@ -11,7 +11,7 @@ from made_step import RICH, MadeStep
 pytestmark = [pytest.mark.graph, pytest.mark.timeout(600)]
 
 
-@pytest.mark.parametrize(("precision", "rounding"), [("fp32", 1e-5), ("bf16", 5e-2)])
+@pytest.mark.parametrize(("precision", "rounding"), [("fp32", 1e-5), ("bf16", 0.1)])
 def test_a_window_of_two_micro_batches_is_the_same(precision: str, rounding: float) -> None:
     """With a flow decoder, a critic, dropout and learned weights."""
     found: list[dict[str, Any]] = []
@@ -24,5 +24,5 @@ def test_a_window_of_two_micro_batches_is_the_same(precision: str, rounding: flo
     plain, again = found
     assert plain.keys() == again.keys()
     for name, value in plain.items():
-        scale = np.abs(value).max()
-        np.testing.assert_allclose(again[name], value, rtol=0.0, atol=rounding * max(scale, 1e-3), err_msg=name)
+        difference = np.linalg.norm(again[name] - value)
+        assert difference <= rounding * max(float(np.linalg.norm(value)), 1e-3), name
