@@ -35,7 +35,7 @@ def machine(
 def warning(made: Machine, *, usable: int = 0, cuda_build: bool = True) -> str:
     found = unusable_gpu(made, usable, cuda_build=cuda_build)
     assert found is not None and "\n" not in found
-    assert found.startswith("an NVIDIA GPU is here (") and "so the processor computes: " in found
+    assert found.startswith("an NVIDIA GPU is here (") and "runs on the processor" in found
     return found
 
 
