@@ -38,6 +38,7 @@ from myxtts.cli.screen import Screen, guarded
 from myxtts.config.schema import TextConfig
 from myxtts.data.manifest import read_root
 from myxtts.errors import EXIT_DONE, ConfigError
+from myxtts.storage import STARTER
 from myxtts.storage.find_checkpoint import steps_in
 from myxtts.storage.run_directory import RunDirectory
 
@@ -49,7 +50,7 @@ LONGEST_SECONDS = 10.5
 def main(argv: Sequence[str] | None = None) -> int:
     """Measures as `argv` says; returns the exit code."""
     made = results.parser("fine_tuning", "Judges the voice of a new speaker before and after fine-tuning.")
-    made.add_argument("--base", metavar="RUN", type=Path, required=True, help="the trained run to start from")
+    made.add_argument("--base", metavar="RUN", type=Path, required=True, help="trained run to start from, or starter")
     made.add_argument("--data", metavar="ROOT", type=Path, required=True, help="data root of the new speaker")
     made.add_argument("--seconds", metavar="N", type=float, default=120.0, help="of recordings to train on (120)")
     made.add_argument(
@@ -71,7 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(given: Namespace) -> int:
     _check(given)
-    given.work, given.base = given.work.resolve(), given.base.resolve()  # commands run in the project's folder
+    given.work = given.work.resolve()  # commands run in the project's folder
+    given.base = given.base if str(given.base) == STARTER else given.base.resolve()
     given.work.mkdir(parents=True, exist_ok=True)
     names = ("seconds", "longest", "level", "set", "sentences", "language", "prefer")
     own = {"data": str(given.data.resolve()), "base": str(given.base)}
@@ -106,8 +108,8 @@ def _run(given: Namespace) -> int:
 def _check(given: Namespace) -> None:
     """Raises ConfigError for invalid options."""
     problems = judge_problems(given)
-    if not given.base.is_dir():
-        problems.append(f"--base is {str(given.base)!r}, which is no folder; name a trained run")
+    if str(given.base) != STARTER and not given.base.is_dir():
+        problems.append(f"--base is {str(given.base)!r}, which is no folder; name a trained run, or {STARTER}")
     if min(given.minutes) <= 0:
         problems.append(f"--minutes has {min(given.minutes):g}, expected more than 0")
     if min(given.sentences, given.seconds, given.longest) <= 0:
