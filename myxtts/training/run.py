@@ -19,7 +19,7 @@ from myxtts.data.loader import Loader, Share
 from myxtts.data.plan import total_updates
 from myxtts.data.prepare import PreparedData
 from myxtts.data.roots import absolute_paths
-from myxtts.errors import ConfigError, Stopped
+from myxtts.errors import ConfigError, MyXTTSError, Stopped
 from myxtts.loss_terms import TERMS, VOCODER_TERMS
 from myxtts.messages import quoted
 from myxtts.storage.checkpoint import Checkpoint, foreign_entries
@@ -376,8 +376,11 @@ def _validate_stopped(run: RunContext, saver: Saver, validation: Validation) -> 
     if position.update == 0 or position.validated_update == position.update:
         return
     run.log.say("Saved. Validating, so that the best checkpoint is current; Ctrl-C ends it.")
-    if validation.run(scheduled=False):
-        saver.save(best=True, last=True)
+    try:
+        if validation.run(scheduled=False):
+            saver.save(best=True, last=True)
+    except MyXTTSError as error:
+        run.log.warn(f"the stopped run could not be validated; it is saved without that: {error}")
 
 
 def _end(run: RunContext, saver: Saver, validation: Validation, why: str) -> None:

@@ -38,6 +38,20 @@ def test_a_recording_over_silence_stays_as_it_is() -> None:
     assert ratio_db(clean, without_noise(clean, AUDIO)) > 40.0
 
 
+def test_gaps_without_noise_do_not_hide_it() -> None:
+    noise = 0.01 * np.random.default_rng(1).standard_normal(4 * AUDIO.sample_rate_hz).astype(np.float32)
+    gaps = np.arange(len(noise)) % 22_050 < 3_300
+    noise[gaps] *= np.float32(1e-4)
+    assert without_noise(noise, AUDIO)[~gaps].std() < 0.7 * noise[~gaps].std()
+
+
+def test_a_long_recording_is_computed_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    noisy = speech() + 0.01 * np.random.default_rng(1).standard_normal(len(speech())).astype(np.float32)
+    whole = without_noise(noisy, AUDIO)
+    monkeypatch.setattr("myxtts.audio.denoising._BLOCK_FRAMES", 7)
+    np.testing.assert_allclose(without_noise(noisy, AUDIO), whole, atol=1e-6)
+
+
 @pytest.mark.parametrize("samples", [0, 1, 1023, 1024, 5000])
 def test_any_length_and_silence(samples: int) -> None:
     silence = np.zeros(samples, np.float32)
