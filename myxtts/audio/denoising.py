@@ -67,12 +67,12 @@ def _noise(frames: Array, inside: slice, window: Array) -> Array | None:
             for start in range(0, len(frames), _BLOCK_FRAMES)
         ]
     )
-    heard = loudness_M > loudness_M.max() * 10.0 ** (-QUIETEST_DB / 10.0)
+    audible = loudness_M > loudness_M.max() * 10.0 ** (-QUIETEST_DB / 10.0)
     whole = np.zeros(len(frames), np.bool_)
     whole[inside] = True
-    usable = np.flatnonzero(heard & whole)
+    usable = np.flatnonzero(audible & whole)
     if not len(usable):
-        usable = np.flatnonzero(heard)
+        usable = np.flatnonzero(audible)
     if not len(usable):
         return None
     count = max(LEAST_QUIET_FRAMES, int(QUIET_SHARE * len(usable)))
