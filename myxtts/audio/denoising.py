@@ -50,9 +50,9 @@ def without_noise(samples_N: Array, audio: AudioConfig) -> Array:
         smoothed_MF, state = scipy.signal.lfilter([1.0 - _MEMORY], [1.0, -_MEMORY], power_MF, axis=0, zi=state)
         share_MF = np.float32(OVERESTIMATE) * noise_F / np.maximum(smoothed_MF, np.finfo(np.float32).tiny)
         spectrum_MF *= np.sqrt(np.maximum(np.float32(1.0) - share_MF, np.float32(FLOOR**2)))
-        parts_ML = scipy.fft.irfft(spectrum_MF, length, axis=1) * window
-        for number, part_L in enumerate(parts_ML, start):
-            made_N[number * hop : number * hop + length] += part_L
+        parts = scipy.fft.irfft(spectrum_MF, length, axis=1) * window
+        for number, part in enumerate(parts, start):
+            made_N[number * hop : number * hop + length] += part
             weight_N[number * hop : number * hop + length] += np.square(window)
     kept = slice(length - hop, length - hop + len(samples_N))
     return made_N[kept] / weight_N[kept]

@@ -25,6 +25,9 @@ Differs: candidates are refined by a parabola instead of a sinc series; frames a
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import scipy.fft
@@ -101,24 +104,35 @@ def _voiced_candidates(
     correlation_MA: Array, window_A: Array, audio: AudioConfig, hz_MX: Float64, strength_MX: Float64
 ) -> None:
     """Writes the X strongest peaks of the autocorrelation of each frame, as frequency in Hz and strength."""
-    from myxtts.audio import pitch_search  # only who tracks a pitch waits for numba
-
     rate = audio.sample_rate_hz
     first = max(2, int(rate / audio.pitch_high_hz))
     last = min(correlation_MA.shape[1] - 2, int(np.ceil(rate / audio.pitch_low_hz)))
     ends_M = np.zeros(len(correlation_MA), np.int64)
     heights, lags = np.empty((2, len(correlation_MA) * max(0, last - first + 2) // 2))
     correlation_MA, least_lag = correlation_MA[:, : last + 2], rate / audio.pitch_high_hz
-    found = pitch_search.peaks(correlation_MA, window_A, first, 0.5 * _VOICING, least_lag, heights, lags, ends_M)
+    search = _loops()
+    found = search.peaks(correlation_MA, window_A, first, 0.5 * _VOICING, least_lag, heights, lags, ends_M)
     strengths = heights[:found] - _OCTAVE_COST * np.log2(audio.pitch_low_hz / rate * lags[:found])
     hz = np.clip(rate / lags[:found], 0.0, audio.pitch_high_hz)
-    pitch_search.strongest(strengths, hz, ends_M, hz_MX, strength_MX)
+    search.strongest(strengths, hz, ends_M, hz_MX, strength_MX)
 
 
 def _best_path(hz_MX: Float64, strength_MX: Float64, hop_seconds: float) -> npt.NDArray[np.int64]:
     """The candidate of each frame on the path that maximizes strength minus transition costs."""
-    from myxtts.audio import pitch_search
-
     correction = 0.01 / hop_seconds
     octaves_MX = np.log2(np.where(hz_MX > 0.0, hz_MX, np.nan))
-    return pitch_search.best_path(octaves_MX, strength_MX, _JUMP_COST * correction, _VOICING_COST * correction)
+    path: npt.NDArray[np.int64] = _loops().best_path(
+        octaves_MX, strength_MX, _JUMP_COST * correction, _VOICING_COST * correction
+    )
+    return path
+
+
+def _loops() -> Any:
+    """The compiled loops where numba is loaded anyway, as in training and preparation; else those in NumPy."""
+    if "numba" in sys.modules:
+        from myxtts.audio import pitch_search
+
+        return pitch_search
+    from myxtts.audio import pitch_plain
+
+    return pitch_plain

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
+import sys
 
-from myxtts.audio import pitch_search
+import numpy as np
+import pytest
+
+from myxtts.audio import pitch, pitch_plain, pitch_search
+from myxtts.config.schema import AudioConfig
 
 RANDOM = np.random.default_rng(4)
 FRAMES, LAGS, FIRST, LEAST_LAG = 40, 120, 9, 9.3
@@ -19,31 +23,26 @@ def test_peaks_are_those_of_the_whole_array() -> None:
     heights, lags, ends = np.empty(FRAMES * LAGS), np.empty(FRAMES * LAGS), np.zeros(FRAMES, np.int64)
     found = pitch_search.peaks(correlation, window, FIRST, 0.2, LEAST_LAG, heights, lags, ends)
 
-    normalized = (correlation / np.maximum(correlation[:, :1], np.float32(1e-12)) / window).astype(np.float64)
-    before, here, after = (normalized[:, FIRST + d : LAGS - 1 + d] for d in (-1, 0, 1))
-    is_peak = (here > before) & (here >= after) & (here > 0.2)
-    shift = np.where(is_peak, 0.5 * (after - before) / np.where(is_peak, 2.0 * here - before - after, 1.0), 0.0)
-    height = here + 0.25 * (after - before) * shift
-    lag = np.arange(FIRST, LAGS - 1) + shift
-    is_peak &= lag >= LEAST_LAG
-    assert found == is_peak.sum() > FRAMES
-    assert np.array_equal(ends, np.cumsum(is_peak.sum(axis=1)))
-    assert np.array_equal(lags[:found], lag[is_peak])
-    assert np.array_equal(heights[:found], np.where(height > 1.0, 1.0 / np.maximum(height, 1e-9), height)[is_peak])
+    plain_heights, plain_lags, plain_ends = np.empty_like(heights), np.empty_like(lags), np.zeros_like(ends)
+    arguments = (correlation, window, FIRST, 0.2, LEAST_LAG, plain_heights, plain_lags, plain_ends)
+    assert found == pitch_plain.peaks(*arguments) > FRAMES
+    assert np.array_equal(ends, plain_ends)
+    assert np.array_equal(lags[:found], plain_lags[:found])
+    assert np.array_equal(heights[:found], plain_heights[:found])
 
 
 def test_the_strongest_are_sorted_and_of_equal_ones_the_first_comes_first() -> None:
     counts = np.array([0, 1, 5, 30, 4])
     strengths = np.round(RANDOM.normal(size=counts.sum()), 1)
     hz = RANDOM.uniform(60.0, 600.0, counts.sum())
-    hz_MX, strength_MX = np.zeros([5, 4]), np.full([5, 4], -np.inf)
-    pitch_search.strongest(strengths, hz, np.cumsum(counts), hz_MX, strength_MX)
-    for m, end in enumerate(np.cumsum(counts)):
-        own = np.arange(end - counts[m], end)
-        order = own[np.argsort(-strengths[own], kind="stable")][:4]
-        assert np.array_equal(strength_MX[m, : len(order)], strengths[order])
-        assert np.array_equal(hz_MX[m, : len(order)], hz[order])
-        assert np.all(hz_MX[m, len(order) :] == 0.0) and np.all(np.isneginf(strength_MX[m, len(order) :]))
+    made = []
+    for loops in (pitch_search, pitch_plain):
+        hz_MX, strength_MX = np.zeros([5, 4]), np.full([5, 4], -np.inf)
+        loops.strongest(strengths, hz, np.cumsum(counts), hz_MX, strength_MX)
+        made.append((hz_MX, strength_MX))
+        assert np.all(hz_MX[0] == 0.0) and np.all(np.isneginf(strength_MX[0]))
+        assert np.all(np.diff(strength_MX[3]) <= 0.0) and strength_MX[3, 0] == strengths[6:36].max()
+    assert all(np.array_equal(a, b) for a, b in zip(*made, strict=True))
 
 
 def test_the_best_path_is_that_of_the_plain_search() -> None:
@@ -53,19 +52,14 @@ def test_the_best_path_is_that_of_the_plain_search() -> None:
     missing = RANDOM.random([300, 5]) < 0.3
     missing[:, 0] = False
     octaves[missing], strength[missing] = np.nan, -np.inf
-    assert np.array_equal(pitch_search.best_path(octaves, strength, 0.3, 0.1), plain_path(octaves, strength, 0.3, 0.1))
+    assert np.array_equal(
+        pitch_search.best_path(octaves, strength, 0.3, 0.1), pitch_plain.best_path(octaves, strength, 0.3, 0.1)
+    )
 
 
-def plain_path(octaves: np.ndarray, strength: np.ndarray, jump_cost: float, voicing_cost: float) -> list[int]:
-    voiced = ~np.isnan(octaves)
-    score, came_from = strength[0], []
-    for m in range(1, len(octaves)):
-        jump = jump_cost * np.abs(octaves[m - 1][:, None] - octaves[m])
-        change = (voiced[m - 1][:, None] != voiced[m]) * voicing_cost
-        reached = score[:, None] - np.where(voiced[m - 1][:, None] & voiced[m], jump, change)
-        came_from.append(reached.argmax(axis=0))
-        score = reached.max(axis=0) + strength[m]
-    path = [int(score.argmax())]
-    for back in reversed(came_from):
-        path.append(int(back[path[-1]]))
-    return path[::-1]
+def test_a_recording_has_the_same_pitch_without_numba(monkeypatch: pytest.MonkeyPatch) -> None:
+    time = np.arange(22_050) / 22_050
+    samples = (0.3 * np.sin(2 * np.pi * (150 + 40 * time) * time) * (time % 0.3 < 0.2)).astype(np.float32)
+    compiled = pitch.track(samples, AudioConfig())
+    monkeypatch.delitem(sys.modules, "numba")
+    assert np.array_equal(pitch.track(samples, AudioConfig()), compiled) and compiled.any()
