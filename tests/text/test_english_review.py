@@ -56,7 +56,17 @@ from myxtts.text.sentences import split_sentences
         ("3:30-4:30pm, 3:30am-4:30pm, 9am-5:30pm", "three thirty to four thirty P M, three thirty A M to four thirty P M, nine "
          "A M to five thirty P M"),
         ("$1.5m-$2m, $10m-$2bn", "one point five to two million dollars, ten million to two billion dollars"),
-        ("10 k\u03a9, 1 M\u03a9", "ten kilohms, one megohms"),
+        ("pages 10,11,112, and lines 5,6, too", "pages ten, eleven, one hundred twelve, and lines five, six, too"),
+        ("1.000.000.000 people, 1.234.567.890 people", "one billion people, one billion two hundred thirty-four million five "
+         "hundred sixty-seven thousand eight hundred ninety people"),
+        ("Call me on 07700 900123, call 1 800 555 1234, rang 100 200 times", "Call me on zero seven seven zero zero, nine zero "
+         "zero one two three, call one, eight zero zero, five five five, one two three four, rang one hundred two hundred "
+         "times"),
+        ("x - 3 = 2, 2x - 3 = 7, 7 = 10 - 3", "x minus three equals two, two x minus three equals seven, seven equals ten minus "
+         "three"),
+        ("$5 - $10, Jan.-Mar. 2024, 2 Jan. \u2013 3 Feb.", "five to ten dollars, January to March twenty twenty-four, the second "
+         "of January \u2014 the third of February."),
+        ("10 k\u03a9, 1 M\u03a9", "ten kilohms, one megohm"),
     ],
 )  # fmt: skip
 def test_ordinary_sentences(written: str, spoken: str) -> None:
@@ -94,6 +104,7 @@ def test_a_gain_of_points_is_no_telephone_number() -> None:
         ["He was born on 2 Jan.", "It was cold."],
         ["It is on the 3rd of Sept.", "Come!"],
         ["Open Mon-Fri.", "It is closed now."],
+        ["Mon.-Fri. 9am-5pm, Jan.-Mar. 2024.", "Open Mon-Fri.", "10 people came."],
         ["They come on 2 Jan. 2024 with Ann.", "In Dec. Bob left."],
     ],
 )

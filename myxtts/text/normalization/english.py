@@ -35,7 +35,7 @@ _MONTH_PATTERN = "|".join(tables.MONTHS)
 _NUMBER = r"\d{1,3}(?:,\d{3})+|\d+"
 _MAGNITUDES = "hundred|thousand|million|billion|trillion"
 _SHORT_DAY = rf"({'|'.join(d.title() for d in (*tables.WEEKDAYS, *tables.SHORT_MONTHS))})\b"
-_STOP = r"(?:\.(?=\s+[a-z\d]|,))?"
+_STOP = r"(?:\.(?=\s+[a-z\d]|\s*[,;:\u2013\u2014-]))?"
 """The full stop of an abbreviation, which is none of a sentence: the sentence goes on."""
 _NOT_THOUSANDS = "(?:TV|TVs|video|resolution|monitor|display|screen|UHD|run|race|walk)\\b"
 """After 4K or 10K: pixels, or kilometers of a race."""
@@ -245,8 +245,8 @@ _RULES: tuple[_Rule, ...] = (
     (re.compile(r"\betc\b", re.I), "et cetera"),
     (BEFORE_NUMBER, lambda f: tables.BEFORE_NUMBERS[f[1].lower()] + " "),
     (re.compile(rf"\b({_names(tables.SHORT_WORDS)})\.(?=\s+\w|,)", re.I), lambda f: tables.SHORT_WORDS[f[1].lower()]),
-    (re.compile(rf"\b({'|'.join(tables.SHORT_MONTHS)})\.?(?= \d)", re.I), lambda f: tables.SHORT_MONTHS[f[1].lower()]),
     (re.compile(rf"\b{_SHORT_DAY}\.? ?[-\u2013] ?{_SHORT_DAY}{_STOP}"), _range_of_names),
+    (re.compile(rf"\b({'|'.join(tables.SHORT_MONTHS)})\.?(?= \d)", re.I), lambda f: tables.SHORT_MONTHS[f[1].lower()]),
     (
         re.compile(rf"(?<![\w-])(\d{{1,2}}) ({'|'.join(m.title() for m in tables.SHORT_MONTHS)})\b{_STOP}"),
         lambda f: f"{f[1]} {tables.SHORT_MONTHS[f[2].lower()]}",
@@ -297,7 +297,7 @@ _RULES: tuple[_Rule, ...] = (
     ),
     (re.compile(r"(?<=[\w)])\^(-?)(?=\d)"), lambda f: f" to the power of {'minus ' if f[1] else ''}"),
     (re.compile(r"(?<=\d)[x×](?=\d)|(?<=\d) [x×] (?=\d)"), " by "),
-    (re.compile(r"\b(\d+(?:\.\d+)?)x\b(?! ?\d)"), r"\1 times"),
+    (re.compile(r"\b(\d+(?:\.\d+)?)x\b(?! ?\d| ?[=+]| minus)"), r"\1 times"),
     (re.compile(r"(?<=%) ?[-\u2013] ?(?=\d)"), " to "),
     (re.compile(r"(?<![\d.])(\d+(?:\.\d+)?) ?(?:ft|feet) (\d{1,2}) ?in\b(?! \w)"), r"\1 feet \2 inches"),
     (

@@ -18,7 +18,7 @@ _LISTED = (
     r"|sheets|boxes|equations|clauses|acts|scenes|psalms)"
 )
 """What is listed by number rather than measured: in lines 5,6 the comma is none of a decimal."""
-_LIST = re.compile(rf"({_LISTED} )(\d{{1,3}}(?:,\d{{1,2}})+)(?![\d,])")
+_LIST = re.compile(rf"({_LISTED} )(\d{{1,3}},\d{{1,2}}(?:,\d{{1,3}})*)(?!\d|[.,]\d)")
 _COMMA_DECIMAL = re.compile(
     rf"(?<![\w.,])(\d+),(\d{{1,2}})(?! in\b)(?= ?(?:{_SIGNS}|%|(?:{'|'.join(tables.CURRENCY_CODES)}|{_UNITS})(?!\w)))"
 )

@@ -23,11 +23,14 @@ _SIGNS = {
 _ION = re.compile(
     "(?<=[A-Za-z)\u2080-\u2089])([\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+)([\u207a\u207b])(?![\u2070\u00b9\u00b2\u00b3\u2074-\u2079])"
 )
-_TERM = r"(?!0\d)\d{1,12}(?:[.,]\d{1,12})?"
+_TERM = r"(?!0\d)\d{1,12}(?:[.,]\d{1,12})?[a-z]?"
 _EQUATION = re.compile(
-    rf"(?<![\w.,/-])(?!\d{{4}}-\d\d?-\d|\d{{3}}-\d{{4}}\b){_TERM}(?: ?[-+*/\u2212\u00d7\u00f7] ?{_TERM}){{1,4}}(?= ?=)"
+    rf"(?<![\w.,/-])(?!\d{{4}}-\d\d?-\d|\d{{3}}-\d{{4}}\b)(?:{_TERM}|[a-z](?= ))"
+    rf"(?: ?[-+*/\u2212\u00d7\u00f7] ?{_TERM}){{1,4}}(?= ?=)"
 )
 _MINUS = re.compile(" ?[-\u2212] ?(?=\\d)")
+_DIFFERENCE = re.compile("(?<=\\d) \u2212 (?=\\d)|(?:(?<== \\d)|(?<== \\d\\d)) - (?=\\d)")
+_PRICES = re.compile("([$\u20ac\u00a3]\\d{1,9}(?:[.,]\\d{1,9})?[kKmMbBn]{0,2}) [-\u2013] (?=[$\u20ac\u00a3]\\d)")
 _SPACED_RANGE = re.compile(
     r"(?<![\w.,/-])(?<![-+*/=] )(\d{1,4}) [-\u2013] (\d{1,4})(?![\w/-]|[.,:]\d| [-\u2013=+*/])"
     r"(?! (?!January|February|March|April|May|June|July|August|September|October|November|December)[A-Z])"
@@ -48,9 +51,14 @@ def spell_signs(text: str) -> str:
     text = _POWER.sub(_power, text)
     text = _FORMULA.sub(lambda found: f" {found.group().translate(_LOWERED)} ", text)
     text = _MICRO.sub("\u00b5", text)
-    text = _OHM.sub(lambda found: f" {_OHMS[found[1]]}", text)
+    text = _OHM.sub(_ohms, text)
     text = _ORNAMENTS.sub(" ", text)
     return _SIGN.sub(lambda found: f" {_SIGNS[found.group()]} ", text)
+
+
+def _ohms(found: re.Match[str]) -> str:
+    one = re.search(r"(?<![\d.,])1$", found.string[max(0, found.start() - 3) : found.start()])
+    return f" {_OHMS[found[1]].removesuffix('s') if one else _OHMS[found[1]]}"
 
 
 def spell_dashes(text: str) -> str:
@@ -60,7 +68,8 @@ def spell_dashes(text: str) -> str:
     range increase and no title follows, as in "Chapter 1 - 10 ways".
     """
     text = _EQUATION.sub(lambda found: _MINUS.sub(" minus ", found.group().replace(" / ", " divided by ")), text)
-    return _SPACED_RANGE.sub(_spaced_range, text)
+    text = _DIFFERENCE.sub(" minus ", text)
+    return _SPACED_RANGE.sub(_spaced_range, _PRICES.sub(r"\1-", text))
 
 
 def _spaced_range(found: re.Match[str]) -> str:
