@@ -66,6 +66,8 @@ from myxtts.text.sentences import split_sentences
          "three"),
         ("$5 - $10, Jan.-Mar. 2024, 2 Jan. \u2013 3 Feb.", "five to ten dollars, January to March twenty twenty-four, the second "
          "of January \u2014 the third of February."),
+        ("Python 3.100.200 in use, 6 \u00d7 2 = 12, 1.5/2.5", "Python three point one hundred point two hundred in use, six times "
+         "two equals twelve, one point five over two point five"),
         ("10 k\u03a9, 1 M\u03a9", "ten kilohms, one megohm"),
     ],
 )  # fmt: skip

@@ -12,7 +12,7 @@ _Found = re.Match[str]
 _UNITS = "|".join(re.escape(unit) for unit in sorted(tables.UNITS, key=len, reverse=True))
 _SIGNS = "[$\u20ac\u00a3\u00a5\u20b9\u20bd\u20a9\u20ba]"
 _LISTED = (
-    r"\b(?i:lines|pages|chapters|items|verses|sections|figures|tables|parts|points|steps|rows|columns|numbers|questions"
+    r"\b(?i:line|page|chapter|verse|section|figure|table|item|lines|pages|chapters|items|verses|sections|figures|tables|parts|points|steps|rows|columns|numbers|questions"
     r"|exercises|articles|paragraphs|volumes|books|lessons|units|rooms|levels|groups|options|problems|examples|rules"
     r"|notes|days|weeks|grades|ages|stages|phases|episodes|seasons|players|gates|platforms|rounds|tasks|answers|slides"
     r"|sheets|boxes|equations|clauses|acts|scenes|psalms)"
@@ -27,12 +27,16 @@ _APOSTROPHES = re.compile(r"(?<![\w.,'])[1-9]\d{0,2}(?:'\d{3})+(?:\.\d+)?(?![\w'
 _POINTS = re.compile(r"(?<![\w.,'])[1-9]\d{0,2}(?:(?:\.\d{3}){2,}(?:,\d{1,2})?|(?:\.\d{3}),\d{2})(?![\d'])(?![.,]\d)")
 _AMOUNT_BEFORE = re.compile(rf"(?:{_SIGNS}|\b(?:{'|'.join(tables.CURRENCY_CODES)})) ?$")
 _AMOUNT_AFTER = re.compile(
-    rf" ?(?:{_SIGNS}|%|(?! in\b)(?:{'|'.join(tables.CURRENCY_CODES)}|{_UNITS}|euros?|dollars?|pounds?|francs?|yen"
+    rf"(?! in\b) ?(?:{_SIGNS}|%|(?:{'|'.join(tables.CURRENCY_CODES)}|{_UNITS}|euros?|dollars?|pounds?|francs?|yen"
     r"|rupees|rubles|crowns|pesos|lira|percent|people|persons|inhabitants|residents|citizens|men|women|children|soldiers"
-    r"|voters|votes|copies|tons|tonnes|years|kilometers|kilometres|meters|metres|miles|liters|litres)(?!\w))"
+    r"|users|visitors|downloads|subscribers|voters|votes|copies|tons|tonnes|years|kilometers|kilometres|meters|metres|miles|liters|litres)(?!\w))"
 )
-_PROGRAM_BEFORE = re.compile(r"\b(?:v|version|firmware|build|release|revision|update|patch|driver|kernel)s? ?$", re.I)
-_SCORE = re.compile(r"(?<![\w.,/-])(\d{1,3}\.\d{1,2})/(\d{1,3})(?![\w/])(?!\.\d)")
+_PROGRAM_BEFORE = re.compile(
+    r"\b(?:v|version|firmware|build|release|revision|update|patch|driver|kernel|app|python|chrome|firefox|safari|android|ios|macos"
+    r"|windows|linux|ubuntu|node)s? ?$",
+    re.I,
+)
+_SCORE = re.compile(r"(?<![\w.,/-])(\d{1,3}\.\d{1,2})/(\d{1,3}(?:\.\d{1,2})?)(?![\w/])(?!\.\d)")
 _MEASURES = ("tsp", "tbsp", "oz", "fl oz", "lb", "gal", "ft", "mi", "yd", "kg", "km", "cm", "mm", "ml", "mL", "hr")
 _PART_OF_UNIT = re.compile(
     rf"(?<![\d/.,])(?<!\d )([1-9]\d?)/([234568]|10) ?({'|'.join(sorted(_MEASURES, key=len, reverse=True))})(?!\w)"
@@ -59,6 +63,10 @@ def _thousands(found: _Found) -> str:
     return found.group()
 
 
+def _score(found: _Found) -> str:
+    return f"{found[1]} {'over' if '.' in found[2] else 'out of'} {found[2]}"
+
+
 def _part_of_unit(found: _Found) -> str:
     """3/4 tsp is three quarters of a teaspoon."""
     if int(found[1]) >= int(found[2]):
@@ -74,6 +82,6 @@ RULES: tuple[tuple[re.Pattern[str], str | Callable[[_Found], str]], ...] = (
     (_COMMA_DECIMAL, r"\1.\2"),
     (_APOSTROPHES, lambda found: found.group().replace("'", "")),
     (_POINTS, _thousands),
-    (_SCORE, r"\1 out of \2"),
+    (_SCORE, _score),
     (_PART_OF_UNIT, _part_of_unit),
 )

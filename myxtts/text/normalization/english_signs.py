@@ -67,9 +67,13 @@ def spell_dashes(text: str) -> str:
     Cleaning makes long dashes of hyphens between blanks. 5 - 3 = 2 is an equation, 6 - 12 a range; the numbers of a
     range increase and no title follows, as in "Chapter 1 - 10 ways".
     """
-    text = _EQUATION.sub(lambda found: _MINUS.sub(" minus ", found.group().replace(" / ", " divided by ")), text)
+    text = _EQUATION.sub(lambda found: _MINUS.sub(" minus ", _operations(found.group())), text)
     text = _DIFFERENCE.sub(" minus ", text)
     return _SPACED_RANGE.sub(_spaced_range, _PRICES.sub(r"\1-", text))
+
+
+def _operations(equation: str) -> str:
+    return equation.replace(" / ", " divided by ").replace("\u00d7", " times ")
 
 
 def _spaced_range(found: re.Match[str]) -> str:
