@@ -68,6 +68,9 @@ from myxtts.text.sentences import split_sentences
          "of January \u2014 the third of February."),
         ("Python 3.100.200 in use, 6 \u00d7 2 = 12, 1.5/2.5", "Python three point one hundred point two hundred in use, six times "
          "two equals twelve, one point five over two point five"),
+        ("called 100% of them, room 221B, 7 - 9pm, 7 am - 9 pm, C - 3 = D", "called one hundred percent of them, room two hundred "
+         "twenty-one B, seven to nine P M, seven A M to nine P M, C minus three equals D"),
+        ("at 9 am - 12 men came", "at nine A M \u2014 twelve men came"),
         ("10 k\u03a9, 1 M\u03a9", "ten kilohms, one megohm"),
     ],
 )  # fmt: skip

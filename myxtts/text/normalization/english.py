@@ -304,7 +304,7 @@ _RULES: tuple[_Rule, ...] = (
         re.compile(r"\b(\d{1,2}) ?([ap])\.?m\b(?:\.(?=\s+(?-i:[a-z])|[,\u2013-]))?", re.I),
         lambda f: f"{f[1]} {f[2].upper()} M",
     ),
-    (re.compile(r"(?<= [AP] M) ?[-\u2013] ?(?=\d)"), " to "),
+    (re.compile(r"(?<= [AP] M)(?: ?[-\u2013] ?(?=\d)| \u2014 (?=\d\d? [AP] M))"), " to "),
     (
         re.compile(rf"\b({_MONTH_PATTERN}) (\d{{1,2}})(?:st|nd|rd|th)?\b(?![:.,]?\d)"),
         lambda f: f"{f[1]} {numbers.ordinal(f[2])}",
@@ -337,7 +337,8 @@ _RULES: tuple[_Rule, ...] = (
     (re.compile(rf"(?:(?<=dollars)|(?<=pounds)|(?<=euros)|(?<=cents))/(?=(?:{'|'.join(tables.PER)})\b)"), " per "),
     (
         re.compile(
-            rf"(?<![\w.,])((?:{_NUMBER})(?:\.\d+)?)(bn|tn|[kKMBT])\b(?!(?<=[kK]) ?{_NOT_THOUSANDS})(?!{_ADDRESS})"
+            rf"(?<![\w.,])(?<!\b[Rr]oom )(?<!\b[Ff]lat )((?:{_NUMBER})(?:\.\d+)?)"
+            rf"(bn|tn|[kKMBT])\b(?!(?<=[kK]) ?{_NOT_THOUSANDS})(?!{_ADDRESS})"
         ),
         lambda f: f"{_amount(*f[1].partition('.')[::2])} {tables.ATTACHED[f[2]]}",
     ),

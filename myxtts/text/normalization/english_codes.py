@@ -56,7 +56,7 @@ _CALL = (
 )
 RULES: tuple[tuple[re.Pattern[str], str | Callable[[_Found], str]], ...] = (
     (re.compile(rf"{_CALL} ((?:1 )?\d{{3,5}}(?: \d{{3,4}}){{1,3}})(?![\w-]|[.,]\d| \d)"), _called_groups),
-    (re.compile(r"(?i:\b(call|dial|dialed|dialled|called)) (\d{3})(?![\d,.-]\d| \d)\b"), _called),
+    (re.compile(r"(?i:\b(call|dial|dialed|dialled|called)) (\d{3})(?![\d,.-]\d| \d| ?[%$\u20ac\u00a3])\b"), _called),
     (re.compile(r"(?<![\w.])((?:\d{1,3}\.){3}\d{1,3})(?::(\d{2,5}))?\b(?!\.\d)"), _computer),
     (
         re.compile(

@@ -25,14 +25,14 @@ _ION = re.compile(
 )
 _TERM = r"(?!0\d)\d{1,12}(?:[.,]\d{1,12})?[a-z]?"
 _EQUATION = re.compile(
-    rf"(?<![\w.,/-])(?!\d{{4}}-\d\d?-\d|\d{{3}}-\d{{4}}\b)(?:{_TERM}|[a-z](?= ))"
+    rf"(?<![\w.,/-])(?!\d{{4}}-\d\d?-\d|\d{{3}}-\d{{4}}\b)(?:{_TERM}|[A-Za-z](?= ))"
     rf"(?: ?[-+*/\u2212\u00d7\u00f7] ?{_TERM}){{1,4}}(?= ?=)"
 )
 _MINUS = re.compile(" ?[-\u2212] ?(?=\\d)")
 _DIFFERENCE = re.compile("(?<=\\d) \u2212 (?=\\d)|(?:(?<== \\d)|(?<== \\d\\d)) - (?=\\d)")
 _PRICES = re.compile("([$\u20ac\u00a3]\\d{1,9}(?:[.,]\\d{1,9})?[kKmMbBn]{0,2}) [-\u2013] (?=[$\u20ac\u00a3]\\d)")
 _SPACED_RANGE = re.compile(
-    r"(?<![\w.,/-])(?<![-+*/=] )(\d{1,4}) [-\u2013] (\d{1,4})(?![\w/-]|[.,:]\d| [-\u2013=+*/])"
+    r"(?<![\w.,/-])(?<![-+*/=] )(\d{1,4}) [-\u2013] (\d{1,4})(?!(?![ap]m\b)[\w/-]|[.,:]\d| [-\u2013=+*/])"
     r"(?! (?!January|February|March|April|May|June|July|August|September|October|November|December)[A-Z])"
 )
 _TITLE_BEFORE = re.compile(
