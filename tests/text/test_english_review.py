@@ -71,6 +71,7 @@ from myxtts.text.sentences import split_sentences
         ("called 100% of them, room 221B, 7 - 9pm, 7 am - 9 pm, C - 3 = D", "called one hundred percent of them, room two hundred "
          "twenty-one B, seven to nine P M, seven A M to nine P M, C minus three equals D"),
         ("at 9 am - 12 men came", "at nine A M \u2014 twelve men came"),
+        ("2nd Jan. It rained on the 3rd of Sept.", "the second of January. It rained on the third of September."),
         ("10 k\u03a9, 1 M\u03a9", "ten kilohms, one megohm"),
     ],
 )  # fmt: skip

@@ -248,7 +248,9 @@ _RULES: tuple[_Rule, ...] = (
     (re.compile(rf"\b{_SHORT_DAY}\.? ?[-\u2013] ?{_SHORT_DAY}{_STOP}"), _range_of_names),
     (re.compile(rf"\b({'|'.join(tables.SHORT_MONTHS)})\.?(?= \d)", re.I), lambda f: tables.SHORT_MONTHS[f[1].lower()]),
     (
-        re.compile(rf"(?<![\w-])(\d{{1,2}}) ({'|'.join(m.title() for m in tables.SHORT_MONTHS)})\b{_STOP}"),
+        re.compile(
+            rf"(?<![\w-])(\d{{1,2}}(?:st|nd|rd|th)?(?: of)?) ({'|'.join(map(str.title, tables.SHORT_MONTHS))})\b{_STOP}"
+        ),
         lambda f: f"{f[1]} {tables.SHORT_MONTHS[f[2].lower()]}",
     ),
     (re.compile(rf"\b({'|'.join(tables.WEEKDAYS)})\.(?=,)", re.I), lambda f: tables.WEEKDAYS[f[1].lower()]),
