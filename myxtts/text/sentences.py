@@ -14,6 +14,10 @@ _DATES = frozenset({
     "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "mon", "tue", "tues", "wed",
     "thu", "thur", "thurs", "fri", "sat", "sun",
 })  # fmt: skip
+_MONTHS = frozenset({"jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec"})
+_DAY_BEFORE = re.compile(r"(?<!\d)\d{1,2}(?:st|nd|rd|th)?(?: of)?\s$")
+_SHORT_RANGE = re.compile(f"(?:{'|'.join(_DATES)})\\.[-\u2013](?:{'|'.join(_DATES)})")
+"""Mon.-Fri. 9am, while "Mon-Fri." ends a sentence."""
 _WORDS_TOO = frozenset({"sat", "sun", "wed", "mar"})
 _CAPITALISED = frozenset(name.capitalize() for name in _DATES) | {"Fig", "Sec"}
 """Abbreviations that are words in lower case, except for months and days before a number: the sun, they sat."""
@@ -79,7 +83,15 @@ def _ends_sentence(text: str, start: int, end: re.Match[str]) -> bool:
     if end["stop"] != "." or word is None:
         return True
     name = word.group().lower()
+    if (
+        name in _MONTHS
+        and following[:1].isupper()
+        and _DAY_BEFORE.search(text, max(start, word.start() - 12), word.start())
+    ):
+        return True  # on 2 Jan. It was cold.
     if word.group() in _CAPITALISED or (name in _DATES and word.group() not in _WORDS_TOO and following[:1].isdigit()):
+        return False
+    if following[:1].isdigit() and _SHORT_RANGE.fullmatch(name):
         return False
     numbered = BEFORE_NUMBER.match(text, word.start()) or BEFORE_NUMERAL.match(text, word.start())
     if numbered and numbered.end() > end.start():  # not the dot inside "p.15."

@@ -180,6 +180,16 @@ PIECES = (
     "A ",
     " - ",
     "Jan ",
+    "1 - ",
+    "1-1=",
+    "5,6,",
+    "1.000",
+    "1'000",
+    "lines 1,2,",
+    "call 555 ",
+    "$5 - ",
+    "Ca\u00b2\u207a",
+    "1B Ab ",
 )
 
 
@@ -234,7 +244,7 @@ def calls_of(text: str, language: str) -> int:
         ("\u221a2, 3 * 4, x \u2265 5, \u2022 one", "the square root of two, three times four, x greater than or equal to five, "
          "one"),
         ("100 mL, 5 \u03bcm, 5 k\u03a9, 9.8 m/s\u00b2, 4 tbsp, in km/h", "one hundred milliliters, five micrometers, five "
-         "kiloohms, nine point eight meters per second squared, four tablespoons, in kilometers per hour"),
+         "kilohms, nine point eight meters per second squared, four tablespoons, in kilometers per hour"),
         ("$10/month, \u20ac5/kg, 1/100, 3,50 \u20ac, 1,5 kg, 1.000.000, 10'000", "ten dollars per month, five euros per kg, one "
          "over one hundred, three point five zero euros, one point five kilograms, one million, ten thousand"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from myxtts.text.normalization import english, persian
 from myxtts.text.normalization.characters import clean
+from myxtts.text.normalization.english_signs import spell_dashes
 from myxtts.text.normalization.markup import spell_addresses, without_markup
 
 
@@ -16,7 +17,7 @@ def normalize(text: str, language: str) -> str:
     base = language.lower().replace("_", "-").split("-")[0]
     text = without_markup(text)
     if base == "en":
-        text = spell_addresses(text)
+        text = spell_dashes(spell_addresses(text))
     text = clean(text)
     if base == "en":
         return english.normalize(text, day_first=not language.lower().replace("_", "-").startswith(("en-us", "en-ca")))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from myxtts.text.normalization import english_codes
+from myxtts.text.normalization import english_codes, english_groups
 from myxtts.text.normalization import english_numbers as numbers
 from myxtts.text.normalization import english_words as tables
 from myxtts.text.normalization.english_roman import spell_numerals
@@ -34,9 +34,16 @@ BEFORE_NUMERAL = re.compile(
 _MONTH_PATTERN = "|".join(tables.MONTHS)
 _NUMBER = r"\d{1,3}(?:,\d{3})+|\d+"
 _MAGNITUDES = "hundred|thousand|million|billion|trillion"
-_SHORT_DAY = rf"({'|'.join(d.title() for d in (*tables.WEEKDAYS, *tables.SHORT_MONTHS))})\b\.?"
+_SHORT_DAY = rf"({'|'.join(d.title() for d in (*tables.WEEKDAYS, *tables.SHORT_MONTHS))})\b"
+_STOP = r"(?:\.(?=\s+[a-z\d]|\s*[,;:\u2013\u2014-]))?"
+"""The full stop of an abbreviation, which is none of a sentence: the sentence goes on."""
 _NOT_THOUSANDS = "(?:TV|TVs|video|resolution|monitor|display|screen|UHD|run|race|walk)\\b"
 """After 4K or 10K: pixels, or kilometers of a race."""
+_ADDRESS = (
+    r" (?:[A-Z][a-z]+ ){1,3}(?:Street|St|Road|Rd|road|Avenue|Ave|avenue|Lane|Ln|Drive|Dr|Court|Place|Square|Way|"
+    r"Terrace|Boulevard|boulevard|Close|Row|Hill|Gardens|Highway)\b"
+)
+"""After a house: 221B Baker Street."""
 _COUNTRY_WORDS = tuple(dict.fromkeys(tables.COUNTRIES.values()))
 _VULGAR = "½¼¾⅓⅔"
 
@@ -126,7 +133,9 @@ def _numbered_name(found: _Found) -> str:
 
 def _money_range(found: _Found) -> str:
     last = _MONEY_RULE.sub(_money, found["sign"] + found["last"].removeprefix(found["sign"]))
-    return f"{_amount(found['low'], found['low_fraction'])} to {last}"
+    magnitude = found["low_magnitude"] or tables.SHORT_MAGNITUDES.get((found["low_short"] or "").lower(), "")
+    low = f"{_amount(found['low'], found['low_fraction'])} {magnitude}".rstrip()
+    return f"{low.removesuffix(f' {magnitude}') if f' {magnitude} ' in last else low} to {last}"
 
 
 def _fraction(found: _Found) -> str:
@@ -177,10 +186,6 @@ def _counts(found: _Found) -> bool:
     if not _COUNTED_AFTER.match(found.string, found.end()):
         return False
     return not _YEAR_BEFORE.search(found.string[max(0, found.start() - 10) : found.start()])
-
-
-def _grouped(found: _Found) -> str:
-    return re.sub("[.']", "", found.group())
 
 
 def _version(found: _Found) -> str:
@@ -240,10 +245,12 @@ _RULES: tuple[_Rule, ...] = (
     (re.compile(r"\betc\b", re.I), "et cetera"),
     (BEFORE_NUMBER, lambda f: tables.BEFORE_NUMBERS[f[1].lower()] + " "),
     (re.compile(rf"\b({_names(tables.SHORT_WORDS)})\.(?=\s+\w|,)", re.I), lambda f: tables.SHORT_WORDS[f[1].lower()]),
+    (re.compile(rf"\b{_SHORT_DAY}\.? ?[-\u2013] ?{_SHORT_DAY}{_STOP}"), _range_of_names),
     (re.compile(rf"\b({'|'.join(tables.SHORT_MONTHS)})\.?(?= \d)", re.I), lambda f: tables.SHORT_MONTHS[f[1].lower()]),
-    (re.compile(rf"\b{_SHORT_DAY} ?[-\u2013] ?{_SHORT_DAY}(?:\.(?=\s+[a-z]|,))?"), _range_of_names),
     (
-        re.compile(rf"(?<![\w-])(\d{{1,2}}) ({'|'.join(m.title() for m in tables.SHORT_MONTHS)})\b\.?"),
+        re.compile(
+            rf"(?<![\w-])(\d{{1,2}}(?:st|nd|rd|th)?(?: of)?) ({'|'.join(map(str.title, tables.SHORT_MONTHS))})\b{_STOP}"
+        ),
         lambda f: f"{f[1]} {tables.SHORT_MONTHS[f[2].lower()]}",
     ),
     (re.compile(rf"\b({'|'.join(tables.WEEKDAYS)})\.(?=,)", re.I), lambda f: tables.WEEKDAYS[f[1].lower()]),
@@ -255,6 +262,13 @@ _RULES: tuple[_Rule, ...] = (
         _day_month,
     ),
     *english_codes.RULES,
+    (
+        re.compile(
+            r"(?:(?<=:\d\d)|(?<=\d[ap]m)|(?<=\d [ap]m)|(?<= [ap]\.m\.)) ?[-\u2013] ?(?=\d{1,2}(?::\d\d| ?[ap]\.?m\b))",
+            re.I,
+        ),
+        " to ",
+    ),
     (
         re.compile(
             r"\b(?P<hour>[01]?\d|2[0-4]):(?P<minute>[0-5]\d)(?![\d:])"
@@ -285,30 +299,29 @@ _RULES: tuple[_Rule, ...] = (
     ),
     (re.compile(r"(?<=[\w)])\^(-?)(?=\d)"), lambda f: f" to the power of {'minus ' if f[1] else ''}"),
     (re.compile(r"(?<=\d)[x×](?=\d)|(?<=\d) [x×] (?=\d)"), " by "),
-    (re.compile(r"\b(\d+(?:\.\d+)?)x\b(?! ?\d)"), r"\1 times"),
+    (re.compile(r"\b(\d+(?:\.\d+)?)x\b(?! ?\d| ?[=+]| minus)"), r"\1 times"),
     (re.compile(r"(?<=%) ?[-\u2013] ?(?=\d)"), " to "),
     (re.compile(r"(?<![\d.])(\d+(?:\.\d+)?) ?(?:ft|feet) (\d{1,2}) ?in\b(?! \w)"), r"\1 feet \2 inches"),
     (
         re.compile(r"\b(\d{1,2}) ?([ap])\.?m\b(?:\.(?=\s+(?-i:[a-z])|[,\u2013-]))?", re.I),
         lambda f: f"{f[1]} {f[2].upper()} M",
     ),
-    (re.compile(r"(?<= [AP] M) ?[-\u2013] ?(?=\d)"), " to "),
+    (re.compile(r"(?<= [AP] M)(?: ?[-\u2013] ?(?=\d)| \u2014 (?=\d\d? [AP] M))"), " to "),
     (
         re.compile(rf"\b({_MONTH_PATTERN}) (\d{{1,2}})(?:st|nd|rd|th)?\b(?![:.,]?\d)"),
         lambda f: f"{f[1]} {numbers.ordinal(f[2])}",
     ),
     (
         re.compile(
-            rf"(?P<sign>[$£€¥₹₽₩₺])(?P<low>{_NUMBER})(?:\.(?P<low_fraction>\d+))? ?[-\u2013] ?"
+            rf"(?P<sign>[$£€¥₹₽₩₺])(?P<low>{_NUMBER})(?:\.(?P<low_fraction>\d+))?"
+            rf"(?: (?P<low_magnitude>{_MAGNITUDES})|(?P<low_short>{'|'.join(tables.SHORT_MAGNITUDES)}))? ?[-\u2013] ?"
             rf"(?P<last>(?P=sign)?(?:{_NUMBER})(?:\.\d+)?"
             rf"(?: (?:{_MAGNITUDES})\b|(?:{'|'.join(tables.SHORT_MAGNITUDES)})\b)?)",
             re.I,
         ),
         _money_range,
     ),
-    (re.compile(r"(?<=[€£])(\d+),(\d{2})(?!\d|,\d)"), r"\1.\2"),
-    (re.compile(rf"(?<![\w.,])(\d+),(\d{{1,2}})(?= ?(?:[€£%]|(?:{_names(tables.UNITS)})(?!\w)))"), r"\1.\2"),
-    (re.compile(r"(?<![\w.,'])[1-9]\d{0,2}(?:(?:\.\d{3}){2,}|(?:'\d{3})+)(?![\w'])(?!\.\d)"), _grouped),
+    *english_groups.RULES,
     (re.compile(r"\b(US|AU|NZ|HK|CA|A|C)\$ ?(?=\d)"), lambda f: f"{tables.COUNTRIES[f[1]]}$"),
     (
         re.compile(rf"\b({'|'.join(_COUNTRY_WORDS)})(\$(?:{_NUMBER})(?:\.\d+)?(?: (?:{_MAGNITUDES})\b|[kKmMbB]n?\b)?)"),
@@ -325,7 +338,10 @@ _RULES: tuple[_Rule, ...] = (
     (_MONEY_RULE, _money),
     (re.compile(rf"(?:(?<=dollars)|(?<=pounds)|(?<=euros)|(?<=cents))/(?=(?:{'|'.join(tables.PER)})\b)"), " per "),
     (
-        re.compile(rf"(?<![\w.,])((?:{_NUMBER})(?:\.\d+)?)(bn|tn|[kKMBT])\b(?!(?<=[kK]) ?{_NOT_THOUSANDS})"),
+        re.compile(
+            rf"(?<![\w.,])(?<!\b[Rr]oom )(?<!\b[Ff]lat )((?:{_NUMBER})(?:\.\d+)?)"
+            rf"(bn|tn|[kKMBT])\b(?!(?<=[kK]) ?{_NOT_THOUSANDS})(?!{_ADDRESS})"
+        ),
         lambda f: f"{_amount(*f[1].partition('.')[::2])} {tables.ATTACHED[f[2]]}",
     ),
     (re.compile(r"(?:(?<=\s)|^)'(\d0)'?s\b"), _decade),

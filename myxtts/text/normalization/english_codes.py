@@ -17,23 +17,59 @@ def _groups(found: _Found) -> str:
 
 
 def _computer(found: _Found) -> str:
+    if any(int(group) > 255 or group == "000" for group in found[1].split(".")):
+        return found.group()
     spoken = " dot ".join(numbers.digit_by_digit(group) for group in found[1].split("."))
     return f"{spoken}, port {numbers.digit_by_digit(found[2])}" if found[2] else spoken
 
 
+_COUNTED_AFTER = re.compile(
+    r" (?:(?:people|men|women|children|more|other|different|new|extra|of|hundred|thousand|million|billion|percent)\b"
+    r"|(?!(?:was|has|is|as|this|his|its|does|always|perhaps|us|across|yes|sometimes|towards|afterwards|unless)\b)[a-z]{2,}s\b)"
+)
+_ROUND_AFTER = re.compile(
+    r" (?!(?:and|or|for|if|when|in|at|to|from|on|as|is|was|now|right|but|then|again|once|because|before|after"
+    r"|immediately|first|instead|today|tonight|tomorrow|yesterday|with|without|while|so|straight|directly|by|until"
+    r"|please|not|only|this|always|unless|since|every|any|about|during|toll|free)\b)[a-z]"
+)
+"""What a round number counts: they called 300 new customers."""
+
+
+def _called(found: _Found) -> str:
+    """The digits of a short telephone number, unless they count something."""
+    digits = found[2]
+    counts = _COUNTED_AFTER.match(found.string, found.end()) or (
+        digits.endswith("00") and _ROUND_AFTER.match(found.string, found.end())
+    )
+    return f"{found[1]} {digits if counts else numbers.digit_by_digit(digits)}"
+
+
+def _called_groups(found: _Found) -> str:
+    if _COUNTED_AFTER.match(found.string, found.end()):
+        return found.group()
+    return f"{found[1]} " + ", ".join(numbers.digit_by_digit(group) for group in found[2].split(" "))
+
+
+_CALL = (
+    r"\b((?i:calls?|calling|called|dials?|dialing|dialed|dialled|phone|phoned|ring|rang|tel|telephone)\b[.:]?"
+    r"(?: (?:me|us|him|her|them))?(?: (?:on|at))?)"
+)
 RULES: tuple[tuple[re.Pattern[str], str | Callable[[_Found], str]], ...] = (
-    (
-        re.compile(r"(?i:\b(call|dial|dialed|dialled|called)) (\d{3})(?![\d,.-]\d)\b"),
-        lambda f: f"{f[1]} {numbers.digit_by_digit(f[2])}",
-    ),
+    (re.compile(rf"{_CALL} ((?:1 )?\d{{3,5}}(?: \d{{3,4}}){{1,3}})(?![\w-]|[.,]\d| \d)"), _called_groups),
+    (re.compile(r"(?i:\b(call|dial|dialed|dialled|called)) (\d{3})(?![\d,.-]\d| \d| ?[%$\u20ac\u00a3])\b"), _called),
     (re.compile(r"(?<![\w.])((?:\d{1,3}\.){3}\d{1,3})(?::(\d{2,5}))?\b(?!\.\d)"), _computer),
-    (re.compile(r"(?<![\w-])\+\d{1,3}(?:[ .-]?\(\d{1,4}\))?(?:[ .-]?\d{2,5}){2,5}(?![\w-]|[.,]\d)"), _groups),
+    (
+        re.compile(
+            r"(?<![\w-])\+(?!1\d\d? |\d00 \d00\b)\d{1,3}(?:[ .-]?\(\d{1,4}\))?(?:[ .-]?\d{2,5}){2,5}(?![\w-]|[.,]\d)"
+        ),
+        _groups,
+    ),
     (re.compile(r"(?<![\w-])(?:\(\d{3}\) ?|(?:1-)?\d{3}-)?\d{3}-\d{4}(?![\w-])"), _groups),
     (re.compile(r"(?<![\w-])1-([2-9])00-(?=[A-Z]{3})"), lambda f: f"one, {numbers.cardinal(f[1])} hundred, "),
     # A range does not begin with 0171 or have four parts, but a range or a date may begin with 05.
     (re.compile(r"(?<![\w.,-])0(?:\d{2,}(?:-\d+)+|\d(?:-\d+){3,})(?![\w-]|[.,]\d)"), _groups),
-    (re.compile(r"(?<![\w.,-])(?<!\d )0\d{2,4}(?: \d{3,4}){1,2}(?![\w-]|[.,]\d| \d)"), _groups),
+    (re.compile(r"(?<![\w.,-])(?<!\d )(?:0\d{2,4}(?: \d{3,4}){1,2}|0\d{2,4} \d{5,8})(?![\w-]|[.,]\d| \d)"), _groups),
     # Book numbers, social security numbers, bank cards.
     (re.compile(r"(?<![\w.,-])\d{3}-\d{2}-\d{4}(?![\w-])|(?<![\w.,-])\d+(?:-\d+){3,}(?![\w-]|[.,]\d)"), _groups),
-    (re.compile(r"(?<![\w.,-])\d{4}(?: \d{4}){2,3}(?![\w-]|[.,]\d| \d)"), _groups),
+    (re.compile(r"(?<![\w.,-])(?<!\d{4} )(?!(?:(?:19|20)\d\d ?){4})\d{4}(?: \d{4}){3}(?![\w-]|[.,]\d| \d)"), _groups),
 )

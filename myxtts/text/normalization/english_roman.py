@@ -9,6 +9,8 @@ from myxtts.text.normalization import english_numbers as numbers
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1_000}
 _VALID = "(?=[IVXLC])C{0,3}(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})(?<=[IVXLC])"
 """Never empty, where the letters are no numeral."""
+_NUMBERED = f"(?![LC]\\b){_VALID}"
+"""Appendix C and level L are letters: of single letters only I, V and X count."""
 _END = r"\b(?!['\u2019](?!s\b))"
 """The end of a numeral, which may be in the genitive: Henry VIII's."""
 _SEVERAL = f"(?=[IVX]{{2}}){_VALID}"
@@ -45,10 +47,12 @@ _ONE_LETTER = re.compile(
     r"(?<!Malcolm X)(?!['\u2019](?!s\b))"
 )
 _AFTER_PERSON = re.compile(rf"\b((?:{_GIVEN}) (?:[A-Z]\. )?[A-Z][a-z]+) (I{{2,3}}|IV)\b")
-_AFTER_COUNTED = re.compile(rf"\b((?:{_COUNTED})) (?:({_VALID}){_END}(?!\.?[A-Z]|{_PRONOUN})|((?=[ivx]{{2}})[ivx]+)\b)")
+_AFTER_COUNTED = re.compile(
+    rf"\b((?:{_COUNTED})) (?:({_NUMBERED}){_END}(?!\.?[A-Z]|{_PRONOUN})|((?=[ivx]{{2}})[ivx]+)\b)"
+)
 _AND_MORE = re.compile(
     r"\b(Wars|Chapters|Parts|Acts|Scenes|Books|Volumes|Sections|Types|Phases|Articles|Figures|Tables|Stages|Levels) "
-    rf"({_VALID})(,? (?:and|or|to|through) | ?[-\u2013] ?)({_VALID}){_END}"
+    rf"({_NUMBERED})(,? (?:and|or|to|through) | ?[-\u2013] ?)({_NUMBERED}){_END}(?!{_PRONOUN})"
 )
 _AFTER_NAME = re.compile(rf"(?<=[a-z]) ({_SEVERAL}){_END}")
 _CAPITALIZED_BEFORE = re.compile(r"\b[A-Z][a-z]+$")
@@ -88,6 +92,8 @@ def _ruler(found: re.Match[str]) -> str:
 
 def _several(found: re.Match[str]) -> str:
     """Wars I and II; a hyphen is a range."""
+    if found[2] == found[4]:
+        return found.group()  # books I and I read: the second one is the pronoun
     between = found[3] if found[3].strip("-\u2013 ") else " to "
     return f"{found[1]} {_cardinal(found[2])}{between}{_cardinal(found[4])}"
 
