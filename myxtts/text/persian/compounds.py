@@ -1,6 +1,7 @@
 """Compounds with a half-space: «تیم‌ملی» and «شده‌است» are two words each, the first pair with an ezafe between them.
 
-Suffixes and prefixes stay with their word, and words that the lexicon lists («پیش‌بینی») stay whole.
+Suffixes and prefixes («بی‌نظیر», «هم‌کلاسی») stay with their word, and so do endings as in «وزارت‌خانه»; words that the
+lexicon lists («پیش‌بینی») stay whole.
 """
 
 from __future__ import annotations
@@ -8,12 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from myxtts.text.normalization.characters import ZWNJ
+from myxtts.text.persian import everyday
 
 _PREFIXES = frozenset({"می", "نمی"})
 _SUFFIXES = frozenset({
     "ها", "های", "هایی", "هایش", "هایشان", "هایم", "هایمان", "هایت", "هایتان", "تر", "ترین", "تری", "ام", "ات", "اش",
     "ای", "ی", "یی", "اند", "ایم", "اید", "مان", "تان", "شان",
 })  # fmt: skip
+_BOUND = frozenset({"بی", "هم", "نا", "پیش", "پس", "باز", "بر", "در", "فرا", "فرو", "پر", "کم"})
+_SEPARATE = frozenset({"این", "آن", "از"})
+"""Words that never form one word with what is before them: «در‌این», «پس‌از»."""
+_LAST = frozenset({"خانه", "نامه", "گاه"})
+"""Nouns that form one word with the noun before them."""
 _APART = frozenset({"verb", "adposition", "conjunction", "pronoun", "determiner"})
 _AND = "و"
 
@@ -23,16 +30,17 @@ def parts(word: str, kind: Callable[[str], str], unknown: str) -> list[str]:
 
     kind: a word -> its part of speech; unknown: that of words that are not in the lexicon.
     """
-    if ZWNJ not in word or kind(word) != unknown:
+    if ZWNJ not in word or kind(word) != unknown or everyday.reading(word):
         return [word]
     found: list[str] = []
-    after_prefix = False
+    before = ""
     for segment in word.split(ZWNJ):
-        if found and (after_prefix or segment in _SUFFIXES):
+        bound = before in _PREFIXES or (before in _BOUND and segment not in _SEPARATE)
+        if found and (bound or segment in _SUFFIXES or (segment in _LAST and not spoken_apart([kind(before)]))):
             found[-1] += ZWNJ + segment
         else:
             found.append(segment)
-        after_prefix = segment in _PREFIXES
+        before = segment
     at = 0
     while at + 1 < len(found):
         both = found[at] + ZWNJ + found[at + 1]
@@ -40,8 +48,13 @@ def parts(word: str, kind: Callable[[str], str], unknown: str) -> list[str]:
             at += 1
         else:
             found[at : at + 2] = [both]
-    known = all((len(part) > 1 or part == _AND) and kind(part) != unknown for part in found)
-    return found if known else [word]
+
+    def known(part: str) -> bool:
+        pieces = part.split(ZWNJ)
+        made = len(pieces) > 1 and (pieces[0] in _BOUND or not _LAST.isdisjoint(pieces))
+        return kind(part) != unknown or (made and all(kind(piece) != unknown for piece in pieces))
+
+    return found if all((len(part) > 1 or part == _AND) and known(part) for part in found) else [word]
 
 
 def spoken_apart(kinds: Sequence[str]) -> bool:
