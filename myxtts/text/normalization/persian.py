@@ -190,7 +190,7 @@ _RULES: tuple[_Rule, ...] = (
         re.compile(rf"(?P<sign>[{''.join(_MONEY)}]) ?(?P<number>(?:{_NUMBER})(?:\.\d+)?)"),
         lambda f: f"{f['number']} {_MONEY[f['sign']]}",
     ),
-    (re.compile(r"(?<=\d) ?% ?[-\u2013] ?(?=\d+(?:\.\d+)? ?%)"), "% تا "),
+    (re.compile(r"(?<=\d) ?% ?[-\u2013\u2014] ?(?=\d+(?:\.\d+)? ?%)"), "% تا "),
     (re.compile(rf"(?<!\d)(?<!\d )% ?((?:{_NUMBER})(?:\.\d+)?(?:[-\u2013]\d+)?)"), r"\1 درصد"),
     (re.compile(rf"(?<!\w)(?<!\d )ریال ?((?:{_NUMBER})(?:\.\d+)?)"), r"\1 ریال"),
     (re.compile(rf"\b(\d+)[ {ZWNJ}]?(?:ام|اُم|م)\b"), lambda f: numbers.ordinal(f[1])),

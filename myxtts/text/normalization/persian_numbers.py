@@ -92,9 +92,7 @@ def decimal(whole: str, fraction: str) -> str:
 
 
 _EVERY = "|".join(sorted({*WORDS, "نه", _ONES[9]}, key=len, reverse=True))
-JOINED = re.compile(
-    rf"(?<![\w{ZWNJ}])(?:{_EVERY})(?:{ZWNJ}و{ZWNJ}?(?:{_EVERY}|سو)(?:م(?:ین)?)?)+(?![\w\u064b-\u0655])"
-)
+JOINED = re.compile(rf"(?<![\w{ZWNJ}])(?:{_EVERY})(?:{ZWNJ}و{ZWNJ}?(?:{_EVERY}|سو)(?:م(?:ین)?)?)+(?![\w\u064b-\u0655])")
 """Number words that are joined by half-spaces: «بیست‌ویکم»."""
 
 

@@ -7,6 +7,7 @@ lexicon lists («پیش‌بینی») stay whole.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from myxtts.text.normalization.characters import ZWNJ
 from myxtts.text.persian import everyday
@@ -16,13 +17,13 @@ _SUFFIXES = frozenset({
     "ها", "های", "هایی", "هایش", "هایشان", "هایم", "هایمان", "هایت", "هایتان", "تر", "ترین", "تری", "ام", "ات", "اش",
     "ای", "ی", "یی", "اند", "ایم", "اید", "مان", "تان", "شان",
 })  # fmt: skip
+_AND = "و"
 _BOUND = frozenset({"بی", "هم", "نا", "پیش", "پس", "باز", "بر", "در", "فرا", "فرو", "پر", "کم"})
-_SEPARATE = frozenset({"این", "آن", "از"})
+_SEPARATE = frozenset({"این", "آن", "از", "که", "را", _AND})
 """Words that never form one word with what is before them: «در‌این», «پس‌از»."""
 _LAST = frozenset({"خانه", "نامه", "گاه"})
 """Nouns that form one word with the noun before them."""
 _APART = frozenset({"verb", "adposition", "conjunction", "pronoun", "determiner"})
-_AND = "و"
 
 
 def parts(word: str, kind: Callable[[str], str], unknown: str) -> list[str]:
@@ -33,14 +34,13 @@ def parts(word: str, kind: Callable[[str], str], unknown: str) -> list[str]:
     if ZWNJ not in word or kind(word) != unknown or everyday.reading(word):
         return [word]
     found: list[str] = []
-    before = ""
+    after_prefix = False
     for segment in word.split(ZWNJ):
-        bound = before in _PREFIXES or (before in _BOUND and segment not in _SEPARATE)
-        if found and (bound or segment in _SUFFIXES or (segment in _LAST and not spoken_apart([kind(before)]))):
+        if found and (after_prefix or segment in _SUFFIXES):
             found[-1] += ZWNJ + segment
         else:
             found.append(segment)
-        before = segment
+        after_prefix = segment in _PREFIXES
     at = 0
     while at + 1 < len(found):
         both = found[at] + ZWNJ + found[at + 1]
@@ -48,13 +48,24 @@ def parts(word: str, kind: Callable[[str], str], unknown: str) -> list[str]:
             at += 1
         else:
             found[at : at + 2] = [both]
+    known = all((len(part) > 1 or part == _AND) and kind(part) != unknown for part in found)
+    return found if known else [word]
 
-    def known(part: str) -> bool:
-        pieces = part.split(ZWNJ)
-        made = len(pieces) > 1 and (pieces[0] in _BOUND or not _LAST.isdisjoint(pieces))
-        return kind(part) != unknown or (made and all(kind(piece) != unknown for piece in pieces))
 
-    return found if all((len(part) > 1 or part == _AND) and known(part) for part in found) else [word]
+def units(found: Sequence[str], kind: Callable[[str], str]) -> list[int]:
+    """How many of the words of a compound each spoken word has: [1, 1] for «تیم‌ملی», [2] for «بی‌نظیر».
+
+    The models see these words apart, as they have learned from them; found: of `parts`.
+    """
+    sizes = [1]
+    for before, after in pairwise(found):
+        first = after.split(ZWNJ)[0]
+        prefixed = before in _BOUND and first not in _SEPARATE
+        if prefixed or (first in _LAST and not spoken_apart([kind(before)])):
+            sizes[-1] += 1
+        else:
+            sizes.append(1)
+    return sizes
 
 
 def spoken_apart(kinds: Sequence[str]) -> bool:

@@ -35,6 +35,8 @@ _LONG_STEMS = {"خوا": "xA", "ا": "yA", "یا": "yA", "آ": "yA"}
 _LONG_ENDINGS = {"م": "m", "ی": "y", "د": "d", "یم": "ym", "ین": "yn", "ن": "n"}
 _STEMS = {"شمار": "SomAr", "سپار": "sepAr", "فشار": "feSAr"}
 _ENDINGS = {"م": "am", "ی": "i", "د": "ad", "یم": "im", "ید": "id", "ند": "and"}
+PAST = {"می‌برد": ("mibord",), "نمی‌برد": ("nemibord",)}
+"""Readings that the homographs lack, of the past: with a damma they are as likely as the present."""
 _PREFIXES = {"می": "mi", "نمی": "nemi"}
 _AND = f"{ZWNJ}و"
 _PRESENT = re.compile(f"(ن?می)(?=[^{ZWNJ}])")

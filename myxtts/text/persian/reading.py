@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 from myxtts.text.normalization import persian_numbers
 from myxtts.text.normalization.characters import ZWNJ
@@ -77,20 +78,29 @@ def readings(words: Sequence[str], spoken: Sequence[bool], speak: Speak, given: 
     plain = [bare(part) for part in apart]
     scores = tagger.ezafe(plain, joined)
     ezafe = [_has_ezafe(apart, plain, at, scores[at], speaks_apart, joined) for at in range(len(apart))]
+
+    def read(first: int, end: int, entry: str | None) -> Reading:
+        """The reading of apart[first:end] as one word."""
+        word, word_plain = ZWNJ.join(apart[first:end]), ZWNJ.join(plain[first:end])
+        near, near_plain = [*apart[:first], word, *apart[end:]], [*plain[:first], word_plain, *plain[end:]]
+        return _reading(near, near_plain, first, [*ezafe[:first], *ezafe[end - 1 :]], speak, entry)
+
     found: list[Reading] = []
     start = 0
-    for word, group, speaks, entry in zip(words, groups, spoken, given, strict=True):
+    for group, speaks, entry in zip(groups, spoken, given, strict=True):
         end = start + len(group)
+        ends = list(accumulate(tagger.units(plain[start:end]), initial=start))
+        units = list(pairwise(ends))
         if not speaks:
             found.append(Reading("", ()))
-        elif len(group) == 1 or any(ezafe[start : end - 1]) or tagger.spoken_apart(plain[start:end]):
-            every = [_reading(apart, plain, at, ezafe, speak, entry) for at in range(start, end)]
+        elif any(ezafe[last - 1] for last in ends[1:-1]) or tagger.spoken_apart(
+            [ZWNJ.join(plain[first:last]) for first, last in units]
+        ):
+            every = [read(first, last, entry) for first, last in units]
             notes = dict.fromkeys(note for reading in every for note in reading.notes)
             found.append(Reading(" ".join(reading.phonemes for reading in every), tuple(notes)))
         else:
-            whole = [*apart[:start], word, *apart[end:]]
-            whole_plain = [*plain[:start], bare(word), *plain[end:]]
-            found.append(_reading(whole, whole_plain, start, [*ezafe[:start], *ezafe[end - 1 :]], speak, entry))
+            found.append(read(start, end, entry))
         start = end
     return found
 
@@ -113,9 +123,9 @@ def _reading(
 
 
 def _with_joiner(word: str, tagger: Tagger) -> str:
-    """«می‌پرم» for «میپرم», if the lexicon has the first and nothing is known of the second."""
+    """«می‌پرم» for «میپرم», if the reading of the first is known, and nothing of the second."""
     made = everyday.with_joiner(word)
-    readable = made != word and (everyday.reading(made) or made in weights()[1])
+    readable = made != word and (everyday.reading(made) or made in weights()[1] or tagger.candidates(made))
     return made if readable and tagger.parts_of_speech.of(word) == UNKNOWN else word
 
 
@@ -169,6 +179,7 @@ def _marked(text: str, speak: Speak) -> tuple[str, str, bool]:
     tagger, lexicon = weights()
     word = bare(text)
     choices = {choice.phonemes: choice.can_have_ezafe for choice in tagger.candidates(word)}
+    choices.update(dict.fromkeys(everyday.PAST.get(word, ()), False))
     listed = everyday.reading(word) or lexicon.get(word)
     if listed:
         choices.setdefault(listed, True)

@@ -166,6 +166,10 @@ class Tagger:
         """The words of a compound that is written as one; mostly the word itself."""
         return compounds.parts(word, self.parts_of_speech.of, UNKNOWN)
 
+    def units(self, words: Sequence[str]) -> list[int]:
+        """How many of the words of a compound each spoken word has."""
+        return compounds.units(words, self.parts_of_speech.of)
+
     def spoken_apart(self, words: Sequence[str]) -> bool:
         """Whether the words of a compound are spoken as several words even without an ezafe between them."""
         return compounds.spoken_apart([self.parts_of_speech.of(word) for word in words])
