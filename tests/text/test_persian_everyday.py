@@ -37,7 +37,7 @@ def test_prefixes_and_endings_stay_with_their_word(written: str, spoken: str) ->
     [
         ("که‌در", "ke dar"), ("شده‌است", "ʃodˈe ˈast"), ("تیم‌ملی", "tˈime mellˈi"), ("این‌خانه", "ˈin xɑnˈe"),
         ("شورای‌نگهبان", "ʃorˈɑje neɡahbˈɑn"), ("بی‌نظیر‌است", "binazˈir ˈast"), ("در‌این", "dar ˈin"),
-        ("پس‌از", "pˈas az"),
+        ("پس‌از", "pˈas az"), ("کم‌است", "kˈam ˈast"), ("بر‌می‌گردد", "bar mˈiɡardad"),
     ],
 )  # fmt: skip
 def test_other_compounds_are_still_taken_apart(written: str, spoken: str) -> None:

@@ -19,8 +19,8 @@ _SUFFIXES = frozenset({
 })  # fmt: skip
 _AND = "و"
 _BOUND = frozenset({"بی", "هم", "نا", "پیش", "پس", "باز", "بر", "در", "فرا", "فرو", "پر", "کم"})
-_SEPARATE = frozenset({"این", "آن", "از", "که", "را", _AND})
-"""Words that never form one word with what is before them: «در‌این», «پس‌از»."""
+_SEPARATE = frozenset({"این", "آن", "از", "که", "را", "است", "هست", "نیست", "بود", "باید", _AND, *_PREFIXES})
+"""Words that never form one word with what is before them: «در‌این», «پس‌از», «کم‌است», «بر‌می‌گردد»."""
 _LAST = frozenset({"خانه", "نامه", "گاه"})
 """Nouns that form one word with the noun before them."""
 _APART = frozenset({"verb", "adposition", "conjunction", "pronoun", "determiner"})
