@@ -147,6 +147,7 @@ _WRITING: tuple[_Rule, ...] = (
     (re.compile(rf"(?<![\w{ZWNJ}])(ن?می){ZWNJ}? (?={_PERSIAN}{{2}})"), rf"\1{ZWNJ}"),
     (re.compile(rf"(?<={_PERSIAN}) ({_SUFFIXES})(?![\w{ZWNJ}\u064b-\u0655])"), rf"{ZWNJ}\1"),
     (re.compile(rf"(?<=[^\W\d_]ه) ({_AFTER_SILENT_H})(?![\w{ZWNJ}\u064b-\u0655])"), rf"{ZWNJ}\1"),
+    (numbers.JOINED, lambda f: numbers.apart(f[0])),
     (re.compile(r"\s*\|\s*"), "\u060c "),
 )
 """Rules for how words are written, before those for numbers and signs."""
@@ -158,6 +159,7 @@ _RULES: tuple[_Rule, ...] = (
     ),
     (re.compile(rf"\(({_names(_AFTER_NAMES)})\)"), lambda f: _AFTER_NAMES[f[1]]),
     (re.compile(rf"(?<!\w)({_names(_PAGES)})\.? ?(?=\d)"), lambda f: _PAGES[f[1]] + " "),
+    (re.compile(r"\bhttps?://(?=\w)", re.IGNORECASE), ""),
     (re.compile(r"(?<=[A-Za-z0-9])\.(?=[A-Za-z]{2})"), " دات "),
     (re.compile(r"(?<=[A-Za-z])\+\+"), " plus plus"),
     (re.compile(r"(?<=[A-Za-z])#"), " sharp"),
@@ -188,6 +190,7 @@ _RULES: tuple[_Rule, ...] = (
         re.compile(rf"(?P<sign>[{''.join(_MONEY)}]) ?(?P<number>(?:{_NUMBER})(?:\.\d+)?)"),
         lambda f: f"{f['number']} {_MONEY[f['sign']]}",
     ),
+    (re.compile(r"(?<=\d) ?% ?[-\u2013\u2014] ?(?=\d+(?:\.\d+)? ?%)"), "% تا "),
     (re.compile(rf"(?<!\d)(?<!\d )% ?((?:{_NUMBER})(?:\.\d+)?(?:[-\u2013]\d+)?)"), r"\1 درصد"),
     (re.compile(rf"(?<!\w)(?<!\d )ریال ?((?:{_NUMBER})(?:\.\d+)?)"), r"\1 ریال"),
     (re.compile(rf"\b(\d+)[ {ZWNJ}]?(?:ام|اُم|م)\b"), lambda f: numbers.ordinal(f[1])),

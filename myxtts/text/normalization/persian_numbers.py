@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+from myxtts.text.normalization.characters import ZWNJ
+
 _ONES = (
     "صفر", "یک", "دو", "سه", "چهار", "پنج", "شش", "هفت", "هشت", "نُه", "ده", "یازده", "دوازده", "سیزده", "چهارده",
     "پانزده", "شانزده", "هفده", "هجده", "نوزده",
@@ -85,3 +89,13 @@ def decimal(whole: str, fraction: str) -> str:
     if int(fraction) == 0:
         return start + digit_by_digit(fraction)
     return start + f"{cardinal(str(int(fraction)))} {_FRACTIONS[len(fraction)]}"
+
+
+_EVERY = "|".join(sorted({*WORDS, "نه", _ONES[9]}, key=len, reverse=True))
+JOINED = re.compile(rf"(?<![\w{ZWNJ}])(?:{_EVERY})(?:{ZWNJ}و{ZWNJ}?(?:{_EVERY}|سو)(?:م(?:ین)?)?)+(?![\w\u064b-\u0655])")
+"""Number words that are joined by half-spaces: «بیست‌ویکم»."""
+
+
+def apart(joined: str) -> str:
+    """Joined number words as they are read: «بیست و یکم»."""
+    return re.sub(f"{ZWNJ}و{ZWNJ}?", _AND, joined)

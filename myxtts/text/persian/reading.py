@@ -8,13 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 from myxtts.text.normalization import persian_numbers
 from myxtts.text.normalization.characters import ZWNJ
+from myxtts.text.persian import everyday
 from myxtts.text.persian.compounds import split_as
+from myxtts.text.persian.marks import agrees
 from myxtts.text.persian.stress import VOWELS as _VOWELS
 from myxtts.text.persian.stress import stressed
-from myxtts.text.persian.tagger import VERB, weights
+from myxtts.text.persian.tagger import UNKNOWN, VERB, Tagger, weights
 
 KASRA, HAMZA_ABOVE = "\u0650", "\u0654"
 _VOWEL_MARKS = "\u064b-\u0652\u0670"
@@ -24,6 +27,10 @@ _WRITTEN_EZAFE = re.compile(f"(?:{KASRA}\u0651?|\u0651{KASRA}|ه{HAMZA_ABOVE}|ه
 _SILENT_H = "ه"
 _LETTERS = re.compile("[\u0621-\u064a\u066e-\u06d3]")
 _AND, _NO = "و", "نه"
+_OPERATORS = frozenset({"ضربدر", "دات", "ات", "منهای", "به‌علاوه"})
+_BEFORE_NUMBERS = frozenset({"ممیز", "منفی", "مثبت"})
+"""Words that the normalizer writes, and that have no ezafe: some of them before numbers only."""
+_POSSESSIVES = {f"{ZWNJ}م": "am", f"{ZWNJ}ت": "at", f"{ZWNJ}ش": "aʃ"}
 _NUMBERS = persian_numbers.WORDS
 _ORDINALS = frozenset(
     persian_numbers.ordinal(str(number)) for number in (*range(1, 20), *range(20, 100, 10), 100, 1_000)
@@ -57,6 +64,10 @@ def readings(words: Sequence[str], spoken: Sequence[bool], speak: Speak, given: 
     dictionary, None for words that it lacks. The reading of a mark is empty.
     """
     tagger, _ = weights()
+    words = [
+        _with_joiner(word, tagger) if speaks and entry is None else word
+        for word, speaks, entry in zip(words, spoken, given, strict=True)
+    ]
     groups = [
         split_as(word, tagger.parts(bare(word))) if speaks and entry is None else [word]
         for word, speaks, entry in zip(words, spoken, given, strict=True)
@@ -66,21 +77,30 @@ def readings(words: Sequence[str], spoken: Sequence[bool], speak: Speak, given: 
     joined = [at + 1 < len(group) for group in groups for at in range(len(group))]
     plain = [bare(part) for part in apart]
     scores = tagger.ezafe(plain, joined)
-    ezafe = [_has_ezafe(apart, at, scores[at], speaks_apart) for at in range(len(apart))]
+    ezafe = [_has_ezafe(apart, plain, at, scores[at], speaks_apart, joined) for at in range(len(apart))]
+
+    def read(first: int, end: int, entry: str | None) -> Reading:
+        """The reading of apart[first:end] as one word."""
+        word, word_plain = ZWNJ.join(apart[first:end]), ZWNJ.join(plain[first:end])
+        near, near_plain = [*apart[:first], word, *apart[end:]], [*plain[:first], word_plain, *plain[end:]]
+        return _reading(near, near_plain, first, [*ezafe[:first], *ezafe[end - 1 :]], speak, entry)
+
     found: list[Reading] = []
     start = 0
-    for word, group, speaks, entry in zip(words, groups, spoken, given, strict=True):
+    for group, speaks, entry in zip(groups, spoken, given, strict=True):
         end = start + len(group)
+        ends = list(accumulate(tagger.units(plain[start:end]), initial=start))
+        units = list(pairwise(ends))
         if not speaks:
             found.append(Reading("", ()))
-        elif len(group) == 1 or any(ezafe[start : end - 1]) or tagger.spoken_apart(plain[start:end]):
-            every = [_reading(apart, plain, at, ezafe, speak, entry) for at in range(start, end)]
+        elif any(ezafe[last - 1] for last in ends[1:-1]) or tagger.spoken_apart(
+            [ZWNJ.join(plain[first:last]) for first, last in units]
+        ):
+            every = [read(first, last, entry) for first, last in units]
             notes = dict.fromkeys(note for reading in every for note in reading.notes)
             found.append(Reading(" ".join(reading.phonemes for reading in every), tuple(notes)))
         else:
-            whole = [*apart[:start], word, *apart[end:]]
-            whole_plain = [*plain[:start], bare(word), *plain[end:]]
-            found.append(_reading(whole, whole_plain, start, [*ezafe[:start], *ezafe[end - 1 :]], speak, entry))
+            found.append(read(start, end, entry))
         start = end
     return found
 
@@ -102,10 +122,23 @@ def _reading(
     return Reading(with_ezafe(phonemes, plain[at]) if has_ezafe else _single_end(phonemes), notes)
 
 
-def _has_ezafe(words: Sequence[str], at: int, score: float, spoken: Sequence[bool]) -> bool:
+def _with_joiner(word: str, tagger: Tagger) -> str:
+    """«می‌پرم» for «میپرم», if the reading of the first is known, and nothing of the second."""
+    made = everyday.with_joiner(word)
+    readable = made != word and (everyday.reading(made) or made in weights()[1] or tagger.candidates(made))
+    return made if readable and tagger.parts_of_speech.of(word) == UNKNOWN else word
+
+
+def _has_ezafe(
+    words: Sequence[str], plain: Sequence[str], at: int, score: float, spoken: Sequence[bool], joined: Sequence[bool]
+) -> bool:
     if _WRITTEN_EZAFE.search(words[at]):
         return True
     if _ENDS_WITHOUT_EZAFE.search(words[at]) or not _LETTERS.search(words[at]):
+        return False
+    word = f"{plain[at - 1]}{ZWNJ}{plain[at]}" if at and joined[at - 1] else plain[at]
+    before_number = at + 1 < len(plain) and (_is_number(plain, at + 1) or plain[at + 1] == _NO)
+    if word in _OPERATORS or (before_number and word in _BEFORE_NUMBERS):
         return False
     return score > 0 and at + 1 < len(words) and spoken[at + 1]
 
@@ -117,16 +150,51 @@ def _phonemes(
     tagger, lexicon = weights()
     text = _without_written_ezafe(words[at])
     if _MARKS.search(text):
-        return speak(text), "vowel marks", True
+        return _marked(text, speak)
     numeral = _numeral(plain, at)
     if numeral:
         return numeral, "number", True
     chosen = tagger.chosen(plain, at, ezafe, written=bool(_WRITTEN_EZAFE.search(words[at])))
     if chosen is not None:
         return ipa(chosen.phonemes), "homograph", chosen.can_have_ezafe
-    if bare(text) in lexicon:
-        return ipa(lexicon[bare(text)]), "lexicon", True
-    return speak(bare(text)), "eSpeak NG", True
+    word = bare(text)
+    listed = everyday.reading(word) or lexicon.get(word)
+    if listed:
+        return ipa(listed), "lexicon", True
+    for suffix, sound in _POSSESSIVES.items():
+        base = plain[at].removesuffix(suffix)
+        if base != plain[at] and len(base) > 1:
+            alone = [*plain[:at], base, *plain[at + 1 :]]
+            phonemes, note, _ = _phonemes(alone, alone, at, ezafe, speak)
+            return _possessed(phonemes, sound), note, False
+    pair = everyday.joined_by_and(word)
+    kind = tagger.parts_of_speech.of
+    if pair and kind(_AND + pair[1]) == UNKNOWN and UNKNOWN not in (kind(pair[0]), kind(pair[1])):
+        return f"{speak(pair[0]).rstrip('ː')}o{speak(pair[1])}", "eSpeak NG", True
+    return speak(word), "eSpeak NG", True
+
+
+def _marked(text: str, speak: Speak) -> tuple[str, str, bool]:
+    """The same of a word with vowel marks: its only known reading that agrees with them, or else eSpeak NG's."""
+    tagger, lexicon = weights()
+    word = bare(text)
+    choices = {choice.phonemes: choice.can_have_ezafe for choice in tagger.candidates(word)}
+    choices.update(dict.fromkeys(everyday.PAST.get(word, ()), False))
+    listed = everyday.reading(word) or lexicon.get(word)
+    if listed:
+        choices.setdefault(listed, True)
+    fitting = [phonemes for phonemes in choices if agrees(text, phonemes)]
+    if len(fitting) == 1:
+        return ipa(fitting[0]), "vowel marks", choices[fitting[0]]
+    return speak(text), "vowel marks", True
+
+
+def _possessed(phonemes: str, sound: str) -> str:
+    """Phonemes with a possessive suffix: ketɑb, ketɑbam; xɑne, xɑneʔam; pɑ, pɑm."""
+    base = phonemes.rstrip("ː")
+    if not base.endswith(tuple(_VOWELS)):
+        return base + sound
+    return f"{base}ʔ{sound}" if base.endswith("e") else base + sound[1:]
 
 
 def _without_written_ezafe(word: str) -> str:
@@ -139,15 +207,15 @@ def _without_written_ezafe(word: str) -> str:
     return word[: found.start()] + silent + doubled
 
 
+def _is_number(plain: Sequence[str], at: int) -> bool:
+    return 0 <= at < len(plain) and (plain[at] in _NUMBERS or plain[at] in _ORDINALS)
+
+
 def _numeral(plain: Sequence[str], at: int) -> str:
     """«و» between number words is "o", and «نه» beside them is nine; elsewhere the phonemes are empty."""
-
-    def number(position: int) -> bool:
-        return 0 <= position < len(plain) and (plain[position] in _NUMBERS or plain[position] in _ORDINALS)
-
-    if plain[at] == _AND and number(at - 1) and at + 1 < len(plain):
-        return "o" if number(at + 1) or plain[at + 1] == _NO else ""
-    after_and = at > 1 and plain[at - 1] == _AND and number(at - 2)
+    if plain[at] == _AND and _is_number(plain, at - 1) and at + 1 < len(plain):
+        return "o" if _is_number(plain, at + 1) or plain[at + 1] == _NO else ""
+    after_and = at > 1 and plain[at - 1] == _AND and _is_number(plain, at - 2)
     before_scale = at + 1 < len(plain) and plain[at + 1] in persian_numbers.SCALES
     if plain[at] == _NO and (after_and or before_scale):
         return "nˈoh"

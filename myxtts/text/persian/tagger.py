@@ -32,7 +32,8 @@ NETWORK_SHARE = 0.4
 PRIOR_SHARE = 0.5
 """How much the frequency of a reading counts beside its context, of which there is little for most words."""
 _START, _END = "<s>", "</s>"
-_UNKNOWN = "?"
+UNKNOWN = "?"
+"""The part of speech of a word that is unknown."""
 VERB = "verb"
 """The part of speech of a word that can only be a verb."""
 _SUFFIXES = (
@@ -73,7 +74,7 @@ class PartsOfSpeech:
             rest = word.removesuffix(suffix)
             if rest != word and len(rest) > 1 and (found := self.listed(rest)):
                 return f"{suffix}>{found}"
-        return _UNKNOWN
+        return UNKNOWN
 
     def listed(self, word: str) -> str:
         """The parts of speech of a word that is in the lexicon itself; empty if it is not."""
@@ -163,7 +164,11 @@ class Tagger:
 
     def parts(self, word: str) -> list[str]:
         """The words of a compound that is written as one; mostly the word itself."""
-        return compounds.parts(word, self.parts_of_speech.of, _UNKNOWN)
+        return compounds.parts(word, self.parts_of_speech.of, UNKNOWN)
+
+    def units(self, words: Sequence[str]) -> list[int]:
+        """How many of the words of a compound each spoken word has."""
+        return compounds.units(words, self.parts_of_speech.of)
 
     def spoken_apart(self, words: Sequence[str]) -> bool:
         """Whether the words of a compound are spoken as several words even without an ezafe between them."""
@@ -198,7 +203,7 @@ class Tagger:
 
     def _clusters_of(self, word: str, kind: str) -> Clusters:
         if word not in self._clusters:
-            return kind, _UNKNOWN
+            return kind, UNKNOWN
         coarse, fine = self._clusters[word]
         return coarse, fine
 
