@@ -14,7 +14,7 @@ def compiled(function: Loop, signature: str | None = None, *, error_model: str =
     """The function as machine code without the interpreter's lock.
 
     Compiled at once for a signature, else at the first call. Where no cache folder can be written (a read-only
-    installation without a home folder), numba raises an error: then the function is compiled in every process, without a cache.
+    installation without a home folder), numba raises an error: then every process compiles it, without a cache.
     """
     try:
         return _compiled(function, signature, error_model, cache=True)
