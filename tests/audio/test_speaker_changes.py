@@ -75,10 +75,10 @@ def test_the_weights_know_the_default_mels() -> None:
 
 
 def random_mel(frames: int) -> np.ndarray:
-    """Frames as far apart as those of speech, in three parts of different loudness; a tenth is at the floor."""
+    """Frames as far apart as those of speech, in three loud parts; a tenth is at the floor, which the level lowers."""
     random, weights = np.random.default_rng(7), speaker_changes._weights()
     mel_MC = weights["mel_mean"] + weights["mel_std"] * random.normal(size=(frames, AUDIO.mel_channels))
-    mel_MC += np.repeat([0.0, -3.0, 2.0], -(-frames // 3))[:frames, None]
+    mel_MC += np.repeat([3.0, 0.0, 5.0], -(-frames // 3))[:frames, None]
     mel_MC[random.uniform(size=mel_MC.shape) < 0.1] = math.log(AUDIO.log_floor)
     return np.maximum(mel_MC, math.log(AUDIO.log_floor)).astype(np.float32)
 
