@@ -36,6 +36,7 @@ RESERVED = {
         "cli/test_launch.py",
     ),
     "graph": (
+        "audio/test_speaker_changes.py::test_the_voice_is_that_of_the_model",
         "cli/test_doctor_gpu.py::test_on_this_processor_all_is_well",
         "cli/test_evaluate.py::test_a_run_that_was_trained_from_another_folder",
         "cli/test_evaluate.py::test_everything_is_written_into_the_run",

@@ -15,6 +15,7 @@ LAYER = {
     "faults": 1,
     "units": 0,
     "batch": 0,
+    "compiled": 0,
     "figures": 0,
     "progress": 0,
     "rungs": 0,

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import scipy.fft
+
+from myxtts.compiled import compiled
 
 FloatArray = npt.NDArray[np.floating]
 Float64 = npt.NDArray[np.float64]
@@ -135,7 +136,7 @@ def _path_of(one_MV: Float64, other_MV: Float64) -> WarpingPath:
             j -= 1
 
 
-_cheapest_path = numba.njit(cache=True, nogil=True)(_path_of)
+_cheapest_path = compiled(_path_of)
 
 
 def pitch_error(

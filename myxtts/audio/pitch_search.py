@@ -5,9 +5,10 @@ Compiled when this module is imported, which takes some seconds the first time a
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from myxtts.compiled import compiled
 
 Array = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -119,10 +120,6 @@ def _best_path(octaves_MX: Float64, strength_MX: Float64, jump_cost: float, voic
     return path
 
 
-peaks = numba.njit("i8(f4[:,:], f4[:], i8, f8, f8, f8[:], f8[:], i8[:])", cache=True, nogil=True, error_model="numpy")(
-    _peaks
-)
-strongest = numba.njit("void(f8[:], f8[:], i8[:], f8[:,:], f8[:,:])", cache=True, nogil=True, error_model="numpy")(
-    _strongest
-)
-best_path = numba.njit("i8[:](f8[:,:], f8[:,:], f8, f8)", cache=True, nogil=True, error_model="numpy")(_best_path)
+peaks = compiled(_peaks, "i8(f4[:,:], f4[:], i8, f8, f8, f8[:], f8[:], i8[:])", error_model="numpy")
+strongest = compiled(_strongest, "void(f8[:], f8[:], i8[:], f8[:,:], f8[:,:])", error_model="numpy")
+best_path = compiled(_best_path, "i8[:](f8[:,:], f8[:,:], f8, f8)", error_model="numpy")

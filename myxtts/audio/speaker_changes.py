@@ -6,6 +6,7 @@ voice model and needs no TensorFlow. `python -m bench.reference_speakers` measur
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from importlib import resources
 
@@ -19,6 +20,7 @@ from myxtts.audio.activity import speech_frames, without_pauses
 from myxtts.config.schema import AudioConfig
 
 Array = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
 
 WEIGHTS = "speaker_changes.safetensors"
 _AUDIO = AudioConfig()
@@ -88,29 +90,29 @@ def _starts(last: int) -> range:
 class _Encoder:
     """The speaker encoder (models.speaker_encoder) on one recording; `voice` pools any part of it.
 
+    Sums from the beginning to every position are kept, so that a part takes as long whether it is short or long.
+
     steps: positions of the encoder, four frames each.
     """
 
     def __init__(self, mel_MC: Array) -> None:
         self._weights = weights = _weights()
         level = weights["mel_mean"].mean() - mel_MC.mean()
-        self._mel_MC = (mel_MC + level - weights["mel_mean"]) / weights["mel_std"]
+        leveled_MC = np.maximum(mel_MC + level, np.float32(math.log(_AUDIO.log_floor)))  # data.references.match_level
+        self._mel_MC = (leveled_MC - weights["mel_mean"]) / weights["mel_std"]
         self.steps = -(-len(mel_MC) // _STRIDE)
         x_RD = _gelu(
             _normalized(self._dense("front/dense", self._patches()), weights["norm/gain"], weights["norm/bias"])
         )
         for block in range(_BLOCKS):
             x_RD = x_RD + self._block(f"block_{block}", x_RD)
-        self._x_RD = x_RD
-        self._score_RD = np.tanh(self._dense("attention_in", x_RD)) @ weights["attention_out/kernel"]
+        score_RD = np.tanh(self._dense("attention_in", x_RD)) @ weights["attention_out/kernel"]
+        self._learned = _Sums(x_RD, np.exp(np.float64(score_RD - score_RD.max(axis=0))))
+        self._plain = _Sums(self._mel_MC, np.ones((len(mel_MC), 1)), _STRIDE)
 
     def voice(self, start: int, end: int) -> Array:
         """The voice (E,) of the positions from `start` to `end`, of unit length."""
-        x_RD, score_RD = self._x_RD[start:end], self._score_RD[start:end]
-        weight_RD = np.exp(score_RD - score_RD.max(axis=0))
-        part_MC = self._mel_MC[start * _STRIDE : end * _STRIDE]
-        plain = _statistics(part_MC, np.full((len(part_MC), 1), 1.0 / len(part_MC), np.float32))
-        pooled = np.concatenate([_statistics(x_RD, weight_RD / weight_RD.sum(axis=0)), plain])
+        pooled = np.concatenate([self._learned.statistics(start, end), self._plain.statistics(start, end)])
         return _unit(self._dense("voice", pooled))
 
     def _dense(self, name: str, x: Array) -> Array:
@@ -134,9 +136,36 @@ class _Encoder:
         )
 
 
-def _statistics(x_RD: Array, weight_RD: Array) -> Array:
-    mean_D = (weight_RD * x_RD).sum(axis=0)
-    return np.concatenate([mean_D, np.sqrt((weight_RD * np.square(x_RD - mean_D)).sum(axis=0) + 1e-4)])
+class _Sums:
+    """Weighted mean and standard deviation of any part of a sequence, from sums up to every `stride`-th position.
+
+    x_RD: the sequence.
+    weight_RD: positive weights in proportion, (R, D) or (R, 1); the least is at least 1e-10 of the greatest.
+    """
+
+    def __init__(self, x_RD: Array, weight_RD: Float64, stride: int = 1) -> None:
+        self._center_D = x_RD.mean(axis=0, dtype=np.float64)  # else the squares would cancel
+        apart_RD = x_RD - self._center_D
+        first_RD = weight_RD * apart_RD
+        parts = weight_RD, first_RD, first_RD * apart_RD
+        self._weight, self._first, self._second = (_sums_up_to(part, stride) for part in parts)
+
+    def statistics(self, start: int, end: int) -> Array:
+        """Means and standard deviations (2D,) of the part, in units of `stride`."""
+        weight = self._weight[end] - self._weight[start]
+        first, second = ((sums[end] - sums[start]) / weight for sums in (self._first, self._second))
+        deviation = np.sqrt(np.maximum(second - np.square(first), 0.0) + 1e-4)
+        return np.asarray(np.concatenate([self._center_D + first, deviation]), np.float32)
+
+
+def _sums_up_to(x_RD: Float64, stride: int) -> Float64:
+    """The sums of the rows before every `stride`-th one, and of all."""
+    rows, width = x_RD.shape
+    steps = -(-rows // stride)
+    sums = np.zeros((steps + 1, width))
+    padded = np.pad(x_RD, ((0, steps * stride - rows), (0, 0))) if steps * stride > rows else x_RD
+    np.cumsum(padded.reshape(steps, stride, width).sum(axis=1) if stride > 1 else padded, axis=0, out=sums[1:])
+    return sums
 
 
 def _normalized(x_RD: Array, gain_D: Array, bias_D: Array) -> Array:

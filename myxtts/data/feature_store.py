@@ -290,7 +290,10 @@ def _read(path: Path | str, offset: int, size: int) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY)  # once per clip and reference: in a third of the time of a file object
         try:
-            return os.pread(descriptor, size, offset)
+            content = os.pread(descriptor, size, offset)
+            while len(content) < size and (more := os.pread(descriptor, size - len(content), offset + len(content))):
+                content += more  # a read may return less than was asked for; only the end of the file is empty
+            return content
         finally:
             os.close(descriptor)
     except OSError as error:

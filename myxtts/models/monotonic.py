@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from myxtts.compiled import compiled
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int32]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _search_one(score_TM: FloatArray, skippable_T: IntArray, durations_T: IntArray) -> None:
     tokens, frames = score_TM.shape
     never = np.float32(-1e30)
@@ -36,7 +37,7 @@ def _search_one(score_TM: FloatArray, skippable_T: IntArray, durations_T: IntArr
         t -= step_back[m, t]
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _search(score: FloatArray, text_length: IntArray, mel_length: IntArray, skippable: IntArray) -> IntArray:
     durations = np.zeros(skippable.shape, dtype=np.int32)
     for b in range(score.shape[0]):

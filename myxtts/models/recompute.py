@@ -31,18 +31,20 @@ def _recomputed(block: Module, *inputs: tf.Tensor | None) -> tf.Tensor:
     """The output of a block, whose gradient calls it again.
 
     Randomness follows from the seed among the inputs, so both calls drop the same elements. The weights are inputs as
-    well: where the block is called with fixed ones (`stateless_call`), the second call needs the same.
+    well: where the block is called with fixed ones (`stateless_call`), the second call needs the same. What is not
+    trained is read once, and a block must not change it.
     """
     given = [i for i, x in enumerate(inputs) if x is not None]
     values = [variable.value for variable in block.trainable_variables]
     weights = [tf.convert_to_tensor(value) for value in values]
+    untrained = [tf.convert_to_tensor(variable.value) for variable in block.non_trainable_variables]
     trained = [len(given) + i for i, value in enumerate(values) if isinstance(value, tf.Variable)]
 
     def call(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
         arguments: list[tf.Tensor | None] = [None] * len(inputs)
         for i, tensor in zip(given, tensors, strict=False):
             arguments[i] = tensor
-        found, _ = block.stateless_call(tensors[len(given) :], [], *arguments)
+        found, _ = block.stateless_call(tensors[len(given) :], untrained, *arguments)
         return found
 
     @tf.custom_gradient

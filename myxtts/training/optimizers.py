@@ -136,8 +136,9 @@ def make(settings: OptimizerConfig, weights: Sequence[keras.Variable]) -> Optimi
 
 
 def move_average(averages: Sequence[keras.Variable], weights: Sequence[keras.Variable], share: tf.Tensor) -> None:
-    """Move the average of the weights: average += share x (weight - average)."""
-    means, values = [v.value for v in averages], [v.value for v in weights]
+    """Move the average of the weights: average += share x (weight - average). As many averages as weights."""
+    pairs = [(average.value, weight.value) for average, weight in zip(averages, weights, strict=True)]
+    means, values = [mean for mean, _ in pairs], [value for _, value in pairs]
     packing = Packing([v.shape for v in values])
     for mean, value in zip(packing.small_vector(means), packing.small_vector(values), strict=True):
         for place, moved in packing.small_tensors([mean - share * (mean - value)]).items():

@@ -8,7 +8,7 @@ from made_clips import CHANNELS, make_clip
 
 from myxtts.audio.activity import SoundFigures
 from myxtts.data.clip_sums import Place, total
-from myxtts.data.feature_store import HEADER, FeatureStore, check_entry, load_entry, write_to_cache
+from myxtts.data.feature_store import HEADER, FeatureStore, check_entry, load_entry, load_frames, write_to_cache
 from myxtts.errors import StorageError
 
 
@@ -157,3 +157,15 @@ def test_files_have_the_permissions_that_the_umask_leaves(tmp_path):
     finally:
         os.umask(before)
     assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("private", "shared")] == [0o600, 0o644]
+
+
+def test_a_read_may_return_less_than_was_asked_for(tmp_path, monkeypatch):
+    clip = make_clip(tmp_path, "a", "bob", 50, 10)
+    mel, pitch, energy = load_entry(clip.entry, clip.facts, check=True)
+    whole = os.pread
+    monkeypatch.setattr(os, "pread", lambda descriptor, size, at: whole(descriptor, min(size, 777), at))
+    for found, expected in zip(load_entry(clip.entry, clip.facts, check=True), (mel, pitch, energy), strict=True):
+        assert np.array_equal(found, expected)
+    assert np.array_equal(load_frames(str(clip.entry), 7, 20, CHANNELS), mel[7:27])
+    with pytest.raises(StorageError, match="missing or truncated"):
+        load_frames(str(clip.entry), 40, 1000, CHANNELS)

@@ -71,7 +71,7 @@ def test_gradients_are_the_same(kind: str, precision: str, fixed: bool) -> None:
     blocks = blocks_of(kind, precision)
     plain, _ = gradients_of(blocks, False, fixed)
     again, _ = gradients_of(blocks, True, fixed)
-    rounding = 1e-6 if precision == "fp32" else 5e-2  # TensorFlow may join other operations of the two graphs
+    rounding = 1e-5 if precision == "fp32" else 5e-2  # TensorFlow may join other operations of the two graphs
     for x, y in zip(plain, again, strict=True):
         x, y = np.asarray(x, np.float32), np.asarray(y, np.float32)
         assert np.linalg.norm(x - y) <= rounding * max(1.0, np.linalg.norm(x))
@@ -99,3 +99,45 @@ def test_a_model_passes_the_setting_on() -> None:
         model = build_voice_cloner(made_batch.model_config(decoder=decoder), recompute=True, **made_batch.SIZES)
         backbones = [model.decoder.backbone, *([model.decoder.draft] if decoder == "flow" else [])]
         assert all(part.recompute for part in (model.text_encoder, model.speaker_encoder, *backbones))
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_weights_that_are_not_trained_are_kept(fixed: bool) -> None:
+    import tensorflow as tf
+
+    from myxtts.models.layers import Module
+    from myxtts.models.recompute import run_blocks
+
+    class Scaled(Module):
+        def build(self, shape: Any) -> None:
+            self.gain = self.add_weight(name="gain", shape=(WIDTH,), initializer="ones")
+            self.scale = self.add_weight(name="scale", shape=(WIDTH,), initializer="ones", trainable=False)
+
+        def call(self, x: Any) -> Any:
+            return tf.sin(x * tf.convert_to_tensor(self.gain) * tf.convert_to_tensor(self.scale))
+
+    class Whole(Module):
+        def call(self, x: Any, recompute: bool) -> Any:
+            return run_blocks(self.blocks, x, recompute=recompute)
+
+    whole = Whole(name="whole")
+    whole.blocks = [Scaled(name=f"b{i}") for i in range(2)]
+    x = tf.constant(np.random.default_rng(4).normal(size=(2, 9, WIDTH)), tf.float32)
+    whole(x, recompute=False)
+    for block in whole.blocks:
+        block.scale.assign(np.linspace(0.5, 2.0, WIDTH))
+
+    def results(recompute: bool) -> list[Any]:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            if fixed:
+                trained = [v.value + 0.25 for v in whole.trainable_variables]
+                other = [v.value * 3.0 for v in whole.non_trainable_variables]
+                y, _ = whole.stateless_call(trained, other, x, recompute=recompute)
+            else:
+                y, trained = whole(x, recompute=recompute), [v.value for v in whole.trainable_variables]
+            loss = tf.reduce_sum(tf.square(y))
+        return [y, *tape.gradient(loss, [x] if fixed else [x, *trained])]
+
+    for plain, again in zip(results(False), results(True), strict=True):
+        np.testing.assert_array_equal(plain, again)

@@ -168,3 +168,10 @@ def test_a_loss_scale_is_restored_from_fp16_to_fp16_only() -> None:
     assert float(half.value) == 512.0
     full.restore(state("fp16", 512.0))
     assert float(full.value) == 1.0 and not full.has_room
+
+
+@pytest.mark.parametrize(("averages", "weights"), [(4, 5), (5, 4)])
+def test_an_average_of_other_weights_is_refused(averages: int, weights: int) -> None:
+    _, variables = made()
+    with pytest.raises(ValueError, match="zip"):
+        optimizers.move_average(variables[:averages], variables[:weights], tf.constant(0.5))
