@@ -104,8 +104,8 @@ def _run(argv: Sequence[str]) -> int:
 def ending_cleanly() -> Iterator[Callable[[Any], None]]:
     """Within it, SIGTERM ends the command as usual, so that eSpeak's and other temporary files are removed.
 
-    It gives a function to name the server: before, the signal raises SystemExit, and afterwards it ends the server. That
-    also covers the moments before uvicorn handles signals, and the signal that uvicorn sends itself when all is done.
+    It gives a function to name the server: before, the signal raises SystemExit, and afterwards it ends the server.
+    That also covers the moments before uvicorn handles signals, and the signal that uvicorn sends itself at the end.
     """
     servers: list[Any] = []
 

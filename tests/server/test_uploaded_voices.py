@@ -206,15 +206,15 @@ def test_uploads_take_their_place_in_the_queue(
     synthesizer: Synthesizer, tmp_path: Path, recording: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Once they are received, and are made into voices."""
-    from myxtts.server import app
+    from myxtts.server.upload import add_uploaded
 
-    going, add = threading.Event(), app.add_uploaded
+    going = threading.Event()
 
     def held(*args: Any, **more: Any) -> Any:
         assert going.wait(60)
-        return add(*args, **more)
+        return add_uploaded(*args, **more)
 
-    monkeypatch.setattr(app, "add_uploaded", held)
+    monkeypatch.setattr("myxtts.server.app.add_uploaded", held)
     with served(synthesizer, VoiceFolder(tmp_path), allow_voices=True, max_queue=1) as address:
         with ThreadPoolExecutor(1) as pool:
             first = pool.submit(upload, address, recording, name="anna", accept_problem="true", **CONSENT)
