@@ -15,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-
 help:
 	@echo "make setup      make .venv and install into it (every other target does it when needed)"
 	@echo "make train      train at the stable level, on your data or the built-in corpus (ARGS=... passes options)"
-	@echo "make demo       about ten minutes on two cores to a first audible voice"
+	@echo "make demo       five minutes of training: the starter speaks, is fine-tuned, and speaks again"
 	@echo "make test       run the fast tests: all pure functions and one of each main promise"
 	@echo "make test-all   run the other tests: processes, traced training steps, whole runs"
 	@echo "make lint       ruff and mypy"

@@ -1,6 +1,6 @@
 """Judges a list of clips with the models of the extra `judge`, as `python -m myxtts evaluate --judge` does.
 
-A script for any Python that has the extra (`pip install '.[judge]'`), called by the measurements that synthesize:
+A script for any Python that has the extra (`pip install 'myxtts[judge]'`), called by the measurements that synthesize:
 PYTHON bench/judge.py LIST.tsv --json FILE. A line of the list is wav, text and reference, separated by tabs. English
 only.
 """

@@ -264,7 +264,9 @@ def add_prefer_option(parser: argparse.ArgumentParser) -> None:
 def add_dictionary_option(parser: argparse._ActionsContainer) -> None:
     """Adds `--dictionary` of the commands that speak; `cli.runtime.dictionary_of` reads it."""
     parser.add_argument(
-        "--dictionary", metavar="FILE", help="pronunciations that win: word, tab, phonemes or a respelling in each line"
+        "--dictionary",
+        metavar="FILE",
+        help="pronunciations that take precedence: word, tab, phonemes or a respelling in each line",
     )
 
 

@@ -63,7 +63,7 @@ def _parser() -> OneLineParser:
     judge.add_argument(
         "--judge",
         action=argparse.BooleanOptionalAction,
-        help="run the judge (default: if installed; pip install '.[judge]')",
+        help="run the judge (default: if installed; pip install 'myxtts[judge]')",
     )
     judge.add_argument("--judge-python", metavar="PYTHON", help="a Python of another environment that has the extra")
     judge.add_argument("--recognizer", metavar="PATH", help="folder of a Whisper model for faster-whisper, not tiny.en")

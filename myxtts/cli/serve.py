@@ -9,6 +9,7 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from myxtts.cli.arguments import OneLineParser, add_dictionary_option, add_prefer_option
 from myxtts.cli.runtime import dictionary_of, load_synthesizer
@@ -70,10 +71,6 @@ def _run(argv: Sequence[str]) -> int:
     from myxtts.synthesis.opened import open_model
 
     screen, dictionary = Screen(), dictionary_of(given)
-    opened = open_model(Path(given.model), given.prefer)
-    screen.say(escaped(opened.summary))
-    synthesizer = load_synthesizer(opened, dictionary=dictionary)
-    synthesizer.warm_up()
     settings = ServerSettings(
         threads=given.threads,
         max_queue=given.max_queue,
@@ -83,16 +80,20 @@ def _run(argv: Sequence[str]) -> int:
         allow_voices=given.allow_voices,
     )
     folder = Path(given.voices or "voices").expanduser() if given.voices or given.allow_voices else None
-    config = uvicorn.Config(
-        application(synthesizer, settings, VoiceFolder(folder) if folder else None),
-        host=given.host,
-        port=given.port,
-        log_level="warning",
-        server_header=False,
-    )
-    say = partial(_say_address, screen)
-    server = announcing(uvicorn.Server, say)(config)
-    with ending_cleanly():
+    with ending_cleanly() as serving:
+        opened = open_model(Path(given.model), given.prefer)
+        screen.say(escaped(opened.summary))
+        synthesizer = load_synthesizer(opened, dictionary=dictionary)
+        synthesizer.warm_up()
+        config = uvicorn.Config(
+            application(synthesizer, settings, VoiceFolder(folder) if folder else None),
+            host=given.host,
+            port=given.port,
+            log_level="warning",
+            server_header=False,
+        )
+        server = announcing(uvicorn.Server, partial(_say_address, screen))(config)
+        serving(server)
         server.run()
     if not server.started:
         raise ConfigError(f"cannot listen on {given.host}:{given.port}; is the port in use?")
@@ -100,15 +101,22 @@ def _run(argv: Sequence[str]) -> int:
 
 
 @contextlib.contextmanager
-def ending_cleanly() -> Iterator[None]:
-    """Within it, SIGTERM after the end of a server ends the command as usual.
+def ending_cleanly() -> Iterator[Callable[[Any], None]]:
+    """Within it, SIGTERM ends the command as usual, so that eSpeak's and other temporary files are removed.
 
-    uvicorn sends itself the signal again when all is done; that would kill the process before eSpeak's and other
-    temporary files are removed.
+    It gives a function to name the server: before, the signal raises SystemExit, and afterwards it ends the server.
+    That also covers the moments before uvicorn handles signals, and the signal that uvicorn sends itself at the end.
     """
-    before = signal.signal(signal.SIGTERM, lambda number, frame: None)
+    servers: list[Any] = []
+
+    def end(number: int, frame: object) -> None:
+        if not servers:
+            raise SystemExit(128 + number)
+        servers[0].should_exit = True
+
+    before = signal.signal(signal.SIGTERM, end)
     try:
-        yield
+        yield servers.append
     finally:
         signal.signal(signal.SIGTERM, before)
 

@@ -84,8 +84,8 @@ def _run(argv: Sequence[str]) -> int:
     except OSError as error:
         raise storage_error("making the folder of the studio", settings.state, error) from error
     token = token_of(settings.state)
-    opened = open_model(Path(given.model))
-    with contextlib.closing(_listener(given.port)) as listener:
+    with ending_cleanly() as serving, contextlib.closing(_listener(given.port)) as listener:
+        opened = open_model(Path(given.model))
         screen.say(escaped(opened.summary), "loading the model ...")
         synthesizer = load(opened)
         synthesizer.warm_up()
@@ -99,8 +99,10 @@ def _run(argv: Sequence[str]) -> int:
                 threading.Thread(target=_open_browser, args=(address,), daemon=True).start()
 
         config = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=5)
-        with ending_cleanly(), contextlib.suppress(KeyboardInterrupt):  # the server ends by it, and raises it once more
-            announcing(uvicorn.Server, announce)(config).run(sockets=[listener])
+        server = announcing(uvicorn.Server, announce)(config)
+        serving(server)
+        with contextlib.suppress(KeyboardInterrupt):  # the server ends by it, and raises it once more
+            server.run(sockets=[listener])
     return EXIT_DONE
 
 

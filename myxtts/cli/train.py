@@ -230,7 +230,7 @@ def end_lines(resolved: Resolved, prepared: PreparedData, updates: int, command:
     run = resolved.config.training.checkpoint_dir
     sentence = prepared.validation.utterances[0]
     words = [python_command(), "-m", "myxtts"]
-    speak = [*words, "speak", _beginning(sentence.text), "--checkpoint", run, "--out", "hello.wav"]
+    speak = [*words, "speak", f"--text={_beginning(sentence.text)}", "--checkpoint", run, "--out", "hello.wav"]
     if len(prepared.corpus.languages) > 1:
         speak += ["--language", sentence.language]
     lines = [words_expected(updates, resolved.config)]

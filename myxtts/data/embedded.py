@@ -70,8 +70,8 @@ def _batches(file: Path) -> Iterator[Any]:
         import pyarrow.parquet
     except ImportError as error:
         raise DataError(
-            f"{file}: Hugging Face data in {file.suffix} files needs pyarrow; install it with `pip install pyarrow` "
-            "(the extra hf)"
+            f"{file}: Hugging Face data in {file.suffix} files needs pyarrow; install it with "
+            "`pip install 'myxtts[hf]'`"
         ) from error
     try:
         if file.suffix == ".parquet":

@@ -16,7 +16,7 @@ from myxtts.errors import DataError
 from myxtts.messages import quoted
 from myxtts.storage.files import temporary_name
 
-INSTALL = "pip install '.[transcribe]'"
+INSTALL = "pip install 'myxtts[transcribe]'"
 _SCRIPT = Path(__file__).with_name("recognizer.py")
 _CHECK_SECONDS = 60.0
 

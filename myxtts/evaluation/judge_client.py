@@ -17,7 +17,7 @@ from myxtts.evaluation.word_errors import error_rates
 from myxtts.messages import quoted
 from myxtts.progress import Progress
 
-INSTALL = "pip install '.[judge]'"
+INSTALL = "pip install 'myxtts[judge]'"
 _SCRIPT = Path(__file__).with_name("judge.py")
 _CHECK_SECONDS = 60.0
 

@@ -11,6 +11,7 @@ import hmac
 import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -29,7 +30,7 @@ from myxtts.messages import quoted
 from myxtts.server.replies import Reply, reply
 from myxtts.server.sound_formats import encoder
 from myxtts.server.speech_request import ApiError, SpeechRequest, api_error, parse_request
-from myxtts.server.upload import add_uploaded, received
+from myxtts.server.upload import Upload, add_uploaded, received
 from myxtts.server.voice_folder import VoiceFolder
 from myxtts.synthesis.speech import SpeechChunk
 from myxtts.synthesis.synthesizer import Synthesizer
@@ -56,6 +57,8 @@ class ServerSettings:
         origins: web pages of these origins may use the server (CORS).
         allow_voices: whether clients may add voices to the folder of voices.
         max_upload_bytes: largest recording of a client.
+        max_uploads: recordings received at the same time; further ones get 503.
+        upload_seconds: time in which a recording must arrive.
     """
 
     threads: int = 2
@@ -65,6 +68,8 @@ class ServerSettings:
     origins: tuple[str, ...] = ()
     allow_voices: bool = False
     max_upload_bytes: int = 64 << 20
+    max_uploads: int = 4
+    upload_seconds: float = 300.0
 
 
 @dataclass
@@ -73,6 +78,7 @@ class Metrics:
 
     requests: dict[int, int] = field(default_factory=dict)
     active: int = 0
+    uploads: int = 0
     speech_seconds: float = 0.0
     compute_seconds: float = 0.0
 
@@ -83,6 +89,7 @@ class Metrics:
         lines += [f'myxtts_requests_total{{status="{status}"}} {n}' for status, n in sorted(self.requests.items())]
         for name, kind, value in (
             ("myxtts_queue", "gauge", self.active),
+            ("myxtts_uploads", "gauge", self.uploads),
             ("myxtts_speech_seconds_total", "counter", self.speech_seconds),
             ("myxtts_compute_seconds_total", "counter", self.compute_seconds),
             ("myxtts_real_time_factor", "gauge", factor),
@@ -117,7 +124,7 @@ def application(synthesizer: Synthesizer, settings: ServerSettings, voices: Voic
 def error_response(error: ApiError) -> JSONResponse:
     """An error as a reply."""
     headers = {"Retry-After": _RETRY_SECONDS} if error.status == 503 else None
-    if error.status == 413:
+    if error.status in (408, 413):
         headers = {"Connection": "close"}  # else the rest of the body would be received and discarded
     if error.status == 401:
         headers = {"WWW-Authenticate": "Bearer"}
@@ -207,27 +214,45 @@ class _Service:
         folder = self._folder
         if not self._settings.allow_voices or folder is None:
             raise ApiError(403, "this server takes no voices; start it with --allow-voices", code="voices_not_allowed")
-        self._enter()
-        try:
-            async with received(request, self._settings.max_upload_bytes) as upload:
+        async with AsyncExitStack() as stack:
+            upload = await self._receive(request, stack)
 
-                def add() -> dict[str, Any]:
-                    return add_uploaded(
-                        upload, self._synthesizer, folder, self._synthesizer.speakers, keep_recording=False
-                    )
+            def add() -> dict[str, Any]:
+                return add_uploaded(upload, self._synthesizer, folder, self._synthesizer.speakers, keep_recording=False)
 
+            self._enter()
+            try:
                 added = await asyncio.get_running_loop().run_in_executor(self._workers, add)
-        except StorageError as error:
-            raise ApiError(500, str(error)) from error
-        finally:
-            self._metrics.active -= 1
+            except StorageError as error:
+                raise ApiError(500, str(error)) from error
+            finally:
+                self._metrics.active -= 1
         return JSONResponse(added, 201)
+
+    async def _receive(self, request: Request, stack: AsyncExitStack) -> Upload:
+        """An upload, which has no place in the queue yet: a slow client holds up no speech. Raises ApiError."""
+        self._check_queue()  # so that no recording is sent in vain
+        if self._metrics.uploads >= self._settings.max_uploads:
+            message = f"{self._metrics.uploads} recordings are being received; try again later"
+            raise ApiError(503, message, code="queue_full")
+        self._metrics.uploads += 1
+        try:
+            async with asyncio.timeout(self._settings.upload_seconds):
+                return await stack.enter_async_context(received(request, self._settings.max_upload_bytes))
+        except TimeoutError:
+            message = f"the recording did not arrive within {self._settings.upload_seconds:g} s; send a shorter one"
+            raise ApiError(408, message) from None
+        finally:
+            self._metrics.uploads -= 1
 
     def _enter(self) -> None:
         """Takes a place in the queue. Raises ApiError where it is full."""
+        self._check_queue()
+        self._metrics.active += 1
+
+    def _check_queue(self) -> None:
         if self._metrics.active >= self._settings.max_queue:
             raise ApiError(503, f"{self._metrics.active} requests are waiting; try again later", code="queue_full")
-        self._metrics.active += 1
 
     async def speech(self, request: Request) -> Response:
         wanted = parse_request(await body_of(request), self._known(), self._settings.max_characters)
@@ -285,9 +310,10 @@ class _Service:
         chunk: SpeechChunk | None,
     ) -> AsyncIterator[bytes]:
         """The bytes of the reply. Leaving it early, as when the client disconnects, ends the work."""
-        assert chunk is not None, "a text has at least one sentence"
-        output = encoder(response_format, chunk.sample_rate_hz)
+        output = None
         try:
+            assert chunk is not None, "a text has at least one sentence"
+            output = encoder(response_format, chunk.sample_rate_hz)
             while chunk is not None:
                 if content := form.part(chunk, output.write(chunk.samples)):
                     yield content
@@ -302,7 +328,8 @@ class _Service:
                 raise
             yield failure
         finally:
-            output.release()
+            if output is not None:
+                output.release()
             self._metrics.active -= 1
 
 

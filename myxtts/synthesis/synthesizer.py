@@ -106,7 +106,7 @@ class Synthesizer:
             path: the folder.
             prefer: which checkpoint of a run: the best by validation, or the last one.
             vocoder: `neural` (the one that comes with MyXTTS), `griffin_lim`, or a vocoder file or run.
-            dictionary: a file of pronunciations that win over those the model was trained with.
+            dictionary: a file of pronunciations that take precedence over those of the model.
 
         Raises:
             CheckpointError, DataError, ConfigError: nothing there can be used.

@@ -161,8 +161,15 @@ class Meeting:
                 self._lines[rank] = line
             else:
                 with contextlib.suppress(OSError):
-                    line.send({"error": f"process 0 has other addresses ({self.member.source}), or rank {rank} twice"})
+                    line.send({"error": self._wrong(rank)})
                 line.close()
+
+    def _wrong(self, rank: object) -> str:
+        """What a process that does not belong here reports."""
+        return (
+            f"process 0 was started with other addresses ({self.member.source}), or two processes as number {rank}; "
+            "start all with the same list and different numbers"
+        )
 
     def _connect(self) -> None:
         """Connect to the chief, which may come later. Another program at its port accepts, but does not answer so."""

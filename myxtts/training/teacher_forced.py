@@ -128,7 +128,8 @@ class PredictedMels:
             return None
         found = self._read(row)
         if found is None:
-            raise StorageError(f"{self._paths[row]}: the cached mel is missing or cut; start the same command again")
+            what = f"{self._paths[row]}: the cached mel is missing or truncated"
+            raise StorageError(f"{what}; start the same command again")
         return found
 
     def _read(self, row: int) -> FloatArray | None:

@@ -122,7 +122,7 @@ def test_without_the_extra_the_line_says_what_to_install(
     monkeypatch.setattr("myxtts.dataset.recognizer_client._SCRIPT", recording.parent / "lacks.py")
     (recording.parent / "lacks.py").write_text("print('[\"faster-whisper\"]')")
     _, (line,) = run(capsys, recording, "--out", recording.parent / "out", "--model", "small", code=2)
-    assert "faster-whisper" in line and "pip install '.[transcribe]'" in line and "--no-texts" in line
+    assert "faster-whisper" in line and "pip install 'myxtts[transcribe]'" in line and "--no-texts" in line
     assert not (recording.parent / "out").exists()
 
 

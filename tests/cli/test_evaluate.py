@@ -118,7 +118,7 @@ def test_with_a_judge_and_the_same_figures_again_without(
         assert figures == {key: first["figures"][who][key] for key in figures}
     (stand_ins / "speechmos.py").unlink()
     assert evaluate.main([*words, "--judge"]) == 2
-    assert "missing: speechmos): pip install '.[judge]', or name another Python" in capsys.readouterr().err
+    assert "missing: speechmos): pip install 'myxtts[judge]', or name another Python" in capsys.readouterr().err
     assert evaluate.main(words) == 0
     assert "note: no word error rate: the judge is not installed for" in capsys.readouterr().out
 

@@ -1,6 +1,7 @@
 """The training commands from the outside: options, errors, exit codes, --explain, --dry-run, the call of training."""
 
 import json
+import shlex
 import sys
 import types
 from pathlib import Path
@@ -83,11 +84,28 @@ def test_a_run_on_own_data_ends_with_what_to_type_next(
     assert "At update 40 this run ends within its warmup of 200 updates, at 20%" in lines[0]
     assert lines[1].startswith("To train longer, raise --epochs or --max-updates: .venv/bin/python ")
     assert lines[2] == (
-        "Listen to it: .venv/bin/python -m myxtts speak 'The birch canoe slid on the smooth planks, ...' "
+        "Listen to it: .venv/bin/python -m myxtts speak '--text=The birch canoe slid on the smooth planks, ...' "
         "--checkpoint 'my run' --out hello.wav --language fa"
     )
     assert main("--train-data", ".", "--checkpoint-dir", "x", "--set", "schedule.warmup_updates=20") == 0
     assert capsys.readouterr().out.splitlines()[-3].endswith("updates of 8; this run has 40.")
+
+
+def test_a_text_that_begins_with_a_hyphen_can_be_spoken_by_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    from types import SimpleNamespace
+
+    from myxtts.cli import speak, train
+
+    monkeypatch.setattr("myxtts.cli.plan.words_expected", lambda *given: "")
+    sentence = SimpleNamespace(text="--- It's he.", language="en-us")
+    prepared: Any = SimpleNamespace(
+        validation=SimpleNamespace(utterances=[sentence]), corpus=SimpleNamespace(languages=["en-us"])
+    )
+    resolved: Any = SimpleNamespace(config=SimpleNamespace(training=SimpleNamespace(checkpoint_dir="run")))
+    (line,) = train.end_lines(resolved, prepared, 1, "command")
+    words = shlex.split(line.removeprefix("Listen to it: "))
+    given, unknown = speak._parser().parse_known(words[words.index("speak") + 1 :])
+    assert (given.text, given.words, unknown) == ("--- It's he.", None, [])
 
 
 @pytest.mark.parametrize("words", [["--epochs", "2"], ["--max-updates", "9"], ["--set", "training.epochs=2"]])

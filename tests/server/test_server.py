@@ -285,6 +285,19 @@ def test_an_error_in_the_middle_of_events_is_one(synthesizer: Synthesizer, monke
         assert httpx.get(f"{address}/health").json()["queue"] == 0
 
 
+def test_an_encoder_that_cannot_be_made_gives_its_place_back(
+    synthesizer: Synthesizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(*args: object) -> None:
+        raise RuntimeError("no such format in this libsndfile")
+
+    monkeypatch.setattr("myxtts.server.app.encoder", missing)
+    with served(synthesizer, max_queue=1) as address:
+        for _ in range(2):
+            assert post(address, stream_format="json").status_code == 500
+        wait_for(address, 0)
+
+
 @pytest.mark.parametrize("name", ["mp3", "opus", "flac"])
 def test_a_sound_file_that_is_left_unfinished_prints_nothing(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     from myxtts.server.sound_formats import encoder

@@ -3,8 +3,10 @@
 import contextlib
 import io
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -162,18 +164,75 @@ def test_the_id_of_a_voice_is_its_name_in_the_list(url: str, folder: Path, recor
     (folder / "Andr\u00e9.voice").unlink()
 
 
-def test_uploads_take_their_place_in_the_queue(synthesizer: Synthesizer, tmp_path: Path, recording: bytes) -> None:
-    with served(synthesizer, VoiceFolder(tmp_path), allow_voices=True, max_queue=1) as address:
-        host, port = address.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=30) as client:
-            head = f"POST {VOICES} HTTP/1.1\r\nHost: {host}\r\nContent-Type: multipart/form-data; boundary=x\r\n"
-            client.sendall(f"{head}Content-Length: 100000\r\n\r\n--x\r\n".encode())
-            until_queue(address, 1)
+@contextlib.contextmanager
+def slow_upload(url: str) -> Iterator[socket.socket]:
+    """A client that sends the beginning of a recording, and waits."""
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=30) as client:
+        head = f"POST {VOICES} HTTP/1.1\r\nHost: {host}\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+        client.sendall(f"{head}Content-Length: 100000\r\n\r\n--x\r\n".encode())
+        yield client
+
+
+def test_a_recording_that_arrives_slowly_holds_up_no_speech(
+    synthesizer: Synthesizer, tmp_path: Path, recording: bytes
+) -> None:
+    with served(synthesizer, VoiceFolder(tmp_path), allow_voices=True, max_queue=1, max_uploads=1) as address:
+        with slow_upload(address):
+            until(address, "myxtts_uploads 1")
+            speech = {"input": "Hello.", "voice": "bob", "response_format": "wav"}
+            assert httpx.post(f"{address}/v1/audio/speech", json=speech, timeout=60).status_code == 200
             refused = upload(address, recording, name="anna", accept_problem="true", **CONSENT)
             assert refused.status_code == 503 and refused.json()["error"]["code"] == "queue_full"
             assert refused.headers["retry-after"]
-        until_queue(address, 0)
+        until(address, "myxtts_uploads 0")
         assert upload(address, recording, name="anna", accept_problem="true", **CONSENT).status_code == 201
+
+
+def test_a_recording_that_does_not_arrive_in_time(
+    synthesizer: Synthesizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    folder = VoiceFolder(tmp_path / "voices")
+    with served(synthesizer, folder, allow_voices=True, upload_seconds=0.3) as address:
+        with slow_upload(address) as client:
+            answer = b"".join(iter(lambda: client.recv(4_096), b""))  # until the server closes the connection
+            assert b" 408 " in answer.split(b"\r\n")[0] and b"did not arrive within 0.3 s" in answer
+        until(address, "myxtts_uploads 0")
+    assert not list(tmp_path.glob("myxtts-upload-*"))
+
+
+def test_uploads_take_their_place_in_the_queue(
+    synthesizer: Synthesizer, tmp_path: Path, recording: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once they are received, and are made into voices."""
+    from myxtts.server.upload import add_uploaded
+
+    going = threading.Event()
+
+    def held(*args: Any, **more: Any) -> Any:
+        assert going.wait(60)
+        return add_uploaded(*args, **more)
+
+    monkeypatch.setattr("myxtts.server.app.add_uploaded", held)
+    with served(synthesizer, VoiceFolder(tmp_path), allow_voices=True, max_queue=1) as address:
+        with ThreadPoolExecutor(1) as pool:
+            first = pool.submit(upload, address, recording, name="anna", accept_problem="true", **CONSENT)
+            until_queue(address, 1)
+            refused = upload(address, recording, name="ben", accept_problem="true", **CONSENT)
+            going.set()
+            assert refused.status_code == 503 and refused.json()["error"]["code"] == "queue_full"
+            assert refused.headers["retry-after"] and first.result().status_code == 201
+        until_queue(address, 0)
+        assert upload(address, recording, name="ben", accept_problem="true", **CONSENT).status_code == 201
+
+
+def until(url: str, line: str) -> None:
+    """Waits for a line of the metrics."""
+    deadline = time.monotonic() + 60
+    while line not in httpx.get(f"{url}/metrics").text.splitlines():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def until_queue(url: str, length: int) -> None:

@@ -182,7 +182,8 @@ def test_a_process_with_other_addresses_ends_at_once() -> None:
     thread = threading.Thread(target=attend, args=(chief,))
     thread.start()
     attend(Member(1, (f"127.0.0.1:{first}", f"127.0.0.1:{third}"), "TF_CONFIG"))
-    assert said == ["ConfigError: process 0 has other addresses (TF_CONFIG), or rank 1 twice"]
+    assert len(said) == 1 and said[0].startswith("ConfigError: process 0 ")
+    assert all(fact in said[0] for fact in ("other addresses", "TF_CONFIG", "number 1", "same list"))
     thread.join(30.0)
     assert "1 of 2 processes did not arrive" in said[1]
 
