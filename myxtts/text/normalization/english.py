@@ -36,7 +36,7 @@ _NUMBER = r"\d{1,3}(?:,\d{3})+|\d+"
 _MAGNITUDES = "hundred|thousand|million|billion|trillion"
 _SHORT_DAY = rf"({'|'.join(d.title() for d in (*tables.WEEKDAYS, *tables.SHORT_MONTHS))})\b"
 _STOP = r"(?:\.(?=\s+[a-z\d]|\s*[,;:\u2013\u2014-]))?"
-"""The full stop of an abbreviation, which is none of a sentence: the sentence goes on."""
+"""The full stop of an abbreviation, which does not end a sentence."""
 _NOT_THOUSANDS = "(?:TV|TVs|video|resolution|monitor|display|screen|UHD|run|race|walk)\\b"
 """After 4K or 10K: pixels, or kilometers of a race."""
 _ADDRESS = (
