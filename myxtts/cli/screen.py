@@ -226,6 +226,7 @@ class Screen:
                 dynamic_ncols=True,
                 leave=False,
                 mininterval=0.2,
+                miniters=1,  # otherwise a bar that was fast is not drawn for up to ten seconds when it gets slow
             )
         self._bar.total = total or None
         self._bar.update(done - self._bar.n)

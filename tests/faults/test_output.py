@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import termios
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,8 @@ QUIET: dict[str, object] = {
     "training__candidate_every_updates": UPDATES,
 }
 """A line at every update, and no save but the first and the last."""
+SHOWN_AFTER_SECONDS = 1.0
+"""Longer than the interval at which a bar on a terminal is drawn, which is when a closed terminal is noticed."""
 
 
 @contextmanager
@@ -63,7 +66,9 @@ def test_output_that_fails_and_a_signal_cost_no_update(
         for descriptor in descriptors:
             os.close(descriptor)
         if number == signal.SIGHUP:  # it trains on without a screen
-            assert child.wait_for_updates(child.updates.count() + 5, 300.0)
+            closed = time.time()
+            while child.updates.moment(child.updates.count()) < closed + SHOWN_AFTER_SECONDS:
+                assert child.wait_for_updates(child.updates.count() + 1, 300.0)
         child.send(number)
         assert child.wait() == EXIT_STOPPED
     assert chain.saved() == child.updates.count()
