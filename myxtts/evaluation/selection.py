@@ -20,7 +20,6 @@ from myxtts.messages import quoted
 from myxtts.speakers import COPY_MARK
 
 Split = Literal["val", "train", "all"]
-SPLITS: tuple[Split, ...] = ("val", "train", "all")
 
 SHORTEST_SECONDS = 1.0
 """Shorter clips are too short for reliable figures of pitch, voice and words."""
