@@ -178,7 +178,7 @@ def _line_of(rejection: Rejection) -> int:
 
 def _utterance(row: TableRow, origin: SourceRows, language: str, speaker: str) -> Utterance | Rejection:
     """The utterance of one row, or why there is none. The normalized text is preferred to the text."""
-    source = row.place or f"{origin.metadata}:{row.line}"
+    source = row.source(origin.metadata)
     found = origin.files.find(row.id)
     if isinstance(found, NotFound):
         return Rejection(source, quoted(row.id), found.reason, found.value)
