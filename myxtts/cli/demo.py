@@ -71,6 +71,7 @@ def main(argv: Sequence[str]) -> int:
 def _run(argv: Sequence[str]) -> int:
     parser = OneLineParser(
         prog="myxtts demo",
+        usage="myxtts demo [options]",
         description="Speaks sentences with the starter in the voices of some recordings, fine-tunes it on them, and "
         "speaks the same sentences again. The recordings are the built-in corpus (voices of eSpeak NG) or your own.",
         epilog=CONSENT,

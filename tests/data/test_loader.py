@@ -183,9 +183,8 @@ def test_stuck_twice_at_one_position_is_an_error_of_one_line(tmp_path):
         next(loader)
     assert "\n" not in str(caught.value) and "could not be written" in messages[0]
     assert list(loader) == []
-    begun = time.perf_counter()
     loader.close()
-    assert time.perf_counter() - begun < 50.0
+    assert threads(), "it did not wait for the stuck ones"
     source.free.set()
 
 
@@ -203,9 +202,8 @@ def test_closing_does_not_wait_for_a_stuck_thread(monkeypatch):
     source = Source(stuck_at=[(0, 1)])
     loader = Loader(source)
     next(loader)
-    begun = time.perf_counter()
     loader.close()
-    assert time.perf_counter() - begun < 50.0
+    assert threads(), "it did not wait for the stuck one"
     source.free.set()
 
 
