@@ -117,7 +117,7 @@ def _make(given: Namespace, screen: Screen) -> int:
     """Checks all arguments before anything is written, then makes the data set."""
     from myxtts.data.records import name_problem
     from myxtts.dataset.make import MakeOptions, Maker
-    from myxtts.dataset.recognizer_client import RecognizerSetup, extra_problem
+    from myxtts.dataset.recognizer_client import RecognizerSetup, recognizer_problem
     from myxtts.dataset.recordings import find_recordings
     from myxtts.text.phonemes import canonical_language
 
@@ -131,7 +131,7 @@ def _make(given: Namespace, screen: Screen) -> int:
     recordings = find_recordings(Path(given.recordings).expanduser())
     setup = None
     if not given.no_texts:
-        if lacking := extra_problem(given.python or ""):
+        if lacking := recognizer_problem(given.python or ""):
             raise ConfigError(lacking)
         if not given.model:
             raise ConfigError(

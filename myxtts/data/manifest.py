@@ -32,8 +32,6 @@ from myxtts.data.table import TableRow
 from myxtts.errors import DataError
 from myxtts.messages import escaped, quoted
 
-__all__ = ["METADATA_NAMES", "Split", "read_root", "read_roots"]
-
 VCTK_MICROPHONES = ("_mic1", "_mic2")
 _SAMPLE_CHARACTERS = 60
 

@@ -11,7 +11,8 @@ from typing import Literal
 
 from myxtts.audio import waveform
 from myxtts.config.schema import Config
-from myxtts.data.manifest import METADATA_NAMES, id_prefixes, read_root
+from myxtts.data.layouts import METADATA_NAMES
+from myxtts.data.manifest import id_prefixes, read_root
 from myxtts.data.records import Utterance
 from myxtts.data.roots import roots_in
 from myxtts.data.split import split_validation

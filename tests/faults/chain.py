@@ -104,7 +104,7 @@ class Chain:
     def finish(self) -> Broken:
         """An undisturbed process."""
         start, child = self.saved(), self.start()
-        child.wait(400)
+        child.wait(1_200)
         return self.after(child, start, "finish")
 
     def kill_at(self, stage: str, count: int, patience: float = 8.0) -> Broken:

@@ -131,7 +131,7 @@ def test_lines_wait_while_the_disk_is_full(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1_500)
 def test_a_training_survives_full_read_only_and_forbidden(server: Server, trainings: Path, unbroken: Path) -> None:
     patches: dict[str, object] = {"myxtts.training.checkpointing:RETRY_SECONDS": 0.3}
     with small_disk(trainings / "disk", 64) as disk:
@@ -161,7 +161,7 @@ def test_a_training_survives_full_read_only_and_forbidden(server: Server, traini
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1_500)
 def test_a_training_gives_up_on_a_disk_that_stays_full(server: Server, trainings: Path, unbroken: Path) -> None:
     saving = "myxtts.training.checkpointing"
     patches: dict[str, object] = {f"{saving}:RETRY_SECONDS": 0.2, f"{saving}:MOST_FAILURES": 2}

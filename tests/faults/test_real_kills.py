@@ -19,7 +19,7 @@ from tests.faults.memory_group import memory_group
 from tests.faults.served import Server
 from tests.training.made_run import events
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_500)]
 
 
 def test_kills_at_stages_and_during_a_second_start_change_nothing(
