@@ -41,8 +41,8 @@ def test_says_what_reading_says(recording: Path, monkeypatch: pytest.MonkeyPatch
     [
         ("while True: pass\n", 600.0, "took over 1 s of the processor"),
         ("import time\ntime.sleep(60)\n", 0.5, "took over 0.5 s"),
-        ("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n", 60.0, "ended its process"),
-        ("b = [bytes(1 << 28) for i in range(40)]\n", 60.0, "ended its process"),
+        ("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n", 600.0, "ended its process"),
+        ("b = [bytes(1 << 28) for i in range(40)]\n", 600.0, "ended its process"),
     ],
 )
 def test_a_decoder_that_hangs_dies_or_eats_memory_is_an_error_of_one_line(

@@ -74,7 +74,7 @@ def test_a_reader_that_leaves_ends_the_stream_quietly(run: Path) -> None:
         assert len(process.stdout.read(1000)) == 1000
         process.stdout.close()
         output = process.stderr.read().decode()
-        assert process.wait(60) == 0, output
+        assert process.wait(300) == 0, output
     assert "the reader left after" in output or "the reader left before the first sentence" in output
     assert "Traceback" not in output and "Broken" not in output and "\nerror: " not in output
 
