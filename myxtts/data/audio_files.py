@@ -119,7 +119,7 @@ class AudioFiles:
             yield from list(_tails(path))[1:]
 
     def _similar(self, path: PurePosixPath) -> list[PurePosixPath]:
-        """Recordings in the folder of `path` with its name in another Unicode form or case, with other digits or zeros."""
+        """Recordings in the folder of `path` with its name in another Unicode form or case, or other digits."""
         parent = str(path.parent)
         if parent not in self._folded:
             folded: dict[str, list[str]] = {}
