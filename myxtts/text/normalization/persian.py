@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from myxtts.text.normalization import persian_numbers as numbers
+from myxtts.text.normalization import persian_phrases as phrases
 from myxtts.text.normalization.characters import ZWNJ, without_lone_joiners
 
 _Found = re.Match[str]
@@ -51,7 +52,8 @@ _ABBREVIATIONS = {
     "ه.ش": "هجری شمسی", "ه.ق": "هجری قمری", "ق.م": "قبل از میلاد", "ب.م": "بعد از میلاد",
 }  # fmt: skip
 _AFTER_NAMES = {
-    "ع": "علیه‌السلام", "ص": "صلی‌الله علیه و آله", "س": "سلام‌الله علیها", "ره": "رحمت‌الله علیه",
+    "ع": "علیه السلام", "ص": "صلی الله علیه و آله", "س": "سلام الله علیها", "ره": "رحمت الله علیه",
+    "عج": "عجل الله تعالی فرجه", "رض": "رضی الله عنه",
 }  # fmt: skip
 _BEFORE_NUMBERS = (
     "سال", "ساعت", "شماره", "صفحه", "فصل", "بخش", "ماده", "بند", "تبصره", "اصل", "طبقه", "پلاک", "کلاس", "جلد", "قسمت",
@@ -157,7 +159,7 @@ _RULES: tuple[_Rule, ...] = (
         re.compile(rf"(?<!\w)({_names(_ABBREVIATIONS)})(?:\.(?=\s+[^\W\d_]|[,\u060c]))?(?!\w)"),
         lambda f: _ABBREVIATIONS[f[1]],
     ),
-    (re.compile(rf"\(({_names(_AFTER_NAMES)})\)"), lambda f: _AFTER_NAMES[f[1]]),
+    (re.compile(rf"\(({_names(_AFTER_NAMES)})\)"), lambda f: phrases.joined(_AFTER_NAMES[f[1]])),
     (re.compile(rf"(?<!\w)({_names(_PAGES)})\.? ?(?=\d)"), lambda f: _PAGES[f[1]] + " "),
     (re.compile(r"\bhttps?://(?=\w)", re.IGNORECASE), ""),
     (re.compile(r"(?<=[A-Za-z0-9])\.(?=[A-Za-z]{2})"), " دات "),
@@ -236,7 +238,7 @@ def normalize(text: str) -> str:
     text = _JOINERS.sub(lambda found: ZWNJ if found.group()[0] == ZWNJ else "", text)
     # Composed text has the shadda after the vowel mark; eSpeak NG needs it before the mark, or speaks its name.
     text = _SHADDA_LAST.sub("\u0651\\1", text)
-    text = _SMALL_ALEF.sub("ا", text)
+    text = phrases.joined(_SMALL_ALEF.sub("ا", text))
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)
     return without_lone_joiners(text).strip()
