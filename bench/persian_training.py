@@ -83,7 +83,12 @@ def _run(argv: Sequence[str] | None) -> int:
     alone, _ = tagger.unpacked(tagger.packed({**_TABLES, "ezafe": ezafe}, words, kinds, networks))
     readings = learned_homographs([*uses, *_in_news(pairs, alone)], alone)
     misread = {word: reading for word, reading in single.items() if _plain(reading) != _single(_sounds([word])[word])}
-    lexicon = {**_learned_lexicon(pairs), **misread, **_misread_presents(kinds), **dict(tables.rows(OWN / "lexicon.tsv", 2))}
+    lexicon = {
+        **_learned_lexicon(pairs),
+        **misread,
+        **_misread_presents(kinds),
+        **dict(tables.rows(OWN / "lexicon.tsv", 2)),
+    }
     lexicon = {word: phonemes for word, phonemes in lexicon.items() if word not in known}
     words["lexicon"] = lexicon
     content = tagger.packed({"ezafe": ezafe, "homographs": readings}, words, kinds, networks)

@@ -47,9 +47,9 @@ _AFTER_E = {
 }  # fmt: skip
 """The possessive and «را» after a silent he: «حوصله‌تو»."""
 _SPOKEN_SUFFIXES = {
-    "مونو": "emuno", "تونو": "etuno", "شونو": "eSuno", "امون": "Amun", "اتون": "Atun", "اشون": "ASun", "امو": "Amo", "اتو": "Ato", "اشو": "ASo", "مون": "emun",
-    "تون": "etun", "شون": "eSun", "ام": "Am", "ات": "At", "اش": "AS", "ای": "Aye", "مو": "amo", "تو": "eto", "شو": "eSo",
-    "ا": "A", "ه": "e",
+    "مونو": "emuno", "تونو": "etuno", "شونو": "eSuno", "امون": "Amun", "اتون": "Atun", "اشون": "ASun", "امو": "Amo",
+    "اتو": "Ato", "اشو": "ASo", "مون": "emun", "تون": "etun", "شون": "eSun", "ام": "Am", "ات": "At", "اش": "AS",
+    "ای": "Aye", "مو": "amo", "تو": "eto", "شو": "eSo", "ا": "A", "ه": "e",
 }  # fmt: skip
 """Of spoken Persian: the plural, possessives, «را» and «است»."""
 _SHORTEST = 2
