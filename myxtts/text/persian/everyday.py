@@ -28,19 +28,30 @@ _WORDS = {
     "تهرون": "tehrun", "اونو": "'uno", "اینو": "'ino", "تورو": "toro", "مارو": "mAro", "شمارو": "SomAro",
     "اینارو": "'inAro", "اونارو": "'unAro", "هیچکی": "hiCki", "هیچ‌کی": "hiCki", "آخه": "'Axe", "واسم": "vAsam",
     "واست": "vAsat", "واسش": "vAsaS", "همدیگه": "hamdige", "همه‌ش": "hamaS", "همه‌مون": "hamamun",
-    "همه‌تون": "hamatun", "همه‌شون": "hamaSun", "یه‌کم": "yekam",
+    "همه‌تون": "hamatun", "همه‌شون": "hamaSun", "یه‌کم": "yekam", "گل‌آلود": "gelAlud",
 }  # fmt: skip
+BEFORE_HOMOGRAPHS = {
+    "بعدی": "ba'di", "بعدها": "ba'dhA", "بعدش": "ba'daS", "رسمی": "rasmi", "مردمی": "mardomi", "پرهای": "parhAye",
+    "پرها": "parhA", "دیرش": "diraS", "عمری": "'omri", "سرمان": "saremAn", "دوره‌ی": "doreye", "دوره‌های": "dorehAye",
+    "دوره‌ها": "dorehA", "دوره‌ای": "dore'i",
+}  # fmt: skip
+"""Forms of homographs that have one reading only."""
 _SECOND_STEMS = {
     "گیر": "gir", "گذار": "gozAr", "پذیر": "pazir", "ور": "var", "ساز": "sAz", "ریز": "riz", "بند": "band",
     "پرداز": "pardAz", "نویس": "nevis", "شناس": "SenAs", "نشین": "neSin", "دار": "dAr", "خوان": "xAn", "یاب": "yAb",
     "بخش": "baxS", "فروش": "foruS", "دوست": "dust", "پرور": "parvar", "آموز": "'Amuz", "انگیز": "'angiz",
     "آور": "'Avar", "آمیز": "'Amiz", "آفرین": "'Afarin", "پرست": "parast", "شکن": "Sekan", "سنج": "sanJ",
-    "گرا": "gerA", "نما": "namA", "مند": "mand", "گونه": "gune", "ساله": "sAle", "گذاشته": "gozASte",
+    "گرا": "gerA", "نما": "namA", "مند": "mand", "گونه": "gune", "ساله": "sAle", "گذاشته": "gozASte", "بان": "bAn",
+    "کار": "kAr", "پیکر": "peykar", "آلود": "'Alud", "پاش": "pAS", "زاده": "zAde", "پوش": "puS", "شمار": "SomAr",
+    "نگار": "negAr", "سرا": "sarA", "فام": "fAm", "گستر": "gostar", "افزا": "'afzA", "ربا": "robA", "زدا": "zodA",
+    "گشا": "goSA", "فرسا": "farsA", "پیما": "peymA", "طلب": "talab", "خواه": "xAh", "گریز": "goriz", "ستیز": "setiz",
+    "نورد": "navard", "کوب": "kub", "تراش": "tarAS", "بین": "bin", "شناختی": "SenAxti", "گری": "gari", "وار": "vAr",
+    "آسا": "'AsA", "زار": "zAr", "کده": "kade", "مدار": "madAr", "محور": "mehvar", "سالار": "sAlAr", "خیز": "xiz",
 }  # fmt: skip
 """Second parts of compounds: «تصمیم‌گیر»."""
 _SECOND_ENDINGS = {
-    "": "", "ی": "i", "ان": "An", "ها": "hA", "های": "hAye", "هایی": "hAyi", "تر": "tar", "ترین": "tarin",
-    "ی‌ها": "ihA", "ی‌های": "ihAye", "ی‌هایی": "ihAyi",
+    "": "", "ی": "i", "یی": "yi", "یان": "yAn", "ان": "An", "ها": "hA", "های": "hAye", "هایی": "hAyi",
+    "تر": "tar", "ترین": "tarin", "ی‌ها": "ihA", "ی‌های": "ihAye", "ی‌هایی": "ihAyi",
 }  # fmt: skip
 _AFTER_E = {
     "مو": "mo", "تو": "to", "شو": "So", "رو": "ro", "مونو": "muno", "تونو": "tuno", "شونو": "Suno",
@@ -100,7 +111,9 @@ def _made() -> Iterator[tuple[str, str]]:
 def _second_parts() -> Iterator[tuple[str, str]]:
     for stem, sound in _SECOND_STEMS.items():
         for ending, end in _SECOND_ENDINGS.items():
-            if not ending or (sound[-1] != "e" and not (sound[-1] == "A" and end[0] in "iA")):
+            glides = end.startswith("y")
+            fits = (glides or end[:1] not in ("i", "A")) if sound.endswith("A") else not glides
+            if not end or (fits and not sound.endswith("e")):
                 yield stem + ending, sound + end
 
 

@@ -156,6 +156,8 @@ def _phonemes(
     numeral = _numeral(plain, at)
     if numeral:
         return numeral, "number", True
+    if plain[at] in everyday.BEFORE_HOMOGRAPHS:
+        return ipa(everyday.BEFORE_HOMOGRAPHS[plain[at]]), "lexicon", True
     chosen = tagger.chosen(plain, at, ezafe, written=bool(_WRITTEN_EZAFE.search(words[at])))
     if chosen is not None:
         return ipa(chosen.phonemes), "homograph", chosen.can_have_ezafe
