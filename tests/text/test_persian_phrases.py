@@ -82,3 +82,15 @@ def test_suffixes_need_a_word_that_the_lexicon_lacks() -> None:
 
 def test_words_before_a_half_space_that_can_only_be_function_words_stay_apart() -> None:
     assert said("این‌بخش").split() == ["ˈin", "bˈaxʃ"]
+
+
+@pytest.mark.parametrize(
+    ("written", "normalized"),
+    [
+        ("۲۱مین جشنواره", "بیست و یکمین جشنواره"), ("۳ امین", "سومین"), ("۱۰مین", "دهمین"), ("#ایران", "هشتگ ایران"),
+        ("قرن ۱۹", "قرنِ نوزده"), ("شبکه ۳", "شبکهٔ سه"), ("اتاق ۱۲", "اتاقِ دوازده"), ("متولد ۱۰۰", "متولدِ صد"),
+        ("#۵", "شماره پنج"),
+    ],
+)  # fmt: skip
+def test_ordinals_hashtags_and_words_before_numbers(written: str, normalized: str) -> None:
+    assert normalize(written, "fa") == normalized
