@@ -26,7 +26,7 @@ COMPOUNDS: Mapping[str, str] = {
     "گرد‌وغبار": "gardoqobAr", "گرد‌وخاک": "gardoxAk", "آمد‌وشد": "AmadoSod", "آمد‌ورفت": "Amadoraft",
     "مرگ‌ومیر": "margomir", "زاد‌وولد": "zAdovalad", "بود‌ونبود": "budonabud", "خواب‌وخوراک": "xAboxorAk",
     "جزر‌ومد": "Jazromad", "عقد‌وعروسی": "aqdoarusi", "سیر‌وسلوک": "seyrosoluk", "سر‌ووضع": "sarovaz'",
-    "سر‌ورو": "saroru", "دم‌ودستگاه": "damodastgAh", "حمل‌ونقل": "hamlonaql",
+    "سر‌ورو": "saroru", "چرت‌وپرت": "Certopert", "دم‌ودستگاه": "damodastgAh", "حمل‌ونقل": "hamlonaql",
 }  # fmt: skip
 """Compounds with و, which is read "o"."""
 PHRASES: Mapping[str, str] = {

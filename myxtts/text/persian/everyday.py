@@ -28,7 +28,8 @@ _WORDS = {
     "تهرون": "tehrun", "اونو": "'uno", "اینو": "'ino", "تورو": "toro", "مارو": "mAro", "شمارو": "SomAro",
     "اینارو": "'inAro", "اونارو": "'unAro", "هیچکی": "hiCki", "هیچ‌کی": "hiCki", "آخه": "'Axe", "واسم": "vAsam",
     "واست": "vAsat", "واسش": "vAsaS", "همدیگه": "hamdige", "همه‌ش": "hamaS", "همه‌مون": "hamamun",
-    "همه‌تون": "hamatun", "همه‌شون": "hamaSun", "یه‌کم": "yekam", "گل‌آلود": "gelAlud",
+    "همه‌تون": "hamatun", "همه‌شون": "hamaSun", "یه‌کم": "yekam", "صبحونه": "sobhune", "پشیمون": "paSimun",
+    "چشم‌پزشک": "CeSmpezeSk", "چشم‌پزشکی": "CeSmpezeSki", "گل‌آلود": "gelAlud",
 }  # fmt: skip
 BEFORE_HOMOGRAPHS = {
     "بعدی": "ba'di", "بعدها": "ba'dhA", "بعدش": "ba'daS", "رسمی": "rasmi", "مردمی": "mardomi", "پرهای": "parhAye",
@@ -54,15 +55,17 @@ _SECOND_ENDINGS = {
     "تر": "tar", "ترین": "tarin", "ی‌ها": "ihA", "ی‌های": "ihAye", "ی‌هایی": "ihAyi",
 }  # fmt: skip
 _AFTER_E = {
-    "مو": "mo", "تو": "to", "شو": "So", "رو": "ro", "مونو": "muno", "تونو": "tuno", "شونو": "Suno",
+    "مو": "mo", "تو": "to", "شو": "So", "رو": "ro", "مونو": "muno", "تونو": "tuno", "شونو": "Suno", "مون": "mun",
+    "تون": "tun", "شون": "Sun",
 }  # fmt: skip
 """The possessive and «را» after a silent he: «حوصله‌تو»."""
 _SPOKEN_SUFFIXES = {
     "مونو": "emuno", "تونو": "etuno", "شونو": "eSuno", "امون": "Amun", "اتون": "Atun", "اشون": "ASun", "امو": "Amo",
     "اتو": "Ato", "اشو": "ASo", "مون": "emun", "تون": "etun", "شون": "eSun", "ام": "Am", "ات": "At", "اش": "AS",
-    "ای": "Aye", "مو": "amo", "تو": "eto", "شو": "eSo", "ا": "A", "ه": "e",
+    "ای": "Aye", "مو": "amo", "تو": "eto", "شو": "eSo", "ا": "A", "ه": "e", "و": "o",
 }  # fmt: skip
 """Of spoken Persian: the plural, possessives, «را» and «است»."""
+_PLURAL_WITH_EZAFE = "Aye"
 _SHORTEST = 2
 _SILENT_H = "ه"
 _SPOKEN_STEMS = {
@@ -132,19 +135,20 @@ def is_second(base: str, last: str) -> bool:
     return last in _SECOND or (last in _AFTER_E and base.endswith(_SILENT_H))
 
 
-def with_suffix(word: str, *, unknown: bool) -> Iterator[tuple[str, str]]:
-    """How a word may be made: the word without a second part or a spoken suffix, and the sounds of that.
+def with_suffix(word: str, *, unknown: bool) -> Iterator[tuple[str, str, bool]]:
+    """How a word may be made: the word without a second part or a spoken suffix, the sounds of that, and whether an
+    ezafe can follow.
 
     «تصمیم‌گیری» is «تصمیم» and "giri", «قشنگه» «قشنگ» and "e", «کتابمو» «کتاب» and "amo"; the longest suffix is first.
     unknown: whether the lexicon lacks the word, without which it has no spoken suffix.
     """
     base, joiner, last = word.rpartition(ZWNJ)
     if joiner and is_second(base, last):
-        yield base, _SECOND.get(last) or _AFTER_E[last]
+        yield base, _SECOND.get(last) or _AFTER_E[last], last in _SECOND
     for suffix, sound in _SPOKEN_SUFFIXES.items() if unknown else ():
         base = word.removesuffix(suffix).removesuffix(ZWNJ)
         if len(base) >= _SHORTEST and word.endswith(suffix) and not base.endswith(_SILENT_H):
-            yield base, sound
+            yield base, sound, sound == _PLURAL_WITH_EZAFE
 
 
 def with_joiner(word: str) -> str:

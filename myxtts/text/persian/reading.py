@@ -172,11 +172,11 @@ def _phonemes(
             phonemes, note, _ = _phonemes(alone, alone, at, ezafe, speak)
             return _possessed(phonemes, sound), note, False
     kind = tagger.parts_of_speech.of
-    for base, sound in everyday.with_suffix(word, unknown=kind(word) == UNKNOWN):
+    for base, sound, can_have in everyday.with_suffix(word, unknown=kind(word) == UNKNOWN):
         if kind(base) != UNKNOWN or everyday.reading(base):
             alone = [*plain[:at], base, *plain[at + 1 :]]
             phonemes, note, _ = _phonemes(alone, alone, at, ezafe, speak)
-            return _suffixed(phonemes, ipa(sound).replace("ˈ", "")), note, True
+            return _suffixed(phonemes, ipa(sound).replace("ˈ", "")), note, can_have
     pair = everyday.joined_by_and(word)
     if pair and kind(_AND + pair[1]) == UNKNOWN and UNKNOWN not in (kind(pair[0]), kind(pair[1])):
         return f"{speak(pair[0]).rstrip('ː')}o{speak(pair[1])}", "eSpeak NG", True
