@@ -15,7 +15,7 @@ from starlette.responses import Response
 from myxtts.errors import ConfigError, DataError, MyXTTSError, StorageError
 from myxtts.messages import quoted
 from myxtts.runtime.interface import OpenedModel
-from myxtts.server.app import body_of, error_response
+from myxtts.server.app import ServerSettings, body_of, error_response
 from myxtts.server.speech_request import ApiError, object_of
 from myxtts.synthesis.synthesizer import Synthesizer
 
@@ -45,7 +45,7 @@ class StudioSettings:
     shown_program: str = "myxtts"
     other_runs: tuple[Path, ...] = ()
     threads: int = 2
-    max_upload_bytes: int = 64 << 20
+    max_upload_bytes: int = ServerSettings.max_upload_bytes
 
     @property
     def state(self) -> Path:
