@@ -39,8 +39,8 @@ from myxtts.synthesis.voice_parts import VoicePart
 
 MODEL_ID = "myxtts"
 _MODEL = {"id": MODEL_ID, "object": "model", "created": 0, "owned_by": "myxtts"}
-_LOG = logging.getLogger("uvicorn.error")
-_LOG.addFilter(lambda record: record.msg != "ASGI callable returned without completing response.")  # we say why
+LOG = logging.getLogger("uvicorn.error")
+LOG.addFilter(lambda record: record.msg != "ASGI callable returned without completing response.")  # we say why
 _MOST_BODY_BYTES = 1_000_000
 _RETRY_SECONDS = "2"
 _LEFT = 499
@@ -48,7 +48,7 @@ _LEFT = 499
 _OPEN_PATHS = ("/health",)
 """Paths that need no token, for monitoring."""
 _NO_TOKEN = ApiError(401, "the token is missing or wrong", code="invalid_api_key")
-_INTERNAL = ApiError(500, "internal error; the log of the server has the details")
+INTERNAL = ApiError(500, "internal error; the log of the server has the details")
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ async def _as_json(request: Request, error: Exception) -> Response:
         reply = error_response(ApiError(error.status_code, f"{request.method} {request.url.path}: {error.detail}"))
         reply.headers.update(error.headers or {})  # 405 lists the allowed methods
         return reply
-    return error_response(error if isinstance(error, ApiError) else _INTERNAL)
+    return error_response(error if isinstance(error, ApiError) else INTERNAL)
 
 
 async def _left(request: Request, error: Exception) -> Response:
@@ -309,8 +309,8 @@ class _Service:
         except MyXTTSError as error:
             raise ApiError(500, str(error)) from error
         except Exception as error:
-            _LOG.exception("a speech ended with an internal error")
-            raise _INTERNAL from error
+            LOG.exception("a speech ended with an internal error")
+            raise INTERNAL from error
         if chunk is not None:
             self._metrics.speech_seconds += len(chunk.samples) / chunk.sample_rate_hz
         return chunk
@@ -359,8 +359,8 @@ class _Stream(StreamingResponse):
 
 
 def _log_end(error: ApiError) -> None:
-    if error is not _INTERNAL:
-        _LOG.error("a speech ended early: %s", escaped(error.message))
+    if error is not INTERNAL:
+        LOG.error("a speech ended early: %s", escaped(error.message))
 
 
 async def body_of(request: Request) -> bytes:
