@@ -322,6 +322,7 @@ def test_a_run_whose_process_was_killed(studio: MadeStudio) -> None:
         ({"level": "vocoder"}, "level"), ({"size": "huge"}, "size"), ({"minutes": -1}, "minutes"),
         ({"settings": "x"}, "settings"), ({"settings": "data.none=1"}, "settings"),
         ({"settings": "training.checkpoint_dir=/x"}, "settings"), ({"base": "none"}, None), ({"data": "a\nb"}, "data"),
+        ({"data": "x" * 4_000}, "data"), ({"data": "~nobody-here/x"}, "data"),
     ],
 )  # fmt: skip
 def test_mistakes_in_the_form(studio: MadeStudio, changes: dict, param: str | None) -> None:
@@ -329,6 +330,10 @@ def test_mistakes_in_the_form(studio: MadeStudio, changes: dict, param: str | No
     for path in ("/studio/plan", "/studio/runs"):
         error = ask(studio, "POST", path, 400, json=values)["error"]
         assert error["param"] == param and "\n" not in error["message"]
+    if param == "data":
+        answer = ask(studio, "POST", "/studio/audits", 400, json={"folder": values["data"]})
+        assert answer["error"]["param"] == "folder"
+        assert ask(studio, "GET", "/studio/folders", params={"path": f"{values['data']}/x"})["folders"] == []
 
 
 @pytest.mark.process

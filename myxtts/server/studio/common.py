@@ -79,11 +79,21 @@ def text_of(values: dict[str, Any], name: str, default: str = "") -> str:
     return value.strip()
 
 
+def folder_of(text: str) -> tuple[Path, str]:
+    """A folder that a user named, and why it is none, such as "does not exist"; "" where it is one."""
+    try:
+        path = Path(text).expanduser()
+        what = "" if path.is_dir() else "is a file" if path.is_file() else "does not exist"
+    except (OSError, RuntimeError):  # a name that is too long; the home of nobody
+        return Path(), "does not exist"
+    return path, what if text else "is empty"
+
+
 async def as_reply(request: Request, error: Exception) -> Response:
-    """An error of MyXTTS as a reply in OpenAI's format."""
+    """An error of MyXTTS, or of the disk, as a reply in OpenAI's format."""
     message = error.problems[0] if isinstance(error, ConfigError) else str(error)
-    status = 500 if isinstance(error, StorageError) else 400
+    status = 500 if isinstance(error, StorageError | OSError) else 400
     return error_response(ApiError(status, message))
 
 
-STUDIO_ERRORS: dict[Any, Any] = {MyXTTSError: as_reply, DataError: as_reply, ConfigError: as_reply}
+STUDIO_ERRORS: dict[Any, Any] = {one: as_reply for one in (MyXTTSError, DataError, ConfigError, OSError)}
