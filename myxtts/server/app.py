@@ -49,6 +49,7 @@ _OPEN_PATHS = ("/health",)
 """Paths that need no token, for monitoring."""
 _NO_TOKEN = ApiError(401, "the token is missing or wrong", code="invalid_api_key")
 INTERNAL = ApiError(500, "internal error; the log of the server has the details")
+"""Never raised itself: it would keep the traceback of each time, and with it the sound."""
 
 
 @dataclass(frozen=True)
@@ -310,7 +311,7 @@ class _Service:
             raise ApiError(500, str(error)) from error
         except Exception as error:
             LOG.exception("a speech ended with an internal error")
-            raise INTERNAL from error
+            raise ApiError(INTERNAL.status, INTERNAL.message) from error
         if chunk is not None:
             self._metrics.speech_seconds += len(chunk.samples) / chunk.sample_rate_hz
         return chunk
@@ -359,7 +360,7 @@ class _Stream(StreamingResponse):
 
 
 def _log_end(error: ApiError) -> None:
-    if error is not INTERNAL:
+    if error.message != INTERNAL.message:  # else it is in the log, with its traceback
         LOG.error("a speech ended early: %s", escaped(error.message))
 
 

@@ -14,6 +14,7 @@ pytest.importorskip("uvicorn")
 httpx = pytest.importorskip("httpx2")
 
 from myxtts.errors import NonFiniteError  # noqa: E402
+from myxtts.server.app import INTERNAL  # noqa: E402
 from myxtts.server.voice_folder import VoiceFolder  # noqa: E402
 from myxtts.synthesis import Synthesizer  # noqa: E402
 from tests.server.served import served, until, wait_for  # noqa: E402
@@ -78,6 +79,7 @@ def test_a_speech_that_fails_in_its_second_sentence(
     lines = [record for record in log.records if record.name.startswith("uvicorn")]
     if kind is RuntimeError:
         assert [bool(record.exc_info) for record in lines] == [True]
+        assert INTERNAL.__traceback__ is None, "the frames of the failed speech are free"
     elif stream_format == "json":  # the client knows
         assert lines == []
     else:
