@@ -71,9 +71,9 @@ def _run(given: Namespace) -> int:
     rows = [("checkout", "frames per CPU second (median)", "least", "most", *(f"validation, {m}" for m in METRICS))]
     for name, trainings in found.items():
         rates = [one.rate for one in trainings]
-        figures = (f"{figure:,.0f}" for figure in (statistics.median(rates), min(rates), max(rates)))
+        speeds = (f"{rate:,.0f}" for rate in (statistics.median(rates), min(rates), max(rates)))
         losses = (f"{trainings[0].validation[m]:.4f}" for m in METRICS)
-        rows.append((f"{name} ({commit_of(checkouts[name])})", *figures, *losses))
+        rows.append((f"{name} ({commit_of(checkouts[name])})", *speeds, *losses))
     middle = statistics.median(ratios)
     figures = {name: [asdict(one) for one in trainings] for name, trainings in found.items()}
     title = f"Training, size {given.size}, {given.precision}, updates {given.warm_up + 1} to {_last(given)}"
