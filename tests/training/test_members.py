@@ -193,8 +193,8 @@ def test_a_process_with_other_addresses_ends_at_once() -> None:
 
 
 def test_a_process_that_never_arrives_is_named() -> None:
-    first, last, _ = met(3, lambda meeting: None, absent=2, seconds=1.0)
-    assert first.startswith("ClusterError: 1 of 3 processes did not arrive within 1 s: '2 (127.0.0.1:")
+    first, last, _ = met(3, lambda meeting: None, absent=2, seconds=3.0)
+    assert first.startswith("ClusterError: 1 of 3 processes did not arrive within 3 s: '2 (127.0.0.1:")
     assert first.endswith("training.join_seconds") and (last == "" or "ended before the training" in last)
     _, follower = met(2, lambda meeting: None, absent=0, seconds=1.0)
     assert follower.startswith("ClusterError: process 1 of 2: process 0 (127.0.0.1:") and "did not answer" in follower
