@@ -114,7 +114,7 @@ def trained(given: Namespace, checkout: Path, folder: Path) -> Training:
     )
     updates = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else []
     if done.returncode or len(updates) != _last(given):
-        last = "".join(done.stderr.splitlines(keepends=True)[-3:]).strip()
+        last = done.stderr.strip().rpartition("\n")[2]
         raise ConfigError(f"the training of {str(checkout)!r} ended after {len(updates)} updates: {last}")
     counted = updates[given.warm_up :]
     seconds = counted[-1][0] - updates[given.warm_up - 1][0]

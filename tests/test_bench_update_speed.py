@@ -37,5 +37,5 @@ def test_updates_after_the_warm_up_count(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_training_that_fails_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="ended after 0 updates: .*train_main.py"):
+    with pytest.raises(ConfigError, match=r"ended after 0 updates: .*train_main\.py"):
         update_speed.trained(given(tmp_path), tmp_path, tmp_path / "now")
