@@ -32,8 +32,6 @@ from myxtts.data.table import TableRow, in_utf8
 from myxtts.errors import DataError
 from myxtts.messages import escaped, quoted
 
-__all__ = ["METADATA_NAMES", "Split", "read_root", "read_roots"]
-
 VCTK_MICROPHONES = ("_mic1", "_mic2")
 _SAMPLE_CHARACTERS = 60
 
@@ -199,7 +197,7 @@ def _line_of(rejection: Rejection) -> int:
 
 def _utterance(row: TableRow, origin: SourceRows, language: str, speaker: str) -> Utterance | Rejection:
     """The utterance of one row, or why there is none. The normalized text is preferred to the text."""
-    source = row.place or f"{origin.metadata}:{row.line}"
+    source = row.source(origin.metadata)
     found = origin.files.find(row.id)
     if isinstance(found, NotFound):
         return Rejection(source, quoted(row.id), found.reason, found.value)

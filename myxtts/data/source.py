@@ -80,7 +80,7 @@ def cut_parts(
     cut_rows: list[tuple[TableRow, Path]] = []
     for row in rows:
         found = files.find(row.id)
-        place = row.place or f"{metadata}:{row.line}"
+        place = row.source(metadata)
         if not isinstance(found, Found):
             rejections.append(Rejection(place, quoted(row.id), found.reason, found.value))
             continue
@@ -92,7 +92,7 @@ def cut_parts(
     problems = cut([CutJob(path, tuple(parts)) for path, parts in jobs.items()])
     made = []
     for row, target in cut_rows:
-        place = row.place or f"{metadata}:{row.line}"
+        place = row.source(metadata)
         if problem := problems.get(target):
             rejections.append(Rejection(place, quoted(row.id), UNREADABLE, problem))
         else:

@@ -62,6 +62,10 @@ class TableRow:
     start: float = 0.0
     end: float = 0.0
 
+    def source(self, metadata: Path | str) -> str:
+        """Its "file:line"."""
+        return self.place or f"{metadata}:{self.line}"
+
 
 @dataclass(frozen=True)
 class Table:
