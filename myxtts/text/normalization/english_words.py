@@ -82,13 +82,13 @@ UNITS = {
     "lb-ft": "pound-feet", "ha": "hectares", "kn": "knots", "cal": "calories", "atm": "atmospheres", "Pa": "pascals",
     "MPa": "megapascals", "s": "seconds", "yr": "years", "mo": "months", "mos": "months", "wk": "weeks",
     "wks": "weeks",
-    "pc": "percent", "pct": "percent", "bps": "basis points", "Mb": "megabits", "Gb": "gigabits", "kb": "kilobits",
+    "pct": "percent", "bps": "basis points", "Mb": "megabits", "Gb": "gigabits", "kb": "kilobits",
     "Mbit": "megabits", "Gbit": "gigabits", "kbit": "kilobits", "Kbps": "kilobits per second", "lm": "lumens",
     "qt": "quarts", "y.o.": "years old", "y/o": "years old", "mol": "moles", "THz": "terahertz", "kA": "kiloamperes",
 }  # fmt: skip
 UNITS |= {
     unit.upper(): UNITS[unit]
-    for unit in ("mph", "kph", "mpg", "rpm", "bpm", "psi", "ft", "lb", "lbs", "oz", "km", "kg", "cm", "yd", "hr", "hrs",
+    for unit in ("mph", "kph", "mpg", "rpm", "bpm", "psi", "ft", "lb", "lbs", "oz", "km", "kg", "cm", "yd", "hrs",
                  "mins", "sq ft", "tsp", "tbsp", "gal", "yrs")
 }  # fmt: skip
 """In headings, which are in capitals."""
@@ -178,7 +178,7 @@ COUNTRIES = {"US": "US", "AU": "Australian", "A": "Australian", "NZ": "New Zeala
               "NT": "New Taiwan"}  # fmt: skip
 CURRENCY_CODES = {"USD": "US dollars", "EUR": "euros", "GBP": "pounds", "JPY": "yen", "CAD": "Canadian dollars",
                    "AUD": "Australian dollars", "CHF": "Swiss francs", "INR": "rupees",
-                   "CNY": "yuan", "RMB": "yuan", "KRW": "won", "RUB": "rubles", "TRY": "lira", "BRL": "reais",
+                   "CNY": "yuan", "RMB": "yuan", "KRW": "won", "RUB": "rubles", "BRL": "reais",
                    "MXN": "Mexican pesos",
                    "SEK": "Swedish kronor", "NOK": "Norwegian kroner", "DKK": "Danish kroner", "PLN": "zlotys",
                    "ZAR": "rand",
