@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 TITLES = {
-    "Mr": "Mister", "Mrs": "Missis", "Ms": "Miz", "Dr": "Doctor", "Prof": "Professor", "Rev": "Reverend",
+    "Mr": "Mister", "Mrs": "Mrs", "Ms": "Miz", "Dr": "Doctor", "Prof": "Professor", "Rev": "Reverend",
     "Gen": "General", "Col": "Colonel", "Capt": "Captain", "Lt": "Lieutenant", "Sgt": "Sergeant", "Maj": "Major",
     "Gov": "Governor", "Sen": "Senator", "Rep": "Representative", "Pres": "President", "Hon": "Honorable",
     "Messrs": "Messieurs", "Drs": "Doctors", "Profs": "Professors", "Mt": "Mount", "Ft": "Fort", "St": "Saint",
@@ -12,6 +12,7 @@ TITLES = {
     "Fr": "Father", "Insp": "Inspector", "Msgr": "Monsignor", "Pvt": "Private", "Rt": "Right", "Sec": "Secretary",
     "Supt": "Superintendent", "Treas": "Treasurer",
 }  # fmt: skip
+"""eSpeak NG reads "Mrs" as it is spoken, and "Missus" with another end."""
 STREETS = {
     "St": "Street", "Dr": "Drive", "Ln": "Lane", "Ct": "Court", "Pl": "Place", "Hwy": "Highway", "Pkwy": "Parkway",
     "Ave": "Avenue", "Blvd": "Boulevard", "Rd": "Road", "Sq": "Square", "Ter": "Terrace", "Expy": "Expressway",
