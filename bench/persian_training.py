@@ -84,7 +84,12 @@ def _run(argv: Sequence[str] | None) -> int:
     alone, _ = tagger.unpacked(tagger.packed({**_TABLES, "ezafe": ezafe}, words, kinds, networks))
     readings = learned_homographs([*uses, *_in_news(pairs, alone)], alone)
     misread = {word: reading for word, reading in single.items() if _plain(reading) != _single(_sounds([word])[word])}
-    lexicon = {**_learned_lexicon(pairs), **misread, **_misread_presents(), **dict(tables.rows(OWN / "lexicon.tsv", 2))}
+    lexicon = {
+        **_learned_lexicon(pairs),
+        **misread,
+        **_misread_presents(kinds),
+        **dict(tables.rows(OWN / "lexicon.tsv", 2)),
+    }
     lexicon = {word: phonemes for word, phonemes in lexicon.items() if word not in known}
     words["lexicon"] = lexicon
     content = tagger.packed({"ezafe": ezafe, "homographs": readings}, words, kinds, networks)
@@ -285,9 +290,9 @@ def _learned_lexicon(pairs: Sequence[Pair]) -> dict[str, str]:
     return found
 
 
-def _misread_presents() -> dict[str, str]:
+def _misread_presents(kinds: dict[str, str]) -> dict[str, str]:
     """Forms of the present that eSpeak NG misreads; a glide before the ending, which it leaves out, does not count."""
-    forms = tables.read_present_forms(OWN / "present_stems.tsv")
+    forms = tables.read_present_forms(OWN / "present_stems.tsv", kinds)
     sounds = _sounds(list(forms))
     return {
         word: phonemes

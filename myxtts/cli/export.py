@@ -108,6 +108,13 @@ def _problems(given: Namespace) -> list[str]:
         found.append("--out is missing; name a new folder")
     elif problem := folder_problem(Path(given.out)):
         found.append(problem)
+    voices = len(given.speaker) + len(given.voice)
+    if given.format in ("piper", "sherpa") and voices != 1:
+        found.append(f"{voices} voices are named, and {given.format} holds one; name it with --speaker or --voice")
+    if given.format == "savedmodel" and given.weights != "fp32":
+        found.append(f"--weights {given.weights} does not apply to savedmodel, which has fp32; remove it")
+    if given.format == "hub" and not given.license:
+        found.append("--license is missing; name the licence under which the weights are published")
     if given.license and not _LICENSE.fullmatch(given.license):
         found.append(f"--license is {quoted(given.license)}, expected the name of a licence, as in CC-BY-4.0")
     return found
