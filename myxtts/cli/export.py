@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import signal
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from myxtts.cli.arguments import OneLineParser, add_prefer_option, add_vocoder_option
 from myxtts.cli.runtime import quiet_loading
 from myxtts.cli.screen import Screen, guarded
+from myxtts.cli.serve import ending_cleanly
 from myxtts.cli.voice_options import CONSENT
 from myxtts.errors import EXIT_DONE
 from myxtts.export.place import folder_problem
@@ -84,7 +83,7 @@ def _run(argv: Sequence[str]) -> int:
         vocoder=given.vocoder,
     )
     try:
-        with ended_by_sigterm():
+        with ending_cleanly():  # else unfinished files stay
             result = export(opened, request, screen.progress)
     finally:
         screen.close()
@@ -94,20 +93,6 @@ def _run(argv: Sequence[str]) -> int:
         f"{escaped(given.out)}: {', '.join(f'{name} ({size / 1e6:.1f} MB)' for name, size in result.files.items())}",
     )
     return EXIT_DONE
-
-
-@contextlib.contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """Within it, SIGTERM raises SystemExit, so that unfinished files are removed as after Ctrl-C."""
-
-    def leave(number: int, frame: object) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _problems(given: Namespace) -> list[str]:

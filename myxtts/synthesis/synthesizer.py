@@ -361,8 +361,8 @@ class Synthesizer:
     def _mel(self, tokens_T: IntArray, task: _SpeechTask, seed: int) -> tuple[AcousticOutput, FloatArray]:
         """The output of the model for a sentence, and its natural-log mel at the requested level.
 
-        A model conditioned on more energy follows only in part (bench.control: 2 dB of 6 after 2,050 updates, 4 after
-        6,738). A gain makes up the difference to the level of the sentence without the change.
+        A model conditioned on more energy follows only in part; a gain makes up the difference to the level of the
+        sentence without the change.
         """
         options = task.options
         controls = Controls(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from myxtts.cli import export as command
-from myxtts.cli.export import ended_by_sigterm
+from myxtts.cli.serve import ending_cleanly
 from myxtts.errors import StorageError
 from myxtts.export.place import folder_problem, new_folder
 
@@ -30,7 +30,7 @@ def test_nothing_is_left_after_an_error(tmp_path: Path, error: type[BaseExceptio
 
 
 def test_nothing_is_left_after_sigterm(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit) as caught, ended_by_sigterm(), new_folder(tmp_path / "out") as folder:
+    with pytest.raises(SystemExit) as caught, ending_cleanly(), new_folder(tmp_path / "out") as folder:
         (folder / "a").write_text("a")
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(10)
