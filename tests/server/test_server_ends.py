@@ -14,7 +14,6 @@ pytest.importorskip("uvicorn")
 httpx = pytest.importorskip("httpx2")
 
 from myxtts.errors import NonFiniteError  # noqa: E402
-from myxtts.server.app import INTERNAL  # noqa: E402
 from myxtts.server.voice_folder import VoiceFolder  # noqa: E402
 from myxtts.synthesis import Synthesizer  # noqa: E402
 from tests.server.served import served, until, wait_for  # noqa: E402
@@ -79,7 +78,6 @@ def test_a_speech_that_fails_in_its_second_sentence(
     lines = [record for record in log.records if record.name.startswith("uvicorn")]
     if kind is RuntimeError:
         assert [bool(record.exc_info) for record in lines] == [True]
-        assert INTERNAL.__traceback__ is None, "the frames of the failed speech are free"
     elif stream_format == "json":  # the client knows
         assert lines == []
     else:
@@ -107,7 +105,7 @@ def test_a_damaged_form_is_no_line_on_stderr(
     synthesizer: Synthesizer, tmp_path: Path, capfd: pytest.CaptureFixture[str], kind: str
 ) -> None:
     with served(synthesizer, VoiceFolder(tmp_path), allow_voices=True) as address:
-        answer = httpx.post(f"{address}/v1/audio/voices", content=b"RIFF", headers={"Content-Type": kind})
+        answer = httpx.post(f"{address}/v1/audio/voices", content=b"RIFF", headers={"Content-Type": kind}, timeout=60)
     assert answer.status_code == 400 and "the form cannot be read" in answer.json()["error"]["message"]
     assert "boundary" not in capfd.readouterr().err
 
@@ -120,6 +118,6 @@ def test_what_a_browser_is_allowed(synthesizer: Synthesizer) -> None:
             "Access-Control-Request-Method": "POST",
             "Access-Control-Request-Headers": "authorization,content-type,x-stainless-os",
         }
-        answer = httpx.options(address + SPEECH, headers=asked)
+        answer = httpx.options(address + SPEECH, headers=asked, timeout=60)
         assert answer.status_code == 200 and "x-stainless-os" in answer.headers["access-control-allow-headers"]
-        assert httpx.get(address + SPEECH).headers["allow"] == "POST"
+        assert httpx.get(address + SPEECH, timeout=60).headers["allow"] == "POST"
