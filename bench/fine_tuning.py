@@ -118,15 +118,17 @@ def _check(given: Namespace) -> None:
         raise ConfigError(problems)
 
 
-def training_words(given: Namespace, minutes: float) -> list[str]:
-    """The training command, which ends only by time; a run that exists is continued without --init-from."""
+def training_words(given: Namespace, minutes: float | None, updates: int | str = MANY) -> list[str]:
+    """The training command, which ends by time or updates; a run that exists is continued without --init-from."""
     root, run = str(given.work / "data"), given.work / "run"
     words = ["--train-data", root, "--val-data", root, "--optimization-level", given.level]
-    words += ["--checkpoint-dir", str(run), "--epochs", MANY, "--max-updates", MANY]
+    words += ["--checkpoint-dir", str(run), "--epochs", MANY, "--max-updates", str(updates)]
     if not steps_in(RunDirectory(run).checkpoints_path):
         words += ["--init-from", str(given.base)]
     settings = [f"training.early_stopping_validations={MANY}", f"text.language={given.language}", *given.set]
-    for setting in (*settings, f"training.max_minutes={minutes:g}"):
+    if minutes is not None:
+        settings.append(f"training.max_minutes={minutes:g}")
+    for setting in settings:
         words += ["--set", setting]
     return words
 

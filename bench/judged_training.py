@@ -89,8 +89,11 @@ def same_work(given: Namespace, own: dict[str, Any]) -> None:
     results.write_json(path, own)
 
 
-def judged(given: Namespace, mark: str) -> dict[str, float] | None:
-    """The judge's figures, computed once; None without a judge. Raises DataError where it fails."""
+def judged(given: Namespace, mark: str, language: str | None = None) -> dict[str, float] | None:
+    """The judge's figures, computed once; None without a judge. Raises DataError where it fails.
+
+    language: of the texts, for bench/judge.py.
+    """
     path = given.work / "judged" / f"{mark}.json"
     if not path.is_file():
         if given.judge_python is None:
@@ -104,6 +107,7 @@ def judged(given: Namespace, mark: str) -> dict[str, float] | None:
             str(list_path.resolve()),
             "--json",
             str(temporary.resolve()),
+            *(["--language", language] if language else []),
         ]
         code = subprocess.run(words, check=False).returncode
         if code != 0:
