@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,8 @@ from myxtts.text.normalization.characters import ZWNJ
 from myxtts.text.persian import homographs, tagger
 
 _PRESENT_ENDINGS = {"م": "am", "ی": "i", "د": "ad", "یم": "im", "ید": "id", "ند": "and"}
+_SPOKEN_ENDINGS = {"ه": "e", "ین": "in", "ن": "an"}
+_BEFORE_O = frozenset({"کن", "خور"})
 _VOWELS = "aeiouA"
 OWN = results.ROOT / "bench" / "persian_data"
 
@@ -140,14 +142,24 @@ def read_homographs(path: Path) -> tuple[dict[str, dict[str, tuple[float, str]]]
     return result, single
 
 
-def read_present_forms(path: Path) -> dict[str, str]:
-    """Forms of the present with «می‌» and «نمی‌» -> phonemes, from a table of stems."""
+def read_present_forms(path: Path, kinds: Mapping[str, str]) -> dict[str, str]:
+    """Forms of the present with «می‌» and «نمی‌», and with «ب» and «ن», -> phonemes, from a table of stems.
+
+    kinds: parts of speech of words; a form that is also another word («بدون», «برنجم») is left out.
+    """
     found = {}
     for stem, phonemes in rows(path, 2):
-        sound = f"'{phonemes}" if phonemes[0] in _VOWELS else phonemes
-        for prefix, start in (("می", "mi"), ("نمی", "nemi")):
-            for ending, end in _PRESENT_ENDINGS.items():
-                found[prefix + ZWNJ + stem + ending] = start + sound + end
+        vowel = phonemes[0] in _VOWELS
+        sound = f"'{phonemes}" if vowel else phonemes
+        prefixes = {f"می{ZWNJ}": "mi", f"نمی{ZWNJ}": "nemi"}
+        if not vowel:
+            prefixes.update({"ب": "bo" if stem in _BEFORE_O else "be", "ن": "na"})
+        for prefix, start in prefixes.items():
+            if kinds.get(prefix + stem, tagger.VERB) == tagger.VERB:
+                for ending, end in (_PRESENT_ENDINGS | _SPOKEN_ENDINGS).items():
+                    word = prefix + stem + ending
+                    if kinds.get(word, tagger.VERB) == tagger.VERB:
+                        found[word] = start + sound + end
     return found
 
 

@@ -25,6 +25,7 @@ from bench import persian_tables as tables
 from bench.persian_sentences import ReferenceSentence, ReferenceWord
 from bench.persian_tables import OWN, Marked, Use
 from myxtts.cli.screen import Screen, guarded
+from myxtts.evaluation.word_errors import edits
 from myxtts.text.persian import tagger
 
 WEIGHTS = results.ROOT / "myxtts" / "text" / "persian" / tagger.WEIGHTS
@@ -83,7 +84,12 @@ def _run(argv: Sequence[str] | None) -> int:
     alone, _ = tagger.unpacked(tagger.packed({**_TABLES, "ezafe": ezafe}, words, kinds, networks))
     readings = learned_homographs([*uses, *_in_news(pairs, alone)], alone)
     misread = {word: reading for word, reading in single.items() if _plain(reading) != _single(_sounds([word])[word])}
-    lexicon = {**_learned_lexicon(pairs), **misread, **_misread_presents(), **dict(tables.rows(OWN / "lexicon.tsv", 2))}
+    lexicon = {
+        **_learned_lexicon(pairs),
+        **misread,
+        **_misread_presents(kinds),
+        **dict(tables.rows(OWN / "lexicon.tsv", 2)),
+    }
     lexicon = {word: phonemes for word, phonemes in lexicon.items() if word not in known}
     words["lexicon"] = lexicon
     content = tagger.packed({"ezafe": ezafe, "homographs": readings}, words, kinds, networks)
@@ -278,15 +284,15 @@ def _learned_lexicon(pairs: Sequence[Pair]) -> dict[str, str]:
             by_fold[_single(sentences.folded(stem))] += count
         best, count = by_fold.most_common(1)[0]
         sure = count >= 2 and count >= _LEAST_SHARE * by_fold.total()
-        if sure and best != _single(_SOUNDS[word]) and sentences.edits(best, _SOUNDS[word]) <= len(best) / 2:
+        if sure and best != _single(_SOUNDS[word]) and edits(best, _SOUNDS[word]) <= len(best) / 2:
             forms = [stem for stem in counts if _single(sentences.folded(stem)) == best]
             found[word] = max(forms, key=lambda stem: (len(stem), counts[stem])).removeprefix("'")
     return found
 
 
-def _misread_presents() -> dict[str, str]:
+def _misread_presents(kinds: dict[str, str]) -> dict[str, str]:
     """Forms of the present that eSpeak NG misreads; a glide before the ending, which it leaves out, does not count."""
-    forms = tables.read_present_forms(OWN / "present_stems.tsv")
+    forms = tables.read_present_forms(OWN / "present_stems.tsv", kinds)
     sounds = _sounds(list(forms))
     return {
         word: phonemes

@@ -18,7 +18,6 @@ import dataclasses
 import json
 import re
 import shutil
-import signal
 import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
@@ -30,7 +29,7 @@ import numpy as np
 from bench import results
 from bench.fine_tuning import training_words
 from bench.held_out import REFERENCE_SECONDS, HeldOut, by_hash
-from bench.judged_training import JUDGE, call, cell, judged, same_work, speak
+from bench.judged_training import JUDGE, call, cell, judged, open_work, outlive_ctrl_c, speak
 from myxtts.audio import waveform
 from myxtts.cli.screen import Screen, guarded
 from myxtts.config.files import config_of_file
@@ -82,14 +81,12 @@ def _run(given: Namespace) -> int:
     if given.updates < 1:
         raise ConfigError(f"--updates is {given.updates}, expected at least 1")
     train, held = split_clips(given.data)
-    given.work = given.work.resolve()  # commands run in the project's folder
-    given.work.mkdir(parents=True, exist_ok=True)
-    same_work(given, {"data": str(given.data.resolve()), "updates": given.updates, "set": given.set})
+    open_work(given, {"data": str(given.data.resolve())}, ("updates", "set"))
     screen = Screen()
     sentences = {arm: make_root(given.data, given.work / arm, train, held, arm, screen.progress) for arm in ARMS}
     write_recordings(sentences[ARMS[0]], given.work / "spoken" / RECORDINGS)
     screen.close()
-    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C also reaches the training, which saves and ends by itself
+    outlive_ctrl_c()
     for arm in ARMS:
         if (code := _train(given, arm, screen)) != EXIT_DONE:
             return code

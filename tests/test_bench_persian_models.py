@@ -53,9 +53,11 @@ def test_compounds_to_learn_from_are_apart() -> None:
 
 def test_present_forms(tmp_path: Path) -> None:
     table = tmp_path / "stems.tsv"
-    table.write_text("پر\tpar\nآور\tAvar\n", encoding="utf-8")
-    found = persian_tables.read_present_forms(table)
-    assert found["می‌پرم"] == "miparam" and found["نمی‌آورند"] == "nemi'Avarand" and len(found) == 2 * 2 * 6
+    table.write_text("رس\tres\nآور\tAvar\nدو\tdav\nخور\txor\nرنج\tranJ\n", encoding="utf-8")
+    found = persian_tables.read_present_forms(table, {"بدون": "adposition", "برنج": "noun", "برسد": "verb"})
+    assert found["می‌رسم"] == "miresam" and found["نمی‌آورند"] == "nemi'Avarand" and found["می‌رسه"] == "mirese"
+    assert found["برسد"] == "beresad" and found["نرسن"] == "naresan" and found["بخورم"] == "boxoram"
+    assert "بدون" not in found and "برنجم" not in found and "بآورم" not in found and found["نرنجم"] == "naranJam"
 
 
 def test_the_network_learns() -> None:

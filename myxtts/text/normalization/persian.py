@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from myxtts.text.normalization import persian_numbers as numbers
+from myxtts.text.normalization import persian_phrases as phrases
 from myxtts.text.normalization.characters import ZWNJ, without_lone_joiners
 
 _Found = re.Match[str]
@@ -51,11 +52,14 @@ _ABBREVIATIONS = {
     "ه.ش": "هجری شمسی", "ه.ق": "هجری قمری", "ق.م": "قبل از میلاد", "ب.م": "بعد از میلاد",
 }  # fmt: skip
 _AFTER_NAMES = {
-    "ع": "علیه‌السلام", "ص": "صلی‌الله علیه و آله", "س": "سلام‌الله علیها", "ره": "رحمت‌الله علیه",
+    "ع": "علیه السلام", "ص": "صلی الله علیه و آله", "س": "سلام الله علیها", "ره": "رحمت الله علیه",
+    "عج": "عجل الله تعالی فرجه", "رض": "رضی الله عنه",
 }  # fmt: skip
 _BEFORE_NUMBERS = (
     "سال", "ساعت", "شماره", "صفحه", "فصل", "بخش", "ماده", "بند", "تبصره", "اصل", "طبقه", "پلاک", "کلاس", "جلد", "قسمت",
     "خیابان", "کوچه", "منطقه", "مدل", "نسخه", "سوره", "آیه", "درس", "گروه", "واحد", "سالن", "بلوک", "کیلومتر", "دهه",
+    "قرن", "سده", "شبکه", "کانال", "خط", "ردیف", "اتاق", "قطعه", "مرحله", "شعبه", "خروجی", "ترمینال", "پایه", "فاز",
+    "متولد", "جدول", "شکل", "نمودار", "تمرین", "پرواز", "گیت",
 )  # fmt: skip
 """Words that have an ezafe before a number, if no number precedes them: «سالِ ۱۴۰۳», but «۵ سال ۳ ماه»."""
 _NUMBERED_DIGITS = "تلفن|موبایل|همراه|فکس|نمابر|تماس|پیامک|داخلی|کد ملی|کد پستی|کدپستی|کد رهگیری|کارت|حساب|شبا"
@@ -157,12 +161,13 @@ _RULES: tuple[_Rule, ...] = (
         re.compile(rf"(?<!\w)({_names(_ABBREVIATIONS)})(?:\.(?=\s+[^\W\d_]|[,\u060c]))?(?!\w)"),
         lambda f: _ABBREVIATIONS[f[1]],
     ),
-    (re.compile(rf"\(({_names(_AFTER_NAMES)})\)"), lambda f: _AFTER_NAMES[f[1]]),
+    (re.compile(rf"\(({_names(_AFTER_NAMES)})\)"), lambda f: phrases.joined(_AFTER_NAMES[f[1]])),
     (re.compile(rf"(?<!\w)({_names(_PAGES)})\.? ?(?=\d)"), lambda f: _PAGES[f[1]] + " "),
     (re.compile(r"\bhttps?://(?=\w)", re.IGNORECASE), ""),
     (re.compile(r"(?<=[A-Za-z0-9])\.(?=[A-Za-z]{2})"), " دات "),
     (re.compile(r"(?<=[A-Za-z])\+\+"), " plus plus"),
     (re.compile(r"(?<=[A-Za-z])#"), " sharp"),
+    (re.compile(r"(?<!\w)#(?=[^\W\d_])"), "هشتگ "),
     (re.compile(r"(?<=[A-Za-z])-(?=\d)"), " "),
     # Groups of three digits, whatever separates them: 10٫000٫000, 10/000/000.
     (re.compile(r"(?<![\d./,])\d{1,3}(?:([./])\d{3})(?:\1\d{3})+(?![\d./]\d|\d)"), lambda f: f[0].replace(f[1], ",")),
@@ -193,7 +198,7 @@ _RULES: tuple[_Rule, ...] = (
     (re.compile(r"(?<=\d) ?% ?[-\u2013\u2014] ?(?=\d+(?:\.\d+)? ?%)"), "% تا "),
     (re.compile(rf"(?<!\d)(?<!\d )% ?((?:{_NUMBER})(?:\.\d+)?(?:[-\u2013]\d+)?)"), r"\1 درصد"),
     (re.compile(rf"(?<!\w)(?<!\d )ریال ?((?:{_NUMBER})(?:\.\d+)?)"), r"\1 ریال"),
-    (re.compile(rf"\b(\d+)[ {ZWNJ}]?(?:ام|اُم|م)\b"), lambda f: numbers.ordinal(f[1])),
+    (re.compile(rf"\b(\d+)[ {ZWNJ}]?(?:ام|اُم|م)(ین)?\b"), lambda f: numbers.ordinal(f[1]) + (f[2] or "")),
     (re.compile(r"(?<![\w.,/+-])00(?=98[ -]?\d{3}[ -]?\d{3}[ -]?\d{4}(?!\d))"), "+"),
     (re.compile(r"(?<![\w+])\+\d{1,3}[ -]?\(?\d(?:[ -]?\(?\d\)?){6,12}(?![\w-])"), _telephone),
     (re.compile(r"(?<![\w.,/-])09\d{2}(?:[ -]?\d){7}(?![\w-]|[.,/]\d)"), _telephone),
@@ -236,7 +241,7 @@ def normalize(text: str) -> str:
     text = _JOINERS.sub(lambda found: ZWNJ if found.group()[0] == ZWNJ else "", text)
     # Composed text has the shadda after the vowel mark; eSpeak NG needs it before the mark, or speaks its name.
     text = _SHADDA_LAST.sub("\u0651\\1", text)
-    text = _SMALL_ALEF.sub("ا", text)
+    text = phrases.joined(_SMALL_ALEF.sub("ا", text))
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)
     return without_lone_joiners(text).strip()

@@ -36,7 +36,7 @@ def parts(word: str, kind: Callable[[str], str], unknown: str) -> list[str]:
     found: list[str] = []
     after_prefix = False
     for segment in word.split(ZWNJ):
-        if found and (after_prefix or segment in _SUFFIXES):
+        if found and (after_prefix or segment in _SUFFIXES or _stays(found[-1], segment, kind)):
             found[-1] += ZWNJ + segment
         else:
             found.append(segment)
@@ -50,6 +50,11 @@ def parts(word: str, kind: Callable[[str], str], unknown: str) -> list[str]:
             found[at : at + 2] = [both]
     known = all((len(part) > 1 or part == _AND) and kind(part) != unknown for part in found)
     return found if known else [word]
+
+
+def _stays(before: str, segment: str, kind: Callable[[str], str]) -> bool:
+    """Whether a segment is the second part or the spoken ending of the word before it."""
+    return before not in _SEPARATE and not spoken_apart([kind(before)]) and everyday.is_second(before, segment)
 
 
 def units(found: Sequence[str], kind: Callable[[str], str]) -> list[int]:

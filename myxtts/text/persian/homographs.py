@@ -19,6 +19,7 @@ _NOMINAL, _VERBAL = frozenset({NOUN, ADJECTIVE, NAME}), frozenset({PAST, PRESENT
 _WITHOUT_EZAFE = frozenset({PAST, PRESENT, CLITIC})
 _SILENT_H = "ه"
 _VOWELS = "aeiouA"
+_EZAFE_LETTER, _EZAFE = "ی", "ye"
 _WINDOW = 7
 _NEAR = 3
 
@@ -127,10 +128,15 @@ def _formed(
 ) -> list[Candidate]:
     fitting = {reading: share for reading, share in homograph.shares.items() if homograph.kinds[reading] in kinds}
     total = sum(fitting.values())
+
+    def spoken(reading: str) -> str:
+        if prefix:
+            return sound + reading
+        # the ی of «بنای» and «موی» is an ezafe
+        return reading + (_EZAFE if form == _EZAFE_LETTER and reading[-1] in _VOWELS else sound)
+
     return [
-        Candidate(
-            base, reading, sound + reading if prefix else reading + sound, homograph.kinds[reading], share / total, form
-        )
+        Candidate(base, reading, spoken(reading), homograph.kinds[reading], share / total, form)
         for reading, share in fitting.items()
     ]
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-from myxtts.text.normalization import persian_numbers
+from myxtts.text.normalization import persian_numbers, persian_phrases
 from myxtts.text.normalization.characters import ZWNJ
 from myxtts.text.persian import everyday
 from myxtts.text.persian.compounds import split_as
@@ -139,6 +139,8 @@ def _has_ezafe(
     if _ENDS_WITHOUT_EZAFE.search(words[at]) or not _LETTERS.search(words[at]):
         return False
     word = f"{plain[at - 1]}{ZWNJ}{plain[at]}" if at and joined[at - 1] else plain[at]
+    if at + 1 < len(plain) and plain[at + 1] in persian_phrases.HONORIFICS:
+        return False
     before_number = at + 1 < len(plain) and (_is_number(plain, at + 1) or plain[at + 1] == _NO)
     if word in _OPERATORS or (before_number and word in _BEFORE_NUMBERS):
         return False
@@ -156,6 +158,8 @@ def _phonemes(
     numeral = _numeral(plain, at)
     if numeral:
         return numeral, "number", True
+    if plain[at] in everyday.BEFORE_HOMOGRAPHS:
+        return ipa(everyday.BEFORE_HOMOGRAPHS[plain[at]]), "lexicon", True
     chosen = tagger.chosen(plain, at, ezafe, written=bool(_WRITTEN_EZAFE.search(words[at])))
     if chosen is not None:
         return ipa(chosen.phonemes), "homograph", chosen.can_have_ezafe
@@ -169,8 +173,13 @@ def _phonemes(
             alone = [*plain[:at], base, *plain[at + 1 :]]
             phonemes, note, _ = _phonemes(alone, alone, at, ezafe, speak)
             return _possessed(phonemes, sound), note, False
-    pair = everyday.joined_by_and(word)
     kind = tagger.parts_of_speech.of
+    for base, sound, can_have in everyday.with_suffix(word, unknown=kind(word) == UNKNOWN):
+        if kind(base) != UNKNOWN or everyday.reading(base):
+            alone = [*plain[:at], base, *plain[at + 1 :]]
+            phonemes, note, _ = _phonemes(alone, alone, at, ezafe, speak)
+            return _suffixed(phonemes, ipa(sound).replace("ˈ", "")), note, can_have
+    pair = everyday.joined_by_and(word)
     if pair and kind(_AND + pair[1]) == UNKNOWN and UNKNOWN not in (kind(pair[0]), kind(pair[1])):
         return f"{speak(pair[0]).rstrip('ː')}o{speak(pair[1])}", "eSpeak NG", True
     return speak(word), "eSpeak NG", True
@@ -197,6 +206,14 @@ def _possessed(phonemes: str, sound: str) -> str:
     if not base.endswith(tuple(_VOWELS)):
         return base + sound
     return f"{base}ʔ{sound}" if base.endswith("e") else base + sound[1:]
+
+
+def _suffixed(phonemes: str, sound: str) -> str:
+    """Phonemes with a spoken suffix: qaʃanɡ, qaʃanɡe; xubi, xubije; pɑ, pɑʃo."""
+    base = phonemes.rstrip("ː")
+    if not (base.endswith(tuple(_VOWELS)) and sound.startswith(tuple(_VOWELS))):
+        return base + sound
+    return f"{base}j{sound}" if base.endswith("i") or len(sound) == 1 else base + sound[1:]
 
 
 def _without_written_ezafe(word: str) -> str:
