@@ -269,9 +269,12 @@ def _speak(out: Path, run: Path, screen: Screen) -> None:
         speech = synthesizer.speak(sentence.text, speaker=sentence.speaker, language=language)
         _write(out / sentence.file_name, speech, sentence, screen)
     page = write_report(run)
-    words = shlex.join([python_command(), "-m", "myxtts", "speak", "--checkpoint", escaped(str(run))])
+    command = [python_command(), "-m", "myxtts", "speak", "--checkpoint", escaped(str(run))]
+    command += ["--speaker", sentences[0].speaker]
+    if len(synthesizer.languages) > 1 and sentences[0].language in synthesizer.languages:
+        command += ["--language", sentences[0].language]
     screen.say(
         f"Report: {escaped(str(page))}",
         *([BUILT_IN_NOTE] if sentences == list(SENTENCES) else []),
-        f'Another sentence: {words} --speaker {sentences[0].speaker} --out out.wav "..."',
+        f'Another sentence: {shlex.join(command)} --out out.wav "..."',
     )
