@@ -220,10 +220,10 @@ def clip_terms(run: Path, checkpoint: Path, progress: Progress) -> dict[str, Val
     model = task.build("fp32")
     load_weights(model, dict(model_of.arrays["average"]))
 
-    @tf.function(autograph=False, input_signature=[task.signature])
-    def terms_of(batch: Any) -> Any:
+    def validate(batch: Any) -> Any:
         return task.validation(model, batch)[0]
 
+    terms_of = tf.function(validate, autograph=False, input_signature=[task.signature])
     found: dict[str, dict[str, float]] = {"alignment": {}, "mel": {}}
     plan = batches.plan(0)
     for number, planned in enumerate(plan, 1):
