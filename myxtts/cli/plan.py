@@ -166,7 +166,7 @@ def little_speech_words(plan: RunPlan, config: Config) -> str:
         return ""
     return (
         f"{plan.minutes:.1f} minutes of speech are little for a model from random weights; fine-tuning the starter on "
-        "them takes minutes and sounds better: --init-from starter --optimization-level fine_tuning"
+        "them takes minutes: --init-from starter --optimization-level fine_tuning"
     )
 
 
