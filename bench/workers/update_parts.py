@@ -1,8 +1,8 @@
 """The parts of updates in a checkout of MyXTTS: `python update_parts.py OPTIONS.json`, started in that checkout.
 
 It runs the checkout's own training command and replaces nothing of it, so that older versions can be measured, too.
-After some updates, each further one is repeated: for its time, operation by operation for the shapes of its products, and
-under TensorFlow's profiler for the time of each kernel. The weights change with the repetitions, the work does not.
+After some updates, each further one is repeated: for its time, operation by operation for the shapes of its products,
+and under TensorFlow's profiler for the time of each kernel. The weights change with the repetitions, the work does not.
 """
 
 from __future__ import annotations
