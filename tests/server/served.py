@@ -13,7 +13,9 @@ def running(app: Any, host: str = "127.0.0.1") -> Iterator[str]:
     """The address of an application that is served."""
     import uvicorn
 
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical"))
+    # without a configuration of the logs: applying one closes the handlers of other packages, and with absl's the file
+    # into which pytest captures stderr
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, log_level="critical"))
     with socket.socket() as listener:
         listener.bind((host, 0))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -31,6 +31,7 @@ def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> py
     """What uvicorn would print."""
     monkeypatch.setattr(logging.getLogger("uvicorn"), "propagate", True)
     monkeypatch.setattr("uvicorn.config.Config.configure_logging", lambda config: None)
+    caplog.set_level(logging.WARNING, "uvicorn.error")  # servers of other tests may have raised it
     return caplog
 
 
