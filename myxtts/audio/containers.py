@@ -35,7 +35,7 @@ _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 def source_of(path: Path, size: int) -> Path | io.BytesIO:
     """What the decoder opens for the file `path` of `size` bytes: the file, or its content repaired or converted.
 
-    Raises DataError for a truncated WAV, a Git LFS pointer, a web page, and a format that needs ffmpeg without one.
+    Raises DataError for a truncated WAV, a Git LFS pointer, a web page, and without ffmpeg for a format that needs it.
     """
     try:
         with path.open("rb") as file:
