@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -21,21 +20,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench import held_out, results
+from bench import held_out, judged_training, results
 from bench.held_out import HeldOut, by_hash
-from bench.judged_training import (
-    JUDGED,
-    MANY,
-    add_options,
-    cell,
-    judge_problems,
-    judged,
-    same_work,
-    speak,
-    train_until,
-    trained_minutes,
-    training,
-)
+from bench.judged_training import CEILING, JUDGED, cell, judged, open_work, speak, trained_minutes, training
 from myxtts.cli.arguments import request_of, training_parser
 from myxtts.cli.screen import Screen, guarded
 from myxtts.cli.train import resolve_request
@@ -45,7 +32,6 @@ from myxtts.data.records import Utterance
 from myxtts.errors import EXIT_DONE, ConfigError, DataError
 from myxtts.units import frames_of_seconds
 
-CEILING = "recordings"
 KINDS = ("readers", "sentences")
 VALIDATION_SHARE = 0.1
 SAME, OTHER = 0.87, 0.52
@@ -60,28 +46,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     made.add_argument("--readers", metavar="N", type=int, default=20, help="speakers held out (20)")
     made.add_argument("--prefer", choices=("best", "last"), default="last", help="which checkpoint speaks (last)")
     made.add_argument("--no-recordings", action="store_true", help="omit the row of the readers' recordings")
-    add_options(made, [30.0, 120.0])
+    judged_training.add_options(made, [30.0, 120.0])
     given = made.parse_args(argv)
     return guarded(lambda: _run(given))
 
 
 def _run(given: Namespace) -> int:
-    problems = judge_problems(given)
+    problems = judged_training.judge_problems(given)
     if min(given.minutes) <= 0 or given.readers < 2 or given.sentences < 0:
         problems.append("--minutes must be over 0, --readers at least 2, --sentences at least 0")
     if problems:
         raise ConfigError(problems)
-    given.work, given.data = given.work.resolve(), [root.resolve() for root in given.data]
-    given.work.mkdir(parents=True, exist_ok=True)
+    given.data = [root.resolve() for root in given.data]
     names = ("size", "level", "set", "readers", "sentences", "prefer")
-    same_work(given, {"data": [str(r) for r in given.data], **{name: getattr(given, name) for name in names}})
+    open_work(given, {"data": list(map(str, given.data))}, names)
     screen = Screen()
     lists = _lists(given, screen)
-    ceiling = given.work / "spoken" / CEILING
-    if not given.no_recordings and not (ceiling / "list.tsv").is_file():
-        held_out.through_griffin_lim(lists["recordings"], ceiling, screen.progress)
+    if not given.no_recordings:
+        held_out.through_griffin_lim(lists["recordings"], given.work / "spoken" / CEILING, screen.progress)
     screen.close()
-    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C also reaches the training, which saves and ends by itself
+    judged_training.outlive_ctrl_c()
     figures: list[dict[str, Any]] = []
     if not given.no_recordings:
         figures.append({"mark": CEILING, "readers": judged(given, CEILING)})
@@ -97,18 +81,10 @@ def _run(given: Namespace) -> int:
 
 
 def training_words(given: Namespace, minutes: float) -> list[str]:
-    """The training command, which ends only by time."""
-    words = ["--train-data", os.pathsep.join(map(str, given.data)), "--model-size", given.size]
-    words += ["--optimization-level", given.level, "--checkpoint-dir", str(given.work / "run")]
-    words += ["--epochs", MANY, "--max-updates", MANY]
-    own = (
-        f"training.early_stopping_validations={MANY}",
-        f"data.held_out_speakers={given.readers}",
-        f"data.validation_share={VALIDATION_SHARE}",
-    )
-    for setting in (*own, *given.set, f"training.max_minutes={minutes:g}"):
-        words += ["--set", setting]
-    return words
+    """The training command."""
+    data = ["--train-data", os.pathsep.join(map(str, given.data)), "--model-size", given.size]
+    settings = [f"data.held_out_speakers={given.readers}", f"data.validation_share={VALIDATION_SHARE}"]
+    return judged_training.training_words(given, data, settings, minutes)
 
 
 def _lists(given: Namespace, screen: Screen) -> dict[str, list[HeldOut]]:
@@ -183,7 +159,7 @@ def sentences(train: FeatureStore, validation: FeatureStore, count: int, near_fr
 def _mark(given: Namespace, minutes: float, record: Path, screen: Screen) -> int:
     """Trains up to some minutes, synthesizes both lists, writes the record; the exit code of what failed, else 0."""
     run, mark = given.work / "run", f"minutes-{minutes:g}"
-    code = train_until(run, minutes, training_words(given, minutes), screen)
+    code = judged_training.train_until(run, minutes, training_words(given, minutes), screen)
     kinds = []
     for kind in KINDS:
         if code != EXIT_DONE:

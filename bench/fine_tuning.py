@@ -12,27 +12,14 @@ The same command continues. Do not continue the training of --base meanwhile: th
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import held_out, results
-from bench.judged_training import (
-    JUDGED,
-    MANY,
-    add_options,
-    cell,
-    judge_problems,
-    judged,
-    same_work,
-    speak,
-    train_until,
-    trained_minutes,
-    training,
-)
+from bench import held_out, judged_training, results
+from bench.judged_training import CEILING, JUDGED, cell, judged, open_work, speak, trained_minutes, training
 from myxtts.audio import waveform
 from myxtts.cli.screen import Screen, guarded
 from myxtts.config.schema import TextConfig
@@ -42,7 +29,7 @@ from myxtts.storage import STARTER
 from myxtts.storage.find_checkpoint import steps_in
 from myxtts.storage.run_directory import RunDirectory
 
-CEILING, BEFORE = "recordings", "before"
+BEFORE = "before"
 LONGEST_SECONDS = 10.5
 """Held-out sentences are shorter. A speaker with few recordings has few short ones."""
 
@@ -65,19 +52,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     made.add_argument(
         "--prefer", choices=("best", "last"), default="last", help="which checkpoint is used after training (last)"
     )
-    add_options(made, [5.0], sized=False, sentences=10)
+    judged_training.add_options(made, [5.0], sized=False, sentences=10)
     given = made.parse_args(argv)
     return guarded(lambda: _run(given))
 
 
 def _run(given: Namespace) -> int:
     _check(given)
-    given.work = given.work.resolve()  # commands run in the project's folder
     given.base = given.base if str(given.base) == STARTER else given.base.resolve()
-    given.work.mkdir(parents=True, exist_ok=True)
     names = ("seconds", "longest", "level", "set", "sentences", "language", "prefer")
     own = {"data": str(given.data.resolve()), "base": str(given.base)}
-    same_work(given, {**own, **{name: getattr(given, name) for name in names}})
+    open_work(given, own, names)
     screen = Screen()
     held = held_out.make_root(
         given.data,
@@ -88,11 +73,9 @@ def _run(given: Namespace) -> int:
         longest=given.longest,
         train_seconds=given.seconds,
     )
-    ceiling = given.work / "spoken" / CEILING
-    if not (ceiling / "list.tsv").is_file():
-        held_out.through_griffin_lim(held, ceiling, screen.progress)
+    held_out.through_griffin_lim(held, given.work / "spoken" / CEILING, screen.progress)
     screen.close()
-    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C also reaches the training, which saves and ends by itself
+    judged_training.outlive_ctrl_c()
     figures = [{"mark": CEILING, "judged": judged(given, CEILING)}]
     for minutes in (0.0, *sorted(given.minutes)):
         mark = f"minutes-{minutes:g}" if minutes else BEFORE
@@ -107,7 +90,7 @@ def _run(given: Namespace) -> int:
 
 def _check(given: Namespace) -> None:
     """Raises ConfigError for invalid options."""
-    problems = judge_problems(given)
+    problems = judged_training.judge_problems(given)
     if str(given.base) != STARTER and not given.base.is_dir():
         problems.append(f"--base is {str(given.base)!r}, which is no folder; name a trained run, or {STARTER}")
     if min(given.minutes) <= 0:
@@ -119,22 +102,20 @@ def _check(given: Namespace) -> None:
 
 
 def training_words(given: Namespace, minutes: float) -> list[str]:
-    """The training command, which ends only by time; a run that exists is continued without --init-from."""
-    root, run = str(given.work / "data"), given.work / "run"
-    words = ["--train-data", root, "--val-data", root, "--optimization-level", given.level]
-    words += ["--checkpoint-dir", str(run), "--epochs", MANY, "--max-updates", MANY]
-    if not steps_in(RunDirectory(run).checkpoints_path):
-        words += ["--init-from", str(given.base)]
-    settings = [f"training.early_stopping_validations={MANY}", f"text.language={given.language}", *given.set]
-    for setting in (*settings, f"training.max_minutes={minutes:g}"):
-        words += ["--set", setting]
-    return words
+    """The training command; a run that exists is continued without --init-from."""
+    root = str(given.work / "data")
+    data = ["--train-data", root, "--val-data", root]
+    if not steps_in(RunDirectory(given.work / "run").checkpoints_path):
+        data += ["--init-from", str(given.base)]
+    return judged_training.training_words(given, data, [f"text.language={given.language}"], minutes)
 
 
 def _mark(given: Namespace, minutes: float, mark: str, record: Path, screen: Screen) -> int:
     """Trains up to some minutes (not at 0), synthesizes, writes the record; the exit code of what failed, else 0."""
     run, spoken = given.work / "run", given.work / "spoken" / mark
-    code = train_until(run, minutes, training_words(given, minutes), screen) if minutes else EXIT_DONE
+    code = EXIT_DONE
+    if minutes:
+        code = judged_training.train_until(run, minutes, training_words(given, minutes), screen)
     if code == EXIT_DONE:
         # Before training, the best checkpoint, which --init-from starts from.
         checkpoint, prefer = (run, given.prefer) if minutes else (given.base, "best")

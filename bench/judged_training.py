@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 from argparse import Namespace
@@ -21,6 +22,8 @@ from myxtts.storage.run_directory import RunDirectory
 MANY = "1000000"
 """Epochs, updates, validations: so many that a training ends only by time."""
 JUDGE = results.ROOT / "bench" / "judge.py"
+CEILING = "recordings"
+"""The row of the recordings through the mel and Griffin-Lim, which bounds what a model can reach."""
 JUDGED = (("wer", "word error"), ("cer", "char. error"), ("dnsmos", "DNSMOS"), ("secs", "SECS"))
 
 
@@ -47,6 +50,31 @@ def add_options(
         "--judge-python", metavar="FILE", help="Python with the extra judge; without it nothing is judged"
     )
     made.add_argument("--judge-script", metavar="FILE", type=Path, default=JUDGE, help="another judge (bench/judge.py)")
+
+
+def open_work(given: Namespace, own: dict[str, Any], names: Sequence[str]) -> None:
+    """Makes the folder --work, absolute since commands run in the project's folder.
+
+    Raises ConfigError where it holds a measurement with other settings: `own`, and the options with these names.
+    """
+    given.work = given.work.resolve()
+    given.work.mkdir(parents=True, exist_ok=True)
+    _same_work(given, {**own, **{name: getattr(given, name) for name in names}})
+
+
+def outlive_ctrl_c() -> None:
+    """Ctrl-C also reaches the training, which saves and ends by itself; its exit code ends the measurement."""
+    signal.signal(signal.SIGINT, lambda *_: None)
+
+
+def training_words(given: Namespace, data: Sequence[str], settings: Sequence[str], minutes: float) -> list[str]:
+    """The training command, which ends only by time: validations do not end it."""
+    words = [*data, "--optimization-level", given.level, "--checkpoint-dir", str(given.work / "run")]
+    words += ["--epochs", MANY, "--max-updates", MANY]
+    own = (f"training.early_stopping_validations={MANY}", *settings, *given.set)
+    for setting in (*own, f"training.max_minutes={minutes:g}"):
+        words += ["--set", setting]
+    return words
 
 
 def train_until(run: Path, minutes: float, words: Sequence[str], screen: Screen) -> int:
@@ -76,7 +104,7 @@ def judge_problems(given: Namespace) -> list[str]:
     return problems
 
 
-def same_work(given: Namespace, own: dict[str, Any]) -> None:
+def _same_work(given: Namespace, own: dict[str, Any]) -> None:
     """Raises ConfigError where the folder holds a measurement with other settings."""
     path = given.work / "settings.json"
     if path.is_file():

@@ -9,17 +9,13 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from bench import results
-from bench.stepping import add_options, resolved_with
+from bench.stepping import add_options, prepared_with
 from myxtts.batch import Batch
 from myxtts.cli.screen import Screen, guarded
-from myxtts.config.schema import DataConfig
-from myxtts.data.prepare import prepare
-from myxtts.demo import corpus as demo_corpus
 from myxtts.errors import EXIT_DONE
 
 AXES = {"text": "text_BT", "mel": "mel_BMC", "reference": "reference_BRC"}
@@ -36,12 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(given: Namespace) -> int:
-    screen = Screen()
-    root = given.data or str(demo_corpus.ensure(Path(DataConfig().cache_path).expanduser(), screen.progress))
-    resolved = resolved_with(given, root, [])
-    prepared = prepare(resolved.config, screen.progress, named=resolved.named)
+    resolved, prepared = prepared_with(given, [], Screen())
     batches = prepared.training_batches(resolved.config)
-    screen.close()
     rates: list[float] = []
     padding: dict[str, float] = {}
     for epoch in range(given.epochs + 1):
@@ -59,7 +51,12 @@ def _run(given: Namespace) -> int:
             padding = {name: 1.0 - np.divide(*np.sum(places, axis=0)) for name, places in used.items()}
     rows = [("frames a CPU second", f"{max(rates):,.0f}"), ("clips", f"{len(prepared.train):,}")]
     rows += [(f"padding, {name}", f"{share:.1%}") for name, share in padding.items()]
-    figures = {"data": root, "frames_per_cpu_second": rates, "padding": padding, "clips": len(prepared.train)}
+    figures = {
+        "data": resolved.config.data.train_path,
+        "frames_per_cpu_second": rates,
+        "padding": padding,
+        "clips": len(prepared.train),
+    }
     title = f"The loader alone, size {resolved.config.model_size}, {resolved.config.training.batch_size} clips a batch"
     results.show(title, rows, figures, given.json, heads=False)
     return EXIT_DONE

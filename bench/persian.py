@@ -15,8 +15,9 @@ from pathlib import Path
 
 from bench import persian_sentences as sentences
 from bench import results
-from bench.persian_sentences import ReferenceSentence, ReferenceWord, edits, folded
+from bench.persian_sentences import ReferenceSentence, ReferenceWord, folded
 from myxtts.cli.screen import guarded
+from myxtts.evaluation.word_errors import edits
 from myxtts.text.normalization import normalize
 from myxtts.text.phonemes import espeak, transcribe
 

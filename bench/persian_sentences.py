@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from myxtts.errors import DataError
+from myxtts.evaluation.word_errors import edits
 from myxtts.text.normalization import normalize
 from myxtts.text.persian.reading import bare
 from myxtts.text.phonemes import espeak
@@ -105,17 +106,6 @@ def espeak_alone(words: Sequence[str]) -> dict[str, str]:
     """Word -> folded phonemes of eSpeak NG when it speaks the word alone, without our Persian front end."""
     different = sorted(set(words))
     return {word: folded(espeak(word, "fa")).replace(" ", "") for word in different}
-
-
-def edits(wanted: str, got: str) -> int:
-    """Levenshtein distance."""
-    row = list(range(len(got) + 1))
-    for at, symbol in enumerate(wanted, 1):
-        new = [at]
-        for other, letter in enumerate(got, 1):
-            new.append(min(row[other] + 1, new[-1] + 1, row[other - 1] + (symbol != letter)))
-        row = new
-    return row[-1]
 
 
 def aligned(

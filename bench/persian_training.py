@@ -25,6 +25,7 @@ from bench import persian_tables as tables
 from bench.persian_sentences import ReferenceSentence, ReferenceWord
 from bench.persian_tables import OWN, Marked, Use
 from myxtts.cli.screen import Screen, guarded
+from myxtts.evaluation.word_errors import edits
 from myxtts.text.persian import tagger
 
 WEIGHTS = results.ROOT / "myxtts" / "text" / "persian" / tagger.WEIGHTS
@@ -283,7 +284,7 @@ def _learned_lexicon(pairs: Sequence[Pair]) -> dict[str, str]:
             by_fold[_single(sentences.folded(stem))] += count
         best, count = by_fold.most_common(1)[0]
         sure = count >= 2 and count >= _LEAST_SHARE * by_fold.total()
-        if sure and best != _single(_SOUNDS[word]) and sentences.edits(best, _SOUNDS[word]) <= len(best) / 2:
+        if sure and best != _single(_SOUNDS[word]) and edits(best, _SOUNDS[word]) <= len(best) / 2:
             forms = [stem for stem in counts if _single(sentences.folded(stem)) == best]
             found[word] = max(forms, key=lambda stem: (len(stem), counts[stem])).removeprefix("'")
     return found

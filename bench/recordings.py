@@ -8,32 +8,17 @@ takes a list (wav, text and reference separated by tabs) and `--json FILE`, and 
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import held_out, results
-from bench.judged_training import (
-    JUDGED,
-    MANY,
-    add_options,
-    cell,
-    judge_problems,
-    judged,
-    same_work,
-    speak,
-    train_until,
-    trained_minutes,
-    training,
-)
+from bench import held_out, judged_training, results
+from bench.judged_training import CEILING, JUDGED, cell, judged, open_work, speak, trained_minutes, training
 from myxtts.cli.screen import Screen, guarded
 from myxtts.config.schema import TextConfig
 from myxtts.errors import EXIT_DONE, ConfigError
-
-CEILING = "recordings"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     made.add_argument("--level", metavar="LEVEL", default="enhanced", help="optimization level (enhanced)")
     made.add_argument("--language", metavar="CODE", default=TextConfig().language, help="of rows that name none")
     made.add_argument("--prefer", choices=("best", "last"), default="last", help="which checkpoint speaks (last)")
-    add_options(made, [10.0, 40.0])
+    judged_training.add_options(made, [10.0, 40.0])
     given = made.parse_args(argv)
     return guarded(lambda: _run(given))
 
@@ -51,17 +36,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(given: Namespace) -> int:
     marks = sorted(given.minutes)
     _check(given, marks)
-    given.work = given.work.resolve()  # commands run in the project's folder
-    given.work.mkdir(parents=True, exist_ok=True)
     names = ("size", "level", "set", "sentences", "language", "prefer")
-    same_work(given, {"data": str(given.data.resolve()), **{name: getattr(given, name) for name in names}})
+    open_work(given, {"data": str(given.data.resolve())}, names)
     screen = Screen()
     held = held_out.make_root(given.data, given.work, given.sentences, given.language, screen.progress)
-    ceiling = given.work / "spoken" / CEILING
-    if not (ceiling / "list.tsv").is_file():
-        held_out.through_griffin_lim(held, ceiling, screen.progress)
+    held_out.through_griffin_lim(held, given.work / "spoken" / CEILING, screen.progress)
     screen.close()
-    signal.signal(signal.SIGINT, lambda *_: None)  # Ctrl-C also reaches the training, which saves and ends by itself
+    judged_training.outlive_ctrl_c()
     figures = [{"mark": CEILING, "judged": judged(given, CEILING)}]
     for minutes in marks:
         mark = f"minutes-{minutes:g}"
@@ -76,7 +57,7 @@ def _run(given: Namespace) -> int:
 
 def _check(given: Namespace, marks: Sequence[float]) -> None:
     """Raises ConfigError for invalid options."""
-    problems = judge_problems(given)
+    problems = judged_training.judge_problems(given)
     if marks[0] <= 0:
         problems.append(f"--minutes has {marks[0]:g}, expected more than 0")
     if given.sentences < 1:
@@ -86,20 +67,16 @@ def _check(given: Namespace, marks: Sequence[float]) -> None:
 
 
 def training_words(given: Namespace, minutes: float) -> list[str]:
-    """The training command, which ends only by time; validations do not end it."""
-    root, run = str(given.work / "data"), str(given.work / "run")
-    words = ["--train-data", root, "--val-data", root, "--model-size", given.size, "--optimization-level", given.level]
-    words += ["--checkpoint-dir", run, "--epochs", MANY, "--max-updates", MANY]
-    settings = [f"training.early_stopping_validations={MANY}", f"text.language={given.language}", *given.set]
-    for setting in (*settings, f"training.max_minutes={minutes:g}"):
-        words += ["--set", setting]
-    return words
+    """The training command."""
+    root = str(given.work / "data")
+    data = ["--train-data", root, "--val-data", root, "--model-size", given.size]
+    return judged_training.training_words(given, data, [f"text.language={given.language}"], minutes)
 
 
 def _train_and_speak(given: Namespace, minutes: float, mark: str, screen: Screen) -> int:
     """Trains up to some minutes, synthesizes, and writes the record; the exit code of what failed, else 0."""
     run, spoken = given.work / "run", given.work / "spoken" / mark
-    code = train_until(run, minutes, training_words(given, minutes), screen)
+    code = judged_training.train_until(run, minutes, training_words(given, minutes), screen)
     if code != EXIT_DONE:
         return code
     code = speak(run, given.work / "held_out.json", spoken, given.prefer, screen)

@@ -15,15 +15,13 @@ import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from bench import results
-from bench.stepping import add_options, resolved_with, timed, windows
+from bench.stepping import add_options, prepared_with, resolved_with, timed, windows
 from myxtts.cli.runtime import quiet_loading
 from myxtts.cli.screen import Screen, guarded
-from myxtts.config.schema import DataConfig
 from myxtts.errors import EXIT_DONE
 
 if TYPE_CHECKING:
@@ -49,18 +47,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(given: Namespace) -> int:
-    from myxtts.data.prepare import prepare
-    from myxtts.demo import corpus as demo_corpus
-
     screen = Screen()
-    root = given.data or str(demo_corpus.ensure(Path(DataConfig().cache_path).expanduser(), screen.progress))
-    resolved = resolved_with(given, root, [])
-    prepared = prepare(resolved.config, screen.progress, named=resolved.named)
+    resolved, prepared = prepared_with(given, [], screen)
     with quiet_loading():
         from myxtts.training.gpu import prepare_tensorflow
     prepare_tensorflow(resolved.config.training)
     pairs = guard_pairs(resolved, prepared, given.pairs, screen)
-    own, saves = loop_times(given, root, prepared, screen)
+    own, saves = loop_times(given, resolved.config.data.train_path, prepared, screen)
     screen.close()
     found = figures(resolved, pairs, own, saves)
     title = f"Safety: size {given.size}, level {given.level}, {resolved.config.effective_batch} clips an update"

@@ -25,13 +25,14 @@ from typing import Any
 
 from bench import results, soak_data, soak_table
 from bench.soak_run import Scan, Served, bombs, moment_of_kill, serve, validations
+from bench.stepping import built_in_corpus
 from myxtts.cli.arguments import request_of, training_parser
 from myxtts.cli.screen import Screen, guarded
 from myxtts.cli.train import resolve_request
 from myxtts.config.fields import LEAVES
 from myxtts.config.files import config_of_file
 from myxtts.config.resolve import Resolved, program_layer
-from myxtts.config.schema import Config, DataConfig
+from myxtts.config.schema import Config
 from myxtts.errors import EXIT_DEFECT, EXIT_DONE, EXIT_STOPPED, ConfigError, DataError
 from myxtts.storage.run_directory import RunDirectory
 
@@ -100,7 +101,7 @@ class Soak:
 
     def run(self) -> int:
         """Both runs and the table."""
-        source = self.given.data or self._built_in()
+        source = self.given.data or built_in_corpus(self.screen)
         root = soak_data.make_root(
             source,
             self.work / "data",
@@ -138,11 +139,6 @@ class Soak:
         entry = program_layer(PROGRAM, {"optimization_level": "basic"})
         words = self.words(root, run, more)
         return resolve_request(request_of(*training_parser(PROGRAM, None).parse_known(words)), entry, "basic")[0]
-
-    def _built_in(self) -> Path:
-        from myxtts.demo import corpus as demo_corpus
-
-        return demo_corpus.ensure(Path(DataConfig().cache_path).expanduser(), self.screen.progress)
 
     def _same_data(self, source: Path, root: soak_data.SoakRoot, resolved: Resolved) -> None:
         """Verifies that every bad row is rejected and the corpus is the one of the clean run; computes the features.

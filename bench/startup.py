@@ -48,7 +48,7 @@ def _run(given: Namespace) -> int:
     rows = [("checkout", "CPU seconds to the first update (median)", "least", "most")]
     for name, seconds_of in spent.items():
         median, least, most = statistics.median(seconds_of), min(seconds_of), max(seconds_of)
-        rows.append((f"{name} ({_commit(checkouts[name])})", f"{median:.1f}", f"{least:.1f}", f"{most:.1f}"))
+        rows.append((f"{name} ({commit_of(checkouts[name])})", f"{median:.1f}", f"{least:.1f}", f"{most:.1f}"))
     figures = {"size": given.size, "seconds": spent, "after_over_before": statistics.median(ratios)}
     results.show("Start of a training", rows, figures, given.json, heads=True)
     print(
@@ -88,7 +88,8 @@ def start(checkout: Path, data: Path, folder: Path, size: str) -> float:
     raise ConfigError(f"train_main.py in {str(checkout)!r} ended before its first update: {last}")
 
 
-def _commit(checkout: Path) -> str:
+def commit_of(checkout: Path) -> str:
+    """The commit of a checkout, short; "no commit" outside of a repository."""
     words = ["git", "-C", str(checkout), "rev-parse", "--short", "HEAD"]
     return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip() or "no commit"
 

@@ -7,13 +7,16 @@ import itertools
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from myxtts.cli.arguments import request_of, training_parser
 from myxtts.cli.train import resolve_request
 from myxtts.config.resolve import program_layer
+from myxtts.config.schema import DataConfig
 
 if TYPE_CHECKING:
+    from myxtts.cli.screen import Screen
     from myxtts.config.resolve import Resolved
     from myxtts.data.prepare import PreparedData
     from myxtts.training.step import Step
@@ -34,6 +37,23 @@ def resolved_with(given: Namespace, root: str, more: Sequence[str]) -> Resolved:
         words += ["--set", setting]
     entry = program_layer("train_main.py", {})
     return resolve_request(request_of(*training_parser(entry.name, None).parse_known(words)), entry, None)[0]
+
+
+def built_in_corpus(screen: Screen) -> Path:
+    """The folder of the built-in corpus, spoken on first use."""
+    from myxtts.demo import corpus
+
+    return corpus.ensure(Path(DataConfig().cache_path).expanduser(), screen.progress)
+
+
+def prepared_with(given: Namespace, more: Sequence[str], screen: Screen) -> tuple[Resolved, PreparedData]:
+    """The settings of `given` with `more` on top, and the data of --data, else the built-in corpus."""
+    from myxtts.data.prepare import prepare
+
+    resolved = resolved_with(given, given.data or str(built_in_corpus(screen)), more)
+    prepared = prepare(resolved.config, screen.progress, named=resolved.named)
+    screen.close()
+    return resolved, prepared
 
 
 def windows(prepared: PreparedData, config: Any) -> Iterator[list[Any]]:

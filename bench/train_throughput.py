@@ -18,14 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import results
-from bench.stepping import add_options, resolved_with
+from bench.stepping import add_options, prepared_with, resolved_with
 from myxtts.cli.runtime import quiet_loading
 from myxtts.cli.screen import Screen, guarded
-from myxtts.config.schema import DataConfig
 from myxtts.errors import EXIT_DONE
 
 if TYPE_CHECKING:
-    from myxtts.config.resolve import Resolved
     from myxtts.data.prepare import PreparedData
 
 NEVER = 10_000_000
@@ -61,19 +59,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(given: Namespace) -> int:
-    from myxtts.data.prepare import prepare
-    from myxtts.demo import corpus as demo_corpus
-
     screen = Screen()
-    root = given.data or str(demo_corpus.ensure(Path(DataConfig().cache_path).expanduser(), screen.progress))
-    resolved = _resolved(given, root, [])
-    prepared = prepare(resolved.config, screen.progress, named=resolved.named)
-    screen.close()
+    resolved, prepared = prepared_with(given, _quiet(given), screen)
     screen.say(*prepared.audit.table())
     threads = resolved.config.training.threads or len(os.sched_getaffinity(0))
     per_epoch = len(prepared.training_batches(resolved.config)) // resolved.config.training.grad_accum
     updates = given.updates or min(MOST_UPDATES, max(FEWEST_UPDATES, per_epoch))
-    windows = measured(given, root, prepared, updates, screen)
+    windows = measured(given, resolved.config.data.train_path, prepared, updates, screen)
     screen.close()
     usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     rate = statistics.median(window.frames_per_second for window in windows)
@@ -114,10 +106,10 @@ def _row(name: str, window: ThroughputWindow) -> tuple[str, ...]:
     )
 
 
-def _resolved(given: Namespace, root: str, more: Sequence[str]) -> Resolved:
-    """The settings of `given`; nothing validates while it is measured."""
-    quiet = [f"training.precision={given.precision}"] if given.precision else []
-    return resolved_with(given, root, [f"training.validation_every_updates={NEVER}", *quiet, *more])
+def _quiet(given: Namespace) -> list[str]:
+    """Settings besides those of `given`: nothing validates while it is measured."""
+    precision = [f"training.precision={given.precision}"] if given.precision else []
+    return [f"training.validation_every_updates={NEVER}", *precision]
 
 
 class _Watch:
@@ -156,7 +148,8 @@ def measured(
     watch = _Watch(screen)
     with tempfile.TemporaryDirectory(prefix="myxtts-bench-") as folder:
         total = updates * (given.windows + 1)
-        resolved = _resolved(given, root, [f"training.checkpoint_dir={folder}", f"training.max_updates={total}"])
+        own = [f"training.checkpoint_dir={folder}", f"training.max_updates={total}"]
+        resolved = resolved_with(given, root, [*_quiet(given), *own])
         train(resolved, prepared, fresh=False, init_from=None, command="", screen=watch)
         records = [r for r in read_metrics(RunDirectory(Path(folder)).metrics_path) if r["kind"] == "train"]
     done = []

@@ -129,7 +129,7 @@ def test_before_after_and_ceiling_are_judged_once(
         (out / "speech.json").write_text('{"update": 7}')
         return 0
 
-    monkeypatch.setattr(fine_tuning, "train_until", train_until)
+    monkeypatch.setattr("bench.judged_training.train_until", train_until)
     monkeypatch.setattr(fine_tuning, "speak", speak)
     words = ["--base", str(base), "--data", str(root), "--work", "work", "--sentences", "2", "--seconds", "4"]
     words += ["--minutes", "5", "1", "--judge-python", sys.executable, "--judge-script", str(tmp_path / "judge.py")]

@@ -12,6 +12,7 @@ LAYER = {
     "errors": 0,
     "loss_terms": 0,
     "messages": 0,
+    "other_python": 0,
     "faults": 1,
     "units": 0,
     "batch": 0,

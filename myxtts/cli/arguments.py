@@ -183,7 +183,8 @@ def training_parser(program: str, defaults: Resolved | None) -> OneLineParser:
         prog=program,
         add_help=False,
         usage=f"{program if program.startswith('myxtts ') else f'python3 {program}'} [options]",
-        description="Trains a voice. The same command resumes an interrupted run.",
+        description=f"Trains a {'neural vocoder' if 'vocoder' in program else 'voice'}. The same command resumes an "
+        "interrupted run.",
         epilog="Every setting: docs/reference/configuration.md. "
         "Order: default < size < level < --init-from < settings file < command line.",
         formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=36, width=110),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from myxtts.cli.arguments import OneLineParser
+from myxtts.cli.places import text_of
 from myxtts.cli.screen import Screen, guarded
 from myxtts.errors import EXIT_DONE, ConfigError
 from myxtts.messages import escaped, quoted
@@ -116,7 +117,7 @@ def _make(given: Namespace, screen: Screen) -> int:
     """Checks all arguments before anything is written, then makes the data set."""
     from myxtts.data.records import name_problem
     from myxtts.dataset.make import MakeOptions, Maker
-    from myxtts.dataset.recognizer_client import RecognizerSetup, extra_problem
+    from myxtts.dataset.recognizer_client import RecognizerSetup, recognizer_problem
     from myxtts.dataset.recordings import find_recordings
     from myxtts.text.phonemes import canonical_language
 
@@ -130,7 +131,7 @@ def _make(given: Namespace, screen: Screen) -> int:
     recordings = find_recordings(Path(given.recordings).expanduser())
     setup = None
     if not given.no_texts:
-        if lacking := extra_problem(given.python or ""):
+        if lacking := recognizer_problem(given.python or ""):
             raise ConfigError(lacking)
         if not given.model:
             raise ConfigError(
@@ -163,28 +164,14 @@ def _transcripts(name: str, recordings: Sequence[LongRecording]) -> dict[str, st
     """The texts of a file, or of the files of a folder. Raises ConfigError."""
     place = Path(name).expanduser()
     if not place.is_dir():
-        return {"": _text_of(place)}
-    return {one.name: _text_of(place / f"{one.path.stem}.txt") for one in recordings}
+        return {"": _transcript(place)}
+    return {one.name: _transcript(place / f"{one.path.stem}.txt") for one in recordings}
 
 
-def _text_of(path: Path) -> str:
-    shown = f"--transcript {quoted(path, 200)}"
-    try:
-        if not path.is_file():
-            reason = "is not a regular file" if path.exists() else "does not exist"
-            raise ConfigError(f"{shown} {reason}; name a text file, or a folder with one for each recording")
-        content = path.read_bytes() if path.stat().st_size <= LARGEST_TEXT_BYTES else None
-        if content is None:
-            raise ConfigError(f"{shown} has over {LARGEST_TEXT_BYTES} bytes; is it a text file?")
-        text = content.decode("utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"{shown} cannot be read ({error.strerror}); check its permissions") from error
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1 if content else 1
-        byte = content[error.start] if content else 0
-        raise ConfigError(f"{shown}, line {line}: byte 0x{byte:02x} is not UTF-8; save the file as UTF-8") from None
+def _transcript(path: Path) -> str:
+    text = text_of("--transcript", path, LARGEST_TEXT_BYTES)
     if not any(character.isalnum() for character in text):
-        raise ConfigError(f"{shown} has no words; name the text that was read")
+        raise ConfigError(f"--transcript {quoted(path, 200)} has no words; name the text that was read")
     return text
 
 

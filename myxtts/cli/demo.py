@@ -71,6 +71,7 @@ def main(argv: Sequence[str]) -> int:
 def _run(argv: Sequence[str]) -> int:
     parser = OneLineParser(
         prog="myxtts demo",
+        usage="myxtts demo [options]",
         description="Speaks sentences with the starter in the voices of some recordings, fine-tunes it on them, and "
         "speaks the same sentences again. The recordings are the built-in corpus (voices of eSpeak NG) or your own.",
         epilog=CONSENT,
@@ -177,7 +178,6 @@ def is_finished(run: Path) -> bool:
 
 def minutes_of(run: Path) -> float:
     """training.max_minutes in the config.yaml of the run; 0 means no limit. Raises ConfigError."""
-
     return resolve([load_file(_run_directory(run).config_path)]).config.training.max_minutes
 
 
@@ -207,7 +207,7 @@ def _write(path: Path, speech: Speech, sentence: DemoSentence, screen: Screen) -
 
 
 def _speak_before(out: Path, root: str, screen: Screen) -> None:
-    """Speak the sentences with the starter, each with a training clip of the speaker as reference."""
+    """Speaks the sentences with the starter, each with a training clip of the speaker as reference."""
     from myxtts.audio.waveform import probe
 
     clips = _clips_of(root)

@@ -29,6 +29,7 @@ def main(argv: Sequence[str]) -> int:
 def _run(argv: Sequence[str]) -> int:
     parser = OneLineParser(
         prog="myxtts doctor",
+        usage="myxtts doctor RUN [--language fa]\n       myxtts doctor --gpu",
         description="Shows the health of a run, its checkpoints, what the recovery ladder did, the worst utterances, "
         "and what to do.",
     )

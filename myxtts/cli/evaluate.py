@@ -44,7 +44,7 @@ def _parser() -> OneLineParser:
         description="Speaks the texts of real recordings with a trained model and measures the distance to them.",
         epilog="What each figure means, and what is good: docs/how-to/evaluate.md.",
     )
-    parser.add_argument("--checkpoint", metavar="RUN", help="run directory, or one of its step folders")
+    parser.add_argument("--checkpoint", metavar="RUN", help="run directory, one of its step folders, or starter")
     add_prefer_option(parser)
     parser.add_argument("--data", metavar="ROOT", help="folder with metadata and recordings")
     parser.add_argument("--out", metavar="DIR", help="folder to write (RUN/evaluation/<name of ROOT>-<update>)")

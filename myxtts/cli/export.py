@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import signal
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from myxtts.cli.arguments import OneLineParser, add_prefer_option, add_vocoder_option
 from myxtts.cli.runtime import quiet_loading
 from myxtts.cli.screen import Screen, guarded
+from myxtts.cli.serve import ending_cleanly
 from myxtts.cli.voice_options import CONSENT
 from myxtts.errors import EXIT_DONE
 from myxtts.export.place import folder_problem
@@ -84,7 +83,7 @@ def _run(argv: Sequence[str]) -> int:
         vocoder=given.vocoder,
     )
     try:
-        with ended_by_sigterm():
+        with ending_cleanly():  # else unfinished files stay
             result = export(opened, request, screen.progress)
     finally:
         screen.close()
@@ -94,20 +93,6 @@ def _run(argv: Sequence[str]) -> int:
         f"{escaped(given.out)}: {', '.join(f'{name} ({size / 1e6:.1f} MB)' for name, size in result.files.items())}",
     )
     return EXIT_DONE
-
-
-@contextlib.contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """Within it, SIGTERM raises SystemExit, so that unfinished files are removed as after Ctrl-C."""
-
-    def leave(number: int, frame: object) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _problems(given: Namespace) -> list[str]:
@@ -123,6 +108,13 @@ def _problems(given: Namespace) -> list[str]:
         found.append("--out is missing; name a new folder")
     elif problem := folder_problem(Path(given.out)):
         found.append(problem)
+    voices = len(given.speaker) + len(given.voice)
+    if given.format in ("piper", "sherpa") and voices != 1:
+        found.append(f"{voices} voices are named, and {given.format} holds one; name it with --speaker or --voice")
+    if given.format == "savedmodel" and given.weights != "fp32":
+        found.append(f"--weights {given.weights} does not apply to savedmodel, which has fp32; remove it")
+    if given.format == "hub" and not given.license:
+        found.append("--license is missing; name the licence under which the weights are published")
     if given.license and not _LICENSE.fullmatch(given.license):
         found.append(f"--license is {quoted(given.license)}, expected the name of a licence, as in CC-BY-4.0")
     return found

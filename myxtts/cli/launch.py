@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -54,7 +54,7 @@ def process_count(setting: int, gpus: Sequence[str]) -> int:
 
 
 def launch(command: Sequence[str], count: int, gpus: Sequence[str], threads: int, again: str) -> int:
-    """Run `count` processes of one training until all have ended; returns the exit code.
+    """Runs `count` processes of one training until all have ended; returns the exit code.
 
     Signals are passed on, so that Ctrl-C makes all save and stop. If one process ends with an error, the others end by
     themselves or are ended. If this process is killed, they save and end.
@@ -125,7 +125,7 @@ def _forwarding(children: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
 
 
 def _wait(children: Sequence[subprocess.Popen[bytes]]) -> int | None:
-    """Wait until all have ended; returns the rank of the one whose error ended the training."""
+    """Waits until all have ended; returns the rank of the one whose error ended the training."""
     failed: int | None = None
     stopping, deadline = False, 0.0
     while True:
@@ -180,7 +180,7 @@ def _exit_code(
     return int(code)
 
 
-def watch_launcher(exit_now: Callable[[int], object] = os._exit) -> bool:
+def watch_launcher() -> bool:
     """In a process that was started here: save and stop when the launcher has ended. Returns whether this is one."""
     descriptor = os.environ.pop(LAUNCHED, "")
     if not descriptor:
@@ -191,14 +191,14 @@ def watch_launcher(exit_now: Callable[[int], object] = os._exit) -> bool:
             os.read(int(descriptor), 1)
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(GRACE_SECONDS)
-        exit_now(128 + signal.SIGTERM)
+        os._exit(128 + signal.SIGTERM)
 
     threading.Thread(target=watch, name="launcher", daemon=True).start()
     return True
 
 
 def leave(code: int) -> None:
-    """End this process now: TensorFlow would wait at its end for the other processes."""
+    """Ends this process now: TensorFlow would wait at its end for the other processes."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()

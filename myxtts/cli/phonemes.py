@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import unicodedata
 from argparse import Namespace
 from collections.abc import Sequence
@@ -10,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from myxtts.cli.arguments import OneLineParser, add_dictionary_option
+from myxtts.cli.places import text_of
 from myxtts.cli.runtime import dictionary_of
 from myxtts.cli.screen import Screen, guarded
-from myxtts.errors import EXIT_DONE, ConfigError
+from myxtts.errors import EXIT_DONE
 from myxtts.messages import escaped, quoted
 
 if TYPE_CHECKING:
@@ -54,7 +54,9 @@ def _run(argv: Sequence[str]) -> int:
 
     language = canonical_language(given.language)
     dictionary = dictionary_of(given)
-    text = given.text if given.text is not None else _text_of(given.text_file)
+    text = given.text
+    if text is None:
+        text = text_of("--text-file", None if given.text_file == STDIN else Path(given.text_file), LARGEST_BYTES)
     screen = Screen()
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
     spoken_lines: list[str] = []
@@ -110,25 +112,3 @@ def _width(text: str) -> int:
 def _unreadable(number: int, unreadable: Sequence[str], language: str) -> str:
     listed = ", ".join(f"{quoted(symbol)} (U+{ord(symbol[0]):04X})" for symbol in unreadable[:_MOST_LISTED])
     return f"line {number}: omitted, not pronounceable in {language}: {listed}"
-
-
-def _text_of(name: str) -> str:
-    """The text of a file or of stdin. Raises ConfigError."""
-    shown = f"--text-file {quoted(name, 200)}"
-    try:
-        if name == STDIN:
-            content = sys.stdin.buffer.read(LARGEST_BYTES + 1)
-        else:
-            path = Path(name)
-            if not path.is_file():
-                reason = "is not a regular file" if path.exists() else "does not exist"
-                raise ConfigError(f"{shown} {reason}; name a text file")
-            with path.open("rb") as file:
-                content = file.read(LARGEST_BYTES + 1)
-        if len(content) > LARGEST_BYTES:
-            raise ConfigError(f"{shown} has over {LARGEST_BYTES} bytes; split it")
-        return content.decode("utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"{shown} cannot be read ({error.strerror}); check its permissions") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{shown} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None

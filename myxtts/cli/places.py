@@ -1,16 +1,41 @@
-"""Checks of the places that a command writes to, before minutes of computing."""
+"""Checks of the files and folders that a command reads and writes, before minutes of computing."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from myxtts.cli.arguments import Request
 from myxtts.config.schema import Config
+from myxtts.errors import ConfigError
 from myxtts.messages import quoted
 
 _KEY = "training.checkpoint_dir"
+
+
+def text_of(option: str, path: Path | None, most_bytes: int) -> str:
+    """The text in a UTF-8 file that an option names, or on stdin if the path is None. Raises ConfigError."""
+    name = f"{option} {quoted(path or '-', 200)}"
+    try:
+        if path is None:
+            content = sys.stdin.buffer.read(most_bytes + 1)
+        elif path.is_file():
+            with path.open("rb") as file:
+                content = file.read(most_bytes + 1)
+        else:
+            reason = "is not a regular file" if path.exists() else "does not exist"
+            raise ConfigError(f"{name} {reason}; name a text file")
+    except OSError as error:
+        raise ConfigError(f"{name} cannot be read ({error.strerror}); check its permissions") from error
+    if len(content) > most_bytes:
+        raise ConfigError(f"{name} has over {most_bytes} bytes; split it")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line, byte = content[: error.start].count(b"\n") + 1, content[error.start]
+        raise ConfigError(f"{name}, line {line}: byte 0x{byte:02x} is not UTF-8; save the file as UTF-8") from None
 
 
 def place_problems(

@@ -78,7 +78,7 @@ def memory_bytes(config: Config, longest_frames: int, tokens_per_frame: float) -
 def make_plan(
     config: Config, text_lengths: IntArray, mel_lengths: IntArray, validation_clips: int, speakers: int
 ) -> RunPlan:
-    """The plan of a run over clips of `text_lengths` tokens and `mel_lengths` frames (int64[N] each)."""
+    """The plan of a run over clips of `text_lengths` tokens and `mel_lengths` frames (int64[A] each)."""
     training, audio = config.training, config.audio
     clips, frames = len(mel_lengths), float(mel_lengths.sum())
     tokens_per_frame = float(text_lengths.sum()) / max(frames, 1.0)

@@ -26,6 +26,7 @@ def main(argv: Sequence[str]) -> int:
 def _run(argv: Sequence[str]) -> int:
     parser = OneLineParser(
         prog="myxtts replay",
+        usage="myxtts replay BUNDLE",
         description="Recomputes a bad micro-batch with its weights and seeds, and names the first operation whose "
         "result is not finite. It does not train and writes nothing.",
     )

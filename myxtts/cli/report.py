@@ -19,6 +19,7 @@ def main(argv: Sequence[str]) -> int:
 def _run(argv: Sequence[str]) -> int:
     parser = OneLineParser(
         prog="myxtts report",
+        usage="myxtts report RUN [--open]",
         description="Writes RUN/report.html, one file with health, curves, settings, events and audio samples.",
     )
     parser.add_argument("run", metavar="RUN", help="the run directory, as given with --checkpoint-dir")

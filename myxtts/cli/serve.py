@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import re
 import signal
+import socket
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -20,6 +23,7 @@ from myxtts.messages import escaped, quoted
 
 PROGRAM = "myxtts serve"
 _LARGEST_TOKEN_FILE = 4_096
+_ORIGIN = re.compile(r"\*|https?://[^/\s?#]+")
 _RANGES = {"port": (0, 65_535), "max_queue": (1, 1_000), "threads": (1, 64), "max_characters": (1, 100_000)}
 
 
@@ -80,24 +84,43 @@ def _run(argv: Sequence[str]) -> int:
         allow_voices=given.allow_voices,
     )
     folder = Path(given.voices or "voices").expanduser() if given.voices or given.allow_voices else None
-    with ending_cleanly() as serving:
+    with ending_cleanly() as serving, contextlib.closing(listener(given.host, given.port)) as taken:
         opened = open_model(Path(given.model), given.prefer)
         screen.say(escaped(opened.summary))
         synthesizer = load_synthesizer(opened, dictionary=dictionary)
         synthesizer.warm_up()
-        config = uvicorn.Config(
-            application(synthesizer, settings, VoiceFolder(folder) if folder else None),
-            host=given.host,
-            port=given.port,
-            log_level="warning",
-            server_header=False,
-        )
+        app = application(synthesizer, settings, VoiceFolder(folder) if folder else None)
+        config = uvicorn.Config(app, log_level="warning", server_header=False, ws="none")
         server = announcing(uvicorn.Server, partial(_say_address, screen))(config)
         serving(server)
-        server.run()
-    if not server.started:
-        raise ConfigError(f"cannot listen on {given.host}:{given.port}; is the port in use?")
+        with contextlib.suppress(KeyboardInterrupt):  # the server ends by it, and raises it once more
+            server.run(sockets=[taken])
     return EXIT_DONE
+
+
+def listener(host: str, port: int) -> socket.socket:
+    """A socket that listens, taken before the model is loaded. Raises ConfigError for a wrong host or a port in use."""
+    made = None
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        # localhost may have an IPv6 address first, but its users expect 127.0.0.1
+        family, kind, *_, address = min(found, key=lambda one: one[0] != socket.AF_INET)
+        made = socket.socket(family, kind)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(address)
+        made.listen(2_048)
+    except (OSError, UnicodeError) as error:
+        if made is not None:
+            made.close()
+        if made is None or (isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL):
+            raise ConfigError(
+                f"--host {quoted(host)} is no address of this machine; give one such as 127.0.0.1 or 0.0.0.0"
+            ) from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(
+            f"--port {port} cannot be used on {host} ({reason}); is another server running? Choose another port"
+        ) from error
+    return made
 
 
 @contextlib.contextmanager
@@ -122,7 +145,7 @@ def ending_cleanly() -> Iterator[Callable[[Any], None]]:
 
 
 def _say_address(screen: Screen, host: str, port: int) -> None:
-    screen.say(f"listening on http://{host}:{port}")
+    screen.say(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}")
 
 
 def announcing(base: type, announce: Callable[[str, int], None]) -> type:
@@ -145,6 +168,11 @@ def _problems(given: Namespace) -> list[str]:
         value = getattr(given, name)
         if not low <= value <= high:
             found.append(f"--{name.replace('_', '-')} is {value}, expected {low} to {high}")
+    found += [
+        f"--origin is {quoted(origin)}, expected scheme and host as in https://example.org, without a path"
+        for origin in given.origin
+        if not _ORIGIN.fullmatch(origin)
+    ]
     if given.voices is not None:
         found += folder_problems("--voices", given.voices, must_exist=not given.allow_voices)
     return found
@@ -155,7 +183,7 @@ def folder_problems(option: str, text: str, *, must_exist: bool) -> list[str]:
     path = Path(text).expanduser()
     if path.is_dir() or (not path.exists() and not must_exist and text.strip()):
         return []
-    what = "is a file" if path.is_file() else "does not exist" if text.strip() else "is empty"
+    what = "is a file" if path.exists() else "does not exist" if text.strip() else "is empty"
     return [f"{option} is {quoted(text, 200)}, which {what}; name a folder"]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from myxtts.cli.arguments import OneLineParser, add_checkpoint_options, add_dictionary_option, add_vocoder_option
-from myxtts.cli.places import place_problems
+from myxtts.cli.places import place_problems, text_of
 from myxtts.cli.runtime import dictionary_of, load_synthesizer
 from myxtts.cli.screen import Screen, guarded
 from myxtts.cli.sound_out import STDOUT, StreamState, reporting_partial_output, stdout_problems, write_stream
@@ -121,7 +121,11 @@ def _run(argv: Sequence[str]) -> int:
         synthesizer, parts = _ready(namespace, options, screen, rows)
         speak_batch(rows, Path(namespace.out).expanduser(), synthesizer, parts, options, screen)
         return EXIT_DONE
-    text = namespace.text if namespace.text is not None else _text_of(Path(namespace.text_file))
+    text = namespace.text
+    if text is None:
+        text = text_of("--text-file", Path(namespace.text_file), 4 * LONGEST_TEXT)
+        if problems := text_problems(text, f"--text-file {quoted(namespace.text_file, 200)}"):
+            raise ConfigError(problems)
     synthesizer, parts = _ready(namespace, options, screen)
     if namespace.stream or namespace.out == STDOUT:
         _speak_streaming(namespace, synthesizer, text, parts, options, screen, started)
@@ -234,29 +238,6 @@ def _problems(given: Namespace) -> list[str]:
     if given.save_mel:
         found += place_problems("--save-mel", Path(given.save_mel), [".npy"], read)
     return found
-
-
-def _text_of(path: Path) -> str:
-    """The text in a file. Raises ConfigError."""
-    name = f"--text-file {quoted(str(path), 200)}"
-    if not path.is_file():
-        raise ConfigError(f"{name} {'is not a regular file' if path.exists() else 'does not exist'}; name a text file")
-    try:
-        with path.open("rb") as file:
-            content = file.read(4 * LONGEST_TEXT + 1)
-        if len(content) > 4 * LONGEST_TEXT:
-            raise ConfigError(f"{name} has over {4 * LONGEST_TEXT} bytes; split it")
-        text = content.decode("utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"{name} cannot be read ({error.strerror}); check its permissions") from error
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise ConfigError(
-            f"{name}, line {line}: byte 0x{content[error.start]:02x} is not UTF-8; save the file as UTF-8"
-        ) from None
-    if problems := text_problems(text, name):
-        raise ConfigError(problems)
-    return text
 
 
 def _ready(

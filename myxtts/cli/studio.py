@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 import sys
 import threading
 import webbrowser
@@ -17,7 +16,7 @@ from pathlib import Path
 from myxtts.cli.arguments import OneLineParser, add_dictionary_option
 from myxtts.cli.runtime import dictionary_of, load_synthesizer, python_command
 from myxtts.cli.screen import Screen, guarded
-from myxtts.cli.serve import announcing, ending_cleanly, folder_problems
+from myxtts.cli.serve import announcing, ending_cleanly, folder_problems, listener
 from myxtts.cli.voice_options import CONSENT
 from myxtts.errors import EXIT_DONE, ConfigError
 from myxtts.messages import escaped
@@ -84,7 +83,7 @@ def _run(argv: Sequence[str]) -> int:
     except OSError as error:
         raise storage_error("making the folder of the studio", settings.state, error) from error
     token = token_of(settings.state)
-    with ending_cleanly() as serving, contextlib.closing(_listener(given.port)) as listener:
+    with ending_cleanly() as serving, contextlib.closing(listener(HOST, given.port)) as taken:
         opened = open_model(Path(given.model))
         screen.say(escaped(opened.summary), "loading the model ...")
         synthesizer = load(opened)
@@ -98,32 +97,17 @@ def _run(argv: Sequence[str]) -> int:
                 # a browser in the terminal would hold up the server
                 threading.Thread(target=_open_browser, args=(address,), daemon=True).start()
 
-        config = uvicorn.Config(app, log_level="warning", server_header=False, timeout_graceful_shutdown=5)
+        config = uvicorn.Config(app, log_level="warning", server_header=False, ws="none", timeout_graceful_shutdown=5)
         server = announcing(uvicorn.Server, announce)(config)
         serving(server)
         with contextlib.suppress(KeyboardInterrupt):  # the server ends by it, and raises it once more
-            server.run(sockets=[listener])
+            server.run(sockets=[taken])
     return EXIT_DONE
 
 
 def _open_browser(address: str) -> None:
     with contextlib.suppress(webbrowser.Error, OSError):
         webbrowser.open(address)
-
-
-def _listener(port: int) -> socket.socket:
-    """A socket that listens, taken before the model is loaded. Raises ConfigError where the port is in use."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((HOST, port))
-        listener.listen()
-    except OSError as error:
-        listener.close()
-        raise ConfigError(
-            f"--port {port} cannot be used ({error.strerror}); is another studio open? Choose another port"
-        ) from error
-    return listener
 
 
 def _problems(given: Namespace) -> list[str]:

@@ -140,6 +140,7 @@ def _meeting(member: Member, resolved: Resolved, request: Request) -> Iterator[C
     with meeting.Meeting(member, config.training.join_seconds) as met:
         facts = meeting.settings_facts(config, fresh=request.fresh, init_from=request.init_from)
         met.agree(facts, meeting.SETTINGS_ADVICE)
+        met.check_folder(Path(config.training.checkpoint_dir).expanduser().absolute(), meeting.FOLDER_ADVICE)
         yield lambda prepared: met.agree(meeting.data_facts(prepared), meeting.DATA_ADVICE)
 
 

@@ -34,7 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _save(words: Sequence[str]) -> int:
-    parser = OneLineParser(prog=SAVE, description="Writes a trained vocoder to one file.")
+    parser = OneLineParser(
+        prog=SAVE, usage=f"{SAVE} RUN --out FILE.safetensors", description="Writes a trained vocoder to one file."
+    )
     parser.add_argument("run", metavar="RUN", help="run directory of `myxtts vocoder train`")
     parser.add_argument("--out", metavar="FILE.safetensors", required=True, help="where to write it")
     given = parser.parse(words)

@@ -195,6 +195,8 @@ def _number(field: LeafField, raw: object) -> int | float:
     wanted = f"expected {expected(field)}"
     if isinstance(raw, bool):
         raise ValueError(wanted)
+    if isinstance(raw, str):
+        raw = raw.replace("\u066b", ".")  # the decimal mark of Persian and Arabic, whose digits Python reads
     try:
         value = _int_or_float(raw) if field.kind == "int" else float(raw)  # type: ignore[arg-type]
     except (ValueError, TypeError, OverflowError):

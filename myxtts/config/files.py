@@ -104,7 +104,12 @@ def _compose(path: Path) -> yaml.Node | None:
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         # ValueError and OverflowError: an escape such as "\UFFFFFFFF" that PyYAML hands to chr().
         reason = " ".join(str(error).split())[:160]
-        raise _FileProblem(f"{_name(path)}: not valid YAML: {reason}; save the file as UTF-8 text") from None
+        line = ""
+        if isinstance(error, yaml.reader.ReaderError):  # its position counts characters of text, else bytes
+            before = data.decode("utf-8", "replace")[: error.position] if error.encoding == "unicode" else data
+            ends = before.count("\n") if isinstance(before, str) else before.count(b"\n", 0, error.position)
+            line = f":{1 + ends}"
+        raise _FileProblem(f"{_name(path)}{line}: not valid YAML: {reason}; save the file as UTF-8 text") from None
 
 
 def _entries(path: Path, root: yaml.Node, problems: list[str]) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:

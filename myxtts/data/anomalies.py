@@ -79,8 +79,6 @@ MEANINGS = {
     "level": ("clips far louder or quieter than the others", "bring them to one level"),
 }
 """Kind -> what it is, and what to do."""
-TEXT_KINDS = tuple(MEANINGS)[: tuple(MEANINGS).index("speaking_rate")]
-"""Kinds that can be detected without opening a recording."""
 
 
 def text_anomalies(manifest: RootManifest) -> list[Anomaly]:

@@ -1,7 +1,8 @@
 """Finds the recording of a metadata row, only below the root.
 
 A row may name it with or without folder and suffix. Changes by other systems are accepted: an absolute
-path below the root or of another machine, decomposed letters (macOS), other case, leading zeros lost in a spreadsheet.
+path below the root or of another machine, decomposed letters (macOS), other digits, other case, leading zeros lost in
+a spreadsheet.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ class AudioFiles:
             yield from list(_tails(path))[1:]
 
     def _similar(self, path: PurePosixPath) -> list[PurePosixPath]:
-        """Recordings in the folder of `path` with the same name but for Unicode form, case and leading zeros."""
+        """Recordings in the folder of `path` with its name in another Unicode form or case, or other digits."""
         parent = str(path.parent)
         if parent not in self._folded:
             folded: dict[str, list[str]] = {}
@@ -193,12 +194,18 @@ def _tails(path: PurePosixPath) -> Iterator[PurePosixPath]:
 
 
 def _folded(stem: str) -> str:
-    return unicodedata.normalize("NFC", stem).casefold()
+    """A stem with one form of each letter and digit (Persian and full-width ones too), and no invisible characters."""
+    if stem.isascii():
+        return stem.lower()
+    visible = "".join(c for c in unicodedata.normalize("NFKC", stem) if unicodedata.category(c) != "Cf")
+    return "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in visible).casefold()
 
 
 def _without_zeros(stem: str) -> str:
     """The stem as `_folded`; of digits alone, without leading zeros."""
     folded = _folded(stem)
+    if folded.endswith(".0"):  # a number to a spreadsheet
+        folded = folded[:-2]
     return "\0" + (folded.lstrip("0") or "0") if folded.isdecimal() else folded
 
 

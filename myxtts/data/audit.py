@@ -128,7 +128,7 @@ def rejection_lines(rejections: Sequence[Rejection], examples: int = EXAMPLES_PE
             some = "" if taken == len(of_reason) else f"{taken} of "
             lines.append(f"    {some}these are accepted with {options} (a batch takes more memory)")
         if reason == UNKNOWN_SYMBOLS and any(_ARABIC_LETTER.search(rejection.value) for rejection in of_reason):
-            lines.append("    Persian rows need their language: a column that says fa, or --set text.language=fa")
+            lines.append("    Persian rows need their language: a column that says fa, or --language fa")
     return lines
 
 

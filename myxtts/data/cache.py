@@ -71,14 +71,32 @@ def _checksum(path: Path, body: bytes) -> bytes:
     return hashlib.blake2b(path.name.encode() + b"\n" + body, digest_size=16).hexdigest().encode()
 
 
-class RecordingIndex:
+class _Outcomes:
+    """Outcomes by name, kept in the list at `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._records = read_list(path)
+        self._changed = False
+
+    def _put(self, name: str, record: list[Any]) -> None:
+        self._records[name] = record
+        self._changed = True
+
+    def save(self) -> None:
+        """Writes the list if it changed."""
+        if self._changed:
+            self._records = {**read_list(self._path), **self._records}  # another process may have written it meanwhile
+            write_list(self._path, self._records)
+            self._changed = False
+
+
+class RecordingIndex(_Outcomes):
     """Outcomes of the recordings of one root under one set of audio settings."""
 
     def __init__(self, cache: Path, root: Path, settings: str) -> None:
+        super().__init__(cache / "recordings" / f"{short_hash(os.path.realpath(root), settings)}.json")
         self._prefix = f"{root}/"
-        self._path = cache / "recordings" / f"{short_hash(os.path.realpath(root), settings)}.json"
-        self._records = read_list(self._path)
-        self._changed = False
 
     def get(self, path: Path, stamp: Stamp, speed: float = 1.0) -> AudioOutcome | None:
         """The outcome of a file that has not changed since; None if it is not known."""
@@ -90,24 +108,13 @@ class RecordingIndex:
 
     def put(self, path: Path, stamp: Stamp, outcome: AudioOutcome, speed: float = 1.0) -> None:
         """Remembers the outcome of a file as it was when `stamp` was taken."""
-        self._records[self._name(path, speed)] = [*stamp, *dataclasses.astuple(outcome)[:-1], _figures(outcome.sound)]
-        self._changed = True
-
-    def save(self) -> None:
-        """Writes the list if it changed."""
-        if self._changed:
-            self._records = {**read_list(self._path), **self._records}  # another process may have written it meanwhile
-            write_list(self._path, self._records)
-            self._changed = False
+        figures = list(dataclasses.astuple(outcome.sound))
+        self._put(self._name(path, speed), [*stamp, *dataclasses.astuple(outcome)[:-1], figures])
 
     def _name(self, path: Path, speed: float) -> str:
         """A file's name in the list: its path relative to the root; the speed of a copy follows after a NUL."""
         name = str(path).removeprefix(self._prefix)
         return name if speed == 1.0 else f"{name}\0{speed!r}"
-
-
-def _figures(sound: SoundFigures) -> list[int]:
-    return list(dataclasses.astuple(sound))
 
 
 def _is_recording(record: Any) -> TypeGuard[list[Any]]:
@@ -124,14 +131,12 @@ def _is_recording(record: Any) -> TypeGuard[list[Any]]:
     return all(type(figure) is int and figure >= 0 for figure in figures) and (bool(reason) or min(figures) > 0)
 
 
-class TokenCache:
+class TokenCache(_Outcomes):
     """Tokens of the texts of one root under one set of text settings and a symbol table of the given size."""
 
     def __init__(self, cache: Path, root: Path, settings: str, symbols: int) -> None:
+        super().__init__(cache / "tokens" / f"{short_hash(os.path.realpath(root), settings)}.json")
         self._symbols = symbols
-        self._path = cache / "tokens" / f"{short_hash(os.path.realpath(root), settings)}.json"
-        self._records = read_list(self._path)
-        self._changed = False
 
     def get(self, text: str, language: str) -> TextOutcome | None:
         """The remembered outcome of a text; None if it is not known."""
@@ -153,15 +158,7 @@ class TokenCache:
 
     def put(self, text: str, language: str, outcome: TextOutcome) -> None:
         """Remembers the outcome of a text."""
-        self._records[short_hash(text, language)] = [outcome.tokens.tolist(), outcome.reason, outcome.value]
-        self._changed = True
-
-    def save(self) -> None:
-        """Writes the list if it changed."""
-        if self._changed:
-            self._records = {**read_list(self._path), **self._records}  # another process may have written it meanwhile
-            write_list(self._path, self._records)
-            self._changed = False
+        self._put(short_hash(text, language), [outcome.tokens.tolist(), outcome.reason, outcome.value])
 
 
 class SumsFile:

@@ -23,12 +23,12 @@ UNREAD = ""
 HEADER_NAMES = {
     "id": "id file filename file_name file_id filepath file_path path audio audio_file audio_path audio_filename "
     "audio_filepath wav wav_file wav_filename wav_path clip clip_id clip_path utterance utterance_id utt_id utt "
-    "recording",
-    "text": "text transcript transcription sentence raw_text raw_transcription transcript_text",
+    "recording فایل نام_فایل",
+    "text": "متن text transcript transcription sentence raw_text raw_transcription transcript_text",
     "normalized": "normalized normalized_text text_normalized norm_text clean_text normalized_transcription "
     "normalized_transcript normalised_text",
-    "speaker": "speaker speaker_id speaker_name spk spk_id client_id reader reader_id voice sid",
-    "language": "language lang locale language_code language_id lang_code",
+    "speaker": "گوینده speaker speaker_id speaker_name spk spk_id client_id reader reader_id voice sid",
+    "language": "زبان language lang locale language_code language_id lang_code",
 }
 """Names that a header or `--columns` may use for each column; case, spaces and dashes are ignored."""
 UNREAD_NAMES = ("", "-", "_", "skip", "ignore", "unused")

@@ -5,6 +5,7 @@ They are written to the cache once, in a folder per source. Training then reads 
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from myxtts.data.columns import UNREAD, columns_of_header, kind_of_name
 from myxtts.data.feature_store import write_to_cache
 from myxtts.data.pool import Died, job_limits, run_isolated
 from myxtts.data.table import TableRow
-from myxtts.errors import DataError, StorageError
+from myxtts.errors import DataError
 from myxtts.messages import escaped, has_control_character, quoted
 
 ARROW_SUFFIXES = (".parquet", ".arrow")
@@ -204,14 +205,11 @@ def cut_one(job: CutJob) -> dict[Path, str]:
                         continue
                     file.seek(begin)
                     samples = file.read(end - begin, dtype="float32", always_2d=True)
-                    part.target.parent.mkdir(parents=True, exist_ok=True)
-                    temporary = part.target.with_suffix(".part")
-                    soundfile.write(temporary, samples, rate, format="FLAC", subtype="PCM_16")
-                    temporary.replace(part.target)
+                    encoded = io.BytesIO()
+                    soundfile.write(encoded, samples, rate, format="FLAC", subtype="PCM_16")
+                    write_to_cache(part.target, encoded.getbuffer())
         except DataError as error:
             return {part.target: str(error) for part in job.parts}
         except soundfile.LibsndfileError as error:
             return {part.target: f"{escaped(str(job.path))}: {error.error_string}" for part in job.parts}
-        except OSError as error:
-            raise StorageError(f"{job.parts[0].target.parent}: cannot be written ({error.strerror})") from error
     return problems

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -190,15 +190,19 @@ def _read_json_lines(metadata: Path, files: AudioFiles, options: ReadOptions) ->
     keys: dict[str, str] = {}
     rows: list[TableRow] = []
     rejections: list[Rejection] = []
-    for number, line in text_lines(metadata, rejections):
-        try:
-            values = json.loads(line)
-        except (ValueError, RecursionError):
-            values = None
+    for number, line in _json_objects(metadata, rejections):
+        values: object = line
+        if isinstance(line, str):
+            try:
+                values = json.loads(line)
+            except (ValueError, RecursionError):
+                values = None
         if not isinstance(values, dict):
             if number == 1:
                 return None  # not one object a line
-            rejections.append(Rejection(f"{metadata}:{number}", "", BAD_COLUMNS, f"no JSON object: {quoted(line)}"))
+            rejections.append(
+                Rejection(f"{metadata}:{number}", "", BAD_COLUMNS, f"no JSON object: {quoted(str(line))}")
+            )
             continue
         if not keys:
             columns = columns_of_header(list(values), f"{metadata}:{number}")
@@ -215,6 +219,22 @@ def _read_json_lines(metadata: Path, files: AudioFiles, options: ReadOptions) ->
     listed = ", ".join(f"{key} is the {'file' if kind == 'id' else kind}" for kind, key in keys.items())
     note = f"{metadata}: {len(rows)} rows, layout JSON lines (NeMo, Hugging Face), {listed}"
     return SourceRows("json_lines", metadata, rows, rejections, note, files, tuple(keys))
+
+
+def _json_objects(metadata: Path, rejections: list[Rejection]) -> Iterator[tuple[int, object]]:
+    """(number, line) of the lines, or (number, value) of the values if the file is one array."""
+    lines = list(text_lines(metadata, rejections))
+    if lines and lines[0][1].lstrip().startswith("["):
+        try:
+            values = json.loads("\n".join(line for _, line in lines))
+        except (ValueError, RecursionError):
+            values = None
+        if isinstance(values, list):
+            yield from (
+                (number, value if isinstance(value, dict) else str(value)) for number, value in enumerate(values, 1)
+            )
+            return
+    yield from lines
 
 
 def _json_row(number: int, values: Mapping[str, Any], keys: Mapping[str, str]) -> TableRow:

@@ -28,11 +28,9 @@ from myxtts.data.records import (
     text_problem,
 )
 from myxtts.data.source import LARGEST_TEXT_BYTES, LAYOUTS, ReadOptions, SourceRows, Split
-from myxtts.data.table import TableRow
+from myxtts.data.table import TableRow, in_utf8
 from myxtts.errors import DataError
 from myxtts.messages import escaped, quoted
-
-__all__ = ["METADATA_NAMES", "Split", "read_root", "read_roots"]
 
 VCTK_MICROPHONES = ("_mic1", "_mic2")
 _SAMPLE_CHARACTERS = 60
@@ -127,8 +125,29 @@ def _read_root(
         if options.layout != "auto":
             layout = f"{options.layout} ({LAYOUTS[options.layout]})"
             raise DataError(f"{root}: no data in the layout {layout}; found {found}")
-        raise DataError(f"{root}: no metadata for {split}; expected {expected(split)}; found {found}")
+        raise DataError(f"{root}: no metadata for {split}; {_elsewhere(root)}expected {expected(split)}; found {found}")
     return _with_samples(_utterances(source, default_language, speaker or default_speaker(root)), root)
+
+
+def _elsewhere(root: Path) -> str:
+    """Where the data may be if the root is not the right folder, or what its metadata is saved as; else nothing."""
+    books = sorted(path.name for path in root.iterdir() if path.suffix.lower() in (".xlsx", ".xls", ".ods", ".numbers"))
+    if books:
+        return f"{quoted(books[0])} is a spreadsheet: export it as CSV (UTF-8), named metadata.csv; "
+    names = set(METADATA_NAMES["train"])
+    below: list[Path] = []
+    for folder, folders, files in os.walk(root):
+        relative = Path(folder).relative_to(root)
+        if names & set(files) or vctk_audio_folder(Path(folder)) is not None:
+            below.append(relative)
+            folders.clear()
+        folders[:] = sorted(folders)[:100] if len(relative.parts) < 5 else []
+    if not below:
+        return ""
+    if len(below) == 1:
+        return f"there is data in {quoted(str(below[0]))} below it: name that folder; "
+    more = f"{len(below) - 1} more folder{'s' if len(below) > 2 else ''}"
+    return f"there is data in {quoted(str(below[0]))} and {more} below it: name them, separated by ':'; "
 
 
 def _with_samples(manifest: RootManifest, root: Path) -> RootManifest:
@@ -178,7 +197,7 @@ def _line_of(rejection: Rejection) -> int:
 
 def _utterance(row: TableRow, origin: SourceRows, language: str, speaker: str) -> Utterance | Rejection:
     """The utterance of one row, or why there is none. The normalized text is preferred to the text."""
-    source = row.place or f"{origin.metadata}:{row.line}"
+    source = row.source(origin.metadata)
     found = origin.files.find(row.id)
     if isinstance(found, NotFound):
         return Rejection(source, quoted(row.id), found.reason, found.value)
@@ -267,11 +286,13 @@ def _vctk_utterance(
         if status.st_size > LARGEST_TEXT_BYTES:
             return Rejection(source, name, NOT_UTF8, f"{status.st_size} bytes are too many for the text of a clip")
         raw = text_path.read_bytes()
-        text = " ".join(raw.decode("utf-8-sig").split())
+        text = " ".join(in_utf8(raw, text_path).decode("utf-8").split())
     except UnicodeDecodeError as error:
         return Rejection(source, name, NOT_UTF8, f"byte {raw[error.start : error.start + 1]!r} at {error.start}")
     except OSError as error:
         return Rejection(source, name, MISSING_TEXT, f"{quoted(str(text_path))}: {error.strerror}")
+    except DataError as error:
+        return Rejection(source, name, NOT_UTF8, str(error).partition(":1: ")[2])
     problem = text_problem(text)
     if problem:
         return Rejection(source, name, *problem)

@@ -113,9 +113,13 @@ def name_problem(what: str, name: str) -> tuple[str, str] | None:
     return None
 
 
+_MISSING = frozenset({"nan", "NaN", "NULL", "null", "<NA>", "#N/A", "#REF!", "#VALUE!", "#NAME?"})
+"""What programs and spreadsheets write where there is no text."""
+
+
 def text_problem(text: str) -> tuple[str, str] | None:
     """(reason, value) if a text is empty, not UTF-8 or has a control character, else None."""
-    if not text.strip():
+    if not text.strip() or text.strip() in _MISSING:
         return EMPTY_TEXT, quoted(text)
     if text.isprintable():
         return None

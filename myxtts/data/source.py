@@ -12,7 +12,7 @@ from myxtts.data.audio_files import AudioFiles, Found
 from myxtts.data.cache import short_hash, stamp_of
 from myxtts.data.embedded import CutJob, Part, cut
 from myxtts.data.records import NOT_UTF8, UNREADABLE, Rejection
-from myxtts.data.table import LARGEST_FILE_BYTES, MOST_LINES, TableRow
+from myxtts.data.table import LARGEST_FILE_BYTES, MOST_LINES, TableRow, in_utf8
 from myxtts.errors import DataError
 from myxtts.messages import escaped, quoted
 
@@ -28,7 +28,7 @@ LAYOUTS = {
     "libritts": "LibriTTS: a .normalized.txt beside each recording",
     "librispeech": "LibriSpeech: a .trans.txt in the folder of the recordings",
     "audacity": "Audacity: a label track (.txt with start, end and text) beside each recording",
-    "text_files": "a .txt, .lab or .normalized.txt beside each recording",
+    "text_files": "a .txt or .lab beside each recording, or of the same name in txt/",
 }
 """Names of `--layout` -> what is expected there."""
 LARGEST_TEXT_BYTES = 1 << 20
@@ -80,7 +80,7 @@ def cut_parts(
     cut_rows: list[tuple[TableRow, Path]] = []
     for row in rows:
         found = files.find(row.id)
-        place = row.place or f"{metadata}:{row.line}"
+        place = row.source(metadata)
         if not isinstance(found, Found):
             rejections.append(Rejection(place, quoted(row.id), found.reason, found.value))
             continue
@@ -92,7 +92,7 @@ def cut_parts(
     problems = cut([CutJob(path, tuple(parts)) for path, parts in jobs.items()])
     made = []
     for row, target in cut_rows:
-        place = row.place or f"{metadata}:{row.line}"
+        place = row.source(metadata)
         if problem := problems.get(target):
             rejections.append(Rejection(place, quoted(row.id), UNREADABLE, problem))
         else:
@@ -125,11 +125,15 @@ def _linked(root: Path) -> Iterator[Path]:
 
 
 def text_lines(path: Path, rejections: list[Rejection]) -> Iterator[tuple[int, str]]:
-    """(number, line) of the lines with content; a line that is not UTF-8 is rejected. Raises DataError, OSError."""
+    """(number, line) of the lines with content, in UTF-8 or UTF-16; others are rejected. Raises DataError."""
     size = path.stat().st_size
     if size > LARGEST_FILE_BYTES or not path.is_file():
         raise DataError(f"{path}: {size} bytes are more than a text file may have ({LARGEST_FILE_BYTES})")
-    lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()
+    try:
+        lines = in_utf8(path.read_bytes(), path).splitlines()
+    except DataError as error:
+        rejections.append(Rejection(f"{escaped(str(path))}:1", "", NOT_UTF8, str(error).partition(":1: ")[2]))
+        return
     if len(lines) > MOST_LINES:
         raise DataError(f"{path}:{MOST_LINES + 1}: {len(lines)} lines, at most {MOST_LINES} are read")
     for number, raw in enumerate(lines, 1):

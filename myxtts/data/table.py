@@ -28,6 +28,17 @@ MOST_CELLS = 20_000_000
 SNIFFED_LINES = 500
 QUOTED_LINES = 20
 """Most lines that a quoted cell may span."""
+_FOREIGN = (
+    (b"PK\x03\x04", "a spreadsheet or another zip archive", "export it as CSV (UTF-8)"),
+    (b"\xd0\xcf\x11\xe0", "a workbook or document of an office program", "export it as CSV (UTF-8)"),
+    (b"\x1f\x8b", "compressed (gzip)", "unpack it"),
+    (b"%PDF", "a PDF", "export the table as CSV (UTF-8)"),
+    (b"{\\rtf", "formatted text (RTF)", "save it as plain text (UTF-8)"),
+    (b"version https://git-lfs", "a Git LFS pointer instead of the file", "run git lfs pull"),
+    (b"<!doctype", "a web page", "download the file itself"),
+    (b"<html", "a web page", "download the file itself"),
+)
+"""How files of other kinds begin, what they are, and what to do."""
 _UTF16 = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
           (codecs.BOM_UTF16_BE, "utf-16"))  # fmt: skip
 """Byte order marks and their encodings; that of UTF-32 begins with that of UTF-16."""
@@ -50,6 +61,10 @@ class TableRow:
     place: str = ""
     start: float = 0.0
     end: float = 0.0
+
+    def source(self, metadata: Path | str) -> str:
+        """Its "file:line"."""
+        return self.place or f"{metadata}:{self.line}"
 
 
 @dataclass(frozen=True)
@@ -107,7 +122,7 @@ def read_table(path: Path, columns: tuple[str, ...] | None = None, is_recording:
     if separator is None:
         number, line = numbered[0]
         raise DataError(
-            f"{path}:{number}: no separator found: expected 2 to 5 columns separated by '|', comma or tab "
+            f"{path}:{number}: no separator found: expected 2 to 5 columns separated by '|', tab, semicolon or comma "
             f"(id or file, text, normalized text, speaker, language), found {quoted(line)}"
         )
     _check_columns(path, numbered, separator)
@@ -148,15 +163,11 @@ def _lines(path: Path) -> list[bytes]:
         raw = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from error
-    for mark, encoding in _UTF16:
-        if raw.startswith(mark):  # as spreadsheets write "Unicode text"
-            try:
-                raw = raw.decode(encoding).encode("utf-8")
-            except UnicodeDecodeError as error:
-                raise DataError(
-                    f"{path}:1: it begins as {encoding.upper()}, but byte {error.start} does not fit; save it as UTF-8"
-                ) from error
-            break
+    start = raw[:100].lstrip().lower()
+    for mark, what, advice in _FOREIGN:
+        if start.startswith(mark.lower()):
+            raise DataError(f"{path}:1: the file is {what}; {advice}")
+    raw = in_utf8(raw, path)
     start = raw[:4000]
     nuls = start.count(b"\0")
     if nuls > 0.75 * len(start):
@@ -165,14 +176,25 @@ def _lines(path: Path) -> list[bytes]:
         raise DataError(
             f"{path}:1: the file is UTF-16 without a byte order mark (it begins with {raw[:4]!r}); save it as UTF-8"
         )
-    if raw.startswith(b"\xef\xbb\xbf"):
-        raw = raw[3:]
     lines = raw.count(b"\n") + raw.count(b"\r") - raw.count(b"\r\n")
     if lines > MOST_LINES:
         raise DataError(
             f"{path}:{MOST_LINES + 1}: {lines} lines, at most {MOST_LINES} are read; is it a metadata file?"
         )
     return raw.splitlines()
+
+
+def in_utf8(raw: bytes, path: Path) -> bytes:
+    """The content of a text file in UTF-8, from UTF-16 and UTF-32 too, without byte order mark. Raises DataError."""
+    for mark, encoding in _UTF16:
+        if raw.startswith(mark):  # as spreadsheets write "Unicode text"
+            try:
+                return raw.decode(encoding).encode("utf-8")
+            except UnicodeDecodeError as error:
+                raise DataError(
+                    f"{path}:1: it begins as {encoding.upper()}, but byte {error.start} does not fit; save it as UTF-8"
+                ) from error
+    return raw.removeprefix(b"\xef\xbb\xbf")
 
 
 def _check_columns(path: Path, numbered: Sequence[tuple[int, str]], separator: str) -> None:
@@ -213,10 +235,13 @@ def _cells(
 ) -> list[tuple[int, list[str]]]:
     """The cells of each row, with the line where it begins.
 
-    Commas and semicolons follow the rules of CSV; '|' and tab always separate cells. A quote that is still open at the
+    Commas and semicolons follow the rules of CSV; '|' and tab always separate cells, unless nearly all lines begin with
+    a quote. A quote that is still open at the
     end of its line is closed in a later one only if none of these lines is a row; else its row is rejected.
     """
-    parse = _csv_line if separator in QUOTING else _split_line
+    sample = [line for _, line in numbered[:SNIFFED_LINES]]
+    quotes = separator in QUOTING or sum(line.lstrip().startswith('"') for line in sample) > 0.9 * len(sample)
+    parse = _csv_line if quotes else _split_line
     counts = Counter(len(parse(line, separator)) for _, line in numbered[:SNIFFED_LINES] if '"' not in line)
     width = max(counts, key=lambda count: counts[count]) if counts else 0
 
@@ -230,12 +255,12 @@ def _cells(
     at = 0
     while at < len(numbered):
         number, line = numbered[at]
-        if '"' not in line or not _is_open(line, separator, width):
+        if '"' not in line or not _is_open(line, separator, width, quotes):
             rows.append((number, parse(line, separator)))
             at += 1
             continue
-        end = _closing(numbered, at, separator, is_row)
-        if end and separator in QUOTING:
+        end = _closing(numbered, at, separator, is_row, quotes)
+        if end and quotes:
             joined = "\n".join(text for _, text in numbered[at : end + 1])
             rows.append((number, next(csv.reader(io.StringIO(joined), delimiter=separator))))
         else:
@@ -246,9 +271,9 @@ def _cells(
     return rows
 
 
-def _is_open(line: str, separator: str, width: int) -> bool:
-    """Whether a cell of the line begins with a quote that the line does not close."""
-    if separator in QUOTING:
+def _is_open(line: str, separator: str, width: int, quotes: bool) -> bool:
+    """Whether a cell of the line begins with a quote that the line does not close; `quotes`: as in CSV."""
+    if quotes:
         try:
             next(csv.reader([line], delimiter=separator, strict=True))
         except csv.Error as error:
@@ -261,7 +286,7 @@ def _is_open(line: str, separator: str, width: int) -> bool:
 
 
 def _closing(
-    numbered: Sequence[tuple[int, str]], start: int, separator: str, is_row: Callable[[str], bool]
+    numbered: Sequence[tuple[int, str]], start: int, separator: str, is_row: Callable[[str], bool], quotes: bool
 ) -> int | None:
     """Index of the line that closes the quote which is open in line `start`; None if a row comes before it."""
     joined = numbered[start][1]
@@ -269,7 +294,7 @@ def _closing(
         line = numbered[at][1]
         if is_row(line):
             return None
-        if separator in QUOTING:
+        if quotes:
             joined += "\n" + line
             try:
                 parsed = list(csv.reader(io.StringIO(joined), delimiter=separator, strict=True))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from myxtts.data.audio_files import AUDIO_FOLDERS, AUDIO_SUFFIXES, AudioFiles
@@ -12,6 +13,7 @@ from myxtts.data.source import LAYOUTS, ReadOptions, SourceRows, Split, cut_part
 from myxtts.data.table import TableRow
 from myxtts.messages import escaped, quoted
 
+_TEXT_FOLDERS = ("txt", "text", "texts", "transcript", "transcripts", "transcriptions", "lab", "labels", "lyrics")
 _LABEL = re.compile(r"\s*\d+(?:[.,]\d+)?\t\s*\d+(?:[.,]\d+)?(?:\t.*)?")
 
 
@@ -55,8 +57,8 @@ def _kaldi_file(path: Path, rejections: list[Rejection]) -> dict[str, tuple[int,
     """Key -> (line, rest of the line)."""
     found: dict[str, tuple[int, str]] = {}
     for number, line in text_lines(path, rejections):
-        key, _, rest = line.strip().partition(" ") if " " in line else line.strip().partition("\t")
-        found.setdefault(key.strip(), (number, rest.strip()))
+        key, rest = [*line.split(maxsplit=1), ""][:2]
+        found.setdefault(key, (number, rest.strip()))
     return found
 
 
@@ -69,7 +71,7 @@ def _trans_rows(path: Path, root: Path, rejections: list[Rejection]) -> Iterator
     folder = path.parent.relative_to(root)
     for number, line in text_lines(path, rejections):
         name, _, text = line.strip().partition(" ")
-        speaker = folder.parts[0] if len(folder.parts) > 1 else ""
+        speaker = folder.parts[-2] if len(folder.parts) > 1 else ""  # SPEAKER/CHAPTER
         yield TableRow(number, str(folder / name), text, speaker=speaker, place=f"{escaped(str(path))}:{number}")
 
 
@@ -111,7 +113,8 @@ def read_text_files(root: Path, split: Split, options: ReadOptions) -> SourceRow
     found: dict[Path, Path] = {}
     for ending in endings:
         for path in walk(root, options.follow_links):
-            if path.name.endswith(ending) and not path.name.endswith(".original.txt"):
+            name = path.name.lower()
+            if name.endswith(ending) and not name.endswith(".original.txt"):
                 recording = _recording_beside(path, ending)
                 if recording is not None:
                     found.setdefault(recording, path)
@@ -119,11 +122,31 @@ def read_text_files(root: Path, split: Split, options: ReadOptions) -> SourceRow
         return None
     libritts = any(path.name.endswith(endings[0]) for path in found.values())
     texts = set(found.values())
-    return _beside(root, options, "libritts" if libritts else "text_files", lambda path: path in texts, _text_row)
+    source = _beside(root, options, "libritts" if libritts else "text_files", lambda path: path in texts, _text_row)
+    return source if libritts or source is None else replace(source, note=source.note + _shared_folder(root, found))
+
+
+def _shared_folder(root: Path, recordings: Iterable[Path]) -> str:
+    """A remark if all recordings are in one folder with several others below: these may be the speakers."""
+    folders = {_folders(path.relative_to(root)) for path in recordings}
+    below = {folder[:2] for folder in folders if len(folder) > 1}
+    if len({folder[:1] for folder in folders}) > 1 or len(below) < 2:
+        return ""
+    first = next(iter(folders))[0]
+    return (
+        f"; all are of speaker {quoted(first)}, in {len(below)} folders below {escaped(first)}/: if those are the "
+        "speakers, name that folder"
+    )
+
+
+def _folders(relative: Path) -> tuple[str, ...]:
+    """The folders of a recording below the root and its folder of recordings."""
+    parts = relative.parts[:-1]
+    return parts[1:] if parts and parts[0] in AUDIO_FOLDERS else parts
 
 
 def _text_row(path: Path, root: Path, rejections: list[Rejection]) -> Iterator[TableRow]:
-    ending = next(e for e in (".normalized.txt", ".txt", ".lab") if path.name.endswith(e))
+    ending = next(e for e in (".normalized.txt", ".txt", ".lab") if path.name.lower().endswith(e))
     recording = _recording_beside(path, ending)
     lines = [line for _, line in text_lines(path, rejections)]
     place = f"{escaped(str(path))}:1"
@@ -131,8 +154,10 @@ def _text_row(path: Path, root: Path, rejections: list[Rejection]) -> Iterator[T
         rejections.append(Rejection(place, escaped(path.stem), MISSING_TEXT, "the file is empty"))
     elif recording is not None:
         relative = recording.relative_to(root)
-        below = relative.parts[1:] if relative.parts[0] in AUDIO_FOLDERS else relative.parts
-        yield TableRow(1, str(relative), " ".join(lines), speaker=below[0] if len(below) > 1 else "", place=place)
+        folders = _folders(relative)
+        if ending == ".normalized.txt":  # SPEAKER/CHAPTER
+            folders = folders[-2:]
+        yield TableRow(1, str(relative), " ".join(lines), speaker=folders[0] if folders else "", place=place)
 
 
 def _beside(
@@ -154,7 +179,15 @@ def _beside(
 
 
 def _recording_beside(text: Path, ending: str | None = None) -> Path | None:
-    """The recording with the name of a text file, in its folder."""
-    stem = text.name.removesuffix(ending or text.suffix)
-    places = (text.with_name(stem + suffix) for suffix in AUDIO_SUFFIXES)
+    """The recording with the name of a text file, in its folder, or in wavs/ and the like where it is in txt/."""
+    stem = text.name[: -len(ending or text.suffix)]
+    names = [stem + cased for suffix in AUDIO_SUFFIXES for cased in (suffix, suffix.upper())]
+    found = next((place for place in map(text.with_name, names) if place.is_file()), None)
+    if found is not None:
+        return found
+    at = next((at for at in (1, 2) if len(text.parts) > at and text.parts[-1 - at].lower() in _TEXT_FOLDERS), 0)
+    if not at:
+        return None
+    above, between = text.parents[at], text.parts[-at:-1]
+    places = (above.joinpath(folder, *between, name) for folder in AUDIO_FOLDERS[:-1] for name in names)
     return next((place for place in places if place.is_file()), None)

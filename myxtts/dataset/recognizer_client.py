@@ -14,11 +14,11 @@ from typing import Any
 from myxtts.dataset.sound import Array
 from myxtts.errors import DataError
 from myxtts.messages import quoted
+from myxtts.other_python import extra_problem, last_line
 from myxtts.storage.files import temporary_name
 
 INSTALL = "pip install 'myxtts[transcribe]'"
 _SCRIPT = Path(__file__).with_name("recognizer.py")
-_CHECK_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -52,27 +52,10 @@ class Recognized:
     speech: list[tuple[float, float]]
 
 
-def extra_problem(python: str) -> str | None:
+def recognizer_problem(python: str) -> str | None:
     """Why the recognizer cannot run, in one line with what to do; None if it can."""
-    setup = RecognizerSetup("", python)
-    name = quoted(python or sys.executable, 200)
-    try:
-        done = subprocess.run(
-            setup.command("--missing"), capture_output=True, timeout=_CHECK_SECONDS, check=False,
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        lacking = json.loads(done.stdout) if not done.returncode else None
-    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        return f"{name} cannot run the recognizer ({reason}); name a Python 3.11 or newer with --python"
-    if lacking is None:
-        return f"{name} cannot run the recognizer ({_last_line(done.stderr)}); name a Python 3.11 or newer"
-    if lacking:
-        return (
-            f"the recognizer is not installed for {name} (missing: {', '.join(lacking)}): {INSTALL}, name another "
-            "Python with --python, or cut without texts with --no-texts"
-        )
-    return None
+    advice = f"{INSTALL}, name another Python with --python, or cut without texts with --no-texts"
+    return extra_problem("the recognizer", RecognizerSetup("", python).command("--missing"), advice)
 
 
 class RecognizerProcess:
@@ -123,7 +106,7 @@ class RecognizerProcess:
         if not line.endswith("\n"):
             code = self._process.wait()
             self._errors.seek(0)
-            raise DataError(f"the recognizer ended with code {code}: {_last_line(self._errors.read())}")
+            raise DataError(f"the recognizer ended with code {code}: {last_line(self._errors.read())}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -144,8 +127,3 @@ class RecognizerProcess:
                 pipe.close()
         self._errors.close()
         self._samples.unlink(missing_ok=True)
-
-
-def _last_line(errors: bytes) -> str:
-    lines = errors.decode("utf-8", "replace").strip().splitlines()
-    return quoted(lines[-1], 200) if lines else "no message"

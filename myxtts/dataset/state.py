@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +187,3 @@ class RecognitionJournal:
                 os.fsync(file.fileno())
         except OSError as error:
             raise storage_error("writing recognized words", self._path, error) from error
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._known)

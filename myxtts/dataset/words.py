@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -239,8 +240,6 @@ def _unique_runs(own: Sequence[str], other: Sequence[str], size: int) -> list[tu
 
 def _increasing(matches: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """The longest sequence of matches that increases in both texts."""
-    from bisect import bisect_left
-
     ends: list[int] = []
     holders: list[int] = []
     previous: list[int] = []

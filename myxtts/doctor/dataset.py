@@ -12,7 +12,8 @@ from myxtts.config.presets import SIZES
 from myxtts.config.schema import AudioConfig, DataConfig
 from myxtts.data.anomalies import text_anomalies
 from myxtts.data.audit import raised_limits
-from myxtts.data.manifest import METADATA_NAMES, Split, read_root
+from myxtts.data.layouts import METADATA_NAMES
+from myxtts.data.manifest import read_root
 from myxtts.data.pool import Died, job_limits, run_isolated
 from myxtts.data.records import (
     DECODER_DIED,
@@ -25,6 +26,7 @@ from myxtts.data.records import (
     RootManifest,
     Utterance,
 )
+from myxtts.data.source import Split
 from myxtts.doctor.findings import Certainty, Report
 from myxtts.doctor.messages import Message, message
 from myxtts.errors import DataError

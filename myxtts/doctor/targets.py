@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from myxtts.data.manifest import METADATA_NAMES
+from myxtts.data.layouts import METADATA_NAMES
 from myxtts.doctor.run.look import is_run
 from myxtts.errors import DataError
 from myxtts.messages import quoted

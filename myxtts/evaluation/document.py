@@ -12,12 +12,8 @@ from myxtts.evaluation.measuring import RECORDING, SPOKEN, VOCODER, EvaluatedCli
 from myxtts.evaluation.word_errors import spoken_form
 
 FORMAT = 1
-WHO = {
-    SPOKEN: "model",
-    VOCODER: "vocoder",
-    RECORDING: "recordings",
-}
-"""Origin of a sound -> column title; Griffin-Lim is applied to the mels of the recordings."""
+WHO = {SPOKEN: "model", VOCODER: "vocoder", RECORDING: "recordings"}
+"""Origin of a sound -> column title; the vocoder gets the mels of the recordings."""
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from myxtts.errors import DataError
 from myxtts.evaluation.measuring import RECORDING, REFERENCE, EvaluatedClip
 from myxtts.evaluation.word_errors import error_rates
 from myxtts.messages import quoted
+from myxtts.other_python import extra_problem, last_line
 from myxtts.progress import Progress
 
 INSTALL = "pip install 'myxtts[judge]'"
 _SCRIPT = Path(__file__).with_name("judge.py")
-_CHECK_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -41,21 +41,8 @@ def judge_problem(judge: JudgeSetup) -> str | None:
             f"recognizer {quoted(str(judge.recognizer), 200)} has no model.bin; name the folder of a Whisper model "
             "that was converted for faster-whisper (CTranslate2)"
         )
-    name = quoted(str(judge.python or sys.executable), 200)
     words = judge.command("--missing", *(["own"] if judge.recognizer else []))
-    try:
-        done = subprocess.run(words, capture_output=True, timeout=_CHECK_SECONDS, check=False, stdin=subprocess.DEVNULL)
-        lacking = json.loads(done.stdout) if not done.returncode else None
-    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        return f"{name} cannot run the judge ({reason}); name a Python 3.11 or newer that has the extra"
-    if lacking is None:
-        return f"{name} cannot run the judge ({_last_line(done.stderr)}); name a Python 3.11 or newer"
-    if lacking:
-        return (
-            f"the judge is not installed for {name} (missing: {', '.join(lacking)}): {INSTALL}, or name another Python"
-        )
-    return None
+    return extra_problem("the judge", words, f"{INSTALL}, or name another Python")
 
 
 def run_judge(judge: JudgeSetup, clips: Sequence[EvaluatedClip], folder: Path, progress: Progress) -> dict[str, Any]:
@@ -82,7 +69,7 @@ def run_judge(judge: JudgeSetup, clips: Sequence[EvaluatedClip], folder: Path, p
                     pipe.close()
         if process.returncode or description is None or len(answers) < len(sounds):
             errors.seek(0)
-            raise DataError(f"the judge ended with code {process.returncode}: {_last_line(errors.read())}")
+            raise DataError(f"the judge ended with code {process.returncode}: {last_line(errors.read())}")
     for (clip, who), answer in zip(sounds, answers, strict=True):
         add_answer(clip, who, answer)
     progress("judge", len(jobs), len(jobs))
@@ -139,8 +126,3 @@ def add_answer(clip: EvaluatedClip, who: str, answer: Mapping[str, Any]) -> None
     }
     if recognized is not None:
         clip.recognized[who] = recognized
-
-
-def _last_line(errors: bytes) -> str:
-    lines = errors.decode("utf-8", "replace").strip().splitlines()
-    return quoted(lines[-1], 200) if lines else "no message"

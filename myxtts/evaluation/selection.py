@@ -11,7 +11,8 @@ from typing import Literal
 
 from myxtts.audio import waveform
 from myxtts.config.schema import Config
-from myxtts.data.manifest import METADATA_NAMES, id_prefixes, read_root
+from myxtts.data.layouts import METADATA_NAMES
+from myxtts.data.manifest import id_prefixes, read_root
 from myxtts.data.records import Utterance
 from myxtts.data.roots import roots_in
 from myxtts.data.split import split_validation
@@ -20,7 +21,6 @@ from myxtts.messages import quoted
 from myxtts.speakers import COPY_MARK
 
 Split = Literal["val", "train", "all"]
-SPLITS: tuple[Split, ...] = ("val", "train", "all")
 
 SHORTEST_SECONDS = 1.0
 """Shorter clips are too short for reliable figures of pitch, voice and words."""

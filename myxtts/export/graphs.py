@@ -136,7 +136,7 @@ def text_to_mel(model: TensorFlowModel) -> Graph:
 
 
 def speaker_encoder(model: TensorFlowModel) -> Graph:
-    """Normalized reference mels float32 [N, R, C] with their frames int64 [N] -> voice [N, E] and style [N, Y]."""
+    """Normalized reference mels float32 [A, R, C] with their frames int64 [A] -> voice [A, E] and style [A, Y]."""
     channels = model.config.audio.mel_channels
 
     def run(mel: tf.Tensor, frames: tf.Tensor) -> dict[str, tf.Tensor]:

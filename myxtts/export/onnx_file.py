@@ -17,7 +17,6 @@ from myxtts.errors import ConfigError
 from myxtts.export.graphs import Graph
 
 OPSET = 17
-WEIGHTS = ("fp32", "fp16", "int8")
 _SMALLEST_HALF = 256
 """Arrays with fewer values keep 32 bits: they are scales and positions rather than weights."""
 _NO_DEEP_COPIES = "TF2ONNX_CATCH_ERRORS"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +36,11 @@ def write_saved_model(folder: Path, source: Source, license_name: str) -> list[s
     speak, encode = _with_samples(source), graphs.speaker_encoder(source.model)
     module = tf.Module()
     module.speak, module.encode = _frozen(speak), _frozen(encode)
-    level = logging.getLogger("tensorflow").level
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    try:
-        # nothing is trained further, and the custom gradients of the layers capture their weights
-        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-        signatures = {"speak": module.speak, "encode": module.encode}
+    # nothing is trained further, and the custom gradients of the layers capture their weights
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    signatures = {"speak": module.speak, "encode": module.encode}
+    with _quiet():
         tf.saved_model.save(module, str(folder), signatures=signatures, options=options)
-    finally:
-        logging.getLogger("tensorflow").setLevel(level)
     voices = {
         named.name: {"voice": named.voice.voice_E.tolist(), "style": named.voice.style_Y.tolist()}
         for named in source.voices
@@ -51,6 +48,19 @@ def write_saved_model(folder: Path, source: Source, license_name: str) -> list[s
     (folder / "voices.json").write_text(json.dumps(voices, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(model_card(source, _CONTENTS, license_name), encoding="utf-8")
     return [_verify(folder, source, speak)]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the warnings about gradients, which nobody will compute."""
+    levels = {name: logging.getLogger(name).level for name in ("tensorflow", "absl")}
+    try:
+        for name in levels:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
 def _with_samples(source: Source) -> graphs.Graph:
@@ -88,7 +98,8 @@ def _frozen(graph: graphs.Graph) -> Callable[..., dict[str, tf.Tensor]]:
 
 def _verify(folder: Path, source: Source, graph: graphs.Graph) -> str:
     """Compares what was written with the graph before it was written. Raises ExportError."""
-    loaded: Any = tf.saved_model.load(str(folder))
+    with _quiet():
+        loaded: Any = tf.saved_model.load(str(folder))
     speak, worst = loaded.signatures["speak"], 0.0
     frames = []
     for tokens_T, language, voice, controls in sentences(source)[::3]:

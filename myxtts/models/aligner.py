@@ -36,12 +36,21 @@ def gaussian_score(mean_BTC: tf.Tensor, mel_BMC: tf.Tensor) -> tf.Tensor:
 
 def path_of(duration_BT: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
     """Hard alignment (B, M, T) fp32: 1 where frame m belongs to token t; frames behind the last token have none."""
-    end_BT = tf.cumsum(duration_BT, axis=1)
-    start_BT = end_BT - duration_BT
-    frame = tf.range(frames, dtype=duration_BT.dtype)[None, :, None]
+    start_BT = tf.cumsum(duration_BT, axis=1) - duration_BT
+    return path_between(start_BT, duration_BT, tf.range(frames, dtype=duration_BT.dtype)[None, :])
+
+
+def path_between(start_BT: tf.Tensor, duration_BT: tf.Tensor, frame_BM: tf.Tensor) -> tf.Tensor:
+    """Hard alignment (B, M, T) fp32: 1 where frame m is one of the `duration` frames from `start` of token t on.
+
+    Args:
+        start_BT, duration_BT: int32.
+        frame_BM: int32, number of each frame; (1, M) for all utterances alike.
+    """
     # expand_dims: LiteRT has no slice with a new axis where all lengths are open
-    start_B1T, end_B1T = tf.expand_dims(start_BT, 1), tf.expand_dims(end_BT, 1)
-    return tf.cast((frame >= start_B1T) & (frame < end_B1T), tf.float32)
+    start_B1T, end_B1T = tf.expand_dims(start_BT, 1), tf.expand_dims(start_BT + duration_BT, 1)
+    frame_BM1 = tf.expand_dims(frame_BM, 2)
+    return tf.cast((frame_BM1 >= start_B1T) & (frame_BM1 < end_B1T), tf.float32)
 
 
 class Aligner(Module):

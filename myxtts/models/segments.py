@@ -33,24 +33,18 @@ def position_features(duration_BT: tf.Tensor, path_BMT: tf.Tensor, frame_BM: tf.
 class Segment:
     """The frames of each utterance that the decoder predicts."""
 
-    path_BST: tf.Tensor
     mel_BSC: tf.Tensor
     mask_BS1: tf.Tensor
 
 
-def target_segment(batch: dict[str, tf.Tensor], path_BMT: tf.Tensor) -> Segment:
-    """The path, the recorded mel and the mask of the frames that `target_BS` names."""
+def target_segment(batch: dict[str, tf.Tensor]) -> Segment:
+    """The recorded mel and the mask of the frames that `target_BS` names."""
     frame_BS = batch["target_BS"]
     size = tf.shape(frame_BS)[1]
-    # neither has a gradient, so nothing is scattered back
-    whole = tf.equal(size, tf.shape(path_BMT)[1]) & tf.reduce_all(frame_BS[:, 0] == 0)
-    path, mel = tf.cond(
-        whole,
-        lambda: (path_BMT, batch["mel_BMC"]),
-        lambda: (tf.gather(path_BMT, frame_BS, batch_dims=1), tf.gather(batch["mel_BMC"], frame_BS, batch_dims=1)),
-    )
+    whole = tf.equal(size, tf.shape(batch["mel_BMC"])[1]) & tf.reduce_all(frame_BS[:, 0] == 0)
+    mel = tf.cond(whole, lambda: batch["mel_BMC"], lambda: tf.gather(batch["mel_BMC"], frame_BS, batch_dims=1))
     mask = sequence_mask(batch["target_length_B"], size)
-    return Segment(path, tf.ensure_shape(mel, [None, None, batch["mel_BMC"].shape[2]]), mask)
+    return Segment(tf.ensure_shape(mel, [None, None, batch["mel_BMC"].shape[2]]), mask)
 
 
 def tokens_near(batch: dict[str, tf.Tensor], duration_BT: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from myxtts.audio.harmonics import HarmonicTable
 from myxtts.config.schema import ModelConfig
-from myxtts.models.aligner import Aligner, path_of
+from myxtts.models.aligner import Aligner, path_between, path_of
 from myxtts.models.critic import Critic, feature_distance, patch_mask
 from myxtts.models.elementwise import add, times
 from myxtts.models.layers import Dense, Module, sequence_mask
@@ -257,17 +257,17 @@ class VoiceCloner(Module):
     ) -> Decoding:
         """Predict the mel of the segment from its tokens, with the recording's own pitch and voicing as input."""
         token, mask = encoding.token_BU, segment.mask_BS1
-        begin = tf.gather(tf.cumsum(alignment.duration_BT, axis=1, exclusive=True), token, batch_dims=1)[:, :1]
+        begin_BU = tf.gather(tf.cumsum(alignment.duration_BT, axis=1, exclusive=True), token, batch_dims=1)
         # beyond the count the last token of the text may appear again: it must not be added up
-        kept = tf.sequence_mask(encoding.count_B, tf.shape(token)[1], dtype=segment.path_BST.dtype)
+        kept = tf.sequence_mask(encoding.count_B, tf.shape(token)[1])
         features = self.expand_to_frames(
             encoding.text_BUD,
             tf.gather(alignment.mean_BTC, token, batch_dims=1),
             encoding.duration_BU,
             encoding.token_pitch_BU,
             encoding.token_energy_BU,
-            tf.gather(segment.path_BST, token, axis=2, batch_dims=1) * kept[:, None, :],
-            batch["target_BS"] - begin,
+            path_between(begin_BU, tf.where(kept, encoding.duration_BU, 0), batch["target_BS"]),
+            batch["target_BS"] - begin_BU[:, :1],
         )
         source = self.predict_source(features, condition_BE, mask, seed)
         true_pitch = tf.gather(batch["pitch_BM"], batch["target_BS"], batch_dims=1)
@@ -330,7 +330,7 @@ class VoiceCloner(Module):
         voice = self.speaker_encoder(batch["reference_BRC"], batch["reference_length_B"])["voice_BE"]
         known = self.voice_heads(voice)
         alignment = self.align(batch, prior_strength)
-        segment = target_segment(batch, alignment.path_BMT)
+        segment = target_segment(batch)
         # the voice comes from the reference, the style from the target itself: else there is nothing to learn of it
         posterior = self.style_of(segment.mel_BSC, batch["target_length_B"])
         style = style_sample(posterior["style_mean_BY"], posterior["style_log_variance_BY"], batch["seed_B"])

@@ -169,9 +169,9 @@ class Scale:
             logs = np.log10(np.where(values > 0, values, np.nan))
         return (logs - math.log10(self.low)) / (math.log10(self.high) - math.log10(self.low))
 
-    def ticks(self, about: int = 5) -> list[float]:
-        """Round values inside the range."""
-        return _log_ticks(self.low, self.high, about) if self.log else linear_ticks(self.low, self.high, about)
+    def ticks(self) -> list[float]:
+        """About five round values inside the range."""
+        return (_log_ticks if self.log else linear_ticks)(self.low, self.high, 5)
 
 
 def scale_for(values: Floats, log: bool | None = None, include: Sequence[float] = ()) -> Scale:

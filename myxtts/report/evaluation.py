@@ -38,26 +38,34 @@ class Player:
     details: str
 
 
-def render_evaluation(result: Mapping[str, Any]) -> str:
-    """The page for the content of `evaluation.json`; it plays the audio files in the same folder."""
-    environment = jinja2.Environment(
+def templates() -> jinja2.Environment:
+    """The templates of the pages."""
+    return jinja2.Environment(
         loader=jinja2.PackageLoader("myxtts", "report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("evaluation.html.j2").render(
-        title=f"{result['data_name']}, update {result['update']:,}",
-        facts=_facts(result),
-        notes=result["notes"],
-        who=result["who"],
-        rows=_summary_rows(result),
-        speakers=_speakers(result["speakers"]),
-        pairs=result["speakers"]["pairs"],
-        clips=[_clip(result, clip) for clip in result["clips"]],
-        written=result["made"],
-        version=__version__,
+
+
+def render_evaluation(result: Mapping[str, Any]) -> str:
+    """The page for the content of `evaluation.json`; it plays the audio files in the same folder."""
+    return (
+        templates()
+        .get_template("evaluation.html.j2")
+        .render(
+            title=f"{result['data_name']}, update {result['update']:,}",
+            facts=_facts(result),
+            notes=result["notes"],
+            who=result["who"],
+            rows=_summary_rows(result),
+            speakers=_speakers(result["speakers"]),
+            pairs=result["speakers"]["pairs"],
+            clips=[_clip(result, clip) for clip in result["clips"]],
+            written=result["made"],
+            version=__version__,
+        )
     )
 
 

@@ -9,13 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from myxtts import __version__
 from myxtts.figures import short_text, update_number
 from myxtts.health.replay import measure_of, replay
 from myxtts.health.tracker import Health
 from myxtts.report.curves import main_charts, recent, term_charts, term_table
+from myxtts.report.evaluation import templates
 from myxtts.report.run_files import Run, finite, read_run
 from myxtts.report.samples import gallery
 from myxtts.rungs import RUNGS
@@ -61,13 +60,7 @@ def write_report(run: Path) -> Path:
 
 def render(run: Run) -> str:
     """The page as HTML."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("myxtts", "report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates()
     environment.filters["number"] = number
     verdict = judge(run).verdict()
     shown = gallery(run)

@@ -68,18 +68,15 @@ class AcousticModel(Protocol):
     """The networks of a model: from tokens and a voice to a mel, and from a reference to a voice."""
 
     def voices(self, reference_ARC: FloatArray, length_A: IntArray) -> list[Voice]:
-        """Voice and style of each normalized reference mel (N, R, C) with its length (N,)."""
-        ...
+        """Voice and style of each normalized reference mel (A, R, C) with its length (A,)."""
 
     def generate(self, tokens_T: IntArray, language: int, voice: Voice, controls: Controls) -> AcousticOutput:
         """The mel of one sentence; the same arguments give the same mel. Raises NonFiniteError."""
-        ...
 
     def token_durations(
         self, tokens_T: IntArray, language: int, voice: Voice, mel_MC: FloatArray
     ) -> tuple[IntArray, IntArray] | None:
         """Frames of each token, aligned to a normalized mel and predicted. Raises DataError without an aligner."""
-        ...
 
 
 class OpenedModel(Protocol):
@@ -88,67 +85,53 @@ class OpenedModel(Protocol):
     @property
     def path(self) -> Path:
         """The folder that was opened."""
-        ...
 
     @property
     def where(self) -> str:
         """The folder in a message, as "checkpoint 'runs/a/...'"."""
-        ...
 
     @property
     def config(self) -> Config:
         """Settings; of an exported model only those that synthesis needs have a meaning."""
-        ...
 
     @property
     def corpus(self) -> Corpus:
         """Statistics of the training data; of an exported model only the exported speakers."""
-        ...
 
     @property
     def table(self) -> SymbolTable:
         """Symbols of the model."""
-        ...
 
     @property
     def notes(self) -> Sequence[str]:
         """What a user should know of it, one line each."""
-        ...
 
     @property
     def summary(self) -> str:
         """One line for a user: path and update."""
-        ...
 
     @property
     def update(self) -> int:
         """Update of the training that the weights are from."""
-        ...
 
     @property
     def speaker_count(self) -> int:
         """Number of voices that the model was trained on."""
-        ...
 
     @property
     def untrained(self) -> frozenset[str]:
         """Symbols of the table that never occurred in training, where that is known: they are not spoken."""
-        ...
 
     @property
     def voice_model(self) -> VoiceModel:
         """The model that voices belong to."""
-        ...
 
     @property
     def vocoder(self) -> str:
         """What `neural` means for it: a vocoder file, or the name of a vocoder (vocoder.files.find_vocoder)."""
-        ...
 
     def stored_voices(self, wanted: str) -> tuple[FloatArray, FloatArray]:
         """Voices (Z, E) and styles (Z, Y) of the speakers. CheckpointError, which ends with `wanted`, without any."""
-        ...
 
     def load(self) -> AcousticModel:
         """Loads the networks. Raises CheckpointError where they do not fit."""
-        ...

@@ -51,7 +51,7 @@ class LiteRtModel:
         return self._graph(LITERT_ENCODER, ("mel", "frames"), _IDENTITY)
 
     def voices(self, reference_ARC: FloatArray, length_A: IntArray) -> list[Voice]:
-        """Voice and style of each normalized reference mel (N, R, C) with its length (N,)."""
+        """Voice and style of each normalized reference mel (A, R, C) with its length (A,)."""
         made = self._encoder(mel=np.asarray(reference_ARC, np.float32), frames=np.asarray(length_A, np.int32))
         return [Voice(voice_E, style_Y) for voice_E, style_Y in zip(made["voice"], made["style"], strict=True)]
 

@@ -52,7 +52,7 @@ class OnnxModel:
         return made
 
     def voices(self, reference_ARC: FloatArray, length_A: IntArray) -> list[Voice]:
-        """Voice and style of each normalized reference mel (N, R, C) with its length (N,)."""
+        """Voice and style of each normalized reference mel (A, R, C) with its length (A,)."""
         feeds = {"mel": np.asarray(reference_ARC, np.float32), "frames": np.asarray(length_A, np.int64)}
         voice_AE, style_AY = self._encoder.run(list(ENCODER_OUTPUTS), feeds)
         return [Voice(voice_E, style_Y) for voice_E, style_Y in zip(voice_AE, style_AY, strict=True)]

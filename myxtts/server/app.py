@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,13 +21,13 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from myxtts.errors import ConfigError, DataError, MyXTTSError, StorageError
-from myxtts.messages import quoted
+from myxtts.messages import escaped, quoted
 from myxtts.server.replies import Reply, reply
 from myxtts.server.sound_formats import encoder
 from myxtts.server.speech_request import ApiError, SpeechRequest, api_error, parse_request
@@ -38,11 +39,16 @@ from myxtts.synthesis.voice_parts import VoicePart
 
 MODEL_ID = "myxtts"
 _MODEL = {"id": MODEL_ID, "object": "model", "created": 0, "owned_by": "myxtts"}
-_MOST_BODY_BYTES = 1 << 20
+LOG = logging.getLogger("uvicorn.error")
+LOG.addFilter(lambda record: record.msg != "ASGI callable returned without completing response.")  # we say why
+_MOST_BODY_BYTES = 1_000_000
 _RETRY_SECONDS = "2"
+_LEFT = 499
+"""Status in the metrics of a client that left while it sent its request; it gets no answer."""
 _OPEN_PATHS = ("/health",)
 """Paths that need no token, for monitoring."""
 _NO_TOKEN = ApiError(401, "the token is missing or wrong", code="invalid_api_key")
+INTERNAL = ApiError(500, "internal error; the log of the server has the details")
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ class ServerSettings:
     token: str | None = None
     origins: tuple[str, ...] = ()
     allow_voices: bool = False
-    max_upload_bytes: int = 64 << 20
+    max_upload_bytes: int = 64_000_000
     max_uploads: int = 4
     upload_seconds: float = 300.0
 
@@ -111,8 +117,9 @@ def application(synthesizer: Synthesizer, settings: ServerSettings, voices: Voic
         Route("/metrics", service.metrics_text, methods=["GET"]),
     ]
     middleware = [
+        # any header: OpenAI's client in a browser sends many of its own
         Middleware(CORSMiddleware, allow_origins=list(settings.origins), allow_methods=["GET", "POST"],
-                   allow_headers=["Authorization", "Content-Type"])
+                   allow_headers=["*"], expose_headers=["Retry-After"])
     ] if settings.origins else []  # fmt: skip
     return Starlette(
         routes=routes,
@@ -133,13 +140,17 @@ def error_response(error: ApiError) -> JSONResponse:
 
 async def _as_json(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
-        error = ApiError(error.status_code, f"{request.method} {request.url.path}: {error.detail}")
-    elif not isinstance(error, ApiError):
-        error = ApiError(500, "internal error; the log of the server has the details")
-    return error_response(error)
+        reply = error_response(ApiError(error.status_code, f"{request.method} {request.url.path}: {error.detail}"))
+        reply.headers.update(error.headers or {})  # 405 lists the allowed methods
+        return reply
+    return error_response(error if isinstance(error, ApiError) else INTERNAL)
 
 
-EXCEPTION_HANDLERS: Any = {ApiError: _as_json, HTTPException: _as_json, Exception: _as_json}
+async def _left(request: Request, error: Exception) -> Response:
+    return Response(status_code=_LEFT)
+
+
+EXCEPTION_HANDLERS: Any = {ApiError: _as_json, HTTPException: _as_json, ClientDisconnect: _left, Exception: _as_json}
 """Every error in OpenAI's format."""
 
 
@@ -266,7 +277,7 @@ class _Service:
         form = reply(wanted.stream_format, wanted.response_format, wanted.timestamp_granularities)
         streamed = self._streamed(request, wanted.response_format, form, chunks, first)
         if form.streams:
-            return StreamingResponse(streamed, media_type=form.media_type)
+            return _Stream(streamed, media_type=form.media_type)
         # nothing is sent before everything is computed, so that an error in the middle has its own status
         return Response(b"".join([content async for content in streamed]), media_type=form.media_type)
 
@@ -297,6 +308,9 @@ class _Service:
             raise api_error(error) from None
         except MyXTTSError as error:
             raise ApiError(500, str(error)) from error
+        except Exception as error:
+            LOG.exception("a speech ended with an internal error")
+            raise INTERNAL from error
         if chunk is not None:
             self._metrics.speech_seconds += len(chunk.samples) / chunk.sample_rate_hz
         return chunk
@@ -326,11 +340,27 @@ class _Service:
             failure = form.failed(error.body())
             if failure is None:
                 raise
+            _log_end(error)
             yield failure
         finally:
             if output is not None:
                 output.release()
             self._metrics.active -= 1
+
+
+class _Stream(StreamingResponse):
+    """A body that stays incomplete after an error, which the client sees as a connection that was closed early."""
+
+    async def stream_response(self, send: Send) -> None:
+        try:
+            await super().stream_response(send)
+        except ApiError as error:
+            _log_end(error)
+
+
+def _log_end(error: ApiError) -> None:
+    if error is not INTERNAL:
+        LOG.error("a speech ended early: %s", escaped(error.message))
 
 
 async def body_of(request: Request) -> bytes:
@@ -339,5 +369,5 @@ async def body_of(request: Request) -> bytes:
     async for part in request.stream():
         content += part
         if len(content) > _MOST_BODY_BYTES:
-            raise ApiError(413, f"the body is longer than {_MOST_BODY_BYTES} bytes")
+            raise ApiError(413, f"the body is longer than {_MOST_BODY_BYTES / 1e6:g} MB")
     return bytes(content)

@@ -67,7 +67,9 @@ def parse_request(body: bytes, known: Collection[str], most_characters: int) -> 
     """
     values = object_of(body)
     text = values.get("input")
-    if not isinstance(text, str) or not text.strip():
+    if text is not None and not isinstance(text, str):
+        raise ApiError(400, f"input is {quoted(text)}, expected a text", "input")
+    if not text or not text.strip():
         raise ApiError(400, "input is missing or empty; write at least one word", "input")
     if len(text) > most_characters:
         raise ApiError(400, f"input has {len(text)} characters, at most {most_characters} are allowed", "input")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import shutil
 import tempfile
 from collections.abc import AsyncGenerator, Mapping
@@ -32,6 +33,7 @@ _MOST_FIELDS = 20
 _A_DAY = datetime.timedelta(days=1)
 _FORM_BYTES = 1 << 16
 """Largest size of the other fields of a form."""
+logging.getLogger("python_multipart").addHandler(logging.NullHandler())  # else each damaged form is a line on stderr
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ async def received(request: Request, most_bytes: int) -> AsyncGenerator[Upload, 
                 raise too_large
             yield part
 
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise ApiError(400, "the body is not a form; send multipart/form-data with the field audio_sample")
     parser = MultiPartParser(request.headers, limited(), max_files=1, max_fields=_MOST_FIELDS, max_part_size=4_096)
     try:

@@ -46,6 +46,15 @@ def is_own_temporary(name: str) -> bool:
     return is_temporary(name) and name.startswith(f"tmp.{os.getpid()}-")
 
 
+def free_path(path: Path, suffix: str = "") -> Path:
+    """PATH + `suffix`, or the first of PATH-2 + `suffix`, PATH-3 + `suffix`, ... that is free."""
+    found, number = path.with_name(path.name + suffix), 1
+    while found.exists() or found.is_symlink():
+        number += 1
+        found = path.with_name(f"{path.name}-{number}{suffix}")
+    return found
+
+
 def storage_error(doing: str, path: Path, error: OSError) -> StorageError:
     """The one-line error for an OSError: what was being done, the path, the reason, what to do."""
     advice = _ADVICE.get(error.errno or 0, "check the disk")

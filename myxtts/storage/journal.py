@@ -22,7 +22,7 @@ import numpy as np
 
 from myxtts import faults
 from myxtts.errors import StorageError
-from myxtts.storage.files import fsync_directory, open_regular, storage_error, strict_json, temporary_name
+from myxtts.storage.files import free_path, fsync_directory, open_regular, storage_error, strict_json, temporary_name
 
 Record = dict[str, Any]
 COPIES = "incidents"
@@ -222,7 +222,7 @@ def _repair(path: Path, restored_update: int | None, copy: Path) -> tuple[int, P
                 os.fsync(file.fileno())
         if dropped:
             copy.parent.mkdir(exist_ok=True)
-            copy = _free(copy)
+            copy = free_path(copy.with_suffix(""), copy.suffix)
             aside.replace(copy)
             fsync_directory(copy.parent)
         if dropped or not intact:
@@ -234,15 +234,6 @@ def _repair(path: Path, restored_update: int | None, copy: Path) -> tuple[int, P
         temporary.unlink(missing_ok=True)
         aside.unlink(missing_ok=True)
     return dropped, copy if dropped else None
-
-
-def _free(path: Path) -> Path:
-    """`path`, or the first of NAME-2, NAME-3, ... that is free."""
-    name, number = path, 1
-    while name.exists() or name.is_symlink():
-        number += 1
-        name = path.with_name(f"{path.stem}-{number}{path.suffix}")
-    return name
 
 
 def _is_later(record: Record, restored_update: int | None) -> bool:

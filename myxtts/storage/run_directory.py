@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from myxtts.errors import StorageError
-from myxtts.storage.files import is_temporary, open_regular, storage_error, strict_json
+from myxtts.storage.files import free_path, is_temporary, open_regular, storage_error, strict_json
 
 _BEFORE_FIX = re.compile(r"before-fix-\d{8}-\d{6}(-\d+)?")
 """Backup folder of `fix_nan_loss.py`."""
@@ -267,11 +267,7 @@ class RunDirectory:
     def beside(self, mark: str) -> RunDirectory:
         """A new path beside this directory, made of its name, `mark` and the time."""
         place = self.path.resolve()  # "." has no name of its own
-        name = f"{place.name}.{mark}-{time.strftime('%Y%m%d-%H%M%S')}"
-        number = 1
-        while (path := place.with_name(name if number == 1 else f"{name}-{number}")).exists():
-            number += 1
-        return RunDirectory(path)
+        return RunDirectory(free_path(place.with_name(f"{place.name}.{mark}-{time.strftime('%Y%m%d-%H%M%S')}")))
 
     def _write_owner(self, descriptor: int, owner: LockOwner) -> None:
         content = json.dumps({"pid": owner.pid, "host": owner.host, "time": owner.since}).encode() + b"\n"

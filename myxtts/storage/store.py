@@ -46,6 +46,7 @@ from myxtts.storage.checkpoint import (
 )
 from myxtts.storage.files import (
     canonical_json,
+    free_path,
     fsync_directory,
     is_own_temporary,
     is_temporary,
@@ -274,10 +275,7 @@ class CheckpointStore:
         foreign = foreign_entries(folder) if folder.is_dir() and not folder.is_symlink() else [folder]
         if not foreign:
             return
-        place, number = self.directory / FOREIGN / folder.name, 1
-        while place.exists():
-            number += 1
-            place = place.with_name(f"{folder.name}-{number}")
+        place = free_path(self.directory / FOREIGN / folder.name)
         place.mkdir(parents=True)
         for path in foreign:
             path.rename(place / path.name)
@@ -306,10 +304,6 @@ class CheckpointStore:
         """The newest valid checkpoint that was saved as the best, or None. Damaged ones are in `damaged`."""
         checkpoint, self.damaged = best_in(self.directory)
         return checkpoint
-
-    def load(self, path: Path) -> Checkpoint:
-        """The verified checkpoint in the folder `path`. Raises CheckpointError."""
-        return read_checkpoint(path)
 
 
 def updates_to_prune(

@@ -48,7 +48,7 @@ class TensorFlowModel:
         self.longest = longest_sentence(audio, LONGEST_SENTENCE_SECONDS)
 
     def voices(self, reference_ARC: FloatArray, length_A: IntArray) -> list[Voice]:
-        """Voice and style of each normalized reference mel (N, R, C) with its length (N,)."""
+        """Voice and style of each normalized reference mel (A, R, C) with its length (A,)."""
         return self.generator.voices(reference_ARC, length_A)
 
     def generate(self, tokens_T: IntArray, language: int, voice: Voice, controls: Controls) -> AcousticOutput:

@@ -37,6 +37,7 @@ from myxtts.synthesis.voice_parts import VoicePart
 from myxtts.synthesis.voices import MadeVoice, Reference, VoiceMaker, varied, voice_parts
 from myxtts.synthesis.word_times import word_times
 from myxtts.text.dictionary import read_dictionary
+from myxtts.text.phonemes import language_of
 from myxtts.text.reading import EncodedSentences, read_text
 from myxtts.text.symbols import RESERVED
 from myxtts.text.tokenizer import Tokenizer
@@ -171,7 +172,8 @@ class Synthesizer:
             references: recordings of the voice, paths or mono float32 samples at the model's rate.
             speaker: name of a training speaker.
             voices: parts of the voice with weights: recordings, training speakers, saved and random voices.
-            language: language of the text, one that the model was trained on. None: as in the model's settings.
+            language: language of the text, one that the model was trained on. None: as in the model's settings, or
+                by the script of the text.
             speed: speaking rate; 2 is twice as fast; 0.25 to 4 times.
             pitch: pitch shift; -24 to 24 semitones.
             pitch_range: scales the range of the intonation the model predicts; 0 is monotone; 0 to 4 times.
@@ -307,6 +309,8 @@ class Synthesizer:
         for problem in text_problems(text):
             raise DataError(problem)
         language, code = language_index(self.opened, options.language)
+        if options.language is None:
+            language, code = language_index(self.opened, language_of(text, code, self.languages))
         # Longer sentences are not in the training data, and attention over very long ones would exhaust the memory.
         longest_tokens = min(self.config.data.max_text_tokens, LONGEST_SENTENCE_TOKENS)
         reading = read_text(text, code, self.tokenizer, self.languages, longest_tokens)
@@ -357,8 +361,8 @@ class Synthesizer:
     def _mel(self, tokens_T: IntArray, task: _SpeechTask, seed: int) -> tuple[AcousticOutput, FloatArray]:
         """The output of the model for a sentence, and its natural-log mel at the requested level.
 
-        A model conditioned on more energy follows only in part (bench.control: 2 dB of 6 after 2,050 updates, 4 after
-        6,738). A gain makes up the difference to the level of the sentence without the change.
+        A model conditioned on more energy follows only in part; a gain makes up the difference to the level of the
+        sentence without the change.
         """
         options = task.options
         controls = Controls(

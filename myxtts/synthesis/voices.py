@@ -61,7 +61,7 @@ class MadeVoice:
 
 @dataclass(frozen=True, eq=False)
 class ReferenceSegments:
-    """A reference split into segments: normalized mels float32[N, R, C], zero-padded, with their lengths int32[N].
+    """A reference split into segments: normalized mels float32[A, R, C], zero-padded, with their lengths int32[A].
 
     `note`: what a user should know of its length, `problem`: why it may not be the speech of one person; None where
     nothing.
@@ -286,7 +286,7 @@ def random_voice(voice_ZE: FloatArray, style_width: int, seed: int) -> tuple[Flo
 
 
 def voice_distribution(voice_ZE: FloatArray) -> tuple[Float64, Float64]:
-    """Mean (E,) of the voices and principal directions (K, E), scaled by their shrunk standard deviations.
+    """Mean (E,) of the voices and principal directions (A, E), scaled by their shrunk standard deviations.
 
     Source: Chen, Wiesel, Eldar, Hero (2010), "Shrinkage algorithms for MMSE covariance estimation", eq. 23.
     Differs: covariance and shrinkage target are those of the speakers' span, not of all E dimensions.

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
@@ -282,6 +283,17 @@ def _kind(character: str, base: str) -> str:
     if category[0] == "C" or arrow or (category in ("So", "Sk") and character > "\u21ff"):
         return "u"
     return "x"
+
+
+def language_of(text: str, usual: str, languages: Sequence[str]) -> str:
+    """`usual`; if most letters of a text are not of its script, the one of `languages` that reads the most of them."""
+
+    def spoken(code: str) -> int:
+        base = code.partition("-")[0]
+        return sum(count for character, count in letters.items() if _is_spoken_script(character, base))
+
+    letters = Counter(character for character in text if unicodedata.category(character)[0] == "L")
+    return usual if 2 * spoken(usual) >= letters.total() else max([usual, *languages], key=spoken)
 
 
 def _is_spoken_script(character: str, base: str) -> bool:

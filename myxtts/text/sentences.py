@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 
-from myxtts.text.normalization import english
-from myxtts.text.normalization.english import BEFORE_NUMBER, BEFORE_NUMERAL
+from myxtts.text.normalization.english_abbreviations import (
+    ABBREVIATIONS,
+    BEFORE_NUMBER,
+    BEFORE_NUMERAL,
+    STARTS_A_SENTENCE,
+)
 
-_ABBREVIATIONS = english.ABBREVIATIONS | {
+_ABBREVIATIONS = ABBREVIATIONS | {
     "jr", "sr", "nos", "vol", "p", "pp", "ch", "e.g", "i.e", "co", "a.m", "p.m", "ه.ش", "ه.ق", "ق.م", "ب.م",
 }  # fmt: skip
 _DATES = frozenset({
@@ -25,15 +29,6 @@ _MAY_END_A_SENTENCE = frozenset(
     {"jr", "sr", "inc", "ltd", "co", "corp", "bros", "ave", "blvd", "rd", "a.m", "p.m", "st"}
 )
 _INITIALISM = re.compile(r"([^\W\d_]\.)+[^\W\d_]")
-_STARTS_A_SENTENCE = frozenset({
-    "a", "after", "all", "although", "an", "and", "are", "as", "at", "because", "before", "both", "but", "by",
-    "can", "did", "do", "does", "everyone", "for", "from", "he", "her", "his", "how", "however", "i", "if", "in",
-    "is", "it", "its", "later", "let", "many", "most", "my", "no", "nobody", "now", "of", "on", "one", "our", "she",
-    "since", "so", "some", "that", "the", "their", "then", "there", "these", "they", "this", "those", "though",
-    "to", "today", "was", "we", "were", "what", "when", "where", "which", "while", "who", "why", "will", "with",
-    "yes", "yet", "you", "your",
-})  # fmt: skip
-"""After "the U.S." any other capitalized word is considered part of a name: the U.S. Army."""
 _CLOSING = "\"'\u201d\u2019\u00bb)\\]}\u300d\u300f"
 _END = re.compile(
     f"(?P<stop>[.!?\u2026\u061f\u06d4\u0964\u0965]+)[{_CLOSING}]*(?=\\s|$)|[\u3002\uff01\uff1f]+[{_CLOSING}]*|\n\\s*\n"
@@ -102,7 +97,7 @@ def _ends_sentence(text: str, start: int, end: re.Match[str]) -> bool:
     if first is not None and first.group()[0].isupper() and _INITIALISM.fullmatch(name):
         start_word = first[1].lower()
         negated = start_word.removesuffix("n") if first[2] else start_word  # don't, isn't, can't
-        return end.end() > end.end("stop") or not _STARTS_A_SENTENCE.isdisjoint((start_word, negated))
+        return end.end() > end.end("stop") or not STARTS_A_SENTENCE.isdisjoint((start_word, negated))
     return not (len(name) == 1 and word.group().isupper() and name != "i" and following[:1].isupper())
 
 

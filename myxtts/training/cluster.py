@@ -142,9 +142,8 @@ class Workers:
             num_accelerators={"GPU": min(1, len(gpus))},
             rpc_layer="grpc",
         )
-        signal.alarm(
-            max(JOIN_SECONDS, math.ceil(seconds))
-        )  # no thread runs meanwhile: TensorFlow keeps the lock of the interpreter
+        # no thread runs meanwhile: TensorFlow keeps the lock of the interpreter
+        signal.alarm(max(JOIN_SECONDS, math.ceil(seconds)))
         try:
             self._strategy = tf.distribute.MultiWorkerMirroredStrategy(resolver)
         except RuntimeError as error:

@@ -15,17 +15,17 @@ from myxtts.audio import pitch
 from myxtts.audio.distances import COEFFICIENTS, ClipDistances, clip_distances
 from myxtts.audio.mel import log_mel
 from myxtts.audio.waveform import write_wav
-from myxtts.config.schema import Config
+from myxtts.config.schema import AudioConfig, Config
 from myxtts.data.batches import Batches
 from myxtts.data.corpus import Corpus
 from myxtts.data.feature_store import FeatureStore
+from myxtts.data.records import Utterance
 from myxtts.models.build import weights_of
 from myxtts.models.generate import Generator
 from myxtts.storage.files import write_text_atomic
 from myxtts.training.run_context import RunContext
 from myxtts.training.step import Step
 from myxtts.training.voices import VoiceVerification, speaker_similarity_error, speaker_voices, verify_voices
-from myxtts.units import seconds_of_frames
 from myxtts.vocoder.files import NEURAL, open_vocoder
 from myxtts.vocoder.neural import NeuralVocoder
 from myxtts.vocoder.segments import Segments
@@ -54,11 +54,12 @@ class ValidationSample:
     """One validation sentence: natural-log mels (M, C), alignment (T, M; none of a vocoder), and its WAV file."""
 
     name: str
-    text: str
+    utterance: Utterance
     predicted_mel_MC: FloatArray
     true_mel_MC: FloatArray
     alignment_TM: npt.NDArray[np.float16] | None
     wav_path: Path
+    seconds: float
     distances: ClipDistances | None
     """Distances to its recording; None with too few mel channels for a cepstrum."""
     speaker_similarity_error: float | None
@@ -89,7 +90,6 @@ def speak_samples(
     folder.mkdir(parents=True, exist_ok=True)
     rows = sample_rows(batches.store)
     samples: list[ValidationSample] = []
-    index: list[dict[str, object]] = []
     audio = config.audio
     vocoder = open_vocoder(NEURAL, audio)
     for batch in batches.all():
@@ -98,7 +98,6 @@ def speak_samples(
         for at, row in enumerate(batch["utterance_B"].tolist()):
             if row not in rows or path_BMT is None:
                 continue
-            name = f"sample-{rows.index(row) + 1}"
             frames, tokens = int(batch["mel_length_B"][at]), int(batch["text_length_B"][at])
             reference = batch["reference_BRC"][at : at + 1]
             voice = generator.voices(reference, batch["reference_length_B"][at : at + 1])[0]
@@ -108,54 +107,66 @@ def speak_samples(
             predicted = corpus.denormalize_mel(spoken.mel_MC)
             pitch_hz_M = corpus.pitch_hz(spoken.frame_pitch_M, spoken.voiced_M, audio)
             wave_N = vocoder(predicted, pitch_hz_M, config.training.seed)
-            true_mel_MC, true_hz_M, _ = batches.store.features(row)
-            sample = ValidationSample(
-                name=name,
-                text=batches.store.utterances[row].text,
-                predicted_mel_MC=predicted,
-                true_mel_MC=true_mel_MC,
-                alignment_TM=path_BMT[at, :frames, :tokens].T.astype(np.float16),
-                wav_path=folder / f"{name}.wav",
-                distances=clip_distances(true_mel_MC, true_hz_M, predicted, pitch.track(wave_N, audio))
-                if audio.mel_channels > COEFFICIENTS
-                else None,
-                speaker_similarity_error=speaker_similarity_error(
-                    generator, predicted, voice, batches.reference_frames, corpus, config
-                ),
+            error = speaker_similarity_error(generator, predicted, voice, batches.reference_frames, corpus, config)
+            alignment_TM = path_BMT[at, :frames, :tokens].T.astype(np.float16)
+            samples.append(
+                _written(folder, rows.index(row), batches.store, row, wave_N, predicted, audio, alignment_TM, error)
             )
-            write_wav(sample.wav_path, wave_N, audio.sample_rate_hz)
-            _write_arrays(folder / f"{name}.npz", sample)
-            samples.append(sample)
-            index.append(_entry(name, batches.store, row, len(predicted), config))
-    _write_index(folder, index)
+    _write_index(folder, samples)
     return samples
 
 
-def _entry(name: str, store: FeatureStore, row: int, frames: int, config: Config) -> dict[str, object]:
-    """What index.json says about a sample."""
-    utterance, audio = store.utterances[row], config.audio
-    return {
-        "name": name,
-        "text": utterance.text,
-        "speaker": utterance.speaker,
-        "language": utterance.language,
-        "wav": f"{name}.wav",
-        "npz": f"{name}.npz",
-        "seconds": seconds_of_frames(frames, audio.sample_rate_hz, audio.hop_samples),
-    }
-
-
-def _write_arrays(path: Path, sample: ValidationSample) -> None:
+def _written(
+    folder: Path,
+    number: int,
+    store: FeatureStore,
+    row: int,
+    wave_N: FloatArray,
+    mel_MC: FloatArray,
+    audio: AudioConfig,
+    alignment_TM: npt.NDArray[np.float16] | None = None,
+    speaker_similarity_error: float | None = None,
+) -> ValidationSample:
+    """Writes the sound and the arrays of a sample, and compares it with its recording."""
+    true_mel_MC, true_hz_M, _ = store.features(row)
+    distances = None
+    if audio.mel_channels > COEFFICIENTS:
+        distances = clip_distances(true_mel_MC, true_hz_M, mel_MC, pitch.track(wave_N, audio))
+    name, utterance = f"sample-{number + 1}", store.utterances[row]
+    write_wav(folder / f"{name}.wav", wave_N, audio.sample_rate_hz)
     arrays: dict[str, Any] = {
-        "predicted_mel_MC": sample.predicted_mel_MC.astype(np.float16),
-        "true_mel_MC": sample.true_mel_MC.astype(np.float16),
+        "predicted_mel_MC": mel_MC.astype(np.float16),
+        "true_mel_MC": true_mel_MC.astype(np.float16),
     }
-    if sample.alignment_TM is not None:
-        arrays["alignment_TM"] = sample.alignment_TM
-    np.savez_compressed(path, **arrays)
+    if alignment_TM is not None:
+        arrays["alignment_TM"] = alignment_TM
+    np.savez_compressed(folder / f"{name}.npz", **arrays)
+    return ValidationSample(
+        name=name,
+        utterance=utterance,
+        predicted_mel_MC=mel_MC,
+        true_mel_MC=true_mel_MC,
+        alignment_TM=alignment_TM,
+        wav_path=folder / f"{name}.wav",
+        seconds=len(wave_N) / audio.sample_rate_hz,
+        distances=distances,
+        speaker_similarity_error=speaker_similarity_error,
+    )
 
 
-def _write_index(folder: Path, index: list[dict[str, object]]) -> None:
+def _write_index(folder: Path, samples: list[ValidationSample]) -> None:
+    index = [
+        {
+            "name": sample.name,
+            "text": sample.utterance.text,
+            "speaker": sample.utterance.speaker,
+            "language": sample.utterance.language,
+            "wav": f"{sample.name}.wav",
+            "npz": f"{sample.name}.npz",
+            "seconds": sample.seconds,
+        }
+        for sample in samples
+    ]
     write_text_atomic(folder / "index.json", json.dumps(index, ensure_ascii=False, indent=1))
 
 
@@ -213,22 +224,11 @@ class VocoderExaminer:
         folder.mkdir(parents=True, exist_ok=True)
         vocoder = NeuralVocoder(weights_of(run.trainer.average), run.config.vocoder, audio)
         samples: list[ValidationSample] = []
-        index: list[dict[str, object]] = []
-        for number, row in enumerate(sample_rows(store), 1):
+        for number, row in enumerate(sample_rows(store)):
             true_MC, hz_M, _ = store.features(row)
             wave_N = vocoder(true_MC, hz_M, run.config.training.seed)
-            mel_MC = log_mel(wave_N, audio)
-            distances = None
-            if audio.mel_channels > COEFFICIENTS:
-                distances = clip_distances(true_MC, hz_M, mel_MC, pitch.track(wave_N, audio))
-            name = f"sample-{number}"
-            wav_path = folder / f"{name}.wav"
-            text = store.utterances[row].text
-            samples.append(ValidationSample(name, text, mel_MC, true_MC, None, wav_path, distances, None))
-            write_wav(wav_path, wave_N, audio.sample_rate_hz)
-            _write_arrays(folder / f"{name}.npz", samples[-1])
-            index.append(_entry(name, store, row, len(true_MC), run.config))
-        _write_index(folder, index)
+            samples.append(_written(folder, number, store, row, wave_N, log_mel(wave_N, audio), audio))
+        _write_index(folder, samples)
         return _logged(run, update, samples)
 
 

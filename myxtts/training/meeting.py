@@ -10,9 +10,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import secrets
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -43,6 +44,8 @@ OWN_SETTINGS = frozenset(
 _RETRY_SECONDS = 0.2
 _GREETING_SECONDS = 5.0
 """How long a connecting process may take to identify itself."""
+FOLDER_SECONDS = 40.0
+"""How long a new file of another machine may stay unseen: NFS believes what it knows of a folder for up to 30 s."""
 _LONGEST_LINE = 1 << 20
 Facts = dict[str, str]
 
@@ -88,6 +91,37 @@ class Meeting:
         else:
             self._lines[0].send(facts)
             error = str(self._receive(0).get("error", ""))
+        if error:
+            raise ConfigError(error)
+
+    def check_folder(self, folder: Path, advice: str) -> None:
+        """Return in all processes if `folder` is the same one for all, else raise in all.
+
+        The chief puts a file in it that the others look for; file and folder are removed again if they are new. A
+        folder that the chief cannot write to is not checked: locking it reports that.
+
+        Args:
+            folder: the path that this process has for it.
+            advice: what to do if it is not the same.
+
+        Raises:
+            ConfigError: a process does not see the file.
+            ClusterError: a process ended.
+        """
+        if not self.member.chief:
+            self._lines[0].send({"seen": _appears(folder, str(self._receive(0).get("file", "")))})
+            error = str(self._receive(0).get("error", ""))
+        else:
+            with _marked(folder) as name:
+                for line in self._lines.values():
+                    line.send({"file": name})
+                absent = [rank for rank in sorted(self._lines) if not self._receive(rank).get("seen")]
+            names = ", ".join(f"process {rank} ({self.member.addresses[rank]})" for rank in absent)
+            error = (
+                f"{quoted(folder)} of process 0 is not the folder of {quoted(names, 200)}: {advice}" if names else ""
+            )
+            for line in self._lines.values():
+                line.send({"error": error})
         if error:
             raise ConfigError(error)
 
@@ -213,6 +247,41 @@ class Meeting:
             ) from error
 
 
+@contextmanager
+def _marked(folder: Path) -> Iterator[str]:
+    """A context in which a new file is in the folder, by its name; empty if the folder cannot be written to."""
+    name = f".meeting-{secrets.token_hex(8)}"
+    with ExitStack() as removed:
+        try:
+            for parent in (*reversed(folder.parents), folder):
+                if not parent.is_dir():
+                    parent.mkdir()
+                    removed.callback(_removed, parent.rmdir)
+            (folder / name).touch(exist_ok=False)
+            removed.callback(_removed, (folder / name).unlink)
+        except OSError:
+            name = ""
+        yield name
+
+
+def _removed(remove: Callable[[], None]) -> None:
+    with contextlib.suppress(OSError):  # another program put something into a new folder
+        remove()
+
+
+def _appears(folder: Path, name: str) -> bool:
+    """Whether a file is in the folder, or comes to be in time; True without a name."""
+    deadline = time.monotonic() + FOLDER_SECONDS
+    while name:
+        with contextlib.suppress(OSError):
+            if folder / name in folder.iterdir():  # more recent than what a path lookup may remember
+                return True
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_RETRY_SECONDS)
+    return True
+
+
 def _reason(error: Exception) -> str:
     """What the system says, without the details that Python adds."""
     return (getattr(error, "strerror", None) or str(error)).partition(" (while")[0]
@@ -261,6 +330,7 @@ def settings_facts(config: Config, *, fresh: bool, init_from: str | None) -> Fac
 
 
 SETTINGS_ADVICE = "give all processes the same command, and a run directory that all can read"
+FOLDER_ADVICE = "put the run directory on a folder that all machines share, and name it in all processes"
 DATA_ADVICE = "all processes must see the same data and the same run directory"
 
 

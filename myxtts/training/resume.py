@@ -22,7 +22,7 @@ from myxtts.data.prepare import PreparedData
 from myxtts.errors import CheckpointError, ConfigError
 from myxtts.messages import quoted
 from myxtts.storage.checkpoint import Checkpoint, read_manifest, step_name
-from myxtts.storage.files import storage_error, strict_json
+from myxtts.storage.files import free_path, storage_error, strict_json
 from myxtts.storage.find_checkpoint import find
 from myxtts.storage.run_directory import RunDirectory
 from myxtts.training.run_state import RunState
@@ -74,13 +74,9 @@ def put_aside(directory: RunDirectory, say: Callable[[str], None]) -> None:
 
 def _name_aside(place: Path) -> Path:
     """A free name beside the run, or inside it if its parent is on another file system or not writable."""
-    stamp, number = f"before-{time.strftime('%Y%m%d-%H%M%S')}", 1
+    stamp = f"before-{time.strftime('%Y%m%d-%H%M%S')}"
     beside = place.parent.stat().st_dev == place.stat().st_dev and os.access(place.parent, os.W_OK)
-    name = f"{place.name}.{stamp}" if beside else stamp
-    parent = place.parent if beside else place
-    while (target := parent / (name if number == 1 else f"{name}-{number}")).exists():
-        number += 1
-    return target
+    return free_path(place.with_name(f"{place.name}.{stamp}") if beside else place / stamp)
 
 
 def _move_all(items: Sequence[Path], target: Path) -> None:

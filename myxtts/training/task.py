@@ -149,7 +149,9 @@ class VocoderTask:
             for key in ("noise_BN", "other_noise_BN")
         ]
         true, one, other = (spectra(x[:, margin:-margin]) for x in signals)
-        return {"spectral_distance": energy_distance(true, one, other, batch["bandwidth_hz_B"], audio.sample_rate_hz)}
+        bandwidth_hz_B, repulsion = batch["bandwidth_hz_B"], self.config.vocoder.repulsion
+        distance_B = energy_distance(true, one, other, bandwidth_hz_B, audio.sample_rate_hz, repulsion)
+        return {"spectral_distance": distance_B}
 
     def validation(self, model: FilterNetwork, batch: Tensors) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         """See Task; there are no further outputs."""

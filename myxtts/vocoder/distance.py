@@ -101,13 +101,19 @@ def distance(a: Spectra, b: Spectra, bandwidth_hz_B: tf.Tensor, sample_rate_hz: 
 
 
 def energy_distance(
-    true: Spectra, one: Spectra, other: Spectra, bandwidth_hz_B: tf.Tensor, sample_rate_hz: int
+    true: Spectra,
+    one: Spectra,
+    other: Spectra,
+    bandwidth_hz_B: tf.Tensor,
+    sample_rate_hz: int,
+    repulsion: float = 1.0,
 ) -> tf.Tensor:
     """The spectral energy distance (B,) of two draws of a generator to a recording.
 
     Its minimum is the distribution of the recordings: the repulsion of the draws keeps noise from becoming silence.
+    With a `repulsion` below 1 the draws vary less than the recordings, so there is less noise.
 
-    Source: arXiv 2008.01160, eq. 3.
+    Source: arXiv 2008.01160, eq. 3, where the repulsion is 1.
     """
     attraction = sum(distance(true, draw, bandwidth_hz_B, sample_rate_hz) for draw in (one, other))
-    return attraction - distance(one, other, bandwidth_hz_B, sample_rate_hz)
+    return attraction - repulsion * distance(one, other, bandwidth_hz_B, sample_rate_hz)

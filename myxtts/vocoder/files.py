@@ -62,11 +62,9 @@ class Vocoder(Protocol):
 
     def __call__(self, mel_MC: FloatArray, pitch_hz_M: FloatArray, seed: int) -> FloatArray:
         """Samples float32[M * hop] of a natural-log mel float32[M, C] and its F0 in Hz (0 unvoiced); deterministic."""
-        ...
 
     def parts(self, mel_MC: FloatArray, pitch_hz_M: FloatArray, seed: int) -> Iterable[FloatArray]:
         """The same samples in one part or several of whole frames, each as soon as it is computed."""
-        ...
 
 
 class GriffinLim:

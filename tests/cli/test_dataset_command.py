@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from myxtts.cli.main import main
-from myxtts.dataset.recognizer_client import RecognizerProcess, RecognizerSetup, extra_problem
+from myxtts.dataset.recognizer_client import RecognizerProcess, RecognizerSetup, recognizer_problem
 from myxtts.demo.espeak_voice import EspeakVoice, SpeechJob, speak_to_files
 from myxtts.errors import DataError
 
@@ -145,7 +145,7 @@ def test_a_model_must_be_named_and_is_not_downloaded_unasked(
 
 
 def test_the_recognizer_answers_and_its_end_is_reported(recording: Path, stand_in: Path) -> None:
-    assert extra_problem("") is None
+    assert recognizer_problem("") is None
     with RecognizerProcess(RecognizerSetup(str(stand_in)), "en-us", recording.parent) as process:
         found = process.recognize(np.zeros(16_000, np.float32))
         assert [(word.text, word.start) for word in found.words] == [(" hello", 0.1), (" you.", 0.4)]

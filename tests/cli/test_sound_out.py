@@ -74,7 +74,7 @@ def test_a_reader_that_leaves_ends_the_stream_quietly(run: Path) -> None:
         assert len(process.stdout.read(1000)) == 1000
         process.stdout.close()
         output = process.stderr.read().decode()
-        assert process.wait(60) == 0, output
+        assert process.wait(300) == 0, output
     assert "the reader left after" in output or "the reader left before the first sentence" in output
     assert "Traceback" not in output and "Broken" not in output and "\nerror: " not in output
 
@@ -148,8 +148,9 @@ def test_waiting_for_a_player_is_not_counted_as_computing(tmp_path: Path, monkey
     fields = SpokenSentence("x", "x", 0.0, 0.0), 1, 2, "x", "x", (), 0, False
     chunk = SpeechChunk(np.zeros(2205, np.float32), 22_050, np.zeros((0, 80), np.float32), *fields)
     state = StreamState()
+    begun = time.monotonic()
     write_stream(iter([chunk, chunk]), str(tmp_path / "a.wav"), raw=False, state=state)
-    assert state.compute_seconds < 0.1 and state.seconds == pytest.approx(0.2)
+    assert state.compute_seconds <= time.monotonic() - begun - 0.4 and state.seconds == pytest.approx(0.2)
     assert state.progress == "2 of 2 sentences"
 
 

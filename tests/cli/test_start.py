@@ -37,7 +37,7 @@ print(json.dumps(found))
 def started(commands: list[tuple[str, list[str]]], modules: tuple[str, ...] = ()) -> list[tuple[int, str, set[str]]]:
     """(exit code, text, heavy modules loaded so far) of each command, then of each module; all in one process."""
     words = [sys.executable, "-c", CHILD, json.dumps((commands, modules, sorted(HEAVY)))]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     return [(code, shown, set(loaded)) for code, shown, loaded in json.loads(done.stdout)]
 

@@ -86,8 +86,8 @@ def test_unknown_keys_have_a_line_the_nearest_and_the_list(tmp_path: Path) -> No
         ("a: 1\n---\nb: 2\n", ":2: not valid YAML"),
         ("[" * 20_000, ":1: not valid YAML: nested too deeply"),
         ('"\\UFFFFFFFF": 1\n', "not valid YAML"),
-        (b"training:\n  seed: \xff\xfe\n", "not valid YAML"),
-        (b"training:\n  seed: \x00\n", "not valid YAML"),
+        (b"training:\n  seed: \xff\xfe\n", "x.yaml:2: not valid YAML"),
+        (b"training:\n  seed: \x00\n", "x.yaml:2: not valid YAML"),
         ("%YAML " + "9" * 5_000 + ".1\n---\na: 1\n", "not valid YAML"),
         (b"#" * (MOST_BYTES + 1), "too large"),
     ],
@@ -96,6 +96,20 @@ def test_what_is_not_a_settings_file_is_one_line(tmp_path: Path, text: str | byt
     problems = problems_of(tmp_path, text)
     assert words in problems[0]
     assert all("\n" not in problem and len(problem) < 500 for problem in problems)
+
+
+def test_the_line_of_a_control_character_behind_persian_text(tmp_path: Path) -> None:
+    (problem,) = problems_of(
+        tmp_path, "# \u0633\u0644\u0627\u0645\n# \u0633\u0644\u0627\u0645\ntraining:\n  seed: 4\x01\n"
+    )
+    assert "x.yaml:4: not valid YAML" in problem
+
+
+def test_numbers_with_persian_digits(tmp_path: Path) -> None:
+    config = resolved_of(
+        tmp_path, "training: {epochs: \u06f5\u06f0}\noptimizer:\n  learning_rate: \u06f0\u066b\u06f0\u06f1\n"
+    ).config
+    assert (config.training.epochs, config.optimizer.learning_rate) == (50, 0.01)
 
 
 def test_an_alias_bomb_costs_nothing(tmp_path: Path) -> None:

@@ -78,9 +78,10 @@ def test_an_error_reaches_the_consumer_after_the_batches_before_it():
 
 
 def test_waiting_is_measured():
-    with Loader(Source(seconds=0.05)) as loader:
+    begun = time.perf_counter()
+    with Loader(Source(seconds=0.2)) as loader:
         next(loader)
-        assert 0.03 < loader.take_waited_seconds() < 1.0
+        assert 0.0 < loader.take_waited_seconds() <= time.perf_counter() - begun
         assert loader.take_waited_seconds() == 0.0
 
 
@@ -155,12 +156,13 @@ def test_no_batch_of_the_old_position_after_a_restart_by_another_thread():
 def test_a_stuck_thread_is_replaced_once_and_its_stacks_are_written(tmp_path):
     source, messages, stacks = Source(stuck_at=[(0, 1)]), [], tmp_path / "stacks.txt"
     with Loader(
-        source, hang_seconds=0.3, on_hang=messages.append, stacks_path=stacks, clip_name="clip-{}".format
+        source, hang_seconds=0.5, on_hang=messages.append, stacks_path=stacks, clip_name="clip-{}".format
     ) as loader:
         assert take(loader, 5) == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]
-        assert len(messages) == 1 and "\n" not in messages[0]
-        for words in ("no batch for 0.3 s", "batch 1 of epoch 0", "'clip-1'", str(stacks), "restarted"):
-            assert words in messages[0]
+        (message,) = [message for message in messages if "batch 1 of epoch 0" in message]
+        assert "\n" not in message
+        for words in ("no batch for 0.5 s", "'clip-1'", str(stacks), "restarted"):
+            assert words in message
         text = stacks.read_text()
         assert "in build" in text and "in __next__" in text and "batch 1 of epoch 0" in text
         source.free.set()  # batches of the stuck thread must be discarded
@@ -173,7 +175,7 @@ def test_a_stuck_thread_is_replaced_once_and_its_stacks_are_written(tmp_path):
 def test_stuck_twice_at_one_position_is_an_error_of_one_line(tmp_path):
     source = Source(stuck_at=[(0, 1)] * 2 + [(1, 0)])
     messages = []
-    loader = Loader(source, hang_seconds=0.2, on_hang=messages.append, stacks_path=tmp_path / "no" / "stacks")
+    loader = Loader(source, hang_seconds=0.5, on_hang=messages.append, stacks_path=tmp_path / "no" / "stacks")
     assert take(loader, 1) == [(0, 0)]
     with pytest.raises(
         DataError, match=r"same position again.*batch 1 of epoch 0, clips '1'.*data.hang_seconds"
@@ -181,17 +183,17 @@ def test_stuck_twice_at_one_position_is_an_error_of_one_line(tmp_path):
         next(loader)
     assert "\n" not in str(caught.value) and "could not be written" in messages[0]
     assert list(loader) == []
-    begun = time.perf_counter()
     loader.close()
-    assert time.perf_counter() - begun < 6.0
+    assert threads(), "it did not wait for the stuck ones"
     source.free.set()
 
 
 def test_stuck_at_two_positions_continues():
     source, messages = Source(stuck_at=[(0, 1), (0, 2), (1, 1)]), []
-    with Loader(source, hang_seconds=0.2, on_hang=messages.append) as loader:
+    with Loader(source, hang_seconds=0.5, on_hang=messages.append) as loader:
         assert take(loader, 6) == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
-    assert len(messages) == 3
+    said = " ".join(messages)
+    assert all(f"batch {index} of epoch {epoch}" in said for epoch, index in ((0, 1), (0, 2), (1, 1)))
     source.free.set()
 
 
@@ -200,18 +202,18 @@ def test_closing_does_not_wait_for_a_stuck_thread(monkeypatch):
     source = Source(stuck_at=[(0, 1)])
     loader = Loader(source)
     next(loader)
-    begun = time.perf_counter()
     loader.close()
-    assert time.perf_counter() - begun < 2.0
+    assert threads(), "it did not wait for the stuck one"
     source.free.set()
 
 
-def test_the_fail_point_stops_the_loader():
-    faults.arm("data.build_batch:2:sleep=0.7")
+def test_the_fail_point_stops_the_loader(monkeypatch):
+    monkeypatch.setattr("myxtts.data.loader.CLOSE_SECONDS", 0.2)
+    faults.arm("data.build_batch:2:sleep=30")
     try:
         messages = []
-        with Loader(Source(), hang_seconds=0.2, on_hang=messages.append) as loader:
+        with Loader(Source(), hang_seconds=0.5, on_hang=messages.append) as loader:
             assert take(loader, 3) == [(0, 0), (0, 1), (0, 2)]
-        assert len(messages) == 1
+        assert messages
     finally:
         faults.disarm()

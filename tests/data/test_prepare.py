@@ -73,7 +73,7 @@ def test_persian_rows_without_a_language_get_advice(tmp_path, root, text, hinted
     config = dataclasses.replace(settings(tmp_path, train_path=str(root), max_rejected_share=1.0), text=TextConfig())
     table = prepare.prepare(config, silent).audit.table()
     assert "  unknown symbols: 1" in table
-    hint = "    Persian rows need their language: a column that says fa, or --set text.language=fa"
+    hint = "    Persian rows need their language: a column that says fa, or --language fa"
     assert (hint in table) == hinted
 
 

@@ -71,7 +71,7 @@ def test_a_kill_ends_the_recognizer_and_the_same_command_continues(
     assert len(list((tmp_path / "killed").rglob("*"))) == len(list((tmp_path / "whole").rglob("*")))
 
 
-def until(is_so: object, seconds: float = 120.0) -> None:
+def until(is_so: object, seconds: float = 300.0) -> None:
     end = time.monotonic() + seconds
     while not is_so():  # type: ignore[operator]
         assert time.monotonic() < end

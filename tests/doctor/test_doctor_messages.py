@@ -8,7 +8,7 @@ import re
 import string
 from pathlib import Path
 
-from myxtts.data.anomalies import TEXT_KINDS
+from myxtts.data.anomalies import MEANINGS
 from myxtts.doctor.findings import Certainty
 from myxtts.doctor.messages import LANGUAGES, message, reasons, render, templates
 from myxtts.doctor.run.checkpoints import SIGN_NAMES
@@ -22,7 +22,7 @@ COMPOSED = (
     | {f"kind_{kind}" for kind in ("settings", "dataset", "run", "checkpoint", "log")}
     | {f"health_{sign}" for sign in ("healthy", "early", "watch", "ill", "from_checkpoint", "from_metrics")}
     | {f"rung_{rung}" for rung in range(8)}
-    | {f"anomaly_{kind}" for kind in TEXT_KINDS}
+    | {f"anomaly_{kind}" for kind in list(MEANINGS)[: list(MEANINGS).index("speaking_rate")]}
 )
 """Keys that the code puts together."""
 

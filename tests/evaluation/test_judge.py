@@ -115,7 +115,7 @@ def test_the_file_runs_without_this_package(judge_modules: Path, tmp_path: Path)
         input=json.dumps(job),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=True,
     )
     lines = [json.loads(line) for line in done.stdout.splitlines()]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from myxtts.cli.export import ended_by_sigterm
+from myxtts.cli import export as command
+from myxtts.cli.serve import ending_cleanly
 from myxtts.errors import StorageError
 from myxtts.export.place import folder_problem, new_folder
 
@@ -29,7 +30,7 @@ def test_nothing_is_left_after_an_error(tmp_path: Path, error: type[BaseExceptio
 
 
 def test_nothing_is_left_after_sigterm(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit) as caught, ended_by_sigterm(), new_folder(tmp_path / "out") as folder:
+    with pytest.raises(SystemExit) as caught, ending_cleanly(), new_folder(tmp_path / "out") as folder:
         (folder / "a").write_text("a")
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(10)
@@ -47,3 +48,17 @@ def test_a_folder_with_files_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert "is a file or a link" in str(folder_problem(tmp_path / "file"))
     assert "parent folder does not exist" in str(folder_problem(tmp_path / "no" / "out"))
+
+
+def test_options_that_do_not_fit_a_format_are_errors_before_anything_is_loaded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words, problem in (
+        (["piper"], "0 voices are named, and piper holds one"),
+        (["sherpa", "--speaker", "a", "--voice", "b.voice"], "2 voices are named, and sherpa holds one"),
+        (["savedmodel", "--weights", "int8"], "--weights int8 does not apply to savedmodel"),
+        (["hub"], "--license is missing"),
+    ):
+        assert command.main([str(tmp_path / "none"), "--out", str(tmp_path / "out"), "--format", *words]) == 2
+        said = capsys.readouterr().err
+        assert problem in said and "none" not in said

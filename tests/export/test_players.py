@@ -91,7 +91,7 @@ def test_the_graph_speaks_what_every_player_sends(piper_folder: Path) -> None:
 def test_piper_speaks(piper_folder: Path) -> None:
     python = player("PIPER", "piper")
     words = [python, str(HERE / "piper_child.py"), str(piper_folder / "en-us-bob.onnx"), *ENGLISH]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=100)
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(found) == len(ENGLISH)
@@ -137,7 +137,7 @@ def test_sherpa_onnx_speaks(sherpa_folder: Path) -> None:
     python = player("SHERPA", "sherpa_onnx")
     data = os.environ.get("MYXTTS_ESPEAK_DATA", "")
     words = [python, "-c", SHERPA, str(sherpa_folder / "fa-bob.onnx"), str(sherpa_folder / "tokens.txt")]
-    done = subprocess.run([*words, "salˈɑːm, hˈɑl", data], capture_output=True, text=True, check=False, timeout=100)
+    done = subprocess.run([*words, "salˈɑːm, hˈɑl", data], capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     count, rate, finite = json.loads(done.stdout.splitlines()[-1])
     assert count > 5_000 and rate == 22_050 and finite

@@ -69,13 +69,13 @@ class Child:
         if self.code is None:
             os.kill(self.pid, number)
 
-    def wait(self, seconds: float = 120.0) -> int | None:
+    def wait(self, seconds: float = 600.0) -> int | None:
         """Exit code, negative for the signal that killed it; None if it still runs after `seconds`."""
         if self.code is None:
             self.code = self.server.ask({"do": "wait", "pid": self.pid, "seconds": seconds})["code"]
         return self.code
 
-    def wait_for_updates(self, count: int, seconds: float = 120.0) -> bool:
+    def wait_for_updates(self, count: int, seconds: float = 600.0) -> bool:
         """Whether it made that many before the time was over, or before it ended."""
         end = time.monotonic() + seconds
         while self.updates.count() < count:
@@ -113,7 +113,7 @@ class Server:
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        ready = self._answer(180.0)
+        ready = self._answer(600.0)
         if ready["threads"] != 1:
             self.__exit__()
             raise RuntimeError(f"the server has {ready['threads']} threads and must not fork")

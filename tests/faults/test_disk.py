@@ -131,45 +131,47 @@ def test_lines_wait_while_the_disk_is_full(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1_500)
 def test_a_training_survives_full_read_only_and_forbidden(server: Server, trainings: Path, unbroken: Path) -> None:
     patches: dict[str, object] = {"myxtts.training.checkpointing:RETRY_SECONDS": 0.3}
     with small_disk(trainings / "disk", 64) as disk:
         chain = Chain(server, trainings, "disk/run", UPDATES)
         folder = chain.run / "checkpoints"
         # each save is held up for a moment once its files are written, and each update a little
-        fault = "store.before_manifest:1+:sleep=0.4,loop.update:1+:sleep=0.02"
+        fault = "store.before_manifest:1+:sleep=0.4,loop.update:1+:sleep=0.1"
         child = chain.start(fault, patches=patches, root_powers=False)
-        troubles: list[tuple[Trouble, Path]] = [(full, disk), (read_only, folder), (forbidden, folder)]
-        for trouble, where in troubles:
+        troubles: list[tuple[str, Trouble, Path]] = [
+            ("ENOSPC", full, disk),
+            ("EROFS", read_only, folder),
+            ("EACCES", forbidden, folder),
+        ]
+        for name, trouble, where in troubles:
             in_a_save(child, folder)
-            before, updates = chain.saved(), child.updates.count()
             with trouble(where):
-                assert child.wait_for_updates(updates + 5, 20.0), f"it stands still: {child.shown}"
-                time.sleep(0.8)
+                before, updates = chain.saved(), child.updates.count()
+                assert child.wait_for_updates(updates + 5, 200.0), f"it stands still: {child.shown}"
+                wait_until(child, lambda name=name: name in child.shown)
                 assert chain.saved() == before
             wait_for_save(child, chain, updates)
         code = child.wait(200)
         assert code == 0 and "Traceback" not in child.shown, child.shown
         assert chain.differences(unbroken) == []
         failures = [line for line in (chain.run / "events.jsonl").read_text().splitlines() if "save_failed" in line]
-        for name in ("ENOSPC", "EROFS", "EACCES"):
-            assert any(name in line for line in failures), name
+        assert all(any(name in line for line in failures) for name, _, _ in troubles)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1_500)
 def test_a_training_gives_up_on_a_disk_that_stays_full(server: Server, trainings: Path, unbroken: Path) -> None:
     saving = "myxtts.training.checkpointing"
     patches: dict[str, object] = {f"{saving}:RETRY_SECONDS": 0.2, f"{saving}:MOST_FAILURES": 2}
     with small_disk(trainings / "disk", 64) as disk:
         chain = Chain(server, trainings, "disk/run", UPDATES)
-        child = chain.start("loop.update:1+:sleep=0.05", patches=patches)
-        in_a_save(child, chain.run / "checkpoints")
+        child = chain.start("loop.update:1+:sleep=0.2", patches=patches)
         wait_for_save(child, chain, 0)
         before = chain.saved()
         with full(disk):
-            assert child.wait(60.0) == EXIT_STORAGE, child.shown
+            assert child.wait(300.0) == EXIT_STORAGE, child.shown
             assert chain.saved() >= before
         last = child.shown.strip().splitlines()[-1]
         assert "ENOSPC" in child.shown and "Traceback" not in child.shown, last

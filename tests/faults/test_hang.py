@@ -34,11 +34,11 @@ def test_a_stopped_loader_is_restarted_without_a_trace_in_the_run(
 ) -> None:
     assert made_run.train(folder, "unbroken")[0] == 6
     arm(monkeypatch, "data.build_batch:5:sleep=1000")
-    updates, screen = made_run.train(folder, "stopped", data__hang_seconds=1)
+    updates, screen = made_run.train(folder, "stopped", data__hang_seconds=3)
     assert updates == 6
     [event] = made_run.events(folder / "stopped", "hang")
     stacks = folder / "stopped" / "stacks.txt"
-    for words in ("no batch for 1 s", "making batch", "clips 'c", str(stacks), "restarted"):
+    for words in ("no batch for 3 s", "making batch", "clips 'c", str(stacks), "restarted"):
         assert words in event["message"] and any(words in line for line in screen.warnings)
     assert "faults.py" in stacks.read_text() and "loader.py" in stacks.read_text()
     assert made_run.losses(folder / "stopped") == made_run.losses(folder / "unbroken")
@@ -52,7 +52,7 @@ def test_a_loader_that_stops_again_at_once_ends_the_run_with_a_diagnosis(
     with pytest.raises(
         DataError, match=r"stuck at the same position again.*data\.cache_path.*data\.hang_seconds"
     ) as caught:
-        made_run.train(folder, "stuck", data__hang_seconds=1)
+        made_run.train(folder, "stuck", data__hang_seconds=3)
     assert "\n" not in str(caught.value)
     assert [event["message"] for event in made_run.events(folder / "stuck", "failed")] == [str(caught.value)]
     monkeypatch.delenv(faults.VARIABLE)

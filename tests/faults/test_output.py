@@ -17,7 +17,7 @@ from tests.faults.chain import Chain
 from tests.faults.served import Server
 from tests.training.made_run import events
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1_500)]
 UPDATES = 100_000
 QUIET: dict[str, object] = {
     "training__hot_checkpoint_seconds": 3_600,

@@ -36,10 +36,10 @@ class Stopping(made_run.Screen):
 
 
 def test_a_stopped_training_keeps_its_lock_and_continues_bit_exactly(tmp_path: Path, quick_runs: None) -> None:
-    """The loader counts as stuck after 2 s and a hot save is due after 1 s: a pause of 6 s is what minutes are."""
+    """The loader counts as stuck after 5 s and a hot save is due after 1 s: a pause of 6 s is what minutes are."""
     made_run.make_root(tmp_path / "root")
     made_run.train(tmp_path, "unbroken", training__max_updates=8)
-    run, times = tmp_path / "stopped", {"data__hang_seconds": 2, "training__hot_checkpoint_seconds": 1}
+    run, times = tmp_path / "stopped", {"data__hang_seconds": 5, "training__hot_checkpoint_seconds": 1}
     begun = time.monotonic()
     made_run.train(tmp_path, "stopped", training__max_updates=8, screen=Stopping(run), **times)
     life = time.monotonic() - begun

@@ -137,6 +137,18 @@ def test_path_of_durations() -> None:
     assert path.dtype == np.float32 and not path[1, 4].any()
 
 
+def test_path_of_some_tokens_and_frames() -> None:
+    """As the columns and rows of the whole path; a token without frames has none."""
+    duration, token = np.array([[2, 1, 3, 1]], np.int32), np.array([[1, 2, 3]])
+    frame = np.array([[1, 2, 3, 4, 6, 6]], np.int32)
+    whole = aligner.path_of(tf.constant(duration), tf.constant(7)).numpy()
+    start = (np.cumsum(duration, axis=1, dtype=np.int32) - duration)[:, token[0]]
+    found = aligner.path_between(tf.constant(start), tf.constant(duration[:, token[0]]), tf.constant(frame)).numpy()
+    np.testing.assert_array_equal(found[0], whole[0][frame[0]][:, token[0]])
+    none = aligner.path_between(tf.constant(start), tf.constant([[1, 0, 1]]), tf.constant(frame)).numpy()
+    np.testing.assert_array_equal(none[0, :, 1], 0.0)
+
+
 def test_place_in_the_token() -> None:
     duration = tf.constant([[2, 0, 1]])
     found = position_features(duration, aligner.path_of(duration, tf.constant(4)), tf.range(4)[None, :]).numpy()[0]

@@ -29,6 +29,26 @@ def running(app: Any, host: str = "127.0.0.1") -> Iterator[str]:
             assert not thread.is_alive()
 
 
+def wait_for(url: str, queue: int) -> None:
+    """Waits until this many requests are in progress or waiting."""
+    import httpx2
+
+    deadline = time.monotonic() + 60
+    while httpx2.get(url + "/health").json()["queue"] != queue:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def until(url: str, line: str) -> None:
+    """Waits for a line of the metrics."""
+    import httpx2
+
+    deadline = time.monotonic() + 60
+    while line not in httpx2.get(f"{url}/metrics").text.splitlines():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 @contextmanager
 def served(synthesizer: Any, voices: Any = None, **settings: Any) -> Iterator[str]:
     """The address of a speech server."""

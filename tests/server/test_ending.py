@@ -69,3 +69,18 @@ def test_while_it_serves(command: str, start: Started, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(uvicorn.Server, "startup", signalled)
     assert start(command) == 0
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("command", ["serve", "studio"])
+def test_ctrl_c_is_the_ordinary_end(
+    command: str, start: Started, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    startup = uvicorn.Server.startup
+
+    async def signalled(self: Any, *args: Any, **more: Any) -> None:
+        await startup(self, *args, **more)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(uvicorn.Server, "startup", signalled)
+    assert start(command) == 0 and "stopped" not in capsys.readouterr().err

@@ -4,8 +4,8 @@ import base64
 import gc
 import io
 import json
+import socket
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,7 +22,7 @@ httpx = pytest.importorskip("httpx2")
 
 from myxtts.synthesis import Synthesizer  # noqa: E402
 from myxtts.synthesis.options import SPEAK_OPTIONS  # noqa: E402
-from tests.server.served import served  # noqa: E402
+from tests.server.served import served, wait_for  # noqa: E402
 
 TEXT = "A good day to all of you. And to nobody else."
 SPEECH = "/v1/audio/speech"
@@ -183,13 +183,6 @@ def test_four_at_once_give_the_bytes_of_one_after_another(url: str) -> None:
         assert list(pool.map(content, texts)) == serial
 
 
-def wait_for(url: str, queue: int) -> None:
-    deadline = time.monotonic() + 60
-    while httpx.get(url + "/health").json()["queue"] != queue:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def test_a_full_queue_and_a_client_that_leaves(synthesizer: Synthesizer, monkeypatch: pytest.MonkeyPatch) -> None:
     """One request is held in its second sentence; the next is turned away; the held one leaves, and all is free."""
     going, sentences = threading.Event(), []
@@ -323,6 +316,14 @@ def test_mistakes_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixt
     (tmp_path / "empty").write_text("\n")
     assert "has no token" in lines("x", "--token-file", str(tmp_path / "empty"))
     assert "no checkpoint" in lines(str(tmp_path))
+    for host in ("a" * 70, "192.0.2.1"):  # neither needs a name server
+        assert f"--host '{host}' is no address of this machine" in lines(str(tmp_path), "--host", host)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert f"--port {port} cannot be used on 127.0.0.1" in lines(str(tmp_path), "--port", port)
+    assert "expected scheme and host" in lines("x", "--origin", "https://a.example/")
     assert "--voices is 'none', which does not exist" in lines("x", "--voices", "none")
     (tmp_path / "file").touch()
     assert "which is a file" in lines("x", "--voices", str(tmp_path / "file"), "--allow-voices")

@@ -186,6 +186,24 @@ def test_a_speech_is_followed_by_its_words_and_kept(studio: MadeStudio) -> None:
     assert not ask(studio, "GET", "/studio/history")["speaking"]
 
 
+def test_a_speech_with_an_unexpected_error_ends(
+    studio: MadeStudio, synthesizer: Synthesizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generate, calls = synthesizer.model.generate, []
+
+    def breaks(*args: Any, **more: Any) -> Any:
+        calls.append(1)
+        if len(calls) > 1:
+            raise RuntimeError("no such mel")
+        return generate(*args, **more)
+
+    monkeypatch.setattr(synthesizer.model, "generate", breaks)
+    entry = ask(studio, "POST", "/studio/speak", 201, json={"input": "A good day. And one more.", "voice": "bob"})
+    last = json.loads(ask(studio, "GET", f"/studio/speak/{entry['id']}").text.splitlines()[-1])
+    assert last["entry"]["state"] == "failed" and "internal error" in last["entry"]["problem"]
+    assert ask(studio, "GET", "/studio/history")["speaking"] == []
+
+
 def test_a_recording_becomes_a_voice(studio: MadeStudio, tmp_path: Path) -> None:
     content = made_model.save_recording(tmp_path / "a.wav", seconds=4.0).read_bytes()
     kept = ask(studio, "POST", "/studio/recording", 201, files={"audio_sample": ("me.wav", content)})
@@ -304,6 +322,7 @@ def test_a_run_whose_process_was_killed(studio: MadeStudio) -> None:
         ({"level": "vocoder"}, "level"), ({"size": "huge"}, "size"), ({"minutes": -1}, "minutes"),
         ({"settings": "x"}, "settings"), ({"settings": "data.none=1"}, "settings"),
         ({"settings": "training.checkpoint_dir=/x"}, "settings"), ({"base": "none"}, None), ({"data": "a\nb"}, "data"),
+        ({"data": "x" * 4_000}, "data"), ({"data": "~nobody-here/x"}, "data"),
     ],
 )  # fmt: skip
 def test_mistakes_in_the_form(studio: MadeStudio, changes: dict, param: str | None) -> None:
@@ -311,6 +330,10 @@ def test_mistakes_in_the_form(studio: MadeStudio, changes: dict, param: str | No
     for path in ("/studio/plan", "/studio/runs"):
         error = ask(studio, "POST", path, 400, json=values)["error"]
         assert error["param"] == param and "\n" not in error["message"]
+    if param == "data":
+        answer = ask(studio, "POST", "/studio/audits", 400, json={"folder": values["data"]})
+        assert answer["error"]["param"] == "folder"
+        assert ask(studio, "GET", "/studio/folders", params={"path": f"{values['data']}/x"})["folders"] == []
 
 
 @pytest.mark.process

@@ -24,7 +24,7 @@ from myxtts.server.voice_folder import VoiceFolder, name_problem  # noqa: E402
 from myxtts.synthesis import Synthesizer  # noqa: E402
 from myxtts.synthesis.voice_file import read_voice  # noqa: E402
 from myxtts.synthesis.voice_parts import VoicePart  # noqa: E402
-from tests.server.served import served  # noqa: E402
+from tests.server.served import served, until  # noqa: E402
 
 VOICES = "/v1/audio/voices"
 CONSENT = {"consent_by": "Ann Example", "consent_date": "2026-12-01"}
@@ -225,14 +225,6 @@ def test_uploads_take_their_place_in_the_queue(
             assert refused.headers["retry-after"] and first.result().status_code == 201
         until_queue(address, 0)
         assert upload(address, recording, name="ben", accept_problem="true", **CONSENT).status_code == 201
-
-
-def until(url: str, line: str) -> None:
-    """Waits for a line of the metrics."""
-    deadline = time.monotonic() + 60
-    while line not in httpx.get(f"{url}/metrics").text.splitlines():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def until_queue(url: str, length: int) -> None:

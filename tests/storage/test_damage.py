@@ -43,7 +43,7 @@ def reason_of(store: CheckpointStore) -> str:
     assert newest is not None and newest.update == 1
     assert [damage.path.name for damage in store.damaged] == [step_name(2)]
     with pytest.raises(CheckpointError, match="step-00000002"):
-        store.load(store.directory / step_name(2))
+        read_checkpoint(store.directory / step_name(2))
     return store.damaged[0].reason
 
 
@@ -170,7 +170,7 @@ def test_a_future_format_is_named_and_not_buried(store: CheckpointStore) -> None
     body = json.loads(path.read_bytes())
     del body["digest"]
     path.write_bytes(_sealed({**body, "version": 2, "files": [["weights", "blake3"]]}))
-    for read in (store.newest, lambda: store.load(path.parent)):
+    for read in (store.newest, lambda: read_checkpoint(path.parent)):
         with pytest.raises(FutureFormatError, match="has format 2, and this MyXTTS reads up to 1: upgrade MyXTTS"):
             read()
     for update in range(3, 6):

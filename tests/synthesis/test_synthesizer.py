@@ -136,6 +136,8 @@ def test_a_note_on_symbols_that_cannot_be_spoken(synthesizer: Synthesizer) -> No
 def test_languages(synthesizer: Synthesizer) -> None:
     speech = synthesizer.speak("\u0633\u0644\u0627\u0645", speaker="bob", language="fa")
     assert speech.language == "fa" and notes_of(speech) == ()
+    assert synthesizer.speak("\u0633\u0644\u0627\u0645!", speaker="bob").language == "fa", "by its letters"
+    assert synthesizer.speak("Hello \u0633\u0644\u0627\u0645", speaker="bob").language == "en-us"
     assert language_index(synthesizer.opened, "EN_us") == (0, "en-us")
     for code, hint in (
         ("de", "language 'de' is not in this model; "),

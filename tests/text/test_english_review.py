@@ -16,7 +16,7 @@ from myxtts.text.sentences import split_sentences
     [
         ("He was born on 2 Jan. It was cold.", "He was born on the second of January. It was cold."),
         ("Open Mon-Fri.", "Open Monday to Friday."),
-        ("Open Mon.\u2013Fri. and Sat.", "Open Monday to Friday and Sat."),
+        ("Open Mon.\u2013Fri. and Sat.", "Open Monday to Friday and Saturday."),
         ("On 2 Jan. he left; on 2 Jan. 2024 too.", "On the second of January he left; on the second of January, twenty twenty-four too."),
         ("See lines 5,6 in the text.", "See lines five, six in the text."),
         ("Chapters 3,4 in Book 2.", "Chapters three, four in Book two."),
@@ -51,10 +51,10 @@ from myxtts.text.sentences import split_sentences
         ("Chapter 1 - 10 ways, In 2019 - 12 men", "Chapter one \u2014 ten ways, In twenty nineteen \u2014 twelve men"),
         ("Ca\u00b2\u207a, Na\u207a, SO\u2084\u00b2\u207b", "Ca two plus, Na plus, SO four two minus"),
         ("4.5/5, 7.5/10.", "four point five out of five, seven point five out of ten."),
-        ("221B Baker St.", "two hundred twenty-one B Baker Street"),
+        ("221B Baker St.", "two hundred twenty-one B Baker Street."),
         ("3/4 tsp, 1/2 oz, 1 3/4 tsp", "three quarters of a teaspoon, one half of an ounce, one and three quarters teaspoons"),
-        ("3:30-4:30pm, 3:30am-4:30pm, 9am-5:30pm", "three thirty to four thirty P M, three thirty A M to four thirty P M, nine "
-         "A M to five thirty P M"),
+        ("3:30-4:30pm, 3:30am-4:30pm, 9am-5:30pm", "three thirty to four thirty P.M, three thirty A.M to four thirty P.M, nine "
+         "A.M to five thirty P.M"),
         ("$1.5m-$2m, $10m-$2bn", "one point five to two million dollars, ten million to two billion dollars"),
         ("pages 10,11,112, and lines 5,6, too", "pages ten, eleven, one hundred twelve, and lines five, six, too"),
         ("1.000.000.000 people, 1.234.567.890 people", "one billion people, one billion two hundred thirty-four million five "
@@ -65,12 +65,12 @@ from myxtts.text.sentences import split_sentences
         ("x - 3 = 2, 2x - 3 = 7, 7 = 10 - 3", "x minus three equals two, two x minus three equals seven, seven equals ten minus "
          "three"),
         ("$5 - $10, Jan.-Mar. 2024, 2 Jan. \u2013 3 Feb.", "five to ten dollars, January to March twenty twenty-four, the second "
-         "of January \u2014 the third of February."),
+         "of January to the third of February."),
         ("Python 3.100.200 in use, 6 \u00d7 2 = 12, 1.5/2.5", "Python three point one hundred point two hundred in use, six times "
          "two equals twelve, one point five over two point five"),
         ("called 100% of them, room 221B, 7 - 9pm, 7 am - 9 pm, C - 3 = D", "called one hundred percent of them, room two hundred "
-         "twenty-one B, seven to nine P M, seven A M to nine P M, C minus three equals D"),
-        ("at 9 am - 12 men came", "at nine A M \u2014 twelve men came"),
+         "twenty-one B, seven to nine P.M, seven A.M to nine P.M, C minus three equals D"),
+        ("at 9 am - 12 men came", "at nine A.M \u2014 twelve men came"),
         ("2nd Jan. It rained on the 3rd of Sept.", "the second of January. It rained on the third of September."),
         ("10 k\u03a9, 1 M\u03a9", "ten kilohms, one megohm"),
     ],

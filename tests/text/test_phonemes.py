@@ -130,6 +130,15 @@ def test_unknown_languages_name_the_nearest(wanted: str, near: str) -> None:
     assert repr(wanted) in message and near in message and "\n" not in message
 
 
+def test_the_language_of_a_text_by_its_letters() -> None:
+    persian, russian = "\u0633\u0644\u0627\u0645 1 2 3 4 5 6 7", "\u043f\u0440\u0438\u0432\u0435\u0442"
+    assert phonemes.language_of(persian, "en-us", ["en-us", "ru", "fa"]) == "fa"
+    assert phonemes.language_of(russian, "en-us", ["en-us", "ru", "fa"]) == "ru"
+    for text in ("Hello " + persian, "Hello!", "12 \U0001f600", "", russian):
+        assert phonemes.language_of(text, "en-us", ["en-gb", "fa", "en-us"]) == "en-us", text
+    assert phonemes.language_of("Hello!", "fa", ["en-us", "fa"]) == "fa", "which reads Latin letters too"
+
+
 def test_codes_have_one_form() -> None:
     assert phonemes.canonical_language("en_US") == "en-us"
     assert phonemes.canonical_language("fr") == "fr-fr"

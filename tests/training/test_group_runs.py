@@ -17,7 +17,7 @@ import made_run
 import pytest
 from made_group import ROOT, Group, free_ports, group
 from made_run import events, losses, make_root, records
-from test_processes import environment
+from test_processes import environment, wait_for_checkpoint
 
 from myxtts.errors import EXIT_DONE, EXIT_STOPPED
 from myxtts.storage.find_checkpoint import find
@@ -108,21 +108,10 @@ def at_update(folder: Path, run: str, faults: dict[int, str]) -> Any:
     return group(words_of(folder, run, training__max_updates=40), 2, faults=faults)
 
 
-def wait_for(run: Path, update: int, process: subprocess.Popen[str]) -> None:
-    """Wait for a checkpoint; on a busy machine several processes need minutes for their graphs."""
-    deadline = time.monotonic() + 600.0
-    while not (run / "checkpoints" / f"step-{update:08d}").exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline, "no checkpoint came"
-        time.sleep(0.1)
-
-
 def check_ended(started: Group, rank: int, seconds: float) -> str:
     """The process ends within the time, with one line and the code for running the command again."""
-    begun = time.monotonic()
     _, shown = started.processes[rank].communicate(timeout=seconds)
     assert started.processes[rank].returncode == EXIT_STOPPED, shown
-    assert time.monotonic() - begun < seconds
     (line,) = [line for line in shown.splitlines() if line.startswith("error: ")]
     assert "another process ended or does not answer" in line and f"process {rank} of 2 ends, too" in line
     assert line.endswith("to continue: python3 train_main.py --again") and "Traceback" not in shown
@@ -133,16 +122,16 @@ def check_ended(started: Group, rank: int, seconds: float) -> str:
 def test_a_killed_process_ends_the_other_one(folder: Path, killed: int) -> None:
     with at_update(folder, f"killed-{killed}", {killed: "loop.update:3:kill"}) as started:
         assert started.processes[killed].wait(600) == -signal.SIGKILL
-        check_ended(started, 1 - killed, 30.0)
+        check_ended(started, 1 - killed, 100.0)
     saved = find(folder / f"killed-{killed}").update
     assert saved == (3 if killed else 2), "process 0 saves before it ends"
 
 
 def test_a_stopped_process_ends_the_other_one(folder: Path) -> None:
-    with at_update(folder, "halted", {1: "loop.update:3:sleep=5"}) as started:
-        wait_for(folder / "halted", 2, started.processes[0])
+    with at_update(folder, "halted", {1: "loop.update:3+:sleep=5"}) as started:
+        wait_for_checkpoint(folder / "halted", 2, started.processes[0])
         started.processes[1].send_signal(signal.SIGSTOP)
-        check_ended(started, 0, 60.0)
+        check_ended(started, 0, 100.0)
         started.processes[1].send_signal(signal.SIGCONT)
 
 
@@ -154,24 +143,23 @@ def cli_words(folder: Path, run: str, **settings: object) -> list[str]:
 
 def test_ctrl_c_saves_and_stops_all_processes_of_a_machine(folder: Path) -> None:
     words = [sys.executable, "train_main.py", *cli_words(folder, "devices"), "--devices", "2"]
-    faulty = environment("loop.update:3:sleep=8")
+    faulty = environment("loop.update:3+:sleep=8")
     with subprocess.Popen(
         words, cwd=ROOT, env=faulty, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        wait_for(folder / "devices", 2, process)
-        time.sleep(2.0)
+        wait_for_checkpoint(folder / "devices", 2, process)
         children = _children(process.pid)
         process.send_signal(signal.SIGINT)
         out, shown = process.communicate(timeout=300)
     assert process.returncode == EXIT_STOPPED, shown
     assert len(children) >= 2, "besides them, those that prepared the data"
-    deadline = time.monotonic() + 30.0
+    deadline = time.monotonic() + 300.0
     while any(Path(f"/proc/{child}").exists() for child in children):
         assert time.monotonic() < deadline, "none is left behind"
         time.sleep(0.1)
     (line,) = [line for line in shown.splitlines() if line.startswith("error: ")]
     saved = find(folder / "devices").update
-    assert f"stopped by SIGINT at update {saved}; everything is saved" in line and saved in (2, 3, 4)
+    assert f"stopped by SIGINT at update {saved}; everything is saved" in line and 2 <= saved < 6
     assert out.count("Settings that differ") == 1 and out.count("Training from update") == 1
     named = shlex.split(line.partition("to continue: ")[2])
     assert named[-2:] == ["--devices", "2"]

@@ -6,11 +6,15 @@ import json
 import socket
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from made_group import free_ports, tf_config
 
+from myxtts.cli import train
+from myxtts.cli.arguments import request_of, training_parser
+from myxtts.config.resolve import program_layer
 from myxtts.errors import ClusterError, ConfigError, MyXTTSError
 from myxtts.training.meeting import Meeting
 from myxtts.training.members import ALONE, Member, host_list, member_of, task_counts
@@ -189,8 +193,8 @@ def test_a_process_with_other_addresses_ends_at_once() -> None:
 
 
 def test_a_process_that_never_arrives_is_named() -> None:
-    first, last, _ = met(3, lambda meeting: None, absent=2, seconds=1.0)
-    assert first.startswith("ClusterError: 1 of 3 processes did not arrive within 1 s: '2 (127.0.0.1:")
+    first, last, _ = met(3, lambda meeting: None, absent=2, seconds=3.0)
+    assert first.startswith("ClusterError: 1 of 3 processes did not arrive within 3 s: '2 (127.0.0.1:")
     assert first.endswith("training.join_seconds") and (last == "" or "ended before the training" in last)
     _, follower = met(2, lambda meeting: None, absent=0, seconds=1.0)
     assert follower.startswith("ClusterError: process 1 of 2: process 0 (127.0.0.1:") and "did not answer" in follower
@@ -213,6 +217,64 @@ def test_a_process_that_ends_ends_all() -> None:
     assert own == "ConfigError: its own"
     assert first.startswith("ClusterError: process 1 of 3 (127.0.0.1:") and "ended before the training began" in first
     assert other.startswith("ClusterError: process 0 of 3")
+
+
+def test_a_folder_that_all_share_is_left_as_it_was(tmp_path: Path) -> None:
+    new, existing = tmp_path / "not" / "there yet", tmp_path / "existing"
+    existing.mkdir()
+    (existing / "kept").touch()
+
+    def work(meeting: Meeting) -> None:
+        meeting.check_folder(new, "x")
+        meeting.check_folder(existing, "x")
+
+    assert met(3, work) == ["", "", ""]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["existing", "kept"]
+
+
+def test_a_folder_that_is_not_shared_is_one_line_in_all_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a folder of the same path on the disk of each machine."""
+    monkeypatch.setattr("myxtts.training.meeting.FOLDER_SECONDS", 0.5)
+    (tmp_path / "b").mkdir()
+
+    def work(meeting: Meeting) -> None:
+        meeting.check_folder(tmp_path / ("b" if meeting.member.rank == 2 else "a"), "share it")
+
+    said = met(3, work)
+    assert len(set(said)) == 1
+    assert said[0].startswith("ConfigError: ") and said[0].endswith("share it")
+    assert str(tmp_path / "a") in said[0] and "process 2 (127.0.0.1:" in said[0] and "process 1" not in said[0]
+    assert [path.name for path in tmp_path.rglob("*")] == ["b"], "nothing is written"
+
+
+def test_a_new_run_in_folders_of_their_own_does_not_begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("myxtts.training.meeting.FOLDER_SECONDS", 0.5)
+    addresses, said = tuple(f"127.0.0.1:{port}" for port in free_ports(2)), [""] * 2
+
+    def attend(rank: int) -> None:
+        words = ["--checkpoint-dir", str(tmp_path / f"run-{rank}"), "--train-data", str(tmp_path)]
+        request = request_of(*training_parser("train_main.py", None).parse_known(words))
+        resolved, _ = train.resolve_request(request, program_layer("train_main.py", {}), None)
+        try:
+            with train._meeting(Member(rank, addresses, "TF_CONFIG"), resolved, request):
+                said[rank] = "begins"
+        except MyXTTSError as error:
+            said[rank] = str(error)
+
+    threads = [threading.Thread(target=attend, args=(rank,)) for rank in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60.0)
+    assert len(set(said)) == 1 and "run-0" in said[0] and "folder that all machines share" in said[0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_left_to_the_lock(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert met(2, lambda meeting: meeting.check_folder(tmp_path / "file" / "run", "x")) == ["", ""]
 
 
 def test_a_port_in_use_is_one_line() -> None:

@@ -19,7 +19,7 @@ from myxtts.errors import EXIT_STOPPED
 from myxtts.storage.find_checkpoint import find
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def environment(fault: str = "") -> dict[str, str]:
@@ -42,24 +42,23 @@ def test_ctrl_c_and_the_command_that_it_prints_resumes_bit_exactly(folder: Path)
     settings = {**made_run.SETTINGS, "data.cache_path": str(folder / "cache")}
     words = [sys.executable, "train_main.py", "--train-data", str(folder / "root"), "--checkpoint-dir", str(run)]
     words += [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
-    # the third update is followed by a pause, in which the signal comes
+    # pauses from the third update on: the run does not end before the signal comes
     with subprocess.Popen(
         words,
         cwd=ROOT,
-        env=environment("loop.update:3:sleep=8"),
+        env=environment("loop.update:3+:sleep=8"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
         wait_for_checkpoint(run, 2, process)
-        time.sleep(2.0)
         process.send_signal(signal.SIGINT)
-        _, shown = process.communicate(timeout=200)
+        _, shown = process.communicate(timeout=300)
     assert process.returncode == EXIT_STOPPED, shown
     assert "Traceback" not in shown
     (line,) = [line for line in shown.splitlines() if "stopped by SIGINT" in line]
     saved = find(run).update
-    assert saved in (2, 3), "3, unless the machine is so busy that the signal came before"
+    assert 2 <= saved < 6
     assert f"at update {saved}; everything is saved" in line
     assert f" train_main.py --train-data {folder}/root" in line
     assert [e["message"] for e in events(run, "signal")] == ["stopped by SIGINT"]
@@ -77,9 +76,9 @@ def test_ctrl_c_and_the_command_that_it_prints_resumes_bit_exactly(folder: Path)
 
 
 def wait_for_checkpoint(run: Path, update: int, process: subprocess.Popen[str]) -> None:
-    for _ in range(1_500):
-        if (run / "checkpoints" / f"step-{update:08d}").exists():
-            return
+    """On a busy machine several processes need minutes for their graphs."""
+    deadline = time.monotonic() + 600.0
+    while not (run / "checkpoints" / f"step-{update:08d}").exists():
         assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "no checkpoint came"
         time.sleep(0.1)
-    raise AssertionError("no checkpoint came")

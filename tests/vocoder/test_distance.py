@@ -39,6 +39,20 @@ def test_draws_that_differ_beat_draws_that_do_not() -> None:
     assert of(true, noise(2), noise(3)) < of(true, noise(2), noise(2))
 
 
+def test_less_repulsion_prefers_less_noise() -> None:
+    true = noise(1)
+
+    def gain(repulsion: float) -> float:
+        """How much worse it is to have all of the noise in two draws than seven tenths."""
+        loud, soft = (
+            energy_distance(spectra(true), spectra(scale * noise(2)), spectra(scale * noise(3)), FULL, RATE, repulsion)
+            for scale in (1.0, 0.7)
+        )
+        return float(loud[0] - soft[0])
+
+    assert gain(0.5) > gain(1.0)
+
+
 def test_bins_above_the_bandwidth_do_not_count() -> None:
     true, time = noise(1), np.arange(8_192) / RATE
     hiss = (true + 0.3 * np.sin(2 * np.pi * 9_500.0 * time)).astype(np.float32)

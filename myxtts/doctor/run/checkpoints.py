@@ -77,11 +77,12 @@ def _is_position(value: Any) -> bool:
     return isinstance(value, dict) and type(value.get("update")) is int
 
 
-def _is_health(value: Any) -> bool:
+def health_of(state: Any) -> Health | None:
+    """A saved health; None where it is missing or cannot be read."""
     try:
-        return isinstance(value, dict) and Health.from_json(value) is not None
+        return Health.from_json(state) if isinstance(state, dict) else None
     except CheckpointError:
-        return False
+        return None
 
 
 def _is_loss_scale(value: Any) -> bool:
@@ -95,7 +96,7 @@ def _is_recovery(value: Any) -> bool:
 
 _STATE: Mapping[str, Callable[[Any], bool]] = {
     "position": _is_position,
-    "health": _is_health,
+    "health": lambda value: health_of(value) is not None,
     "loss_scale": _is_loss_scale,
     "recovery": _is_recovery,
 }
@@ -122,13 +123,9 @@ def largest_weight(checkpoint: Checkpoint) -> tuple[float, str]:
 
 def ill_signs(state: Any) -> tuple[Check, ...]:
     """Signs of divergence in a saved health; none where it is missing or cannot be read."""
-    if not isinstance(state, dict):
-        return ()
-    try:
-        verdict = Health.from_json(state).verdict()
-    except CheckpointError:
-        return ()
-    return tuple(check for check in verdict.checks if check.sign == "ill" and check.name in DIVERGED)
+    health = health_of(state)
+    checks = () if health is None else health.verdict().checks
+    return tuple(check for check in checks if check.sign == "ill" and check.name in DIVERGED)
 
 
 def examine_all(directory: Path, progress: Progress) -> list[Examined]:

@@ -13,7 +13,7 @@ from myxtts.doctor.run.plan import RepairPlan, check_inside, make_plan
 from myxtts.errors import StorageError
 from myxtts.progress import Progress
 from myxtts.storage.checkpoint import foreign_entries
-from myxtts.storage.files import fsync_directory, storage_error, write_text_atomic
+from myxtts.storage.files import free_path, fsync_directory, storage_error, write_text_atomic
 from myxtts.storage.journal import Journal
 from myxtts.storage.run_directory import RunDirectory, WriterLock
 from myxtts.storage.store import CheckpointStore
@@ -79,11 +79,7 @@ def _carry_out(plan: RepairPlan, directory: RunDirectory, lock: WriterLock, prog
 
 def _backup(plan: RepairPlan, directory: RunDirectory) -> Path:
     """Copies everything that is about to change into a folder inside the run. Errors: StorageError."""
-    name = f"before-fix-{time.strftime('%Y%m%d-%H%M%S')}"
-    backup, number = plan.run / name, 1
-    while backup.exists():
-        number += 1
-        backup = plan.run / f"{name}-{number}"
+    backup = free_path(plan.run / f"before-fix-{time.strftime('%Y%m%d-%H%M%S')}")
     try:
         (backup / "checkpoints").mkdir(parents=True)
         for path in (directory.config_path, directory.provenance_path, directory.recovery_path):

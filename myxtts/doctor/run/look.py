@@ -13,14 +13,13 @@ from typing import Any
 from myxtts.doctor.findings import Certainty, Report
 from myxtts.doctor.messages import Message, message
 from myxtts.doctor.metrics import check_log
-from myxtts.doctor.run.checkpoints import Examined, add_checkpoint, examine_all, sign_name
+from myxtts.doctor.run.checkpoints import Examined, add_checkpoint, examine_all, health_of, sign_name
 from myxtts.doctor.settings.check import add_findings
 from myxtts.doctor.settings.read import read_settings
-from myxtts.errors import CheckpointError, ConfigError, DataError
+from myxtts.errors import ConfigError, DataError
 from myxtts.figures import finite_number, short_text, update_number
 from myxtts.health.replay import read_measure, replay
 from myxtts.health.signs import Verdict
-from myxtts.health.tracker import Health
 from myxtts.progress import Progress
 from myxtts.storage.files import read_regular_file, strict_json
 from myxtts.storage.journal import Record, read_events, read_metrics
@@ -28,8 +27,6 @@ from myxtts.storage.run_directory import RunDirectory
 
 RUN_ENTRIES = ("config.yaml", "metrics.jsonl", "events.jsonl", "checkpoints")
 """One of these makes a folder a run directory."""
-RECOVERY_NAME = "recovery.json"
-UTTERANCES_NAME = "utterances.txt"
 REPAIRED_EVENT = "repaired"
 """Written by a repair: earlier events in events.jsonl are no longer relevant."""
 LADDER_EVENTS: Mapping[str, int | None] = {
@@ -126,7 +123,7 @@ def _rung(name: str, given: object) -> int:
 
 def read_recovery(run: Path, newest: Examined | None) -> dict[str, Any] | None:
     """The state of the ladder, the newer of recovery.json and the newest checkpoint; None if neither has one."""
-    written = mapping(_json_of(run / RECOVERY_NAME))
+    written = mapping(_json_of(RunDirectory(run).recovery_path))
     in_file = written.get("recovery")
     saved = None if newest is None or newest.checkpoint is None else newest.checkpoint.state.get("recovery")
     found = [dict(state) for state in (in_file, saved) if isinstance(state, dict)]
@@ -185,7 +182,7 @@ def worst_utterances(run: Path, newest: Examined | None, recovery: Mapping[str, 
 def _losses(run: Path, newest: Examined | None) -> dict[str, tuple[float, int]] | None:
     """Utterance -> (running mean loss, times trained on), from the newest checkpoint."""
     checkpoint = newest.checkpoint if newest is not None else None
-    path = run / UTTERANCES_NAME
+    path = RunDirectory(run).utterances_path
     if checkpoint is None or "utterances" not in checkpoint.arrays:
         return None
     arrays = checkpoint.arrays["utterances"]
@@ -205,20 +202,13 @@ def verdict_of(run: Path, newest: Examined | None, progress: Progress) -> tuple[
     measure = read_measure(run)
     if newest is not None and newest.checkpoint is not None:
         state = newest.checkpoint.state.get("health")
-        health = _health_of(state) if isinstance(state, dict) else None
+        health = health_of(state)
         if health is not None:
             return health.verdict(), "checkpoint", newest.update
     updates: list[int] = []
     records = _with_progress(RunDirectory(run).metrics_path, progress)
     health = replay(records, measure, lambda line, _: updates.append(line.update))
     return (health.verdict(), "metrics", updates[-1]) if updates else None
-
-
-def _health_of(state: Mapping[str, Any]) -> Health | None:
-    try:
-        return Health.from_json(state)
-    except CheckpointError:
-        return None
 
 
 def _with_progress(path: Path, progress: Progress) -> Iterator[Record]:

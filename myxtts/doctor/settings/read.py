@@ -58,10 +58,10 @@ class Settings:
         """The value that the file gives to `key`, None if it gives none that can be used."""
         return self.known[key].value if key in self.known else None
 
-    def unknown_names(self, most: int = 40) -> str:
-        """The unknown names with their lines, at most so many."""
-        names = [f"{written} (:{line})" for written, line in self.unknown[:most]]
-        return ", ".join([*names, "..."] if len(self.unknown) > most else names)
+    def unknown_names(self) -> str:
+        """The first 40 unknown names with their lines."""
+        names = [f"{written} (:{line})" for written, line in self.unknown]
+        return ", ".join([*names[:40], "..."] if len(names) > 40 else names)
 
 
 @dataclass(frozen=True)

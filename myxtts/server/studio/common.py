@@ -15,7 +15,7 @@ from starlette.responses import Response
 from myxtts.errors import ConfigError, DataError, MyXTTSError, StorageError
 from myxtts.messages import quoted
 from myxtts.runtime.interface import OpenedModel
-from myxtts.server.app import body_of, error_response
+from myxtts.server.app import ServerSettings, body_of, error_response
 from myxtts.server.speech_request import ApiError, object_of
 from myxtts.synthesis.synthesizer import Synthesizer
 
@@ -45,7 +45,7 @@ class StudioSettings:
     shown_program: str = "myxtts"
     other_runs: tuple[Path, ...] = ()
     threads: int = 2
-    max_upload_bytes: int = 64 << 20
+    max_upload_bytes: int = ServerSettings.max_upload_bytes
 
     @property
     def state(self) -> Path:
@@ -79,11 +79,21 @@ def text_of(values: dict[str, Any], name: str, default: str = "") -> str:
     return value.strip()
 
 
+def folder_of(text: str) -> tuple[Path, str]:
+    """A folder that a user named, and why it is none, such as "does not exist"; "" where it is one."""
+    try:
+        path = Path(text).expanduser()
+        what = "" if path.is_dir() else "is a file" if path.is_file() else "does not exist"
+    except (OSError, RuntimeError):  # a name that is too long; the home of nobody
+        return Path(), "does not exist"
+    return path, what if text else "is empty"
+
+
 async def as_reply(request: Request, error: Exception) -> Response:
-    """An error of MyXTTS as a reply in OpenAI's format."""
+    """An error of MyXTTS, or of the disk, as a reply in OpenAI's format."""
     message = error.problems[0] if isinstance(error, ConfigError) else str(error)
-    status = 500 if isinstance(error, StorageError) else 400
+    status = 500 if isinstance(error, StorageError | OSError) else 400
     return error_response(ApiError(status, message))
 
 
-STUDIO_ERRORS: dict[Any, Any] = {MyXTTSError: as_reply, DataError: as_reply, ConfigError: as_reply}
+STUDIO_ERRORS: dict[Any, Any] = {one: as_reply for one in (MyXTTSError, DataError, ConfigError, OSError)}

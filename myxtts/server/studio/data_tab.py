@@ -17,7 +17,7 @@ from myxtts.audio import decoding
 from myxtts.config.schema import AudioConfig
 from myxtts.messages import quoted
 from myxtts.server.speech_request import ApiError
-from myxtts.server.studio.common import WorkerThreads, json_of, text_of
+from myxtts.server.studio.common import WorkerThreads, folder_of, json_of, text_of
 from myxtts.server.studio.processes import Processes
 from myxtts.storage.files import read_regular_file, strict_json
 
@@ -51,11 +51,11 @@ class DataTab:
         typed = request.query_params.get("path", "") or "~/"
 
         def found() -> list[str]:
-            path = Path(typed).expanduser()
-            parent, begin = (path, "") if typed.endswith("/") else (path.parent, path.name)
             try:
+                path = Path(typed).expanduser()
+                parent, begin = (path, "") if typed.endswith("/") else (path.parent, path.name)
                 names = sorted(p.name for p in parent.iterdir() if p.is_dir() and p.name.startswith(begin))
-            except (OSError, ValueError):
+            except (OSError, ValueError, RuntimeError):  # RuntimeError: the home of nobody, as in ~ann
                 return []
             hidden = begin.startswith(".")
             return [str(parent / name) for name in names if hidden or not name.startswith(".")][:_MOST_FOLDERS]
@@ -66,9 +66,8 @@ class DataTab:
         """Audits a folder."""
         values = await json_of(request)
         folder, language = text_of(values, "folder"), text_of(values, "language")
-        path = Path(folder).expanduser()
-        if not folder or not path.is_dir():
-            what = "is a file" if path.is_file() and folder else "does not exist" if folder else "is empty"
+        path, what = folder_of(folder)
+        if what:
             raise ApiError(400, f"the folder {quoted(folder, 200)} {what}; name a folder of recordings", "folder")
         path = path.absolute()
         key = hashlib.sha256(str(path).encode("utf-8", "replace")).hexdigest()[:16]

@@ -24,7 +24,7 @@ from starlette.routing import Route
 from myxtts.audio.sound_file import pcm16
 from myxtts.audio.waveform import write_wav
 from myxtts.errors import MyXTTSError
-from myxtts.server.app import body_of
+from myxtts.server.app import INTERNAL, LOG, body_of
 from myxtts.server.speech_request import ApiError, object_of, parse_request
 from myxtts.server.studio.common import WorkerThreads, text_of
 from myxtts.server.studio.models import SpeakingModels
@@ -142,8 +142,8 @@ class SpeakTab:
                 job.add({"type": "audio", "rate": rate, "audio": audio})
                 chunk = await self._workers.run(lambda: next(chunks, None))
             entry["state"] = "stopped" if job.cancelled else "done"
-        except MyXTTSError as error:
-            entry |= {"state": "failed", "problem": str(error)}
+        except Exception as error:  # without an end the page would wait forever
+            entry |= {"state": "failed", "problem": _problem(error)}
         samples = np.concatenate(parts)
         entry |= {
             "sentences": sentences,
@@ -153,8 +153,8 @@ class SpeakTab:
         }
         try:
             await self._workers.run(lambda: self._keep(entry, samples, rate))
-        except MyXTTSError as error:
-            entry["notes"].append(str(error))
+        except Exception as error:
+            entry["notes"].append(_problem(error))
         job.add({"type": "end", "entry": entry}, last=True)
 
     def _keep(self, entry: dict[str, Any], samples: Any, rate: int) -> None:
@@ -219,6 +219,14 @@ class SpeakTab:
 
     def _write(self, entry: dict[str, Any]) -> None:
         write_text_atomic(self._folder / f"{entry['id']}.json", json.dumps(entry, ensure_ascii=True))
+
+
+def _problem(error: Exception) -> str:
+    """An error as a line for the page."""
+    if isinstance(error, MyXTTSError | OSError):
+        return str(error)
+    LOG.error("a speech ended with an internal error", exc_info=error)
+    return INTERNAL.message
 
 
 def _sentence(chunk: SpeechChunk) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from myxtts.messages import quoted
 from myxtts.report.page import render
 from myxtts.report.run_files import read_run
 from myxtts.server.speech_request import ApiError
-from myxtts.server.studio.common import StudioSettings, WorkerThreads, json_of, text_of
+from myxtts.server.studio.common import StudioSettings, WorkerThreads, folder_of, json_of, text_of
 from myxtts.server.studio.guard import REPORT_POLICY
 from myxtts.server.studio.processes import Processes
 from myxtts.server.studio.runs import TRAIN, RunShelf, sample_path
@@ -120,11 +120,9 @@ class TrainTab:
         language = text_of(values, "language")
         if problem := name_problem(name):
             raise ApiError(400, problem, "name")
-        folder = Path(data).expanduser()
-        if not data or not folder.is_dir():
-            raise ApiError(
-                400, f"the data folder {quoted(data, 200)} does not exist; name a folder of recordings", "data"
-            )
+        folder, what = folder_of(data)
+        if what:
+            raise ApiError(400, f"the data folder {quoted(data, 200)} {what}; name a folder of recordings", "data")
         words = ["train", "--train-data", str(folder.absolute()), "--checkpoint-dir", str(self._runs.root / name)]
         if base:
             words += ["--init-from", base if base == STARTER else str(self._runs.existing(base).absolute())]

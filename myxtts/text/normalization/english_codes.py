@@ -54,6 +54,26 @@ _CALL = (
     r"\b((?i:calls?|calling|called|dials?|dialing|dialed|dialled|phone|phoned|ring|rang|tel|telephone)\b[.:]?"
     r"(?: (?:me|us|him|her|them))?(?: (?:on|at))?)"
 )
+_CODE = (
+    r"\b((?:(?:[Aa]rea|[Zz]ip|[Aa]ccess|[Pp]ost|[Ss]ecurity) )?[Cc]ode|[Pp]in|[Pp]assword|[Pp]asscode|[Ee]xtension"
+    r"|(?:[Aa]ccount|[Ss]erial|[Pp]hone|[Tt]elephone|[Rr]eference|[Tt]racking|[Cc]onfirmation|[Ll]icense|[Pp]olicy|[Tt]icket)"
+    r" number)((?: is| was|:)? #?)"
+)
+_BOOK = (
+    r"\b((?:Genesis|Gen|Exodus|Leviticus|Numbers|Deuteronomy|Joshua|Judges|Ruth|Samuel|Kings|Chronicles|Ezra|Nehemiah|Esther"
+    r"|Job|Psalms?|Proverbs|Ecclesiastes|Isaiah|Jeremiah|Ezekiel|Daniel|Hosea|Joel|Amos|Jonah|Micah|Matthew|Matt|Mark"
+    r"|Luke|John|Acts|Romans|Corinthians|Cor|Galatians|Ephesians|Philippians|Colossians|Thessalonians|Timothy|Titus"
+    r"|Hebrews|James|Peter|Jude|Revelation|Surah|Sura|Quran))\.? "
+)
+_SHORT_BOOKS = {"Gen": "Genesis", "Matt": "Matthew", "Cor": "Corinthians"}
+
+
+def _verses(found: _Found) -> str:
+    """John 3:16 is three sixteen."""
+    last = f" to {numbers.cardinal(found[4])}" if found[4] else ""
+    return f"{_SHORT_BOOKS.get(found[1], found[1])} {numbers.cardinal(found[2])} {numbers.cardinal(found[3])}{last}"
+
+
 RULES: tuple[tuple[re.Pattern[str], str | Callable[[_Found], str]], ...] = (
     (re.compile(rf"{_CALL} ((?:1 )?\d{{3,5}}(?: \d{{3,4}}){{1,3}})(?![\w-]|[.,]\d| \d)"), _called_groups),
     (re.compile(r"(?i:\b(call|dial|dialed|dialled|called)) (\d{3})(?![\d,.-]\d| \d| ?[%$\u20ac\u00a3])\b"), _called),
@@ -64,6 +84,14 @@ RULES: tuple[tuple[re.Pattern[str], str | Callable[[_Found], str]], ...] = (
         ),
         _groups,
     ),
+    (re.compile(rf"{_CODE}(\d{{3,}})(?![\w-]|[.,:]\d)"), lambda f: f[1] + f[2] + numbers.digit_by_digit(f[3])),
+    (re.compile(rf"{_BOOK}(\d{{1,3}}):(\d{{1,3}})(?:[-\u2013](\d{{1,3}}))?(?![\w:-])"), _verses),
+    (
+        re.compile(r"\b([123]) (?=(?:Samuel|Kings|Chronicles|Corinthians|Thessalonians|Timothy|Peter|John)\b)"),
+        lambda f: numbers.ordinal(f[1]).title() + " ",
+    ),
+    (re.compile(r"(?<![\w.-])(?:1\.)?\d{3}\.\d{3}\.\d{4}(?![\w-]|\.\d)"), _groups),
+    (re.compile(r"\b911(?= (?:calls?|callers?|dispatch\w*|operators?|emergency|system)\b)"), "nine one one"),
     (re.compile(r"(?<![\w-])(?:\(\d{3}\) ?|(?:1-)?\d{3}-)?\d{3}-\d{4}(?![\w-])"), _groups),
     (re.compile(r"(?<![\w-])1-([2-9])00-(?=[A-Z]{3})"), lambda f: f"one, {numbers.cardinal(f[1])} hundred, "),
     # A range does not begin with 0171 or have four parts, but a range or a date may begin with 05.

@@ -40,7 +40,7 @@ _SCORE = re.compile(r"(?<![\w.,/-])(\d{1,3}\.\d{1,2})/(\d{1,3}(?:\.\d{1,2})?)(?!
 _MEASURES = ("tsp", "tbsp", "oz", "fl oz", "lb", "gal", "ft", "mi", "yd", "kg", "km", "cm", "mm", "ml", "mL", "hr")
 _PART_OF_UNIT = re.compile(
     rf"(?<![\d/.,])(?<!\d )([1-9]\d?)/([234568]|10) ?({'|'.join(sorted(_MEASURES, key=len, reverse=True))})(?!\w)"
-    r"(?:(?<=ft|mi|yd)\.(?=\s+[a-z]|,))?"
+    r"(?:(?<=[a-z][a-z])\.(?=\s+[a-z]|,))?"
 )
 
 

@@ -15,7 +15,7 @@ _END = r"\b(?!['\u2019](?!s\b))"
 """The end of a numeral, which may be in the genitive: Henry VIII's."""
 _SEVERAL = f"(?=[IVX]{{2}}){_VALID}"
 """At least two letters, of the ten small numerals' kind: words such as CD, MIX and DIV are none."""
-_NAMES = (
+NAMES = (
     "Henry|Louis|Edward|Richard|Charles|James|George|William|Elizabeth|Mary|Catherine|Philip|Philippe|Francis|Frederick|"
     "Napoleon|Peter|Paul|John|Pius|Benedict|Leo|Clement|Gregory|Innocent|Alexander|Nicholas|Ivan|Ramses|Rameses|Ramesses|"
     "Ptolemy|Umberto|Victor|Emmanuel|Leopold|Otto|Albert|Ferdinand|Alfonso|Juan|Carlos|Felipe|Christian|Gustav|Gustaf|"
@@ -29,7 +29,7 @@ _GIVEN = (
     "John|James|William|Robert|Thomas|George|Edward|Charles|Henry|Joseph|Richard|David|Paul|Peter|Frank|Daniel|Michael|"
     "Samuel|Davis|Martin|Walter|Arthur|Albert|Harry|Fred|Howard"
 )
-_COUNTED = (
+COUNTED = (
     "War|Wars|Chapter|Part|Act|Scene|Volume|Section|Book|Article|Phase|Type|Class|Level|Stage|Title|Appendix|Figure|"
     "Table|Grade|Mark|Bowl|Episode|Schedule|Round|Group|Division|Unit|Lesson|Category|Corps|Canto|Verse|Psalm|number|"
     "numbers|volume|figure|section|article|chapter|page|Symphony|Sonata|Opus"
@@ -40,15 +40,15 @@ _PRONOUN = (
 )
 """The part I like is no part one."""
 _CENTURY = re.compile(rf"\b({_VALID})(?:st|nd|rd|th)?(?=(?: |-)(?:century|centuries|Century)\b)")
-_AFTER_RULER = re.compile(rf"\b((?:{_NAMES})(?: (?:{_NAMES}))?) (?:the )?({_SEVERAL}){_END}")
+_AFTER_RULER = re.compile(rf"\b((?:{NAMES})(?: (?:{NAMES}))?) (?:the )?({_SEVERAL}){_END}")
 _ONE_LETTER = re.compile(
-    rf"\b((?:(?:King|Queen|Pope|Emperor|Empress|Tsar|Czar|Kaiser|Sultan|Shah|Prince) (?:{_NAMES})) (?:the )?[IVX]"
-    rf"|(?:{_NAMES}) (?:[VX]|I(?=,? (?:of|died|reigned)\b|['\u2019]s\b)))\b"
+    rf"\b((?:(?:King|Queen|Pope|Emperor|Empress|Tsar|Czar|Kaiser|Sultan|Shah|Prince) (?:{NAMES})) (?:the )?[IVX]"
+    rf"|(?:{NAMES}) (?:[VX]|I(?=,? (?:of|died|reigned)\b|['\u2019]s\b)))\b"
     r"(?<!Malcolm X)(?!['\u2019](?!s\b))"
 )
 _AFTER_PERSON = re.compile(rf"\b((?:{_GIVEN}) (?:[A-Z]\. )?[A-Z][a-z]+) (I{{2,3}}|IV)\b")
 _AFTER_COUNTED = re.compile(
-    rf"\b((?:{_COUNTED})) (?:({_NUMBERED}){_END}(?!\.?[A-Z]|{_PRONOUN})|((?=[ivx]{{2}})[ivx]+)\b)"
+    rf"\b((?:{COUNTED})) (?:({_NUMBERED}){_END}(?!\.?[A-Z]|{_PRONOUN})|((?=[ivx]{{2}})[ivx]+)\b)"
 )
 _AND_MORE = re.compile(
     r"\b(Wars|Chapters|Parts|Acts|Scenes|Books|Volumes|Sections|Types|Phases|Articles|Figures|Tables|Stages|Levels) "

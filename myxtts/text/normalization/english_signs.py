@@ -8,6 +8,10 @@ _RAISED = str.maketrans("\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\
 _LOWERED = str.maketrans("\u2080\u2081\u2082\u2083\u2084\u2085\u2086\u2087\u2088\u2089", "0123456789")
 _POWER = re.compile("(?<=[\\w)])[\u207a\u207b]?[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+")
 _FORMULA = re.compile("(?<=[A-Za-z)])[\u2080-\u2089]+")
+_VULGAR = {
+    "\u00bd": "1/2", "\u00bc": "1/4", "\u00be": "3/4", "\u2153": "1/3", "\u2154": "2/3", "\u2155": "1/5",
+    "\u215b": "1/8", "\u215c": "3/8", "\u215d": "5/8", "\u215e": "7/8",
+}  # fmt: skip
 _SHORT = {"2": "\u00b2", "3": "\u00b3"}
 """Units have them, and otherwise they are "squared" and "cubed"."""
 _ORNAMENTS = re.compile("[\u2020\u2021\u2022\u2023\u25aa-\u25cf\u00b6\u2190-\u21ff]+")
@@ -47,6 +51,7 @@ def spell_signs(text: str) -> str:
     """Cleaned text with the signs that English reads as words in words; 10\u207b\u00b3 is 10^-3, H\u2082O is H 2 O."""
     if text.isascii():
         return text
+    text = re.sub(f"(\\d)? ?([{''.join(_VULGAR)}])", lambda found: f"{found[1] or ''} {_VULGAR[found[2]]}", text)
     text = _ION.sub(lambda found: f" {found[1].translate(_RAISED)} {_SIGNS[found[2]]} ", text)
     text = _POWER.sub(_power, text)
     text = _FORMULA.sub(lambda found: f" {found.group().translate(_LOWERED)} ", text)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from myxtts.errors import CheckpointError, NonFiniteError, StorageError
-from myxtts.storage.checkpoint import Checkpoint, step_name
+from myxtts.storage.checkpoint import Checkpoint, read_checkpoint, step_name
 from myxtts.storage.files import read_regular_file, strict_json, write_text_atomic
 from myxtts.storage.find_checkpoint import steps_in
 from myxtts.training import resume
@@ -348,16 +348,16 @@ class Ladder:
 
     def _at_or_before(self, update: int) -> Checkpoint:
         """The newest valid checkpoint not later than `update`; damaged ones are reported."""
-        folders = {step: self.run.store.directory / step_name(step) for step in steps_in(self.run.store.directory)}
-        for step in sorted((s for s in folders if s <= update), reverse=True):
+        directory = self.run.store.directory
+        for step in (step for step in steps_in(directory) if step <= update):
             try:
-                return self.run.store.load(folders[step])
+                return read_checkpoint(directory / step_name(step))
             except CheckpointError as error:
                 self.run.log.event("damaged", str(error))
                 self.run.log.warn(f"{error}; using an older one")
         raise NonFiniteError(
             f"trouble at update {self.run.state.position.update}, and no intact checkpoint up to update {update} to go "
-            f"back to: look at {self.run.store.directory}, or start over with --fresh"
+            f"back to: look at {directory}, or start over with --fresh"
         )
 
     def _give_up(self, cause: str) -> None:

@@ -9,8 +9,13 @@ import * as runs from "./runs.js";
 const TABS = {speak, voices, data, train, runs};
 const names = Object.keys(TABS);
 
+// The part of the address behind #; empty if it is damaged.
+function place() {
+  try { return decodeURIComponent(location.hash.slice(1)); } catch { return ""; }
+}
+
 function show() {
-  const [name, ...rest] = decodeURIComponent(location.hash.slice(1)).split("/");
+  const [name, ...rest] = place().split("/");
   const chosen = TABS[name] ? name : "speak";
   for (const tab of names) {
     const button = $(`tab-${tab}`), selected = tab === chosen;

@@ -63,7 +63,9 @@ async function startRecording() {
     context.close();
     recorder = null;
     $("level").value = 0;
-    await send(await asWav(new Blob(parts, {type: media.mimeType})), "microphone.wav");
+    const sound = await asWav(new Blob(parts, {type: media.mimeType})).catch(() => null); // of a moment there is nothing to decode
+    if (!sound) throw new Error("the recording has 0 s of sound, at least 0.5 s are needed; record again");
+    await send(sound, "microphone.wav");
   }));
   media.start();
   showRecord();
