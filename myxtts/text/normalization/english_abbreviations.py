@@ -15,7 +15,7 @@ _Rule = tuple[re.Pattern[str], str | Callable[[_Found], str]]
 _MUST_BE_NUMBERED = names(set(tables.BEFORE_NUMBERS) - {"no", "art", "sec", "fig", "p", "min", "max", "approx", "est"})
 _NUMBERED = (
     r"\b((?<!\bsaid )(?<!\bsays )(?<!\bsay )(?<!\byes or )(?<!\banswer is )(?<!\banswer was )no|(?<!\bof )art"
-    rf"|(?<!\ba )(?<!\d )sec|(?<!\ba )fig|(?-i:(?=[A-Z]))(?:no|art|sec|fig)|(?<!\d )min|max|approx|est|p"
+    rf"|(?<!\ba )(?<!\d )sec|(?<!\ba )fig|(?-i:(?=[A-Z]))(?:no|art|sec|fig)|(?-i:(?<!\d )min|max)|approx|est|p"
     rf"|{_MUST_BE_NUMBERED})\."
 )
 ABBREVIATIONS = frozenset(name.lower() for name in (*tables.TITLES, *tables.SHORT_WORDS)) - {"sec", "det", "fr", "rt"}
@@ -48,7 +48,8 @@ _STREET_END = rf"(?:{_STREET}|Street|Avenue|Road|Boulevard|Drive|Lane|Place|Cour
 
 
 _LETTER_BEFORE = re.compile(
-    r"\b(?:an?|plan|type|vitamin|grade|class|letter|part|section|point|option|group|hepatitis|model|side|team) $",
+    r"\b(?:an?|plan|type|vitamin|grade|class|letter|appendix|exhibit|chapter|figure|table|part|section|point|option"
+    r"|group|hepatitis|model|side|team) $",
     re.I,
 )
 
@@ -87,13 +88,13 @@ def _short_word(found: _Found) -> str:
 RULES: tuple[_Rule, ...] = (
     (
         re.compile(
-            rf"\b([A-Z][a-z]+, )({names(tables.STATES)})(?= \d{{5}}\b|(?<!, OK)(?<!, HI)(?:[,.;:)]| [a-z]|$))"
+            rf"\b([A-Z][a-z]+, )({names(tables.STATES)})(?= \d{{5}}\b|(?<!, OK)(?<!, HI)(?<!, MD)(?:[,.;:)]| [a-z]|$))"
             rf"(?: (\d{{5}})(?:-(\d{{4}}))?\b)?"
         ),
         _state,
     ),
     (
-        re.compile(rf"([a-z], |\b[RDI]-)({names(tables.SHORT_STATES)})\.(?=(\s*$)?)"),
+        re.compile(rf"(\b[A-Z][a-z]+, |\b[RDI]-)({names(tables.SHORT_STATES)})\.(?=(\s*$)?)"),
         lambda f: f"{f[1]}{tables.SHORT_STATES[f[2]]}" + ("." if f[3] is not None else ""),
     ),
     (
@@ -115,7 +116,7 @@ RULES: tuple[_Rule, ...] = (
         lambda f: f"{f[1]} {tables.STREETS[f[2]]}" + ("." if f[3] is not None else ""),
     ),
     (
-        re.compile(rf"\b([A-Z][a-z]+|\d+(?:st|nd|rd|th)) ({_LONG_STREETS})\b(?!\.)"),
+        re.compile(rf"\b([A-Z][a-z]+|\d+(?:st|nd|rd|th)) ({_LONG_STREETS})\b(?!\.| Maria)"),
         lambda f: f"{f[1]} {tables.STREETS[f[2]]}",
     ),
     (
@@ -144,7 +145,7 @@ RULES: tuple[_Rule, ...] = (
     (re.compile(r"(?<=[a-z]) v\.? (?=[A-Z][a-z])"), " versus "),
     (re.compile(r"(?<=& )Co\b(?:\.(?=\s+\w|,))?|(?<=[a-z] )Co\.(?=\s+[a-z]|,)"), "Company"),
     (re.compile(r"(?<=[a-z] )Co\.(?=\s*$|\s+[A-Z])"), lambda f: "Company." if _ends(f) else f.group()),
-    (re.compile(r"\b[Nn]o (?=\d+ [A-Z]|\d+[.,]?$)"), "number "),
+    (re.compile(r"\bNo (?=\d+ [A-Z]|\d+[.,]?$)"), "number "),
     (BEFORE_NUMBER, lambda f: tables.BEFORE_NUMBERS[f[1].lower()] + " "),
     (re.compile(r"\b(approx|max|(?<!\d )min|[Ee]xt|tel)\.? (?=\d)"), lambda f: _NUMBERED_WORDS[f[1].lower()] + " "),
 )
@@ -163,5 +164,5 @@ WORDS: tuple[_Rule, ...] = (
         ),
         _initials,
     ),
-    (re.compile(rf"\b(?:{'|'.join(sorted(tables.SPELLED))})\b"), lambda f: ".".join(f.group())),
+    (re.compile(rf"\b(?!APR\.? \d)(?:{'|'.join(sorted(tables.SPELLED))})\b"), lambda f: ".".join(f.group())),
 )

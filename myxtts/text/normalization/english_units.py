@@ -27,7 +27,7 @@ _ARTICLE = re.compile(r"\b(?:an?|another|each|every) $", re.I)
 _NOUN_AFTER = re.compile(
     r"-[a-z]| (?!(?:that|which|who|he|she|it|they|we|i|you|in|of|for|to|from|by|on|at|with|as|than|more|less|not|and|or"
     r"|but|if|is|was|are|were|be|been|has|had|have|will|would|can|could|may|might|do|does|did|per|when|where|after|before"
-    r"|over|under|above|below|away|ago|into|out|up|down|off|now|so|plus|minus|each|all|only|just|then|still|today)\b"
+    r"|over|under|above|below|away|ago|into|out|up|down|off|now|so|plus|minus|each|back|worth|left|apiece|should|must|went|came|meant|means|bought|buys|paid|spent|got|gave|all|only|just|then|still|today)\b"
     r"|[a-z]+(?:ed|ly)\b)[a-z]"
 )
 
@@ -78,7 +78,7 @@ def mark_inches(text: str) -> str:
     spoken = parts[0]
     for part in parts[1:]:
         number = None if is_open or re.match(r"\w", part) else _NUMBER_AT_END.search(spoken[-12:])
-        if number is not None:
+        if number is not None and ("/" in number.group() or len(number.group().split(".")[0]) <= 3):
             one = number.group() == "1" or re.fullmatch(r"\d+/\d+", number.group()) or _INCH_OF.match(part)
             spoken += f" {'inch' if one else 'inches'}{part}"
         else:
@@ -116,6 +116,7 @@ SPELLINGS: tuple[_Rule, ...] = (
     (re.compile(r"(?<=degrees )[CF]\b"), lambda f: "Celsius" if f.group() == "C" else "Fahrenheit"),
     (re.compile(r"(?<![\w.,])(?<![a-z] )(\d\d\d?)F\b"), r"\1°F"),
     (re.compile(r"(?<=\d\.\d)A\b"), " amperes"),
+    (re.compile(r"(?<=\d)pc\b"), " percent"),
     (
         re.compile(rf"(?<![\w.,/-])(\d+(?:\.\d+)?)-({_UNIT})(?![\w-])(?:\.(?= [a-z]))?"),
         lambda f: f"{f[1]} {singular(tables.UNITS[f[2]])}",
