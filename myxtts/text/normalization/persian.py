@@ -226,8 +226,8 @@ _RULES: tuple[_Rule, ...] = (
     (re.compile(rf"(?<=\d){ZWNJ}|{ZWNJ}(?=\d)"), " "),
     (re.compile(rf"(?P<minus>(?:(?<=[\s(])|^)-)?(?P<whole>{_NUMBER})(?:\.(?P<fraction>\d+))?"), _plain_number),
     (re.compile(f"[{re.escape(''.join(_SIGNS))}]"), lambda f: f" {_SIGNS[f.group()]} "),
+    (re.compile(r" +"), " "),  # before the next rule, for which a long row of blanks is slow
     (re.compile(r"\s*[\u2013\u2014]\s*"), " \u2014 "),
-    (re.compile(r" +"), " "),
     (re.compile(r" (?=[,.!?;:،؛؟])"), ""),
 )
 
