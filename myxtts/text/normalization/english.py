@@ -270,8 +270,10 @@ _RULES: tuple[_Rule, ...] = (
     (re.compile(r" (?=[,.!?;:)])"), ""),
     # Letters in a row are one word: eSpeak NG reads the A of "A M" as an article, but not that of "A.M". At the start
     # of a sentence it is one, as in "A T-shirt".
-    (re.compile(r"\b(?<!^)(?<![.!?:\"] )[A-HJ-Z](?: [A-HJ-Z]\b)+(?!['.-]\w)"), lambda f: f.group().replace(" ", ".")),
-    (re.compile(r"\b[B-HJ-Z](?: [A-HJ-Z]\b)+(?!['.-]\w)"), lambda f: f.group().replace(" ", ".")),
+    (
+        re.compile(r"\b(?:[B-HJ-Z]|(?<!^)(?<![.!?:\"] )A)(?: [A-HJ-Z]\b)+(?!['.-]\w)"),
+        lambda f: f.group().replace(" ", "."),
+    ),
     (
         re.compile(
             r"\b((?i:vitamin|grade|type|plan|hepatitis|group|class|part|section|appendix|exhibit|option|point|team|level"

@@ -226,7 +226,7 @@ WORDS: tuple[_Rule, ...] = (
     ),
     (
         re.compile(
-            r"\b([A-Z](?:\.[A-Z])+|[a-z](?:\.[a-z])+|[A-Z]|M\.Sc|B\.Sc|Ph\.D)\.(?=\s+[\w(\"]|[,;:)])(?<!\b[IO]\.)"
+            r"(?<!\b[A-Za-z]\.)\b([A-Z](?:\.[A-Z])+|[a-z](?:\.[a-z])+|[A-Z]|M\.Sc|B\.Sc|Ph\.D)\.(?=\s+[\w(\"]|[,;:)])(?<!\b[IO]\.)"
         ),
         _initials,
     ),
