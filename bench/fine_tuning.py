@@ -101,13 +101,13 @@ def _check(given: Namespace) -> None:
         raise ConfigError(problems)
 
 
-def training_words(given: Namespace, minutes: float) -> list[str]:
+def training_words(given: Namespace, minutes: float | None, updates: int | None = None) -> list[str]:
     """The training command; a run that exists is continued without --init-from."""
     root = str(given.work / "data")
     data = ["--train-data", root, "--val-data", root]
     if not steps_in(RunDirectory(given.work / "run").checkpoints_path):
         data += ["--init-from", str(given.base)]
-    return judged_training.training_words(given, data, [f"text.language={given.language}"], minutes)
+    return judged_training.training_words(given, data, [f"text.language={given.language}"], minutes, updates)
 
 
 def _mark(given: Namespace, minutes: float, mark: str, record: Path, screen: Screen) -> int:

@@ -1,8 +1,8 @@
 """Judges a list of clips with the models of the extra `judge`, as `python -m myxtts evaluate --judge` does.
 
 A script for any Python that has the extra (`pip install 'myxtts[judge]'`), called by the measurements that synthesize:
-PYTHON bench/judge.py LIST.tsv --json FILE. A line of the list is wav, text and reference, separated by tabs. English
-only.
+PYTHON bench/judge.py LIST.tsv --json FILE. A line of the list is wav, text and reference, separated by tabs. Words
+are recognized in English only; in other languages the error rates are null.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     made.add_argument("clips", metavar="LIST.tsv", type=Path, help="wav, text and reference in every line")
     made.add_argument("--json", metavar="FILE", type=Path, required=True, help="file for the figures")
+    made.add_argument("--language", metavar="CODE", default=LANGUAGE, help=f"of the texts ({LANGUAGE})")
     given = made.parse_args(argv)
     from myxtts.evaluation.judge import Judge
 
     rows = [line.split("\t") for line in given.clips.read_text(encoding="utf-8").splitlines() if line.strip()]
     judge, found = Judge(None), []
     for number, (wav, text, reference) in enumerate(rows):
-        answer = judge.answer({"id": number, "wav": wav, "reference": reference or None, "language": LANGUAGE})
+        answer = judge.answer({"id": number, "wav": wav, "reference": reference or None, "language": given.language})
         found.append(figures_of(text, answer))
         shown = "  ".join(f"{kind} {found[-1][kind]:.2f}" for kind in KINDS if found[-1][kind] is not None)
         print(f"{Path(wav).name}  {shown}  recognized: {answer['recognized']}", flush=True)
@@ -45,7 +46,8 @@ def figures_of(text: str, answer: dict[str, Any]) -> dict[str, Any]:
     """The figures of a clip, and the numbers of words and characters behind its error rates."""
     from myxtts.evaluation.word_errors import error_rates
 
-    rates = error_rates(text, answer["recognized"] or "", LANGUAGE)
+    recognized = answer["recognized"]
+    rates = error_rates(text, recognized, LANGUAGE) if recognized is not None else None
     counted = (rates.wer, rates.cer, rates.words, rates.characters) if rates else (None, None, 0, 0)
     return {**answer, **dict(zip(("wer", "cer", "words", "characters"), counted, strict=True)), "text": text}
 

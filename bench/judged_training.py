@@ -67,12 +67,14 @@ def outlive_ctrl_c() -> None:
     signal.signal(signal.SIGINT, lambda *_: None)
 
 
-def training_words(given: Namespace, data: Sequence[str], settings: Sequence[str], minutes: float) -> list[str]:
-    """The training command, which ends only by time: validations do not end it."""
+def training_words(
+    given: Namespace, data: Sequence[str], settings: Sequence[str], minutes: float | None, updates: int | None = None
+) -> list[str]:
+    """The training command, which ends only by time or by the number of updates: validations do not end it."""
     words = [*data, "--optimization-level", given.level, "--checkpoint-dir", str(given.work / "run")]
-    words += ["--epochs", MANY, "--max-updates", MANY]
-    own = (f"training.early_stopping_validations={MANY}", *settings, *given.set)
-    for setting in (*own, f"training.max_minutes={minutes:g}"):
+    words += ["--epochs", MANY, "--max-updates", MANY if updates is None else str(updates)]
+    end = () if minutes is None else (f"training.max_minutes={minutes:g}",)
+    for setting in (f"training.early_stopping_validations={MANY}", *settings, *given.set, *end):
         words += ["--set", setting]
     return words
 
@@ -117,8 +119,11 @@ def _same_work(given: Namespace, own: dict[str, Any]) -> None:
     results.write_json(path, own)
 
 
-def judged(given: Namespace, mark: str) -> dict[str, float] | None:
-    """The judge's figures, computed once; None without a judge. Raises DataError where it fails."""
+def judged(given: Namespace, mark: str, language: str | None = None) -> dict[str, float] | None:
+    """The judge's figures, computed once; None without a judge. Raises DataError where it fails.
+
+    language: of the texts, for bench/judge.py.
+    """
     path = given.work / "judged" / f"{mark}.json"
     if not path.is_file():
         if given.judge_python is None:
@@ -132,6 +137,7 @@ def judged(given: Namespace, mark: str) -> dict[str, float] | None:
             str(list_path.resolve()),
             "--json",
             str(temporary.resolve()),
+            *(["--language", language] if language else []),
         ]
         code = subprocess.run(words, check=False).returncode
         if code != 0:

@@ -100,7 +100,7 @@ def measured(given: Namespace, checkout: Path, precision: str, folder: Path) -> 
         check=False,
     )
     if not out.is_file():
-        last = "".join(done.stderr.splitlines(keepends=True)[-3:]).strip()
+        last = done.stderr.strip().rpartition("\n")[2]
         raise ConfigError(f"the training of {str(checkout)!r} ended before it was measured: {last}")
     found: Figures = json.loads(out.read_text(encoding="utf-8"))
     return found

@@ -71,9 +71,9 @@ def _run(given: Namespace) -> int:
     rows = [("checkout", "frames per CPU second (median)", "least", "most", *(f"validation, {m}" for m in METRICS))]
     for name, trainings in found.items():
         rates = [one.rate for one in trainings]
-        figures = (f"{figure:,.0f}" for figure in (statistics.median(rates), min(rates), max(rates)))
+        speeds = (f"{rate:,.0f}" for rate in (statistics.median(rates), min(rates), max(rates)))
         losses = (f"{trainings[0].validation[m]:.4f}" for m in METRICS)
-        rows.append((f"{name} ({commit_of(checkouts[name])})", *figures, *losses))
+        rows.append((f"{name} ({commit_of(checkouts[name])})", *speeds, *losses))
     middle = statistics.median(ratios)
     figures = {name: [asdict(one) for one in trainings] for name, trainings in found.items()}
     title = f"Training, size {given.size}, {given.precision}, updates {given.warm_up + 1} to {_last(given)}"
@@ -114,7 +114,7 @@ def trained(given: Namespace, checkout: Path, folder: Path) -> Training:
     )
     updates = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else []
     if done.returncode or len(updates) != _last(given):
-        last = "".join(done.stderr.splitlines(keepends=True)[-3:]).strip()
+        last = done.stderr.strip().rpartition("\n")[2]
         raise ConfigError(f"the training of {str(checkout)!r} ended after {len(updates)} updates: {last}")
     counted = updates[given.warm_up :]
     seconds = counted[-1][0] - updates[given.warm_up - 1][0]

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 
 _JOINERS = frozenset("\u200c\u200d")
 """Zero-width joiners: Persian spelling needs them, and they cannot hide or move other text."""
+_ESCAPED_JOINER = re.compile(r"(?<=[\u0620-\u06ff])\\u(200[cd])(?=[\u0620-\u06ff])")
+"""A joiner between two letters of the Arabic script, as `repr` shows it."""
 
 
 def quoted(value: object, limit: int = 80) -> str:
-    """A value for a message: text and paths as `repr` shows them; shortened in the middle beyond about `limit`."""
+    """A value for a message: text and paths as `repr` shows them; shortened in the middle beyond about `limit`.
+
+    Joiners within words of the Arabic script are kept.
+    """
     text = repr(os.fspath(value)) if isinstance(value, (str, os.PathLike)) else str(value)
+    text = _ESCAPED_JOINER.sub(lambda found: chr(int(found[1], 16)), text)
     return text if len(text) <= limit else f"{text[: limit // 2]}...{text[-(limit // 3) :]}"
 
 

@@ -12,7 +12,7 @@ LAYER = {
     "errors": 0,
     "loss_terms": 0,
     "messages": 0,
-    "other_python": 0,
+    "other_python": 2,
     "faults": 1,
     "units": 0,
     "batch": 0,
@@ -47,6 +47,8 @@ HEAVY = {"tensorflow", "keras", "tf_keras"}
 BROAD_BY_DESIGN = {
     "cli/screen.py": "the last resort: the traceback of a defect is printed, exit code 1",
     "data/loader.py": "a thread's error is carried to the consumer, which raises it",
+    "server/app.py": "logged with its traceback, and answered as an error of the API",
+    "server/studio/speaking.py": "the page gets the problem of the speech; without an end it would wait forever",
 }
 
 

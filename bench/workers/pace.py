@@ -1,13 +1,12 @@
 """CPU time after every update in a checkout of MyXTTS: `python pace.py OPTIONS.json`, started in that checkout.
 
-It runs the checkout's own train_main.py and replaces nothing of it, so that older versions can be measured, too. CPU
+It runs the checkout's own training command and replaces nothing of it, so that older versions can be measured, too. CPU
 time is that of the whole process, with the loader, journals and the loop.
 """
 
 from __future__ import annotations
 
 import json
-import runpy
 import sys
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 def main() -> None:
     """Trains as the options say, and writes one pair (CPU seconds, frames) for each update."""
     options = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    from myxtts.cli.train import main as train
     from myxtts.training.step import Step
 
     micro, update = Step.micro, Step.update
@@ -33,10 +33,11 @@ def main() -> None:
         frames[0] = 0
         return result
 
-    Step.micro, Step.update = counted_micro, timed_update  # type: ignore[method-assign]
+    watched: Any = Step
+    watched.micro, watched.update = counted_micro, timed_update
     sys.argv = ["train_main.py", *options["words"]]
     try:
-        runpy.run_path("train_main.py", run_name="__main__")
+        sys.exit(train(program="train_main.py", default_checkpoint_dir="./checkpoints"))
     finally:
         Path(options["out"]).write_text(json.dumps(updates), encoding="utf-8")
 

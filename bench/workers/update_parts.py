@@ -1,8 +1,8 @@
 """The parts of updates in a checkout of MyXTTS: `python update_parts.py OPTIONS.json`, started in that checkout.
 
-It runs the checkout's own train_main.py and replaces nothing of it, so that older versions can be measured, too. After
-some updates, each further one is repeated: for its time, operation by operation for the shapes of its products, and
-under TensorFlow's profiler for the time of each kernel. The weights change with the repetitions, the work does not.
+It runs the checkout's own training command and replaces nothing of it, so that older versions can be measured, too.
+After some updates, each further one is repeated: for its time, operation by operation for the shapes of its products,
+and under TensorFlow's profiler for the time of each kernel. The weights change with the repetitions, the work does not.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import itertools
 import json
 import math
 import os
-import runpy
 import shutil
 import statistics
 import sys
@@ -247,6 +246,7 @@ def _folder() -> Iterator[Path]:
 def main() -> None:
     """Trains as the options say, until everything is measured."""
     options = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    from myxtts.cli.train import main as train
     from myxtts.training.step import Step
 
     def done(figures: dict[str, Any]) -> None:
@@ -255,7 +255,7 @@ def main() -> None:
 
     Probe(options, done).install(Step)
     sys.argv = ["train_main.py", *options["words"]]
-    runpy.run_path("train_main.py", run_name="__main__")
+    sys.exit(train(program="train_main.py", default_checkpoint_dir="./checkpoints"))
 
 
 if __name__ == "__main__":

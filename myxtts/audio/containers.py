@@ -27,20 +27,25 @@ _STREAMED_BYTES = 0x7FFF_0000
 _SLACK_BYTES = 64
 """Tolerance for the stated length: some programs include the header, or a few more bytes."""
 _MOST_CHUNKS = 1_000
+_PAGES = (b"<!doctype", b"<html", b"<?xml", b'{"error')
+"""What a failed download begins with."""
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 def source_of(path: Path, size: int) -> Path | io.BytesIO:
     """What the decoder opens for the file `path` of `size` bytes: the file, or its content repaired or converted.
 
-    Raises DataError for a truncated WAV, a Git LFS pointer, and a format that needs ffmpeg where there is none.
+    Raises DataError for a truncated WAV, a Git LFS pointer, a web page, and without ffmpeg for a format that needs it.
     """
     try:
         with path.open("rb") as file:
-            if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
+            start = file.read(200)
+            if start.startswith(_LFS_POINTER):
                 raise DataError(
                     f"{quoted(path, 200)}: a Git LFS pointer, not the recording itself; fetch it with `git lfs pull`"
                 )
+            if start.lstrip().lower().startswith(_PAGES):
+                raise DataError(f"{quoted(path, 200)}: a web page, not the recording itself; download it again")
         place = _wav_data(path)
     except OSError:
         return path  # the decoder reports the reason

@@ -6,7 +6,7 @@ On the built-in corpus, or on a folder of the user; `--from-scratch` trains a mo
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from myxtts.config.files import load_file
 from myxtts.config.resolve import resolve
 from myxtts.config.schema import DataConfig, TextConfig
 from myxtts.demo.sentences import ENGLISH_HELD_OUT, PERSIAN_HELD_OUT
-from myxtts.errors import EXIT_DONE, EXIT_STOPPED, ConfigError, StorageError
+from myxtts.errors import EXIT_DONE, EXIT_STOPPED, ConfigError, DataError, StorageError
 from myxtts.messages import escaped, quoted
 from myxtts.speakers import COPY_MARK
 from myxtts.storage import STARTER
@@ -77,6 +77,11 @@ def _run(argv: Sequence[str]) -> int:
         epilog=CONSENT,
     )
     parser.add_argument("--data", metavar="DIR", help="your recordings, in the layout of --train-data")
+    parser.add_argument(
+        "--language",
+        metavar="CODE",
+        help="language of your recordings, such as fa, where their table does not say it (en-us)",
+    )
     parser.add_argument("--from-scratch", action="store_true", help="train from random weights instead")
     parser.add_argument(
         "--out", metavar="DIR", default=str(DEFAULT_DIRECTORY), help=f"output folder ({DEFAULT_DIRECTORY})"
@@ -95,6 +100,8 @@ def _run(argv: Sequence[str]) -> int:
         namespace.minutes = SCRATCH_MINUTES if namespace.from_scratch else MINUTES
     if namespace.data is not None and not Path(namespace.data).is_dir():
         problems.append(f"--data is {quoted(namespace.data, 200)}, which is no folder; name a folder of recordings")
+    if namespace.language is not None and namespace.data is None:
+        problems.append("--language is that of your recordings; name them with --data")
     if not 0.05 <= namespace.minutes <= 10_000:
         problems.append(f"--minutes is {namespace.minutes!r}, expected 0.05 to 10000")
     out = Path(namespace.out)
@@ -113,12 +120,15 @@ def _run(argv: Sequence[str]) -> int:
         root = data_root(namespace.data, screen)
         new = namespace.fresh or not _run_directory(run).checkpoints_path.exists()
         if new and not namespace.from_scratch:
-            optional(screen, lambda: _speak_before(out, root, screen), "no samples of the starter", "--from-scratch")
+            clips = _clips_of(root, namespace.language)
+            optional(screen, lambda: _speak_before(out, clips, screen), "no samples of the starter", "--from-scratch")
         words = training_words(run, root, namespace.minutes, from_scratch=namespace.from_scratch, new=new)
+        if namespace.language is not None:
+            words += ["--language", namespace.language]
         code = train.main([*words, "--fresh"] if namespace.fresh else words)
         if code != EXIT_DONE:
             if code == EXIT_STOPPED:
-                screen.say("`make demo` resumes from here, completes the training and speaks.")
+                screen.say("The same command resumes from here, completes the training and speaks.")
             return code
     try:
         _speak(out, run, screen)
@@ -181,14 +191,33 @@ def minutes_of(run: Path) -> float:
     return resolve([load_file(_run_directory(run).config_path)]).config.training.max_minutes
 
 
-def _clips_of(root: str) -> dict[str, list[Utterance]]:
-    """The training clips of each speaker of a data root. Raises DataError."""
+def _clips_of(root: str, language: str | None) -> dict[str, list[Utterance]]:
+    """The training clips of each speaker of a data root; `language` is that of rows without one.
+
+    Raises DataError, also where the texts cannot be right, such as Persian as English.
+    """
+    from myxtts.data.anomalies import check_suspects
     from myxtts.data.manifest import read_root
 
+    manifest = read_root(Path(root), "train", language or TextConfig().language)
+    check_suspects(manifest, DataConfig().max_suspect_share)
     found: dict[str, list[Utterance]] = {}
-    for utterance in read_root(Path(root), "train", TextConfig().language).utterances:
+    for utterance in manifest.utterances:
         found.setdefault(utterance.speaker, []).append(utterance)
     return found
+
+
+def languages_of(run: Path, speakers: Sequence[str]) -> list[tuple[str, str]]:
+    """The speakers of a run with the language of their recordings; those of the model are also the starter's.
+
+    Raises ConfigError.
+    """
+    config = resolve([load_file(_run_directory(run).config_path)]).config
+    try:
+        clips = _clips_of(config.data.train_path, config.text.language)
+    except DataError:  # the recordings are no longer there
+        clips = {}
+    return [(name, clips[name][0].language if name in clips else config.text.language) for name in speakers]
 
 
 def _make_folder(out: Path) -> None:
@@ -206,11 +235,10 @@ def _write(path: Path, speech: Speech, sentence: DemoSentence, screen: Screen) -
     screen.warn(*speech.notes)
 
 
-def _speak_before(out: Path, root: str, screen: Screen) -> None:
+def _speak_before(out: Path, clips: Mapping[str, Sequence[Utterance]], screen: Screen) -> None:
     """Speaks the sentences with the starter, each with a training clip of the speaker as reference."""
     from myxtts.audio.waveform import probe
 
-    clips = _clips_of(root)
     with quiet_loading():
         from myxtts.synthesis.synthesizer import Synthesizer
 
@@ -233,18 +261,20 @@ def _speak(out: Path, run: Path, screen: Screen) -> None:
         from myxtts.synthesis.synthesizer import Synthesizer
 
     synthesizer = Synthesizer.load(run)
-    known = {sentence.speaker: sentence.language for sentence in SENTENCES}
-    own = next((code for code in synthesizer.languages if code in ("fa", "en-us")), synthesizer.languages[0])
-    sentences = sentences_of([(name, known.get(name, own)) for name in synthesizer.speakers])
+    sentences = sentences_of(languages_of(run, synthesizer.speakers))
     screen.say("", f"The trained model, after {synthesizer.opened.update} updates:")
     _make_folder(out)
     for sentence in sentences:
-        speech = synthesizer.speak(sentence.text, speaker=sentence.speaker, language=sentence.language)
+        language = sentence.language if sentence.language in synthesizer.languages else None
+        speech = synthesizer.speak(sentence.text, speaker=sentence.speaker, language=language)
         _write(out / sentence.file_name, speech, sentence, screen)
     page = write_report(run)
-    words = shlex.join([python_command(), "-m", "myxtts", "speak", "--checkpoint", escaped(str(run))])
+    command = [python_command(), "-m", "myxtts", "speak", "--checkpoint", escaped(str(run))]
+    command += ["--speaker", sentences[0].speaker]
+    if len(synthesizer.languages) > 1 and sentences[0].language in synthesizer.languages:
+        command += ["--language", sentences[0].language]
     screen.say(
         f"Report: {escaped(str(page))}",
         *([BUILT_IN_NOTE] if sentences == list(SENTENCES) else []),
-        f'Another sentence: {words} --speaker {sentences[0].speaker} --out out.wav "..."',
+        f'Another sentence: {shlex.join(command)} --out out.wav "..."',
     )

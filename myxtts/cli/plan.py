@@ -24,6 +24,8 @@ _BYTES_PER_WEIGHT = 20
 _ACTIVATIONS_PER_WIDTH = 22
 """Values kept for the backward pass per frame, block and channel of the network's width."""
 
+LITTLE_SPEECH_MINUTES = 10.0
+"""Less speech than in any run from random weights that we measured; the least was 17 minutes."""
 INTELLIGIBLE_CLIPS = 1_150 * 16
 """Clips of all updates, after which speech was intelligible at the fast levels (config.presets)."""
 
@@ -154,6 +156,17 @@ def floor_words(config: Config, batches: int) -> str:
     return (
         f"{training.epochs} epochs of this data would be {by_epochs} updates; the run has {training.min_updates} "
         "(training.min_updates), since speech needs that many regardless of the number of clips"
+    )
+
+
+def little_speech_words(plan: RunPlan, config: Config) -> str:
+    """What is faster than training from random weights on a few minutes of speech; empty where that is not planned."""
+    fine_tuning = config.schedule.diagonal_prior_updates == 0
+    if config.trains != "voice" or fine_tuning or plan.minutes >= LITTLE_SPEECH_MINUTES:
+        return ""
+    return (
+        f"{plan.minutes:.1f} minutes of speech are little for a model from random weights; fine-tuning the starter on "
+        "them takes minutes: --init-from starter --optimization-level fine_tuning"
     )
 
 

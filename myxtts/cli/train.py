@@ -248,7 +248,7 @@ def _beginning(text: str) -> str:
 
 def _length_lines(resolved: Resolved, prepared: PreparedData) -> list[str]:
     """Why a run is longer than its epochs, and whether it would end within its warmup; nothing if all is well."""
-    from myxtts.cli.plan import floor_words, warmup_words
+    from myxtts.cli.plan import floor_words, little_speech_words, warmup_words
     from myxtts.data.plan import batches_per_epoch
 
     config, plan = resolved.config, _plan(resolved, prepared)
@@ -256,6 +256,7 @@ def _length_lines(resolved: Resolved, prepared: PreparedData) -> list[str]:
     lines = [floor_words(config, batches)]
     if plan.updates < config.schedule.warmup_updates and not plan.ends_by_time:
         lines.append(f"This run {warmup_words(plan.updates, config)}.")
+    lines.append(little_speech_words(plan, config))
     return [line for line in lines if line]
 
 

@@ -70,7 +70,10 @@ MEANINGS = {
         "check the column of the speakers; a voice is learned from several clips of a speaker",
     ),
     "phonetic_text": ("texts in phonemes", "write the texts in ordinary spelling, or use --columns"),
-    "other_script": ("texts in another script than their language", "name the language with --language, or per row"),
+    "other_script": (
+        "texts in another script than their language",
+        "name the language with --language, such as --language fa for Persian, or per row",
+    ),
     "speaking_rate": ("texts too long or too short for their clip", "check that text and recording belong together"),
     "inverted": ("recordings whose channels cancel each other; one channel is used", "export them again in mono"),
     "offset": ("recordings with a DC offset, which is removed", "remove the offset when recording"),

@@ -12,6 +12,7 @@ _SOME_SPELLINGS_HAVE = frozenset("əɛɔɓɗɖɣɩʋɲʔɪʊɑɨʉɡ")
 """Of these, letters that some African, Caucasian and American spellings have."""
 _ARPABET = re.compile(r"[A-Z]{1,2}[0-2]")
 _PHONETIC_SHARE = 0.08
+_GIVEN_PHONEMES = re.compile(r"\[\[[^\[\]\n]*\]\]")
 
 _SCRIPTS = {
     "fa": "ARABIC", "ar": "ARABIC", "ur": "ARABIC", "ps": "ARABIC", "sd": "ARABIC", "ug": "ARABIC",
@@ -40,7 +41,8 @@ def _script(character: str) -> str:
 
 
 def script_of(text: str) -> str:
-    """The script of most letters of a text; empty without letters."""
+    """The script of most letters of a text; empty without letters. Phonemes in [[ ]] do not count."""
+    text = _spelled(text)
     if text.isascii():
         return "" if text.lower() == text.upper() else "LATIN"
     counts: dict[str, int] = {}
@@ -48,6 +50,11 @@ def script_of(text: str) -> str:
         if script := _script(character):
             counts[script] = counts.get(script, 0) + 1
     return max(counts, key=lambda script: counts[script]) if counts else ""
+
+
+def _spelled(text: str) -> str:
+    """The text without phonemes in [[ ]]."""
+    return _GIVEN_PHONEMES.sub(" ", text) if "[[" in text else text
 
 
 def expected_scripts(language: str) -> frozenset[str]:
@@ -59,7 +66,11 @@ def expected_scripts(language: str) -> frozenset[str]:
 
 
 def is_phonetic(text: str) -> bool:
-    """Whether a text is written in phonemes: the International Phonetic Alphabet, or ARPAbet such as HH AH0 L OW1."""
+    """Whether a text is written in phonemes: the International Phonetic Alphabet, or ARPAbet such as HH AH0 L OW1.
+
+    In [[ ]], where phonemes belong, they do not count.
+    """
+    text = _spelled(text)
     words = text.split()
     if len(words) >= 3 and sum(bool(_ARPABET.fullmatch(word)) for word in words) * 5 >= len(words):
         return all(len(word) <= 3 for word in words)

@@ -51,21 +51,18 @@ def templates() -> jinja2.Environment:
 
 def render_evaluation(result: Mapping[str, Any]) -> str:
     """The page for the content of `evaluation.json`; it plays the audio files in the same folder."""
-    return (
-        templates()
-        .get_template("evaluation.html.j2")
-        .render(
-            title=f"{result['data_name']}, update {result['update']:,}",
-            facts=_facts(result),
-            notes=result["notes"],
-            who=result["who"],
-            rows=_summary_rows(result),
-            speakers=_speakers(result["speakers"]),
-            pairs=result["speakers"]["pairs"],
-            clips=[_clip(result, clip) for clip in result["clips"]],
-            written=result["made"],
-            version=__version__,
-        )
+    template = templates().get_template("evaluation.html.j2")
+    return template.render(
+        title=f"{result['data_name']}, update {result['update']:,}",
+        facts=_facts(result),
+        notes=result["notes"],
+        who=result["who"],
+        rows=_summary_rows(result),
+        speakers=_speakers(result["speakers"]),
+        pairs=result["speakers"]["pairs"],
+        clips=[_clip(result, clip) for clip in result["clips"]],
+        written=result["made"],
+        version=__version__,
     )
 
 

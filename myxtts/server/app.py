@@ -48,7 +48,7 @@ _LEFT = 499
 _OPEN_PATHS = ("/health",)
 """Paths that need no token, for monitoring."""
 _NO_TOKEN = ApiError(401, "the token is missing or wrong", code="invalid_api_key")
-INTERNAL = ApiError(500, "internal error; the log of the server has the details")
+INTERNAL = "internal error; the log of the server has the details"
 
 
 @dataclass(frozen=True)
@@ -140,10 +140,10 @@ def error_response(error: ApiError) -> JSONResponse:
 
 async def _as_json(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
-        reply = error_response(ApiError(error.status_code, f"{request.method} {request.url.path}: {error.detail}"))
-        reply.headers.update(error.headers or {})  # 405 lists the allowed methods
-        return reply
-    return error_response(error if isinstance(error, ApiError) else INTERNAL)
+        answer = error_response(ApiError(error.status_code, f"{request.method} {request.url.path}: {error.detail}"))
+        answer.headers.update(error.headers or {})  # 405 lists the allowed methods
+        return answer
+    return error_response(error if isinstance(error, ApiError) else ApiError(500, INTERNAL))
 
 
 async def _left(request: Request, error: Exception) -> Response:
@@ -310,7 +310,7 @@ class _Service:
             raise ApiError(500, str(error)) from error
         except Exception as error:
             LOG.exception("a speech ended with an internal error")
-            raise INTERNAL from error
+            raise ApiError(500, INTERNAL) from error
         if chunk is not None:
             self._metrics.speech_seconds += len(chunk.samples) / chunk.sample_rate_hz
         return chunk
@@ -359,7 +359,7 @@ class _Stream(StreamingResponse):
 
 
 def _log_end(error: ApiError) -> None:
-    if error is not INTERNAL:
+    if error.message != INTERNAL:
         LOG.error("a speech ended early: %s", escaped(error.message))
 
 

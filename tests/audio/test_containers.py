@@ -32,6 +32,13 @@ def test_formats_that_are_read(tmp_path: Path, suffix: str) -> None:
     assert len(waveform.read(path, AUDIO)) == pytest.approx(11_025, abs=1_200)
 
 
+def test_a_web_page_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp3"
+    path.write_text("\n<!DOCTYPE html><html>404</html>")
+    with pytest.raises(DataError, match=r"a\.mp3': a web page, .*download it again"):
+        containers.source_of(path, path.stat().st_size)
+
+
 def test_a_git_lfs_pointer_says_so(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n")

@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import made_model
+import numpy as np
 import pytest
 
+from myxtts.audio.waveform import write_wav
 from myxtts.cli import demo
 from myxtts.demo import corpus as demo_corpus
 from myxtts.text.symbols import default_table
@@ -53,6 +55,7 @@ def test_it_trains_on_the_built_in_corpus_by_name(
     seen: list[list[str]] = []
     monkeypatch.setattr(demo.train, "main", lambda words, **kwargs: seen.append(words) or 75)
     monkeypatch.setattr(demo, "_speak_before", lambda *_: seen.append(["before"]))
+    monkeypatch.setattr(demo, "_clips_of", lambda *_: {})
     words = ["--out", str(tmp_path / "out"), "--minutes", "2", *(["--from-scratch"] if from_scratch else [])]
     assert demo.main(words) == 75
     *before, words = seen
@@ -61,6 +64,36 @@ def test_it_trains_on_the_built_in_corpus_by_name(
     assert words[words.index("--optimization-level") + 1] == ("enhanced" if from_scratch else "fine_tuning")
     assert words[words.index("--checkpoint-dir") + 1] == str(tmp_path / "out" / "run")
     assert "training.max_minutes=2" in words and ("--init-from" in words) is not from_scratch
+
+
+def test_persian_recordings_need_and_get_their_language(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "wavs").mkdir()
+    texts = ["سلام، حال شما چطور است؟", "هوا سرد است.", "باران می\u200cبارد.", "کتاب کجاست؟"]
+    rows = [f"c{number}|{text}|{text}" for number, text in enumerate(texts)]
+    (tmp_path / "metadata.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    for number in range(len(texts)):
+        write_wav(tmp_path / "wavs" / f"c{number}.wav", np.full(22_050, 0.1, np.float32), 22_050)
+    trained: list[list[str]] = []
+    before: list[str] = []
+    monkeypatch.setattr(demo.train, "main", lambda words, **kwargs: trained.append(words) or 75)
+    monkeypatch.setattr(
+        demo, "_speak_before", lambda out, clips, _: before.extend(u[0].language for u in clips.values())
+    )
+    words = ["--data", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert demo.main(words) == 2 and not trained and not before
+    assert "--language fa for Persian" in capsys.readouterr().err
+    assert demo.main([*words, "--language", "fa"]) == 75
+    assert before == ["fa"] and trained[0][-2:] == ["--language", "fa"]
+    assert demo.main(["--language", "fa"]) == 2
+    run = tmp_path / "out" / "run"
+    run.mkdir(parents=True)
+    data = json.dumps({"train_path": str(tmp_path)})
+    (run / "config.yaml").write_text(f'data: {data}\ntext: {{"language": "fa"}}\n', encoding="utf-8")
+    assert demo.languages_of(run, [tmp_path.name]) == [(tmp_path.name, "fa")]
+    (tmp_path / "metadata.csv").unlink()
+    assert demo.languages_of(run, ["sara"]) == [("sara", "fa")]
 
 
 def test_a_run_that_goes_on_begins_nowhere(tmp_path: Path) -> None:
@@ -101,6 +134,7 @@ def test_more_minutes_go_on_with_a_finished_run(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(demo_corpus, "ensure", lambda cache, progress: tmp_path / "demo-1")
     seen: list[str] = []
     monkeypatch.setattr(demo.train, "main", lambda words, **kwargs: seen.append(words[words.index("--set") + 1]) or 0)
+    monkeypatch.setattr(demo, "_clips_of", lambda *_: {})
     monkeypatch.setattr(demo, "_speak_before", lambda *_: None)
     monkeypatch.setattr(demo, "_speak", lambda *_: seen.append("spoken"))
     assert demo.main(["--out", str(tmp_path), "--minutes", "30"]) == 0

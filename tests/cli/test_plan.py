@@ -8,6 +8,7 @@ from myxtts.cli.plan import (
     duration_words,
     floor_words,
     frame_rate,
+    little_speech_words,
     make_plan,
     memory_bytes,
     plan_lines,
@@ -55,6 +56,14 @@ def test_what_to_expect_at_the_end() -> None:
     assert "after 18,400 clips, which are 2,300 updates of 8; this run has 900" in words_expected(900, fast)
     assert words_expected(2_300, fast) == "" == words_expected(200, config(optimization_level="fine_tuning"))
     assert "at 10% of 1e-05: no intelligible speech" in words_expected(300, config(optimization_level="basic"))
+
+
+def test_a_few_minutes_of_speech_are_for_fine_tuning() -> None:
+    few, many = (make_plan(config(), *lengths(clips), 5, 1) for clips in (84, 840))
+    assert "6.5 minutes of speech are little" in (said := little_speech_words(few, config()))
+    assert "--init-from starter --optimization-level fine_tuning" in said
+    assert little_speech_words(many, config()) == ""
+    assert little_speech_words(few, config(optimization_level="fine_tuning", schedule__diagonal_prior_updates=0)) == ""
 
 
 def test_max_updates_beats_epochs_and_minutes_end_both() -> None:

@@ -90,6 +90,10 @@ def test_scripts_and_phonemes():
     assert all(map(is_phonetic, ["həlˈoʊ wˈɜːld", "HH AH0 L OW1 W ER1 L D", "bˈisto nˈoh"]))
     spelled = ["Hello world.", "Ɛyɛ ɔkɔm", "Əl açıq", "A B C", "सलाम", "naïve café", "I AM OK NOW"]
     assert not any(map(is_phonetic, spelled))
+    given = "[[bˈisto]] [[nˈoh]]."
+    assert not is_phonetic(given) and script_of(given) == "" and script_of(f"{given} کتاب") == "ARABIC"
+    assert is_phonetic(f"{given} bˈisto nˈoh"), "only in brackets"
+    assert check_suspects(manifest([given] * 3, languages=["fa"] * 3), 0.5) == []
 
 
 def test_damaged_sound_is_reported_with_clip_and_value(tmp_path):

@@ -34,7 +34,7 @@ def wait_for(url: str, queue: int) -> None:
     import httpx2
 
     deadline = time.monotonic() + 60
-    while httpx2.get(url + "/health").json()["queue"] != queue:
+    while httpx2.get(url + "/health", timeout=60).json()["queue"] != queue:
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
@@ -44,7 +44,7 @@ def until(url: str, line: str) -> None:
     import httpx2
 
     deadline = time.monotonic() + 60
-    while line not in httpx2.get(f"{url}/metrics").text.splitlines():
+    while line not in httpx2.get(f"{url}/metrics", timeout=60).text.splitlines():
         assert time.monotonic() < deadline
         time.sleep(0.05)
 

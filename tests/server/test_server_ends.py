@@ -105,7 +105,7 @@ def test_a_damaged_form_is_no_line_on_stderr(
     synthesizer: Synthesizer, tmp_path: Path, capfd: pytest.CaptureFixture[str], kind: str
 ) -> None:
     with served(synthesizer, VoiceFolder(tmp_path), allow_voices=True) as address:
-        answer = httpx.post(f"{address}/v1/audio/voices", content=b"RIFF", headers={"Content-Type": kind})
+        answer = httpx.post(f"{address}/v1/audio/voices", content=b"RIFF", headers={"Content-Type": kind}, timeout=60)
     assert answer.status_code == 400 and "the form cannot be read" in answer.json()["error"]["message"]
     assert "boundary" not in capfd.readouterr().err
 
@@ -118,6 +118,6 @@ def test_what_a_browser_is_allowed(synthesizer: Synthesizer) -> None:
             "Access-Control-Request-Method": "POST",
             "Access-Control-Request-Headers": "authorization,content-type,x-stainless-os",
         }
-        answer = httpx.options(address + SPEECH, headers=asked)
+        answer = httpx.options(address + SPEECH, headers=asked, timeout=60)
         assert answer.status_code == 200 and "x-stainless-os" in answer.headers["access-control-allow-headers"]
-        assert httpx.get(address + SPEECH).headers["allow"] == "POST"
+        assert httpx.get(address + SPEECH, timeout=60).headers["allow"] == "POST"

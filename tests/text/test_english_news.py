@@ -54,6 +54,7 @@ CASES = {
         ("On Main St. The light was red. St. Peter's St. is long.", "On Main Street. The light was red. Saint Peter's Street is long."),
         ("Dallas, TX, Springfield, IL 62704, Boston, Mass., Sure, OK then", "Dallas, Texas, Springfield, Illinois, six two seven zero four, Boston, Massachusetts, Sure, OK then"),
         ("the U.S. Army. In the U.S. The J. K. Rowling of George W. Bush, e.e. cummings", "the U.S Army. In the U.S. The J.K Rowling of George W Bush, e.e cummings"),
+        ("my A B C's, the A B C", "my A B C's, the A.B.C"),
         ("plan B. He left. Vitamin C. People like it.", "plan B. He left. Vitamin C. People like it."),
         ("Adm. Lee, Cpl. Ray, with Sr. Mary, Prof Xu, Assoc. Prof. Xu", "Admiral Lee, Corporal Ray, with Sister Mary, Professor Xu, Associate Professor Xu"),
         ("Acme Inc. He likes it. Acme Inc. said. Smith & Co. said, Acme Co. It is.", "Acme incorporated. He likes it. Acme incorporated said. Smith and Company said, Acme Company. It is."),

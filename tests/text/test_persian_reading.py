@@ -76,6 +76,7 @@ def test_the_dictionary_wins() -> None:
     dictionary = {"کتاب": "/kitap/", "علی": "عَلیی"}
     assert said("کتاب علی", dictionary).split()[0] == "kitap"
     assert said("کتابِ علی", dictionary).split()[0] == "kitape"
+    assert said("حد", {"حد": "/hˈadd/"}) == "hˈadd", "not even a double consonant at its end is shortened"
     assert said("گل", {"گل": "/ɡol/"}) == "ɡol"
     [found] = phonemes.transcribe(["the tomato is red"], "en-us", {"tomato": "/təmˈɑːtoʊ/"})
     assert "təmˈɑːtoʊ" in found.phonemes and [word.notes for word in found.words][1] == ("dictionary",)

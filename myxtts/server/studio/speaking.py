@@ -226,7 +226,7 @@ def _problem(error: Exception) -> str:
     if isinstance(error, MyXTTSError | OSError):
         return str(error)
     LOG.error("a speech ended with an internal error", exc_info=error)
-    return INTERNAL.message
+    return INTERNAL
 
 
 def _sentence(chunk: SpeechChunk) -> dict[str, Any]:

@@ -137,7 +137,7 @@ _IN_CAPITALS = re.compile(
 )
 _RULES: tuple[_Rule, ...] = (
     (_EMPHASIS, r"\2"),
-    (re.compile(r"^[*#]+ (?=\S)|(?<=[A-Za-z.,!?])\*+(?!\w)"), ""),
+    (re.compile(r"^[*#]+ (?=[A-Za-z])|(?<=[A-Za-z.,!?])\*+(?!\w)"), ""),
     (re.compile(r"(?:(?<=\s)|^)[:;]['-]?[)(DPpO](?!\w)"), ""),
     (re.compile(rf"(?<![\w/.])(?:{names(tables.READ_AS)})(?![\w/]|[.,]\d)"), lambda f: tables.READ_AS[f.group()]),
     (
@@ -163,7 +163,7 @@ _RULES: tuple[_Rule, ...] = (
     *MARKS,
     (re.compile(r"(?<!\w)'(?!\d0s\b)([^'\"]+)'(?!\w)"), r'"\1"'),
     (re.compile(r"(?<!\w)'([1-9]\d)\b"), lambda f: numbers.cardinal(f[1])),
-    (re.compile(r"(?<=[a-z][a-z])\.(?=\d+\b(?!\.\d))(?<!no\.)(?<!fig\.)(?<!vol\.)(?<!pp\.)(?<!ch\.)"), ". "),
+    (re.compile(r"(?<=[a-z][a-z])\.(?=\d+\b(?!\.\d))"), ". "),
     (re.compile(r"\b((?i:page|slide|part|sheet|step) \d+)/(?=\d)"), r"\1 of "),
     (re.compile(r"(?<![\d/])(\d{1,2}/\d{1,2})(?:rd|th|nd|ds|rds|ths)\b"), r"\1"),
     (re.compile(r"''"), '"'),
@@ -271,7 +271,7 @@ _RULES: tuple[_Rule, ...] = (
     # Letters in a row are one word: eSpeak NG reads the A of "A M" as an article, but not that of "A.M". At the start
     # of a sentence it is one, as in "A T-shirt".
     (
-        re.compile(r"\b(?:[B-HJ-Z]|(?<!^)(?<![.!?:\"] )A)(?: [A-HJ-Z]\b)+(?!['.-]\w)"),
+        re.compile(r"\b(?:[B-HJ-Z]|(?<!^)(?<![.!?:\"] )A)(?: [A-HJ-Z]\b)++(?!['.-]\w)"),
         lambda f: f.group().replace(" ", "."),
     ),
     (

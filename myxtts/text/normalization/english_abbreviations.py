@@ -15,7 +15,7 @@ _Rule = tuple[re.Pattern[str], str | Callable[[_Found], str]]
 _MUST_BE_NUMBERED = names(set(tables.BEFORE_NUMBERS) - {"no", "art", "sec", "fig", "p", "min", "max", "approx", "est"})
 _NUMBERED = (
     r"\b((?<!\bsaid )(?<!\bsays )(?<!\bsay )(?<!\byes or )(?<!\banswer is )(?<!\banswer was )no|(?<!\bof )art"
-    rf"|(?<!\ba )(?<!\d )sec|(?<!\ba )fig|(?-i:(?=[A-Z]))(?:no|art|sec|fig)|(?<!\d )min|max|approx|est|p"
+    rf"|(?<!\ba )(?<!\d )sec|(?<!\ba )fig|(?-i:(?=[A-Z]))(?:no|art|sec|fig)|(?-i:(?<!\d )min|max)|approx|est|p"
     rf"|{_MUST_BE_NUMBERED})\."
 )
 ABBREVIATIONS = frozenset(name.lower() for name in (*tables.TITLES, *tables.SHORT_WORDS)) - {"sec", "det", "fr", "rt"}
@@ -50,7 +50,7 @@ _STREET_END = rf"(?:{_STREET}|Street|Avenue|Road|Boulevard|Drive|Lane|Place|Cour
 
 _LETTER_BEFORE = re.compile(
     r"\b(?:an?|plan|type|vitamin|grade|class|letter|part|section|point|option|group|hepatitis|model|side|team"
-    r"|(?-i:[A-Z]) (?:to|and|or)|key of) $",
+    r"|appendix|exhibit|chapter|figure|table|(?-i:[A-Z]) (?:to|and|or)|key of) $",
     re.I,
 )
 
@@ -205,13 +205,7 @@ RULES: tuple[_Rule, ...] = (
     (re.compile(r"(?<=[a-z]) v\.? (?=[A-Z][a-z])"), " versus "),
     (re.compile(r"(?<=& )Co\b(?:\.(?=\s+\w|,))?|(?<=[a-z] )Co\.(?=\s+[a-z]|,)"), _company),
     (re.compile(r"(?<=[a-z] )Co\.(?=\s*$|\s+[A-Z])"), lambda f: "Company." if _ends(f) else f.group()),
-    (
-        re.compile(
-            r"(?<!\bare )(?<!\bis )(?<!\bwas )"
-            r"(?<!\bwere )(?<!\bhave )(?<!\bhas )(?<!\bhad )\b[Nn]o (?=\d+ [A-Z]|\d+[.,]?$)"
-        ),
-        "number ",
-    ),
+    (re.compile(r"\bNo (?=\d+ [A-Z]|\d+[.,]?$)"), "number "),
     (BEFORE_NUMBER, lambda f: tables.BEFORE_NUMBERS[f[1].lower()] + " "),
     (re.compile(r"\b(approx|max|(?<!\d )min|[Ee]xt|tel)\.? (?=\d)"), lambda f: _NUMBERED_WORDS[f[1].lower()] + " "),
 )
@@ -230,5 +224,5 @@ WORDS: tuple[_Rule, ...] = (
         ),
         _initials,
     ),
-    (re.compile(rf"\b(?:{'|'.join(sorted(tables.SPELLED))})\b"), lambda f: ".".join(f.group())),
+    (re.compile(rf"\b(?!APR\.? \d)(?:{'|'.join(sorted(tables.SPELLED))})\b"), lambda f: ".".join(f.group())),
 )

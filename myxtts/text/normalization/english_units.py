@@ -32,7 +32,7 @@ _NOUN_AFTER = re.compile(
     r"|should|must|shall|cannot|did|does|went|goes|came|comes|got|gets|made|makes|spent|lost|paid|sent|left|given|gave"
     r"|taken|took|won|held|kept|sold|bought|found|brought|put|fell|rose|grew|became|began|stood|worth|also|even|too"
     r"|again|here|there|please|people|his|her|my|our|your|their|this|these|those|the|every|any|some|a|an|counts?|helps?"
-    r"|matters?|yesterday|tomorrow|once|yet|instead|later|earlier|extra|apart|home|annually|saved|ready|due)\b"
+    r"|matters?|yesterday|tomorrow|once|yet|instead|later|earlier|extra|apart|home|saved|ready|due|apiece|means?|meant|buys)\b"
     r"|[a-z]+(?:ed|ly)\b)[a-z]"
 )
 
@@ -83,7 +83,7 @@ def mark_inches(text: str) -> str:
     spoken = parts[0]
     for part in parts[1:]:
         number = None if is_open or re.match(r"\w", part) else _NUMBER_AT_END.search(spoken[-12:])
-        if number is not None:
+        if number is not None and ("/" in number.group() or len(number.group().split(".")[0]) <= 3):
             one = number.group() == "1" or re.fullmatch(r"\d+/\d+", number.group()) or _INCH_OF.match(part)
             spoken += f" {'inch' if one else 'inches'}{part}"
         else:
@@ -121,6 +121,7 @@ SPELLINGS: tuple[_Rule, ...] = (
     (re.compile(r"(?<=degrees )[CF]\b"), lambda f: "Celsius" if f.group() == "C" else "Fahrenheit"),
     (re.compile(r"(?<![\w.,])(?<![a-z] )(\d\d\d?)F\b"), r"\1°F"),
     (re.compile(r"(?<=\d\.\d)A\b"), " amperes"),
+    (re.compile(r"(?<=\d)pc\b"), " percent"),
     (
         re.compile(rf"(?<![\w.,/-])(\d+(?:\.\d+)?)-({_UNIT})(?![\w-])(?:\.(?= [a-z]))?"),
         lambda f: f"{f[1]} {singular(tables.UNITS[f[2]])}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 TITLES = {
-    "Mr": "Mister", "Mrs": "Missis", "Ms": "Miz", "Dr": "Doctor", "Prof": "Professor", "Rev": "Reverend",
+    "Mr": "Mister", "Mrs": "Mrs", "Ms": "Miz", "Dr": "Doctor", "Prof": "Professor", "Rev": "Reverend",
     "Gen": "General", "Col": "Colonel", "Capt": "Captain", "Lt": "Lieutenant", "Sgt": "Sergeant", "Maj": "Major",
     "Gov": "Governor", "Sen": "Senator", "Rep": "Representative", "Pres": "President", "Hon": "Honorable",
     "Messrs": "Messieurs", "Drs": "Doctors", "Profs": "Professors", "Mt": "Mount", "Ft": "Fort", "St": "Saint",
@@ -12,6 +12,7 @@ TITLES = {
     "Fr": "Father", "Insp": "Inspector", "Msgr": "Monsignor", "Pvt": "Private", "Rt": "Right", "Sec": "Secretary",
     "Supt": "Superintendent", "Treas": "Treasurer",
 }  # fmt: skip
+"""eSpeak NG reads "Mrs" as it is spoken, and "Missus" with another end."""
 STREETS = {
     "St": "Street", "Dr": "Drive", "Ln": "Lane", "Ct": "Court", "Pl": "Place", "Hwy": "Highway", "Pkwy": "Parkway",
     "Ave": "Avenue", "Blvd": "Boulevard", "Rd": "Road", "Sq": "Square", "Ter": "Terrace", "Expy": "Expressway",
@@ -82,13 +83,13 @@ UNITS = {
     "lb-ft": "pound-feet", "ha": "hectares", "kn": "knots", "cal": "calories", "atm": "atmospheres", "Pa": "pascals",
     "MPa": "megapascals", "s": "seconds", "yr": "years", "mo": "months", "mos": "months", "wk": "weeks",
     "wks": "weeks",
-    "pc": "percent", "pct": "percent", "bps": "basis points", "Mb": "megabits", "Gb": "gigabits", "kb": "kilobits",
+    "pct": "percent", "bps": "basis points", "Mb": "megabits", "Gb": "gigabits", "kb": "kilobits",
     "Mbit": "megabits", "Gbit": "gigabits", "kbit": "kilobits", "Kbps": "kilobits per second", "lm": "lumens",
     "qt": "quarts", "y.o.": "years old", "y/o": "years old", "mol": "moles", "THz": "terahertz", "kA": "kiloamperes",
 }  # fmt: skip
 UNITS |= {
     unit.upper(): UNITS[unit]
-    for unit in ("mph", "kph", "mpg", "rpm", "bpm", "psi", "ft", "lb", "lbs", "oz", "km", "kg", "cm", "yd", "hr", "hrs",
+    for unit in ("mph", "kph", "mpg", "rpm", "bpm", "psi", "ft", "lb", "lbs", "oz", "km", "kg", "cm", "yd", "hrs",
                  "mins", "sq ft", "tsp", "tbsp", "gal", "yrs")
 }  # fmt: skip
 """In headings, which are in capitals."""
@@ -178,7 +179,7 @@ COUNTRIES = {"US": "US", "AU": "Australian", "A": "Australian", "NZ": "New Zeala
               "NT": "New Taiwan"}  # fmt: skip
 CURRENCY_CODES = {"USD": "US dollars", "EUR": "euros", "GBP": "pounds", "JPY": "yen", "CAD": "Canadian dollars",
                    "AUD": "Australian dollars", "CHF": "Swiss francs", "INR": "rupees",
-                   "CNY": "yuan", "RMB": "yuan", "KRW": "won", "RUB": "rubles", "TRY": "lira", "BRL": "reais",
+                   "CNY": "yuan", "RMB": "yuan", "KRW": "won", "RUB": "rubles", "BRL": "reais",
                    "MXN": "Mexican pesos",
                    "SEK": "Swedish kronor", "NOK": "Norwegian kroner", "DKK": "Danish kroner", "PLN": "zlotys",
                    "ZAR": "rand",

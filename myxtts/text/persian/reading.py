@@ -119,7 +119,9 @@ def _reading(
             verb = weights()[0].parts_of_speech.of(plain[at]) == VERB and not has_ezafe
             phonemes = stressed(plain[at], phonemes, verb=verb)
     notes = (note, "ezafe as written") if written else (note, "ezafe") if has_ezafe else (note,)
-    return Reading(with_ezafe(phonemes, plain[at]) if has_ezafe else _single_end(phonemes), notes)
+    if has_ezafe:
+        return Reading(with_ezafe(phonemes, plain[at]), notes)
+    return Reading(phonemes if given is not None else _single_end(phonemes), notes)
 
 
 def _with_joiner(word: str, tagger: Tagger) -> str:

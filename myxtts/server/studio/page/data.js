@@ -22,7 +22,9 @@ async function check(event) {
 
 async function watch() {
   clearTimeout(timer);
-  audit = await api("GET", `/studio/audits/${audit.id}`);
+  const {id} = audit, found = await api("GET", `/studio/audits/${id}`);
+  if (id !== audit.id) return; // another check was chosen meanwhile
+  audit = found;
   show();
   if (audit.state === "running" && !$("data").hidden) timer = setTimeout(() => watch().catch(fail), 700);
 }

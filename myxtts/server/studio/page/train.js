@@ -4,7 +4,7 @@ import {chart} from "./charts.js";
 
 const ACTIVE = ["preparing", "training", "stopping"];
 const FIELDS = ["data", "name", "base", "level", "size", "language", "minutes", "settings"];
-let run = null, timer = 0, planTimer = 0;
+let run = null, timer = 0, planTimer = 0, watches = 0;
 
 const values = () => Object.fromEntries(FIELDS.map((name) => {
   const value = $(`train-${name}`).value;
@@ -47,9 +47,12 @@ async function listRuns(chosen) {
 
 async function watch(name) {
   clearTimeout(timer);
+  const asked = ++watches;
   if (!name) { $("watch").hidden = $("watch-more").hidden = true; run = null; return; }
   const before = run?.name === name ? run.state : null;
-  run = await api("GET", `/studio/runs/${encodeURIComponent(name)}`);
+  const found = await api("GET", `/studio/runs/${encodeURIComponent(name)}`);
+  if (asked !== watches) return; // another run was chosen meanwhile
+  run = found;
   show();
   if (before && before !== run.state) await listRuns(name);
   if (ACTIVE.includes(run.state) && !$("train").hidden) timer = setTimeout(() => watch(name).catch(fail), 2500);
