@@ -90,6 +90,13 @@ def test_quoted_cells_in_a_table_with_bars(tmp_path):
     assert got == [*TEXTS[:3], 'He said "no | yes".']
 
 
+def test_texts_that_begin_with_speech_keep_its_quotes(tmp_path):
+    said = [f'"{text}" he said.' for text in TEXTS]
+    rows = [(text, f"c{at}.wav") for at, text in enumerate(said)]
+    manifest = read(root_of(tmp_path, WAVS, {"metadata.csv": table(*rows)}), columns=("text", "id"))
+    assert texts_of(manifest) == said
+
+
 def test_a_json_array_is_read_as_json_lines_are(tmp_path):
     rows = [{"audio": f"wavs/c{i}.wav", "text": TEXTS[i], "speaker": "x"} for i in range(4)]
     for indent in (None, 1):

@@ -29,7 +29,7 @@ _NOUN_AFTER = re.compile(
     r"|but|if|is|was|are|were|be|been|has|had|have|will|would|can|could|may|might|do|does|did|per|when|where|after|before"
     r"|over|under|above|below|away|ago|into|out|up|down|off|now|so|plus|minus|each|all|only|just|then|still|today"
     r"|back|because|while|until|till|since|though|although|unless|through|during|without|within|between|against|about"
-    r"|should|must|shall|cannot|did|does|went|goes|came|comes|got|gets|made|makes|spent|lost|paid|sent|left|given|gave"
+    r"|should|must|cannot|did|does|went|goes|came|comes|got|gets|made|makes|spent|lost|paid|sent|left|given|gave"
     r"|taken|took|won|held|kept|sold|bought|found|brought|put|fell|rose|grew|became|began|stood|worth|also|even|too"
     r"|again|here|there|please|people|his|her|my|our|your|their|this|these|those|the|every|any|some|a|an|counts?|helps?"
     r"|matters?|yesterday|tomorrow|once|yet|instead|later|earlier|extra|apart|home|saved|ready|due|apiece|means?|meant|buys)\b"
