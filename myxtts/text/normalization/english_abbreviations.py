@@ -72,7 +72,7 @@ _AFTER_TIME = (
     rf"(?:{names([*tables.MONTHS, *map(str.title, [*tables.SHORT_MONTHS, *tables.WEEKDAYS])])}|[ECMP][SD]T|GMT|UTC|BST"
     r"|CES?T|[A-Z][a-z]+ [Tt]ime)"
 )
-"""What goes on after a.m. without a new sentence: 5 p.m. Monday."""
+"""What follows a.m. in the same sentence: 5 p.m. Monday."""
 
 
 def _initials(found: _Found) -> str:
