@@ -58,6 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(given: Namespace) -> int:
+    counts = {"--warm-up": given.warm_up, "--updates": given.updates, "--pairs": given.pairs}
+    if problems := [f"{name} is {count}, expected at least 1" for name, count in counts.items() if count < 1]:
+        raise ConfigError(problems)
     checkouts = {"before": given.before.resolve(), "now": results.ROOT}
     found: dict[str, list[Training]] = {name: [] for name in checkouts}
     with tempfile.TemporaryDirectory(prefix="myxtts-speed-") as temporary:

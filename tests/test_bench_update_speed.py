@@ -36,6 +36,15 @@ def test_updates_after_the_warm_up_count(tmp_path: Path, monkeypatch: pytest.Mon
     assert {"training.max_updates=4", "training.precision=fp32", "training.threads=1"} <= set(words)
 
 
-def test_a_training_that_fails_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"ended after 0 updates: .*train_main\.py"):
+def test_a_training_that_fails_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "worker.py").write_text('import sys\nsys.exit("a warning\\nerror: no recordings")\n')
+    monkeypatch.setattr(update_speed, "WORKER", tmp_path / "worker.py")
+    with pytest.raises(ConfigError, match=r"ended after 0 updates: error: no recordings$"):
         update_speed.trained(given(tmp_path), tmp_path, tmp_path / "now")
+
+
+@pytest.mark.parametrize("words", [["--warm-up", "0"], ["--updates", "0"], ["--pairs", "0"]])
+def test_there_is_something_to_count(tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    """Without a warm-up there would be no moment to count from."""
+    assert update_speed.main(["--before", str(tmp_path), "--data", str(tmp_path), *words]) == 2
+    assert f"{words[0]} is 0, expected at least 1" in capsys.readouterr().err

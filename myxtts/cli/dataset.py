@@ -169,7 +169,8 @@ def _transcripts(name: str, recordings: Sequence[LongRecording]) -> dict[str, st
 
 
 def _transcript(path: Path) -> str:
-    text = text_of("--transcript", path, LARGEST_TEXT_BYTES)
+    advice = "name a text file, or a folder with one for each recording"
+    text = text_of("--transcript", path, LARGEST_TEXT_BYTES, advice)
     if not any(character.isalnum() for character in text):
         raise ConfigError(f"--transcript {quoted(path, 200)} has no words; name the text that was read")
     return text

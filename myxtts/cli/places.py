@@ -15,8 +15,11 @@ from myxtts.messages import quoted
 _KEY = "training.checkpoint_dir"
 
 
-def text_of(option: str, path: Path | None, most_bytes: int) -> str:
-    """The text in a UTF-8 file that an option names, or on stdin if the path is None. Raises ConfigError."""
+def text_of(option: str, path: Path | None, most_bytes: int, advice: str = "name a text file") -> str:
+    """The text in a UTF-8 file that an option names, or on stdin if the path is None.
+
+    Raises ConfigError, with `advice` where there is no such file.
+    """
     name = f"{option} {quoted(path or '-', 200)}"
     try:
         if path is None:
@@ -26,7 +29,7 @@ def text_of(option: str, path: Path | None, most_bytes: int) -> str:
                 content = file.read(most_bytes + 1)
         else:
             reason = "is not a regular file" if path.exists() else "does not exist"
-            raise ConfigError(f"{name} {reason}; name a text file")
+            raise ConfigError(f"{name} {reason}; {advice}")
     except OSError as error:
         raise ConfigError(f"{name} cannot be read ({error.strerror}); check its permissions") from error
     if len(content) > most_bytes:

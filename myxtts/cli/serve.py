@@ -23,7 +23,8 @@ from myxtts.messages import escaped, quoted
 
 PROGRAM = "myxtts serve"
 _LARGEST_TOKEN_FILE = 4_096
-_ORIGIN = re.compile(r"\*|https?://[^/\s?#]+")
+_ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[^/\s?#]+")
+"""Any scheme: pages of browser extensions and of programs have their own."""
 _RANGES = {"port": (0, 65_535), "max_queue": (1, 1_000), "threads": (1, 64), "max_characters": (1, 100_000)}
 
 

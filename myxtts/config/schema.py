@@ -205,8 +205,7 @@ class VocoderConfig:
     """Share of the training segments with a recorded mel in which it is smoothed at random, so that the vocoder expects
     the smooth mels that a voice model predicts."""
     repulsion: float = leaf(0.65, "", low=0.0, high=1.0)
-    """Weight of the distance between two draws of the noise in the loss. At 1 there is as much noise as in recordings;
-    less sounds cleaner (docs/log/2026-12-01-vocoder.md)."""
+    """Weight of the distance between two draws of the noise in the loss. At 1 noise is as loud as in recordings."""
     mels_from: str = leaf(NO_MODEL)
     """Voice model whose predicted mels take turns with the recorded ones: a run, a step folder, or `starter`. They have
     the timing, pitch and energy of the recordings. `none`: recorded mels only."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +25,7 @@ from myxtts.data.feature_store import FeatureStore
 from myxtts.data.prepare import PreparedData
 from myxtts.errors import ClusterError, ConfigError
 from myxtts.messages import quoted
+from myxtts.storage.files import temporary_name
 from myxtts.storage.run_directory import RunDirectory
 from myxtts.training.members import Member
 
@@ -250,7 +250,7 @@ class Meeting:
 @contextmanager
 def _marked(folder: Path) -> Iterator[str]:
     """A context in which a new file is in the folder, by its name; empty if the folder cannot be written to."""
-    name = f".meeting-{secrets.token_hex(8)}"
+    name = temporary_name(".meeting")  # if this process is killed, the next writer removes it
     with ExitStack() as removed:
         try:
             for parent in (*reversed(folder.parents), folder):
@@ -330,7 +330,7 @@ def settings_facts(config: Config, *, fresh: bool, init_from: str | None) -> Fac
 
 
 SETTINGS_ADVICE = "give all processes the same command, and a run directory that all can read"
-FOLDER_ADVICE = "put the run directory on a folder that all machines share, and name it in all processes"
+FOLDER_ADVICE = "put the run directory into a folder that all machines share, and name it in all processes"
 DATA_ADVICE = "all processes must see the same data and the same run directory"
 
 

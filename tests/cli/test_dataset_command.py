@@ -99,7 +99,7 @@ def test_bad_input_writes_nothing(
 @pytest.mark.parametrize(
     ("name", "content", "facts"),
     [
-        ("none.txt", None, ("none.txt", "does not exist")),
+        ("none.txt", None, ("none.txt", "does not exist", "a folder with one for each recording")),
         ("empty.txt", b" \n -- \n", ("empty.txt", "no words")),
         ("latin.txt", b"good\nna\xefve", ("latin.txt", "line 2", "0xef", "UTF-8")),
     ],

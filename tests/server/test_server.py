@@ -315,7 +315,7 @@ def test_mistakes_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "--token-file" in lines("x", "--token-file", str(tmp_path / "none"))
     (tmp_path / "empty").write_text("\n")
     assert "has no token" in lines("x", "--token-file", str(tmp_path / "empty"))
-    assert "no checkpoint" in lines(str(tmp_path))
+    assert "no checkpoint" in lines(str(tmp_path), "--port", "0", "--origin", "chrome-extension://abc", "--origin", "*")
     for host in ("a" * 70, "192.0.2.1"):  # neither needs a name server
         assert f"--host '{host}' is no address of this machine" in lines(str(tmp_path), "--host", host)
     with socket.socket() as taken:
@@ -323,7 +323,8 @@ def test_mistakes_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixt
         taken.listen()
         port = str(taken.getsockname()[1])
         assert f"--port {port} cannot be used on 127.0.0.1" in lines(str(tmp_path), "--port", port)
-    assert "expected scheme and host" in lines("x", "--origin", "https://a.example/")
+    for origin in ("https://a.example/", "a.example", "null"):
+        assert f"--origin is '{origin}', expected scheme and host" in lines("x", "--origin", origin)
     assert "--voices is 'none', which does not exist" in lines("x", "--voices", "none")
     (tmp_path / "file").touch()
     assert "which is a file" in lines("x", "--voices", str(tmp_path / "file"), "--allow-voices")

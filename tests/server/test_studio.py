@@ -18,6 +18,7 @@ pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 httpx = pytest.importorskip("httpx2")
 
+from myxtts.errors import StorageError  # noqa: E402
 from myxtts.server.studio import app  # noqa: E402
 from myxtts.server.studio.app import page_texts  # noqa: E402
 from myxtts.server.studio.guard import token_of  # noqa: E402
@@ -201,6 +202,18 @@ def test_a_speech_with_an_unexpected_error_ends(
     entry = ask(studio, "POST", "/studio/speak", 201, json={"input": "A good day. And one more.", "voice": "bob"})
     last = json.loads(ask(studio, "GET", f"/studio/speak/{entry['id']}").text.splitlines()[-1])
     assert last["entry"]["state"] == "failed" and "internal error" in last["entry"]["problem"]
+    assert ask(studio, "GET", "/studio/history")["speaking"] == []
+
+
+def test_a_speech_that_cannot_be_kept_does_not_count_as_computed(
+    studio: MadeStudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, text: str) -> None:
+        raise StorageError("the disk is full; free some space")
+
+    monkeypatch.setattr("myxtts.server.studio.speaking.write_text_atomic", full)
+    answer = ask(studio, "POST", "/studio/speak", 500, json={"input": "A good day.", "voice": "bob"})
+    assert "free some space" in answer["error"]["message"]
     assert ask(studio, "GET", "/studio/history")["speaking"] == []
 
 

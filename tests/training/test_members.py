@@ -16,7 +16,8 @@ from myxtts.cli import train
 from myxtts.cli.arguments import request_of, training_parser
 from myxtts.config.resolve import program_layer
 from myxtts.errors import ClusterError, ConfigError, MyXTTSError
-from myxtts.training.meeting import Meeting
+from myxtts.storage.run_directory import RunDirectory
+from myxtts.training.meeting import Meeting, _marked
 from myxtts.training.members import ALONE, Member, host_list, member_of, task_counts
 
 TWO = ["10.0.0.1:1200", "10.0.0.2:1200"]
@@ -270,6 +271,11 @@ def test_a_new_run_in_folders_of_their_own_does_not_begin(tmp_path: Path, monkey
         thread.join(60.0)
     assert len(set(said)) == 1 and "run-0" in said[0] and "folder that all machines share" in said[0]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_leaves_in_the_folder_is_removed_by_the_next_writer(tmp_path: Path) -> None:
+    with _marked(tmp_path) as name, RunDirectory(tmp_path).lock():
+        assert name and not (tmp_path / name).exists()
 
 
 def test_a_folder_that_cannot_be_made_is_left_to_the_lock(tmp_path: Path) -> None:

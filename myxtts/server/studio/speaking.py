@@ -119,8 +119,8 @@ class SpeakTab:
             return chunks, next(chunks)
 
         chunks, first = await self._workers.run(begin)  # a problem of the text is an error, not a broken stream
+        self._write(job.entry)  # first: a speech that cannot be kept must not count as one that is being computed
         self._jobs = {key: job for key, job in self._jobs.items() if not job.finished} | {key: job}
-        self._write(job.entry)
         task = asyncio.create_task(self._speak(job, chunks, first))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
