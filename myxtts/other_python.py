@@ -11,12 +11,13 @@ from myxtts.messages import quoted
 _CHECK_SECONDS = 60.0
 
 
-def extra_problem(what: str, words: Sequence[str], advice: str) -> str | None:
+def extra_problem(what: str, words: Sequence[str], option: str, advice: str) -> str | None:
     """Why a script cannot run, in one line with what to do; None if it can.
 
     Args:
         what: who it is in a message, as "the judge".
         words: its command line, with which it prints the list of missing packages as JSON.
+        option: names another Python.
         advice: how the packages are installed, and what else is possible.
     """
     name = quoted(words[0], 200)
@@ -28,7 +29,7 @@ def extra_problem(what: str, words: Sequence[str], advice: str) -> str | None:
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
     if reason is not None:
-        return f"{name} cannot run {what} ({reason}); name a Python 3.11 or newer that has the extra"
+        return f"{name} cannot run {what} ({reason}); name a Python 3.11 or newer that has the extra with {option}"
     return f"{what} is not installed for {name} (missing: {', '.join(lacking)}): {advice}" if lacking else None
 
 

@@ -204,7 +204,7 @@ class VocoderConfig:
     blur_share: float = leaf(0.5, "", low=0.0, high=1.0)
     """Share of the training segments with a recorded mel in which it is smoothed at random, so that the vocoder expects
     the smooth mels that a voice model predicts."""
-    repulsion: float = leaf(0.8, "", low=0.0, high=1.0)
+    repulsion: float = leaf(0.65, "", low=0.0, high=1.0)
     """Weight of the distance between two draws of the noise in the loss. At 1 noise is as loud as in recordings."""
     mels_from: str = leaf(NO_MODEL)
     """Voice model whose predicted mels take turns with the recorded ones: a run, a step folder, or `starter`. They have

@@ -5,6 +5,7 @@ The layouts are in layouts.py, except for VCTK: wav48*/SPEAKER/NAME.wav (or NAME
 
 from __future__ import annotations
 
+import itertools
 import os
 import stat
 from collections.abc import Sequence
@@ -129,6 +130,10 @@ def _read_root(
     return _with_samples(_utterances(source, default_language, speaker or default_speaker(root)), root)
 
 
+_MOST_SEARCHED = 2_000
+"""Folders in which data is looked for, so that a wrong root such as / is reported at once."""
+
+
 def _elsewhere(root: Path) -> str:
     """Where the data may be if the root is not the right folder, or what its metadata is saved as; else nothing."""
     books = sorted(path.name for path in root.iterdir() if path.suffix.lower() in (".xlsx", ".xls", ".ods", ".numbers"))
@@ -136,7 +141,7 @@ def _elsewhere(root: Path) -> str:
         return f"{quoted(books[0])} is a spreadsheet: export it as CSV (UTF-8), named metadata.csv; "
     names = set(METADATA_NAMES["train"])
     below: list[Path] = []
-    for folder, folders, files in os.walk(root):
+    for folder, folders, files in itertools.islice(os.walk(root), _MOST_SEARCHED):
         relative = Path(folder).relative_to(root)
         if names & set(files) or vctk_audio_folder(Path(folder)) is not None:
             below.append(relative)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -236,11 +237,13 @@ def _cells(
     """The cells of each row, with the line where it begins.
 
     Commas and semicolons follow the rules of CSV; '|' and tab always separate cells, unless nearly all lines begin with
-    a quote. A quote that is still open at the
-    end of its line is closed in a later one only if none of these lines is a row; else its row is rejected.
+    a quoted cell. A quote that is still open at the end of its line is closed in a later one only if none of these
+    lines is a row; else its row is rejected.
     """
     sample = [line for _, line in numbered[:SNIFFED_LINES]]
-    quotes = separator in QUOTING or sum(line.lstrip().startswith('"') for line in sample) > 0.9 * len(sample)
+    # A quote closes before a separator or in a later line, unlike those of "Yes," she said.
+    quoted_cell = re.compile(rf'\s*"(?:[^"]|"")*+(?:"\s*(?:{re.escape(separator)}|$)|$)')
+    quotes = separator in QUOTING or sum(quoted_cell.match(line) is not None for line in sample) > 0.9 * len(sample)
     parse = _csv_line if quotes else _split_line
     counts = Counter(len(parse(line, separator)) for _, line in numbered[:SNIFFED_LINES] if '"' not in line)
     width = max(counts, key=lambda count: counts[count]) if counts else 0

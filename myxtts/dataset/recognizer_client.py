@@ -55,7 +55,8 @@ class Recognized:
 def recognizer_problem(python: str) -> str | None:
     """Why the recognizer cannot run, in one line with what to do; None if it can."""
     advice = f"{INSTALL}, name another Python with --python, or cut without texts with --no-texts"
-    return extra_problem("the recognizer", RecognizerSetup("", python).command("--missing"), advice)
+    words = RecognizerSetup("", python).command("--missing")
+    return extra_problem("the recognizer", words, "--python", advice)
 
 
 class RecognizerProcess:

@@ -42,7 +42,7 @@ def judge_problem(judge: JudgeSetup) -> str | None:
             "that was converted for faster-whisper (CTranslate2)"
         )
     words = judge.command("--missing", *(["own"] if judge.recognizer else []))
-    return extra_problem("the judge", words, f"{INSTALL}, or name another Python")
+    return extra_problem("the judge", words, "--judge-python", f"{INSTALL}, or name another Python")
 
 
 def run_judge(judge: JudgeSetup, clips: Sequence[EvaluatedClip], folder: Path, progress: Progress) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from myxtts.audio.source_filter import HIGHEST_HARMONIC_SHARE, SUBFRAMES, window
 from myxtts.config.schema import AudioConfig
 from myxtts.export.fourier import Fourier
 from myxtts.models.build import load_weights
-from myxtts.vocoder.constants import NOISE_BESIDE_HARMONICS, NOISE_GATE_NEPERS, NOISE_LEVEL, TINY
+from myxtts.vocoder.constants import NOISE_BESIDE_HARMONICS, NOISE_GATE_NEPERS, TINY
 from myxtts.vocoder.files import VocoderFile
 from myxtts.vocoder.network import build_network
 
@@ -74,7 +74,7 @@ def _attenuated(gain_MF: tf.Tensor, power_MF: tf.Tensor) -> tf.Tensor:
     harmonics = tf.sqrt(power_MF)
     gain_MF *= 1.0 - NOISE_BESIDE_HARMONICS * harmonics / (harmonics + gain_MF + TINY)
     loudest = tf.sqrt(tf.reduce_max(power_MF + tf.square(gain_MF), axis=1, keepdims=True)) + TINY
-    return NOISE_LEVEL * gain_MF * tf.minimum(1.0, gain_MF * (np.float32(np.exp(NOISE_GATE_NEPERS)) / loudest))
+    return gain_MF * tf.minimum(1.0, gain_MF * (np.float32(np.exp(NOISE_GATE_NEPERS)) / loudest))
 
 
 class GriffinLimGraph:

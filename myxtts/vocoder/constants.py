@@ -14,11 +14,9 @@ GAIN_RANGE = 4.0
 """A log gain of the noise differs from the envelope by at most this, either way."""
 MEL_CENTRE, MEL_SCALE, PITCH_HZ = -5.0, 2.5, 180.0
 """What brings a natural-log mel and a pitch to about unit size."""
-NOISE_LEVEL = 0.8
-"""Scale of the noise in speech, not in training: less noise than a recording has sounds cleaner, and the voice stays
-as close (docs/log/2026-12-01-vocoder.md)."""
 NOISE_BESIDE_HARMONICS = 0.4
-"""Share of the noise that speech lacks in a bin where harmonics are far louder."""
+"""Share of the noise that speech lacks, unlike training, in a bin where harmonics are far louder
+(docs/log/2026-12-01-vocoder.md)."""
 NOISE_GATE_NEPERS = 5.0
 """Noise this far below the loudest bin of its window (43 dB) is attenuated in speech by the distance again, so that
 what fills gaps and high frequencies falls silent."""

@@ -31,7 +31,6 @@ from myxtts.vocoder.constants import (
     NOISE_AT_START,
     NOISE_BESIDE_HARMONICS,
     NOISE_GATE_NEPERS,
-    NOISE_LEVEL,
     NORM_EPSILON,
     PITCH_HZ,
     TINY,
@@ -155,7 +154,6 @@ def attenuate_noise(filters_M5F: FloatArray) -> None:
     gain *= np.float32(1.0) - np.float32(NOISE_BESIDE_HARMONICS) * harmonics / (harmonics + gain + TINY)
     loudest = np.sqrt((power + np.square(gain)).max(axis=1, keepdims=True)) + TINY
     gain *= np.minimum(np.float32(1.0), gain * (np.float32(np.exp(NOISE_GATE_NEPERS)) / loudest))
-    gain *= np.float32(NOISE_LEVEL)
 
 
 def _bounds(frames: int) -> Iterator[tuple[int, int]]:

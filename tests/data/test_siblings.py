@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from myxtts.data import manifest
 from myxtts.data.manifest import read_root
 from myxtts.data.source import ReadOptions
 from myxtts.errors import DataError
@@ -89,6 +90,13 @@ def test_quoted_cells_in_a_table_with_bars(tmp_path):
     assert got == [*TEXTS[:3], 'He said "no | yes".']
 
 
+def test_texts_that_begin_with_speech_keep_its_quotes(tmp_path):
+    said = [f'"{text}" he said.' for text in TEXTS]
+    rows = [(text, f"c{at}.wav") for at, text in enumerate(said)]
+    manifest = read(root_of(tmp_path, WAVS, {"metadata.csv": table(*rows)}), columns=("text", "id"))
+    assert texts_of(manifest) == said
+
+
 def test_a_json_array_is_read_as_json_lines_are(tmp_path):
     rows = [{"audio": f"wavs/c{i}.wav", "text": TEXTS[i], "speaker": "x"} for i in range(4)]
     for indent in (None, 1):
@@ -163,3 +171,13 @@ def test_a_root_that_is_named_one_folder_too_high(tmp_path):
 def test_a_spreadsheet_beside_the_recordings_is_named(tmp_path):
     with pytest.raises(DataError, match=r"metadata\.xlsx.*export it as CSV"):
         read(root_of(tmp_path, WAVS, {"metadata.xlsx": b"PK\x03\x04"}))
+
+
+def test_a_root_with_very_many_folders_is_not_searched_to_its_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(manifest, "_MOST_SEARCHED", 3)
+    root_of(tmp_path, [], {"a/b/c/metadata.csv": table(("c", "t"))})
+    with pytest.raises(DataError, match="no metadata for train; expected"):
+        read(tmp_path)
+    monkeypatch.setattr(manifest, "_MOST_SEARCHED", 4)
+    with pytest.raises(DataError, match="data in 'a/b/c' below it"):
+        read(tmp_path)

@@ -250,6 +250,8 @@ def test_an_error_is_shown_in_persian_with_the_original(new_page: Any) -> None:
     page.click("#train-plan")
     has(page, "#message", "پوشهٔ دادهٔ '/none/at/all' نیست")
     assert page.inner_text("#message .original").startswith("the data folder '/none/at/all' does not exist")
+    page.click("#tab-runs")
+    page.wait_for_selector("#message", state="hidden")
 
 
 @pytest.mark.slow

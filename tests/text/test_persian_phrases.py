@@ -94,3 +94,20 @@ def test_words_before_a_half_space_that_can_only_be_function_words_stay_apart() 
 )  # fmt: skip
 def test_ordinals_hashtags_and_words_before_numbers(written: str, normalized: str) -> None:
     assert normalize(written, "fa") == normalized
+
+
+@pytest.mark.parametrize(
+    ("written", "normalized"),
+    [
+        ("پرواز ۲۵۰ نفر داشت", "پرواز دویست و پنجاه نفر داشت"),
+        ("شبکه ۳ میلیون بیننده دارد", "شبکه سه میلیون بیننده دارد"),
+        ("اتاق ۱۲ متر است", "اتاق دوازده متر است"),
+        ("من جمله را خواندم", "من جمله را خواندم"),
+    ],
+)
+def test_a_number_that_counts_and_words_that_are_no_phrase_stay_apart(written: str, normalized: str) -> None:
+    assert normalize(written, "fa") == normalized
+
+
+def test_a_full_first_part_is_no_feather() -> None:
+    assert said("پر‌کار").startswith("pork")

@@ -55,8 +55,19 @@ _COUNTED_AFTER = re.compile(
 )
 
 
+_MEASURED_AFTER = re.compile(
+    r" ?(?:people|men|women|children|passengers|members|guests|percent|times|years?|months?|weeks?|days?|hours?"
+    r"|minutes?|seconds?|miles?|meters?|metres?|kilometers?|kilometres?|feet|yards?|inches|dollars?|pounds?|euros?|ft|km|m|%)"
+    r"(?!\w)"
+    r"| (?:hundred|thousand|million|billion)\b"
+)
+"""What is counted or measured: the US 150 years ago."""
+
+
 def _numbered_name(found: _Found) -> str:
     """Room 101 is one oh one, flight 370 three seventy; 200 is two hundred."""
+    if _MEASURED_AFTER.match(found.string, found.end()):
+        return found.group()
     return f"{found[1]} {found[2] or ''} {_hundreds(found[3], found[4])}"
 
 
@@ -121,7 +132,8 @@ _CASED_BEFORE_STOP = {
     for name in (*tables.TITLES, *tables.STREETS, *map(str.title, (*tables.SHORT_MONTHS, *tables.WEEKDAYS)))
 }
 _IN_CAPITALS = re.compile(
-    rf"\b(?:{names(_CASED)})\b|(?<!\d )\b(?:{names(_CASED_BEFORE_STOP)})\b(?=\.| \d)|(?<=\d)'?S\b"
+    rf"(?<!\bTHE )\b(?:{names(_CASED)})\b|\b(?:{names(_CASED)})\b(?! I [A-Z])"
+    rf"|(?<!\d )\b(?:{names(_CASED_BEFORE_STOP)})\b(?=\.| \d)|(?<=\d)'?S\b"
 )
 _RULES: tuple[_Rule, ...] = (
     (_EMPHASIS, r"\2"),
@@ -132,7 +144,7 @@ _RULES: tuple[_Rule, ...] = (
         re.compile(r" ?(?<!\w)'n'(?!\w) ?|(?<=[a-z])'n'(?=[a-z])|(?<=[a-z]) 'n (?=[a-z])|(?<=s) [Nn]' (?=[A-Z])"),
         " and ",
     ),
-    (re.compile(r"\b([A-Z]{1,3})&([A-Z]{1,3})(s?)\b"), lambda f: f"{' '.join(f[1])} and {' '.join(f[2])}{f[3]}"),
+    (re.compile(r"\b([A-Z]{1,3})&([A-Z]{1,3})(s?)\b"), lambda f: f"{'.'.join(f[1])} and {'.'.join(f[2])}{f[3]}"),
     (re.compile(r"\b([A-Z]{2,5})/(?=[A-Z]{2,5}\b)"), r"\1 "),
     (re.compile(r"\bA#(?!\w)"), "A-sharp"),
     (re.compile(r"\b([A-G])#(?!\w)"), r"\1 sharp"),
@@ -140,7 +152,7 @@ _RULES: tuple[_Rule, ...] = (
     (re.compile(r"\b([A-D])-(?= (?:grade|student|average|rating)\b)|(?<=\ban )(A)-(?!\w)"), r"\1\2-minus"),
     (re.compile(r"\bA(?=\d)"), "A-"),
     (re.compile(r"\b([A-Z])\.(?=\d)"), r"\1 point "),
-    (re.compile(r"(?:(?<=\s)|^)\.(?=[A-Za-z]{2,})"), "dot "),
+    (re.compile(r"(?:(?<=\s)|^)\.(?=[a-z]{2,}|[A-Z]{2,})"), "dot "),
     (re.compile(r"(?:(?<=\s)|^)#(?=[A-Za-z])"), "hashtag "),
     (re.compile(r"~(?=/)"), "tilde "),
     (re.compile(r"(?<![\w/])(?<!\d )(?:km/h|m/s)(?![\w/²])"), lambda f: tables.UNITS[f.group()]),
@@ -242,9 +254,10 @@ _RULES: tuple[_Rule, ...] = (
     (
         re.compile(
             r"(?<![\w.])\.(\d{2,3})(?= ?-?(?:cal|caliber|calibre|special|[Mm]agnum|pistol|rifle|revolver|handgun)\b)"
-            r"|(?:(?<=batting )|(?<=batted )|(?<=hitting )|(?<=hit )|(?<=slugging )|(?<= a ))\.(\d{3})(?!\w|\.\d)"
+            r"|(?:(?<=batting )|(?<=batted )|(?<=hitting )|(?<=hit )|(?<=slugging ))\.([1-9]\d{2})(?!\w|\.\d)"
+            r"|(?<= a )\.([1-9]\d{2})(?= (?:hitter|average|batting|record|season|career|winning|percentage)\b)"
         ),
-        lambda f: _hundreds(d[0], d[1:]) if len(d := f[1] or f[2]) == 3 else numbers.cardinal(d),
+        lambda f: _hundreds(d[0], d[1:]) if len(d := f[1] or f[2] or f[3]) == 3 else numbers.cardinal(d),
     ),
     (re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])"), " "),
     (
@@ -252,11 +265,15 @@ _RULES: tuple[_Rule, ...] = (
         _plain_number,
     ),
     (re.compile(f"[{re.escape(''.join(tables.SIGNS))}]"), lambda f: f" {tables.SIGNS[f.group()]} "),
+    (re.compile(r" +"), " "),  # before the next rule, for which a long row of blanks is slow
     (re.compile(r"\s*[\u2013\u2014]\s*"), " \u2014 "),
-    (re.compile(r" +"), " "),
     (re.compile(r" (?=[,.!?;:)])"), ""),
-    # Letters in a row are one word: eSpeak NG reads the A of "A M" as an article, but not that of "A.M".
-    (re.compile(r"\b[A-HJ-Z](?: [A-HJ-Z]\b)++(?![-'.]\w)"), lambda f: f.group().replace(" ", ".")),
+    # Letters in a row are one word: eSpeak NG reads the A of "A M" as an article, but not that of "A.M". At the start
+    # of a sentence it is one, as in "A T-shirt".
+    (
+        re.compile(r"\b(?:[B-HJ-Z]|(?<!^)(?<![.!?:\"] )A)(?: [A-HJ-Z]\b)++(?!['.-]\w)"),
+        lambda f: f.group().replace(" ", "."),
+    ),
     (
         re.compile(
             r"\b((?i:vitamin|grade|type|plan|hepatitis|group|class|part|section|appendix|exhibit|option|point|team|level"

@@ -44,12 +44,13 @@ _LONG_STREETS = names(set(tables.STREETS) - {"St", "Dr", "Ct", "Pl", "Sq", "Ter"
 """Those that are clear without a full stop."""
 _COMPASS = names(tables.COMPASS)
 _STARTS = {word.title() for word in STARTS_A_SENTENCE if len(word) > 1}
+_JOBS = r"(?:Vice|Software|Engineer|Director|Manager|Analyst|Developer|Editor|Data|Project|Product)\b"
 _STREET_END = rf"(?:{_STREET}|Street|Avenue|Road|Boulevard|Drive|Lane|Place|Court|Highway)\b"
 
 
 _LETTER_BEFORE = re.compile(
-    r"\b(?:an?|plan|type|vitamin|grade|class|letter|appendix|exhibit|chapter|figure|table|part|section|point|option"
-    r"|group|hepatitis|model|side|team) $",
+    r"\b(?:an?|plan|type|vitamin|grade|class|letter|part|section|point|option|group|hepatitis|model|side|team"
+    r"|appendix|exhibit|chapter|figure|table|(?-i:[A-Z]) (?:to|and|or)|key of) $",
     re.I,
 )
 
@@ -67,8 +68,18 @@ def _ends(found: _Found) -> bool:
     return _starts_a_sentence(found) or not found.string[found.end() :].strip()
 
 
+_AFTER_TIME = (
+    rf"(?:{names([*tables.MONTHS, *map(str.title, [*tables.SHORT_MONTHS, *tables.WEEKDAYS])])}|[ECMP][SD]T|GMT|UTC|BST"
+    r"|CES?T|[A-Z][a-z]+ [Tt]ime)"
+)
+"""What follows a.m. in the same sentence: 5 p.m. Monday."""
+
+
 def _initials(found: _Found) -> str:
     """Initials without the full stop that no sentence ends with: the U.S. Army, J. K. Rowling."""
+    following = found.string[found.end() : found.end() + 20]
+    if found[1].lower() in ("a.m", "p.m") and re.match(rf"\s+(?!{_AFTER_TIME})[A-Z]", following):
+        return found.group()
     if _starts_a_sentence(found) or (
         len(found[1]) == 1 and _LETTER_BEFORE.search(found.string[max(0, found.start() - 12) : found.start()])
     ):
@@ -76,9 +87,57 @@ def _initials(found: _Found) -> str:
     return found[1]
 
 
+_AMBIGUOUS_STATES = frozenset({"MD", "MA", "PA", "ME", "IN", "OR", "OK", "HI", "Miss", "Pa", "Mo", "La", "Del", "Ill"})
+"""Those that are also degrees, words or how people are addressed: John Smith, MD; yes, Miss."""
+_CITIES = re.compile(
+    r"(?:Portland|Salem|Eugene|Boston|Cambridge|Worcester|Springfield|Philadelphia|Pittsburgh|Scranton|Baltimore|Bethesda"
+    r"|Annapolis|Rockville|Honolulu|Tulsa|Indianapolis|Bloomington|Bangor|Chicago|Jackson|Biloxi|Columbia|Louis|City"
+    r"|Orleans|Rouge|Wilmington|Dover|Spring), $"
+)
+_PLACE_BEFORE = re.compile(r"\b(?:in|from|near|at|around|outside|of|to) (?:[A-Z][\w.']* ){0,2}$", re.I)
+_NO_PLACE = re.compile(
+    r"(?:Yes|No|Oh|Well|Now|Here|Please|Sure|Fine|Hello|Hi|Hey|Thanks|Sorry|Okay|Right|Good|So|Then|But|And|Mom|Dad|Sir"
+    r"|Smith|Jones|Brown|Lee), $"
+)
+
+
+def _is_place(found: _Found, state: str) -> bool:
+    """Whether the word before the abbreviation of a state is a place."""
+    if not found[1][0].isupper() or _NO_PLACE.match(found[1]):
+        return False
+    if _CITIES.match(found[1]):
+        return True
+    before = found.string[max(0, found.start() - 30) : found.start()]
+    if state in ("MD", "MA", "PA") and re.search(r"\b(?:of|to) [^,]*$", before):
+        return False
+    return state not in _AMBIGUOUS_STATES or _PLACE_BEFORE.search(before) is not None
+
+
 def _state(found: _Found) -> str:
+    if not found[3] and not _is_place(found, found[2]):
+        return found.group()
     codes = "".join(f", {numbers.digit_by_digit(code)}" for code in (found[3], found[4]) if code)
     return f"{found[1]}{tables.STATES[found[2]]}{codes}"
+
+
+def _short_state(found: _Found) -> str:
+    """The name of a state in a short form of old: Jackson, Miss., and R-Ohio."""
+    if found[1][-1] != "-" and found.string[found.end() : found.end() + 1] != "," and not _is_place(found, found[2]):
+        return found.group()
+    return f"{found[1]}{tables.SHORT_STATES[found[2]]}" + ("." if _ends(found) else "")
+
+
+def _compass(found: _Found) -> str:
+    """North of N. Main Street; the E. of Robert E. Lee Street is an initial."""
+    before = found.string[max(0, found.start() - 20) : found.start()]
+    name = re.search(r"\b([A-Z][a-z]+) $|\b(?:Mr|Mrs|Ms|Dr)\. $", before)
+    if name is not None and (name[1] is None or name[1].lower() not in STARTS_A_SENTENCE):
+        return found.group()
+    return f"{tables.COMPASS[found[1]]} "
+
+
+def _company(found: _Found) -> str:
+    return "Company." if found.group().endswith(".") and _starts_a_sentence(found) else "Company"
 
 
 def _short_word(found: _Found) -> str:
@@ -88,20 +147,20 @@ def _short_word(found: _Found) -> str:
 RULES: tuple[_Rule, ...] = (
     (
         re.compile(
-            rf"\b([A-Z][a-z]+, )({names(tables.STATES)})(?= \d{{5}}\b|(?<!, OK)(?<!, HI)(?<!, MD)(?:[,.;:)]| [a-z]|$))"
+            rf"\b([A-Z][a-z]+, )({names(tables.STATES)})(?= \d{{5}}\b|(?<!, OK)(?<!, HI)(?:[,.;:)]| [a-z]|$))"
             rf"(?: (\d{{5}})(?:-(\d{{4}}))?\b)?"
         ),
         _state,
     ),
     (
-        re.compile(rf"(\b[A-Z][a-z]+, |\b[RDI]-)({names(tables.SHORT_STATES)})\.(?=(\s*$)?)"),
-        lambda f: f"{f[1]}{tables.SHORT_STATES[f[2]]}" + ("." if f[3] is not None else ""),
+        re.compile(rf"(\b[A-Z][a-z]+, |\b[RDI]-)({names(tables.SHORT_STATES)})\."),
+        _short_state,
     ),
     (
         re.compile(
             rf"\b([NSEW])\.? (?=\d{{1,3}}(?:st|nd|rd|th) (?:{_STREET_END})|(?:[A-Z][a-z]+ ){{1,2}}{_STREET_END})"
         ),
-        lambda f: f"{tables.COMPASS[f[1]]} ",
+        _compass,
     ),
     (
         re.compile(rf"\b((?:[A-Z][\w']*|\d+(?:st|nd|rd|th)) (?:{_STREET_END}))\.? ({_COMPASS})\b\.?(?=\s*$| [a-z]|,)"),
@@ -116,7 +175,7 @@ RULES: tuple[_Rule, ...] = (
         lambda f: f"{f[1]} {tables.STREETS[f[2]]}" + ("." if f[3] is not None else ""),
     ),
     (
-        re.compile(rf"\b([A-Z][a-z]+|\d+(?:st|nd|rd|th)) ({_LONG_STREETS})\b(?!\.| Maria)"),
+        re.compile(rf"\b([A-Z][a-z]+|\d+(?:st|nd|rd|th)) ({_LONG_STREETS})\b(?!\.| Maria\b)"),
         lambda f: f"{f[1]} {tables.STREETS[f[2]]}",
     ),
     (
@@ -124,6 +183,7 @@ RULES: tuple[_Rule, ...] = (
         lambda f: f[1] + tables.STREETS[f[2]],
     ),
     (re.compile(r"\b([A-Z][a-z]+|\d+(?:st|nd|rd|th)) St\b(?=\s*$|[,;:)?!]| [a-z])"), r"\1 Street"),
+    (re.compile(rf"\bSr\. (?={_JOBS})"), "Senior "),
     (re.compile(r"(^|[.!?] |\b[a-z]+ )Sr\. (?=[A-Z])"), r"\1Sister "),
     (
         re.compile(
@@ -143,7 +203,7 @@ RULES: tuple[_Rule, ...] = (
     (re.compile(r"\betc\.(?=\s+(?-i:[a-z(])|[,;:!?)])", re.I), "et cetera"),
     (re.compile(r"\betc\b", re.I), "et cetera"),
     (re.compile(r"(?<=[a-z]) v\.? (?=[A-Z][a-z])"), " versus "),
-    (re.compile(r"(?<=& )Co\b(?:\.(?=\s+\w|,))?|(?<=[a-z] )Co\.(?=\s+[a-z]|,)"), "Company"),
+    (re.compile(r"(?<=& )Co\b(?:\.(?=\s+\w|,))?|(?<=[a-z] )Co\.(?=\s+[a-z]|,)"), _company),
     (re.compile(r"(?<=[a-z] )Co\.(?=\s*$|\s+[A-Z])"), lambda f: "Company." if _ends(f) else f.group()),
     (re.compile(r"\bNo (?=\d+ [A-Z]|\d+[.,]?$)"), "number "),
     (BEFORE_NUMBER, lambda f: tables.BEFORE_NUMBERS[f[1].lower()] + " "),
@@ -160,7 +220,7 @@ WORDS: tuple[_Rule, ...] = (
     ),
     (
         re.compile(
-            r"\b([A-Z](?:\.[A-Z])+|[a-z](?:\.[a-z])+|[A-Z]|M\.Sc|B\.Sc|Ph\.D)\.(?=\s+[\w(\"]|[,;:)])(?<!\b[IO]\.)"
+            r"(?<!\b[A-Za-z]\.)\b([A-Z](?:\.[A-Z])+|[a-z](?:\.[a-z])+|[A-Z]|M\.Sc|B\.Sc|Ph\.D)\.(?=\s+[\w(\"]|[,;:)])(?<!\b[IO]\.)"
         ),
         _initials,
     ),

@@ -60,7 +60,8 @@ _CODE = (
     r" number)((?: is| was|:)? #?)"
 )
 _BOOK = (
-    r"\b((?:Genesis|Gen|Exodus|Leviticus|Numbers|Deuteronomy|Joshua|Judges|Ruth|Samuel|Kings|Chronicles|Ezra|Nehemiah|Esther"
+    r"\b((?:Genesis|Gen|Exodus|Leviticus|Numbers|Deuteronomy|Joshua|Judges|Ruth|Samuel"
+    r"|(?:(?<=First )|(?<=Second ))Kings|Chronicles|Ezra|Nehemiah|Esther"
     r"|Job|Psalms?|Proverbs|Ecclesiastes|Isaiah|Jeremiah|Ezekiel|Daniel|Hosea|Joel|Amos|Jonah|Micah|Matthew|Matt|Mark"
     r"|Luke|John|Acts|Romans|Corinthians|Cor|Galatians|Ephesians|Philippians|Colossians|Thessalonians|Timothy|Titus"
     r"|Hebrews|James|Peter|Jude|Revelation|Surah|Sura|Quran))\.? "
@@ -74,6 +75,16 @@ def _verses(found: _Found) -> str:
     return f"{_SHORT_BOOKS.get(found[1], found[1])} {numbers.cardinal(found[2])} {numbers.cardinal(found[3])}{last}"
 
 
+_TIMES_AFTER = re.compile(r" (?:times|people|users|developers|programmers|lines|words|characters|percent)\b")
+
+
+def _code(found: _Found) -> str:
+    """The digits of a code, unless they count something: code 1000 times."""
+    if _TIMES_AFTER.match(found.string, found.end()):
+        return found.group()
+    return found[1] + found[2] + numbers.digit_by_digit(found[3])
+
+
 RULES: tuple[tuple[re.Pattern[str], str | Callable[[_Found], str]], ...] = (
     (re.compile(rf"{_CALL} ((?:1 )?\d{{3,5}}(?: \d{{3,4}}){{1,3}})(?![\w-]|[.,]\d| \d)"), _called_groups),
     (re.compile(r"(?i:\b(call|dial|dialed|dialled|called)) (\d{3})(?![\d,.-]\d| \d| ?[%$\u20ac\u00a3])\b"), _called),
@@ -84,12 +95,17 @@ RULES: tuple[tuple[re.Pattern[str], str | Callable[[_Found], str]], ...] = (
         ),
         _groups,
     ),
-    (re.compile(rf"{_CODE}(\d{{3,}})(?![\w-]|[.,:]\d)"), lambda f: f[1] + f[2] + numbers.digit_by_digit(f[3])),
-    (re.compile(rf"{_BOOK}(\d{{1,3}}):(\d{{1,3}})(?:[-\u2013](\d{{1,3}}))?(?![\w:-])"), _verses),
+    (re.compile(rf"{_CODE}(\d{{3,}})(?![\w-]|[.,:]\d)"), _code),
     (
-        re.compile(r"\b([123]) (?=(?:Samuel|Kings|Chronicles|Corinthians|Thessalonians|Timothy|Peter|John)\b)"),
-        lambda f: numbers.ordinal(f[1]).title() + " ",
+        re.compile(
+            r"\b([123]) (?=(?:Chronicles|Corinthians|Cor\.|Thessalonians)"
+            r"|(?:Samuel|Kings|Timothy|Peter|John) \d+\b(?! [a-z]+s\b))"
+            r"|(?<=\b[Ii]n )([123]) (?=(?:Samuel|Kings|Timothy|Peter|John)\b(?! [A-Z]))"
+        ),
+        lambda f: numbers.ordinal(f[1] or f[2]).title() + " ",
     ),
+    # Verse 00 and 05 are minutes.
+    (re.compile(rf"{_BOOK}(\d{{1,3}}):([1-9]\d{{0,2}})(?:[-\u2013](\d{{1,3}}))?(?![\w:-])(?! ?[ap]\.?m\b)"), _verses),
     (re.compile(r"(?<![\w.-])(?:1\.)?\d{3}\.\d{3}\.\d{4}(?![\w-]|\.\d)"), _groups),
     (re.compile(r"\b911(?= (?:calls?|callers?|dispatch\w*|operators?|emergency|system)\b)"), "nine one one"),
     (re.compile(r"(?<![\w-])(?:\(\d{3}\) ?|(?:1-)?\d{3}-)?\d{3}-\d{4}(?![\w-])"), _groups),

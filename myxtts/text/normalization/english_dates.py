@@ -19,12 +19,14 @@ _ORDINAL = "(?:st|nd|rd|th)"
 _STOP = r"(?:\.(?=\s+[a-z\d]|\s*[,;:\u2013\u2014-]))?"
 """The full stop of an abbreviation, which does not end a sentence."""
 _DASH = "(?: ?[-\u2013] ?| \u2014 )"
+_NAME_JAN = r"(?!(?<=and )Jan\b|(?<=or )Jan\b|(?<=to )Jan\b|(?<=by )Jan\b|(?<=, )Jan\b)"
+"""Jan is a person too: Tom and Jan."""
 _BEFORE_NAME = r"(?:(?<=\bon )|(?<=\bin )|(?<=\band )|(?<=\bor )|(?<=\bto )|(?<=\bby )|(?<=\buntil )|(?<=, ))"
 _ZONE = r"(?:GMT|UTC|Zulu|[ECMP][SD]T|BST|CEST?)\b"
 _HALF = r"[ap]\.?m\b"
 _HYPHEN_DATE = re.compile(r"(?<![\w.-])(\d{1,2})-(\d{1,2})-(\d{4})(?![\w-])")
 _SLASH_DATE = re.compile(r"(?<![\d/])(\d{1,2})/(\d{1,2})/(\d{4}|\d{2})(?![\d/])")
-_ON_DATE = re.compile(r"(?<=\b[Oo]n )(\d{1,2})/(\d{1,2})()(?![\d/])")
+_ON_DATE = re.compile(r"(?<=\b[Oo]n )(?!24/7\b)(\d{1,2})/(\d{1,2})()(?![\d/])(?! of\b)")
 
 
 def spell_numeric_dates(text: str, day_first: bool) -> str:
@@ -134,7 +136,7 @@ NAMES: tuple[_Rule, ...] = (
     ),
     (re.compile(r"\b(Jan|Feb|Apr|Aug|Sept?|Oct|Nov|Dec)\.(?=\s+[a-z]|,)"), lambda f: _full(f[1])),
     (re.compile(rf"{_BEFORE_NAME}({_SHORT_MONTH}|{_SHORT_DAY})\.(?=\s+[a-z]|,)"), lambda f: _full(f[1])),
-    (re.compile(rf"{_BEFORE_NAME}({_SHORT_MONTH}|{_SHORT_DAY})\.(?=\s*$)"), lambda f: f"{_full(f[1])}."),
+    (re.compile(rf"{_BEFORE_NAME}{_NAME_JAN}({_SHORT_MONTH}|{_SHORT_DAY})\.(?=\s*$)"), lambda f: f"{_full(f[1])}."),
     (re.compile(rf"\b({'|'.join(tables.WEEKDAYS)})\.(?=,)", re.I), lambda f: _full(f[1])),
     (re.compile(r"\b(Mon|Tues?|Thu|Thurs?|Fri)\.(?=\s+[a-z\d])"), lambda f: _full(f[1])),
     (

@@ -27,7 +27,12 @@ _ARTICLE = re.compile(r"\b(?:an?|another|each|every) $", re.I)
 _NOUN_AFTER = re.compile(
     r"-[a-z]| (?!(?:that|which|who|he|she|it|they|we|i|you|in|of|for|to|from|by|on|at|with|as|than|more|less|not|and|or"
     r"|but|if|is|was|are|were|be|been|has|had|have|will|would|can|could|may|might|do|does|did|per|when|where|after|before"
-    r"|over|under|above|below|away|ago|into|out|up|down|off|now|so|plus|minus|each|back|worth|left|apiece|should|must|went|came|meant|means|bought|buys|paid|spent|got|gave|all|only|just|then|still|today)\b"
+    r"|over|under|above|below|away|ago|into|out|up|down|off|now|so|plus|minus|each|all|only|just|then|still|today"
+    r"|back|because|while|until|till|since|though|although|unless|through|during|without|within|between|against|about"
+    r"|should|must|cannot|did|does|went|goes|came|comes|got|gets|made|makes|spent|lost|paid|sent|left|given|gave"
+    r"|taken|took|won|held|kept|sold|bought|found|brought|put|fell|rose|grew|became|began|stood|worth|also|even|too"
+    r"|again|here|there|please|people|his|her|my|our|your|their|this|these|those|the|every|any|some|a|an|counts?|helps?"
+    r"|matters?|yesterday|tomorrow|once|yet|instead|later|earlier|extra|apart|home|saved|ready|due|apiece|means?|meant|buys)\b"
     r"|[a-z]+(?:ed|ly)\b)[a-z]"
 )
 

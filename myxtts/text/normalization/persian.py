@@ -58,10 +58,17 @@ _AFTER_NAMES = {
 _BEFORE_NUMBERS = (
     "سال", "ساعت", "شماره", "صفحه", "فصل", "بخش", "ماده", "بند", "تبصره", "اصل", "طبقه", "پلاک", "کلاس", "جلد", "قسمت",
     "خیابان", "کوچه", "منطقه", "مدل", "نسخه", "سوره", "آیه", "درس", "گروه", "واحد", "سالن", "بلوک", "کیلومتر", "دهه",
-    "قرن", "سده", "شبکه", "کانال", "خط", "ردیف", "اتاق", "قطعه", "مرحله", "شعبه", "خروجی", "ترمینال", "پایه", "فاز",
-    "متولد", "جدول", "شکل", "نمودار", "تمرین", "پرواز", "گیت",
+    "قرن", "سده", "متولد",
 )  # fmt: skip
 """Words that have an ezafe before a number, if no number precedes them: «سالِ ۱۴۰۳», but «۵ سال ۳ ماه»."""
+_NUMBERED_THINGS = (
+    "شبکه", "کانال", "خط", "ردیف", "اتاق", "قطعه", "مرحله", "شعبه", "خروجی", "ترمینال", "پایه", "فاز", "جدول", "شکل",
+    "نمودار", "تمرین", "پرواز", "گیت",
+)  # fmt: skip
+"""The same, if the number counts nothing behind it: «خطِ ۵», but «پرواز ۲۵۰ نفر داشت»."""
+_MEASURED = (
+    "نفر|ساعت|دقیقه|ثانیه|روز|هفته|ماه|سال|متر|کیلومتر|درصد|هزار|میلیون|میلیارد|تومان|ریال|دلار|بار|مورد|عدد|کیلو|تن"
+)
 _NUMBERED_DIGITS = "تلفن|موبایل|همراه|فکس|نمابر|تماس|پیامک|داخلی|کد ملی|کد پستی|کدپستی|کد رهگیری|کارت|حساب|شبا"
 _COUNTED = "نفر|تومان|ریال|دلار|هزار|میلیون|میلیارد|بار|مورد|عدد|دقیقه|روز"
 """Words before a number that is spoken digit by digit, and words after it that say otherwise."""
@@ -188,6 +195,12 @@ _RULES: tuple[_Rule, ...] = (
         re.compile(rf"(?<!\w)(?<!\d )({_names(_BEFORE_NUMBERS)})(?= \(?\d)"),
         lambda f: _with_ezafe(f[1]),
     ),
+    (
+        re.compile(
+            rf"(?<!\w)(?<!\d )({_names(_NUMBERED_THINGS)})(?= \(?\d)(?! \(?\d++(?:[.,/]\d++)*+ (?:{_MEASURED})(?!\w))"
+        ),
+        lambda f: _with_ezafe(f[1]),
+    ),
     (re.compile(r"(?<=\d:\d\d) ?[-\u2013] ?(?=\d{1,2}:\d\d)"), " تا "),
     (re.compile(r"\b([01]?\d|2[0-4]):([0-5]\d)(?::([0-5]\d))?\b(?!:)"), _time),
     (re.compile(r"(?<=\d):(?=\d)"), " "),
@@ -226,8 +239,8 @@ _RULES: tuple[_Rule, ...] = (
     (re.compile(rf"(?<=\d){ZWNJ}|{ZWNJ}(?=\d)"), " "),
     (re.compile(rf"(?P<minus>(?:(?<=[\s(])|^)-)?(?P<whole>{_NUMBER})(?:\.(?P<fraction>\d+))?"), _plain_number),
     (re.compile(f"[{re.escape(''.join(_SIGNS))}]"), lambda f: f" {_SIGNS[f.group()]} "),
+    (re.compile(r" +"), " "),  # before the next rule, for which a long row of blanks is slow
     (re.compile(r"\s*[\u2013\u2014]\s*"), " \u2014 "),
-    (re.compile(r" +"), " "),
     (re.compile(r" (?=[,.!?;:،؛؟])"), ""),
 )
 

@@ -59,7 +59,7 @@ _PAIR = re.compile(
 _PHRASE = re.compile(
     "(?<!\\w)(?:"
     + "|".join(sorted((name.replace(" ", f"[ {ZWNJ}]") for name in PHRASES), key=len, reverse=True))
-    + f")(?![\\w{ZWNJ}\u064b-\u0655])"
+    + f")(?![\\w{ZWNJ}\u064b-\u0655])(?<!من[ {ZWNJ}]جمله(?= را))"
 )
 
 

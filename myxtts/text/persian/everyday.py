@@ -29,7 +29,7 @@ _WORDS = {
     "اینارو": "'inAro", "اونارو": "'unAro", "هیچکی": "hiCki", "هیچ‌کی": "hiCki", "آخه": "'Axe", "واسم": "vAsam",
     "واست": "vAsat", "واسش": "vAsaS", "همدیگه": "hamdige", "همه‌ش": "hamaS", "همه‌مون": "hamamun",
     "همه‌تون": "hamatun", "همه‌شون": "hamaSun", "یه‌کم": "yekam", "صبحونه": "sobhune", "پشیمون": "paSimun",
-    "چشم‌پزشک": "CeSmpezeSk", "چشم‌پزشکی": "CeSmpezeSki", "گل‌آلود": "gelAlud",
+    "چشم‌پزشک": "CeSmpezeSk", "چشم‌پزشکی": "CeSmpezeSki", "گل‌آلود": "gelAlud", "پر‌کار": "porkAr", "پر‌کاری": "porkAri",
 }  # fmt: skip
 BEFORE_HOMOGRAPHS = {
     "بعدی": "ba'di", "بعدها": "ba'dhA", "بعدش": "ba'daS", "رسمی": "rasmi", "مردمی": "mardomi", "پرهای": "parhAye",

@@ -1,5 +1,5 @@
 // The tabs, the language, and the state that all of them start from.
-import {$, api, app, fail, on, setLanguage, store, stored, t} from "./ui.js";
+import {$, api, app, clear, fail, on, setLanguage, store, stored, t} from "./ui.js";
 import * as speak from "./speak.js";
 import * as voices from "./voices.js";
 import * as data from "./data.js";
@@ -23,7 +23,7 @@ function show() {
     button.tabIndex = selected ? 0 : -1;
     const was = !$(tab).hidden;
     $(tab).hidden = !selected;
-    if (was && !selected) TABS[tab].leave?.();
+    if (was && !selected) { clear(); TABS[tab].leave?.(); } // an error of one tab says nothing in another
   }
   Promise.resolve(TABS[chosen].enter?.(rest.join("/"))).catch(fail);
 }
