@@ -60,7 +60,7 @@ def test_counts_of_ezafe_and_homographs() -> None:
 def test_the_data_of_the_training_are_well_formed() -> None:
     own = persian_tables.OWN
     marked = list(persian_tables.marked_sentences(own / "ezafe.txt"))
-    assert len(marked) == 6260 and all(len(one.words) == len(one.ezafe) for one in marked)
+    assert len(marked) == 9855 and all(len(one.words) == len(one.ezafe) for one in marked)
     found, single = persian_tables.read_homographs(own / "homographs.tsv")
     assert len(found) > 600 and not set(found) & set(single)
     assert all(abs(sum(share for share, _ in every.values()) - 1) < 1e-6 for every in found.values())
