@@ -25,6 +25,7 @@ TINY: dict[str, object] = {
     "vocoder__width": 16,
     "vocoder__blocks": 1,
     "vocoder__compile": False,
+    "vocoder__repulsion": 1.0,
     "training__segment_seconds": 0.35,
     "training__best_metric": "total",
     "training__grad_accum": 1,
@@ -58,6 +59,7 @@ def run(folder: Path, trainers: Any) -> Path:
 
 
 def test_it_learns(run: Path) -> None:
+    """With a repulsion of 1, where the distance of a perfect vocoder is 0."""
     found = [loss for _, loss in losses(run)]
     assert np.mean(found[-8:]) < 0.9 * np.mean(found[:8])
     (validation,) = [r for r in records(run / "metrics.jsonl") if r["kind"] == "validation"]
