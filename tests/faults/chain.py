@@ -6,7 +6,6 @@ import random
 import signal
 import time
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 from myxtts.storage.checkpoint import read_checkpoint
@@ -47,18 +46,11 @@ class Broken:
     """From the moment of that update to the end of the process; 0 if no update is lost."""
     seconds: float
     """Life of the process."""
-    pause_seconds: float
-    """The longest time without an update, from the first one to the end of the process."""
 
     @property
     def lost(self) -> int:
         """Updates that must be made again."""
         return self.made - self.saved
-
-    @property
-    def late(self) -> bool:
-        """Whether more is lost than the hot interval, one update and one save, however slow the machine is."""
-        return self.lost_seconds > HOT_SECONDS + max(SLACK_SECONDS, 2.0 * self.pause_seconds)
 
 
 class Chain:
@@ -136,9 +128,7 @@ class Chain:
         lost_since = child.updates.moment(since) if 0 < since <= count else child.updates.moment(1) if count else ended
         where = "ended" if code == 0 else "training" if count else "start-up"
         lost_seconds = ended - lost_since if made > saved else 0.0
-        moments = [*map(child.updates.moment, range(1, count + 1)), ended]
-        pause_seconds = max((later - earlier for earlier, later in pairwise(moments)), default=0.0)
-        return Broken(how, where, code, start, made, saved, lost_seconds, ended - child.began, pause_seconds)
+        return Broken(how, where, code, start, made, saved, lost_seconds, ended - child.began)
 
     def differences(self, unbroken: Path) -> list[str]:
         """In what this run is not equal to the unbroken one."""

@@ -159,7 +159,7 @@ def test_ctrl_c_saves_and_stops_all_processes_of_a_machine(folder: Path) -> None
         time.sleep(0.1)
     (line,) = [line for line in shown.splitlines() if line.startswith("error: ")]
     saved = find(folder / "devices").update
-    assert f"stopped by SIGINT at update {saved}; everything is saved" in line and 2 <= saved < 6
+    assert f"stopped by SIGINT at update {saved}; everything is saved" in line and saved in (2, 3, 4)
     assert out.count("Settings that differ") == 1 and out.count("Training from update") == 1
     named = shlex.split(line.partition("to continue: ")[2])
     assert named[-2:] == ["--devices", "2"]

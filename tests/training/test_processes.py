@@ -58,7 +58,7 @@ def test_ctrl_c_and_the_command_that_it_prints_resumes_bit_exactly(folder: Path)
     assert "Traceback" not in shown
     (line,) = [line for line in shown.splitlines() if "stopped by SIGINT" in line]
     saved = find(run).update
-    assert 2 <= saved < 6
+    assert saved in (2, 3), "3, unless the machine is so busy that the signal came before"
     assert f"at update {saved}; everything is saved" in line
     assert f" train_main.py --train-data {folder}/root" in line
     assert [e["message"] for e in events(run, "signal")] == ["stopped by SIGINT"]
